@@ -1,0 +1,111 @@
+//! What a verified token claims, checked as RFC 7519 and RFC 8725 ask.
+
+use serde_json::{Map, Value};
+
+use crate::auth::{Caller, Unauthenticated};
+use crate::clock::Timestamp;
+use crate::config::{ConfigError, Env};
+use crate::ids::UserId;
+
+/// How far two clocks may differ, in milliseconds.
+const LEEWAY_MILLIS: i64 = 60_000;
+
+/// What is demanded of a token's claims, and where the user and the role are found.
+#[derive(Clone, Debug)]
+pub(super) struct ClaimRules {
+    issuer: Option<String>,
+    audience: Option<String>,
+    user_claim: String,
+    role_claim: String,
+    service_role: String,
+}
+
+impl ClaimRules {
+    pub(super) fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let rules = Self {
+            issuer: env.get("JWT_ISSUER").map(str::to_owned),
+            audience: env.get("JWT_AUDIENCE").map(str::to_owned),
+            user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
+            role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
+            service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
+        };
+        if rules.user_claim == rules.role_claim {
+            // A user could then be named after the service role.
+            let reason = "must differ from JWT_USER_ID_CLAIM";
+            return Err(ConfigError::invalid("JWT_ROLE_CLAIM", reason));
+        }
+        Ok(rules)
+    }
+
+    pub(super) fn caller(
+        &self,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Caller, Unauthenticated> {
+        let leeway = |at: Timestamp, by| Timestamp::from_millis(at.as_millis().saturating_add(by));
+        let expires = date(claims, "exp")?.ok_or(Unauthenticated::Claim("exp"))?;
+        if leeway(expires, LEEWAY_MILLIS) <= now {
+            return Err(Unauthenticated::Expired);
+        }
+        for name in ["nbf", "iat"] {
+            if date(claims, name)?.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
+                return Err(Unauthenticated::Claim(name));
+            }
+        }
+        self.check_issuer(claims)?;
+        self.check_audience(claims)?;
+        let user = text(claims, &self.user_claim).ok_or(Unauthenticated::User)?;
+        let role = text(claims, &self.role_claim);
+        Ok(Caller {
+            user: UserId::try_from(user.to_owned()).map_err(|_| Unauthenticated::User)?,
+            role: role.map(str::to_owned),
+            service: role == Some(&self.service_role),
+            issued_at: date(claims, "iat")?,
+        })
+    }
+
+    fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), Unauthenticated> {
+        match &self.issuer {
+            Some(issuer) if text(claims, "iss") != Some(issuer) => {
+                Err(Unauthenticated::Claim("iss"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A token that names audiences must name us, and we are nobody where none is configured
+    /// (RFC 7519, section 4.1.3).
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Unauthenticated> {
+        let refused = Err(Unauthenticated::Claim("aud"));
+        match (&self.audience, claims.get("aud")) {
+            (None, None) => Ok(()),
+            (Some(us), Some(Value::String(one))) if one == us => Ok(()),
+            (Some(us), Some(Value::Array(many)))
+                if many.iter().all(Value::is_string)
+                    && many.iter().any(|one| one.as_str() == Some(us)) =>
+            {
+                Ok(())
+            }
+            _ => refused,
+        }
+    }
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str)
+}
+
+/// A `NumericDate` (RFC 7519, section 2): seconds since the epoch, perhaps with a fraction.
+fn date(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Timestamp>, Unauthenticated> {
+    /// The year 9999: what is later is not a date that anybody means.
+    const LATEST: f64 = 253_402_300_799.0;
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds));
+    let seconds = seconds.ok_or(Unauthenticated::Claim(name))?;
+    #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
+    let millis = (seconds * 1000.0) as i64;
+    Ok(Some(Timestamp::from_millis(millis)))
+}

@@ -1,0 +1,58 @@
+//! Who calls: the verified bearer token, and nothing else.
+
+mod claims;
+pub mod crypto;
+mod jws;
+mod roles;
+mod verifier;
+
+pub use roles::{StreamRole, StreamRoles};
+pub use verifier::{Unauthenticated, Verifier};
+
+use crate::clock::Timestamp;
+use crate::error::{ApiError, Code};
+use crate::ids::UserId;
+
+/// The user behind a verified token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user that the token names.
+    pub user: UserId,
+    /// The role that the token gives, in the apps' own words.
+    pub role: Option<String>,
+    /// Whether the caller is a service, which may act for other users.
+    pub service: bool,
+    /// When the session's token was issued, where it says so.
+    pub issued_at: Option<Timestamp>,
+}
+
+impl Caller {
+    /// The user that a request is about: the caller, or the one that the body names where the
+    /// caller may act for others.
+    pub fn acting_for(&self, named: Option<UserId>) -> Result<UserId, ApiError> {
+        match named {
+            None => Ok(self.user.clone()),
+            Some(user) if user == self.user || self.service => Ok(user),
+            Some(_) => Err(ApiError::new(
+                Code::UserMismatch,
+                "userId names somebody else than the signed-in user",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_service_acts_for_others() {
+        let user = |name: &str| UserId::try_from(name.to_owned()).unwrap();
+        let caller = |service| Caller { user: user("alice"), role: None, service, issued_at: None };
+        assert_eq!(caller(false).acting_for(None).unwrap(), user("alice"));
+        assert_eq!(caller(false).acting_for(Some(user("alice"))).unwrap(), user("alice"));
+        assert_eq!(caller(true).acting_for(Some(user("bob"))).unwrap(), user("bob"));
+        let refused = caller(false).acting_for(Some(user("bob"))).unwrap_err();
+        assert_eq!(refused.code(), Code::UserMismatch);
+    }
+}

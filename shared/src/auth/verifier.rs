@@ -1,0 +1,290 @@
+//! The bearer token of a request, verified before anything else happens.
+
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+use crate::auth::claims::ClaimRules;
+use crate::auth::{Caller, crypto, jws};
+use crate::clock::Timestamp;
+use crate::config::{ConfigError, Env};
+
+/// Why a token is refused. The caller is told none of this; the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// No `Authorization` header, or more than one value.
+    #[error("no bearer token")]
+    Absent,
+    /// Over the size that is looked at.
+    #[error("the token is over 4096 bytes")]
+    TooLong,
+    /// Not a JWS in compact form with a JSON object in header and claims.
+    #[error("the token is not a well-formed JWT")]
+    Malformed,
+    /// Another algorithm than the key's.
+    #[error("the token's algorithm is not the key's")]
+    Algorithm,
+    /// A header parameter that a session token may not have.
+    #[error("the token's header has a parameter that is refused")]
+    Header,
+    /// Not signed by our key.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// No longer valid.
+    #[error("the token has expired")]
+    Expired,
+    /// A registered claim that is missing, of the wrong type or of the wrong value.
+    #[error("the token's claim '{0}' is missing or refused")]
+    Claim(&'static str),
+    /// The claim that names the user is missing or not a user id.
+    #[error("the token names no user")]
+    User,
+}
+
+/// Checks bearer tokens against the configured key.
+#[derive(Clone)]
+pub struct Verifier {
+    key: DecodingKey,
+    algorithm: Algorithm,
+    rules: ClaimRules,
+}
+
+/// The least size of an HS256 key, in bytes (RFC 7518, section 3.2).
+const LEAST_SECRET: usize = 32;
+
+impl Verifier {
+    /// Reads `JWT_SECRET` and the `JWT_*` rules. A secret that is too short, or that is Stream's
+    /// own (with which anybody's Stream token would open this service), is refused.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let secret = env.require("JWT_SECRET")?;
+        if secret.len() < LEAST_SECRET {
+            return Err(ConfigError::invalid("JWT_SECRET", "must have at least 32 bytes"));
+        }
+        if env.get("STREAM_API_SECRET") == Some(secret) {
+            return Err(ConfigError::invalid("JWT_SECRET", "must differ from STREAM_API_SECRET"));
+        }
+        crypto::install();
+        Ok(Self {
+            key: DecodingKey::from_secret(secret.as_bytes()),
+            algorithm: Algorithm::HS256,
+            rules: ClaimRules::from_env(env)?,
+        })
+    }
+
+    /// The caller behind an `Authorization` header (RFC 6750, section 2.1).
+    pub fn caller(
+        &self,
+        authorization: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Caller, Unauthenticated> {
+        let (scheme, token) =
+            authorization.and_then(|value| value.split_once(' ')).ok_or(Unauthenticated::Absent)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Unauthenticated::Absent);
+        }
+        let claims = jws::verify(token, &self.key, self.algorithm)?;
+        self.rules.caller(&claims, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::hmac;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &str = "a-test-secret-of-thirty-two-bytes!";
+    const NOW: i64 = 1_767_225_600;
+
+    fn verifier(pairs: &[(&str, &str)]) -> Verifier {
+        let mut env = vec![("JWT_SECRET", SECRET)];
+        env.extend(pairs);
+        Verifier::from_env(&env.into_iter().collect()).unwrap()
+    }
+
+    fn sign(header: &str, claims: &str, secret: &str) -> String {
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let tag = hmac::sign(&key, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
+    }
+
+    const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+
+    fn check(verifier: &Verifier, token: &str) -> Result<Caller, Unauthenticated> {
+        verifier.caller(Some(&format!("Bearer {token}")), Timestamp::from_secs(NOW))
+    }
+
+    fn with(claims: &Value) -> Result<Caller, Unauthenticated> {
+        check(&verifier(&[]), &sign(HEADER, &claims.to_string(), SECRET))
+    }
+
+    fn good() -> Value {
+        json!({"sub": "alice", "role": "streamer", "iat": NOW, "exp": NOW + 60})
+    }
+
+    #[test]
+    fn a_good_token_names_its_caller() {
+        let caller = with(&good()).unwrap();
+        assert_eq!((caller.user.as_str(), caller.role.as_deref()), ("alice", Some("streamer")));
+        assert!(!caller.service);
+        assert_eq!(caller.issued_at, Some(Timestamp::from_secs(NOW)));
+        assert!(with(&json!({"sub": "s", "role": "service", "exp": NOW + 60})).unwrap().service);
+    }
+
+    #[test]
+    fn the_header_of_the_request() {
+        let token = sign(HEADER, &good().to_string(), SECRET);
+        let now = Timestamp::from_secs(NOW);
+        for (value, good) in [
+            (Some(format!("Bearer {token}")), true),
+            (Some(format!("bearer {token}")), true),
+            (Some(format!("Bearer  {token}")), false),
+            (Some(format!("Basic {token}")), false),
+            (Some(token.clone()), false),
+            (Some("Bearer ".into()), false),
+            (Some(String::new()), false),
+            (None, false),
+        ] {
+            assert_eq!(verifier(&[]).caller(value.as_deref(), now).is_ok(), good, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_are_refused() {
+        for header in [
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"HS384"}"#,
+            r#"{"alg":"hs256"}"#,
+            r#"{"alg":"RS256"}"#,
+            r#"{"alg":["HS256"]}"#,
+            r#"{"typ":"JWT"}"#,
+            r#"{"alg":"HS256","crit":["exp"]}"#,
+            r#"{"alg":"HS256","crit":[]}"#,
+            r#"{"alg":"HS256","zip":"DEF"}"#,
+            r#"{"alg":"HS256","enc":"A256GCM"}"#,
+            r#"{"alg":"HS256","cty":"JWT"}"#,
+            r#"{"alg":"HS256","typ":"secevent+jwt"}"#,
+            r#"{"alg":"HS256","typ":7}"#,
+            r#"{"alg":"HS256","alg":"HS256"}"#,
+            r#"["HS256"]"#,
+            "HS256",
+        ] {
+            let token = sign(header, &good().to_string(), SECRET);
+            assert!(check(&verifier(&[]), &token).is_err(), "{header}");
+        }
+        for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","typ":"at+JWT","kid":"x"}"#] {
+            let token = sign(header, &good().to_string(), SECRET);
+            assert!(check(&verifier(&[]), &token).is_ok(), "{header}");
+        }
+    }
+
+    #[test]
+    fn claims_that_are_refused() {
+        for (name, value) in [
+            ("exp", json!(NOW - 60)),
+            ("exp", json!(NOW.to_string())),
+            ("exp", json!(-1)),
+            ("exp", json!(1e300)),
+            ("exp", Value::Null),
+            ("nbf", json!(NOW + 61)),
+            ("nbf", json!("soon")),
+            ("iat", json!(NOW + 61)),
+            ("iat", json!([NOW])),
+            ("sub", json!("")),
+            ("sub", json!(7)),
+            ("sub", json!("a/b")),
+            ("sub", json!("a".repeat(65))),
+            ("sub", Value::Null),
+            ("aud", json!("somebody else")),
+        ] {
+            let mut claims = good();
+            claims[name] = value.clone();
+            assert!(with(&claims).is_err(), "{name}: {value}");
+        }
+        let mut claims = good();
+        claims.as_object_mut().unwrap().remove("exp");
+        assert_eq!(with(&claims), Err(Unauthenticated::Claim("exp")));
+        let twice = format!(r#"{{"sub":"alice","sub":"bob","exp":{}}}"#, NOW + 60);
+        assert!(check(&verifier(&[]), &sign(HEADER, &twice, SECRET)).is_err());
+    }
+
+    #[test]
+    fn times_have_a_minute_of_leeway() {
+        for (name, value, good) in [
+            ("exp", NOW - 59, true),
+            ("exp", NOW - 60, false),
+            ("nbf", NOW + 60, true),
+            ("nbf", NOW + 61, false),
+            ("iat", NOW + 60, true),
+            ("iat", NOW + 61, false),
+        ] {
+            let mut claims = self::good();
+            claims[name] = json!(value);
+            assert_eq!(with(&claims).is_ok(), good, "{name} {}", value - NOW);
+        }
+    }
+
+    #[test]
+    fn issuer_and_audience_are_required_once_configured() {
+        let verifier = verifier(&[("JWT_ISSUER", "us"), ("JWT_AUDIENCE", "calls")]);
+        for (issuer, audience, accepted) in [
+            (json!("us"), json!("calls"), true),
+            (json!("us"), json!(["chat", "calls"]), true),
+            (json!("us"), json!(["chat"]), false),
+            (json!("us"), json!(["calls", 7]), false),
+            (json!("us"), json!([]), false),
+            (json!("us"), Value::Null, false),
+            (json!(["us"]), json!("calls"), false),
+            (json!("them"), json!("calls"), false),
+            (Value::Null, json!("calls"), false),
+        ] {
+            let mut claims = good();
+            claims["iss"] = issuer;
+            claims["aud"] = audience;
+            let token = sign(HEADER, &claims.to_string(), SECRET);
+            assert_eq!(check(&verifier, &token).is_ok(), accepted, "{claims}");
+        }
+        let token = sign(HEADER, &good().to_string(), SECRET);
+        assert!(check(&verifier, &token).is_err());
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let token = sign(HEADER, &good().to_string(), SECRET);
+        let verifier = verifier(&[]);
+        for at in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(check(&verifier, &changed).is_err(), "byte {at}");
+        }
+        for changed in [format!("{token}="), format!("{token}."), token.replace('.', "..")] {
+            assert!(check(&verifier, &changed).is_err(), "{changed}");
+        }
+        let other = sign(HEADER, &good().to_string(), &SECRET.replace('!', "?"));
+        assert_eq!(check(&verifier, &other), Err(Unauthenticated::Signature));
+    }
+
+    #[test]
+    fn a_token_over_four_kilobytes_is_not_looked_at() {
+        let mut claims = good();
+        claims["pad"] = json!("x".repeat(4096));
+        assert_eq!(with(&claims), Err(Unauthenticated::TooLong));
+    }
+
+    #[test]
+    fn secrets_that_are_refused_at_start() {
+        for pairs in [
+            vec![],
+            vec![("JWT_SECRET", "short")],
+            vec![("JWT_SECRET", "0123456789012345678901234567890")],
+            vec![("JWT_SECRET", SECRET), ("STREAM_API_SECRET", SECRET)],
+            vec![("JWT_SECRET", SECRET), ("JWT_ROLE_CLAIM", "sub")],
+        ] {
+            assert!(Verifier::from_env(&pairs.into_iter().collect()).is_err());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A call as it is remembered.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Caller;
+use crate::clock::Timestamp;
+use crate::error::{ApiError, Code};
+use crate::ids::{CallId, UserId};
+
+/// Video or voice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallType {
+    /// Picture and sound.
+    #[default]
+    Video,
+    /// Sound alone; the apps also say `audio`.
+    #[serde(alias = "audio")]
+    Voice,
+}
+
+/// What members may do in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the five switches that the apps read")]
+pub struct CallSettings {
+    /// Speak.
+    pub audio: bool,
+    /// Show a picture.
+    pub video: bool,
+    /// Share a screen.
+    pub screen_sharing: bool,
+    /// Record.
+    pub recording: bool,
+    /// Have it written down.
+    pub transcribing: bool,
+}
+
+impl CallType {
+    /// What members may do. It is not only said: the call is made at Stream with these very
+    /// settings in place of the call type's own.
+    #[must_use]
+    pub const fn settings(self) -> CallSettings {
+        let picture = matches!(self, Self::Video);
+        CallSettings {
+            audio: true,
+            video: picture,
+            screen_sharing: picture,
+            recording: false,
+            transcribing: false,
+        }
+    }
+}
+
+/// Where a call is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallState {
+    /// Remembered, but perhaps not at Stream yet.
+    Creating,
+    /// At Stream, channel and call.
+    Active,
+    /// Over for everybody; perhaps not cleaned up at Stream yet.
+    Ending,
+    /// Over and cleaned up.
+    Ended,
+}
+
+/// Why a call ended, in the caller's words: up to 64 printable ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EndReason(String);
+
+impl EndReason {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for EndReason {
+    fn default() -> Self {
+        Self("ended".to_owned())
+    }
+}
+
+impl TryFrom<String> for EndReason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let printable = |byte: u8| (b' '..=b'~').contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(printable) {
+            Ok(Self(text))
+        } else {
+            Err("must be 1 to 64 printable ASCII characters")
+        }
+    }
+}
+
+/// The mapping of a call to its channel, its members and its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// The call; its channel's id follows from it.
+    pub call_id: CallId,
+    /// Who made it.
+    pub owner: UserId,
+    /// Everybody in it, the owner first.
+    pub members: Vec<UserId>,
+    /// Video or voice.
+    pub call_type: CallType,
+    /// Where it is in its life.
+    pub state: CallState,
+    /// A digest of the request that made it: the same id with another request is refused.
+    pub fingerprint: String,
+    /// The attempt that has it in hand, or had last.
+    pub attempt: String,
+    /// When it was first asked for.
+    pub created_at: Timestamp,
+    /// When channel and call were both at Stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_at: Option<Timestamp>,
+    /// When its end was asked for: from then on it is over for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending_at: Option<Timestamp>,
+    /// When it was cleaned up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
+}
+
+impl Call {
+    /// Whether the call exists for this caller.
+    #[must_use]
+    pub fn may_be_seen_by(&self, caller: &Caller) -> bool {
+        caller.service || self.members.contains(&caller.user)
+    }
+
+    /// How long it was active before its end was asked for; `None` where it never was, or is not
+    /// over.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.ending_at?.since(self.active_at?))
+    }
+
+    /// The error for what only an active call allows.
+    pub fn require_active(&self) -> Result<(), ApiError> {
+        match self.state {
+            CallState::Active => Ok(()),
+            CallState::Creating => Err(ApiError::plain(Code::CallNotActive)),
+            CallState::Ending | CallState::Ended => Err(ApiError::plain(Code::CallEnded)),
+        }
+    }
+}

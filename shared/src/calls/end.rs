@@ -1,0 +1,97 @@
+//! Ending a call: say that it is ending (which is when it is over for everybody), clear it away at
+//! Stream, say that it has ended.
+
+use futures_util::future::join;
+
+use crate::auth::Caller;
+use crate::calls::{Call, CallState, Calls, EndReason, EndRequest, Ending, not_found};
+use crate::clock::Deadline;
+use crate::error::ApiError;
+use crate::ids::CallId;
+use crate::stream::ops::{DeleteChannel, EndCall, GetCall};
+use crate::stream::{Operation, StreamError};
+
+/// A call that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The call, `ending` or `ended`.
+    pub call: Call,
+}
+
+impl Calls {
+    /// Ends the call. Once this answers it is over for everybody, whatever becomes of Stream.
+    pub async fn end(
+        &self,
+        caller: &Caller,
+        id: &CallId,
+        reason: &EndReason,
+        deadline: Deadline,
+    ) -> Result<Ended, ApiError> {
+        let request = EndRequest { id, caller, reason, at: self.clock.now() };
+        let call = match self.store.end(request).await? {
+            Ending::Now(call) => call,
+            Ending::Was(call) if call.may_be_seen_by(caller) => call,
+            Ending::Was(_) | Ending::Missing => return Err(not_found()),
+        };
+        if call.state == CallState::Ended {
+            return Ok(Ended { call });
+        }
+        Ok(Ended { call: self.close(call, deadline).await })
+    }
+
+    /// Clears an `ending` call away. What fails here is left `ending` in the due index, and tried
+    /// again from there.
+    async fn close(&self, call: Call, deadline: Deadline) -> Call {
+        if let Err(error) = self.clear(&call.call_id, deadline).await {
+            let error = ApiError::from(error);
+            tracing::error!(call = %call.call_id, code = error.code().as_str(),
+                cause = error.causes(), "not cleared at Stream yet");
+            return call;
+        }
+        match self.store.finish(&call.call_id, self.clock.now()).await {
+            Ok(ended) => ended.unwrap_or(call),
+            Err(error) => {
+                let error = ApiError::from(error);
+                tracing::error!(call = %call.call_id, code = error.code().as_str(),
+                    cause = error.causes(), "cleared, but still ending");
+                call
+            }
+        }
+    }
+
+    /// Ends the call at Stream and deletes its channel. What is not there is as good as cleared.
+    pub(super) async fn clear(&self, id: &CallId, deadline: Deadline) -> Result<(), StreamError> {
+        let channel = id.channel();
+        let delete = DeleteChannel { id: &channel };
+        let (ended, deleted) =
+            join(self.mark_ended(id, deadline), self.send_to_absent(&delete, deadline)).await;
+        ended.and(deleted)
+    }
+
+    async fn mark_ended(&self, id: &CallId, deadline: Deadline) -> Result<(), StreamError> {
+        match self.send_to_absent(&EndCall { id }, deadline).await {
+            // Perhaps because it has ended: what counts is that it has.
+            Err(StreamError::Refused(failure)) => {
+                match self.stream.send(&GetCall { id }, deadline).await {
+                    Ok(answer) if answer.call.ended_at.is_some() => Ok(()),
+                    Err(StreamError::NotFound(_)) => Ok(()),
+                    Ok(_) => Err(StreamError::Refused(failure)),
+                    Err(error) => Err(error),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Sends what is done already where its object does not exist.
+    async fn send_to_absent<O: Operation>(
+        &self,
+        operation: &O,
+        deadline: Deadline,
+    ) -> Result<(), StreamError> {
+        match self.stream.send(operation, deadline).await {
+            Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Calls: what one is, the states that it goes through, and the protocol that keeps our table and
+//! Stream in step.
+//!
+//! `creating → active → ending → ended`, never back, and a call id is used once. The mapping in
+//! the table is written before anything exists at Stream and outlives all of it, so nothing at
+//! Stream is ever without an entry that will remove it.
+
+mod call;
+mod create;
+pub mod dynamo;
+mod end;
+mod store;
+
+pub use call::{Call, CallSettings, CallState, CallType, EndReason};
+pub use create::{Ask, Created, Limits};
+pub use end::Ended;
+pub use store::{Activated, Begun, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn};
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{ApiError, Code};
+use crate::ids::CallId;
+use crate::random::Random;
+use crate::stream::Stream;
+use crate::users::UserStore;
+
+/// Everything that the life of a call needs of the world.
+#[derive(Clone)]
+pub struct Calls {
+    /// The mappings.
+    pub store: Arc<dyn CallStore>,
+    /// Who is known.
+    pub users: Arc<dyn UserStore>,
+    /// Stream.
+    pub stream: Stream,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of our own.
+    pub random: Arc<dyn Random>,
+}
+
+/// The answer for a call that is not there, and for one that the caller has no part in: the two
+/// must look alike.
+#[must_use]
+pub fn not_found() -> ApiError {
+    ApiError::plain(Code::CallNotFound)
+}
+
+/// The call, if the caller is a member of it.
+pub async fn for_member(
+    store: &dyn CallStore,
+    id: &CallId,
+    caller: &crate::auth::Caller,
+) -> Result<Call, ApiError> {
+    let call = store.get(id).await?;
+    call.filter(|call| call.may_be_seen_by(caller)).ok_or_else(not_found)
+}

@@ -1,0 +1,166 @@
+//! Time: the only place that reads a clock or sleeps.
+//!
+//! Everything else is given a [`Clock`], so that a test owns every instant.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// An instant, in milliseconds since the Unix epoch. It is stored as that number and shown to
+/// callers as RFC 3339 text in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// From whole seconds since the Unix epoch (a JWT `NumericDate`).
+    #[must_use]
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This much later; the far future where that cannot be counted.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long it has been since `earlier`; zero where `earlier` is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds, as in `2026-01-01T00:00:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(instant) => write!(f, "{instant:.3}"),
+            // Past the year 9999 there is no RFC 3339 text.
+            Err(_) => f.write_str("9999-12-31T23:59:59.999Z"),
+        }
+    }
+}
+
+/// Serialises a [`Timestamp`] as RFC 3339 text: the form in which callers see times.
+pub fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// As [`rfc3339`], for a time that may be unknown.
+pub fn rfc3339_option<S: Serializer>(
+    at: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(at),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// The clock that a function lives by.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+
+    /// Waits this long.
+    async fn sleep(&self, span: Duration);
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let span = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+/// Kept back at the end of an invocation, to write the answer.
+const RESERVE_MILLIS: i64 = 300;
+/// What an invocation may take where its deadline is not known.
+const DEFAULT_BUDGET: Duration = Duration::from_secs(8);
+
+/// The instant by which an invocation must have stopped waiting for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Timestamp);
+
+impl Deadline {
+    /// From the deadline that Lambda gives. One in the past means unknown: `cargo lambda watch`
+    /// sends a constant of 1970.
+    #[must_use]
+    pub fn from_lambda(deadline_millis: u64, now: Timestamp) -> Self {
+        let given = Timestamp(i64::try_from(deadline_millis).unwrap_or(i64::MAX));
+        if given <= now {
+            Self(now.plus(DEFAULT_BUDGET))
+        } else {
+            Self(Timestamp(given.0.saturating_sub(RESERVE_MILLIS).max(now.0)))
+        }
+    }
+
+    /// This long from `now`.
+    #[must_use]
+    pub fn after(now: Timestamp, span: Duration) -> Self {
+        Self(now.plus(span))
+    }
+
+    /// How much time is left at `now`.
+    #[must_use]
+    pub fn remaining(self, now: Timestamp) -> Duration {
+        self.0.since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_rfc_3339_with_milliseconds() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_767_225_600_123, "2026-01-01T00:00:00.123Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_means_unknown() {
+        let now = Timestamp::from_secs(1_767_225_600);
+        assert_eq!(Deadline::from_lambda(600_000, now).remaining(now), DEFAULT_BUDGET);
+        let given = u64::try_from(now.plus(Duration::from_secs(10)).as_millis()).unwrap();
+        assert_eq!(Deadline::from_lambda(given, now).remaining(now), Duration::from_millis(9700));
+    }
+}

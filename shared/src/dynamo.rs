@@ -1,0 +1,119 @@
+//! The table over the AWS SDK: how it is reached, and what its errors mean.
+//!
+//! What is kept in it, and under which keys, is said beside each store; `docs/DATA.md` lists every
+//! access pattern.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{Client, Config};
+use serde::de::DeserializeOwned;
+
+use crate::config::StoreConfig;
+use crate::net::AwsHttp;
+use crate::store::StoreError;
+
+/// An item, or the part of one that a request names.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+impl Table {
+    /// Reaches the table through this client, with the credentials that Lambda puts in the
+    /// environment. Nothing is sent yet.
+    #[must_use]
+    pub fn new(config: &StoreConfig, http: reqwest::Client) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_millis(1_500))
+            .operation_timeout(Duration::from_secs(4))
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(50));
+        let mut builder = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(config.region.clone()))
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .http_client(AwsHttp::new(http))
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            // Answers are read whole, within the attempt's own time.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        Self { client: Client::from_conf(builder.build()), name: config.table.clone() }
+    }
+
+    /// Asks for an item that is never there: whether the table answers, at the price of half a
+    /// read unit and with no other permission than to read.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let get =
+            self.client.get_item().table_name(&self.name).set_key(Some(key("PROBE", "PROBE")));
+        get.send().await.map(|_| ()).map_err(failed)
+    }
+}
+
+/// The key of an item.
+pub(crate) fn key(partition: impl Into<String>, sort: impl Into<String>) -> Item {
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(partition.into())),
+        ("sk".to_owned(), AttributeValue::S(sort.into())),
+    ])
+}
+
+/// A text attribute.
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number attribute.
+pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+/// Reads an item that this code wrote.
+pub(crate) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Broken(error.into()))
+}
+
+/// Placeholders for attribute names: many good names are reserved words of DynamoDB's.
+pub(crate) fn names(attributes: &[&str]) -> HashMap<String, String> {
+    attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
+}
+
+/// What an error of the SDK's means.
+pub(crate) fn failed<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    const PASSING: [&str; 6] = [
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+    ];
+    let passing = match &error {
+        SdkError::ServiceError(service) => {
+            service.err().code().is_some_and(|code| PASSING.contains(&code))
+        }
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
+    };
+    if passing { StoreError::Unavailable(error.into()) } else { StoreError::Broken(error.into()) }
+}

@@ -1,0 +1,256 @@
+//! What can go wrong, as callers see it: one table of codes, one error type.
+//!
+//! An error is a stable [`Code`] for machines, a detail for people and a source for the log. The
+//! source never leaves the log: no upstream text, type name, table name or secret reaches a
+//! caller. The table below is the whole of `docs/ERRORS.md`, which a test compares with it.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use serde::Serialize;
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $status:literal $title:literal,)*) => {
+        /// Every error code that a caller can meet. A code that shipped is never renamed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The code as machines read it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// A short, fixed summary for people.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest "invalid_request" 400 "The request cannot be read as HTTP",
+    InvalidPath "invalid_path" 400 "The path has a form that is refused",
+    InvalidId "invalid_id" 400 "An id in the path has a form that is refused",
+    InvalidQuery "invalid_query" 400 "A query parameter is refused",
+    InvalidHeader "invalid_header" 400 "A header is refused",
+    InvalidJson "invalid_json" 400 "The body is not a JSON object",
+    InvalidBody "invalid_body" 400 "A field of the body is refused",
+    CallChannelMismatch "call_channel_mismatch" 400 "callId and channelId do not belong together",
+    Unauthenticated "unauthenticated" 401 "A valid bearer token is required",
+    UserMismatch "user_mismatch" 403 "Only the signed-in user may be named",
+    UserNotFound "user_not_found" 404 "A user is not known",
+    CallNotFound "call_not_found" 404 "There is no such call",
+    CallEnded "call_ended" 409 "The call has ended",
+    CallIdReused "call_id_reused" 409 "The call id already names a different call",
+    CallNotActive "call_not_active" 409 "The call is not active yet",
+    MessageIdReused "message_id_reused" 409 "The message id already names a different message",
+    UserDeleted "user_deleted" 409 "The user id was deleted and cannot come back",
+    BodyTooLarge "body_too_large" 413 "The body is too large",
+    UnsupportedMediaType "unsupported_media_type" 415 "The body must be JSON",
+    Internal "internal" 500 "Something failed on our side",
+    StreamRejectedCredentials "stream_rejected_credentials" 502 "Stream refused this service's credentials",
+    StreamRefused "stream_refused" 502 "Stream refused the request",
+    StreamBadAnswer "stream_bad_answer" 502 "Stream's answer could not be read",
+    StreamNotConfigured "stream_not_configured" 503 "Stream's credentials are not configured",
+    StreamBusy "stream_busy" 503 "Stream asks to slow down",
+    StreamUnavailable "stream_unavailable" 503 "Stream cannot be reached",
+    StoreUnavailable "store_unavailable" 503 "The database cannot be reached",
+}
+
+/// One refused place in a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) to the place.
+    pub pointer: String,
+    /// Why it is refused.
+    pub reason: String,
+}
+
+/// Whatever lies behind an error; for the log only.
+pub type Source = Box<dyn StdError + Send + Sync>;
+
+/// The one error that handlers return.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct ApiError {
+    code: Code,
+    detail: Cow<'static, str>,
+    fields: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    #[source]
+    source: Option<Source>,
+}
+
+impl ApiError {
+    /// An error with this code; `detail` says what the caller can do about this one.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), fields: Vec::new(), retry_after: None, source: None }
+    }
+
+    /// An error whose title says all there is to say.
+    #[must_use]
+    pub fn plain(code: Code) -> Self {
+        Self::new(code, code.title())
+    }
+
+    /// A refused field of the body.
+    pub fn field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::plain(Code::InvalidBody).with_field(pointer, reason)
+    }
+
+    /// Names one more refused place.
+    #[must_use]
+    pub fn with_field(mut self, pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.fields.push(FieldError { pointer: pointer.into(), reason: reason.into() });
+        self
+    }
+
+    /// Says when it is worth trying again.
+    #[must_use]
+    pub fn with_retry_after(mut self, span: Option<Duration>) -> Self {
+        self.retry_after = span;
+        self
+    }
+
+    /// Keeps what lies behind it, for the log.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// When it is worth trying again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The chain of causes as one line of text, for the log.
+    #[must_use]
+    pub fn causes(&self) -> Option<String> {
+        chain(StdError::source(self))
+    }
+
+    /// The body that the caller gets.
+    #[must_use]
+    pub fn problem<'a>(&'a self, request_id: &'a str) -> Problem<'a> {
+        Problem {
+            error: true,
+            message: &self.detail,
+            kind: format!("urn:stream-functions:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            instance: request_id,
+            errors: &self.fields,
+        }
+    }
+}
+
+/// An error and what lies behind it, as one line of text for the log.
+pub(crate) fn chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
+    let mut text = String::new();
+    while let Some(cause) = next {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// The problem details of RFC 9457, and the `error` and `message` that the apps read.
+#[derive(Debug, Serialize)]
+pub struct Problem<'a> {
+    error: bool,
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_the_members_of_rfc_9457_and_those_the_apps_read() {
+        let error = ApiError::field("/ttlSeconds", "must be at least 60")
+            .with_source(std::io::Error::other("secret upstream text"));
+        let body = serde_json::to_value(error.problem("req-1")).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "error": true,
+                "message": "A field of the body is refused",
+                "type": "urn:stream-functions:invalid_body",
+                "title": "A field of the body is refused",
+                "status": 400,
+                "detail": "A field of the body is refused",
+                "code": "invalid_body",
+                "instance": "req-1",
+                "errors": [{"pointer": "/ttlSeconds", "reason": "must be at least 60"}],
+            })
+        );
+        assert_eq!(error.causes().as_deref(), Some("secret upstream text"));
+    }
+
+    #[test]
+    fn every_code_is_named_once_and_has_an_error_status() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!((400..=599).contains(&code.status()));
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_the_same_codes() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ERRORS.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let documented: Vec<(String, String, String)> = text
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+                let code = cells.next()?.trim_end_matches('`').to_owned();
+                Some((code, cells.next()?.to_owned(), cells.next()?.to_owned()))
+            })
+            .collect();
+        let table: Vec<_> = Code::ALL
+            .iter()
+            .map(|c| (c.as_str().to_owned(), c.status().to_string(), c.title().to_owned()))
+            .collect();
+        assert_eq!(documented, table);
+    }
+}

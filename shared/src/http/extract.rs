@@ -1,0 +1,146 @@
+//! What a handler's signature asks of a request: each argument reads and checks its own part.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
+
+use crate::auth::{Caller, Unauthenticated, Verifier};
+use crate::clock::{Deadline, Timestamp};
+use crate::error::{ApiError, Code};
+use crate::http::Request;
+use crate::json;
+
+/// The first argument of a handler: who sent the request. It is settled before anything else of
+/// the request is looked at.
+pub trait Identity: Sized + Send {
+    /// Settles it, or refuses the request.
+    fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError>;
+}
+
+/// Any further argument of a handler.
+pub trait FromRequest: Sized + Send {
+    /// Reads it, or refuses the request.
+    fn from_request(request: &Request) -> Result<Self, ApiError>;
+}
+
+impl Identity for Caller {
+    fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
+        let one = single(&request.headers, AUTHORIZATION.as_str());
+        let caller = match one {
+            Ok(value) => verifier.caller(value, now),
+            Err(_) => Err(Unauthenticated::Absent),
+        };
+        // One body for every cause: a caller learns nothing about the key or the check.
+        caller.map_err(|cause| ApiError::plain(Code::Unauthenticated).with_source(cause))
+    }
+}
+
+/// A header's value, `None` where it is absent; twice or not text is refused.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) => Ok(Some(text)),
+        _ => Err(ApiError::new(Code::InvalidHeader, "a header stands twice or is not text")),
+    }
+}
+
+/// The body, a JSON object of exactly the fields that `T` knows.
+#[derive(Clone, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        require_json(&request.headers)?;
+        // A request without a body asks for nothing in particular.
+        let text: &[u8] = if request.body.is_empty() { b"{}" } else { &request.body };
+        let object = json::object(text)
+            .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
+        match serde_path_to_error::deserialize(Value::Object(object)) {
+            Ok(body) => Ok(Self(body)),
+            Err(error) => Err(ApiError::field(pointer(error.path()), error.inner().to_string())),
+        }
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = single(headers, CONTENT_TYPE.as_str())? else { return Ok(()) };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(ApiError::new(Code::UnsupportedMediaType, "send the body as application/json"))
+    }
+}
+
+/// A path within a body as a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer.push_str(variant),
+            Segment::Unknown => pointer.push('?'),
+        }
+    }
+    pointer
+}
+
+/// The query, of exactly the parameters that `T` knows, none of them twice.
+#[derive(Clone, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequest for Query<T> {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        serde_urlencoded::from_str(&request.query)
+            .map(Self)
+            .map_err(|error| ApiError::new(Code::InvalidQuery, error.to_string()))
+    }
+}
+
+/// The one parameter of the route's path.
+#[derive(Clone, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T> FromRequest for Path<T>
+where
+    T: TryFrom<String> + Send,
+    T::Error: fmt::Display,
+{
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        let text = request.parameters.values().next().cloned().unwrap_or_default();
+        T::try_from(text)
+            .map(Self)
+            .map_err(|error| ApiError::new(Code::InvalidId, format!("the id in the path {error}")))
+    }
+}
+
+impl FromRequest for Deadline {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        Ok(request.deadline)
+    }
+}
+
+/// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl FromRequest for IdempotencyKey {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        let Some(key) = single(&request.headers, "idempotency-key")? else { return Ok(Self(None)) };
+        if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(Some(key.to_owned())))
+        } else {
+            Err(ApiError::new(
+                Code::InvalidHeader,
+                "Idempotency-Key must have 1 to 255 printable characters",
+            ))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Handlers: async functions whose arguments are read from the request, in order.
+
+use std::future::Future;
+
+use serde::Serialize;
+
+use crate::auth::Verifier;
+use crate::clock::Timestamp;
+use crate::error::{ApiError, Code};
+use crate::http::{Answer, FromRequest, Identity, Reply, Request};
+
+/// An async function from what the function needs of the world, who calls and what is asked, to
+/// a [`Reply`] or an [`ApiError`].
+pub trait Handler<D, W, A>: Send + Sync + 'static {
+    /// Reads the arguments and calls the function. Who calls is settled first; then whether the
+    /// function has what it needs; then the rest of the request is read.
+    fn handle(
+        &self,
+        deps: Option<&'static D>,
+        verifier: &Verifier,
+        request: Request,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+}
+
+macro_rules! handlers {
+    ($($argument:ident)*) => {
+        impl<D, W, F, Fut, T, $($argument),*> Handler<D, W, ($($argument,)*)> for F
+        where
+            D: Send + Sync + 'static,
+            W: Identity,
+            F: Fn(&'static D, W, $($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<Reply<T>, ApiError>> + Send,
+            T: Serialize + Send + Sync,
+            $($argument: FromRequest,)*
+        {
+            async fn handle(
+                &self,
+                deps: Option<&'static D>,
+                verifier: &Verifier,
+                request: Request,
+                now: Timestamp,
+            ) -> Result<Answer, ApiError> {
+                let who = W::of(&request, verifier, now)?;
+                let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
+                $(
+                    #[expect(non_snake_case, reason = "named after its type")]
+                    let $argument = $argument::from_request(&request)?;
+                )*
+                drop(request);
+                Answer::success(&self(deps, who, $($argument),*).await?)
+            }
+        }
+    };
+}
+
+handlers!();
+handlers!(A1);
+handlers!(A1 A2);
+handlers!(A1 A2 A3);

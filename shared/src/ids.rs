@@ -1,0 +1,207 @@
+//! The ids that come from outside, each a type of its own that can only hold what its form allows.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not an id; the text itself is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Empty, or longer than this many characters.
+    #[error("must have 1 to {0} characters")]
+    Length(usize),
+    /// A character that the id may not have.
+    #[error("may only have letters, digits, '_' and '-'")]
+    Character,
+    /// A character that a user id may not have.
+    #[error("may only have letters, digits, '_', '-' and '@'")]
+    UserCharacter,
+    /// A channel id that is not a call's.
+    #[error("must be the channel of a call: 'call-' and the call's id")]
+    NotACallChannel,
+}
+
+fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+fn check(text: &str, longest: usize, extra: &[u8], error: IdError) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > longest {
+        return Err(IdError::Length(longest));
+    }
+    if text.bytes().all(|byte| plain(byte) || extra.contains(&byte)) { Ok(()) } else { Err(error) }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $longest:expr, $extra:expr, $error:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                check(&text, $longest, $extra, $error)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A user, the same in the apps' sessions and at Stream: `^[A-Za-z0-9_@-]{1,64}$`.
+    UserId, 64, b"@", IdError::UserCharacter
+);
+id!(
+    /// A call: `^[A-Za-z0-9_-]{1,59}$`, so that its channel's id fits in 64 characters.
+    CallId, 59, b"", IdError::Character
+);
+id!(
+    /// A message's id as a client may choose it: `^[A-Za-z0-9_-]{1,64}$`.
+    MessageId, 64, b"", IdError::Character
+);
+id!(
+    /// The id of a message already in a channel, by which a page is asked for. Stream's own
+    /// client libraries make longer ids than [`MessageId`] allows: a user id and a UUID.
+    MessageCursor, 255, b"@.", IdError::UserCharacter
+);
+
+impl CallId {
+    /// The id that a UUID names.
+    #[must_use]
+    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+
+    /// The id that a user's idempotency key names: the same each time, and another for another
+    /// user's key.
+    #[must_use]
+    pub fn from_idempotency_key(user: &UserId, key: &str) -> Self {
+        // A user id has no zero byte, so the two cannot run into each other.
+        let text = format!("{user}\0{key}");
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.as_ref()[..16]);
+        Self::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The chat channel that belongs to the call.
+    #[must_use]
+    pub fn channel(&self) -> ChannelId {
+        ChannelId(self.clone())
+    }
+
+    /// Stream's name for the video call: type and id.
+    #[must_use]
+    pub fn cid(&self) -> String {
+        format!("{}:{}", crate::stream::CALL_TYPE, self.0)
+    }
+}
+
+impl MessageId {
+    /// The id that a UUID names.
+    #[must_use]
+    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+}
+
+/// A call's chat channel: `call-` and the call's id. There is no other channel here, so the call
+/// can always be named from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ChannelId(CallId);
+
+impl ChannelId {
+    const PREFIX: &'static str = "call-";
+
+    /// The call that the channel belongs to.
+    #[must_use]
+    pub fn call(&self) -> &CallId {
+        &self.0
+    }
+
+    /// Stream's name for the channel: type and id.
+    #[must_use]
+    pub fn cid(&self) -> String {
+        format!("{}:{self}", crate::stream::CHANNEL_TYPE)
+    }
+}
+
+impl TryFrom<String> for ChannelId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        check(&text, 64, b"", IdError::Character)?;
+        let call = text.strip_prefix(Self::PREFIX).ok_or(IdError::NotACallChannel)?;
+        // What is left can only fail by being empty.
+        CallId::try_from(call.to_owned()).map(Self).map_err(|_| IdError::NotACallChannel)
+    }
+}
+
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Self::PREFIX, self.0)
+    }
+}
+
+impl Serialize for ChannelId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_hold_only_what_their_form_allows() {
+        let long = |n: usize| "a".repeat(n);
+        let cases: [(String, bool, bool, bool); 12] = [
+            // text, user, call, channel
+            ("alice".into(), true, true, false),
+            ("alice@example".into(), true, false, false),
+            (String::new(), false, false, false),
+            (long(59), true, true, false),
+            (long(60), true, false, false),
+            (long(64), true, false, false),
+            (long(65), false, false, false),
+            ("call-".into(), true, true, false),
+            (format!("call-{}", long(59)), true, false, true),
+            (format!("call-{}", long(60)), false, false, false),
+            ("call-a/b".into(), false, false, false),
+            ("caf\u{e9}".into(), false, false, false),
+        ];
+        for (text, user, call, channel) in cases {
+            assert_eq!(UserId::try_from(text.clone()).is_ok(), user, "user {text}");
+            assert_eq!(CallId::try_from(text.clone()).is_ok(), call, "call {text}");
+            assert_eq!(ChannelId::try_from(text.clone()).is_ok(), channel, "channel {text}");
+        }
+    }
+
+    #[test]
+    fn a_channel_and_its_call_name_each_other() {
+        let call = CallId::try_from("abc".to_owned()).unwrap();
+        assert_eq!(call.channel().to_string(), "call-abc");
+        assert_eq!(call.channel().cid(), "messaging:call-abc");
+        assert_eq!(call.cid(), "default:abc");
+        assert_eq!(ChannelId::try_from("call-abc".to_owned()).unwrap().call(), &call);
+    }
+}

@@ -1,0 +1,27 @@
+//! What the functions share: auth, the Stream client, the life of a call, and the HTTP edge.
+//!
+//! Dependencies point inward: functions, then [`http`], then [`auth`], [`tokens`], [`calls`],
+//! [`users`], [`messages`] and [`quality`], then [`ids`] and [`clock`]. Stream and the table are
+//! adapters at the edge.
+
+pub mod auth;
+pub mod calls;
+pub mod clock;
+pub mod config;
+pub mod dynamo;
+pub mod error;
+pub mod fields;
+pub mod http;
+pub mod ids;
+mod json;
+mod log;
+pub mod messages;
+mod net;
+pub mod quality;
+pub mod random;
+pub mod secret;
+pub mod store;
+pub mod stream;
+pub mod tokens;
+pub mod users;
+pub mod world;

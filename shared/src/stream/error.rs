@@ -1,0 +1,146 @@
+//! What comes back from Stream when it is not what was asked for, and what our callers hear of it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{ApiError, Code, Source};
+
+/// An error answer of Stream's, as far as it can be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Stream answered {status}, code {code:?}: {message}")]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: u16,
+    /// Stream's own code, where the body is Stream's own: a limit at the edge answers no JSON.
+    pub code: Option<i64>,
+    /// Stream's words, for the log and for telling apart what has only one code.
+    pub message: String,
+    /// Whether Stream says that a repeat is of no use.
+    pub unrecoverable: bool,
+}
+
+/// The longest piece of an unreadable body that is kept for the log, in characters.
+const KEPT: usize = 200;
+
+impl Failure {
+    /// Reads an error's body, whatever it is.
+    pub(super) fn read(status: u16, body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Wire {
+            code: i64,
+            #[serde(default)]
+            message: String,
+            #[serde(default)]
+            unrecoverable: bool,
+        }
+        if let Ok(Wire { code, message, unrecoverable }) = serde_json::from_slice(body) {
+            return Self { status, code: Some(code), message, unrecoverable };
+        }
+        let message = String::from_utf8_lossy(body).chars().take(KEPT).collect();
+        Self { status, code: None, message, unrecoverable: false }
+    }
+}
+
+/// Why Stream did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// No answer, in all the attempts that there was time for.
+    #[error("no answer from Stream")]
+    Unreachable(#[source] Source),
+    /// An answer of 429.
+    #[error("Stream asks to slow down")]
+    Busy {
+        /// How long Stream asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Stream does not know our key, or our signature, or has suspended the app.
+    #[error("Stream rejected our credentials")]
+    RejectedCredentials(#[source] Failure),
+    /// What the request names does not exist, or no longer.
+    #[error("not found at Stream")]
+    NotFound(#[source] Failure),
+    /// Stream cannot do it now.
+    #[error("Stream failed")]
+    Failed(#[source] Failure),
+    /// Stream will not do it, however often it is asked.
+    #[error("Stream refused the request")]
+    Refused(#[source] Failure),
+    /// An answer that is not what the operation answers.
+    #[error("unreadable answer from Stream")]
+    BadAnswer(#[source] Source),
+}
+
+impl StreamError {
+    /// Sorts an error answer by what it means for us.
+    pub(super) fn from_failure(failure: Failure, retry_after: Option<Duration>) -> Self {
+        /// The app is suspended: no request of ours will be served.
+        const SUSPENDED: i64 = 99;
+        match (failure.status, failure.code) {
+            (429, _) => Self::Busy { retry_after },
+            (401, _) | (403, Some(SUSPENDED)) => Self::RejectedCredentials(failure),
+            (404, _) => Self::NotFound(failure),
+            (408 | 500..=599, _) => Self::Failed(failure),
+            (300..=399, _) => Self::BadAnswer(failure.into()),
+            _ => Self::Refused(failure),
+        }
+    }
+
+    /// Whether what was asked for may have happened, or may yet.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::Failed(_))
+    }
+}
+
+impl From<StreamError> for ApiError {
+    fn from(error: StreamError) -> Self {
+        let (code, retry_after) = match &error {
+            StreamError::Unreachable(_) | StreamError::Failed(_) => (Code::StreamUnavailable, None),
+            StreamError::Busy { retry_after } => {
+                // Stream does not always say; its limits are counted by the minute.
+                (Code::StreamBusy, Some(retry_after.unwrap_or(Duration::from_secs(1))))
+            }
+            StreamError::RejectedCredentials(_) => (Code::StreamRejectedCredentials, None),
+            StreamError::NotFound(_) | StreamError::Refused(_) => (Code::StreamRefused, None),
+            StreamError::BadAnswer(_) => (Code::StreamBadAnswer, None),
+        };
+        Self::plain(code).with_retry_after(retry_after).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_code_for_callers() {
+        let body = |code: i64| format!(r#"{{"code":{code},"message":"upstream words"}}"#);
+        let cases = [
+            (429, body(9), Code::StreamBusy),
+            (401, body(2), Code::StreamRejectedCredentials),
+            (401, body(43), Code::StreamRejectedCredentials),
+            (403, body(99), Code::StreamRejectedCredentials),
+            (403, body(17), Code::StreamRefused),
+            (404, body(16), Code::StreamRefused),
+            (400, body(4), Code::StreamRefused),
+            (408, body(23), Code::StreamUnavailable),
+            (500, body(-1), Code::StreamUnavailable),
+            (503, "<html>busy</html>".to_owned(), Code::StreamUnavailable),
+            (302, String::new(), Code::StreamBadAnswer),
+        ];
+        for (status, body, code) in cases {
+            let failure = Failure::read(status, body.as_bytes());
+            let error = ApiError::from(StreamError::from_failure(failure, None));
+            assert_eq!(error.code(), code, "{status} {body}");
+            let seen = serde_json::to_string(&error.problem("r")).unwrap();
+            assert!(!seen.contains("upstream words"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_streams_is_kept_short() {
+        let failure = Failure::read(502, "<html>".repeat(1000).as_bytes());
+        assert_eq!((failure.code, failure.message.len()), (None, KEPT));
+    }
+}

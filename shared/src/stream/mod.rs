@@ -1,0 +1,24 @@
+//! Stream (getstream.io) as this service uses it: its v2 API with the app's own credentials.
+//!
+//! A request is data ([`Request`]), made by one typed operation a file ([`ops`]); one client sends
+//! it ([`Stream`]), one pure function says whether to send it again ([`retry`]), and the wire is
+//! behind one trait ([`Transport`]).
+
+mod client;
+mod error;
+pub mod ops;
+mod request;
+pub mod retry;
+mod time;
+mod transport;
+
+pub use client::{Answered, Stream};
+pub use error::{Failure, StreamError};
+pub use request::{Operation, Repeat, Request};
+pub use time::StreamTime;
+pub use transport::{HttpTransport, Lost, RawAnswer, Transport};
+
+/// The call type that every call is made with: Stream's built-in one for video and voice calls.
+pub const CALL_TYPE: &str = "default";
+/// The channel type that every call's chat is made with: Stream's built-in one for private chats.
+pub const CHANNEL_TYPE: &str = "messaging";

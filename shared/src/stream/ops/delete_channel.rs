@@ -1,0 +1,24 @@
+//! `DELETE /api/v2/chat/channels/messaging/{id}`: takes the call's chat away from its members.
+
+use http::Method;
+
+use crate::ids::ChannelId;
+use crate::stream::ops::Ignored;
+use crate::stream::{CHANNEL_TYPE, Operation, Request};
+
+/// Deletes the channel softly: hidden from everybody, not recoverable. One that is not there
+/// answers 404.
+#[derive(Debug)]
+pub struct DeleteChannel<'a> {
+    /// The channel.
+    pub id: &'a ChannelId,
+}
+
+impl Operation for DeleteChannel<'_> {
+    type Answer = Ignored;
+
+    fn request(&self) -> Request {
+        let id = self.id.to_string();
+        Request::new(Method::DELETE, &["chat", "channels", CHANNEL_TYPE, &id])
+    }
+}

@@ -1,0 +1,23 @@
+//! `POST /api/v2/video/call/default/{id}/mark_ended`: ends the call for everybody in it.
+
+use http::Method;
+
+use crate::ids::CallId;
+use crate::stream::ops::Ignored;
+use crate::stream::{CALL_TYPE, Operation, Request};
+
+/// Ends the call. One that does not exist answers 404.
+#[derive(Debug)]
+pub struct EndCall<'a> {
+    /// The call.
+    pub id: &'a CallId,
+}
+
+impl Operation for EndCall<'_> {
+    type Answer = Ignored;
+
+    fn request(&self) -> Request {
+        let segments = ["video", "call", CALL_TYPE, self.id.as_str(), "mark_ended"];
+        Request::new(Method::POST, &segments)
+    }
+}

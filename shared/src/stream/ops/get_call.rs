@@ -1,0 +1,36 @@
+//! `GET /api/v2/video/call/default/{id}`: the call as Stream sees it.
+
+use http::Method;
+use serde::Deserialize;
+
+use crate::ids::CallId;
+use crate::stream::{CALL_TYPE, Operation, Request, StreamTime};
+
+/// Reads the call. One that does not exist answers 404.
+#[derive(Debug)]
+pub struct GetCall<'a> {
+    /// The call.
+    pub id: &'a CallId,
+}
+
+/// What is read of it.
+#[derive(Debug, Deserialize)]
+pub struct GetCallAnswer {
+    /// The call itself.
+    pub call: LiveCall,
+}
+
+/// A call as Stream sees it.
+#[derive(Debug, Deserialize)]
+pub struct LiveCall {
+    /// When it ended, if it did.
+    pub ended_at: Option<StreamTime>,
+}
+
+impl Operation for GetCall<'_> {
+    type Answer = GetCallAnswer;
+
+    fn request(&self) -> Request {
+        Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str()])
+    }
+}

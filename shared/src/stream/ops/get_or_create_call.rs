@@ -1,0 +1,94 @@
+//! `POST /api/v2/video/call/default/{id}`: the call, made where it is not there yet.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::calls::{CallSettings, CallType};
+use crate::ids::{CallId, UserId};
+use crate::stream::ops::Ignored;
+use crate::stream::{CALL_TYPE, Operation, Repeat, Request};
+
+/// Makes the call with these members; one that is there already stays as it is, but rings again
+/// where that is asked.
+#[derive(Debug)]
+pub struct GetOrCreateCall<'a> {
+    /// The call.
+    pub id: &'a CallId,
+    /// Whose it is.
+    pub created_by: &'a UserId,
+    /// Everybody in it, the creator among them.
+    pub members: &'a [UserId],
+    /// Video or voice.
+    pub call_type: CallType,
+    /// Whether the members' phones ring.
+    pub ring: bool,
+    /// Data of the apps' own.
+    pub custom: Option<&'a Map<String, Value>>,
+    /// When Stream itself ends the call, counted from its first session.
+    pub max_duration: Duration,
+    /// When Stream ends a session in which nobody is left.
+    pub inactivity_timeout: Duration,
+}
+
+impl Operation for GetOrCreateCall<'_> {
+    type Answer = Ignored;
+
+    fn request(&self) -> Request {
+        let members: Vec<Value> = self.members.iter().map(|id| json!({"user_id": id})).collect();
+        let mode = |on| if on { "available" } else { "disabled" };
+        let CallSettings { video, screen_sharing, recording, transcribing, .. } =
+            self.call_type.settings();
+        let mut data = json!({
+            "created_by_id": self.created_by,
+            "members": members,
+            "channel_cid": self.id.channel().cid(),
+            "video": video,
+            "settings_override": {
+                "video": {"enabled": video},
+                "screensharing": {"enabled": screen_sharing},
+                "recording": {"mode": mode(recording)},
+                "transcription": {"mode": mode(transcribing)},
+                "limits": {"max_duration_seconds": self.max_duration.as_secs()},
+                "session": {"inactivity_timeout_seconds": self.inactivity_timeout.as_secs()},
+            },
+        });
+        if let Some(custom) = self.custom {
+            data["custom"] = Value::Object(custom.clone());
+        }
+        let mut body = json!({"data": data, "video": video});
+        if self.ring {
+            body["ring"] = Value::Bool(true);
+        }
+        Request::new(Method::POST, &["video", "call", CALL_TYPE, self.id.as_str()])
+            .json(&body)
+            .repeat(if self.ring { Repeat::Unsafe } else { Repeat::Safe })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_rings_is_not_sent_twice() {
+        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let alice = UserId::try_from("alice".to_owned()).unwrap();
+        let repeat = |ring| {
+            GetOrCreateCall {
+                id: &id,
+                created_by: &alice,
+                members: std::slice::from_ref(&alice),
+                call_type: CallType::Video,
+                ring,
+                custom: None,
+                max_duration: Duration::from_hours(4),
+                inactivity_timeout: Duration::from_mins(5),
+            }
+            .request()
+            .repeat
+        };
+        assert_eq!((repeat(true), repeat(false)), (Repeat::Unsafe, Repeat::Safe));
+    }
+}

@@ -1,0 +1,32 @@
+//! The operations of Stream's API that are used, one a file: verb and path first.
+
+mod delete_channel;
+mod end_call;
+mod get_app;
+mod get_call;
+mod get_call_report;
+mod get_message;
+mod get_or_create_call;
+mod get_or_create_channel;
+mod list_messages;
+mod list_participant_stats;
+mod message;
+mod send_message;
+mod upsert_user;
+
+pub use delete_channel::DeleteChannel;
+pub use end_call::EndCall;
+pub use get_app::{App, GetApp};
+pub use get_call::{GetCall, LiveCall};
+pub use get_call_report::{CallReport, GetCallReport};
+pub use get_message::GetMessage;
+pub use get_or_create_call::GetOrCreateCall;
+pub use get_or_create_channel::GetOrCreateChannel;
+pub use list_messages::ListMessages;
+pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
+pub use message::{Author, Message, MessageAnswer};
+pub use send_message::SendMessage;
+pub use upsert_user::UpsertUser;
+
+/// What an operation answers where nothing of it is read.
+pub type Ignored = serde::de::IgnoredAny;

@@ -1,0 +1,84 @@
+//! A request to Stream as data: what is asked, and whether it may be asked twice.
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Whether a request may be sent again when it is not known whether it took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Twice is the same as once.
+    Safe,
+    /// Twice would do something twice.
+    Unsafe,
+}
+
+/// One operation of Stream's API.
+pub trait Operation: Sync {
+    /// What is read from a successful answer.
+    type Answer: DeserializeOwned;
+
+    /// The request that asks for it.
+    fn request(&self) -> Request;
+}
+
+/// A request, without the credentials that every request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// The path, each id in it percent-encoded.
+    pub path: String,
+    /// The query's parameters, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The JSON body.
+    pub body: Option<Vec<u8>>,
+    /// Whether it may be sent again.
+    pub repeat: Repeat,
+}
+
+/// RFC 3986's unreserved characters stay as they are.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Request {
+    /// A request for the path made of these segments.
+    pub(super) fn new(method: Method, segments: &[&str]) -> Self {
+        let mut path = String::from("/api/v2");
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        Self { method, path, query: Vec::new(), body: None, repeat: Repeat::Safe }
+    }
+
+    /// Adds a query parameter.
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Sets the body. What is sent is made of strings, numbers and maps with string keys, which
+    /// always have a JSON form.
+    pub(super) fn json(mut self, body: &impl Serialize) -> Self {
+        self.body = serde_json::to_vec(body).ok();
+        self
+    }
+
+    /// Says whether it may be sent again.
+    pub(super) fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_encoded_into_the_path() {
+        let request = Request::new(Method::GET, &["users", "a@b/../c"]);
+        assert_eq!(request.path, "/api/v2/users/a%40b%2F..%2Fc");
+    }
+}

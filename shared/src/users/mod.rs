@@ -1,0 +1,117 @@
+//! Users: the profile that we remember of each, and how Stream comes to know it.
+
+pub mod dynamo;
+mod profile;
+mod store;
+
+pub use profile::{Profile, ProfileChange};
+pub use store::{Synced, User, UserStore};
+
+use std::sync::Arc;
+
+use crate::auth::StreamRole;
+use crate::clock::{Clock, Deadline};
+use crate::config::{ConfigError, Env};
+use crate::error::{ApiError, Code};
+use crate::ids::UserId;
+use crate::stream::ops::UpsertUser;
+use crate::stream::{Stream, StreamError};
+
+/// What becomes of a token request by a user who is not known yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownUsers {
+    /// The user is made known.
+    #[default]
+    Provision,
+    /// The request is refused: an upsert has to come first.
+    Reject,
+}
+
+impl UnknownUsers {
+    /// Reads `UNKNOWN_USERS`: `provision` (the default) or `reject`.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        match env.get_or("UNKNOWN_USERS", "provision") {
+            "provision" => Ok(Self::Provision),
+            "reject" => Ok(Self::Reject),
+            _ => Err(ConfigError::invalid("UNKNOWN_USERS", "must be 'provision' or 'reject'")),
+        }
+    }
+}
+
+/// The users, in the table and at Stream.
+#[derive(Clone)]
+pub struct Users {
+    /// The profiles.
+    pub store: Arc<dyn UserStore>,
+    /// Stream.
+    pub stream: Stream,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How often a profile is sent to Stream that others keep changing meanwhile.
+const ROUNDS: u32 = 5;
+
+impl Users {
+    /// The user, if known and as the change would have it; otherwise made so.
+    ///
+    /// A known user whom the change would not change costs one read of the table and no request
+    /// to Stream.
+    pub async fn known_or_provision(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        unknown: UnknownUsers,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
+        match self.store.get(id).await? {
+            Some(user) if user.is_known() && !change.changes(&user.profile) => Ok(user),
+            None if unknown == UnknownUsers::Reject => Err(ApiError::new(
+                Code::UserNotFound,
+                "this user is not known; upsert the user first",
+            )),
+            _ => self.upsert(id, change, deadline).await,
+        }
+    }
+
+    /// Merges a change into the profile and makes Stream know the whole of it.
+    ///
+    /// The table comes first and counts versions. Two changes may reach Stream in the wrong
+    /// order; the one that was overtaken in the table finds that out when it confirms its version,
+    /// and sends the newest once more.
+    pub async fn upsert(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
+        let mut user = self.store.merge(id, change, self.clock.now()).await?;
+        for _ in 0..ROUNDS {
+            let upsert = UpsertUser { id, profile: &user.profile };
+            self.stream.send(&upsert, deadline).await.map_err(deleted)?;
+            match self.store.confirm(id, user.version).await? {
+                Synced::Confirmed => return Ok(user),
+                Synced::Overtaken(newer) => user = newer,
+            }
+        }
+        Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
+    }
+}
+
+fn deleted(error: StreamError) -> ApiError {
+    match error {
+        StreamError::NotFound(_) => ApiError::plain(Code::UserDeleted).with_source(error),
+        error => error.into(),
+    }
+}
+
+/// The role to store for a user: that of the caller's token where the caller is that user, and
+/// otherwise none, which leaves it as it is.
+#[must_use]
+pub fn role_for(
+    caller: &crate::auth::Caller,
+    user: &UserId,
+    roles: &crate::auth::StreamRoles,
+) -> Option<StreamRole> {
+    (caller.user == *user).then(|| roles.of(caller.role.as_deref()))
+}

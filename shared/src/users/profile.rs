@@ -1,0 +1,82 @@
+//! A user's profile, and a change to it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::auth::StreamRole;
+
+/// What others see of a user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The name shown to others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A picture's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The language, as a BCP 47 tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Data of the apps' own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom: Option<Map<String, Value>>,
+    /// The role at Stream.
+    #[serde(default)]
+    pub role: StreamRole,
+}
+
+/// A change to a profile: what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProfileChange {
+    /// The name shown to others.
+    pub name: Option<String>,
+    /// A picture's URL.
+    pub image: Option<String>,
+    /// The language.
+    pub language: Option<String>,
+    /// Data of the apps' own, replaced as a whole.
+    pub custom: Option<Map<String, Value>>,
+    /// The role at Stream; it only ever comes from the caller's token.
+    pub role: Option<StreamRole>,
+}
+
+impl ProfileChange {
+    /// Whether the profile would be another one after it.
+    #[must_use]
+    pub fn changes(&self, profile: &Profile) -> bool {
+        fn differs<T: PartialEq>(change: Option<&T>, now: Option<&T>) -> bool {
+            change.is_some() && change != now
+        }
+        differs(self.name.as_ref(), profile.name.as_ref())
+            || differs(self.image.as_ref(), profile.image.as_ref())
+            || differs(self.language.as_ref(), profile.language.as_ref())
+            || differs(self.custom.as_ref(), profile.custom.as_ref())
+            || differs(self.role.as_ref(), Some(&profile.role))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_given_and_new_changes_a_profile() {
+        let profile = Profile { name: Some("Alice".into()), ..Profile::default() };
+        let name = |name: &str| ProfileChange { name: Some(name.into()), ..Default::default() };
+        let role = |role: &str| ProfileChange {
+            role: serde_json::from_value(role.into()).unwrap(),
+            ..Default::default()
+        };
+        let image = ProfileChange { image: Some("https://x/y.png".into()), ..Default::default() };
+        for (change, changes) in [
+            (ProfileChange::default(), false),
+            (name("Alice"), false),
+            (name("Alicia"), true),
+            (image, true),
+            (role("user"), false),
+            (role("admin"), true),
+        ] {
+            assert_eq!(change.changes(&profile), changes, "{change:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What users ask of the table.
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::ids::UserId;
+use crate::store::StoreError;
+use crate::users::{Profile, ProfileChange};
+
+/// A user as remembered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// Who.
+    pub id: UserId,
+    /// What others see.
+    pub profile: Profile,
+    /// Counts the changes to the profile, from 1.
+    pub version: u64,
+    /// The version that Stream is known to have had; 0 where it never had one.
+    pub synced: u64,
+    /// Tokens issued before this are worth nothing.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether Stream knows the user, with the profile as it stands.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.synced == self.version
+    }
+}
+
+/// What came of confirming a version.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Synced {
+    /// Nobody has changed the profile since.
+    Confirmed,
+    /// Somebody has: this is the newest.
+    Overtaken(User),
+}
+
+/// The table, as far as users go. Each method is one request.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Reads a user.
+    async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Those of these users whom Stream was never told of.
+    async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
+
+    /// Merges a change into the profile, which is made where there is none, and counts a version.
+    async fn merge(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<User, StoreError>;
+
+    /// Marks that Stream has this version, if it is still the newest.
+    async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError>;
+}

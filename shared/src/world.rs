@@ -1,0 +1,91 @@
+//! What a function needs of the world, put together once at its start.
+
+use std::sync::Arc;
+
+use crate::calls::Calls;
+use crate::calls::dynamo::DynamoCalls;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
+use crate::dynamo::Table;
+use crate::error::Source;
+use crate::net;
+use crate::random::{Random, SystemRandom};
+use crate::stream::{HttpTransport, Stream};
+use crate::users::Users;
+use crate::users::dynamo::DynamoUsers;
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// A client could not be built.
+    #[error("a client could not be built")]
+    Client(#[source] Source),
+}
+
+/// Stream, where its credentials are configured.
+#[derive(Clone)]
+pub struct Configured {
+    /// Where it is and who we are there.
+    pub config: StreamConfig,
+    /// The client.
+    pub stream: Stream,
+}
+
+/// The world as a function finds it.
+pub struct World {
+    /// The environment.
+    pub env: Env,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The table.
+    pub table: Table,
+    /// Stream.
+    pub stream: Option<Configured>,
+}
+
+impl World {
+    /// Reads the configuration and builds the clients. Nothing is sent yet.
+    pub fn open(env: Env) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let http = net::client().map_err(StartError::Client)?;
+        let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
+        let stream = match StreamConfig::from_env(&env)? {
+            Some(config) => {
+                let transport = HttpTransport::new(http, &config)
+                    .map_err(|error| StartError::Client(error.into()))?;
+                let stream = Stream::new(Arc::new(transport), clock.clone(), random.clone());
+                Some(Configured { config, stream })
+            }
+            None => None,
+        };
+        Ok(Self { env, clock, random, table, stream })
+    }
+
+    /// The users.
+    #[must_use]
+    pub fn users(&self, stream: &Configured) -> Users {
+        Users {
+            store: Arc::new(DynamoUsers::new(self.table.clone())),
+            stream: stream.stream.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The calls.
+    #[must_use]
+    pub fn calls(&self, stream: &Configured) -> Calls {
+        Calls {
+            store: Arc::new(DynamoCalls::new(self.table.clone())),
+            users: Arc::new(DynamoUsers::new(self.table.clone())),
+            stream: stream.stream.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
+    }
+}
