@@ -1,0 +1,96 @@
+//! `POST /api/stream/token`: a short-lived Stream token for the signed-in caller, and nobody else.
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use shared::auth::{Caller, StreamRoles};
+use shared::clock::{Deadline, Timestamp, rfc3339};
+use shared::config::ConfigError;
+use shared::error::ApiError;
+use shared::fields::{DisplayName, ImageUrl};
+use shared::http::{self, Json, Reply};
+use shared::ids::UserId;
+use shared::tokens::{TokenLife, TokenSigner};
+use shared::users::{self, ProfileChange, UnknownUsers, Users};
+use shared::world::{Configured, World};
+
+fn main() -> ExitCode {
+    http::serve(Deps::new, create_token)
+}
+
+struct Deps {
+    api_key: String,
+    roles: StreamRoles,
+    signer: TokenSigner,
+    unknown: UnknownUsers,
+    users: Users,
+}
+
+impl Deps {
+    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
+        Ok(Self {
+            api_key: stream.config.api_key.clone(),
+            roles: StreamRoles::from_env(&world.env)?,
+            signer: TokenSigner::new(&stream.config.api_secret),
+            unknown: UnknownUsers::from_env(&world.env)?,
+            users: world.users(stream),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
+struct Ask {
+    user_id: Option<UserId>,
+    user_data: Option<UserData>,
+    ttl_seconds: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+struct UserData {
+    name: Option<DisplayName>,
+    image: Option<ImageUrl>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    token: String,
+    api_key: String,
+    user_id: UserId,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: Timestamp,
+    #[serde(serialize_with = "rfc3339")]
+    refresh_after: Timestamp,
+}
+
+async fn create_token(
+    deps: &Deps,
+    caller: Caller,
+    deadline: Deadline,
+    Json(ask): Json<Ask>,
+) -> Result<Reply<Answer>, ApiError> {
+    let life = TokenLife::new(ask.ttl_seconds)?;
+    let id = caller.acting_for(ask.user_id)?;
+    let data = ask.user_data.unwrap_or_default();
+    let change = ProfileChange {
+        name: data.name.map(DisplayName::into_string),
+        image: data.image.map(ImageUrl::into_string),
+        role: users::role_for(&caller, &id, &deps.roles),
+        ..ProfileChange::default()
+    };
+    let user = deps.users.known_or_provision(&id, &change, deps.unknown, deadline).await?;
+    let now = deps.users.clock.now();
+    let made = deps.signer.user_token(&user.id, now, life, user.revoked_at)?;
+    Ok(Reply::ok(
+        "Token created",
+        Answer {
+            token: made.token.expose().to_owned(),
+            api_key: deps.api_key.clone(),
+            user_id: user.id,
+            expires_at: made.expires_at,
+            refresh_after: made.refresh_after,
+        },
+    ))
+}
