@@ -1,0 +1,353 @@
+// Stream's official SDK drives the emulator through every operation that the backend uses: what the
+// SDK sends must be understood, and what it gets must decode.
+//
+// STREAM_BASE_URL, STREAM_API_KEY and STREAM_API_SECRET say where. Ids are new on every run, so a
+// run leaves nothing that the next one could trip over.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { StreamClient } from '@stream-io/node-sdk';
+
+const basePath = variable('STREAM_BASE_URL').replace(/\/+$/, '');
+const apiKey = variable('STREAM_API_KEY');
+const apiSecret = variable('STREAM_API_SECRET');
+
+const client = new StreamClient(apiKey, apiSecret, { basePath });
+const run = Date.now().toString(36);
+const [alice, bob, nobody] = ['alice', 'bob', 'nobody'].map((name) => `${name}-${run}`);
+const channelId = `call-${run}`;
+const channel = client.chat.channel('messaging', channelId);
+const call = client.video.call('default', run);
+
+function variable(name) {
+  const value = process.env[name];
+  assert.ok(value, `${name} is not set`);
+  return value;
+}
+
+/** The SDK must reject with Stream's status and code, and with a text that says why. */
+async function refused(promise, status, code, text = /./) {
+  await assert.rejects(promise, (error) => {
+    assert.equal(error.metadata?.responseCode, status, error.message);
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, text);
+    return true;
+  });
+}
+
+async function completed(taskId) {
+  for (let attempt = 0; attempt < 60; attempt += 1) {
+    const task = await client.getTask({ id: taskId });
+    if (task.status === 'completed') return task;
+    assert.notEqual(task.status, 'failed');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return assert.fail(`task ${taskId} never completed`);
+}
+
+const ids = (messages) => messages.map((message) => message.id);
+const messageId = (number) => `message-${run}-${number}`;
+const send = (number) =>
+  channel.sendMessage({
+    message: { id: messageId(number), text: `number ${number}`, user_id: alice },
+    skip_push: true,
+  });
+
+await test('getApp answers the app and its rate limit', async () => {
+  const { app, duration, metadata } = await client.getApp();
+  assert.equal(app.suspended, false);
+  assert.equal(typeof duration, 'string');
+  assert.equal(typeof metadata.rateLimit.rateLimit, 'number');
+  assert.equal(typeof metadata.rateLimit.rateLimitRemaining, 'number');
+  assert.ok(metadata.rateLimit.rateLimitReset > new Date(Date.now() - 1000));
+});
+
+await test('a wrong key and a wrong secret are told apart', async () => {
+  const wrongKey = new StreamClient(`${apiKey}-wrong`, apiSecret, { basePath });
+  await refused(wrongKey.getApp(), 401, 2);
+  const wrongSecret = new StreamClient(apiKey, `${apiSecret}-wrong`, { basePath });
+  await refused(wrongSecret.getApp(), 401, 43);
+});
+
+await test('getRateLimits answers the endpoints asked for', async () => {
+  const limits = await client.getRateLimits({
+    server_side: true,
+    endpoints: 'GetOrCreateCall,SendMessage',
+  });
+  assert.deepEqual(Object.keys(limits.server_side).sort(), ['GetOrCreateCall', 'SendMessage']);
+});
+
+await test('upsertUsers creates, and replaces when repeated', async () => {
+  const first = await client.upsertUsers([
+    { id: alice, name: 'Alice', role: 'user', custom: { plan: 'pro' } },
+    { id: bob },
+  ]);
+  assert.equal(first.users[alice].name, 'Alice');
+  assert.equal(first.users[alice].custom.plan, 'pro');
+  assert.ok(first.users[alice].created_at instanceof Date);
+  const second = await client.upsertUsers([{ id: alice, image: 'https://example.com/a.png' }]);
+  assert.equal(second.users[alice].name, undefined);
+  assert.deepEqual(second.users[alice].custom, {});
+  assert.deepEqual(second.users[alice].created_at, first.users[alice].created_at);
+});
+
+await test('upsertUsers refuses an id that cannot be', async () => {
+  await refused(client.upsertUsers([{ id: 'not an id' }]), 400, 4);
+});
+
+await test('updateUsersPartial sets and unsets', async () => {
+  const set = { name: 'A2', plan: 'free' };
+  await client.updateUsersPartial({ users: [{ id: alice, set }] });
+  const { users } = await client.updateUsersPartial({ users: [{ id: alice, unset: ['plan'] }] });
+  assert.equal(users[alice].name, 'A2');
+  assert.deepEqual(users[alice].custom, {});
+});
+
+await test('updateUsersPartial revokes tokens and takes it back', async () => {
+  const at = new Date(Date.now() - 5000);
+  const patch = (instant) =>
+    client.updateUsersPartial({
+      users: [{ id: alice, set: { revoke_tokens_issued_before: instant } }],
+    });
+  const revoked = await patch(at.toISOString());
+  // A double cannot hold every nanosecond, so the SDK may show the millisecond before.
+  assert.ok(Math.abs(revoked.users[alice].revoke_tokens_issued_before - at) <= 1);
+  const restored = await patch(null);
+  assert.equal(restored.users[alice].revoke_tokens_issued_before, undefined);
+});
+
+await test('queryUsers finds users by id', async () => {
+  const { users } = await client.queryUsers({
+    payload: { filter_conditions: { id: { $in: [alice, nobody] } } },
+  });
+  assert.deepEqual(users.map((user) => user.id), [alice]);
+});
+
+await test("a user's token is understood, and may not do what a server may", async () => {
+  const ask = (token) =>
+    fetch(`${basePath}/api/v2/app?api_key=${apiKey}`, {
+      headers: { Authorization: token, 'stream-auth-type': 'jwt' },
+    });
+  const token = client.generateUserToken({ user_id: alice, validity_in_seconds: 60 });
+  const allowed = await ask(token);
+  assert.equal(allowed.status, 403);
+  assert.equal((await allowed.json()).code, 17);
+  const iat = Math.floor(Date.now() / 1000) - 120;
+  const expired = await ask(client.generateUserToken({ user_id: alice, iat, exp: iat + 60 }));
+  assert.equal(expired.status, 401);
+  assert.equal((await expired.json()).code, 40);
+  const early = await ask(client.generateUserToken({ user_id: alice, iat: iat + 720 }));
+  assert.equal((await early.json()).code, 42);
+});
+
+await test('channel.get never creates', async () => {
+  await refused(channel.get({ state: true }), 404, 16, new RegExp(`messaging:${channelId}`));
+});
+
+await test('channel.getOrCreate names members who do not exist', async () => {
+  const data = { created_by_id: alice, members: [{ user_id: alice }, { user_id: nobody }] };
+  await refused(channel.getOrCreate({ data }), 400, 4, new RegExp(`don't exist.*${nobody}`));
+  await refused(channel.getOrCreate({ data: { members: [] } }), 400, 4, /created_by/);
+});
+
+await test('channel.getOrCreate is idempotent', async () => {
+  const data = {
+    created_by_id: alice,
+    members: [{ user_id: alice }, { user_id: bob, channel_role: 'channel_moderator' }],
+    custom: { call_id: run },
+  };
+  const first = await channel.getOrCreate({ data });
+  assert.equal(first.channel.cid, `messaging:${channelId}`);
+  assert.equal(first.channel.created_by.id, alice);
+  assert.equal(first.channel.custom.call_id, run);
+  assert.deepEqual(first.members.map((member) => member.user_id), [alice, bob]);
+  assert.deepEqual(first.messages, []);
+  const second = await channel.getOrCreate({ data: { ...data, custom: { call_id: 'other' } } });
+  assert.equal(second.channel.custom.call_id, run);
+  assert.deepEqual(second.channel.created_at, first.channel.created_at);
+});
+
+await test('members leave, come back and are listed', async () => {
+  const without = await channel.update({ remove_members: [bob] });
+  assert.deepEqual(without.members.map((member) => member.user_id), [alice]);
+  await channel.update({ add_members: [{ user_id: bob }] });
+  const { members } = await channel.queryMembers({
+    payload: {
+      filter_conditions: {},
+      sort: [{ field: 'created_at', direction: 1 }],
+      limit: 100,
+      offset: 0,
+    },
+  });
+  assert.deepEqual(members.map((member) => member.user_id).sort(), [alice, bob].sort());
+});
+
+await test('sendMessage delivers an id once', async () => {
+  const { message } = await send(1);
+  assert.equal(message.id, messageId(1));
+  assert.equal(message.user.id, alice);
+  assert.ok(message.created_at instanceof Date);
+  await refused(send(1), 400, 4, /already exists/);
+});
+
+await test('sendMessage refuses a text that is too long', async () => {
+  const message = { text: 'x'.repeat(5001), user_id: alice };
+  await refused(channel.sendMessage({ message }), 400, 20);
+});
+
+await test('messages are paged backwards, every page ascending', async () => {
+  for (const number of [2, 3, 4, 5]) await send(number);
+  const pages = [];
+  let before;
+  do {
+    const messages = before ? { limit: 2, id_lt: before } : { limit: 2 };
+    const page = ids((await channel.getOrCreate({ messages })).messages);
+    pages.push(page);
+    before = page[0];
+  } while (pages.at(-1).length === 2);
+  assert.deepEqual(pages, [[4, 5], [2, 3], [1]].map((page) => page.map(messageId)));
+  const read = await channel.get({
+    state: true,
+    messages_limit: 2,
+    messages_id_lt: messageId(4),
+  });
+  assert.deepEqual(ids(read.messages), [2, 3].map(messageId));
+});
+
+await test('getMessage finds a message with its channel', async () => {
+  const { message } = await client.chat.getMessage({ id: messageId(3) });
+  assert.equal(message.text, 'number 3');
+  assert.equal(message.channel.cid, `messaging:${channelId}`);
+  await refused(client.chat.getMessage({ id: `none-${run}` }), 404, 16);
+});
+
+await test('call.get answers 404 before the call exists', async () => {
+  await refused(call.get(), 404, 16);
+});
+
+await test('call.getOrCreate names members who do not exist', async () => {
+  const data = { created_by_id: alice, members: [{ user_id: nobody }] };
+  await refused(call.getOrCreate({ data }), 400, 4, new RegExp(nobody));
+});
+
+await test('call.getOrCreate creates once and overrides settings', async () => {
+  const data = {
+    created_by_id: alice,
+    members: [{ user_id: alice, role: 'admin' }, { user_id: bob }],
+    channel_cid: channel.cid,
+    custom: { kind: 'video' },
+    settings_override: {
+      limits: { max_duration_seconds: 3600 },
+      session: { inactivity_timeout_seconds: 300 },
+    },
+  };
+  const first = await call.getOrCreate({ data, ring: true });
+  assert.equal(first.created, true);
+  assert.equal(first.call.cid, `default:${run}`);
+  assert.equal(first.call.channel_cid, channel.cid);
+  assert.equal(first.call.settings.limits.max_duration_seconds, 3600);
+  assert.equal(first.call.settings.session.inactivity_timeout_seconds, 300);
+  assert.equal(typeof first.call.settings.video.target_resolution.width, 'number');
+  assert.equal(first.call.ended_at, undefined);
+  assert.equal(first.call.session ?? null, null);
+  assert.deepEqual(first.members.map((member) => member.user_id), [alice, bob]);
+  const second = await call.getOrCreate({ data });
+  assert.equal(second.created, false);
+  assert.deepEqual(second.call.created_at, first.call.created_at);
+});
+
+await test('an inactivity timeout out of bounds is refused', async () => {
+  const settings_override = { session: { inactivity_timeout_seconds: 901 } };
+  await refused(call.update({ settings_override }), 400, 4);
+});
+
+await test('call.get, call.update and queryCalls see the same call', async () => {
+  await call.update({ custom: { kind: 'voice' } });
+  const read = await call.get();
+  assert.equal(read.call.custom.kind, 'voice');
+  assert.equal(read.call.settings.limits.max_duration_seconds, 3600);
+  const { calls } = await client.video.queryCalls({
+    filter_conditions: { cid: { $in: [call.cid] } },
+    sort: [{ field: 'created_at', direction: -1 }],
+    limit: 25,
+  });
+  assert.deepEqual(calls.map((found) => found.call.cid), [call.cid]);
+});
+
+await test('a call that nobody joined has no report and no statistics', async () => {
+  await refused(call.getCallReport(), 404, 16);
+  await refused(call.getCallReport({ session_id: 'none' }), 404, 16);
+  const { reports } = await client.video.queryCallStats({
+    filter_conditions: { call_cid: call.cid },
+    sort: [{ field: 'first_stats', direction: -1 }],
+    limit: 25,
+  });
+  assert.deepEqual(reports, []);
+  const session = { call_type: 'default', call_id: run, session: 'none', limit: 25 };
+  await refused(client.video.queryCallSessionParticipantStats(session), 404, 16);
+});
+
+await test('call.end ends once, and succeeds again', async () => {
+  await call.end();
+  const first = await call.get();
+  assert.ok(first.call.ended_at instanceof Date);
+  await call.end();
+  const second = await call.get();
+  assert.deepEqual(second.call.ended_at, first.call.ended_at);
+  const again = await call.getOrCreate({ data: { created_by_id: alice } });
+  assert.equal(again.created, false);
+  assert.deepEqual(again.call.ended_at, first.call.ended_at);
+});
+
+await test('call.delete makes the call unreachable', async () => {
+  await call.delete({ hard: false });
+  await refused(call.get(), 404, 16);
+  await refused(call.delete({ hard: false }), 404, 16);
+});
+
+await test('channel.delete deletes, and answers 404 when repeated', async () => {
+  const { channel: deleted } = await channel.delete();
+  assert.equal(deleted.cid, channel.cid);
+  await refused(channel.delete(), 404, 16, /Can't find channel/);
+  await refused(send(6), 404, 16);
+});
+
+await test('a channel created again is empty, and its message ids stay taken', async () => {
+  const data = { created_by_id: alice, members: [{ user_id: alice }] };
+  const again = await channel.getOrCreate({ data });
+  assert.deepEqual(again.messages, []);
+  await refused(send(1), 400, 4, /already exists/);
+});
+
+await test('deleteChannels deletes a batch', async () => {
+  const other = client.chat.channel('messaging', `${channelId}-2`);
+  await other.getOrCreate({ data: { created_by_id: alice } });
+  const cids = [channel.cid, other.cid];
+  const unknown = client.chat.deleteChannels({ cids: [...cids, `messaging:none-${run}`] });
+  await refused(unknown, 404, 16, /channels not found/);
+  const { task_id: taskId } = await client.chat.deleteChannels({ cids, hard_delete: true });
+  await completed(taskId);
+  await refused(channel.get(), 404, 16);
+  await refused(client.chat.deleteChannels({ cids }), 404, 16, /channels not found/);
+});
+
+await test('a user is deactivated and comes back', async () => {
+  const { user } = await client.deactivateUser({ user_id: bob });
+  assert.ok(user.deactivated_at instanceof Date);
+  await client.reactivateUser({ user_id: bob });
+  const { task_id: taskId } = await client.deactivateUsers({ user_ids: [bob] });
+  await completed(taskId);
+  const { users } = await client.queryUsers({ payload: { filter_conditions: { id: bob } } });
+  assert.deepEqual(users, []);
+});
+
+await test('deleteUsers deletes for good', async () => {
+  const user_ids = [alice, bob];
+  const soft = { user_ids, user: 'hard', messages: 'soft', conversations: 'hard' };
+  await refused(client.deleteUsers(soft), 400, 4);
+  const hard = { user: 'hard', messages: 'hard', conversations: 'hard', calls: 'hard' };
+  const { task_id: taskId } = await client.deleteUsers({ user_ids, ...hard });
+  await completed(taskId);
+  await refused(client.upsertUsers([{ id: alice }]), 404, 16, /was deleted/);
+});

@@ -1,0 +1,197 @@
+//! The handle that tests hold.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::error::StreamErrorView;
+use crate::faults::Rule;
+use crate::moment::Moment;
+use crate::operation::Counts;
+use crate::server;
+use crate::settings::Settings;
+use crate::state::State;
+use crate::views::{CallReport, CallView, ChannelView, MessageView, UserToken, UserView};
+
+/// A running emulator. Clones are handles to the same one; it stops with [`Emulator::stop`] or when
+/// the last handle is gone.
+#[derive(Clone)]
+pub struct Emulator {
+    running: Arc<Running>,
+}
+
+struct Running {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: watch::Sender<bool>,
+}
+
+impl Emulator {
+    /// Serves on the listener, on the current runtime.
+    #[allow(clippy::unused_async, reason = "it spawns: being async says that a runtime is needed")]
+    pub async fn serve(listener: TcpListener, settings: Settings) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::new(settings));
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(server::accept(listener, Arc::clone(&state), stopped));
+        Ok(Self { running: Arc::new(Running { address, state, stop }) })
+    }
+
+    /// Where it listens, as a client is told: `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.running.address)
+    }
+
+    /// Stops listening, cuts open connections and forgets late effects that are still to come.
+    /// What the world looks like can still be asked. Stopping twice is stopping once.
+    pub async fn stop(&self) {
+        self.running.stop.send_replace(true);
+        self.running.stop.closed().await;
+    }
+
+    /// How many requests came in since the last reset, refused and faulted ones included.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.state().lock().counts.clone()
+    }
+
+    /// Starts counting from nought.
+    pub fn reset_counts(&self) {
+        self.state().lock().counts = Counts::default();
+    }
+
+    /// Adds a rule to the fault script.
+    pub fn script(&self, fault: Rule) {
+        self.state().lock().script.add(fault);
+    }
+
+    /// Takes all rules back.
+    pub fn clear_faults(&self) {
+        self.state().lock().script.clear();
+    }
+
+    /// A user, deleted and deactivated ones included.
+    #[must_use]
+    pub fn user(&self, id: &str) -> Option<UserView> {
+        self.state().lock().world.user_view(id)
+    }
+
+    /// A channel, if it exists now.
+    #[must_use]
+    pub fn channel(&self, cid: &str) -> Option<ChannelView> {
+        self.state().lock().world.channel_view(cid)
+    }
+
+    /// A call, if it exists now; it may have ended.
+    #[must_use]
+    pub fn call(&self, cid: &str) -> Option<CallView> {
+        self.state().lock().world.call_view(cid)
+    }
+
+    /// The cids of all channels that exist now, in order.
+    #[must_use]
+    pub fn live_channels(&self) -> Vec<String> {
+        self.state().lock().world.live_channels()
+    }
+
+    /// The cids of all calls that exist now and have not ended, in order.
+    #[must_use]
+    pub fn live_calls(&self) -> Vec<String> {
+        self.state().lock().world.live_calls()
+    }
+
+    /// How many times a channel was created, re-creation included.
+    #[must_use]
+    pub fn channels_ever(&self) -> usize {
+        self.state().lock().world.channels_ever()
+    }
+
+    /// How many times a call was created, re-creation included.
+    #[must_use]
+    pub fn calls_ever(&self) -> usize {
+        self.state().lock().world.calls_ever()
+    }
+
+    /// The messages of a channel that exists now, oldest first.
+    #[must_use]
+    pub fn messages(&self, cid: &str) -> Vec<MessageView> {
+        self.state().lock().world.message_views(cid)
+    }
+
+    /// The whole world, the same for the same history: to assert that nothing changed.
+    #[must_use]
+    pub fn snapshot(&self) -> Value {
+        self.state().snapshot()
+    }
+
+    /// Checks a user's token as connecting with it would: signature, times, revocation, and whether
+    /// the user was deactivated or deleted. A user that Stream has not seen yet may connect.
+    pub fn check_user_token(&self, token: &str) -> Result<UserToken, StreamErrorView> {
+        Ok(self.state().check_user_token(token)?)
+    }
+
+    /// Gives a call a session with its statistics and its report, which only Stream's media side
+    /// would do. The same session id again replaces them; a call that does not exist stays so.
+    pub fn set_report(&self, call_cid: &str, report: CallReport) {
+        let now = self.state().now();
+        self.state().lock().world.set_report(call_cid, report, now);
+    }
+
+    /// Deletes a user behind the client's back. A user that does not exist stays so.
+    pub fn delete_user(&self, id: &str) {
+        let now = self.state().now();
+        self.state().lock().world.mark_deleted(id, now);
+    }
+
+    /// Deactivates a user behind the client's back. A user that does not exist stays so.
+    pub fn deactivate_user(&self, id: &str) {
+        let now = self.state().now();
+        self.state().lock().world.mark_deactivated(id, now);
+    }
+
+    /// Suspends the app: every request is answered 403 with code 99.
+    pub fn suspend_app(&self, suspended: bool) {
+        self.state().lock().world.app_mut().suspended = suspended;
+    }
+
+    /// Stops looking at signatures, as an app with this (dangerous) switch on does.
+    pub fn set_disable_auth_checks(&self, disabled: bool) {
+        self.state().lock().world.app_mut().disable_auth_checks = disabled;
+    }
+
+    /// Sets the app's `event_hooks`, as the dashboard does.
+    pub fn set_event_hooks(&self, hooks: Vec<Value>) {
+        self.state().lock().world.app_mut().event_hooks = hooks;
+    }
+
+    /// Revokes every token of the app that was issued before this instant, or undoes it.
+    pub fn set_tokens_revoked_before(&self, instant: Option<SystemTime>) {
+        let revoked = instant.map(Moment::of);
+        self.state().lock().world.app_mut().revoke_tokens_issued_before = revoked;
+    }
+
+    /// Shifts the `Date` header, as if the two clocks disagreed.
+    pub fn set_date_skew(&self, seconds: i64) {
+        self.state().lock().date_skew = seconds;
+    }
+
+    fn state(&self) -> &State {
+        &self.running.state
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Emulator")
+            .field("base_url", &self.base_url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! The operations that the emulator knows, and how often each was asked for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One line per operation: its documentation, its name (Stream's own) and the requests a minute
+/// that Stream's rate limit allows. The numbers for video are not published; 1000 stands in.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident: $limit:literal,)+) => {
+        /// An operation of Stream's API.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub enum Operation {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Stream's name for the operation.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            pub(crate) const fn limit_per_minute(self) -> u64 {
+                match self {
+                    $(Self::$name => $limit,)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// `GET /api/v2/app`
+    GetApp: 10_000,
+    /// `GET /api/v2/rate_limits`
+    GetRateLimits: 60,
+    /// `GET /api/v2/tasks/{id}`
+    GetTask: 1_000,
+    /// `POST /api/v2/users`
+    UpdateUsers: 300,
+    /// `PATCH /api/v2/users`
+    UpdateUsersPartial: 300,
+    /// `GET /api/v2/users`
+    QueryUsers: 1_000,
+    /// `POST /api/v2/users/{id}/deactivate`
+    DeactivateUser: 60,
+    /// `POST /api/v2/users/deactivate`
+    DeactivateUsers: 60,
+    /// `POST /api/v2/users/{id}/reactivate`
+    ReactivateUser: 60,
+    /// `POST /api/v2/users/reactivate`
+    ReactivateUsers: 60,
+    /// `POST /api/v2/users/delete`
+    DeleteUsers: 60,
+    /// `POST /api/v2/chat/channels/{type}/{id}/query`
+    GetOrCreateChannel: 10_000,
+    /// `GET /api/v2/chat/channels/{type}/{id}`
+    GetChannel: 1_000,
+    /// `POST /api/v2/chat/channels/{type}/{id}`: adds and removes members
+    UpdateChannel: 300,
+    /// `DELETE /api/v2/chat/channels/{type}/{id}`
+    DeleteChannel: 60,
+    /// `POST /api/v2/chat/channels/delete`
+    DeleteChannels: 60,
+    /// `POST /api/v2/chat/channels/{type}/{id}/message`
+    SendMessage: 1_000,
+    /// `GET /api/v2/chat/messages/{id}`
+    GetMessage: 1_000,
+    /// `GET /api/v2/chat/members`
+    QueryMembers: 300,
+    /// `POST /api/v2/video/call/{type}/{id}`
+    GetOrCreateCall: 1_000,
+    /// `GET /api/v2/video/call/{type}/{id}`
+    GetCall: 1_000,
+    /// `PATCH /api/v2/video/call/{type}/{id}`
+    UpdateCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/mark_ended`
+    EndCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/delete`
+    DeleteCall: 1_000,
+    /// `POST /api/v2/video/calls`
+    QueryCalls: 1_000,
+    /// `GET /api/v2/video/call/{type}/{id}/report`
+    GetCallReport: 1_000,
+    /// `POST /api/v2/video/call/stats`
+    QueryCallStats: 1_000,
+    /// `GET /api/v2/video/call_stats/{type}/{id}/{session}/participants`
+    QueryCallSessionParticipantStats: 1_000,
+    /// Anything else: answered 404
+    Unknown: 1_000,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// How many requests each operation received; refused and faulted ones count too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Counts(BTreeMap<Operation, u64>);
+
+impl Counts {
+    /// The requests for one operation.
+    #[must_use]
+    pub fn get(&self, operation: Operation) -> u64 {
+        self.0.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// The requests for all operations together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(crate) fn add(&mut self, operation: Operation) {
+        *self.0.entry(operation).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn counts_are_per_operation() {
+        let mut counts = Counts::default();
+        counts.add(Operation::GetApp);
+        counts.add(Operation::GetApp);
+        counts.add(Operation::Unknown);
+        assert_eq!(counts.get(Operation::GetApp), 2);
+        assert_eq!(counts.get(Operation::EndCall), 0);
+        assert_eq!(counts.total(), 3);
+        assert_eq!(json!(counts), json!({ "GetApp": 2, "Unknown": 1 }));
+    }
+
+    #[test]
+    fn an_operation_is_written_as_stream_names_it() {
+        for operation in Operation::ALL {
+            assert_eq!(json!(operation), json!(operation.as_str()));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Which operation a method and a path ask for, with what the path names.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::operation::Operation;
+use crate::world::Cid;
+
+/// An operation with its path parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    GetApp,
+    GetRateLimits,
+    GetTask(String),
+    UpdateUsers,
+    UpdateUsersPartial,
+    QueryUsers,
+    DeactivateUser(String),
+    DeactivateUsers,
+    ReactivateUser(String),
+    ReactivateUsers,
+    DeleteUsers,
+    GetOrCreateChannel(Cid),
+    GetChannel(Cid),
+    UpdateChannel(Cid),
+    DeleteChannel(Cid),
+    DeleteChannels,
+    SendMessage(Cid),
+    GetMessage(String),
+    QueryMembers,
+    GetOrCreateCall(Cid),
+    GetCall(Cid),
+    UpdateCall(Cid),
+    EndCall(Cid),
+    DeleteCall(Cid),
+    QueryCalls,
+    GetCallReport(Cid),
+    QueryCallStats,
+    QueryCallSessionParticipantStats(Cid, String),
+    Unknown,
+}
+
+impl Route {
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        let Some(path) = path.strip_prefix("/api/v2/") else { return Self::Unknown };
+        // Split first and decode then: an encoded slash belongs to an id.
+        let decoded: Vec<String> = path
+            .split('/')
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .collect();
+        let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        match (method.as_str(), segments.as_slice()) {
+            ("GET", &["app"]) => Self::GetApp,
+            ("GET", &["rate_limits"]) => Self::GetRateLimits,
+            ("GET", &["tasks", id]) => Self::GetTask(id.to_owned()),
+            (method, &["users", ref rest @ ..]) => Self::of_users(method, rest),
+            (method, &["chat", ref rest @ ..]) => Self::of_chat(method, rest),
+            (method, &["video", ref rest @ ..]) => Self::of_video(method, rest),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_users(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
+            ("POST", &[]) => Self::UpdateUsers,
+            ("PATCH", &[]) => Self::UpdateUsersPartial,
+            ("GET", &[]) => Self::QueryUsers,
+            ("POST", &["deactivate"]) => Self::DeactivateUsers,
+            ("POST", &["reactivate"]) => Self::ReactivateUsers,
+            ("POST", &["delete"]) => Self::DeleteUsers,
+            ("POST", &[id, "deactivate"]) => Self::DeactivateUser(id.to_owned()),
+            ("POST", &[id, "reactivate"]) => Self::ReactivateUser(id.to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_chat(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
+            ("GET", &["members"]) => Self::QueryMembers,
+            ("GET", &["messages", id]) => Self::GetMessage(id.to_owned()),
+            ("POST", &["channels", "delete"]) => Self::DeleteChannels,
+            ("GET", &["channels", kind, id]) => Self::GetChannel(Cid::new(kind, id)),
+            ("POST", &["channels", kind, id]) => Self::UpdateChannel(Cid::new(kind, id)),
+            ("DELETE", &["channels", kind, id]) => Self::DeleteChannel(Cid::new(kind, id)),
+            ("POST", &["channels", kind, id, "query"]) => {
+                Self::GetOrCreateChannel(Cid::new(kind, id))
+            }
+            ("POST", &["channels", kind, id, "message"]) => Self::SendMessage(Cid::new(kind, id)),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_video(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
+            ("POST", &["calls"]) => Self::QueryCalls,
+            ("POST", &["call", "stats"]) => Self::QueryCallStats,
+            ("POST", &["call", kind, id]) => Self::GetOrCreateCall(Cid::new(kind, id)),
+            ("GET", &["call", kind, id]) => Self::GetCall(Cid::new(kind, id)),
+            ("PATCH", &["call", kind, id]) => Self::UpdateCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "mark_ended"]) => Self::EndCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "delete"]) => Self::DeleteCall(Cid::new(kind, id)),
+            ("GET", &["call", kind, id, "report"]) => Self::GetCallReport(Cid::new(kind, id)),
+            ("GET", &["call_stats", kind, id, session, "participants"]) => {
+                Self::QueryCallSessionParticipantStats(Cid::new(kind, id), session.to_owned())
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    pub(crate) const fn operation(&self) -> Operation {
+        match self {
+            Self::GetApp => Operation::GetApp,
+            Self::GetRateLimits => Operation::GetRateLimits,
+            Self::GetTask(_) => Operation::GetTask,
+            Self::UpdateUsers => Operation::UpdateUsers,
+            Self::UpdateUsersPartial => Operation::UpdateUsersPartial,
+            Self::QueryUsers => Operation::QueryUsers,
+            Self::DeactivateUser(_) => Operation::DeactivateUser,
+            Self::DeactivateUsers => Operation::DeactivateUsers,
+            Self::ReactivateUser(_) => Operation::ReactivateUser,
+            Self::ReactivateUsers => Operation::ReactivateUsers,
+            Self::DeleteUsers => Operation::DeleteUsers,
+            Self::GetOrCreateChannel(_) => Operation::GetOrCreateChannel,
+            Self::GetChannel(_) => Operation::GetChannel,
+            Self::UpdateChannel(_) => Operation::UpdateChannel,
+            Self::DeleteChannel(_) => Operation::DeleteChannel,
+            Self::DeleteChannels => Operation::DeleteChannels,
+            Self::SendMessage(_) => Operation::SendMessage,
+            Self::GetMessage(_) => Operation::GetMessage,
+            Self::QueryMembers => Operation::QueryMembers,
+            Self::GetOrCreateCall(_) => Operation::GetOrCreateCall,
+            Self::GetCall(_) => Operation::GetCall,
+            Self::UpdateCall(_) => Operation::UpdateCall,
+            Self::EndCall(_) => Operation::EndCall,
+            Self::DeleteCall(_) => Operation::DeleteCall,
+            Self::QueryCalls => Operation::QueryCalls,
+            Self::GetCallReport(_) => Operation::GetCallReport,
+            Self::QueryCallStats => Operation::QueryCallStats,
+            Self::QueryCallSessionParticipantStats(..) => {
+                Operation::QueryCallSessionParticipantStats
+            }
+            Self::Unknown => Operation::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_its_path() {
+        let cid = || Cid::new("t", "i");
+        let paths = [
+            ("GET", "app", Route::GetApp),
+            ("GET", "rate_limits", Route::GetRateLimits),
+            ("GET", "tasks/t1", Route::GetTask("t1".to_owned())),
+            ("POST", "users", Route::UpdateUsers),
+            ("PATCH", "users", Route::UpdateUsersPartial),
+            ("GET", "users", Route::QueryUsers),
+            ("POST", "users/a%40b/deactivate", Route::DeactivateUser("a@b".to_owned())),
+            ("POST", "users/deactivate", Route::DeactivateUsers),
+            ("POST", "users/a/reactivate", Route::ReactivateUser("a".to_owned())),
+            ("POST", "users/reactivate", Route::ReactivateUsers),
+            ("POST", "users/delete", Route::DeleteUsers),
+            ("POST", "chat/channels/t/i/query", Route::GetOrCreateChannel(cid())),
+            ("GET", "chat/channels/t/i", Route::GetChannel(cid())),
+            ("POST", "chat/channels/t/i", Route::UpdateChannel(cid())),
+            ("DELETE", "chat/channels/t/i", Route::DeleteChannel(cid())),
+            ("POST", "chat/channels/delete", Route::DeleteChannels),
+            ("POST", "chat/channels/t/i/message", Route::SendMessage(cid())),
+            ("GET", "chat/messages/m", Route::GetMessage("m".to_owned())),
+            ("GET", "chat/members", Route::QueryMembers),
+            ("POST", "video/call/t/i", Route::GetOrCreateCall(cid())),
+            ("GET", "video/call/t/i", Route::GetCall(cid())),
+            ("PATCH", "video/call/t/i", Route::UpdateCall(cid())),
+            ("POST", "video/call/t/i/mark_ended", Route::EndCall(cid())),
+            ("POST", "video/call/t/i/delete", Route::DeleteCall(cid())),
+            ("POST", "video/calls", Route::QueryCalls),
+            ("GET", "video/call/t/i/report", Route::GetCallReport(cid())),
+            ("POST", "video/call/stats", Route::QueryCallStats),
+            (
+                "GET",
+                "video/call_stats/t/i/s/participants",
+                Route::QueryCallSessionParticipantStats(cid(), "s".to_owned()),
+            ),
+            ("PUT", "users", Route::Unknown),
+        ];
+        assert_eq!(paths.len(), Operation::ALL.len());
+        for (method, path, route) in paths {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert_eq!(Route::of(&method, &format!("/api/v2/{path}")), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_slash_does_not_make_a_segment() {
+        let route = Route::of(&Method::GET, "/api/v2/chat/messages/a%2Fb");
+        assert_eq!(route, Route::GetMessage("a/b".to_owned()));
+        assert_eq!(Route::of(&Method::GET, "/api/v2/chat/messages/a/b"), Route::Unknown);
+        assert_eq!(Route::of(&Method::GET, "/users"), Route::Unknown);
+    }
+}

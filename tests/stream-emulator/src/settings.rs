@@ -1,0 +1,60 @@
+//! Which app the emulator plays, and which clock it believes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Where the emulator reads the time from.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The app that the emulator plays.
+#[derive(Clone)]
+pub struct Settings {
+    /// The key that every request must carry as `api_key`.
+    pub api_key: String,
+    /// The secret that every token must be signed with.
+    pub api_secret: String,
+    /// The emulator's clock.
+    pub now: Clock,
+}
+
+impl Settings {
+    /// An app with this key and secret, on the system's clock.
+    #[must_use]
+    pub fn new(api_key: impl Into<String>, api_secret: impl Into<String>) -> Self {
+        Self {
+            api_key: api_key.into(),
+            api_secret: api_secret.into(),
+            now: Arc::new(SystemTime::now),
+        }
+    }
+
+    /// The same app on another clock.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.now = Arc::new(now);
+        self
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Settings")
+            .field("api_key", &self.api_key)
+            .field("api_secret", &"[redacted]")
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_the_secret() {
+        let shown = format!("{:?}", Settings::new("the-key", "the-hidden-one"));
+        assert!(shown.contains("the-key"));
+        assert!(!shown.contains("the-hidden-one"));
+    }
+}

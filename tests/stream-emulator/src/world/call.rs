@@ -1,0 +1,187 @@
+//! One call: what it remembers, and how answers show it (contract, section 6).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::cid::Cid;
+use super::stats::Session;
+use super::{Custom, World, compact};
+use crate::moment::Moment;
+use crate::views::CallView;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Call {
+    pub(super) cid: Cid,
+    pub(super) created_by: String,
+    pub(super) members: Vec<CallMember>,
+    pub(super) custom: Custom,
+    pub(super) channel_cid: Option<String>,
+    pub(super) team: Option<String>,
+    pub(super) starts_at: Option<Moment>,
+    pub(super) settings: Value,
+    pub(super) created_at: Moment,
+    pub(super) updated_at: Moment,
+    pub(super) ended_at: Option<Moment>,
+    pub(super) rings: u64,
+    pub(super) notifications: u64,
+    pub(super) sessions: Vec<Session>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CallMember {
+    user_id: String,
+    role: String,
+    custom: Custom,
+    created_at: Moment,
+}
+
+/// A member as a request names it.
+#[derive(Debug, Deserialize)]
+pub(super) struct CallMemberRequest {
+    pub(super) user_id: String,
+    role: Option<String>,
+    custom: Option<Custom>,
+}
+
+impl CallMemberRequest {
+    pub(super) fn into_member(self, now: Moment) -> CallMember {
+        CallMember {
+            user_id: self.user_id,
+            role: self.role.unwrap_or_else(|| "user".to_owned()),
+            custom: self.custom.unwrap_or_default(),
+            created_at: now,
+        }
+    }
+}
+
+impl CallMember {
+    fn response(&self, world: &World) -> Value {
+        json!({
+            "user_id": self.user_id,
+            "user": world.user_response(&self.user_id),
+            "role": self.role,
+            "custom": self.custom,
+            "created_at": self.created_at,
+            "updated_at": self.created_at,
+        })
+    }
+}
+
+impl Call {
+    /// The call with so many of its members, as most call operations answer it.
+    pub(super) fn with_members(&self, world: &World, limit: usize) -> Value {
+        let members: Vec<Value> =
+            self.members.iter().take(limit).map(|member| member.response(world)).collect();
+        json!({
+            "call": self.response(world),
+            "members": members,
+            "own_capabilities": ["end-call", "join-call", "join-ended-call", "update-call"],
+        })
+    }
+
+    pub(super) fn response(&self, world: &World) -> Value {
+        let mut call = compact(json!({
+            "cid": self.cid,
+            "type": self.cid.kind,
+            "id": self.cid.id,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "starts_at": self.starts_at,
+            "ended_at": self.ended_at,
+            "created_by": world.user_response(&self.created_by),
+            "current_session_id": self.live_session().map_or("", |it| it.id.as_str()),
+            "channel_cid": self.channel_cid,
+            "team": self.team,
+            "custom": self.custom,
+            "settings": self.settings,
+            "backstage": false,
+            "captioning": false,
+            "recording": false,
+            "transcribing": false,
+            "translating": false,
+            "blocked_user_ids": [],
+            "egress": { "broadcasting": false, "rtmps": [] },
+            "ingress": {
+                "rtmp": { "address": "rtmps://ingress.invalid:443/emulated" },
+                "srt": { "address": "srt://ingress.invalid?streamid=emulated" },
+                "whip": { "address": "https://ingress.invalid/whip/emulated" },
+            },
+        }));
+        // Null, not absent, until somebody joins.
+        call["session"] = self.sessions.last().map_or(Value::Null, |it| it.response(world));
+        call
+    }
+
+    /// What a filter sees.
+    pub(super) fn filterable(&self, world: &World) -> Value {
+        let mut call = self.response(world);
+        let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
+        call["members"] = json!(members);
+        call["created_by_user_id"] = json!(self.created_by);
+        call["ongoing"] = json!(self.live_session().is_some());
+        call
+    }
+
+    pub(super) fn session(&self, id: &str) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id)
+    }
+
+    pub(super) fn is_between_two_with(&self, user_id: &str) -> bool {
+        self.members.len() == 2 && self.members.iter().any(|member| member.user_id == user_id)
+    }
+
+    pub(super) fn view(&self) -> CallView {
+        CallView {
+            cid: self.cid.to_string(),
+            created_by: self.created_by.clone(),
+            members: self.members.iter().map(|member| member.user_id.clone()).collect(),
+            custom: self.custom.clone(),
+            channel_cid: self.channel_cid.clone(),
+            created_at: self.created_at.nanos(),
+            ended_at: self.ended_at.map(Moment::nanos),
+            rings: self.rings,
+            notifications: self.notifications,
+            max_duration_seconds: self.settings["limits"]["max_duration_seconds"].as_u64(),
+            inactivity_timeout_seconds: self.settings["session"]["inactivity_timeout_seconds"]
+                .as_u64(),
+            session_id: self.sessions.last().map(|session| session.id.clone()),
+        }
+    }
+
+    fn live_session(&self) -> Option<&Session> {
+        self.sessions.last().filter(|session| session.ended_at.is_none())
+    }
+}
+
+impl Session {
+    /// The session inside its call. Only who is still there is listed.
+    pub(super) fn response(&self, world: &World) -> Value {
+        let joined = self.report.participants.iter().filter(|_| self.ended_at.is_none());
+        let participants: Vec<Value> = joined
+            .flat_map(|who| who.sessions.iter().map(move |session| (who, session)))
+            .map(|(who, session)| {
+                json!({
+                    "user": world.user_response(&who.user_id),
+                    "user_session_id": session.user_session_id,
+                    "role": "user",
+                    "joined_at": self.started_at,
+                })
+            })
+            .collect();
+        compact(json!({
+            "id": self.id,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "anonymous_participant_count": 0,
+            "participants_count_by_role": by_role(participants.len()),
+            "participants": participants,
+            "accepted_by": {},
+            "missed_by": {},
+            "rejected_by": {},
+        }))
+    }
+}
+
+fn by_role(count: usize) -> Map<String, Value> {
+    (count > 0).then(|| ("user".to_owned(), json!(count))).into_iter().collect()
+}

@@ -1,0 +1,125 @@
+//! A call's settings (contract, section 6): always complete, since the video client takes every
+//! part for granted; a request's override is laid over the call type's own.
+
+use serde_json::{Value, json};
+
+use super::limits::require;
+use crate::error::StreamFailure;
+
+/// What a call type has without any override.
+pub(super) fn default_settings() -> Value {
+    let layout = json!({ "external_app_url": "", "external_css_url": "", "name": "spotlight" });
+    json!({
+        "audio": {
+            "access_request_enabled": true,
+            "default_device": "speaker",
+            "hifi_audio_enabled": false,
+            "mic_default_on": true,
+            "noise_cancellation": { "mode": "available" },
+            "opus_dtx_enabled": true,
+            "redundant_coding_enabled": true,
+            "speaker_default_on": true,
+        },
+        "backstage": { "enabled": false },
+        "broadcasting": {
+            "enabled": false,
+            "hls": {
+                "auto_on": false,
+                "enabled": false,
+                "layout": layout,
+                "quality_tracks": ["720p"],
+            },
+            "rtmp": { "enabled": false, "layout": layout, "quality": "720p" },
+        },
+        "encryption": { "mode": "disabled" },
+        "frame_recording": { "capture_interval_in_seconds": 5, "mode": "disabled" },
+        "geofencing": { "names": [] },
+        "individual_recording": { "mode": "disabled", "output_types": [] },
+        "limits": { "max_participants_exclude_roles": [] },
+        "raw_recording": { "mode": "disabled" },
+        "recording": {
+            "audio_only": false,
+            "layout": layout,
+            "mode": "available",
+            "quality": "720p",
+        },
+        "ring": {
+            "auto_cancel_timeout_ms": 15_000,
+            "incoming_call_timeout_ms": 15_000,
+            "missed_call_timeout_ms": 15_000,
+        },
+        "screensharing": { "access_request_enabled": true, "enabled": true },
+        "session": { "inactivity_timeout_seconds": 30 },
+        "thumbnails": { "enabled": true },
+        "transcription": {
+            "closed_caption_mode": "available",
+            "language": "auto",
+            "mode": "available",
+        },
+        "video": {
+            "access_request_enabled": true,
+            "camera_default_on": true,
+            "camera_facing": "front",
+            "enabled": true,
+            "target_resolution": { "bitrate": 1_500_000, "height": 720, "width": 1_280 },
+        },
+    })
+}
+
+/// Settings with an override laid over them, member by member.
+pub(super) fn overridden(settings: &Value, over: &Value) -> Result<Value, StreamFailure> {
+    require(over.is_null() || over.is_object(), "settings_override must be an object")?;
+    let inactivity = &over["session"]["inactivity_timeout_seconds"];
+    require(
+        inactivity.is_null() || inactivity.as_u64().is_some_and(|it| (5..=900).contains(&it)),
+        "session.inactivity_timeout_seconds must be from 5 to 900",
+    )?;
+    let duration = &over["limits"]["max_duration_seconds"];
+    require(
+        duration.is_null() || duration.is_u64(),
+        "limits.max_duration_seconds must be a whole number of seconds",
+    )?;
+    let mut settings = settings.clone();
+    lay_over(&mut settings, over);
+    Ok(settings)
+}
+
+/// Null is how SDKs write what is not set, so it overrides nothing.
+fn lay_over(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (_, Value::Null) => {}
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, over) in over {
+                lay_over(base.entry(key.as_str()).or_insert(Value::Null), over);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_changes_only_what_it_names() {
+        let over = json!({
+            "limits": { "max_duration_seconds": 3_600, "max_participants": null },
+            "video": { "enabled": false },
+        });
+        let settings = overridden(&default_settings(), &over).expect("settings");
+        assert_eq!(settings["limits"]["max_duration_seconds"], json!(3_600));
+        assert_eq!(settings["limits"]["max_participants_exclude_roles"], json!([]));
+        assert_eq!(settings["video"]["enabled"], json!(false));
+        assert_eq!(settings["video"]["target_resolution"]["height"], json!(720));
+        assert_eq!(settings["audio"], default_settings()["audio"]);
+    }
+
+    #[test]
+    fn the_inactivity_timeout_has_bounds() {
+        for (seconds, fits) in [(4, false), (5, true), (900, true), (901, false)] {
+            let over = json!({ "session": { "inactivity_timeout_seconds": seconds } });
+            assert_eq!(overridden(&default_settings(), &over).is_ok(), fits, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What Stream remembers: pure state, changed by one operation at a time. No I/O, no clock and no
+//! chance: the time is an argument and ids are counted, so the same history makes the same world.
+
+mod app;
+mod call;
+mod call_settings;
+mod calls;
+mod channel_config;
+mod channel_members;
+mod channels;
+mod cid;
+mod filter;
+mod limits;
+mod listing;
+mod message_page;
+mod messages;
+mod stats;
+mod tasks;
+mod user;
+mod user_status;
+mod users;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::StreamFailure;
+
+use app::App;
+use call::Call;
+use channels::Channel;
+use tasks::Task;
+use user::User;
+
+pub use app::APP_OBJECT_SECRET;
+pub(crate) use channels::ChannelPart;
+pub(crate) use cid::Cid;
+pub(crate) use stats::StatsPage;
+
+/// What an operation answers, without the `duration` that every body has.
+type Reply = Result<Value, StreamFailure>;
+
+/// Everything.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct World {
+    app: App,
+    /// Deleted users stay, since their ids are never free again.
+    users: BTreeMap<String, User>,
+    /// Only those that exist: a deleted channel leaves nothing that could come back.
+    channels: BTreeMap<Cid, Channel>,
+    /// Only those that exist; an ended call does.
+    calls: BTreeMap<Cid, Call>,
+    /// Every message id that was ever taken, whatever became of its message.
+    message_ids: BTreeSet<String>,
+    tasks: BTreeMap<String, Task>,
+    channels_created: usize,
+    calls_created: usize,
+    ids_made: u64,
+}
+
+impl World {
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub(crate) fn app_mut(&mut self) -> &mut App {
+        &mut self.app
+    }
+
+    /// An id that the server chooses.
+    fn make_id(&mut self, kind: &str) -> String {
+        self.ids_made += 1;
+        format!("{kind}-{:06}", self.ids_made)
+    }
+}
+
+/// An object without its null members: Stream leaves out what is not set.
+fn compact(mut object: Value) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+/// One object with the members of both.
+fn joined(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut object, more) {
+        members.extend(more);
+    }
+    object
+}
+
+/// Custom fields.
+type Custom = Map<String, Value>;
+
+#[cfg(test)]
+mod testing {
+    //! A small world and short words for its tests.
+
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::{Cid, World};
+    use crate::error::StreamFailure;
+    use crate::moment::Moment;
+
+    /// A moment, in seconds after one that means nothing.
+    pub(super) fn at(seconds: u64) -> Moment {
+        Moment::of(UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).expect("a request")
+    }
+
+    pub(super) fn world(users: &[&str]) -> World {
+        let mut world = World::default();
+        for user in users {
+            let ask = json!({ "users": { *user: { "id": user } } });
+            world.upsert_users(read(ask), at(0)).expect("a user");
+        }
+        world
+    }
+
+    pub(super) fn messaging(id: &str) -> Cid {
+        Cid::new("messaging", id)
+    }
+
+    pub(super) fn default_call(id: &str) -> Cid {
+        Cid::new("default", id)
+    }
+
+    /// Creates `messaging:c` with alice as its creator and these members.
+    pub(super) fn create_channel(world: &mut World, members: &[&str]) -> super::Reply {
+        let members: Vec<Value> = members.iter().map(|id| json!({ "user_id": id })).collect();
+        let ask = json!({ "data": { "created_by_id": "alice", "members": members } });
+        world.get_or_create_channel(&messaging("c"), read(ask), at(1))
+    }
+
+    pub(super) fn send(world: &mut World, id: &str) -> super::Reply {
+        let ask = json!({ "message": { "id": id, "text": "hello", "user_id": "alice" } });
+        world.send_message(&messaging("c"), read(ask), at(2))
+    }
+
+    /// Status, code and text of a refusal.
+    pub(super) fn refusal<T: std::fmt::Debug>(
+        outcome: Result<T, StreamFailure>,
+    ) -> (u64, i64, String) {
+        let body = outcome.expect_err("a refusal").body();
+        (
+            body["StatusCode"].as_u64().unwrap_or_default(),
+            body["code"].as_i64().unwrap_or_default(),
+            body["message"].as_str().unwrap_or_default().to_owned(),
+        )
+    }
+}
