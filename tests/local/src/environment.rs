@@ -1,0 +1,106 @@
+//! The variables that a function is given: those that its template entry names, and no others.
+//!
+//! So a function that reads a variable which the template does not give it fails here as it would
+//! fail on Lambda. What the template leaves to a parameter has its value from the stack or from
+//! [`Options::env`], and is not set without either.
+
+use std::collections::BTreeMap;
+
+use crate::options::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice};
+use crate::template::Function;
+
+/// Variables that are for local use only, and stand in no template: a function that is given the
+/// one on the right is given the one on the left too.
+const LOCAL: [(&str, &str); 2] =
+    [("STREAM_BASE_URL", "STREAM_API_KEY"), ("DYNAMODB_ENDPOINT", "TABLE_NAME")];
+
+/// The values of the stack's variables.
+pub(crate) fn values(
+    options: &Options,
+    stream_url: Option<String>,
+    dynamo_url: &str,
+    table: &str,
+) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::from([
+        ("JWT_SECRET".to_owned(), JWT_SECRET.to_owned()),
+        ("TABLE_NAME".to_owned(), table.to_owned()),
+        ("DYNAMODB_ENDPOINT".to_owned(), dynamo_url.to_owned()),
+    ]);
+    let credentials = match &options.stream {
+        StreamChoice::Emulated => Some((STREAM_API_KEY, STREAM_API_SECRET)),
+        StreamChoice::Real { key, secret } => Some((key.as_str(), secret.as_str())),
+        StreamChoice::Unconfigured => None,
+    };
+    if let Some((key, secret)) = credentials {
+        values.insert("STREAM_API_KEY".to_owned(), key.to_owned());
+        values.insert("STREAM_API_SECRET".to_owned(), secret.to_owned());
+    }
+    if let Some(url) = stream_url {
+        values.insert("STREAM_BASE_URL".to_owned(), url);
+    }
+    values.extend(options.env.clone());
+    values
+}
+
+/// Those of them that one function is given.
+pub(crate) fn given(
+    function: &Function,
+    values: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let names = &function.variables;
+    let local = LOCAL.iter().filter(|(_, with)| names.contains(*with)).map(|&(name, _)| name);
+    names
+        .iter()
+        .map(String::as_str)
+        .chain(local)
+        .filter_map(|name| Some((name.to_owned(), values.get(name)?.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn names_given(options: &Options, named: &[&str]) -> Vec<String> {
+        let function = Function {
+            name: "f".to_owned(),
+            routes: Vec::new(),
+            timeout: Duration::from_secs(1),
+            memory_mb: 128,
+            variables: named.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
+        };
+        let values = values(options, Some("http://stream".to_owned()), "http://dynamo", "table");
+        given(&function, &values).into_keys().collect()
+    }
+
+    #[test]
+    fn a_function_is_given_what_it_names_and_has_a_value() {
+        let mut options = Options::default();
+        options.env.insert("LOG_LEVEL".to_owned(), "debug".to_owned());
+        assert_eq!(names_given(&options, &["JWT_SECRET", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(names_given(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
+        assert_eq!(names_given(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
+        assert_eq!(
+            names_given(&options, &["STREAM_API_KEY"]),
+            ["STREAM_API_KEY", "STREAM_BASE_URL"]
+        );
+        assert!(names_given(&options, &[]).is_empty());
+    }
+
+    #[test]
+    fn without_stream_there_is_no_key_to_give() {
+        let options = Options { stream: StreamChoice::Unconfigured, ..Options::default() };
+        let values = values(&options, None, "http://dynamo", "table");
+        assert!(!values.keys().any(|name| name.starts_with("STREAM_")));
+    }
+
+    #[test]
+    fn a_value_of_the_options_wins() {
+        let env = BTreeMap::from([("JWT_SECRET".to_owned(), "another".to_owned())]);
+        let options = Options { env, ..Options::default() };
+        assert_eq!(values(&options, None, "", "")["JWT_SECRET"], "another");
+    }
+}

@@ -1,0 +1,60 @@
+//! The path that a function is told, which is not the one on the wire.
+//!
+//! AWS documents `rawPath` without saying so, but an HTTP API percent-decodes it, twice, and cuts
+//! it at a `?` that the first pass uncovers; a path that cannot be decoded is refused. The cases of
+//! the test are recorded from AWS (July 2026, <https://github.com/hotsock/voker>, path probe).
+//! Dot segments and doubled slashes stay as they are.
+
+use percent_encoding::percent_decode_str;
+
+/// `rawPath` for a path on the wire, or `None` for one that the gateway refuses.
+pub(super) fn as_delivered(wire: &str) -> Option<String> {
+    let once = decode(wire)?;
+    let path = once.split('?').next().unwrap_or_default();
+    decode(path)
+}
+
+/// Percent-decoded, or `None` where a `%` is not followed by two hexadecimal digits.
+fn decode(text: &str) -> Option<String> {
+    let well_formed = text.match_indices('%').all(|(at, _)| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    well_formed.then(|| lossy(text))
+}
+
+/// Percent-decoded as far as possible.
+pub(super) fn lossy(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_arrive_as_recorded_from_aws() {
+        let recorded = [
+            ("/capture/plain", Some("/capture/plain")),
+            ("/capture/space%20value", Some("/capture/space value")),
+            ("/capture/question%3Fvalue", Some("/capture/question")),
+            ("/capture/percent%25done", None),
+            ("/capture/hash%23value", Some("/capture/hash#value")),
+            ("/capture/slash%2Fvalue", Some("/capture/slash/value")),
+            ("/capture/unicode-%CE%BB", Some("/capture/unicode-λ")),
+            ("/capture/literal%252Fvalue", Some("/capture/literal/value")),
+            ("/capture/literal%253Fvalue", Some("/capture/literal?value")),
+            ("/capture/literal%2525value", Some("/capture/literal%value")),
+        ];
+        for (wire, delivered) in recorded {
+            assert_eq!(as_delivered(wire).as_deref(), delivered, "{wire}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_encoded_stays_as_it_is() {
+        for path in ["/", "/a/../b//c/.", "/a\\b"] {
+            assert_eq!(as_delivered(path).as_deref(), Some(path));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A function's answer as an HTTP response, after payload format 2.0.
+//!
+//! Valid JSON without a `statusCode` is a 200 in JSON with the answer as its body; a `statusCode`
+//! makes it a response of the function's own, each cookie in a `set-cookie` header.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html#http-api-develop-integrations-lambda.response>
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::serve::{Answer, json, remove_hop_by_hop};
+
+/// What the gateway says of a body whose type the function does not name. Not documented, but seen.
+const DEFAULT_TYPE: &str = "text/plain;charset=UTF-8";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complete {
+    status_code: u16,
+    headers: Option<Map<String, Value>>,
+    cookies: Option<Vec<String>>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+}
+
+/// The response, or `None` where the gateway would not understand the function.
+pub(super) fn from_payload(payload: &[u8]) -> Option<Answer> {
+    let value: Value = serde_json::from_slice(payload).ok()?;
+    if value.get("statusCode").is_some() {
+        return complete(Complete::deserialize(value).ok()?);
+    }
+    let body = match value {
+        Value::String(text) => Bytes::from(text),
+        _ => Bytes::copy_from_slice(payload),
+    };
+    Some(json(StatusCode::OK, body))
+}
+
+fn complete(answer: Complete) -> Option<Answer> {
+    let text = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded.unwrap_or_default() {
+        Bytes::from(STANDARD.decode(text).ok()?)
+    } else {
+        Bytes::from(text)
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
+    *response.headers_mut() =
+        headers(answer.headers.unwrap_or_default(), answer.cookies.unwrap_or_default())?;
+    Some(response)
+}
+
+fn headers(named: Map<String, Value>, cookies: Vec<String>) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in named {
+        let text = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(text).ok()?);
+    }
+    for cookie in cookies {
+        headers.append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
+    }
+    // The length and the connection are this server's to say.
+    headers.remove(CONTENT_LENGTH);
+    remove_hop_by_hop(&mut headers);
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(DEFAULT_TYPE));
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn parts(payload: &Value) -> (u16, HeaderMap, Bytes) {
+        let response = from_payload(payload.to_string().as_bytes()).unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes())
+    }
+
+    #[tokio::test]
+    async fn without_a_status_the_answer_is_the_body() {
+        for (payload, expected) in [
+            (json!({"message": "Hello"}), r#"{"message":"Hello"}"#),
+            (json!("Hello"), "Hello"),
+            (json!([1, 2]), "[1,2]"),
+        ] {
+            let (status, headers, body) = parts(&payload).await;
+            assert_eq!(status, 200);
+            assert_eq!(headers[CONTENT_TYPE], "application/json");
+            assert_eq!(body, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn with_a_status_the_answer_is_the_functions_own() {
+        let (status, headers, body) = parts(&json!({
+            "statusCode": 429,
+            "headers": {"Content-Type": "application/problem+json", "retry-after": 3,
+                        "connection": "close", "content-length": "999"},
+            "cookies": ["a=1; Secure", "b=2"],
+            "body": "{}",
+            "isBase64Encoded": false,
+        }))
+        .await;
+        assert_eq!(status, 429);
+        assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers["retry-after"], "3");
+        assert!(headers.get_all(SET_COOKIE).iter().eq(["a=1; Secure", "b=2"]));
+        assert!(!headers.contains_key(CONTENT_LENGTH) && !headers.contains_key("connection"));
+        assert_eq!(body, "{}");
+    }
+
+    #[tokio::test]
+    async fn bytes_come_in_base64_and_a_type_is_always_named() {
+        let (status, headers, body) =
+            parts(&json!({"statusCode": 200, "body": "AP8=", "isBase64Encoded": true})).await;
+        assert_eq!(status, 200);
+        assert_eq!(body[..], [0x00, 0xff]);
+        assert_eq!(headers[CONTENT_TYPE], DEFAULT_TYPE);
+    }
+
+    #[test]
+    fn what_the_gateway_does_not_understand_is_no_response() {
+        for payload in [
+            "",
+            "not json",
+            r#"{"statusCode":"OK"}"#,
+            r#"{"statusCode":99}"#,
+            r#"{"statusCode":200,"body":{}}"#,
+            r#"{"statusCode":200,"headers":{"a b":"c"}}"#,
+            r#"{"statusCode":200,"body":"***","isBase64Encoded":true}"#,
+        ] {
+            assert!(from_payload(payload.as_bytes()).is_none(), "{payload}");
+        }
+    }
+}

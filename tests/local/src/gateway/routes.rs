@@ -1,0 +1,167 @@
+//! Which function a request is for.
+//!
+//! As an HTTP API selects it: the whole path has to match, a literal segment wins over a parameter,
+//! and a method of its own over `ANY`.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>
+
+use std::collections::BTreeMap;
+
+use super::path::lossy;
+use crate::template::Function;
+
+/// All routes, the most specific first.
+pub(crate) struct Routes(Vec<Route>);
+
+struct Route {
+    /// As the template has it, such as `GET /api/stream/call/{callId}`.
+    key: String,
+    method: String,
+    segments: Vec<Segment>,
+    function: String,
+}
+
+enum Segment {
+    Literal(String),
+    Parameter(String),
+}
+
+/// The route that a request takes.
+pub(super) struct Matched<'a> {
+    pub(super) key: &'a str,
+    pub(super) function: &'a str,
+    /// The values of the path's parameters, decoded.
+    pub(super) parameters: BTreeMap<&'a str, String>,
+}
+
+impl Routes {
+    pub(crate) fn new(functions: &[Function]) -> Self {
+        let of_function = |function: &Function| {
+            let name = function.name.clone();
+            let route = move |key: &String| Route::new(key, name.clone());
+            function.routes.iter().map(route).collect::<Vec<_>>()
+        };
+        let mut routes: Vec<Route> = functions.iter().flat_map(of_function).collect();
+        routes.sort_by_cached_key(|route| {
+            let parameters: Vec<bool> = route.segments.iter().map(Segment::is_parameter).collect();
+            (parameters, route.method == "ANY")
+        });
+        Self(routes)
+    }
+
+    /// The route for a request, whose path is taken as it is on the wire: an encoded slash does not
+    /// separate segments.
+    pub(super) fn find(&self, method: &str, path: &str) -> Option<Matched<'_>> {
+        let segments: Vec<String> = path.split('/').map(lossy).collect();
+        self.0.iter().find_map(|route| route.matched(method, &segments))
+    }
+}
+
+impl Route {
+    fn new(key: &str, function: String) -> Self {
+        let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
+        let segments = path.split('/').map(Segment::new).collect();
+        Self { key: key.to_owned(), method: method.to_owned(), segments, function }
+    }
+
+    fn matched(&self, method: &str, segments: &[String]) -> Option<Matched<'_>> {
+        if (self.method != "ANY" && self.method != method) || self.segments.len() != segments.len()
+        {
+            return None;
+        }
+        let mut parameters = BTreeMap::new();
+        for (expected, actual) in self.segments.iter().zip(segments) {
+            match expected {
+                Segment::Literal(literal) if literal == actual => {}
+                Segment::Parameter(name) if !actual.is_empty() => {
+                    parameters.insert(name.as_str(), actual.clone());
+                }
+                _ => return None,
+            }
+        }
+        Some(Matched { key: &self.key, function: &self.function, parameters })
+    }
+}
+
+impl Segment {
+    fn new(text: &str) -> Self {
+        match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => Self::Parameter(name.to_owned()),
+            None => Self::Literal(text.to_owned()),
+        }
+    }
+
+    fn is_parameter(&self) -> bool {
+        matches!(self, Self::Parameter(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn routes() -> Routes {
+        let function = |name: &str, route: &str| Function {
+            name: name.to_owned(),
+            routes: vec![route.to_owned()],
+            timeout: Duration::from_secs(1),
+            memory_mb: 128,
+            variables: BTreeSet::new(),
+        };
+        Routes::new(&[
+            function("any", "ANY /call/{callId}"),
+            function("get", "GET /call/{callId}"),
+            function("quality", "GET /call/quality/{callId}"),
+            function("by-id", "GET /call/{callId}/{part}"),
+            function("create", "POST /call/create"),
+        ])
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let cases = [
+            ("GET", "/call/c1", Some("get")),
+            ("PUT", "/call/c1", Some("any")),
+            ("GET", "/call/quality", Some("get")),
+            ("GET", "/call/quality/c1", Some("quality")),
+            ("GET", "/call/other/c1", Some("by-id")),
+            ("POST", "/call/create", Some("create")),
+            ("POST", "/call/%63reate", Some("create")),
+            ("GET", "/call/create", Some("get")),
+            ("POST", "/call/quality/c1", None),
+            ("HEAD", "/call/quality/c1", None),
+            ("OPTIONS", "/call/quality/c1", None),
+            ("GET", "/call", None),
+            ("GET", "/call/", None),
+            ("GET", "/call/c1/", None),
+            ("GET", "//call/c1", None),
+            ("GET", "/", None),
+        ];
+        let routes = routes();
+        for (method, path, expected) in cases {
+            let found = routes.find(method, path).map(|matched| matched.function);
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_decoded_within_their_segment() {
+        let cases = [
+            ("/call/c1", "c1"),
+            ("/call/a%40b", "a@b"),
+            ("/call/a%2Fb", "a/b"),
+            ("/call/..", ".."),
+            ("/call/%2e%2E", ".."),
+            ("/call/a+b", "a+b"),
+            ("/call/%ff", "\u{fffd}"),
+        ];
+        let routes = routes();
+        for (path, value) in cases {
+            let matched = routes.find("GET", path).unwrap();
+            assert_eq!(matched.key, "GET /call/{callId}", "{path}");
+            assert_eq!(matched.parameters, BTreeMap::from([("callId", value.to_owned())]));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The whole project on one machine, without an account and without Docker.
+//!
+//! The function binaries run as they do on Lambda: started by a Runtime API, one invocation at a
+//! time, with the variables that `template.yaml` gives them and no others, behind events of API
+//! Gateway's payload format 2.0. Routes, timeouts and the table are read from the template too, so
+//! that what is tested is what is deployed. `cargo run -p local` and the end-to-end tests stand on
+//! the same [`Stack`].
+//!
+//! - `template` reads `template.yaml`; `cargo_build` builds the functions and finds them.
+//! - `lambda` runs them: the Runtime API, one process, one execution environment, all functions.
+//! - `gateway` is what stands in front: routes, events, answers.
+//! - [`dynamo`] is DynamoDB, with a count of every request and faults on demand.
+//! - `backends` and `stack` put it together.
+//!
+//! `args`, `env_file` and `samples` belong to the binary.
+
+mod backends;
+mod cargo_build;
+pub mod dynamo;
+mod environment;
+mod error;
+mod gateway;
+mod lambda;
+mod listen;
+mod options;
+mod output;
+mod serve;
+mod stack;
+mod sync;
+mod template;
+mod tokens;
+
+pub use backends::Backends;
+pub use cargo_build::workspace_root;
+pub use error::{BuildError, InvokeError, StartError, TemplateError};
+pub use options::{
+    Build, JWT_SECRET, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice, TABLE_NAME,
+};
+pub use stack::Stack;
+pub use template::route_keys;

@@ -1,0 +1,87 @@
+//! What a stack is started with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The secret of the session JWTs, unless [`Options::env`] has another.
+pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
+
+/// The key of the emulated Stream app.
+pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";
+
+/// The secret of the emulated Stream app.
+pub const STREAM_API_SECRET: &str = "local-stream-api-secret-never-deploy-this-one";
+
+/// The table.
+pub const TABLE_NAME: &str = "stream-local";
+
+/// The region that everything believes to be in.
+pub const REGION: &str = "us-east-1";
+
+/// How to start a stack. The default is what tests want: free ports, everything in memory, the
+/// emulated Stream, nothing printed.
+#[derive(Clone)]
+pub struct Options {
+    /// The port of the API; 0 is any free one.
+    pub api_port: u16,
+    /// The port of DynamoDB; 0 is any free one.
+    pub dynamo_port: u16,
+    /// The port of the Stream emulator; 0 is any free one.
+    pub stream_port: u16,
+    /// The folder that DynamoDB's data is kept in; in memory without one.
+    pub data_dir: Option<PathBuf>,
+    /// Which Stream the functions talk to.
+    pub stream: StreamChoice,
+    /// Variables for every function whose entry in the template names them. They win over the
+    /// stack's own.
+    pub env: BTreeMap<String, String>,
+    /// How many processes one function may have.
+    pub max_instances: usize,
+    /// Whether what the functions print is also printed here, to stderr.
+    pub echo: bool,
+    /// How to come by the functions' binaries.
+    pub build: Build,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            api_port: 0,
+            dynamo_port: 0,
+            stream_port: 0,
+            data_dir: None,
+            stream: StreamChoice::Emulated,
+            env: BTreeMap::new(),
+            max_instances: 4,
+            echo: false,
+            build: Build::Quiet,
+        }
+    }
+}
+
+/// Which Stream the functions talk to.
+#[derive(Clone)]
+pub enum StreamChoice {
+    /// The emulator, started with the stack.
+    Emulated,
+    /// Stream itself.
+    Real {
+        /// The app's key.
+        key: String,
+        /// The app's secret.
+        secret: String,
+    },
+    /// None: the functions are given neither key nor secret.
+    Unconfigured,
+}
+
+/// How to come by the functions' binaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// `cargo build`, whose messages are kept for the error.
+    Quiet,
+    /// `cargo build`, whose messages are shown.
+    Shown,
+    /// No build: they lie beside the running executable, where Cargo puts everything of a profile.
+    Skip,
+}

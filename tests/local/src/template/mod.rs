@@ -1,0 +1,174 @@
+//! What `template.yaml` says about routes, functions and the table: the stack is made from it, so
+//! that a test of the stack is a test of what is deployed.
+//!
+//! Read as SAM reads it: `Globals.Function` first, a function's own properties over it, variables
+//! of both together.
+//! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html>
+
+mod table;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cargo_build::workspace_root;
+use crate::error::TemplateError;
+pub(crate) use table::Table;
+
+/// Lambda's own defaults, where the template is silent.
+const DEFAULT_TIMEOUT: u64 = 3;
+const DEFAULT_MEMORY: u64 = 128;
+
+/// The template, as far as it matters here.
+pub(crate) struct Template {
+    pub(crate) functions: Vec<Function>,
+    pub(crate) table: Table,
+}
+
+/// A function of the template.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// The name of its binary, which its `CodeUri` ends with.
+    pub(crate) name: String,
+    /// Its routes, such as `POST /api/stream/token`.
+    pub(crate) routes: Vec<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) memory_mb: u64,
+    /// The names of the variables that it is given.
+    pub(crate) variables: BTreeSet<String>,
+}
+
+/// The API's routes, such as `POST /api/stream/token`, as `template.yaml` has them.
+pub fn route_keys() -> Result<Vec<String>, TemplateError> {
+    let routes = Template::load()?.functions.into_iter().flat_map(|function| function.routes);
+    Ok(routes.collect())
+}
+
+impl Template {
+    /// The workspace's `template.yaml`.
+    pub(crate) fn load() -> Result<Self, TemplateError> {
+        Self::parse(&fs::read_to_string(workspace_root().join("template.yaml"))?)
+    }
+
+    fn parse(text: &str) -> Result<Self, TemplateError> {
+        let document = Document::deserialize(yaml::parse(text)?)?;
+        let globals = document.globals.function;
+        let mut functions = Vec::new();
+        let mut tables = Vec::new();
+        for (id, resource) in document.resources {
+            match resource.kind.as_str() {
+                "AWS::Serverless::Function" => {
+                    let wrong = |problem| TemplateError::Resource { id: id.clone(), problem };
+                    functions.push(function(resource.properties, &globals).map_err(wrong)?);
+                }
+                "AWS::DynamoDB::Table" => tables.push(Table::new(resource.properties)),
+                _ => {}
+            }
+        }
+        let count = tables.len();
+        match tables.pop() {
+            Some(table) if count == 1 => Ok(Self { functions, table }),
+            _ => Err(TemplateError::Tables(count)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    #[serde(default)]
+    globals: Globals,
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Default, Deserialize)]
+struct Globals {
+    #[serde(rename = "Function", default)]
+    function: Settings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+/// What `Globals.Function` and a function's own properties may both say.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Settings {
+    timeout: Option<u64>,
+    memory_size: Option<u64>,
+    environment: Environment,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Environment {
+    variables: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    code_uri: String,
+    #[serde(default)]
+    events: BTreeMap<String, Event>,
+    #[serde(flatten)]
+    own: Settings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApi {
+    method: String,
+    path: String,
+}
+
+fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
+    let Properties { code_uri, events, own } =
+        Properties::deserialize(properties).map_err(|error| error.to_string())?;
+    let name = code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if name.is_empty() {
+        return Err("its CodeUri does not end with the name of a binary".to_owned());
+    }
+    let mut routes = Vec::new();
+    for (event, Event { kind, properties }) in events {
+        if kind == "HttpApi" {
+            let HttpApi { method, path } = HttpApi::deserialize(properties)
+                .map_err(|error| format!("its event {event}: {error}"))?;
+            if path.contains("+}") {
+                return Err(format!("its event {event}: greedy paths are not served here"));
+            }
+            routes.push(format!("{} {path}", method.to_ascii_uppercase()));
+        }
+    }
+    let timeout = own.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT);
+    let variables = globals.environment.variables.keys().chain(own.environment.variables.keys());
+    Ok(Function {
+        name: name.to_owned(),
+        routes,
+        timeout: Duration::from_secs(timeout),
+        memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
+        variables: variables.cloned().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

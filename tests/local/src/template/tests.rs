@@ -1,0 +1,131 @@
+use serde_json::json;
+
+use super::*;
+
+const TEMPLATE: &str = "
+Parameters:
+  Secret: {Type: String, NoEcho: true, Default: ''}
+Rules:
+  Differ:
+    Assertions:
+      - Assert: !Not [!Equals [!Ref Secret, !Ref Other]]
+Globals:
+  Function:
+    Timeout: 10
+    Environment:
+      Variables:
+        JWT_SECRET: !Ref Secret
+        TABLE_NAME: !Ref Table
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - {AttributeName: pk, AttributeType: S}
+        - {AttributeName: dueAt, AttributeType: N}
+      KeySchema:
+        - {AttributeName: pk, KeyType: HASH}
+      TimeToLiveSpecification: {AttributeName: ttl, Enabled: true}
+      SSESpecification: {SSEEnabled: true}
+  EndFunction:
+    Type: AWS::Serverless::Function
+    Metadata: {SkipBuild: true}
+    Properties:
+      CodeUri: target/lambda/call-end/
+      MemorySize: 512
+      Timeout: 15
+      Environment:
+        Variables:
+          UNKNOWN_USERS: reject
+      Policies:
+        - Statement: [{Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn}]
+      Events:
+        Route:
+          Type: HttpApi
+          Properties: {ApiId: !Ref Api, Method: post, Path: /api/stream/call/end}
+        Delete:
+          Type: HttpApi
+          Properties:
+            ApiId: !Sub '${Api}'
+            Method: DELETE
+            Path: '/api/stream/call/{callId}'
+  SweeperFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: target/lambda/sweeper
+      Events:
+        Minute:
+          Type: Schedule
+          Properties: {Schedule: rate(1 minute)}
+Outputs:
+  Url:
+    Value: !Sub https://${Api}.execute-api.${AWS::Region}.amazonaws.com
+";
+
+#[test]
+fn a_function_is_what_the_globals_and_its_own_properties_say() {
+    let template = Template::parse(TEMPLATE).unwrap();
+    let [end, sweeper] = template.functions.as_slice() else { panic!("two functions") };
+
+    assert_eq!(end.name, "call-end");
+    assert_eq!(end.routes, ["DELETE /api/stream/call/{callId}", "POST /api/stream/call/end"]);
+    assert_eq!(end.timeout, Duration::from_secs(15));
+    assert_eq!(end.memory_mb, 512);
+    assert!(end.variables.iter().eq(["JWT_SECRET", "TABLE_NAME", "UNKNOWN_USERS"]));
+
+    assert_eq!(sweeper.name, "sweeper");
+    assert!(sweeper.routes.is_empty());
+    assert_eq!(sweeper.timeout, Duration::from_secs(10));
+    assert_eq!(sweeper.memory_mb, DEFAULT_MEMORY);
+    assert!(sweeper.variables.iter().eq(["JWT_SECRET", "TABLE_NAME"]));
+}
+
+#[test]
+fn the_table_becomes_what_dynamodb_is_asked_for() {
+    let table = Template::parse(TEMPLATE).unwrap().table;
+    assert_eq!(
+        table.create_table("t"),
+        json!({
+            "TableName": "t",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "dueAt", "AttributeType": "N"},
+            ],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        })
+    );
+    assert_eq!(
+        table.update_time_to_live("t"),
+        Some(json!({
+            "TableName": "t",
+            "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": true},
+        }))
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    let cases = [
+        ("Resources: {}", "it has 0 tables instead of one"),
+        ("Resources: {F: {Type: 'AWS::Serverless::Function'}}", "F: "),
+        ("Resources: [", "it is not YAML: "),
+        ("Other: {}", "it is not a template: missing field `Resources`"),
+    ];
+    for (text, expected) in cases {
+        let Err(error) = Template::parse(text) else { panic!("{text} was accepted") };
+        assert!(error.to_string().starts_with(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_projects_own_template_is_understood() {
+    let template = Template::load().unwrap();
+    assert!(!template.functions.is_empty());
+    for function in template.functions {
+        assert!(function.variables.contains("JWT_SECRET"), "{function:?}");
+    }
+}

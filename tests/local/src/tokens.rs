@@ -1,0 +1,90 @@
+//! Session JWTs that the functions of a stack accept, made by hand and not by the code under test.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use serde_json::{Value, json};
+
+/// How long a session lasts.
+const LIFETIME_SECONDS: u64 = 12 * 60 * 60;
+
+/// Signs claims, whatever they say, with the `JWT_SECRET` of these variables (HS256, RFC 7515).
+pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> String {
+    let secret = variables.get("JWT_SECRET").map(String::as_str).unwrap_or_default();
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = hmac::sign(&key, signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// A session of a user with the role `user`, with the claims that these variables demand.
+pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str) -> String {
+    let setting =
+        |name: &str| variables.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut claims = json!({
+        setting("JWT_USER_ID_CLAIM").unwrap_or("sub"): user,
+        setting("JWT_ROLE_CLAIM").unwrap_or("role"): "user",
+        "iat": now,
+        "exp": now + LIFETIME_SECONDS,
+    });
+    for (claim, variable) in [("iss", "JWT_ISSUER"), ("aud", "JWT_AUDIENCE")] {
+        if let Some(value) = setting(variable) {
+            claims[claim] = json!(value);
+        }
+    }
+    sign(variables, &claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn claims(token: &str) -> Value {
+        let payload = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_signature_is_what_another_implementation_makes_of_it() {
+        // From Python's hmac module.
+        let expected = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbGljZSJ9.\
+                        EatpUa1U7XoJATgksux2oCD5aIuqDstE8_2mfcmaQXc";
+        let variables = variables(&[("JWT_SECRET", "your-256-bit-secret")]);
+        assert_eq!(sign(&variables, &json!({"sub": "alice"})), expected);
+    }
+
+    #[test]
+    fn a_session_has_the_claims_that_the_variables_demand() {
+        let plain = claims(&session(&variables(&[("JWT_SECRET", "s")]), "alice"));
+        assert_eq!(plain["sub"], "alice");
+        assert_eq!(plain["role"], "user");
+        assert_eq!(
+            plain["exp"].as_u64().unwrap() - plain["iat"].as_u64().unwrap(),
+            LIFETIME_SECONDS
+        );
+        assert!(plain.get("iss").is_none() && plain.get("aud").is_none());
+
+        let demanding = claims(&session(
+            &variables(&[
+                ("JWT_USER_ID_CLAIM", "uid"),
+                ("JWT_ROLE_CLAIM", "kind"),
+                ("JWT_ISSUER", "https://issuer"),
+                ("JWT_AUDIENCE", "apps"),
+            ]),
+            "bob",
+        ));
+        assert_eq!(demanding["uid"], "bob");
+        assert_eq!(demanding["kind"], "user");
+        assert_eq!(demanding["iss"], "https://issuer");
+        assert_eq!(demanding["aud"], "apps");
+    }
+}
