@@ -8,6 +8,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_dynamodb::config::ProvideCredentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
@@ -35,6 +36,16 @@ impl Table {
     /// environment. Nothing is sent yet.
     #[must_use]
     pub fn new(config: &StoreConfig, http: reqwest::Client) -> Self {
+        Self::with_credentials(config, http, EnvironmentVariableCredentialsProvider::new())
+    }
+
+    /// As [`Table::new`], with credentials from elsewhere.
+    #[must_use]
+    pub fn with_credentials(
+        config: &StoreConfig,
+        http: reqwest::Client,
+        credentials: impl ProvideCredentials + 'static,
+    ) -> Self {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(Duration::from_millis(1_500))
             .operation_timeout(Duration::from_secs(4))
@@ -45,7 +56,7 @@ impl Table {
         let mut builder = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .credentials_provider(credentials)
             .http_client(AwsHttp::new(http))
             .timeout_config(timeouts)
             .retry_config(retries)

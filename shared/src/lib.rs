@@ -16,7 +16,7 @@ pub mod ids;
 mod json;
 mod log;
 pub mod messages;
-mod net;
+pub mod net;
 pub mod quality;
 pub mod random;
 pub mod secret;

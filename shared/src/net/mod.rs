@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(50);
 
 /// Builds the client: TLS by `ring` against Mozilla's roots, no proxy, and no redirect, which a
 /// request with credentials never follows.
-pub(crate) fn client() -> Result<reqwest::Client, Source> {
+pub fn client() -> Result<reqwest::Client, Source> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
