@@ -169,6 +169,8 @@ impl Serialize for ChannelId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -203,5 +205,24 @@ mod tests {
         assert_eq!(call.channel().cid(), "messaging:call-abc");
         assert_eq!(call.cid(), "default:abc");
         assert_eq!(ChannelId::try_from("call-abc".to_owned()).unwrap().call(), &call);
+    }
+
+    proptest! {
+        /// Whatever is accepted is what came, fits, and needs no encoding anywhere.
+        #[test]
+        fn an_accepted_id_is_the_text_itself(text in "\\PC{0,70}") {
+            if let Ok(id) = UserId::try_from(text.clone()) {
+                prop_assert_eq!(id.as_str(), &text);
+                prop_assert!((1..=64).contains(&text.len()));
+                prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-@".contains(&b)));
+            }
+        }
+
+        #[test]
+        fn every_call_and_its_channel_name_each_other(text in "[A-Za-z0-9_-]{1,59}") {
+            let call = CallId::try_from(text).unwrap();
+            let channel = ChannelId::try_from(call.channel().to_string()).unwrap();
+            prop_assert_eq!(channel.call(), &call);
+        }
     }
 }

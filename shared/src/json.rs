@@ -88,13 +88,15 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
-    use super::object;
+    use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn what_is_accepted_is_what_serde_json_reads() {
         let text = br#"{"a": [1, -2, 1.5, "x", null, true, {"b": {}}], "c": "\u00e9"}"#;
-        let expected: serde_json::Value = serde_json::from_slice(text).unwrap();
-        assert_eq!(serde_json::Value::Object(object(text).unwrap()), expected);
+        let expected: Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(Value::Object(object(text).unwrap()), expected);
     }
 
     #[test]
@@ -105,5 +107,41 @@ mod tests {
         {
             assert!(object(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    proptest! {
+        /// A text without duplicates reads as it always did.
+        #[test]
+        fn what_serde_json_writes_is_read_back(map in objects()) {
+            let text = serde_json::to_vec(&map).unwrap();
+            prop_assert_eq!(object(&text).unwrap(), map);
+        }
+
+        /// No text, however broken, does more than be refused.
+        #[test]
+        fn any_text_is_an_object_or_an_error(text in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(map) = object(&text) {
+                let read: Map<String, Value> = serde_json::from_slice(&text).unwrap();
+                prop_assert_eq!(map, read);
+            }
+        }
+    }
+
+    fn objects() -> impl Strategy<Value = Map<String, Value>> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z\u{e9}\"\\\\]{0,8}".prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[a-z]{0,4}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        });
+        proptest::collection::btree_map("[a-z]{0,4}", value, 0..4)
+            .prop_map(|map| map.into_iter().collect())
     }
 }

@@ -39,6 +39,8 @@ fn has_refused_byte(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::is_refused;
 
     #[test]
@@ -74,6 +76,19 @@ mod tests {
             "/a\u{7f}",
         ] {
             assert!(is_refused(path), "{path:?}");
+        }
+    }
+
+    proptest! {
+        /// A path that passes names the same segments to whoever decodes it.
+        #[test]
+        fn a_path_that_passes_hides_nothing(path in "[/a-z.%2eEfF5c\\\\]{0,24}") {
+            if !is_refused(&path) {
+                let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy();
+                prop_assert!(!decoded.contains('\\') && !decoded.contains("//"));
+                prop_assert!(decoded.split('/').all(|segment| segment != "." && segment != ".."));
+                prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
+            }
         }
     }
 }

@@ -73,6 +73,8 @@ impl Score {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -96,5 +98,45 @@ mod tests {
             assert!((score.mos - mos).abs() < 0.001, "{score:?} is not {mos}");
             assert_eq!(score.band(), band);
         }
+    }
+
+    prop_compose! {
+        fn impairments()(
+            latency_ms in 0.0..1e6_f64,
+            jitter_ms in 0.0..1e6_f64,
+            loss_percent in 0.0..100.0_f64,
+        ) -> Impairment {
+            Impairment { latency_ms, jitter_ms, loss_percent }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_score_stays_within_its_bounds(impairment in impairments()) {
+            let Score { r, mos } = impairment.score();
+            prop_assert!((0.0..=100.0).contains(&r));
+            prop_assert!((1.0..=4.5).contains(&mos));
+        }
+
+        #[test]
+        fn a_worse_network_is_never_a_better_call(
+            impairment in impairments(),
+            latency in 0.0..100.0_f64,
+            jitter in 0.0..100.0_f64,
+            loss in 0.0..10.0_f64,
+        ) {
+            let worse = Impairment {
+                latency_ms: impairment.latency_ms + latency,
+                jitter_ms: impairment.jitter_ms + jitter,
+                loss_percent: impairment.loss_percent + loss,
+            };
+            prop_assert!(worse.score().mos <= impairment.score().mos + 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_two_branches_meet() {
+        let at = |latency_ms| Impairment { latency_ms, jitter_ms: 0.0, loss_percent: 0.0 }.score();
+        assert!((at(150.0 - 1e-6).r - at(150.0).r).abs() < 1e-6);
     }
 }

@@ -67,6 +67,8 @@ pub fn wait(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const PLENTY: Duration = Duration::from_secs(10);
@@ -145,5 +147,41 @@ mod tests {
             wait(1, Outcome::NotSent, Repeat::Safe, Duration::from_millis(millis), 0.0).is_some()
         };
         assert_eq!([left(0), left(99), left(100)], [false, false, true]);
+    }
+
+    proptest! {
+        /// Whatever happened, no request goes out that could do a thing twice or that has no time,
+        /// and nobody waits longer than the invocation lasts.
+        #[test]
+        fn no_repeat_is_ever_unsafe_or_late(
+            attempt in 0_u32..6,
+            status in 100_u16..600,
+            sent in any::<bool>(),
+            answered in any::<bool>(),
+            unrecoverable in any::<bool>(),
+            asked in proptest::option::of(0_u64..100_000),
+            safe in any::<bool>(),
+            remaining in 0_u64..20_000,
+            jitter in -1.0..2.0_f64,
+        ) {
+            let outcome = match (sent, answered) {
+                (false, _) => Outcome::NotSent,
+                (true, false) => Outcome::Lost,
+                (true, true) => {
+                    let retry_after = asked.map(Duration::from_millis);
+                    Outcome::Refused { status, unrecoverable, retry_after }
+                }
+            };
+            let repeat = if safe { Repeat::Safe } else { Repeat::Unsafe };
+            let remaining = Duration::from_millis(remaining);
+            if let Some(span) = wait(attempt, outcome, repeat, remaining, jitter) {
+                prop_assert!(attempt < MOST_ATTEMPTS);
+                prop_assert!(span + LEAST_ATTEMPT <= remaining);
+                let refused_first = matches!(outcome, Outcome::Refused { status: 429, .. });
+                prop_assert!(safe || refused_first || outcome == Outcome::NotSent);
+                let useless = matches!(outcome, Outcome::Refused { unrecoverable: true, .. });
+                prop_assert!(!useless);
+            }
+        }
     }
 }

@@ -1,0 +1,156 @@
+//! The stack with a client in front of it.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use local::{JWT_SECRET, Options, STREAM_API_SECRET, Stack};
+use serde_json::{Value, json};
+use stream_emulator::{APP_OBJECT_SECRET, Emulator};
+
+use crate::Answer;
+
+/// A running stack and a client for it.
+pub struct App {
+    stack: Stack,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+#[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
+impl App {
+    /// Starts a stack of its own for a test.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// Starts a stack with variables of its own.
+    pub async fn with_env<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self::with(Options { env, ..Options::default() }).await
+    }
+
+    /// Starts a stack with these options.
+    pub async fn with(options: Options) -> Self {
+        match Stack::start(options).await {
+            Ok(stack) => Self { stack, client: Client::builder(TokioExecutor::new()).build_http() },
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The stack itself.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The Stream emulator.
+    #[must_use]
+    pub fn stream(&self) -> &Emulator {
+        match self.stack.stream() {
+            Some(emulator) => emulator,
+            None => panic!("this stack has no emulator"),
+        }
+    }
+
+    /// Makes users known, as a token request of their own does.
+    pub async fn known(&self, users: &[&str]) {
+        for user in users {
+            let _ = self.post("/token", user, json!({})).await.good();
+        }
+    }
+
+    /// Sends a body as this user.
+    pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
+        let token = self.stack.token_for(user);
+        self.post_with(path, &[("authorization", &format!("Bearer {token}"))], &body.to_string())
+            .await
+    }
+
+    /// Sends a text with these headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = [headers, &[("content-type", "application/json")]].concat();
+        self.send(Method::POST, path, &headers, body).await
+    }
+
+    /// Asks as this user.
+    pub async fn get(&self, path: &str, user: &str) -> Answer {
+        let token = self.stack.token_for(user);
+        self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+
+    /// Sends a request to a path under `/api/stream`.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let uri = format!("{}/api/stream{path}", self.stack.api_url());
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = match request.body(Full::from(body.to_owned())) {
+            Ok(request) => request,
+            Err(error) => panic!("{error}"),
+        };
+        let (parts, body) = match self.client.request(request).await {
+            Ok(response) => response.into_parts(),
+            Err(error) => panic!("{error}"),
+        };
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => panic!("{error}"),
+        };
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        }
+    }
+
+    /// Gives a function an event as it stands, and reads its answer.
+    pub async fn invoke(&self, function: &str, event: Value) -> Answer {
+        let answer = match self.stack.invoke(function, event).await {
+            Ok(answer) => answer,
+            Err(error) => panic!("{function}: {error}"),
+        };
+        let body = answer["body"].as_str().unwrap_or_default();
+        Answer {
+            status: answer["statusCode"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
+            headers: http::HeaderMap::new(),
+            body: serde_json::from_str(body).unwrap_or_default(),
+        }
+    }
+
+    /// Starts counting requests from zero.
+    pub fn reset_counts(&self) {
+        self.stack.dynamo().reset_counts();
+        if let Some(emulator) = self.stack.stream() {
+            emulator.reset_counts();
+        }
+    }
+
+    /// How many requests DynamoDB and Stream have had since.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let stream = self.stack.stream().map_or(0, |emulator| emulator.counts().total());
+        (self.stack.dynamo().counts().values().sum(), stream)
+    }
+}
+
+impl Drop for App {
+    /// Whatever a test did, no secret and no token may have been printed.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let output = self.stack.output();
+        for secret in [JWT_SECRET, STREAM_API_SECRET, APP_OBJECT_SECRET, "eyJ"] {
+            assert!(!output.contains(secret), "a function printed a secret or a token");
+        }
+    }
+}

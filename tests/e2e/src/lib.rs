@@ -1,0 +1,9 @@
+//! A client of the local stack, as the apps would be, for the end-to-end tests.
+
+mod answer;
+mod app;
+mod raw;
+
+pub use answer::Answer;
+pub use app::App;
+pub use raw::exchange;

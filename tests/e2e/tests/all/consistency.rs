@@ -1,0 +1,89 @@
+//! What is written down twice says the same twice, and the code keeps to its own rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// The routes that `cargo lambda watch` serves, from the workspace's metadata.
+fn router() -> BTreeMap<String, String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(local::workspace_root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let table = &metadata["metadata"]["lambda"]["watch"]["router"];
+    let mut routes = BTreeMap::new();
+    for (path, entries) in table.as_object().unwrap() {
+        for entry in entries.as_array().unwrap() {
+            let method = entry["method"].as_str().unwrap();
+            routes
+                .insert(format!("{method} {path}"), entry["function"].as_str().unwrap().to_owned());
+        }
+    }
+    routes
+}
+
+#[test]
+fn cargo_lambda_serves_the_templates_routes() {
+    let template: BTreeSet<_> = local::route_keys().unwrap().into_iter().collect();
+    let router: BTreeSet<_> = router().into_keys().collect();
+    assert_eq!(router, template);
+}
+
+#[test]
+fn every_event_is_one_of_its_functions_route() {
+    for (route, function) in router() {
+        let path = local::workspace_root().join("events").join(&function).with_extension("json");
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(event["routeKey"], route.as_str(), "{function}");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_route() {
+    let readme = std::fs::read_to_string(local::workspace_root().join("README.md")).unwrap();
+    for route in local::route_keys().unwrap() {
+        assert!(readme.contains(&format!("`{route}`")), "{route}");
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// What may be used where: each crate or call has one place.
+#[test]
+fn dependencies_point_inward() {
+    let root = local::workspace_root();
+    let mut files = Vec::new();
+    sources(&root.join("shared/src"), &mut files);
+    sources(&root.join("functions"), &mut files);
+    for (word, homes) in [
+        ("lambda_http", &["shared/src/http/"][..]),
+        ("aws_sdk_dynamodb", &["shared/src/dynamo.rs", "/dynamo.rs"]),
+        ("aws_config", &["shared/src/dynamo.rs"]),
+        ("aws_smithy", &["shared/src/net/aws.rs"]),
+        ("reqwest", &["shared/src/net/", "shared/src/stream/transport.rs", "shared/src/dynamo.rs"]),
+        ("std::env", &["shared/src/config.rs"]),
+        ("SystemTime", &["shared/src/clock.rs"]),
+        ("Uuid::new", &["shared/src/random.rs"]),
+    ] {
+        for file in &files {
+            let shown = file.strip_prefix(root).unwrap().display().to_string();
+            let text = std::fs::read_to_string(file).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let used = code.into_iter().any(|line| line.contains(word));
+            let home = homes.iter().any(|home| shown.contains(home));
+            assert!(home || !used, "{shown} uses {word}");
+        }
+    }
+}

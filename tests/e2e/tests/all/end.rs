@@ -1,0 +1,75 @@
+//! Ending calls: over at once for everybody, cleaned up as soon as Stream lets us.
+
+use e2e::App;
+use serde_json::{Value, json};
+use stream_emulator::{Fault, Operation, Rule};
+
+async fn with_call() -> App {
+    let app = App::start().await;
+    app.known(&["alice", "bob"]).await;
+    let create = json!({"receiverId": "bob", "callId": "c1"});
+    let _ = app.post("/call/create", "alice", create).await.good();
+    app
+}
+
+fn c1() -> Value {
+    json!({"callId": "c1"})
+}
+
+#[tokio::test]
+async fn ending_twice_is_answered_the_same() {
+    let app = with_call().await;
+    let first = app.post("/call/end", "bob", c1()).await.good();
+    app.reset_counts();
+    let second =
+        app.post("/call/end", "alice", json!({"callId": "c1", "reason": "late"})).await.good();
+    assert_eq!(first.body, second.body);
+    assert_eq!(first.status, second.status);
+    assert_eq!(app.counts(), (1, 0));
+    assert!(first.body["durationSeconds"].is_u64());
+}
+
+#[tokio::test]
+async fn with_stream_away_it_is_ending_until_somebody_finishes() {
+    for fault in [Fault::RefuseConnection, Fault::Status(503), Fault::NonJson(502)] {
+        let app = with_call().await;
+        app.stream().script(Rule::any(fault));
+        let ending = app.post("/call/end", "alice", c1()).await;
+        assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
+        // Over for everybody, although Stream does not know it yet.
+        let message = json!({"channelId": "call-c1", "message": "Hi"});
+        let sent = app.post("/message/send", "bob", message).await;
+        assert_eq!(sent.outcome(), (409, "call_ended"));
+        let again = app.post("/call/end", "bob", c1()).await;
+        assert_eq!((again.status, &again.body["status"]), (202, &json!("ending")));
+        app.stream().clear_faults();
+        let ended = app.post("/call/end", "alice", c1()).await.good();
+        assert_eq!((ended.status, &ended.body["status"]), (200, &json!("ended")));
+        assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_at_stream_already_is_as_good_as_ended() {
+    let app = with_call().await;
+    // Both done by a first request whose answers were lost, as were those to its repeats.
+    app.stream().script(Rule::on(Operation::DeleteChannel, Fault::AppliedThenLost));
+    app.stream().script(Rule::on(Operation::EndCall, Fault::AppliedThenLost));
+    let ended = app.post("/call/end", "alice", c1()).await;
+    assert_eq!((ended.status, &ended.body["status"]), (202, &json!("ending")));
+    app.stream().clear_faults();
+    let ended = app.post("/call/end", "alice", c1()).await.good();
+    assert_eq!(ended.body["status"], "ended");
+}
+
+#[tokio::test]
+async fn call_and_channel_must_belong_together() {
+    let app = with_call().await;
+    let both = |channel: &str| json!({"callId": "c1", "channelId": channel});
+    let mismatch = app.post("/call/end", "alice", both("call-c2")).await;
+    assert_eq!(mismatch.outcome(), (400, "call_channel_mismatch"));
+    let neither = app.post("/call/end", "alice", json!({})).await;
+    assert_eq!(neither.outcome(), (400, "invalid_body"));
+    assert_eq!(app.stream().live_calls().len(), 1);
+    let _ = app.post("/call/end", "alice", both("call-c1")).await.good();
+}

@@ -1,0 +1,104 @@
+//! The eight endpoints, used as the apps use them.
+
+use e2e::App;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_call_from_the_first_token_to_its_end() {
+    let app = App::start().await;
+
+    let user = app
+        .post(
+            "/user/upsert",
+            "alice",
+            json!({"userData": {"name": "Alice", "custom": {"plan": 1}}}),
+        )
+        .await
+        .good();
+    assert_eq!(
+        user.body["user"],
+        json!({"id": "alice", "name": "Alice", "custom": {"plan": 1}, "role": "user"})
+    );
+
+    let token = app.post("/token", "alice", json!({})).await.good().body;
+    assert_eq!(token["userId"], "alice");
+    assert_eq!(token["apiKey"], local::STREAM_API_KEY);
+    let accepted = app.stream().check_user_token(token["token"].as_str().unwrap()).unwrap();
+    assert_eq!(accepted.user_id, "alice");
+
+    app.known(&["bob"]).await;
+    let call = app
+        .post("/call/create", "alice", json!({"receiverId": "bob", "callId": "c1"}))
+        .await
+        .good()
+        .body;
+    let known = json!({
+        "error": false,
+        "message": "Call created",
+        "callId": "c1",
+        "callCid": "default:c1",
+        "channelId": "call-c1",
+        "channelCid": "messaging:call-c1",
+        "callType": "video",
+        "members": ["alice", "bob"],
+        "callSettings": {
+            "audio": true,
+            "video": true,
+            "screen_sharing": true,
+            "recording": false,
+            "transcribing": false,
+        },
+        "status": "active",
+        "created": true,
+        "createdAt": call["createdAt"],
+    });
+    assert_eq!(call, known);
+    assert_eq!(app.stream().channel("messaging:call-c1").unwrap().members, ["alice", "bob"]);
+    let live = app.stream().call("default:c1").unwrap();
+    assert_eq!(live.channel_cid.as_deref(), Some("messaging:call-c1"));
+    assert_eq!(live.max_duration_seconds, Some(14_400));
+    assert_eq!(live.inactivity_timeout_seconds, Some(300));
+
+    let said = json!({"channelId": "call-c1", "message": "Hello"});
+    let sent = app.post("/message/send", "bob", said).await.good().body;
+    assert_eq!(sent["messageData"]["text"], "Hello");
+    assert_eq!(sent["messageData"]["user"]["id"], "bob");
+
+    let list = app.get("/message/call-c1", "alice").await.good().body;
+    assert_eq!(list["messages"], json!([sent["messageData"]]));
+    assert_eq!(list["hasMore"], false);
+
+    let quality = app.get("/call/quality/c1", "alice").await.good().body;
+    assert_eq!(quality["quality"]["callId"], "c1");
+    assert_eq!(quality["quality"]["quality"], "unknown");
+
+    let config = app.get("/config", "alice").await.good().body;
+    assert_eq!(config["config"]["isConfigured"], true);
+
+    let ended = app.post("/call/end", "alice", json!({"channelId": "call-c1"})).await.good().body;
+    assert_eq!((&ended["status"], &ended["callId"]), (&json!("ended"), &json!("c1")));
+    assert!(app.stream().live_channels().is_empty());
+    assert!(app.stream().live_calls().is_empty());
+}
+
+/// The files that `cargo lambda invoke` is given work in this order, too.
+#[tokio::test]
+async fn the_sample_events_are_answered() {
+    let app = App::start().await;
+    app.known(&["bob"]).await;
+    for function in [
+        "user-upsert",
+        "token",
+        "call-create",
+        "message-send",
+        "message-list",
+        "call-quality",
+        "config",
+        "call-end",
+    ] {
+        let path = local::workspace_root().join("events").join(function).with_extension("json");
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let answer = app.invoke(function, event).await;
+        assert_eq!((answer.status, &answer.body["error"]), (200, &json!(false)), "{function}");
+    }
+}

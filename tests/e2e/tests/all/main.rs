@@ -1,0 +1,19 @@
+//! The functions as they are deployed: real binaries behind API Gateway's events, DynamoDB and
+//! Stream stood in for on loopback. One test binary, so that the functions are built once.
+
+#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+
+mod access;
+mod config;
+mod consistency;
+mod create;
+mod end;
+mod faults;
+mod happy;
+mod hostile;
+mod messages;
+mod quality;
+mod requests;
+mod store;
+mod unconfigured;
+mod users;

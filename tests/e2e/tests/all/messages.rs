@@ -1,0 +1,114 @@
+//! Chat in a call.
+
+use e2e::App;
+use serde_json::{Value, json};
+
+async fn with_call(id: &str) -> App {
+    let app = App::start().await;
+    app.known(&["alice", "bob"]).await;
+    let _ =
+        app.post("/call/create", "alice", json!({"receiverId": "bob", "callId": id})).await.good();
+    app
+}
+
+fn say(text: &str, id: &str) -> Value {
+    json!({"channelId": "call-c1", "message": text, "messageId": id})
+}
+
+#[tokio::test]
+async fn the_same_message_again_is_the_same_message() {
+    let app = with_call("c1").await;
+    let first = app.post("/message/send", "alice", say("Hello", "m1")).await.good();
+    let again = app.post("/message/send", "alice", say("Hello", "m1")).await.good();
+    assert_eq!(first.body, again.body);
+    assert_eq!(app.stream().messages("messaging:call-c1").len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_id_names_one_message() {
+    let app = with_call("c1").await;
+    let _ = app
+        .post("/call/create", "alice", json!({"receiverId": "bob", "callId": "c2"}))
+        .await
+        .good();
+    let _ = app.post("/message/send", "alice", say("Hello", "m1")).await.good();
+    let elsewhere = json!({"channelId": "call-c2", "message": "Hello", "messageId": "m1"});
+    for (user, body) in
+        [("alice", say("Hello!", "m1")), ("bob", say("Hello", "m1")), ("alice", elsewhere)]
+    {
+        let answer = app.post("/message/send", user, body).await;
+        assert_eq!(answer.outcome(), (409, "message_id_reused"));
+    }
+}
+
+#[tokio::test]
+async fn pages_go_backwards_until_there_is_no_more() {
+    let app = with_call("c1").await;
+    for n in 1..=7 {
+        let _ =
+            app.post("/message/send", "alice", say(&format!("{n}"), &format!("m{n}"))).await.good();
+    }
+    let mut seen = Vec::new();
+    let mut query = "?limit=3".to_owned();
+    loop {
+        let page = app.get(&format!("/message/call-c1{query}"), "bob").await.good().body;
+        let texts: Vec<String> = page["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| message["text"].as_str().unwrap().to_owned())
+            .collect();
+        seen.push(texts);
+        assert_eq!(page["hasMore"] == true, page["next"].is_string());
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=3&before={next}");
+    }
+    assert_eq!(seen, [vec!["5", "6", "7"], vec!["2", "3", "4"], vec!["1"]]);
+}
+
+#[tokio::test]
+async fn a_page_that_ends_exactly_has_no_more() {
+    let app = with_call("c1").await;
+    for n in 1..=3 {
+        let _ = app.post("/message/send", "alice", say("x", &format!("m{n}"))).await.good();
+    }
+    let page = app.get("/message/call-c1?limit=3", "bob").await.good().body;
+    assert_eq!((page["messages"].as_array().unwrap().len(), &page["hasMore"]), (3, &json!(false)));
+}
+
+#[tokio::test]
+async fn queries_that_are_refused() {
+    let app = with_call("c1").await;
+    for query in
+        ["limit=0", "limit=101", "limit=x", "limit=5&limit=6", "after=m1", "before=", "before=a,b"]
+    {
+        let answer = app.get(&format!("/message/call-c1?{query}"), "bob").await;
+        assert_eq!(answer.outcome(), (400, "invalid_query"), "{query}");
+    }
+    let answer = app.get("/message/messaging-c1", "bob").await;
+    assert_eq!(answer.outcome(), (400, "invalid_id"));
+}
+
+#[tokio::test]
+async fn texts_at_their_limits() {
+    let app = with_call("c1").await;
+    let _ = app.post("/message/send", "alice", say(&"\u{e9}".repeat(5_000), "m1")).await.good();
+    for text in [String::new(), "x".repeat(5_001)] {
+        let answer = app.post("/message/send", "alice", say(&text, "m2")).await;
+        assert_eq!(answer.outcome(), (400, "invalid_body"));
+        assert_eq!(answer.body["errors"][0]["pointer"], "/message");
+    }
+}
+
+#[tokio::test]
+async fn an_ended_call_is_silent() {
+    let app = with_call("c1").await;
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+    app.reset_counts();
+    let sent = app.post("/message/send", "alice", say("Hello", "m1")).await;
+    let listed = app.get("/message/call-c1", "alice").await;
+    for answer in [sent, listed] {
+        assert_eq!(answer.outcome(), (409, "call_ended"));
+    }
+    assert_eq!(app.counts().1, 0);
+}

@@ -1,0 +1,30 @@
+//! What a request costs: how many requests to DynamoDB and to Stream stand behind each.
+
+use e2e::App;
+use serde_json::json;
+
+#[tokio::test]
+async fn every_endpoint_costs_what_the_documentation_says() {
+    let app = App::start().await;
+    let cost = async |pending: std::pin::Pin<Box<dyn Future<Output = e2e::Answer> + '_>>| {
+        app.reset_counts();
+        let _ = pending.await.good();
+        app.counts()
+    };
+    let message = json!({"channelId": "call-c1", "message": "Hi"});
+    let upsert = json!({"userData": {"name": "Alice"}});
+    let create = json!({"receiverId": "bob", "callId": "c1"});
+    app.known(&["bob"]).await;
+    // The first token of a user: read, merge, Stream, confirm.
+    assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (3, 1));
+    assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (1, 0));
+    assert_eq!(cost(Box::pin(app.post("/user/upsert", "alice", upsert))).await, (2, 1));
+    assert_eq!(cost(Box::pin(app.post("/call/create", "alice", create))).await, (3, 2));
+    assert_eq!(cost(Box::pin(app.post("/message/send", "alice", message))).await, (1, 1));
+    assert_eq!(cost(Box::pin(app.get("/message/call-c1", "alice"))).await, (1, 1));
+    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (1, 1));
+    assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
+    assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 1));
+    let end = json!({"callId": "c1"});
+    assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (2, 2));
+}
