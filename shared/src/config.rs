@@ -1,4 +1,4 @@
-//! The environment, read once at start: the only place that knows a variable's name.
+//! The environment, read once at start and nowhere else.
 //!
 //! Every reader takes what one part needs, so that a function is given no variable that it does
 //! not use. A value that is empty counts as not set, which is how a template leaves one out.

@@ -47,8 +47,8 @@ impl Table {
         credentials: impl ProvideCredentials + 'static,
     ) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_millis(1_500))
-            .operation_timeout(Duration::from_secs(4))
+            .operation_attempt_timeout(Duration::from_secs(1))
+            .operation_timeout(Duration::from_millis(2_500))
             .build();
         let retries = RetryConfig::standard()
             .with_max_attempts(3)

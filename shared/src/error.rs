@@ -154,6 +154,16 @@ impl ApiError {
         chain(StdError::source(self))
     }
 
+    /// Leaves a line in the log, where the error does not become the answer.
+    pub fn note(&self, what: &'static str) {
+        let (code, cause) = (self.code.as_str(), self.causes());
+        if self.code.status() >= 500 {
+            tracing::error!(code, cause, "{what}");
+        } else {
+            tracing::warn!(code, cause, "{what}");
+        }
+    }
+
     /// The body that the caller gets.
     #[must_use]
     pub fn problem<'a>(&'a self, request_id: &'a str) -> Problem<'a> {

@@ -90,11 +90,11 @@ text_field!(
     Language,
     |text| {
         let mut parts = text.split('-');
-        let letters = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
-            lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let fits = |part: &str, least, most, of: fn(&u8) -> bool| {
+            (least..=most).contains(&part.len()) && part.bytes().all(|byte| of(&byte))
         };
-        let good = parts.next().is_some_and(|part| letters(part, 2..=3))
-            && parts.next().is_none_or(|part| letters(part, 2..=4))
+        let good = parts.next().is_some_and(|part| fits(part, 2, 3, u8::is_ascii_alphabetic))
+            && parts.next().is_none_or(|part| fits(part, 2, 4, u8::is_ascii_alphanumeric))
             && parts.next().is_none();
         if good { Ok(()) } else { Err(FieldRefused::Language) }
     }
@@ -175,6 +175,8 @@ mod tests {
             ("pt-BR", true),
             ("zh-Hant", true),
             ("e", false),
+            ("e1", false),
+            ("es-419", true),
             ("en-", false),
             ("en-US-x", false),
         ] {

@@ -16,6 +16,9 @@ pub enum IdError {
     /// A character that a user id may not have.
     #[error("may only have letters, digits, '_', '-' and '@'")]
     UserCharacter,
+    /// A character that a message's id may not have.
+    #[error("may only have letters, digits, '_', '-', '@' and '.'")]
+    CursorCharacter,
     /// A channel id that is not a call's.
     #[error("must be the channel of a call: 'call-' and the call's id")]
     NotACallChannel,
@@ -79,7 +82,7 @@ id!(
 id!(
     /// The id of a message already in a channel, by which a page is asked for. Stream's own
     /// client libraries make longer ids than [`MessageId`] allows: a user id and a UUID.
-    MessageCursor, 255, b"@.", IdError::UserCharacter
+    MessageCursor, 255, b"@.", IdError::CursorCharacter
 );
 
 impl CallId {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::clock::{Clock, Deadline};
@@ -101,10 +102,8 @@ async fn show_config(
     Query(ask): Query<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
     let checks = if ask.deep {
-        Some(Checks {
-            stream: check_stream(deps, deadline).await,
-            dynamodb: check_table(deps).await,
-        })
+        let (stream, dynamodb) = join(check_stream(deps, deadline), check_table(deps)).await;
+        Some(Checks { stream, dynamodb })
     } else {
         None
     };
@@ -129,7 +128,9 @@ fn millis(span: std::time::Duration) -> Option<u64> {
 }
 
 fn failed(error: impl Into<ApiError>) -> Check {
-    Check { code: Some(error.into().code().as_str()), ..Check::default() }
+    let error = error.into();
+    error.note("a check failed");
+    Check { code: Some(error.code().as_str()), ..Check::default() }
 }
 
 async fn check_table(deps: &Deps) -> Check {

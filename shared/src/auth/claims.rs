@@ -60,7 +60,6 @@ impl ClaimRules {
             user: UserId::try_from(user.to_owned()).map_err(|_| Unauthenticated::User)?,
             role: role.map(str::to_owned),
             service: role == Some(&self.service_role),
-            issued_at: date(claims, "iat")?,
         })
     }
 

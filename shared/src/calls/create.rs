@@ -180,7 +180,7 @@ impl Calls {
                 Err(error) => {
                     if let Err(error) = self.store.withdraw(&new.id, &new.attempt).await {
                         // Its lease runs out, and the call with it.
-                        tracing::warn!(call = %new.id, error = %ApiError::from(error), "not withdrawn");
+                        ApiError::from(error).note("a refused call is not withdrawn");
                     }
                     Err(error)
                 }
@@ -233,7 +233,11 @@ impl Calls {
             max_duration: limits.max_duration,
             inactivity_timeout: limits.inactivity_timeout,
         };
-        self.stream.send(&get_call, deadline).await.map_err(member_unknown)?;
+        let found = self.stream.send(&get_call, deadline).await.map_err(member_unknown)?;
+        if found.call.ended_at.is_some() {
+            // It was there before, and is over: it can never be active again.
+            return Err(self.undo(&new.id, deadline).await);
+        }
         let code = match self.store.activate(new, self.clock.now()).await? {
             Activated::Now(call) => return Ok(Created { call, created: true }),
             Activated::Was(call) => match judge(&call, new) {
@@ -246,13 +250,19 @@ impl Calls {
             },
             Activated::Missing => Code::CallEnded,
         };
-        // Its end overtook its beginning: what was just made must go again.
-        if code == Code::CallEnded
-            && let Err(error) = self.clear(&new.id, deadline).await
-        {
-            tracing::warn!(call = %new.id, error = %error, "left for the second look");
+        if code == Code::CallEnded {
+            Err(self.undo(&new.id, deadline).await)
+        } else {
+            Err(refused(code))
         }
-        Err(refused(code))
+    }
+
+    /// Takes away at Stream what this attempt made there: its end overtook its beginning.
+    async fn undo(&self, id: &CallId, deadline: Deadline) -> ApiError {
+        if let Err(error) = self.clear(id, deadline).await {
+            ApiError::from(error).note("an undone call is left for the second look");
+        }
+        refused(Code::CallEnded)
     }
 }
 

@@ -43,17 +43,13 @@ impl Calls {
     /// again from there.
     async fn close(&self, call: Call, deadline: Deadline) -> Call {
         if let Err(error) = self.clear(&call.call_id, deadline).await {
-            let error = ApiError::from(error);
-            tracing::error!(call = %call.call_id, code = error.code().as_str(),
-                cause = error.causes(), "not cleared at Stream yet");
+            ApiError::from(error).note("a call is not cleared at Stream yet");
             return call;
         }
         match self.store.finish(&call.call_id, self.clock.now()).await {
             Ok(ended) => ended.unwrap_or(call),
             Err(error) => {
-                let error = ApiError::from(error);
-                tracing::error!(call = %call.call_id, code = error.code().as_str(),
-                    cause = error.causes(), "cleared, but still ending");
+                ApiError::from(error).note("a call is cleared at Stream, but still ending");
                 call
             }
         }

@@ -62,7 +62,11 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
             .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
         match serde_path_to_error::deserialize(Value::Object(object)) {
             Ok(body) => Ok(Self(body)),
-            Err(error) => Err(ApiError::field(pointer(error.path()), error.inner().to_string())),
+            Err(error) => {
+                // It may repeat the refused value: enough of it to be recognised, and no more.
+                let reason: String = error.inner().to_string().chars().take(200).collect();
+                Err(ApiError::field(pointer(error.path()), reason))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
 
 /// An answer of DynamoDB's is at most 16 MB by its own limits; this reads no more than that.
-const LARGEST: u64 = 16 * 1024 * 1024;
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// `reqwest` as the AWS SDK's HTTP client.
 #[derive(Clone)]
@@ -73,16 +73,13 @@ async fn send(
     let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
     let mut request = reqwest::Request::try_from(request).map_err(|error| user(error.into()))?;
     *request.timeout_mut() = read_timeout;
-    let response = client.execute(request).await.map_err(connector_error)?;
-    if response.content_length().is_some_and(|length| length > LARGEST) {
-        return Err(ConnectorError::user("the answer is too large".into()));
-    }
+    let mut response = client.execute(request).await.map_err(connector_error)?;
+    let body = super::read(&mut response, LARGEST).await.map_err(connector_error)?;
+    let body = body.ok_or_else(|| user("the answer is too large".into()))?;
     let status = StatusCode::try_from(response.status().as_u16())
         .map_err(|error| ConnectorError::other(error.into(), None))?;
-    let headers = response.headers().clone();
-    let body = response.bytes().await.map_err(connector_error)?;
     let mut answer = Response::new(status, SdkBody::from(body.to_vec()));
-    for (name, value) in &headers {
+    for (name, value) in response.headers() {
         if let Ok(value) = value.to_str() {
             answer.headers_mut().append(name.as_str().to_owned(), value.to_owned());
         }

@@ -7,6 +7,7 @@ pub(crate) use aws::AwsHttp;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::Source;
@@ -34,4 +35,19 @@ pub fn client() -> Result<reqwest::Client, Source> {
         .tcp_nodelay(true)
         .build()?;
     Ok(client)
+}
+
+/// Reads the body of an answer; `None` where it is larger than `largest` bytes.
+pub(crate) async fn read(
+    response: &mut reqwest::Response,
+    largest: usize,
+) -> Result<Option<Bytes>, reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > largest {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
 }

@@ -35,7 +35,7 @@ pub struct Quality {
     score: Option<f64>,
     /// The transmission rating factor, 0 to 100.
     r: Option<f64>,
-    /// What made the score, and which of its inputs were not known and taken as perfect.
+    /// What made the score, and which of its inputs were not known and took the model's default.
     model: Option<Model>,
     /// Why there is no score.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,8 +67,9 @@ enum Unknown {
 #[serde(rename_all = "camelCase")]
 struct Model {
     version: &'static str,
-    /// Inputs that no source gives: the score is no better than this with them.
-    assumed_perfect: Vec<&'static str>,
+    /// Inputs that no source gives. They take the default that ITU-T G.107 has for what is not
+    /// measured (table 3), and the score is no better than this.
+    defaults: Vec<&'static str>,
 }
 
 /// The figures that the apps read, in the units that they expect. A score has two inputs that
@@ -135,8 +136,7 @@ pub fn merge(call_id: CallId, stream: StreamSource, now: Timestamp) -> Quality {
         band: word(score),
         score: score.map(|score| rounded(score.mos)),
         r: score.map(|score| rounded(score.r)),
-        model: score
-            .map(|_| Model { version: emodel::VERSION, assumed_perfect: vec!["packetLoss"] }),
+        model: score.map(|_| Model { version: emodel::VERSION, defaults: vec!["packetLoss"] }),
         reason: match (score, known) {
             (Some(_), _) => None,
             (None, true) => Some("no_network_figures"),
@@ -169,8 +169,8 @@ impl Metrics {
         }
     }
 
-    /// What goes into a score, where enough of it is known. Loss that no source gives is taken
-    /// as none, and the answer says so.
+    /// What goes into a score, where enough of it is known. Loss that no source gives is none,
+    /// the model's default, and the answer says so.
     fn impairment(&self) -> Option<Impairment> {
         Some(Impairment {
             latency_ms: self.latency? / 2.0,
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(found["worstParticipant"], "bob");
         assert_eq!(found["participants"][0]["quality"], "excellent");
         assert_eq!(found["participants"][0]["score"], 4.373);
-        assert_eq!(found["model"]["assumedPerfect"], serde_json::json!(["packetLoss"]));
+        assert_eq!(found["model"]["defaults"], serde_json::json!(["packetLoss"]));
     }
 
     #[test]

@@ -85,12 +85,6 @@ impl StreamError {
             _ => Self::Refused(failure),
         }
     }
-
-    /// Whether what was asked for may have happened, or may yet.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::Failed(_))
-    }
 }
 
 impl From<StreamError> for ApiError {

@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 
 use crate::clock::Timestamp;
 use crate::config::StreamConfig;
 use crate::error::{ApiError, Source};
+use crate::net;
 use crate::secret::Secret;
 use crate::stream::Request;
 use crate::tokens::TokenSigner;
 
-/// The largest answer that is read, in bytes.
-const LARGEST: usize = 2 * 1024 * 1024;
+/// The largest answer that is read, in bytes: more than a page of the longest messages takes, and
+/// no more than Lambda lets a function answer.
+const LARGEST: usize = 6 * 1024 * 1024;
 
 /// An answer as it came, of whatever status.
 #[derive(Clone, Debug)]
@@ -99,19 +101,13 @@ impl Transport for HttpTransport {
         let request = self.build(request)?;
         let exchange = async {
             let mut response = self.client.execute(request).await.map_err(lost)?;
-            let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(lost)? {
-                if body.len() + chunk.len() > LARGEST {
-                    return Err(Lost::TooLarge);
-                }
-                body.extend_from_slice(&chunk);
-            }
+            let body = net::read(&mut response, LARGEST).await.map_err(lost)?;
             let headers = response.headers();
             Ok(RawAnswer {
                 status: response.status().as_u16(),
-                retry_after: retry_after(headers),
+                retry_after: retry_after(headers).or_else(|| until_reset(headers)),
                 date: date(headers),
-                body: body.freeze(),
+                body: body.ok_or(Lost::TooLarge)?,
             })
         };
         match tokio::time::timeout(time, exchange).await {
@@ -132,6 +128,15 @@ fn lost(error: reqwest::Error) -> Lost {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// The time to the start of the next minute of the rate limit, by Stream's own clock, where the
+/// limit is used up.
+fn until_reset(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+    let (remaining, reset): (i64, i64) =
+        (number("x-ratelimit-remaining")?, number("x-ratelimit-reset")?);
+    (remaining <= 0).then_some(Timestamp::from_secs(reset).since(date(headers)?))
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
-use crate::stream::ops::UpsertUser;
+use crate::stream::ops::{QueryUser, UpsertUser};
 use crate::stream::{Stream, StreamError};
 
 /// What becomes of a token request by a user who is not known yet.
@@ -74,7 +74,9 @@ impl Users {
         }
     }
 
-    /// Merges a change into the profile and makes Stream know the whole of it.
+    /// Merges a change into the profile and makes Stream know the whole of it. Of a user whom
+    /// Stream knew before we did, what the change leaves out is taken over first: the whole of a
+    /// profile replaces what is there.
     ///
     /// The table comes first and counts versions. Two changes may reach Stream in the wrong
     /// order; the one that was overtaken in the table finds that out when it confirms its version,
@@ -86,6 +88,9 @@ impl Users {
         deadline: Deadline,
     ) -> Result<User, ApiError> {
         let mut user = self.store.merge(id, change, self.clock.now()).await?;
+        if user.synced == 0 {
+            user = self.take_over(user, change, deadline).await?;
+        }
         for _ in 0..ROUNDS {
             let upsert = UpsertUser { id, profile: &user.profile };
             self.stream.send(&upsert, deadline).await.map_err(deleted)?;
@@ -95,6 +100,32 @@ impl Users {
             }
         }
         Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
+    }
+}
+
+impl Users {
+    /// Adds what Stream knows of a user, and we do not.
+    async fn take_over(
+        &self,
+        user: User,
+        change: &ProfileChange,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
+        let found = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
+        let Some(theirs) = found.users.into_iter().next() else { return Ok(user) };
+        let ours = &user.profile;
+        let addition = ProfileChange {
+            name: theirs.name.filter(|_| ours.name.is_none()),
+            image: theirs.image.filter(|_| ours.image.is_none()),
+            language: Some(theirs.language).filter(|it| !it.is_empty() && ours.language.is_none()),
+            custom: Some(theirs.custom).filter(|it| !it.is_empty() && ours.custom.is_none()),
+            role: Some(theirs.role).filter(|_| change.role.is_none()),
+        };
+        if addition.changes(ours) {
+            Ok(self.store.merge(&user.id, &addition, self.clock.now()).await?)
+        } else {
+            Ok(user)
+        }
     }
 }
 

@@ -126,6 +126,16 @@ impl App {
         }
     }
 
+    /// Takes an item out of the table, as if it had never been there.
+    pub async fn forget(&self, partition: &str, sort: &str) {
+        let dynamo = self.stack.dynamo();
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        let delete = json!({"TableName": dynamo.table(), "Key": key});
+        if let Err(error) = local::dynamo::call(dynamo.url(), "DeleteItem", &delete).await {
+            panic!("{error}");
+        }
+    }
+
     /// Starts counting requests from zero.
     pub fn reset_counts(&self) {
         self.stack.dynamo().reset_counts();

@@ -13,9 +13,9 @@ pub struct GetCall<'a> {
     pub id: &'a CallId,
 }
 
-/// What is read of it.
+/// An answer that holds a call.
 #[derive(Debug, Deserialize)]
-pub struct GetCallAnswer {
+pub struct CallAnswer {
     /// The call itself.
     pub call: LiveCall,
 }
@@ -28,7 +28,7 @@ pub struct LiveCall {
 }
 
 impl Operation for GetCall<'_> {
-    type Answer = GetCallAnswer;
+    type Answer = CallAnswer;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str()])

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::calls::{CallSettings, CallType};
 use crate::ids::{CallId, UserId};
-use crate::stream::ops::Ignored;
+use crate::stream::ops::CallAnswer;
 use crate::stream::{CALL_TYPE, Operation, Repeat, Request};
 
 /// Makes the call with these members; one that is there already stays as it is, but rings again
@@ -33,7 +33,7 @@ pub struct GetOrCreateCall<'a> {
 }
 
 impl Operation for GetOrCreateCall<'_> {
-    type Answer = Ignored;
+    type Answer = CallAnswer;
 
     fn request(&self) -> Request {
         let members: Vec<Value> = self.members.iter().map(|id| json!({"user_id": id})).collect();

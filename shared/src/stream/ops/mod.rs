@@ -11,13 +11,14 @@ mod get_or_create_channel;
 mod list_messages;
 mod list_participant_stats;
 mod message;
+mod query_user;
 mod send_message;
 mod upsert_user;
 
 pub use delete_channel::DeleteChannel;
 pub use end_call::EndCall;
 pub use get_app::{App, GetApp};
-pub use get_call::{GetCall, LiveCall};
+pub use get_call::{CallAnswer, GetCall, LiveCall};
 pub use get_call_report::{CallReport, GetCallReport};
 pub use get_message::GetMessage;
 pub use get_or_create_call::GetOrCreateCall;
@@ -25,6 +26,7 @@ pub use get_or_create_channel::GetOrCreateChannel;
 pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
 pub use message::{Author, Message, MessageAnswer};
+pub use query_user::{KnownUser, QueryUser};
 pub use send_message::SendMessage;
 pub use upsert_user::UpsertUser;
 

@@ -82,6 +82,18 @@ async fn a_call_that_ended_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_over_at_stream_does_not_come_back_either() {
+    let app = App::start().await;
+    app.known(&["alice", "bob"]).await;
+    let _ = app.post("/call/create", "alice", to_bob("c1")).await.good();
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+    app.forget("CALL#c1", "CALL").await;
+    let answer = app.post("/call/create", "alice", to_bob("c1")).await;
+    assert_eq!(answer.outcome(), (409, "call_ended"));
+    assert!(app.stream().live_channels().is_empty());
+}
+
+#[tokio::test]
 async fn unknown_members_are_named_and_nothing_is_left() {
     let app = App::start().await;
     app.known(&["alice"]).await;

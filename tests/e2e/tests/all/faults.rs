@@ -26,7 +26,7 @@ fn stream_faults() -> Vec<(Fault, u16, &'static str)> {
         (Fault::NonJson(429), 503, "stream_busy"),
         (Fault::Truncated, 503, "stream_unavailable"),
         (Fault::Redirect("http://127.0.0.1:1/".to_owned()), 502, "stream_bad_answer"),
-        (Fault::Huge(3 * 1024 * 1024), 502, "stream_bad_answer"),
+        (Fault::Huge(7 * 1024 * 1024), 502, "stream_bad_answer"),
     ]
 }
 

@@ -81,11 +81,11 @@ async fn a_call_from_the_first_token_to_its_end() {
     assert!(app.stream().live_calls().is_empty());
 }
 
-/// The files that `cargo lambda invoke` is given work in this order, too.
+/// The files that `cargo lambda invoke` is given work in this order, too: a service makes Bob
+/// known, the rest is Alice.
 #[tokio::test]
 async fn the_sample_events_are_answered() {
     let app = App::start().await;
-    app.known(&["bob"]).await;
     for function in [
         "user-upsert",
         "token",

@@ -15,8 +15,8 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     let upsert = json!({"userData": {"name": "Alice"}});
     let create = json!({"receiverId": "bob", "callId": "c1"});
     app.known(&["bob"]).await;
-    // The first token of a user: read, merge, Stream, confirm.
-    assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (3, 1));
+    // The first token of a user: read, merge, look up at Stream, make known there, confirm.
+    assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (3, 2));
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (1, 0));
     assert_eq!(cost(Box::pin(app.post("/user/upsert", "alice", upsert))).await, (2, 1));
     assert_eq!(cost(Box::pin(app.post("/call/create", "alice", create))).await, (3, 2));

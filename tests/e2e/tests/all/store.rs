@@ -71,7 +71,7 @@ fn new(attempt: &str) -> NewCall {
 }
 
 fn caller(name: &str) -> Caller {
-    Caller { user: user(name), role: None, service: name == "service", issued_at: None }
+    Caller { user: user(name), role: None, service: name == "service" }
 }
 
 async fn end(calls: &DynamoCalls, who: &str) -> Ending {

@@ -136,3 +136,18 @@ async fn a_deleted_user_does_not_come_back() {
     let answer = app.post("/user/upsert", "alice", upsert).await;
     assert_eq!(answer.outcome(), (409, "user_deleted"));
 }
+
+/// The apps' users were at Stream before they were in the table.
+#[tokio::test]
+async fn what_stream_knows_of_a_user_is_taken_over() {
+    let app = App::start().await;
+    let data = json!({"name": "Alice", "language": "en", "custom": {"plan": "pro"}});
+    let _ = app.post("/user/upsert", "alice", json!({"userData": data})).await.good();
+    app.forget("USER#alice", "PROFILE").await;
+    let _ = app.post("/token", "alice", json!({"userData": {"name": "Alicia"}})).await.good();
+    let user = app.stream().user("alice").unwrap();
+    assert_eq!((user.name.as_deref(), user.language.as_str()), (Some("Alicia"), "en"));
+    assert_eq!(user.custom["plan"], "pro");
+    let shown = app.post("/user/upsert", "alice", json!({"userData": {}})).await.good().body;
+    assert_eq!(shown["user"]["custom"], json!({"plan": "pro"}));
+}
