@@ -42,6 +42,8 @@ pub struct Answer {
     headers: BTreeMap<&'static str, String>,
     body: String,
     is_base64_encoded: bool,
+    /// Always empty; cargo-lambda does not read an answer without it.
+    cookies: [&'static str; 0],
 }
 
 impl Answer {
@@ -81,6 +83,6 @@ impl Answer {
             ("content-type", content_type.to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ]);
-        Self { status_code: status, headers, body, is_base64_encoded: false }
+        Self { status_code: status, headers, body, is_base64_encoded: false, cookies: [] }
     }
 }

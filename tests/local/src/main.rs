@@ -103,7 +103,7 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
     if let Ok(path) = &written {
         println!("{} is ready for", path.display());
         println!(
-            "cargo lambda watch -A 127.0.0.1 -P {} --ignore-changes --concurrency 8 --env-file {}",
+            "cargo lambda watch -A ::1 -P {} --ignore-changes --concurrency 8 --env-file {}",
             args.port,
             env_file::NAME
         );
