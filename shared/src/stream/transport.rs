@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, Method};
 
 use crate::clock::Timestamp;
 use crate::config::StreamConfig;
@@ -90,6 +90,9 @@ impl HttpTransport {
             .header("x-stream-client", concat!("stream-functions-", env!("CARGO_PKG_VERSION")));
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+        } else if request.method == Method::POST {
+            // Nobody else says it for an empty body, and some servers insist on it.
+            builder = builder.header(CONTENT_LENGTH, "0");
         }
         builder.build().map_err(|error| not_sent(error.without_url().into()))
     }
@@ -143,4 +146,88 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_secs(i64::try_from(since.as_secs()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::ids::{CallId, UserId};
+    use crate::stream::Operation;
+    use crate::stream::ops::{EndCall, QueryUser};
+
+    /// Sends a request to a server that gives this answer; what the server read, and what came of
+    /// it.
+    async fn exchange(request: Request, answer: &str) -> (String, Result<RawAnswer, Lost>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = StreamConfig {
+            api_key: "key&1".to_owned(),
+            api_secret: Secret::new("test-secret-0123456789abcdef0123456789abcdef"),
+            base_url: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let transport = HttpTransport::new(net::client().unwrap(), &config).unwrap();
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut read = vec![0; 4096];
+            let length = socket.read(&mut read).await.unwrap();
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&read[..length]).into_owned()
+        };
+        let send = transport.send(&request, Duration::from_secs(2));
+        futures_util::future::join(serve, send).await
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_the_apps_credentials() {
+        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let answer = "HTTP/1.1 201 Created\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+                      content-length: 2\r\n\r\n{}";
+        let (sent, found) = exchange(EndCall { id: &id }.request(), answer).await;
+        let (line, headers) = sent.split_once("\r\n").unwrap();
+        assert_eq!(line, "POST /api/v2/video/call/default/c1/mark_ended?api_key=key%261 HTTP/1.1");
+        let headers = headers.to_lowercase();
+        for header in [
+            // The server's own token, and no scheme before it.
+            "authorization: eyjhbgcioijiuzi1niisinr5cci6ikpxvcj9.eyjzzxj2zxiionrydwv9.",
+            "stream-auth-type: jwt\r\n",
+            "x-stream-client: stream-functions-",
+            "content-length: 0\r\n",
+        ] {
+            assert!(headers.contains(header), "{header}");
+        }
+        let found = found.unwrap();
+        assert_eq!((found.status, &found.body[..]), (201, &b"{}"[..]));
+        assert_eq!(found.date, Some(Timestamp::from_secs(1_767_225_600)));
+        assert_eq!(found.retry_after, None);
+    }
+
+    #[tokio::test]
+    async fn the_limits_reset_says_when_to_come_back() {
+        let head = "HTTP/1.1 429 Too Many Requests\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+                    x-ratelimit-reset: 1767225642\r\ncontent-length: 0\r\n";
+        let user = UserId::try_from("a@b".to_owned()).unwrap();
+        for (headers, seconds) in [
+            ("x-ratelimit-remaining: 0\r\n", Some(42)),
+            ("x-ratelimit-remaining: 0\r\nretry-after: 7\r\n", Some(7)),
+            ("x-ratelimit-remaining: 3\r\n", None),
+        ] {
+            let request = QueryUser { id: &user }.request();
+            let (sent, found) = exchange(request, &format!("{head}{headers}\r\n")).await;
+            assert!(sent.starts_with("GET /api/v2/users?api_key=key%261&payload=%7B%22"), "{sent}");
+            assert_eq!(found.unwrap().retry_after, seconds.map(Duration::from_secs));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_error_shows_the_key_or_the_token() {
+        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let broken = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}";
+        let (_, found) = exchange(EndCall { id: &id }.request(), broken).await;
+        let error = found.unwrap_err();
+        assert!(matches!(error, Lost::NoAnswer(_)));
+        let shown = format!("{error:?} {:?}", crate::error::chain(Some(&error)));
+        assert!(!shown.contains("key") && !shown.contains("eyJ"), "{shown}");
+    }
 }
