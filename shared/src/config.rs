@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fields;
 use crate::secret::Secret;
 
 /// Why a function does not start.
@@ -115,10 +116,7 @@ impl StreamConfig {
             return Ok(None);
         };
         let base_url = env.get_or("STREAM_BASE_URL", STREAM_HOST).trim_end_matches('/');
-        let is_http = |url: &http::Uri| {
-            url.host().is_some() && matches!(url.scheme_str(), Some("http" | "https"))
-        };
-        if !base_url.parse().is_ok_and(|url| is_http(&url)) {
+        if !fields::is_http_url(base_url) {
             return Err(ConfigError::invalid("STREAM_BASE_URL", "must be an http or https URL"));
         }
         Ok(Some(Self {

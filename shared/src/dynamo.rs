@@ -75,6 +75,12 @@ impl Table {
             self.client.get_item().table_name(&self.name).set_key(Some(key("PROBE", "PROBE")));
         get.send().await.map(|_| ()).map_err(failed)
     }
+
+    /// Reads an item as it stands now.
+    pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.name).set_key(Some(key));
+        Ok(get.consistent_read(true).send().await.map_err(failed)?.item)
+    }
 }
 
 /// The key of an item.
@@ -106,22 +112,21 @@ pub(crate) fn names(attributes: &[&str]) -> HashMap<String, String> {
 }
 
 /// What an error of the SDK's means.
-pub(crate) fn failed<E, R>(error: SdkError<E, R>) -> StoreError
+pub(crate) fn failed<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    const PASSING: [&str; 6] = [
-        "InternalServerError",
+    /// What is answered 400, and passes all the same.
+    const PASSING: [&str; 4] = [
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
-        "ServiceUnavailable",
         "ThrottlingException",
         "TransactionConflictException",
     ];
     let passing = match &error {
         SdkError::ServiceError(service) => {
-            service.err().code().is_some_and(|code| PASSING.contains(&code))
+            service.raw().status().is_server_error()
+                || service.err().code().is_some_and(|code| PASSING.contains(&code))
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -154,13 +155,14 @@ impl ApiError {
         chain(StdError::source(self))
     }
 
-    /// Leaves a line in the log, where the error does not become the answer.
-    pub fn note(&self, what: &'static str) {
+    /// Leaves a line in the log about something by its id, where the error does not become the
+    /// answer.
+    pub fn note(&self, what: &'static str, subject: &dyn fmt::Display) {
         let (code, cause) = (self.code.as_str(), self.causes());
         if self.code.status() >= 500 {
-            tracing::error!(code, cause, "{what}");
+            tracing::error!(%subject, code, cause, "{what}");
         } else {
-            tracing::warn!(code, cause, "{what}");
+            tracing::warn!(%subject, code, cause, "{what}");
         }
     }
 

@@ -55,6 +55,13 @@ macro_rules! text_field {
     };
 }
 
+/// Whether a text is the address of something on the web.
+pub(crate) fn is_http_url(text: &str) -> bool {
+    text.parse().is_ok_and(|url: http::Uri| {
+        url.host().is_some() && matches!(url.scheme_str(), Some("http" | "https"))
+    })
+}
+
 fn characters(text: &str, least: usize, most: usize) -> Result<(), FieldRefused> {
     if (least..=most).contains(&text.chars().count()) {
         Ok(())
@@ -77,10 +84,7 @@ text_field!(
     ImageUrl,
     |text| {
         const MOST: usize = 512;
-        let is_http = |url: &http::Uri| {
-            url.host().is_some() && matches!(url.scheme_str(), Some("http" | "https"))
-        };
-        let good = text.len() <= MOST && text.parse().is_ok_and(|url| is_http(&url));
+        let good = text.len() <= MOST && is_http_url(text);
         if good { Ok(()) } else { Err(FieldRefused::Url(MOST)) }
     }
 );

@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The call type that every call is made with: Stream's built-in one for video and voice calls.
+pub const CALL_TYPE: &str = "default";
+/// The channel type that every call's chat is made with: Stream's built-in one for private chats.
+pub const CHANNEL_TYPE: &str = "messaging";
+
 /// Why a text is not an id; the text itself is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -113,7 +118,7 @@ impl CallId {
     /// Stream's name for the video call: type and id.
     #[must_use]
     pub fn cid(&self) -> String {
-        format!("{}:{}", crate::stream::CALL_TYPE, self.0)
+        format!("{}:{}", CALL_TYPE, self.0)
     }
 }
 
@@ -143,7 +148,7 @@ impl ChannelId {
     /// Stream's name for the channel: type and id.
     #[must_use]
     pub fn cid(&self) -> String {
-        format!("{}:{self}", crate::stream::CHANNEL_TYPE)
+        format!("{CHANNEL_TYPE}:{self}")
     }
 }
 

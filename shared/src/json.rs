@@ -79,6 +79,11 @@ impl<'de> Visitor<'de> for Strict {
             if map.contains_key(&name) {
                 return Err(A::Error::custom("a name stands twice in one object"));
             }
+            // Where it turns values into types, serde_json reads a member of such a name as JSON
+            // of its own, which nobody would have checked.
+            if name.starts_with("$serde_json::private::") {
+                return Err(A::Error::custom("a name is reserved"));
+            }
             let value = access.next_value_seed(Strict)?;
             map.insert(name, value);
         }
@@ -102,9 +107,17 @@ mod tests {
     #[test]
     fn refused_texts() {
         let deep = format!("{}{}", "{\"a\":".repeat(200), "1".to_owned() + &"}".repeat(200));
-        for text in
-            ["", "[]", "1", "null", "{} {}", r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"a":2}]}"#, &deep]
-        {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{} {}",
+            r#"{"a":1,"a":1}"#,
+            r#"{"x":[{"a":1,"a":2}]}"#,
+            r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}}"#,
+            &deep,
+        ] {
             assert!(object(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod calls;
+pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod dynamo;

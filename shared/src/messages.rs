@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::calls::{self, CallStore};
-use crate::clock::{Deadline, Timestamp, rfc3339, rfc3339_option};
+use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
 use crate::ids::{ChannelId, MessageCursor, MessageId};
+use crate::random::Random;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
 use crate::stream::{Stream, StreamError};
 
@@ -72,6 +73,32 @@ pub struct Page {
     next: Option<String>,
 }
 
+/// How many messages a page has at most: 1 to 100, and 50 where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PageLimit(u8);
+
+impl PageLimit {
+    fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<String> for PageLimit {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let limit = text.parse().ok().filter(|limit| (1..=100).contains(limit));
+        limit.map(Self).ok_or("limit must be 1 to 100")
+    }
+}
+
 /// The chats of calls.
 #[derive(Clone)]
 pub struct Messages {
@@ -79,11 +106,20 @@ pub struct Messages {
     pub calls: Arc<dyn CallStore>,
     /// Stream.
     pub stream: Stream,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of our own.
+    pub random: Arc<dyn Random>,
 }
 
 impl Messages {
     /// Sends a message to the chat of an active call that the caller is a member of. The same
     /// message under the same id is sent once, and answered the same each time.
+    ///
+    /// # Errors
+    ///
+    /// `call_not_found`, `call_not_active`, `call_ended`, `message_id_reused`, `user_deleted`,
+    /// `store_unavailable`, and what Stream's failures become.
     pub async fn send(
         &self,
         caller: &Caller,
@@ -96,9 +132,7 @@ impl Messages {
         let send = SendMessage { channel, id, user: &caller.user, text: text.as_str() };
         let message = match self.stream.send(&send, deadline).await {
             Ok(answer) => answer.message,
-            Err(StreamError::Refused(failure))
-                if failure.code == Some(4) && failure.message.contains("already exists") =>
-            {
+            Err(StreamError::Refused(failure)) if failure.is_id_taken() => {
                 self.sent_before(caller, channel, id, text, deadline).await?
             }
             Err(error) => return Err(gone(error)),
@@ -130,37 +164,51 @@ impl Messages {
 
     /// The newest messages of the chat of an active call that the caller is a member of, or the
     /// newest before one.
+    ///
+    /// # Errors
+    ///
+    /// `call_not_found`, `call_not_active`, `call_ended`, `store_unavailable`, and what Stream's
+    /// failures become.
     pub async fn list(
         &self,
         caller: &Caller,
         channel: &ChannelId,
-        limit: u8,
+        limit: PageLimit,
         before: Option<&MessageCursor>,
         deadline: Deadline,
     ) -> Result<Page, ApiError> {
-        /// The most that Stream's documentation advises for a page.
-        const MOST: u8 = 100;
         self.require_active(caller, channel).await?;
-        // One more than asked for tells whether there are more, where a page has room for it.
-        let list = ListMessages { channel, limit: limit.saturating_add(1).min(MOST), before };
+        let limit = limit.get();
+        // One more than asked for tells whether there are more. Stream gives up to 300 at once.
+        let list = ListMessages { channel, limit: limit + 1, before };
         let mut found = self.stream.send(&list, deadline).await.map_err(gone)?.messages;
-        let limit = usize::from(limit);
-        let has_more =
-            if limit < usize::from(MOST) { found.len() > limit } else { found.len() >= limit };
-        found.drain(..found.len().saturating_sub(limit));
+        let older = found.len().saturating_sub(usize::from(limit));
+        found.drain(..older);
+        let has_more = older > 0;
         let messages: Vec<_> = found.into_iter().map(|m| Message::of(m, channel)).collect();
         let next = messages.first().filter(|_| has_more).map(|oldest| oldest.id.clone());
         Ok(Page { messages, has_more, next })
     }
 
+    /// Chat is for those in the call, and for no service: it has no voice of its own at Stream.
     async fn require_active(&self, caller: &Caller, channel: &ChannelId) -> Result<(), ApiError> {
-        calls::for_member(&*self.calls, channel.call(), caller).await?.require_active()
+        let find = calls::find(&*self.calls, channel.call(), |call| call.has(&caller.user));
+        find.await?.require_active()
+    }
+
+    /// An id for a message that its sender has not named. With it our own repeats are safe, too.
+    #[must_use]
+    pub fn fresh_id(&self) -> MessageId {
+        MessageId::from_uuid(self.random.uuid_v7(self.clock.now()))
     }
 }
 
 /// An active call whose channel is gone at Stream has lost its chat for good.
 fn gone(error: StreamError) -> ApiError {
     match error {
+        StreamError::NotFound(ref failure) if failure.is_user_deleted() => {
+            ApiError::plain(Code::UserDeleted).with_source(error)
+        }
         StreamError::NotFound(_) => calls::not_found().with_source(error),
         error => error.into(),
     }

@@ -1,11 +1,13 @@
 //! Stream user tokens: short-lived, for one user, with nothing in them but what Stream reads.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
-use serde::Serialize;
+use serde::de::{self, Deserializer, Unexpected, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::auth::crypto::install;
 use crate::clock::Timestamp;
@@ -20,26 +22,45 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 /// tokens are dated back by as much as two well-kept clocks may differ.
 const BACKDATE: Duration = Duration::from_secs(5);
 
-/// How long a token lives.
+/// How long a token lives: at least a minute and at most a day, which is also what is given where
+/// nothing is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLife(Duration);
 
 impl TokenLife {
     /// The shortest life that can be asked for, in seconds.
     pub const LEAST_SECS: u64 = 60;
-    /// The longest life, and the one where none is asked for: 24 hours, in seconds.
+    /// The longest life, in seconds; who asks for more gets this.
     pub const MOST_SECS: u64 = 24 * 60 * 60;
+}
 
-    /// What was asked for: at least a minute; anything over a day is a day.
-    pub fn new(seconds: Option<u64>) -> Result<Self, ApiError> {
-        match seconds {
-            Some(seconds) if seconds < Self::LEAST_SECS => {
-                Err(ApiError::field("/ttlSeconds", "must be at least 60"))
+impl Default for TokenLife {
+    fn default() -> Self {
+        Self(Duration::from_secs(Self::MOST_SECS))
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenLife {
+    /// From a whole number of seconds.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seconds;
+
+        impl Visitor<'_> for Seconds {
+            type Value = TokenLife;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number of seconds, at least {}", TokenLife::LEAST_SECS)
             }
-            seconds => Ok(Self(Duration::from_secs(
-                seconds.unwrap_or(Self::MOST_SECS).min(Self::MOST_SECS),
-            ))),
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<TokenLife, E> {
+                if seconds < TokenLife::LEAST_SECS {
+                    return Err(E::invalid_value(Unexpected::Unsigned(seconds), &self));
+                }
+                Ok(TokenLife(Duration::from_secs(seconds.min(TokenLife::MOST_SECS))))
+            }
         }
+
+        deserializer.deserialize_u64(Seconds)
     }
 }
 
@@ -148,7 +169,7 @@ mod tests {
     #[test]
     fn a_user_token_holds_user_iat_and_exp_and_nothing_else() {
         let now = Timestamp::from_millis(1_767_225_605_900);
-        let life = TokenLife::new(Some(3600)).unwrap();
+        let life = TokenLife(Duration::from_hours(1));
         let made = signer().user_token(&alice(), now, life, None).unwrap();
         assert_eq!(
             claims(&made.token),
@@ -156,7 +177,7 @@ mod tests {
         );
         // The published form of the same claims, as Stream's Node library signs them.
         let at = Timestamp::from_secs(1_767_225_605);
-        let life = TokenLife::new(Some(3595)).unwrap();
+        let life = TokenLife(Duration::from_secs(3595));
         assert_eq!(
             signer()
                 .user_token(&alice(), at, life, None)
@@ -171,22 +192,25 @@ mod tests {
 
     #[test]
     fn lives_are_bounded() {
-        let secs = |ask| TokenLife::new(ask).map(|life| life.0.as_secs()).ok();
+        let secs = |ask: &str| serde_json::from_str(ask).map(|TokenLife(life)| life.as_secs()).ok();
         for (ask, life) in [
-            (None, Some(86_400)),
-            (Some(59), None),
-            (Some(60), Some(60)),
-            (Some(86_400), Some(86_400)),
-            (Some(u64::MAX), Some(86_400)),
+            ("59", None),
+            ("60", Some(60)),
+            ("86400", Some(86_400)),
+            ("18446744073709551615", Some(86_400)),
+            ("-60", None),
+            ("60.5", None),
+            ("\"60\"", None),
         ] {
-            assert_eq!(secs(ask), life, "{ask:?}");
+            assert_eq!(secs(ask), life, "{ask}");
         }
+        assert_eq!(TokenLife::default(), TokenLife(Duration::from_hours(24)));
     }
 
     #[test]
     fn a_token_is_never_dated_before_a_revocation() {
         let now = Timestamp::from_secs(1_767_225_605);
-        let life = TokenLife::new(None).unwrap();
+        let life = TokenLife::default();
         let iat = |revoked: i64| {
             let revoked = Some(Timestamp::from_millis(revoked));
             claims(&signer().user_token(&alice(), now, life, revoked).unwrap().token)["iat"].clone()

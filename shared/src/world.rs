@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::calls::Calls;
 use crate::calls::dynamo::DynamoCalls;
+use crate::calls::{CallStore, Calls};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
 use crate::error::Source;
+use crate::messages::Messages;
 use crate::net;
 use crate::random::{Random, SystemRandom};
 use crate::stream::{HttpTransport, Stream};
@@ -67,6 +68,23 @@ impl World {
         Ok(Self { env, clock, random, table, stream })
     }
 
+    /// The mappings of calls.
+    #[must_use]
+    pub fn call_store(&self) -> Arc<dyn CallStore> {
+        Arc::new(DynamoCalls::new(self.table.clone()))
+    }
+
+    /// The chats of calls.
+    #[must_use]
+    pub fn messages(&self, stream: &Configured) -> Messages {
+        Messages {
+            calls: self.call_store(),
+            stream: stream.stream.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
+    }
+
     /// The users.
     #[must_use]
     pub fn users(&self, stream: &Configured) -> Users {
@@ -81,7 +99,7 @@ impl World {
     #[must_use]
     pub fn calls(&self, stream: &Configured) -> Calls {
         Calls {
-            store: Arc::new(DynamoCalls::new(self.table.clone())),
+            store: self.call_store(),
             users: Arc::new(DynamoUsers::new(self.table.clone())),
             stream: stream.stream.clone(),
             clock: self.clock.clone(),

@@ -68,7 +68,7 @@ async fn create_call(
     let id = match (body.call_id, key) {
         (Some(id), _) => id,
         (None, Some(key)) => CallId::from_idempotency_key(&caller.user, &key),
-        (None, None) => CallId::from_uuid(deps.calls.random.uuid_v7(deps.calls.clock.now())),
+        (None, None) => deps.calls.fresh_id(),
     };
     let ask = Ask {
         id,

@@ -53,7 +53,7 @@ async fn end_call(
 ) -> Result<Reply<Answer>, ApiError> {
     let id = named(ask.call_id, ask.channel_id)?;
     let reason = ask.reason.unwrap_or_default();
-    let call = deps.calls.end(&caller, &id, &reason, deadline).await?.call;
+    let call = deps.calls.end(&caller, &id, &reason, deadline).await?;
     let answer = Answer {
         duration_seconds: call.duration().map(|span| span.as_secs()),
         channel_id: call.call_id.channel(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use shared::auth::Caller;
-use shared::calls::dynamo::DynamoCalls;
 use shared::calls::{self, CallStore};
 use shared::clock::{Clock, Deadline};
 use shared::config::ConfigError;
@@ -30,7 +29,7 @@ struct Deps {
 impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
         Ok(Self {
-            calls: Arc::new(DynamoCalls::new(world.table.clone())),
+            calls: world.call_store(),
             stream: stream.stream.clone(),
             clock: world.clock.clone(),
         })
@@ -48,7 +47,7 @@ async fn call_quality(
     deadline: Deadline,
     Path(id): Path<CallId>,
 ) -> Result<Reply<Answer>, ApiError> {
-    let call = calls::for_member(&*deps.calls, &id, &caller).await?;
+    let call = calls::find(&*deps.calls, &id, |call| call.may_be_ended_by(&caller)).await?;
     let source = from_stream(&deps.stream, &call.call_id, deadline).await?;
     let quality = quality::merge(call.call_id, source, deps.clock.now());
     Ok(Reply::ok("Call quality", Answer { quality }))

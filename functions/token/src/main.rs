@@ -43,7 +43,7 @@ impl Deps {
 struct Ask {
     user_id: Option<UserId>,
     user_data: Option<UserData>,
-    ttl_seconds: Option<u64>,
+    ttl_seconds: Option<TokenLife>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,7 +71,6 @@ async fn create_token(
     deadline: Deadline,
     Json(ask): Json<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
-    let life = TokenLife::new(ask.ttl_seconds)?;
     let id = caller.acting_for(ask.user_id)?;
     let data = ask.user_data.unwrap_or_default();
     let change = ProfileChange {
@@ -82,6 +81,7 @@ async fn create_token(
     };
     let user = deps.users.known_or_provision(&id, &change, deps.unknown, deadline).await?;
     let now = deps.users.clock.now();
+    let life = ask.ttl_seconds.unwrap_or_default();
     let made = deps.signer.user_token(&user.id, now, life, user.revoked_at)?;
     Ok(Reply::ok(
         "Token created",

@@ -11,6 +11,14 @@ use crate::config::{ConfigError, Env};
 #[serde(transparent)]
 pub struct StreamRole(String);
 
+impl StreamRole {
+    /// The role's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Default for StreamRole {
     /// The role that Stream gives whom nothing else is said of.
     fn default() -> Self {

@@ -134,10 +134,16 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether the call exists for this caller.
+    /// Whether this user is in the call.
     #[must_use]
-    pub fn may_be_seen_by(&self, caller: &Caller) -> bool {
-        caller.service || self.members.contains(&caller.user)
+    pub fn has(&self, user: &UserId) -> bool {
+        self.members.contains(user)
+    }
+
+    /// Whether the call is this caller's to end, and to be told of: a member's or a service's.
+    #[must_use]
+    pub fn may_be_ended_by(&self, caller: &Caller) -> bool {
+        caller.service || self.has(&caller.user)
     }
 
     /// How long it was active before its end was asked for; `None` where it never was, or is not

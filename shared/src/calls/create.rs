@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use ring::digest;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::calls::{
-    Activated, Begun, Call, CallState, CallType, Calls, NewCall, TakenOver, not_found,
+    Activated, Begun, Call, CallState, CallType, Calls, EndReason, EndRequest, Ending, NewCall,
+    TakenOver, not_found,
 };
 use crate::clock::Deadline;
 use crate::config::{ConfigError, Env};
@@ -20,7 +20,7 @@ use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 use crate::stream::StreamError;
-use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel};
+use crate::stream::ops::{DeleteChannel, GetOrCreateCall, GetOrCreateChannel};
 
 /// A call that somebody asks for.
 #[derive(Clone, Debug)]
@@ -42,25 +42,17 @@ pub struct Ask {
 impl Ask {
     /// A digest of everything that makes two requests the same.
     fn fingerprint(&self) -> String {
-        #[derive(Serialize)]
-        struct Canonical<'a> {
-            owner: &'a UserId,
-            members: Vec<&'a UserId>,
-            call_type: CallType,
-            ring: bool,
-            custom: &'a Option<Map<String, Value>>,
-        }
-        let mut members: Vec<_> = self.members.iter().collect();
+        let mut members = self.members.clone();
         members.sort_unstable();
-        let canonical = Canonical {
-            owner: &self.owner,
-            members,
-            call_type: self.call_type,
-            ring: self.ring,
-            custom: &self.custom,
-        };
-        let text = serde_json::to_vec(&canonical).unwrap_or_default();
-        hex(digest::digest(&digest::SHA256, &text).as_ref())
+        // Names stand in their order in the text, at every depth.
+        let canonical = json!({
+            "owner": self.owner,
+            "members": members,
+            "callType": self.call_type,
+            "ring": self.ring,
+            "custom": self.custom,
+        });
+        hex(digest::digest(&digest::SHA256, canonical.to_string().as_bytes()).as_ref())
     }
 }
 
@@ -144,6 +136,11 @@ const ROUNDS: u32 = 3;
 
 impl Calls {
     /// Creates the call, or helps it along, or finds it there already.
+    ///
+    /// # Errors
+    ///
+    /// `user_not_found`, `call_not_found` (somebody else's id), `call_id_reused`, `call_ended`,
+    /// `call_not_active`, `store_unavailable`, and what Stream's failures become.
     pub async fn create(
         &self,
         ask: &Ask,
@@ -151,6 +148,9 @@ impl Calls {
         deadline: Deadline,
     ) -> Result<Created, ApiError> {
         for _ in 0..ROUNDS {
+            if deadline.remaining(self.clock.now()).is_zero() {
+                break;
+            }
             match self.enter(ask).await? {
                 Entry::Done(created) => return Ok(created),
                 Entry::InHand(new) => return self.build(ask, &new, limits, deadline).await,
@@ -175,13 +175,10 @@ impl Calls {
         };
         let (begun, unknown) = join(self.store.begin(&new), self.users.unknown(&new.members)).await;
         match begun? {
-            Begun::Started(_) => match all_known(unknown) {
+            Begun::Started => match all_known(unknown) {
                 Ok(()) => Ok(Entry::InHand(new)),
                 Err(error) => {
-                    if let Err(error) = self.store.withdraw(&new.id, &new.attempt).await {
-                        // Its lease runs out, and the call with it.
-                        ApiError::from(error).note("a refused call is not withdrawn");
-                    }
+                    self.withdraw(&new).await;
                     Err(error)
                 }
             },
@@ -200,13 +197,20 @@ impl Calls {
     /// it, so what is made at Stream from here on always has its mapping.
     async fn take_over(&self, new: NewCall) -> Result<Entry, ApiError> {
         match self.store.take_over(&new).await? {
-            TakenOver::Taken(_) => Ok(Entry::InHand(new)),
+            TakenOver::Taken => Ok(Entry::InHand(new)),
             TakenOver::Gone => Ok(Entry::Again),
             TakenOver::Moved(call) => match judge(&call, &new) {
                 Verdict::Same => Ok(Entry::Done(Created { call, created: false })),
                 Verdict::Refused(code) => Err(refused(code)),
                 Verdict::Help => Ok(Entry::Again),
             },
+        }
+    }
+
+    /// Takes back a call that was refused. If that fails its lease runs out, and the call with it.
+    async fn withdraw(&self, new: &NewCall) {
+        if let Err(error) = self.store.withdraw(&new.id, &new.attempt).await {
+            ApiError::from(error).note("a refused call is not withdrawn", &new.id);
         }
     }
 
@@ -222,7 +226,12 @@ impl Calls {
         let channel = new.id.channel();
         let get_channel =
             GetOrCreateChannel { id: &channel, created_by: &new.owner, members: &new.members };
-        self.stream.send(&get_channel, deadline).await.map_err(member_unknown)?;
+        let found = self.stream.send(&get_channel, deadline).await.map_err(member_unknown)?;
+        if found.channel.created_by.id != new.owner.as_str() {
+            // Made by somebody else before we knew of it: not ours to use, nor to clear away.
+            self.withdraw(new).await;
+            return Err(refused(Code::CallIdReused));
+        }
         let get_call = GetOrCreateCall {
             id: &new.id,
             created_by: &new.owner,
@@ -233,10 +242,19 @@ impl Calls {
             max_duration: limits.max_duration,
             inactivity_timeout: limits.inactivity_timeout,
         };
-        let found = self.stream.send(&get_call, deadline).await.map_err(member_unknown)?;
-        if found.call.ended_at.is_some() {
+        let found = self.stream.send(&get_call, deadline).await.map_err(member_unknown)?.call;
+        if found.created_by.id != new.owner.as_str() {
+            let delete = DeleteChannel { id: &channel };
+            match self.stream.send(&delete, deadline).await {
+                Ok(_) | Err(StreamError::NotFound(_)) => self.withdraw(new).await,
+                // The channel is ours, so its mapping has to stay until it is gone.
+                Err(error) => ApiError::from(error).note("a channel without a call", &new.id),
+            }
+            return Err(refused(Code::CallIdReused));
+        }
+        if found.ended_at.is_some() {
             // It was there before, and is over: it can never be active again.
-            return Err(self.undo(&new.id, deadline).await);
+            return Err(self.already_over(new, deadline).await);
         }
         let code = match self.store.activate(new, self.clock.now()).await? {
             Activated::Now(call) => return Ok(Created { call, created: true }),
@@ -250,17 +268,25 @@ impl Calls {
             },
             Activated::Missing => Code::CallEnded,
         };
-        if code == Code::CallEnded {
-            Err(self.undo(&new.id, deadline).await)
-        } else {
-            Err(refused(code))
+        // Its end overtook its beginning: what was just made must go again.
+        if code == Code::CallEnded
+            && let Err(error) = self.clear(&new.id, deadline).await
+        {
+            ApiError::from(error).note("an undone call is left for the second look", &new.id);
         }
+        Err(refused(code))
     }
 
-    /// Takes away at Stream what this attempt made there: its end overtook its beginning.
-    async fn undo(&self, id: &CallId, deadline: Deadline) -> ApiError {
-        if let Err(error) = self.clear(id, deadline).await {
-            ApiError::from(error).note("an undone call is left for the second look");
+    /// Says in the table, too, that a call is over.
+    async fn already_over(&self, new: &NewCall, deadline: Deadline) -> ApiError {
+        let reason = EndReason::default();
+        let end = EndRequest { id: &new.id, by: None, reason: &reason, at: self.clock.now() };
+        match self.store.end(end).await {
+            Ok(Ending::Now(call) | Ending::Was(call)) if call.state == CallState::Ending => {
+                self.close(call, deadline).await;
+            }
+            Ok(_) => {}
+            Err(error) => ApiError::from(error).note("a call that is over stays open", &new.id),
         }
         refused(Code::CallEnded)
     }
@@ -278,10 +304,8 @@ fn all_known(unknown: Result<Vec<UserId>, StoreError>) -> Result<(), ApiError> {
 /// Our table knows every member by now, so it is Stream that has lost one.
 fn member_unknown(error: StreamError) -> ApiError {
     let lost = match &error {
-        StreamError::Refused(failure) => {
-            failure.code == Some(4) && failure.message.contains("don't exist")
-        }
-        StreamError::NotFound(failure) => failure.message.contains("was deleted"),
+        StreamError::Refused(failure) => failure.is_user_unknown(),
+        StreamError::NotFound(failure) => failure.is_user_deleted(),
         _ => false,
     };
     if lost {

@@ -144,13 +144,13 @@ impl CallStore for DynamoCalls {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Begun::Started(call)) };
+        let Err(error) = put.send().await else { return Ok(Begun::Started) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                 let found: Call = read(refused.item.clone().unwrap_or_default())?;
                 // Our own write, whose first answer was lost on the way.
                 let ours = found.attempt == new.attempt && found.state == CallState::Creating;
-                Ok(if ours { Begun::Started(found) } else { Begun::Exists(found) })
+                Ok(if ours { Begun::Started } else { Begun::Exists(found) })
             }
             _ => Err(failed(error)),
         }
@@ -172,7 +172,7 @@ impl CallStore for DynamoCalls {
             },
         );
         Ok(match write(update).await? {
-            Written::New(item) => TakenOver::Taken(read(item)?),
+            Written::New(_) => TakenOver::Taken,
             Written::Refused(Some(item)) => TakenOver::Moved(read(item)?),
             Written::Refused(None) => TakenOver::Gone,
         })
@@ -237,10 +237,10 @@ impl CallStore for DynamoCalls {
             (":due", due(request.at, RETRY_END)),
         ]);
         let mut condition = "#state IN (:creating, :active)".to_owned();
-        if !request.caller.service {
-            condition.push_str(" AND contains(#members, :caller)");
+        if let Some(member) = request.by {
+            condition.push_str(" AND contains(#members, :member)");
             attributes.push("members");
-            with.insert(":caller".to_owned(), text(request.caller.user.as_str()));
+            with.insert(":member".to_owned(), text(member.as_str()));
         }
         let update = self.update(
             request.id,
@@ -283,13 +283,6 @@ impl CallStore for DynamoCalls {
     }
 
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
-        let get = self
-            .0
-            .client
-            .get_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
-            .consistent_read(true);
-        get.send().await.map_err(failed)?.item.map(read).transpose()
+        self.0.get(item_key(id)).await?.map(read).transpose()
     }
 }

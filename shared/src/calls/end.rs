@@ -11,45 +11,40 @@ use crate::ids::CallId;
 use crate::stream::ops::{DeleteChannel, EndCall, GetCall};
 use crate::stream::{Operation, StreamError};
 
-/// A call that is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// The call, `ending` or `ended`.
-    pub call: Call,
-}
-
 impl Calls {
-    /// Ends the call. Once this answers it is over for everybody, whatever becomes of Stream.
+    /// Ends the call; what comes back is `ending` or `ended`. Once this answers it is over for
+    /// everybody, whatever becomes of Stream.
+    ///
+    /// # Errors
+    ///
+    /// `call_not_found` where there is no such call, or not for this caller; `store_unavailable`.
     pub async fn end(
         &self,
         caller: &Caller,
         id: &CallId,
         reason: &EndReason,
         deadline: Deadline,
-    ) -> Result<Ended, ApiError> {
-        let request = EndRequest { id, caller, reason, at: self.clock.now() };
-        let call = match self.store.end(request).await? {
-            Ending::Now(call) => call,
-            Ending::Was(call) if call.may_be_seen_by(caller) => call,
-            Ending::Was(_) | Ending::Missing => return Err(not_found()),
-        };
-        if call.state == CallState::Ended {
-            return Ok(Ended { call });
+    ) -> Result<Call, ApiError> {
+        let by = (!caller.service).then_some(&caller.user);
+        match self.store.end(EndRequest { id, by, reason, at: self.clock.now() }).await? {
+            Ending::Was(call) if !call.may_be_ended_by(caller) => Err(not_found()),
+            Ending::Was(call) if call.state == CallState::Ended => Ok(call),
+            Ending::Now(call) | Ending::Was(call) => Ok(self.close(call, deadline).await),
+            Ending::Missing => Err(not_found()),
         }
-        Ok(Ended { call: self.close(call, deadline).await })
     }
 
     /// Clears an `ending` call away. What fails here is left `ending` in the due index, and tried
     /// again from there.
-    async fn close(&self, call: Call, deadline: Deadline) -> Call {
+    pub(super) async fn close(&self, call: Call, deadline: Deadline) -> Call {
         if let Err(error) = self.clear(&call.call_id, deadline).await {
-            ApiError::from(error).note("a call is not cleared at Stream yet");
+            ApiError::from(error).note("a call is not cleared at Stream yet", &call.call_id);
             return call;
         }
         match self.store.finish(&call.call_id, self.clock.now()).await {
             Ok(ended) => ended.unwrap_or(call),
             Err(error) => {
-                ApiError::from(error).note("a call is cleared at Stream, but still ending");
+                ApiError::from(error).note("a call is cleared, but still ending", &call.call_id);
                 call
             }
         }

@@ -13,7 +13,6 @@ mod store;
 
 pub use call::{Call, CallSettings, CallState, CallType, EndReason};
 pub use create::{Ask, Created, Limits};
-pub use end::Ended;
 pub use store::{Activated, Begun, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn};
 
 use std::sync::Arc;
@@ -47,12 +46,23 @@ pub fn not_found() -> ApiError {
     ApiError::plain(Code::CallNotFound)
 }
 
-/// The call, if the caller is a member of it.
-pub async fn for_member(
+impl Calls {
+    /// An id for a call that nobody else has named.
+    #[must_use]
+    pub fn fresh_id(&self) -> CallId {
+        CallId::from_uuid(self.random.uuid_v7(self.clock.now()))
+    }
+}
+
+/// The call, if there is one that `allowed` lets the caller know of.
+///
+/// # Errors
+///
+/// `call_not_found`, `store_unavailable`.
+pub async fn find(
     store: &dyn CallStore,
     id: &CallId,
-    caller: &crate::auth::Caller,
+    allowed: impl FnOnce(&Call) -> bool + Send,
 ) -> Result<Call, ApiError> {
-    let call = store.get(id).await?;
-    call.filter(|call| call.may_be_seen_by(caller)).ok_or_else(not_found)
+    store.get(id).await?.filter(allowed).ok_or_else(not_found)
 }

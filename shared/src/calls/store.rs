@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::auth::Caller;
 use crate::calls::{Call, CallType, EndReason};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
@@ -46,7 +45,7 @@ pub struct NewCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// It is `creating`, in this attempt's hands.
-    Started(Call),
+    Started,
     /// The id is taken.
     Exists(Call),
 }
@@ -55,7 +54,7 @@ pub enum Begun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakenOver {
     /// It is in this attempt's hands, for a full lease.
-    Taken(Call),
+    Taken,
     /// It has moved on.
     Moved(Call),
     /// It was withdrawn.
@@ -87,8 +86,8 @@ pub enum Activated {
 pub struct EndRequest<'a> {
     /// The call.
     pub id: &'a CallId,
-    /// Who asks.
-    pub caller: &'a Caller,
+    /// The member who asks; nobody where it need not be one.
+    pub by: Option<&'a UserId>,
     /// Why.
     pub reason: &'a EndReason,
     /// When.
@@ -121,7 +120,7 @@ pub trait CallStore: Send + Sync {
     /// Moves a call from `creating` to `active`.
     async fn activate(&self, call: &NewCall, at: Timestamp) -> Result<Activated, StoreError>;
 
-    /// Moves a call that is open, and the caller's to end, to `ending`.
+    /// Moves a call that is open, and that member's to end, to `ending`.
     async fn end(&self, request: EndRequest<'_>) -> Result<Ending, StoreError>;
 
     /// Moves a call from `ending` to `ended`; `None` where there is no such call, or it is open.

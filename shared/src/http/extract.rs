@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use crate::auth::{Caller, Unauthenticated, Verifier};
+use crate::auth::{Caller, Verifier};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::http::Request;
@@ -29,23 +27,10 @@ pub trait FromRequest: Sized + Send {
 
 impl Identity for Caller {
     fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
-        let one = single(&request.headers, AUTHORIZATION.as_str());
-        let caller = match one {
-            Ok(value) => verifier.caller(value, now),
-            Err(_) => Err(Unauthenticated::Absent),
-        };
         // One body for every cause: a caller learns nothing about the key or the check.
-        caller.map_err(|cause| ApiError::plain(Code::Unauthenticated).with_source(cause))
-    }
-}
-
-/// A header's value, `None` where it is absent; twice or not text is refused.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    match (value.to_str(), values.next()) {
-        (Ok(text), None) => Ok(Some(text)),
-        _ => Err(ApiError::new(Code::InvalidHeader, "a header stands twice or is not text")),
+        verifier
+            .caller(request.header("authorization"), now)
+            .map_err(|cause| ApiError::plain(Code::Unauthenticated).with_source(cause))
     }
 }
 
@@ -55,7 +40,7 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        require_json(&request.headers)?;
+        require_json(request)?;
         // A request without a body asks for nothing in particular.
         let text: &[u8] = if request.body.is_empty() { b"{}" } else { &request.body };
         let object = json::object(text)
@@ -71,8 +56,8 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(value) = single(headers, CONTENT_TYPE.as_str())? else { return Ok(()) };
+fn require_json(request: &Request) -> Result<(), ApiError> {
+    let Some(value) = request.header("content-type") else { return Ok(()) };
     let essence = value.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         Ok(())
@@ -131,19 +116,19 @@ impl FromRequest for Deadline {
     }
 }
 
-/// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.
+/// The `Idempotency-Key` header: 1 to 255 visible ASCII characters, so no space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(pub Option<String>);
 
 impl FromRequest for IdempotencyKey {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        let Some(key) = single(&request.headers, "idempotency-key")? else { return Ok(Self(None)) };
+        let Some(key) = request.header("idempotency-key") else { return Ok(Self(None)) };
         if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(Some(key.to_owned())))
         } else {
             Err(ApiError::new(
                 Code::InvalidHeader,
-                "Idempotency-Key must have 1 to 255 printable characters",
+                "Idempotency-Key must have 1 to 255 visible ASCII characters",
             ))
         }
     }

@@ -13,18 +13,18 @@ mod request;
 pub use answer::{Answer, Reply};
 pub use extract::{FromRequest, IdempotencyKey, Identity, Json, Path, Query};
 pub use handler::Handler;
-pub use request::{LARGEST_BODY, Request};
+pub use request::Request;
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lambda_http::lambda_runtime::{self, LambdaEvent};
-use lambda_http::service_fn;
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
 use crate::auth::Verifier;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{ConfigError, Env};
 use crate::error::{self, ApiError, Code};
 use crate::log;
@@ -66,6 +66,11 @@ where
 {
     let env = Env::of_process();
     log::init(&env);
+    // Where, and not what: a panic's own words may hold anything.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
     let app = match App::open(env, build) {
         Ok(app) => app,
         Err(error) => return refuse(&error),
@@ -79,7 +84,7 @@ where
     };
     let served = runtime.block_on(lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
-            Ok::<_, lambda_http::Error>(app.answer(handler, event).await)
+            Ok::<_, lambda_runtime::Error>(app.answer(handler, event).await)
         },
     )));
     match served {
@@ -97,6 +102,7 @@ fn refuse(error: &(dyn std::error::Error + 'static)) -> ExitCode {
 /// A function, ready to answer.
 struct App<D> {
     verifier: Verifier,
+    clock: Arc<dyn Clock>,
     deps: Option<D>,
 }
 
@@ -106,34 +112,46 @@ impl<D: Send + Sync + 'static> App<D> {
         build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
     ) -> Result<Self, StartError> {
         let verifier = Verifier::from_env(&env)?;
-        let deps = build(&World::open(env)?)?;
-        Ok(Self { verifier, deps })
+        let world = World::open(env)?;
+        Ok(Self { verifier, deps: build(&world)?, clock: world.clock })
     }
 
+    /// Answers an event, whatever happens on the way.
     async fn answer<W, A, H: Handler<D, W, A>>(
         &'static self,
         handler: &'static H,
         event: LambdaEvent<Box<RawValue>>,
     ) -> Answer {
-        let clock = SystemClock;
-        let started = clock.now();
+        let id = event.context.request_id.clone();
+        AssertUnwindSafe(self.handle(handler, event)).catch_unwind().await.unwrap_or_else(|_| {
+            let label = Label { id, route: String::new() };
+            let error = ApiError::plain(Code::Internal).with_source("a panic was caught");
+            let answer = Answer::failure(&error, &label.id);
+            note(&label, answer.status(), Some(&error), 0);
+            answer
+        })
+    }
+
+    async fn handle<W, A, H: Handler<D, W, A>>(
+        &'static self,
+        handler: &'static H,
+        event: LambdaEvent<Box<RawValue>>,
+    ) -> Answer {
+        let started = self.clock.now();
         let (label, request) = request::read(&event.payload, &event.context, started);
         let outcome = match request {
             Ok(request) => {
-                let pending = handler.handle(self.deps.as_ref(), &self.verifier, request, started);
-                AssertUnwindSafe(pending).catch_unwind().await.unwrap_or_else(|_| {
-                    Err(ApiError::plain(Code::Internal).with_source("a handler panicked"))
-                })
+                handler.handle(self.deps.as_ref(), &self.verifier, request, started).await
             }
             Err(error) => Err(error),
         };
-        let answer = match &outcome {
-            Ok(answer) => answer,
-            Err(error) => &Answer::failure(error, &label.id),
+        let (answer, error) = match outcome {
+            Ok(answer) => (answer, None),
+            Err(error) => (Answer::failure(&error, &label.id), Some(error)),
         };
-        let millis = clock.now().since(started).as_millis();
-        note(&label, answer.status(), outcome.as_ref().err(), millis);
-        outcome.unwrap_or_else(|error| Answer::failure(&error, &label.id))
+        let millis = self.clock.now().since(started).as_millis();
+        note(&label, answer.status(), error.as_ref(), millis);
+        answer
     }
 }
 
@@ -146,5 +164,58 @@ fn note(label: &Label, status: u16, error: Option<&ApiError>, millis: u128) {
         tracing::error!(request_id = id, route, status, code, millis, cause, "answered");
     } else {
         tracing::info!(request_id = id, route, status, code, millis, cause, "answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_runtime::Context;
+
+    use super::*;
+    use crate::clock::{Deadline, SystemClock, Timestamp};
+
+    struct Anybody;
+
+    impl Identity for Anybody {
+        fn of(_: &Request, _: &Verifier, _: Timestamp) -> Result<Self, ApiError> {
+            Ok(Self)
+        }
+    }
+
+    /// Panics when it is told to.
+    async fn moody(
+        (): &(),
+        _: Anybody,
+        _: Deadline,
+        Json(ask): Json<Mood>,
+    ) -> Result<Reply<()>, ApiError> {
+        assert!(!ask.panic, "with secret words");
+        Ok(Reply::ok("Fine", ()))
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Mood {
+        panic: bool,
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_the_next_request_too() {
+        let env = Env::from([("JWT_SECRET", "a-test-secret-of-thirty-two-bytes!")]);
+        let verifier = Verifier::from_env(&env).unwrap();
+        let app: &'static App<()> =
+            Box::leak(Box::new(App { verifier, clock: Arc::new(SystemClock), deps: Some(()) }));
+        for (panics, status) in [(true, 500), (false, 200), (true, 500), (false, 200)] {
+            let event = serde_json::json!({
+                "rawPath": "/",
+                "requestContext": {"requestId": "r1"},
+                "body": format!("{{\"panic\":{panics}}}"),
+            });
+            let event = RawValue::from_string(event.to_string()).unwrap();
+            let event = LambdaEvent::new(event, Context::default());
+            let answer = app.answer(&moody, event).await;
+            assert_eq!(answer.status(), status);
+            let shown = serde_json::to_string(&answer).unwrap();
+            assert!(!shown.contains("secret words"), "{shown}");
+        }
     }
 }

@@ -1,19 +1,18 @@
 //! A request, read from API Gateway's event (payload format 2.0) and from nothing else.
 //!
-//! `lambda_http`'s own conversion rewrites dot segments, panics on some `Host` headers and on bad
-//! base64; so the typed event is taken as it is, checked, and never given to it.
+//! Of the event only what is used is read, as it came. `lambda_http`'s conversion rewrites dot
+//! segments and panics on some `Host` headers and on bad base64, and its typed event refuses every
+//! request with a header that is not ASCII.
 //!
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
-use http::header::HOST;
 use http::uri::Authority;
-use lambda_http::Context;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_runtime::Context;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::{Deadline, Timestamp};
@@ -21,21 +20,48 @@ use crate::error::{ApiError, Code};
 use crate::http::path;
 
 /// The largest body, in bytes.
-pub const LARGEST_BODY: usize = 64 * 1024;
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// The event, as far as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    route_key: Option<String>,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    path_parameters: Option<BTreeMap<String, String>>,
+    request_context: EventContext,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventContext {
+    request_id: Option<String>,
+}
 
 /// A request whose form has been checked; who sent it and what it asks has not.
-#[derive(Debug)]
 pub struct Request {
     /// The parameters of the route's path.
-    pub(super) parameters: HashMap<String, String>,
+    pub(super) parameters: BTreeMap<String, String>,
     /// The query, without its question mark.
     pub(super) query: String,
-    /// The headers.
-    pub(super) headers: HeaderMap,
+    /// The headers, by their names in lower case.
+    headers: BTreeMap<String, String>,
     /// The body's bytes.
     pub(super) body: Vec<u8>,
     /// By when it must be answered.
     pub(super) deadline: Deadline,
+}
+
+impl Request {
+    /// A header's value. API Gateway joins what stands twice with a comma.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
 }
 
 /// What a log line says of a request, however broken it is.
@@ -47,6 +73,14 @@ pub(super) struct Label {
     pub(super) route: String,
 }
 
+/// Where an event stops being readable. What stands there is not said: it may be a token.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}, column {column}")]
+struct Unreadable {
+    line: usize,
+    column: usize,
+}
+
 /// Reads and checks an event.
 pub(super) fn read(
     event: &RawValue,
@@ -54,9 +88,12 @@ pub(super) fn read(
     now: Timestamp,
 ) -> (Label, Result<Request, ApiError>) {
     let mut label = Label { id: context.request_id.clone(), route: String::new() };
-    let event: ApiGatewayV2httpRequest = match serde_json::from_str(event.get()) {
+    let event: Event = match serde_json::from_str(event.get()) {
         Ok(event) => event,
-        Err(error) => return (label, Err(unreadable("the event has no readable form", error))),
+        Err(error) => {
+            let place = Unreadable { line: error.line(), column: error.column() };
+            return (label, Err(refused("the event has no readable form", place)));
+        }
     };
     if let Some(id) = &event.request_context.request_id {
         label.id.clone_from(id);
@@ -66,20 +103,20 @@ pub(super) fn read(
     (label, check(event, deadline))
 }
 
-fn check(event: ApiGatewayV2httpRequest, deadline: Deadline) -> Result<Request, ApiError> {
+fn check(event: Event, deadline: Deadline) -> Result<Request, ApiError> {
     if event.raw_path.as_deref().is_none_or(path::is_refused) {
         return Err(ApiError::plain(Code::InvalidPath));
     }
-    for host in event.headers.get_all(HOST) {
-        let host =
-            host.to_str().map_err(|error| unreadable("the Host header is refused", error))?;
-        host.parse::<Authority>()
-            .map_err(|error| unreadable("the Host header is refused", error))?;
+    let headers = event.headers.unwrap_or_default().into_iter();
+    let headers: BTreeMap<_, _> =
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    if let Some(host) = headers.get("host") {
+        host.parse::<Authority>().map_err(|error| refused("the Host header is refused", error))?;
     }
     Ok(Request {
-        parameters: event.path_parameters,
+        parameters: event.path_parameters.unwrap_or_default(),
         query: event.raw_query_string.unwrap_or_default(),
-        headers: event.headers,
+        headers,
         body: body(event.body.unwrap_or_default(), event.is_base64_encoded)?,
         deadline,
     })
@@ -93,7 +130,7 @@ fn body(text: String, encoded: bool) -> Result<Vec<u8>, ApiError> {
         // Not worth decoding; what is just at the limit is measured below.
         return Err(ApiError::plain(Code::BodyTooLarge));
     } else {
-        STANDARD.decode(text).map_err(|error| unreadable("the body's base64 is broken", error))?
+        STANDARD.decode(text).map_err(|error| refused("the body's base64 is broken", error))?
     };
     if too_large(bytes.len()) {
         return Err(ApiError::new(Code::BodyTooLarge, "the body may have 65536 bytes at most"));
@@ -101,7 +138,7 @@ fn body(text: String, encoded: bool) -> Result<Vec<u8>, ApiError> {
     Ok(bytes)
 }
 
-fn unreadable(
+fn refused(
     detail: &'static str,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> ApiError {

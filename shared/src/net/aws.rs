@@ -70,7 +70,9 @@ async fn send(
 ) -> Result<HttpResponse, ConnectorError> {
     let user = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|error| user(error.into()))?;
-    let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
+    let (parts, body) = request.into_parts();
+    let body = body.bytes().ok_or_else(|| user("a body that streams".into()))?.to_vec();
+    let request = http::Request::from_parts(parts, body);
     let mut request = reqwest::Request::try_from(request).map_err(|error| user(error.into()))?;
     *request.timeout_mut() = read_timeout;
     let mut response = client.execute(request).await.map_err(connector_error)?;

@@ -2,7 +2,8 @@
 //!
 //! The one source so far is Stream: its report on the call and its statistics of the
 //! participants. What a source does not know is `null` in the answer, and a score is only made
-//! where its inputs are known.
+//! where all its inputs are known. Stream does not tell of lost packets, so with it alone there is
+//! none: a call that lost every third word would pass for an excellent one.
 
 pub mod emodel;
 
@@ -35,14 +36,14 @@ pub struct Quality {
     score: Option<f64>,
     /// The transmission rating factor, 0 to 100.
     r: Option<f64>,
-    /// What made the score, and which of its inputs were not known and took the model's default.
-    model: Option<Model>,
+    /// The model that made the score.
+    model: Option<&'static str>,
     /// Why there is no score.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     metrics: Metrics,
     participants: Vec<Participant>,
-    /// The participant with the lowest score.
+    /// The participant with the lowest score of Stream's own.
     worst_participant: Option<String>,
     stream: StreamWord,
     sources: Vec<&'static str>,
@@ -51,25 +52,11 @@ pub struct Quality {
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-#[serde(untagged)]
-enum Word {
-    Known(Band),
-    Unknown(Unknown),
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Unknown {
+enum Word {
     Unknown,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Model {
-    version: &'static str,
-    /// Inputs that no source gives. They take the default that ITU-T G.107 has for what is not
-    /// measured (table 3), and the score is no better than this.
-    defaults: Vec<&'static str>,
+    #[serde(untagged)]
+    Known(Band),
 }
 
 /// The figures that the apps read, in the units that they expect. A score has two inputs that
@@ -129,17 +116,17 @@ pub fn merge(call_id: CallId, stream: StreamSource, now: Timestamp) -> Quality {
     let score = metrics.impairment().map(Impairment::score);
     let worst = participants
         .iter()
-        .filter_map(|one| Some((one.score?, &one.user_id)))
+        .filter_map(|one| Some((one.stream_score?, &one.user_id)))
         .min_by(|(a, _), (b, _)| a.total_cmp(b));
     Quality {
         call_id,
         band: word(score),
         score: score.map(|score| rounded(score.mos)),
         r: score.map(|score| rounded(score.r)),
-        model: score.map(|_| Model { version: emodel::VERSION, defaults: vec!["packetLoss"] }),
+        model: score.map(|_| emodel::VERSION),
         reason: match (score, known) {
             (Some(_), _) => None,
-            (None, true) => Some("no_network_figures"),
+            (None, true) => Some("no_packet_loss"),
             (None, false) => Some("no_data"),
         },
         metrics,
@@ -169,13 +156,12 @@ impl Metrics {
         }
     }
 
-    /// What goes into a score, where enough of it is known. Loss that no source gives is none,
-    /// the model's default, and the answer says so.
+    /// What goes into a score, where all of it is known.
     fn impairment(&self) -> Option<Impairment> {
         Some(Impairment {
             latency_ms: self.latency? / 2.0,
             jitter_ms: self.jitter?,
-            loss_percent: self.packet_loss.unwrap_or(0.0),
+            loss_percent: self.packet_loss?,
         })
     }
 }
@@ -213,7 +199,7 @@ impl StreamWord {
 }
 
 fn word(score: Option<emodel::Score>) -> Word {
-    score.map_or(Word::Unknown(Unknown::Unknown), |score| Word::Known(score.band()))
+    score.map_or(Word::Unknown, |score| Word::Known(score.band()))
 }
 
 /// To a thousandth: finer than any source measures.
@@ -250,34 +236,40 @@ mod tests {
     }
 
     #[test]
-    fn streams_figures_make_a_score_and_name_the_worst() {
-        let found = answer(StreamSource {
-            report: None,
-            participants: vec![
-                participant("alice", Some(100.0), Some(5.0)),
-                participant("bob", Some(600.0), Some(50.0)),
-            ],
-        });
+    fn streams_figures_are_shown_and_make_no_score_by_themselves() {
+        let mut bob = participant("bob", Some(600.0), Some(50.0));
+        bob.sessions[0].cq_score = Some(41.0);
+        let mut alice = participant("alice", Some(100.0), Some(5.0));
+        alice.sessions[0].cq_score = Some(93.0);
+        let found = answer(StreamSource { report: None, participants: vec![alice, bob] });
         assert_eq!(found["metrics"]["latency"], 350.0);
         assert_eq!(found["metrics"]["jitter"], 27.5);
         assert!(found["metrics"]["packetLoss"].is_null());
+        assert_eq!(
+            (&found["quality"], &found["reason"]),
+            (&"unknown".into(), &"no_packet_loss".into())
+        );
+        assert!(found["score"].is_null() && found["model"].is_null());
         assert_eq!(found["worstParticipant"], "bob");
-        assert_eq!(found["participants"][0]["quality"], "excellent");
-        assert_eq!(found["participants"][0]["score"], 4.373);
-        assert_eq!(found["model"]["defaults"], serde_json::json!(["packetLoss"]));
     }
 
     #[test]
-    fn half_a_figure_makes_no_score() {
-        let found = answer(StreamSource {
-            report: None,
-            participants: vec![participant("alice", Some(80.0), None)],
-        });
-        assert_eq!(
-            (&found["quality"], &found["reason"]),
-            (&"unknown".into(), &"no_network_figures".into())
-        );
-        assert_eq!(found["metrics"]["latency"], 80.0);
+    fn a_score_needs_all_of_its_inputs() {
+        let all = Metrics {
+            latency: Some(100.0),
+            jitter: Some(5.0),
+            packet_loss: Some(0.0),
+            ..Metrics::default()
+        };
+        let score = all.impairment().unwrap().score();
+        assert_eq!((rounded(score.mos), score.band()), (4.373, Band::Excellent));
+        for without in [
+            Metrics { latency: None, ..all },
+            Metrics { jitter: None, ..all },
+            Metrics { packet_loss: None, ..all },
+        ] {
+            assert_eq!(without.impairment(), None);
+        }
     }
 
     #[test]

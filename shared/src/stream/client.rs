@@ -222,7 +222,15 @@ mod tests {
         assert_eq!(run(&ring, PLENTY, vec![answer(500, "{}")]).sent, 1);
         // Without a connection nothing can have rung.
         let refused = Err(Lost::NotSent("refused".into()));
-        assert_eq!(run(&ring, PLENTY, vec![refused, answer(201, r#"{"call": {}}"#)]).sent, 2);
+        assert_eq!(
+            run(
+                &ring,
+                PLENTY,
+                vec![refused, answer(201, r#"{"call": {"created_by": {"id": "alice"}}}"#)]
+            )
+            .sent,
+            2
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error::{ApiError, Code, Source};
 
 /// An error answer of Stream's, as far as it can be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Stream answered {status}, code {code:?}: {message}")]
+#[error("Stream answered {status}, code {}: {message}", code.unwrap_or_default())]
 pub struct Failure {
     /// The HTTP status.
     pub status: u16,
@@ -20,8 +20,11 @@ pub struct Failure {
     pub unrecoverable: bool,
 }
 
-/// The longest piece of an unreadable body that is kept for the log, in characters.
-const KEPT: usize = 200;
+/// The most that is kept of what an error says, in characters.
+const KEPT: usize = 500;
+
+/// Stream's code for an input that it refuses.
+const INPUT: i64 = 4;
 
 impl Failure {
     /// Reads an error's body, whatever it is.
@@ -34,11 +37,32 @@ impl Failure {
             #[serde(default)]
             unrecoverable: bool,
         }
+        let short = |text: &str| text.chars().take(KEPT).collect();
         if let Ok(Wire { code, message, unrecoverable }) = serde_json::from_slice(body) {
-            return Self { status, code: Some(code), message, unrecoverable };
+            return Self { status, code: Some(code), message: short(&message), unrecoverable };
         }
-        let message = String::from_utf8_lossy(body).chars().take(KEPT).collect();
+        let message = short(&String::from_utf8_lossy(body));
         Self { status, code: None, message, unrecoverable: false }
+    }
+
+    // Stream has one code for many things; only its words tell these apart.
+
+    /// Whether it is about a user who was deleted.
+    #[must_use]
+    pub fn is_user_deleted(&self) -> bool {
+        self.message.contains("was deleted")
+    }
+
+    /// Whether it is about users who do not exist.
+    #[must_use]
+    pub fn is_user_unknown(&self) -> bool {
+        self.code == Some(INPUT) && self.message.contains("don't exist")
+    }
+
+    /// Whether it is about an id that is taken.
+    #[must_use]
+    pub fn is_id_taken(&self) -> bool {
+        self.code == Some(INPUT) && self.message.contains("already exists")
     }
 }
 
@@ -76,12 +100,15 @@ impl StreamError {
     pub(super) fn from_failure(failure: Failure, retry_after: Option<Duration>) -> Self {
         /// The app is suspended: no request of ours will be served.
         const SUSPENDED: i64 = 99;
+        /// What the request names does not exist.
+        const NOT_FOUND: i64 = 16;
         match (failure.status, failure.code) {
             (429, _) => Self::Busy { retry_after },
             (401, _) | (403, Some(SUSPENDED)) => Self::RejectedCredentials(failure),
-            (404, _) => Self::NotFound(failure),
+            (404, Some(NOT_FOUND)) => Self::NotFound(failure),
+            // Not Stream's word, but that of something in between, or of a wrong address.
+            (404 | 300..=399, _) => Self::BadAnswer(failure.into()),
             (408 | 500..=599, _) => Self::Failed(failure),
-            (300..=399, _) => Self::BadAnswer(failure.into()),
             _ => Self::Refused(failure),
         }
     }
@@ -117,6 +144,7 @@ mod tests {
             (403, body(99), Code::StreamRejectedCredentials),
             (403, body(17), Code::StreamRefused),
             (404, body(16), Code::StreamRefused),
+            (404, "<html>nothing here</html>".to_owned(), Code::StreamBadAnswer),
             (400, body(4), Code::StreamRefused),
             (408, body(23), Code::StreamUnavailable),
             (500, body(-1), Code::StreamUnavailable),
@@ -134,7 +162,10 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_streams_is_kept_short() {
-        let failure = Failure::read(502, "<html>".repeat(1000).as_bytes());
+        let page = "<html>".repeat(1000);
+        let failure = Failure::read(502, page.as_bytes());
         assert_eq!((failure.code, failure.message.len()), (None, KEPT));
+        let failure = Failure::read(400, format!(r#"{{"code":4,"message":"{page}"}}"#).as_bytes());
+        assert_eq!((failure.code, failure.message.len()), (Some(4), KEPT));
     }
 }

@@ -17,8 +17,3 @@ pub use error::{Failure, StreamError};
 pub use request::{Operation, Repeat, Request};
 pub use time::StreamTime;
 pub use transport::{HttpTransport, Lost, RawAnswer, Transport};
-
-/// The call type that every call is made with: Stream's built-in one for video and voice calls.
-pub const CALL_TYPE: &str = "default";
-/// The channel type that every call's chat is made with: Stream's built-in one for private chats.
-pub const CHANNEL_TYPE: &str = "messaging";

@@ -2,8 +2,8 @@
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Whether a request may be sent again when it is not known whether it took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +58,9 @@ impl Request {
         self
     }
 
-    /// Sets the body. What is sent is made of strings, numbers and maps with string keys, which
-    /// always have a JSON form.
-    pub(super) fn json(mut self, body: &impl Serialize) -> Self {
-        self.body = serde_json::to_vec(body).ok();
+    /// Sets the body.
+    pub(super) fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into_bytes());
         self
     }
 

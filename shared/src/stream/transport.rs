@@ -105,10 +105,13 @@ impl Transport for HttpTransport {
         let exchange = async {
             let mut response = self.client.execute(request).await.map_err(lost)?;
             let body = net::read(&mut response, LARGEST).await.map_err(lost)?;
-            let headers = response.headers();
+            let (headers, status) = (response.headers(), response.status().as_u16());
             Ok(RawAnswer {
-                status: response.status().as_u16(),
-                retry_after: retry_after(headers).or_else(|| until_reset(headers)),
+                status,
+                retry_after: match status {
+                    429 => retry_after(headers).or_else(|| until_reset(headers)),
+                    _ => retry_after(headers),
+                },
                 date: date(headers),
                 body: body.ok_or(Lost::TooLarge)?,
             })

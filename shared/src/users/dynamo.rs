@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
@@ -42,7 +43,7 @@ struct UserItem {
     image: Option<String>,
     language: Option<String>,
     custom: Option<String>,
-    role: StreamRole,
+    role: Option<StreamRole>,
     version: u64,
     #[serde(default)]
     synced: u64,
@@ -59,7 +60,7 @@ fn user(item: Item) -> Result<User, StoreError> {
             image: item.image,
             language: item.language,
             custom: custom.map_err(|error| StoreError::Broken(error.into()))?,
-            role: item.role,
+            role: item.role.unwrap_or_default(),
         },
         version: item.version,
         synced: item.synced,
@@ -67,24 +68,72 @@ fn user(item: Item) -> Result<User, StoreError> {
     })
 }
 
-fn role(role: &StreamRole) -> Result<AttributeValue, StoreError> {
-    serde_dynamo::to_attribute_value(role).map_err(|error| StoreError::Broken(error.into()))
+/// What becomes of a field that the profile has already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clash {
+    /// It takes the new value.
+    Replace,
+    /// It stays.
+    Keep,
+}
+
+impl DynamoUsers {
+    async fn change(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+        clash: Clash,
+    ) -> Result<User, StoreError> {
+        let custom = change.custom.clone().map(|custom| Value::Object(custom).to_string());
+        let given = [
+            ("name", change.name.as_deref()),
+            ("image", change.image.as_deref()),
+            ("language", change.language.as_deref()),
+            ("custom", custom.as_deref()),
+            ("role", change.role.as_ref().map(StreamRole::as_str)),
+        ];
+        let mut sets = vec![
+            "#userId = :userId".to_owned(),
+            "#updatedAt = :at".to_owned(),
+            "#createdAt = if_not_exists(#createdAt, :at)".to_owned(),
+        ];
+        let mut attributes = vec!["userId", "updatedAt", "createdAt", "version"];
+        let mut values = HashMap::from([
+            (":userId".to_owned(), text(id.as_str())),
+            (":at".to_owned(), number(at.as_millis())),
+            (":one".to_owned(), number(1)),
+        ]);
+        for (name, value) in given {
+            let Some(value) = value else { continue };
+            sets.push(match clash {
+                Clash::Replace => format!("#{name} = :{name}"),
+                Clash::Keep => format!("#{name} = if_not_exists(#{name}, :{name})"),
+            });
+            attributes.push(name);
+            values.insert(format!(":{name}"), text(value));
+        }
+        let update = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.name)
+            .set_key(Some(item_key(id)))
+            .update_expression(format!("SET {} ADD #version :one", sets.join(", ")))
+            .set_expression_attribute_names(Some(names(&attributes)))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew);
+        user(update.send().await.map_err(failed)?.attributes.unwrap_or_default())
+    }
 }
 
 /// How often the table is asked for what it left out of an answer.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 2;
 
 #[async_trait]
 impl UserStore for DynamoUsers {
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let get = self
-            .0
-            .client
-            .get_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
-            .consistent_read(true);
-        get.send().await.map_err(failed)?.item.map(user).transpose()
+        self.0.get(item_key(id)).await?.map(user).transpose()
     }
 
     async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
@@ -127,50 +176,16 @@ impl UserStore for DynamoUsers {
         change: &ProfileChange,
         at: Timestamp,
     ) -> Result<User, StoreError> {
-        let mut sets = vec![
-            "#userId = :userId".to_owned(),
-            "#updatedAt = :at".to_owned(),
-            "#createdAt = if_not_exists(#createdAt, :at)".to_owned(),
-        ];
-        let mut attributes = vec!["userId", "updatedAt", "createdAt", "role", "version"];
-        let mut values = HashMap::from([
-            (":userId".to_owned(), text(id.as_str())),
-            (":at".to_owned(), number(at.as_millis())),
-            (":one".to_owned(), number(1)),
-        ]);
-        let custom = change.custom.as_ref().map(serde_json::to_string).transpose();
-        let custom = custom.map_err(|error| StoreError::Broken(error.into()))?;
-        let given = [
-            ("name", &change.name),
-            ("image", &change.image),
-            ("language", &change.language),
-            ("custom", &custom),
-        ];
-        for (name, value) in given {
-            if let Some(value) = value {
-                sets.push(format!("#{name} = :{name}"));
-                attributes.push(name);
-                values.insert(format!(":{name}"), text(value.as_str()));
-            }
-        }
-        if let Some(given) = &change.role {
-            sets.push("#role = :role".to_owned());
-            values.insert(":role".to_owned(), role(given)?);
-        } else {
-            sets.push("#role = if_not_exists(#role, :role)".to_owned());
-            values.insert(":role".to_owned(), role(&StreamRole::default())?);
-        }
-        let update = self
-            .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
-            .update_expression(format!("SET {} ADD #version :one", sets.join(", ")))
-            .set_expression_attribute_names(Some(names(&attributes)))
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew);
-        user(update.send().await.map_err(failed)?.attributes.unwrap_or_default())
+        self.change(id, change, at, Clash::Replace).await
+    }
+
+    async fn fill(
+        &self,
+        id: &UserId,
+        known: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<User, StoreError> {
+        self.change(id, known, at, Clash::Keep).await
     }
 
     async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError> {

@@ -55,6 +55,10 @@ const ROUNDS: u32 = 5;
 impl Users {
     /// The user, if known and as the change would have it; otherwise made so.
     ///
+    /// # Errors
+    ///
+    /// `user_not_found` where unknown users are rejected, and those of [`Users::upsert`].
+    ///
     /// A known user whom the change would not change costs one read of the table and no request
     /// to Stream.
     pub async fn known_or_provision(
@@ -78,6 +82,10 @@ impl Users {
     /// Stream knew before we did, what the change leaves out is taken over first: the whole of a
     /// profile replaces what is there.
     ///
+    /// # Errors
+    ///
+    /// `user_deleted`, `store_unavailable`, and what Stream's failures become.
+    ///
     /// The table comes first and counts versions. Two changes may reach Stream in the wrong
     /// order; the one that was overtaken in the table finds that out when it confirms its version,
     /// and sends the newest once more.
@@ -89,7 +97,7 @@ impl Users {
     ) -> Result<User, ApiError> {
         let mut user = self.store.merge(id, change, self.clock.now()).await?;
         if user.synced == 0 {
-            user = self.take_over(user, change, deadline).await?;
+            user = self.take_over(user, deadline).await?;
         }
         for _ in 0..ROUNDS {
             let upsert = UpsertUser { id, profile: &user.profile };
@@ -101,37 +109,27 @@ impl Users {
         }
         Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
     }
-}
 
-impl Users {
     /// Adds what Stream knows of a user, and we do not.
-    async fn take_over(
-        &self,
-        user: User,
-        change: &ProfileChange,
-        deadline: Deadline,
-    ) -> Result<User, ApiError> {
+    async fn take_over(&self, user: User, deadline: Deadline) -> Result<User, ApiError> {
         let found = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
         let Some(theirs) = found.users.into_iter().next() else { return Ok(user) };
-        let ours = &user.profile;
-        let addition = ProfileChange {
-            name: theirs.name.filter(|_| ours.name.is_none()),
-            image: theirs.image.filter(|_| ours.image.is_none()),
-            language: Some(theirs.language).filter(|it| !it.is_empty() && ours.language.is_none()),
-            custom: Some(theirs.custom).filter(|it| !it.is_empty() && ours.custom.is_none()),
-            role: Some(theirs.role).filter(|_| change.role.is_none()),
+        let known = ProfileChange {
+            name: theirs.name,
+            image: theirs.image,
+            language: Some(theirs.language).filter(|language| !language.is_empty()),
+            custom: Some(theirs.custom).filter(|custom| !custom.is_empty()),
+            role: Some(theirs.role),
         };
-        if addition.changes(ours) {
-            Ok(self.store.merge(&user.id, &addition, self.clock.now()).await?)
-        } else {
-            Ok(user)
-        }
+        Ok(self.store.fill(&user.id, &known, self.clock.now()).await?)
     }
 }
 
 fn deleted(error: StreamError) -> ApiError {
     match error {
-        StreamError::NotFound(_) => ApiError::plain(Code::UserDeleted).with_source(error),
+        StreamError::NotFound(ref failure) if failure.is_user_deleted() => {
+            ApiError::plain(Code::UserDeleted).with_source(error)
+        }
         error => error.into(),
     }
 }

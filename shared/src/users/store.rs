@@ -56,6 +56,14 @@ pub trait UserStore: Send + Sync {
         at: Timestamp,
     ) -> Result<User, StoreError>;
 
+    /// Adds to the profile what it does not have yet, and counts a version.
+    async fn fill(
+        &self,
+        id: &UserId,
+        known: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<User, StoreError>;
+
     /// Marks that Stream has this version, if it is still the newest.
     async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError>;
 }

@@ -14,7 +14,8 @@ use crate::Answer;
 
 /// A running stack and a client for it.
 pub struct App {
-    stack: Stack,
+    /// There until it is stopped.
+    stack: Option<Stack>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -34,7 +35,10 @@ impl App {
     /// Starts a stack with these options.
     pub async fn with(options: Options) -> Self {
         match Stack::start(options).await {
-            Ok(stack) => Self { stack, client: Client::builder(TokioExecutor::new()).build_http() },
+            Ok(stack) => Self {
+                stack: Some(stack),
+                client: Client::builder(TokioExecutor::new()).build_http(),
+            },
             Err(error) => panic!("{error}"),
         }
     }
@@ -42,13 +46,37 @@ impl App {
     /// The stack itself.
     #[must_use]
     pub fn stack(&self) -> &Stack {
-        &self.stack
+        match &self.stack {
+            Some(stack) => stack,
+            None => panic!("this stack has been stopped"),
+        }
+    }
+
+    /// Stops the stack; what the functions have printed.
+    pub async fn stop(mut self) -> String {
+        match self.stack.take() {
+            Some(stack) => {
+                let output = stack.stop().await;
+                refuse_secrets(&output);
+                output
+            }
+            None => panic!("this stack has been stopped"),
+        }
+    }
+
+    /// Starts a stack in which Alice has called Bob.
+    pub async fn with_call(id: &str) -> Self {
+        let app = Self::start().await;
+        app.known(&["alice", "bob"]).await;
+        let create = json!({"receiverId": "bob", "callId": id});
+        let _ = app.post("/call/create", "alice", create).await.good();
+        app
     }
 
     /// The Stream emulator.
     #[must_use]
     pub fn stream(&self) -> &Emulator {
-        match self.stack.stream() {
+        match self.stack().stream() {
             Some(emulator) => emulator,
             None => panic!("this stack has no emulator"),
         }
@@ -63,7 +91,7 @@ impl App {
 
     /// Sends a body as this user.
     pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
-        let token = self.stack.token_for(user);
+        let token = self.stack().token_for(user);
         self.post_with(path, &[("authorization", &format!("Bearer {token}"))], &body.to_string())
             .await
     }
@@ -76,7 +104,7 @@ impl App {
 
     /// Asks as this user.
     pub async fn get(&self, path: &str, user: &str) -> Answer {
-        let token = self.stack.token_for(user);
+        let token = self.stack().token_for(user);
         self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
 
@@ -88,7 +116,7 @@ impl App {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let uri = format!("{}/api/stream{path}", self.stack.api_url());
+        let uri = format!("{}/api/stream{path}", self.stack().api_url());
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -114,7 +142,7 @@ impl App {
 
     /// Gives a function an event as it stands, and reads its answer.
     pub async fn invoke(&self, function: &str, event: Value) -> Answer {
-        let answer = match self.stack.invoke(function, event).await {
+        let answer = match self.stack().invoke(function, event).await {
             Ok(answer) => answer,
             Err(error) => panic!("{function}: {error}"),
         };
@@ -126,20 +154,30 @@ impl App {
         }
     }
 
+    /// An item of the table as it is stored, `null` where there is none.
+    pub async fn item(&self, partition: &str, sort: &str) -> Value {
+        self.dynamo("GetItem", partition, sort).await["Item"].clone()
+    }
+
     /// Takes an item out of the table, as if it had never been there.
     pub async fn forget(&self, partition: &str, sort: &str) {
-        let dynamo = self.stack.dynamo();
+        self.dynamo("DeleteItem", partition, sort).await;
+    }
+
+    async fn dynamo(&self, operation: &str, partition: &str, sort: &str) -> Value {
+        let dynamo = self.stack().dynamo();
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
-        let delete = json!({"TableName": dynamo.table(), "Key": key});
-        if let Err(error) = local::dynamo::call(dynamo.url(), "DeleteItem", &delete).await {
-            panic!("{error}");
+        let body = json!({"TableName": dynamo.table(), "Key": key});
+        match local::dynamo::call(dynamo.url(), operation, &body).await {
+            Ok(answer) => answer,
+            Err(error) => panic!("{error}"),
         }
     }
 
     /// Starts counting requests from zero.
     pub fn reset_counts(&self) {
-        self.stack.dynamo().reset_counts();
-        if let Some(emulator) = self.stack.stream() {
+        self.stack().dynamo().reset_counts();
+        if let Some(emulator) = self.stack().stream() {
             emulator.reset_counts();
         }
     }
@@ -147,20 +185,39 @@ impl App {
     /// How many requests DynamoDB and Stream have had since.
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {
-        let stream = self.stack.stream().map_or(0, |emulator| emulator.counts().total());
-        (self.stack.dynamo().counts().values().sum(), stream)
+        let stream = self.stack().stream().map_or(0, |emulator| emulator.counts().total());
+        (self.stack().dynamo().counts().values().sum(), stream)
     }
 }
 
 impl Drop for App {
     /// Whatever a test did, no secret and no token may have been printed.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
+        if let Some(stack) = &self.stack
+            && !std::thread::panicking()
+        {
+            refuse_secrets(&stack.output());
         }
-        let output = self.stack.output();
-        for secret in [JWT_SECRET, STREAM_API_SECRET, APP_OBJECT_SECRET, "eyJ"] {
-            assert!(!output.contains(secret), "a function printed a secret or a token");
-        }
+    }
+}
+
+/// `{"alg":"` in base64url: how every token here begins.
+const JWT_START: &str = "eyJhbGciOi";
+
+fn refuse_secrets(output: &str) {
+    for secret in [JWT_SECRET, STREAM_API_SECRET, APP_OBJECT_SECRET, JWT_START] {
+        assert!(!output.contains(secret), "a function printed a secret or a token");
+    }
+}
+
+/// The sample event of a function, as `cargo lambda invoke` is given it.
+#[must_use]
+#[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
+pub fn event(function: &str) -> Value {
+    let path = local::workspace_root().join("events").join(function).with_extension("json");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match serde_json::from_str(&text) {
+        Ok(event) => event,
+        Err(error) => panic!("events/{function}.json: {error}"),
     }
 }

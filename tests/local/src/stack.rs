@@ -114,12 +114,14 @@ impl Stack {
         self.backends.sign(claims)
     }
 
-    /// Ends every process and every server, and returns when all are gone.
-    pub async fn stop(self) {
+    /// Ends every process and every server, and returns when all are gone, with everything that
+    /// the functions have printed.
+    pub async fn stop(self) -> String {
         // The functions first: their end answers the requests that the front still waits for.
         self.functions.stop().await;
         self.front.stop().await;
         self.runtime_api.stop().await;
         self.backends.stop().await;
+        self.output.text()
     }
 }

@@ -2,9 +2,9 @@
 
 use http::Method;
 
-use crate::ids::ChannelId;
+use crate::ids::{CHANNEL_TYPE, ChannelId};
 use crate::stream::ops::Ignored;
-use crate::stream::{CHANNEL_TYPE, Operation, Request};
+use crate::stream::{Operation, Request};
 
 /// Deletes the channel softly: hidden from everybody, not recoverable. One that is not there
 /// answers 404.

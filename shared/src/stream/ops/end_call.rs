@@ -2,9 +2,9 @@
 
 use http::Method;
 
-use crate::ids::CallId;
+use crate::ids::{CALL_TYPE, CallId};
 use crate::stream::ops::Ignored;
-use crate::stream::{CALL_TYPE, Operation, Request};
+use crate::stream::{Operation, Request};
 
 /// Ends the call. One that does not exist answers 404.
 #[derive(Debug)]

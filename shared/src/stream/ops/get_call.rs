@@ -3,8 +3,9 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::CallId;
-use crate::stream::{CALL_TYPE, Operation, Request, StreamTime};
+use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::ops::Creator;
+use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the call. One that does not exist answers 404.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct CallAnswer {
 /// A call as Stream sees it.
 #[derive(Debug, Deserialize)]
 pub struct LiveCall {
+    /// Who made it.
+    pub created_by: Creator,
     /// When it ended, if it did.
     pub ended_at: Option<StreamTime>,
 }

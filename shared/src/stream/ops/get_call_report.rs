@@ -3,8 +3,8 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::CallId;
-use crate::stream::{CALL_TYPE, Operation, Request, StreamTime};
+use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the report. Before Stream has made one it answers 404.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::calls::{CallSettings, CallType};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CALL_TYPE, CallId, UserId};
 use crate::stream::ops::CallAnswer;
-use crate::stream::{CALL_TYPE, Operation, Repeat, Request};
+use crate::stream::{Operation, Repeat, Request};
 
 /// Makes the call with these members; one that is there already stays as it is, but rings again
 /// where that is asked.

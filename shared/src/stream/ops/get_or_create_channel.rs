@@ -2,11 +2,12 @@
 //! not there yet.
 
 use http::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::ids::{ChannelId, UserId};
-use crate::stream::ops::Ignored;
-use crate::stream::{CHANNEL_TYPE, Operation, Request};
+use crate::ids::{CHANNEL_TYPE, ChannelId, UserId};
+use crate::stream::ops::Creator;
+use crate::stream::{Operation, Request};
 
 /// Makes the channel with these members; one that is there already stays as it is.
 #[derive(Debug)]
@@ -19,8 +20,22 @@ pub struct GetOrCreateChannel<'a> {
     pub members: &'a [UserId],
 }
 
+/// What is read of the answer.
+#[derive(Debug, Deserialize)]
+pub struct ChannelAnswer {
+    /// The channel, new or old.
+    pub channel: LiveChannel,
+}
+
+/// A channel as Stream sees it.
+#[derive(Debug, Deserialize)]
+pub struct LiveChannel {
+    /// Who made it.
+    pub created_by: Creator,
+}
+
 impl Operation for GetOrCreateChannel<'_> {
-    type Answer = Ignored;
+    type Answer = ChannelAnswer;
 
     fn request(&self) -> Request {
         let id = self.id.to_string();

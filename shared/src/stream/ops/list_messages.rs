@@ -3,9 +3,9 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{ChannelId, MessageCursor};
+use crate::ids::{CHANNEL_TYPE, ChannelId, MessageCursor};
 use crate::stream::ops::Message;
-use crate::stream::{CHANNEL_TYPE, Operation, Request};
+use crate::stream::{Operation, Request};
 
 /// Reads the channel with its newest messages, or the newest before one. It never makes a channel
 /// that is not there: that answers 404.

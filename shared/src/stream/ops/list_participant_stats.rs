@@ -4,8 +4,8 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::CallId;
-use crate::stream::{CALL_TYPE, Operation, Request};
+use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::{Operation, Request};
 
 /// Reads the statistics of a session's participants, up to 100 of them: a call has no more.
 #[derive(Debug)]

@@ -22,13 +22,20 @@ pub use get_call::{CallAnswer, GetCall, LiveCall};
 pub use get_call_report::{CallReport, GetCallReport};
 pub use get_message::GetMessage;
 pub use get_or_create_call::GetOrCreateCall;
-pub use get_or_create_channel::GetOrCreateChannel;
+pub use get_or_create_channel::{ChannelAnswer, GetOrCreateChannel};
 pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
 pub use message::{Author, Message, MessageAnswer};
 pub use query_user::{KnownUser, QueryUser};
 pub use send_message::SendMessage;
 pub use upsert_user::UpsertUser;
+
+/// Who made a channel or a call.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Creator {
+    /// The user's id.
+    pub id: String,
+}
 
 /// What an operation answers where nothing of it is read.
 pub type Ignored = serde::de::IgnoredAny;

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::json;
 
-use crate::ids::{ChannelId, MessageId, UserId};
+use crate::ids::{CHANNEL_TYPE, ChannelId, MessageId, UserId};
 use crate::stream::ops::MessageAnswer;
-use crate::stream::{CHANNEL_TYPE, Operation, Request};
+use crate::stream::{Operation, Request};
 
 /// Sends a message under an id that the sender chose: Stream refuses an id that is taken, so
 /// sending again is safe.

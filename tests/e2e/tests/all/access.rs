@@ -87,11 +87,9 @@ async fn every_bad_token_gets_the_same_answer_before_any_io() {
 
 #[tokio::test]
 async fn a_strangers_call_looks_like_none() {
-    let app = App::start().await;
-    app.known(&["alice", "bob", "mallory"]).await;
-    let create = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "alice", create).await.good();
-    let before = app.stream().snapshot();
+    let app = App::with_call("c1").await;
+    app.known(&["mallory"]).await;
+    let before = (app.stream().snapshot(), app.item("CALL#c1", "CALL").await);
     app.reset_counts();
     let mut seen = Vec::new();
     for id in ["c1", "no-such-call"] {
@@ -109,7 +107,7 @@ async fn a_strangers_call_looks_like_none() {
         assert_eq!(real.timeless(), made_up.timeless());
     }
     assert_eq!(app.counts().1, 0);
-    assert_eq!(app.stream().snapshot(), before);
+    assert_eq!((app.stream().snapshot(), app.item("CALL#c1", "CALL").await), before);
     // The call goes on for those who are in it.
     let message = json!({"channelId": "call-c1", "message": "Hi"});
     let _ = app.post("/message/send", "bob", message).await.good();

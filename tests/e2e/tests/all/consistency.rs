@@ -35,9 +35,7 @@ fn cargo_lambda_serves_the_templates_routes() {
 #[test]
 fn every_event_is_one_of_its_functions_route() {
     for (route, function) in router() {
-        let path = local::workspace_root().join("events").join(&function).with_extension("json");
-        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        assert_eq!(event["routeKey"], route.as_str(), "{function}");
+        assert_eq!(e2e::event(&function)["routeKey"], route.as_str(), "{function}");
     }
 }
 
@@ -83,7 +81,7 @@ fn dependencies_point_inward() {
     sources(&root.join("shared/src"), &mut files);
     sources(&root.join("functions"), &mut files);
     for (word, homes) in [
-        ("lambda_http", &["shared/src/http/"][..]),
+        ("lambda_runtime", &["shared/src/http/"][..]),
         ("aws_sdk_dynamodb", &["shared/src/dynamo.rs", "/dynamo.rs"]),
         ("aws_config", &["shared/src/dynamo.rs"]),
         ("aws_smithy", &["shared/src/net/aws.rs"]),

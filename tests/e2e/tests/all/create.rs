@@ -54,7 +54,7 @@ async fn an_id_names_one_request_of_one_user() {
     let app = App::start().await;
     app.known(&["alice", "bob", "carol"]).await;
     let _ = app.post("/call/create", "alice", to_bob("c1")).await.good();
-    let before = app.stream().snapshot();
+    let before = (app.stream().snapshot(), app.item("CALL#c1", "CALL").await);
     for body in [
         json!({"receiverId": "carol", "callId": "c1"}),
         json!({"receiverId": "bob", "callId": "c1", "callType": "voice"}),
@@ -67,7 +67,7 @@ async fn an_id_names_one_request_of_one_user() {
     let other = json!({"receiverId": "alice", "callId": "c1"});
     let answer = app.post("/call/create", "bob", other).await;
     assert_eq!(answer.outcome(), (404, "call_not_found"));
-    assert_eq!(app.stream().snapshot(), before);
+    assert_eq!((app.stream().snapshot(), app.item("CALL#c1", "CALL").await), before);
 }
 
 #[tokio::test]
@@ -91,6 +91,39 @@ async fn a_call_that_is_over_at_stream_does_not_come_back_either() {
     let answer = app.post("/call/create", "alice", to_bob("c1")).await;
     assert_eq!(answer.outcome(), (409, "call_ended"));
     assert!(app.stream().live_channels().is_empty());
+    app.reset_counts();
+    let ended = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+    assert_eq!((&ended.body["status"], app.counts()), (&json!("ended"), (1, 0)));
+}
+
+/// What somebody else made at Stream under an id is not taken over, and not cleared away either.
+#[tokio::test]
+async fn what_is_not_ours_at_stream_is_left_alone() {
+    let app = App::start().await;
+    app.known(&["alice", "bob", "mallory"]).await;
+    let hers = json!({"receiverId": "bob", "callId": "c1"});
+    let _ = app.post("/call/create", "mallory", hers).await.good();
+    app.forget("CALL#c1", "CALL").await;
+    let before = app.stream().snapshot();
+    let answer = app.post("/call/create", "alice", to_bob("c1")).await;
+    assert_eq!(answer.outcome(), (409, "call_id_reused"));
+    assert_eq!(app.stream().snapshot(), before);
+    assert!(app.item("CALL#c1", "CALL").await.is_null());
+
+    // The same where only the call is another's: our own channel goes again.
+    app.stream().script(Rule::on(Operation::EndCall, Fault::Status(503)));
+    let _ = app
+        .post("/call/create", "mallory", json!({"receiverId": "bob", "callId": "c2"}))
+        .await
+        .good();
+    let _ = app.post("/call/end", "mallory", json!({"callId": "c2"})).await;
+    app.stream().clear_faults();
+    app.forget("CALL#c2", "CALL").await;
+    let answer = app.post("/call/create", "alice", to_bob("c2")).await;
+    assert_eq!(answer.outcome(), (409, "call_id_reused"));
+    assert!(app.stream().channel("messaging:call-c2").is_none());
+    assert_eq!(app.stream().call("default:c2").unwrap().ended_at, None);
+    assert!(app.item("CALL#c2", "CALL").await.is_null());
 }
 
 #[tokio::test]

@@ -4,21 +4,13 @@ use e2e::App;
 use serde_json::{Value, json};
 use stream_emulator::{Fault, Operation, Rule};
 
-async fn with_call() -> App {
-    let app = App::start().await;
-    app.known(&["alice", "bob"]).await;
-    let create = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "alice", create).await.good();
-    app
-}
-
 fn c1() -> Value {
     json!({"callId": "c1"})
 }
 
 #[tokio::test]
 async fn ending_twice_is_answered_the_same() {
-    let app = with_call().await;
+    let app = App::with_call("c1").await;
     let first = app.post("/call/end", "bob", c1()).await.good();
     app.reset_counts();
     let second =
@@ -32,7 +24,7 @@ async fn ending_twice_is_answered_the_same() {
 #[tokio::test]
 async fn with_stream_away_it_is_ending_until_somebody_finishes() {
     for fault in [Fault::RefuseConnection, Fault::Status(503), Fault::NonJson(502)] {
-        let app = with_call().await;
+        let app = App::with_call("c1").await;
         app.stream().script(Rule::any(fault));
         let ending = app.post("/call/end", "alice", c1()).await;
         assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
@@ -51,7 +43,7 @@ async fn with_stream_away_it_is_ending_until_somebody_finishes() {
 
 #[tokio::test]
 async fn what_is_gone_at_stream_already_is_as_good_as_ended() {
-    let app = with_call().await;
+    let app = App::with_call("c1").await;
     // Both done by a first request whose answers were lost, as were those to its repeats.
     app.stream().script(Rule::on(Operation::DeleteChannel, Fault::AppliedThenLost));
     app.stream().script(Rule::on(Operation::EndCall, Fault::AppliedThenLost));
@@ -64,7 +56,7 @@ async fn what_is_gone_at_stream_already_is_as_good_as_ended() {
 
 #[tokio::test]
 async fn call_and_channel_must_belong_together() {
-    let app = with_call().await;
+    let app = App::with_call("c1").await;
     let both = |channel: &str| json!({"callId": "c1", "channelId": channel});
     let mismatch = app.post("/call/end", "alice", both("call-c2")).await;
     assert_eq!(mismatch.outcome(), (400, "call_channel_mismatch"));
@@ -72,4 +64,34 @@ async fn call_and_channel_must_belong_together() {
     assert_eq!(neither.outcome(), (400, "invalid_body"));
     assert_eq!(app.stream().live_calls().len(), 1);
     let _ = app.post("/call/end", "alice", both("call-c1")).await.good();
+}
+
+#[tokio::test]
+async fn half_an_end_is_none() {
+    for operation in [Operation::EndCall, Operation::DeleteChannel] {
+        let app = App::with_call("c1").await;
+        app.stream().script(Rule::on(operation, Fault::Status(503)));
+        let ending = app.post("/call/end", "alice", c1()).await;
+        assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")), "{operation}");
+        assert_eq!(app.item("CALL#c1", "CALL").await["state"], json!({"S": "ending"}));
+    }
+}
+
+/// Stream may refuse to end what has ended: what counts is that it has.
+#[tokio::test]
+async fn a_call_that_stream_ended_itself_is_ended() {
+    let app = App::with_call("c1").await;
+    // It ends, but we are not told; and then it is refused, because it has.
+    app.stream().script(Rule::on(Operation::EndCall, Fault::AppliedThenLost).times(3));
+    app.stream().script(Rule::on(Operation::EndCall, Fault::Status(400)).after(3));
+    let ending = app.post("/call/end", "alice", c1()).await;
+    assert_eq!(ending.status, 202);
+    let ended = app.post("/call/end", "alice", c1()).await;
+    assert_eq!((ended.status, &ended.body["status"]), (200, &json!("ended")));
+
+    // One that is refused while it goes on is not.
+    let app = App::with_call("c1").await;
+    app.stream().script(Rule::on(Operation::EndCall, Fault::Status(400)));
+    let ending = app.post("/call/end", "alice", c1()).await;
+    assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
 }

@@ -24,6 +24,7 @@ fn stream_faults() -> Vec<(Fault, u16, &'static str)> {
         (Fault::Status(403), 502, "stream_refused"),
         (Fault::NonJson(502), 503, "stream_unavailable"),
         (Fault::NonJson(429), 503, "stream_busy"),
+        (Fault::NonJson(404), 502, "stream_bad_answer"),
         (Fault::Truncated, 503, "stream_unavailable"),
         (Fault::Redirect("http://127.0.0.1:1/".to_owned()), 502, "stream_bad_answer"),
         (Fault::Huge(7 * 1024 * 1024), 502, "stream_bad_answer"),
@@ -65,21 +66,23 @@ async fn stream_fails_during_create() {
 async fn stream_fails_during_token_and_upsert() {
     let app = App::start().await;
     for (n, (fault, status, code)) in stream_faults().into_iter().enumerate() {
-        let user = format!("user-{n}");
-        app.stream().script(Rule::any(fault.clone()));
-        for (path, body) in
-            [("/token", json!({})), ("/user/upsert", json!({"userData": {"name": "A"}}))]
-        {
-            let failed = app.post(path, &user, body).await;
-            assert_eq!(failed.outcome(), (status, code), "{fault:?} {path}");
+        for operation in [Operation::QueryUsers, Operation::UpdateUsers] {
+            let user = format!("user-{n}-{operation}");
+            app.stream().script(Rule::on(operation, fault.clone()));
+            for (path, body) in
+                [("/token", json!({})), ("/user/upsert", json!({"userData": {"name": "A"}}))]
+            {
+                let failed = app.post(path, &user, body).await;
+                assert_eq!(failed.outcome(), (status, code), "{fault:?} {operation} {path}");
+            }
+            app.stream().clear_faults();
+            // A user whom Stream may not know is not known here either.
+            let create = json!({"receiverId": user});
+            let refused = app.post("/call/create", "alice", create).await;
+            assert_eq!(refused.outcome(), (404, "user_not_found"), "{fault:?} {operation}");
+            let _ = app.post("/token", &user, json!({})).await.good();
+            assert_eq!(app.stream().user(&user).unwrap().name.as_deref(), Some("A"));
         }
-        app.stream().clear_faults();
-        // A user whom Stream may not know is not known here either.
-        let create = json!({"receiverId": user});
-        let refused = app.post("/call/create", "alice", create).await;
-        assert_eq!(refused.outcome(), (404, "user_not_found"), "{fault:?}");
-        let _ = app.post("/token", &user, json!({})).await.good();
-        assert_eq!(app.stream().user(&user).unwrap().name.as_deref(), Some("A"));
     }
 }
 
@@ -120,6 +123,20 @@ async fn stream_fails_during_end() {
         assert_eq!((ended.status, &ended.body["status"]), (200, &json!("ended")), "{fault:?}");
     }
     assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
+}
+
+/// Stream is so slow that the invocation runs out of time before it does.
+#[tokio::test]
+async fn stream_answers_too_late() {
+    let app = app().await;
+    app.stream()
+        .script(Rule::on(Operation::GetOrCreateChannel, Fault::Slow(Duration::from_secs(20))));
+    let body = json!({"receiverId": "bob", "callId": "c1"});
+    let late = app.post("/call/create", "alice", body.clone()).await;
+    assert_eq!(late.outcome(), (503, "stream_unavailable"));
+    app.stream().clear_faults();
+    let _ = app.post("/call/create", "alice", body).await.good();
+    assert_eq!(app.stream().calls_ever(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The eight endpoints, used as the apps use them.
 
-use e2e::App;
-use serde_json::{Value, json};
+use e2e::{App, event};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_call_from_the_first_token_to_its_end() {
@@ -96,9 +96,7 @@ async fn the_sample_events_are_answered() {
         "config",
         "call-end",
     ] {
-        let path = local::workspace_root().join("events").join(function).with_extension("json");
-        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let answer = app.invoke(function, event).await;
+        let answer = app.invoke(function, event(function)).await;
         assert_eq!((answer.status, &answer.body["error"]), (200, &json!(false)), "{function}");
     }
 }

@@ -1,13 +1,8 @@
 //! What no app sends: refused with a code, nothing changed, the function alive.
 
-use e2e::{App, exchange};
+use e2e::{App, event, exchange};
 use http::Method;
 use serde_json::{Value, json};
-
-fn event(function: &str) -> Value {
-    let path = local::workspace_root().join("events").join(function).with_extension("json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
 
 const FUNCTIONS: [&str; 8] = [
     "token",
@@ -54,8 +49,12 @@ async fn events_that_are_refused_by_every_function() {
             (json!([]), 400, "invalid_request"),
             (json!("event"), 400, "invalid_request"),
             (Value::Null, 400, "invalid_request"),
-            (with(&|event| event["headers"]["x"] = json!("a\nb")), 400, "invalid_request"),
+            (with(&|event| event["headers"]["x"] = json!(7)), 400, "invalid_request"),
             (with(&|event| event["headers"] = json!({})), 401, "unauthenticated"),
+            (with(&|event| event["headers"] = Value::Null), 401, "unauthenticated"),
+            (with(&|event| broken_token(event, "\u{e9}")), 401, "unauthenticated"),
+            (with(&|event| broken_token(event, "\u{7}")), 401, "unauthenticated"),
+            (with(&|event| broken_token(event, ",Bearer x")), 401, "unauthenticated"),
         ];
         for (n, (event, status, code)) in cases.into_iter().enumerate() {
             let answer = app.invoke(function, event).await;
@@ -65,6 +64,20 @@ async fn events_that_are_refused_by_every_function() {
     assert_eq!(app.counts(), (0, 0));
     // None of them has ended its function: there is one process of each.
     assert_eq!(app.stack().instances().len(), FUNCTIONS.len());
+}
+
+fn broken_token(event: &mut Value, tail: &str) {
+    let header = &mut event["headers"]["authorization"];
+    *header = json!(format!("{}{tail}", header.as_str().unwrap()));
+}
+
+/// What nobody reads does no harm.
+#[tokio::test]
+async fn a_header_that_is_not_ascii_is_let_pass() {
+    let app = App::start().await;
+    let mut event = event("token");
+    event["headers"]["user-agent"] = json!("caf\u{e9} \u{1f600}");
+    assert_eq!(app.invoke("token", event).await.outcome(), (200, ""));
 }
 
 #[tokio::test]
@@ -84,6 +97,7 @@ async fn bodies_that_are_refused_by_every_function_with_one() {
             ("\u{0}", 400, "invalid_json"),
             (r#"{"userId":"alice","userId":"bob"}"#, 400, "invalid_json"),
             (r#"{"custom":{"a":1,"a":2}}"#, 400, "invalid_json"),
+            (r#"{"custom":{"$serde_json::private::RawValue":"{}"}}"#, 400, "invalid_json"),
             (deep.as_str(), 400, "invalid_json"),
             (r#"{"nonsense":1}"#, 400, "invalid_body"),
             (r#"{"__proto__":{}}"#, 400, "invalid_body"),
@@ -146,22 +160,27 @@ async fn bytes_that_are_refused() {
             body.len()
         )
     };
-    for (line, host, body) in [
-        ("POST /api/stream/token", "[", "{}"),
-        ("POST /api/stream/token", "a b", "{}"),
-        ("GET /api/stream/message/call-a%2f..%2fb", "localhost", ""),
-        ("GET /api/stream/message/%2e%2e", "localhost", ""),
-        ("GET /api/stream/message/..", "localhost", ""),
-        ("GET /api/stream//config", "localhost", ""),
-        ("GET /api/stream/call/quality/a%00b", "localhost", ""),
-        ("GET /api/stream/config?deep=true&deep=true", "localhost", ""),
-        ("GET /api/stream/config?deep=maybe", "localhost", ""),
-        ("GET /api/stream/nothing", "localhost", ""),
-        ("DELETE /api/stream/token", "localhost", ""),
+    for (line, host, body, code) in [
+        // What reaches a function has its code; what does not is answered by the gateway.
+        ("POST /api/stream/token", "[", "{}", "invalid_request"),
+        ("POST /api/stream/token", "a b", "{}", "invalid_request"),
+        ("GET /api/stream/message/call-a%2f..%2fb", "localhost", "", "invalid_path"),
+        ("GET /api/stream/message/%2e%2e", "localhost", "", "invalid_path"),
+        ("GET /api/stream/message/..", "localhost", "", "invalid_path"),
+        ("GET /api/stream//config", "localhost", "", ""),
+        ("GET /api/stream/call/quality/a%00b", "localhost", "", "invalid_path"),
+        ("GET /api/stream/call/quality/a%20b", "localhost", "", "invalid_id"),
+        ("GET /api/stream/config?deep=true&deep=true", "localhost", "", "invalid_query"),
+        ("GET /api/stream/config?deep=maybe", "localhost", "", "invalid_query"),
+        ("GET /api/stream/nothing", "localhost", "", ""),
+        ("DELETE /api/stream/token", "localhost", "", ""),
     ] {
         let answer = exchange(&url, request(line, host, body).as_bytes()).await.unwrap();
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(status.starts_with('4'), "{line} {host}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["code"].as_str().unwrap_or_default(), code, "{line} {host}");
     }
     assert_eq!(app.counts(), (0, 0));
     let _ = app.get("/config", "alice").await.good();

@@ -12,6 +12,7 @@ mod faults;
 mod happy;
 mod hostile;
 mod messages;
+mod output;
 mod quality;
 mod requests;
 mod store;

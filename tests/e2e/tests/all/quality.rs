@@ -6,19 +6,14 @@ use stream_emulator::{CallReport, ParticipantStats, SessionStats};
 
 #[tokio::test]
 async fn streams_report_and_statistics_are_shown() {
-    let app = App::start().await;
-    app.known(&["alice", "bob"]).await;
-    let _ = app
-        .post("/call/create", "alice", json!({"receiverId": "bob", "callId": "c1"}))
-        .await
-        .good();
-    let participant = |user: &str, latency, jitter| ParticipantStats {
+    let app = App::with_call("c1").await;
+    let participant = |user: &str, latency, jitter, score| ParticipantStats {
         user_id: user.to_owned(),
         sessions: vec![SessionStats {
             latency_ms: Some(latency),
             jitter_ms: Some(jitter),
             freezes_duration_ms: Some(250),
-            cq_score: Some(80),
+            cq_score: Some(score),
             ..SessionStats::default()
         }],
         ..ParticipantStats::default()
@@ -29,7 +24,7 @@ async fn streams_report_and_statistics_are_shown() {
             score: Some(87),
             duration_seconds: 60,
             ratings: vec![4, 5],
-            participants: vec![participant("alice", 100, 5), participant("bob", 600, 50)],
+            participants: vec![participant("alice", 100, 5, 93), participant("bob", 600, 50, 41)],
             ..CallReport::default()
         },
     );
@@ -45,7 +40,10 @@ async fn streams_report_and_statistics_are_shown() {
         assert_eq!(quality["metrics"]["freezes"], 500.0);
         assert_eq!(quality["metrics"]["packetLoss"], json!(null));
         assert_eq!(quality["worstParticipant"], "bob");
-        assert_eq!(quality["participants"][1]["streamScore"], 80.0);
+        assert_eq!(quality["participants"][1]["streamScore"], 41.0);
+        // Without the packets that were lost there is no score of ours.
+        assert_eq!((&quality["quality"], &quality["score"]), (&json!("unknown"), &json!(null)));
+        assert_eq!(quality["reason"], "no_packet_loss");
         assert_eq!(quality["sources"], json!(["stream"]));
     }
 }

@@ -4,7 +4,6 @@
 use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
 use serde_json::json;
-use shared::auth::Caller;
 use shared::calls::dynamo::DynamoCalls;
 use shared::calls::{
     Activated, Begun, CallState, CallStore, CallType, EndReason, EndRequest, Ending, NewCall,
@@ -70,14 +69,10 @@ fn new(attempt: &str) -> NewCall {
     }
 }
 
-fn caller(name: &str) -> Caller {
-    Caller { user: user(name), role: None, service: name == "service" }
-}
-
-async fn end(calls: &DynamoCalls, who: &str) -> Ending {
+async fn end(calls: &DynamoCalls, who: Option<&str>) -> Ending {
     let reason = EndReason::default();
-    let caller = caller(who);
-    let request = EndRequest { id: &id(), caller: &caller, reason: &reason, at: at(9) };
+    let by = who.map(user);
+    let request = EndRequest { id: &id(), by: by.as_ref(), reason: &reason, at: at(9) };
     calls.end(request).await.unwrap()
 }
 
@@ -85,12 +80,12 @@ async fn end(calls: &DynamoCalls, who: &str) -> Ending {
 async fn a_call_goes_through_its_states() {
     let Tables { calls, _backends, .. } = tables().await;
     assert_eq!(calls.get(&id()).await.unwrap(), None);
-    let Begun::Started(begun) = calls.begin(&new("a")).await.unwrap() else { panic!() };
+    assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started);
+    let begun = calls.get(&id()).await.unwrap().unwrap();
     assert_eq!((begun.state, begun.created_at), (CallState::Creating, at(0)));
-    assert_eq!(calls.get(&id()).await.unwrap(), Some(begun));
     let Activated::Now(active) = calls.activate(&new("a"), at(1)).await.unwrap() else { panic!() };
     assert_eq!((active.state, active.active_at), (CallState::Active, Some(at(1))));
-    let Ending::Now(ending) = end(&calls, "bob").await else { panic!() };
+    let Ending::Now(ending) = end(&calls, Some("bob")).await else { panic!() };
     assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at(9))));
     let ended = calls.finish(&id(), at(10)).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at(10))));
@@ -103,9 +98,10 @@ async fn a_call_goes_through_its_states() {
 #[tokio::test]
 async fn what_stands_there_decides() {
     let Tables { calls, _backends, .. } = tables().await;
-    let Begun::Started(first) = calls.begin(&new("a")).await.unwrap() else { panic!() };
+    assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started);
+    let first = calls.get(&id()).await.unwrap().unwrap();
     // The same attempt again is the first one's answer, lost on the way.
-    assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started(first.clone()));
+    assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started);
     assert_eq!(calls.begin(&new("b")).await.unwrap(), Begun::Exists(first));
     let Activated::Now(active) = calls.activate(&new("a"), at(1)).await.unwrap() else { panic!() };
     assert_eq!(calls.activate(&new("b"), at(2)).await.unwrap(), Activated::Was(active.clone()));
@@ -122,24 +118,24 @@ async fn only_the_attempt_in_hand_withdraws() {
     calls.begin(&new("a")).await.unwrap();
     let other = NewCall { fingerprint: "g".to_owned(), ..new("b") };
     assert!(matches!(calls.take_over(&other).await.unwrap(), TakenOver::Moved(_)));
-    let TakenOver::Taken(taken) = calls.take_over(&new("b")).await.unwrap() else { panic!() };
-    assert_eq!(taken.attempt, "b");
+    assert_eq!(calls.take_over(&new("b")).await.unwrap(), TakenOver::Taken);
+    assert_eq!(calls.get(&id()).await.unwrap().unwrap().attempt, "b");
     assert_eq!(calls.withdraw(&id(), "a").await.unwrap(), Withdrawn::Kept);
     assert_eq!(calls.withdraw(&id(), "b").await.unwrap(), Withdrawn::Removed);
     assert_eq!(calls.withdraw(&id(), "b").await.unwrap(), Withdrawn::Removed);
     assert_eq!(calls.activate(&new("b"), at(1)).await.unwrap(), Activated::Missing);
-    assert!(matches!(calls.begin(&new("c")).await.unwrap(), Begun::Started(_)));
+    assert_eq!(calls.begin(&new("c")).await.unwrap(), Begun::Started);
 }
 
 #[tokio::test]
 async fn a_call_is_its_members_to_end() {
     let Tables { calls, _backends, .. } = tables().await;
-    assert_eq!(end(&calls, "alice").await, Ending::Missing);
+    assert_eq!(end(&calls, Some("alice")).await, Ending::Missing);
     calls.begin(&new("a")).await.unwrap();
-    let Ending::Was(seen) = end(&calls, "mallory").await else { panic!() };
+    let Ending::Was(seen) = end(&calls, Some("mallory")).await else { panic!() };
     assert_eq!(seen.state, CallState::Creating);
-    let Ending::Now(ending) = end(&calls, "service").await else { panic!() };
-    assert_eq!(end(&calls, "alice").await, Ending::Was(ending));
+    let Ending::Now(ending) = end(&calls, None).await else { panic!() };
+    assert_eq!(end(&calls, Some("alice")).await, Ending::Was(ending));
     assert!(matches!(calls.activate(&new("a"), at(1)).await.unwrap(), Activated::Was(_)));
 }
 
@@ -163,9 +159,13 @@ async fn an_item_says_when_to_look_at_it() {
     let [lease, due, shard] = seen(["leaseUntil", "dueAt", "dueShard"]).await;
     assert_eq!((lease, due), (number(at(60)), number(at(60))));
     assert!(shard.unwrap().starts_with("DUE#"));
-    calls.activate(&new("a"), at(1)).await.unwrap();
+    // Whoever takes a call over has a full lease of its own.
+    let later = NewCall { at: at(20), ..new("b") };
+    assert_eq!(calls.take_over(&later).await.unwrap(), TakenOver::Taken);
+    assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [number(at(80)), number(at(80)), None]);
+    calls.activate(&new("b"), at(1)).await.unwrap();
     assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(301)), None]);
-    end(&calls, "alice").await;
+    end(&calls, Some("alice")).await;
     assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(39)), None]);
     calls.finish(&id(), at(10)).await.unwrap();
     let month = Some(at(10 + 30 * 24 * 60 * 60).as_secs().to_string());
@@ -203,4 +203,18 @@ async fn who_was_never_confirmed_is_unknown() {
         users.confirm(id, 1).await.unwrap();
     }
     assert_eq!(users.unknown(&crowd).await.unwrap(), crowd.split_off(97));
+}
+
+#[tokio::test]
+async fn what_is_filled_in_replaces_nothing() {
+    let Tables { users, _backends, .. } = tables().await;
+    let alice = user("alice");
+    let named = |name: &str| ProfileChange { name: Some(name.to_owned()), ..Default::default() };
+    users.merge(&alice, &named("Alice"), at(0)).await.unwrap();
+    let role = serde_json::from_value(json!("admin")).unwrap();
+    let known = ProfileChange { language: Some("en".to_owned()), role, ..named("Old") };
+    let filled = users.fill(&alice, &known, at(1)).await.unwrap();
+    let profile = filled.profile;
+    assert_eq!((profile.name.as_deref(), profile.language.as_deref()), (Some("Alice"), Some("en")));
+    assert_eq!((profile.role.as_str(), filled.version), ("admin", 2));
 }

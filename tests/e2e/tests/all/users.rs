@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::App;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use local::Options;
 use serde_json::{Value, json};
 use stream_emulator::{Fault, Operation, Rule};
@@ -26,9 +26,14 @@ async fn a_token_names_its_user_and_when_it_ends() {
     let day = app.post("/token", "alice", json!({"ttlSeconds": 1_000_000})).await.good().body;
     let claims = self::claims(&day["token"]);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 86_405);
-    let short = app.post("/token", "alice", json!({"ttlSeconds": 59})).await;
-    assert_eq!(short.outcome(), (400, "invalid_body"));
-    assert_eq!(short.body["errors"][0]["pointer"], "/ttlSeconds");
+    for refused in [json!(59), json!("600"), json!(-1), json!(60.5)] {
+        let answer = app.post("/token", "alice", json!({"ttlSeconds": refused})).await;
+        assert_eq!(answer.outcome(), (400, "invalid_body"));
+        let error = &answer.body["errors"][0];
+        assert_eq!(error["pointer"], "/ttlSeconds");
+        let reason = error["reason"].as_str().unwrap();
+        assert!(reason.ends_with("expected a whole number of seconds, at least 60"), "{reason}");
+    }
 }
 
 #[tokio::test]
@@ -112,6 +117,24 @@ async fn changes_at_the_same_time_all_reach_stream() {
     assert_eq!(user.image.as_deref(), Some("https://example.com/a.png"));
     assert_eq!(user.language, "en");
     assert_eq!(user.custom["plan"], "pro");
+}
+
+/// What Stream knew of a user never replaces what the user says now.
+#[tokio::test]
+async fn taking_over_loses_no_change() {
+    let app = App::with(Options { max_instances: 6, ..Options::default() }).await;
+    let old = json!({"userData": {"name": "Old", "language": "en"}});
+    for round in 0..5 {
+        let _ = app.post("/user/upsert", "alice", old.clone()).await.good();
+        app.forget("USER#alice", "PROFILE").await;
+        let new = json!({"userData": {"name": "New"}});
+        let token = app.post("/token", "alice", json!({}));
+        let (token, upsert) = join(token, app.post("/user/upsert", "alice", new)).await;
+        let _ = token.good();
+        assert_eq!(upsert.good().body["user"]["name"], "New", "round {round}");
+        let user = app.stream().user("alice").unwrap();
+        assert_eq!((user.name.as_deref(), user.language.as_str()), (Some("New"), "en"));
+    }
 }
 
 #[tokio::test]
