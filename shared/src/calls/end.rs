@@ -52,11 +52,17 @@ impl Calls {
 
     /// Ends the call at Stream and deletes its channel. What is not there is as good as cleared.
     pub(super) async fn clear(&self, id: &CallId, deadline: Deadline) -> Result<(), StreamError> {
-        let channel = id.channel();
-        let delete = DeleteChannel { id: &channel };
         let (ended, deleted) =
-            join(self.mark_ended(id, deadline), self.send_to_absent(&delete, deadline)).await;
+            join(self.mark_ended(id, deadline), self.delete_channel(id, deadline)).await;
         ended.and(deleted)
+    }
+
+    pub(super) async fn delete_channel(
+        &self,
+        id: &CallId,
+        deadline: Deadline,
+    ) -> Result<(), StreamError> {
+        self.send_to_absent(&DeleteChannel { id: &id.channel() }, deadline).await
     }
 
     async fn mark_ended(&self, id: &CallId, deadline: Deadline) -> Result<(), StreamError> {

@@ -5,14 +5,19 @@
 //! the table is written before anything exists at Stream and outlives all of it, so nothing at
 //! Stream is ever without an entry that will remove it.
 
+mod ask;
 mod call;
 mod create;
 pub mod dynamo;
 mod end;
+mod limits;
 mod store;
+mod verdict;
 
+pub use ask::Ask;
 pub use call::{Call, CallSettings, CallState, CallType, EndReason};
-pub use create::{Ask, Created, Limits};
+pub use create::Created;
+pub use limits::Limits;
 pub use store::{Activated, Begun, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn};
 
 use std::sync::Arc;

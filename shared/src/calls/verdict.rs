@@ -1,0 +1,91 @@
+//! What a request to create a call means where its id is taken: a pure function.
+
+use crate::calls::{Call, CallState, NewCall};
+use crate::error::Code;
+
+/// What a request means where the id is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The same request, answered before.
+    Same,
+    /// The same request, not done yet.
+    Help,
+    /// Refused.
+    Refused(Code),
+}
+
+/// What the item that was found means for a new request.
+pub(super) fn judge(call: &Call, new: &NewCall) -> Verdict {
+    if call.owner != new.owner {
+        return Verdict::Refused(Code::CallNotFound);
+    }
+    match call.state {
+        CallState::Ending | CallState::Ended => Verdict::Refused(Code::CallEnded),
+        _ if call.fingerprint != new.fingerprint => Verdict::Refused(Code::CallIdReused),
+        CallState::Active => Verdict::Same,
+        CallState::Creating => Verdict::Help,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::CallType;
+    use crate::clock::Timestamp;
+    use crate::ids::{CallId, UserId};
+
+    fn user(name: &str) -> UserId {
+        UserId::try_from(name.to_owned()).unwrap()
+    }
+
+    fn id() -> CallId {
+        CallId::try_from("c1".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_a_taken_id_means() {
+        use CallState::{Active, Creating, Ended, Ending};
+        let cases = [
+            // same owner, same request, state
+            (true, true, Creating, Verdict::Help),
+            (true, true, Active, Verdict::Same),
+            (true, true, Ending, Verdict::Refused(Code::CallEnded)),
+            (true, true, Ended, Verdict::Refused(Code::CallEnded)),
+            (true, false, Creating, Verdict::Refused(Code::CallIdReused)),
+            (true, false, Active, Verdict::Refused(Code::CallIdReused)),
+            (true, false, Ending, Verdict::Refused(Code::CallEnded)),
+            (true, false, Ended, Verdict::Refused(Code::CallEnded)),
+            (false, true, Creating, Verdict::Refused(Code::CallNotFound)),
+            (false, true, Active, Verdict::Refused(Code::CallNotFound)),
+            (false, false, Ending, Verdict::Refused(Code::CallNotFound)),
+            (false, false, Ended, Verdict::Refused(Code::CallNotFound)),
+        ];
+        let at = Timestamp::from_secs(0);
+        for (owner, request, state, verdict) in cases {
+            let new = NewCall {
+                id: id(),
+                owner: user("alice"),
+                members: vec![],
+                call_type: CallType::Video,
+                fingerprint: "f".into(),
+                attempt: "a".into(),
+                at,
+            };
+            let call = Call {
+                call_id: id(),
+                owner: user(if owner { "alice" } else { "mallory" }),
+                members: vec![],
+                call_type: CallType::Video,
+                state,
+                fingerprint: if request { "f" } else { "g" }.into(),
+                attempt: "b".into(),
+                created_at: at,
+                active_at: None,
+                ending_at: None,
+                ended_at: None,
+                end_reason: None,
+            };
+            assert_eq!(judge(&call, &new), verdict, "{owner} {request} {state:?}");
+        }
+    }
+}
