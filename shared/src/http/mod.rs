@@ -73,14 +73,14 @@ where
     }));
     let app = match App::open(env, build) {
         Ok(app) => app,
-        Err(error) => return refuse(&error),
+        Err(error) => return fail(&error),
     };
     // The function's own parts live as long as its process, so that a handler may hold on to them.
     let app: &'static App<D> = Box::leak(Box::new(app));
     let handler: &'static H = Box::leak(Box::new(handler));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return refuse(&error),
+        Err(error) => return fail(&error),
     };
     let served = runtime.block_on(lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
@@ -89,13 +89,13 @@ where
     )));
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&*error),
+        Err(error) => fail(&*error),
     }
 }
 
-fn refuse(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
     let cause = error::chain(Some(error));
-    tracing::error!(cause, "the function does not start");
+    tracing::error!(cause, "the function cannot go on");
     ExitCode::FAILURE
 }
 

@@ -9,7 +9,7 @@ pub use store::{Synced, User, UserStore};
 
 use std::sync::Arc;
 
-use crate::auth::StreamRole;
+use crate::auth::{Caller, StreamRole, StreamRoles};
 use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
@@ -55,12 +55,12 @@ const ROUNDS: u32 = 5;
 impl Users {
     /// The user, if known and as the change would have it; otherwise made so.
     ///
+    /// A known user whom the change would not change costs one read of the table and no request
+    /// to Stream.
+    ///
     /// # Errors
     ///
     /// `user_not_found` where unknown users are rejected, and those of [`Users::upsert`].
-    ///
-    /// A known user whom the change would not change costs one read of the table and no request
-    /// to Stream.
     pub async fn known_or_provision(
         &self,
         id: &UserId,
@@ -82,13 +82,13 @@ impl Users {
     /// Stream knew before we did, what the change leaves out is taken over first: the whole of a
     /// profile replaces what is there.
     ///
-    /// # Errors
-    ///
-    /// `user_deleted`, `store_unavailable`, and what Stream's failures become.
-    ///
     /// The table comes first and counts versions. Two changes may reach Stream in the wrong
     /// order; the one that was overtaken in the table finds that out when it confirms its version,
     /// and sends the newest once more.
+    ///
+    /// # Errors
+    ///
+    /// `user_deleted`, `store_unavailable`, and what Stream's failures become.
     pub async fn upsert(
         &self,
         id: &UserId,
@@ -137,10 +137,6 @@ fn deleted(error: StreamError) -> ApiError {
 /// The role to store for a user: that of the caller's token where the caller is that user, and
 /// otherwise none, which leaves it as it is.
 #[must_use]
-pub fn role_for(
-    caller: &crate::auth::Caller,
-    user: &UserId,
-    roles: &crate::auth::StreamRoles,
-) -> Option<StreamRole> {
+pub fn role_for(caller: &Caller, user: &UserId, roles: &StreamRoles) -> Option<StreamRole> {
     (caller.user == *user).then(|| roles.of(caller.role.as_deref()))
 }
