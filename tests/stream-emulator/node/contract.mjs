@@ -288,6 +288,30 @@ await test('a call that nobody joined has no report and no statistics', async ()
   await refused(client.video.queryCallSessionParticipantStats(session), 404, 16);
 });
 
+await test('a call that people were in has a report and statistics', async () => {
+  // Media is not emulated: what Stream would have measured is told to the emulator.
+  const sessions = [{ user_session_id: 'u1', cq_score: 81, jitter_ms: 12, latency_ms: 90 }];
+  const report = {
+    score: 87,
+    duration_seconds: 60,
+    ratings: [4, 5],
+    participants: [{ user_id: alice, name: 'Alice', sessions }],
+  };
+  const told = await fetch(`${basePath}/_emulator/reports`, {
+    method: 'POST',
+    body: JSON.stringify({ call_cid: call.cid, report }),
+  });
+  assert.equal(told.status, 200);
+  const found = await call.getCallReport();
+  assert.equal(found.report.call.score, 87);
+  assert.equal(found.report.user_ratings.average, 4.5);
+  const session = { call_type: 'default', call_id: run, session: found.session_id, limit: 25 };
+  const { participants } = await client.video.queryCallSessionParticipantStats(session);
+  assert.equal(participants[0].user_id, alice);
+  assert.equal(participants[0].sessions[0].latency_ms, 90);
+  assert.equal(participants[0].sessions[0].jitter_ms, 12);
+});
+
 await test('call.end ends once, and succeeds again', async () => {
   await call.end();
   const first = await call.get();

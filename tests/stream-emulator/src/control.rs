@@ -6,8 +6,11 @@
 //! - `POST /_emulator/faults` with a [`Rule`], such as
 //!   `{"operation": "EndCall", "skip": 1, "times": 2, "fault": {"applied_late": 250}}`, and
 //!   `DELETE /_emulator/faults`.
+//! - `POST /_emulator/reports` with `{"call_cid": …, "report": …}`, a [`CallReport`]: what Stream
+//!   would have measured of a call.
 
 use http::Method;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -15,8 +18,17 @@ use crate::error::StreamFailure;
 use crate::faults::Rule;
 use crate::operation::Counts;
 use crate::state::State;
+use crate::views::CallReport;
 
 const PREFIX: &str = "/_emulator/";
+
+/// What Stream would have measured of a call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measured {
+    call_cid: String,
+    report: CallReport,
+}
 
 /// Whether a path belongs to the control surface.
 pub(crate) fn owns(path: &str) -> bool {
@@ -42,6 +54,14 @@ pub(crate) fn answer(state: &State, method: &Method, path: &str, body: &[u8]) ->
             state.lock().script.clear();
             done()
         }
+        ("POST", "reports") => match serde_json::from_slice::<Measured>(body) {
+            Ok(Measured { call_cid, report }) => {
+                let now = state.now();
+                state.lock().world.set_report(&call_cid, report, now);
+                done()
+            }
+            Err(error) => Answer::failure(&StreamFailure::input(error.to_string())),
+        },
         _ => Answer::failure(&StreamFailure::missing("no such control")),
     }
 }
