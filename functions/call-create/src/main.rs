@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{Ask, Call, CallSettings, CallState, CallType, Calls, Created, Limits};
-use shared::clock::{Deadline, Timestamp, rfc3339};
+use shared::calls::{Ask, CallType, CallView, Calls, Created, Limits};
+use shared::clock::Deadline;
 use shared::config::ConfigError;
 use shared::error::ApiError;
 use shared::fields::Custom;
 use shared::http::{self, IdempotencyKey, Json, Reply};
-use shared::ids::{CallId, ChannelId, UserId};
+use shared::ids::{CallId, UserId};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
@@ -42,19 +42,10 @@ struct Body {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Answer {
-    call_id: CallId,
-    call_cid: String,
-    channel_id: ChannelId,
-    channel_cid: String,
-    call_type: CallType,
-    members: Vec<UserId>,
-    call_settings: CallSettings,
-    status: CallState,
+    #[serde(flatten)]
+    call: CallView,
     created: bool,
-    #[serde(serialize_with = "rfc3339")]
-    created_at: Timestamp,
 }
 
 async fn create_call(
@@ -80,7 +71,7 @@ async fn create_call(
     };
     let Created { call, created } = deps.calls.create(&ask, deps.limits, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
-    Ok(Reply::ok(message, answer(call, created)))
+    Ok(Reply::ok(message, Answer { call: call.into(), created }))
 }
 
 /// Everybody in the call, the caller first and nobody twice.
@@ -114,21 +105,6 @@ fn members(
         1 => Err(ApiError::field(pointer, "must name somebody else than the caller")),
         2..=MOST => Ok(members),
         _ => Err(ApiError::field(pointer, "a call has at most 100 members, the caller included")),
-    }
-}
-
-fn answer(call: Call, created: bool) -> Answer {
-    Answer {
-        call_cid: call.call_id.cid(),
-        channel_id: call.call_id.channel(),
-        channel_cid: call.call_id.channel().cid(),
-        call_id: call.call_id,
-        call_type: call.call_type,
-        members: call.members,
-        call_settings: call.call_type.settings(),
-        status: call.state,
-        created,
-        created_at: call.created_at,
     }
 }
 

@@ -13,12 +13,14 @@ mod end;
 mod limits;
 mod store;
 mod verdict;
+mod view;
 
 pub use ask::Ask;
 pub use call::{Call, CallSettings, CallState, CallType, EndReason};
 pub use create::Created;
 pub use limits::Limits;
 pub use store::{Activated, Begun, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn};
+pub use view::CallView;
 
 use std::sync::Arc;
 

@@ -52,6 +52,7 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
             "GET /api/stream/message/{channelId}",
             format!("/api/stream/message/{channel_id}?limit=10"),
         ),
+        get("GET /api/stream/call/{callId}", format!("/api/stream/call/{call_id}")),
         get("GET /api/stream/call/quality/{callId}", format!("/api/stream/call/quality/{call_id}")),
         get("GET /api/stream/config", "/api/stream/config".to_owned()),
         post("POST /api/stream/call/end", json!({"callId": call_id})),

@@ -97,6 +97,7 @@ async fn a_strangers_call_looks_like_none() {
         let message = json!({"channelId": channel, "message": "Hi"});
         seen.push([
             app.post("/call/end", "mallory", json!({"callId": id})).await,
+            app.get(&format!("/call/{id}"), "mallory").await,
             app.get(&format!("/call/quality/{id}"), "mallory").await,
             app.post("/message/send", "mallory", message).await,
             app.get(&format!("/message/{channel}"), "mallory").await,

@@ -210,6 +210,7 @@ async fn the_table_fails_everywhere() {
         (Method::POST, "/user/upsert", json!({"userData": {"name": "A"}})),
         (Method::POST, "/call/create", create),
         (Method::POST, "/call/end", json!({"callId": "c1"})),
+        (Method::GET, "/call/c1", json!({})),
         (Method::GET, "/call/quality/c1", json!({})),
         (Method::POST, "/message/send", message),
         (Method::GET, "/message/call-c1", json!({})),

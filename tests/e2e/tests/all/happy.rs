@@ -1,4 +1,4 @@
-//! The eight endpoints, used as the apps use them.
+//! The endpoints, used as the apps use them.
 
 use e2e::{App, event};
 use serde_json::json;
@@ -68,6 +68,11 @@ async fn a_call_from_the_first_token_to_its_end() {
     assert_eq!(list["messages"], json!([sent["messageData"]]));
     assert_eq!(list["hasMore"], false);
 
+    let mut again = app.get("/call/c1", "bob").await.good().body;
+    again["created"] = json!(true);
+    again["message"] = json!("Call created");
+    assert_eq!(again, known);
+
     let quality = app.get("/call/quality/c1", "alice").await.good().body;
     assert_eq!(quality["quality"]["callId"], "c1");
     assert_eq!(quality["quality"]["quality"], "unknown");
@@ -79,6 +84,10 @@ async fn a_call_from_the_first_token_to_its_end() {
     assert_eq!((&ended["status"], &ended["callId"]), (&json!("ended"), &json!("c1")));
     assert!(app.stream().live_channels().is_empty());
     assert!(app.stream().live_calls().is_empty());
+
+    let over = app.get("/call/c1", "bob").await.good().body;
+    assert_eq!((&over["status"], &over["endReason"]), (&json!("ended"), &json!("ended")));
+    assert!(over["endedAt"].as_str() > over["createdAt"].as_str());
 }
 
 /// The files that `cargo lambda invoke` is given work in this order, too: a service makes Bob
@@ -92,6 +101,7 @@ async fn the_sample_events_are_answered() {
         "call-create",
         "message-send",
         "message-list",
+        "call-get",
         "call-quality",
         "config",
         "call-end",

@@ -4,11 +4,12 @@ use e2e::{App, event, exchange};
 use http::Method;
 use serde_json::{Value, json};
 
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "token",
     "user-upsert",
     "call-create",
     "call-end",
+    "call-get",
     "call-quality",
     "message-send",
     "message-list",
@@ -140,8 +141,13 @@ async fn ids_that_are_refused() {
             assert_eq!(answer.outcome(), (400, "invalid_body"), "{path} {id:?}");
         }
     }
-    for path in ["/call/quality/a.b", "/call/quality/a%20b", "/message/other-c1", "/message/call-"]
-    {
+    for path in [
+        "/call/a.b",
+        "/call/quality/a.b",
+        "/call/quality/a%20b",
+        "/message/other-c1",
+        "/message/call-",
+    ] {
         let answer = app.get(path, "alice").await;
         assert_eq!(answer.outcome(), (400, "invalid_id"), "{path}");
     }

@@ -19,6 +19,7 @@ async fn no_secret_and_no_token_is_printed() {
             "call-create",
             "message-send",
             "message-list",
+            "call-get",
             "call-quality",
             "config",
             "call-end",
@@ -40,7 +41,7 @@ async fn no_secret_and_no_token_is_printed() {
     let deep = app.send(Method::GET, "/config?deep=true", &[], "").await;
     assert_eq!(deep.status, 401);
     let processes = app.stack().instances();
-    assert_eq!(processes.len(), 8);
+    assert_eq!(processes.len(), 9);
     let output = app.stop().await;
     assert!(output.contains("\"code\":\"stream_rejected_credentials\""), "nothing was printed");
     // Nothing is left behind.

@@ -20,7 +20,7 @@ async fn every_route_but_config_says_that_stream_is_not_configured() {
         let unsigned = app.post_with(path, &[], "{}").await;
         assert_eq!(unsigned.outcome(), (401, "unauthenticated"), "{path}");
     }
-    for path in ["/call/quality/c1", "/message/call-c1"] {
+    for path in ["/call/c1", "/call/quality/c1", "/message/call-c1"] {
         let answer = app.get(path, "alice").await;
         assert_eq!(answer.outcome(), (503, "stream_not_configured"), "{path}");
     }
