@@ -1,4 +1,4 @@
-//! Who is asking (contract, sections 1 and 2): the app's key, and a bare JWT signed HS256 with the
+//! Who is asking: the app's key, and a bare JWT signed HS256 with the
 //! app's secret.
 //!
 //! Written by hand on an HMAC, so that no library is trusted to agree with the client's.

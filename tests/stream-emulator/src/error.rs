@@ -1,4 +1,4 @@
-//! Stream's error body (contract, section 1): one shape, a code of Stream's own beside the status.
+//! Stream's error body: one shape, a code of Stream's own beside the status.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! An in-memory stand-in for Stream's v2 API, served as plain HTTP/1 on loopback.
 //!
-//! It behaves as the project's contract of Stream says, down to the error codes, the idempotency
-//! rules and the things that surprise: a late create brings a deleted channel back empty, an upsert
-//! replaces the whole user, a message id is taken for ever. It shares no wire types with the
-//! project's client, so the two cannot be wrong together.
+//! It behaves as Stream's documentation and its own libraries say that Stream does, down to the
+//! error codes, the idempotency rules and the things that surprise: a late create brings a deleted
+//! channel back empty, an upsert replaces the whole user, a message id is taken for ever. It shares
+//! no wire types with the project's client, so the two cannot be wrong together.
 //!
 //! - `world` is what Stream remembers: pure state, one file per kind of object, without I/O.
 //! - `server`, `route`, `auth` and `answer` are HTTP around it; everything is under one mutex that

@@ -1,5 +1,4 @@
-//! Instants on the wire: v2 answers write integer unix nanoseconds, requests write RFC 3339
-//! (contract, decision 2).
+//! Instants on the wire: v2 answers write integer unix nanoseconds, requests write RFC 3339.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

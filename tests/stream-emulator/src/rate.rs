@@ -1,4 +1,4 @@
-//! The numbers of Stream's rate limit headers (contract, section 1): a window of one minute per
+//! The numbers of Stream's rate limit headers: a window of one minute per
 //! operation. They are only told, never enforced: a test asks for a 429 with a fault script.
 
 use std::collections::BTreeMap;

@@ -23,7 +23,7 @@ use crate::faults::Fault;
 use crate::request::Ask;
 use crate::state::State;
 
-/// Far above anything that the contract allows in a body.
+/// Far above anything that Stream allows in a body.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// What every connection holds. Whoever stops the emulator waits until the last one is gone.

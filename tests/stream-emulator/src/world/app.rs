@@ -1,4 +1,4 @@
-//! The app object (contract, section 9): switches that a deployment should check, among secrets
+//! The app object: switches that a deployment should check, among secrets
 //! that must never leave it.
 
 use serde::Serialize;

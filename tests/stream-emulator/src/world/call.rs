@@ -1,4 +1,4 @@
-//! One call: what it remembers, and how answers show it (contract, section 6).
+//! One call: what it remembers, and how answers show it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

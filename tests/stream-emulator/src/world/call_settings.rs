@@ -1,4 +1,4 @@
-//! A call's settings (contract, section 6): always complete, since the video client takes every
+//! A call's settings: always complete, since the video client takes every
 //! part for granted; a request's override is laid over the call type's own.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Video calls (contract, section 6): get-or-create is idempotent but rings again; an ended call
+//! Video calls: get-or-create is idempotent but rings again; an ended call
 //! still exists and stays ended; a deleted one does not exist.
 
 use serde::Deserialize;

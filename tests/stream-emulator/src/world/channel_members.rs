@@ -1,4 +1,4 @@
-//! Who belongs to a channel: adding, removing and listing members (contract, section 4).
+//! Who belongs to a channel: adding, removing and listing members.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Chat channels (contract, section 4): get-or-create is idempotent and never applies new data to a
+//! Chat channels: get-or-create is idempotent and never applies new data to a
 //! channel that exists; a deleted one is gone, and a late create brings it back empty.
 
 use serde::{Deserialize, Serialize};

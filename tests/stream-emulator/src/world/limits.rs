@@ -1,4 +1,4 @@
-//! Which names and sizes Stream accepts (contract, sections 3 to 6).
+//! Which names and sizes Stream accepts.
 
 use serde::Serialize;
 

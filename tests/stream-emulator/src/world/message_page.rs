@@ -1,4 +1,4 @@
-//! Paging through a channel's messages (contract, section 5): every page is ascending, and a page
+//! Paging through a channel's messages: every page is ascending, and a page
 //! of older messages is the last so many before the pivot.
 
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Messages (contract, section 5): the id is the client's idempotency key, taken once for the whole
+//! Messages: the id is the client's idempotency key, taken once for the whole
 //! app, also by messages that are gone.
 
 use serde::{Deserialize, Serialize};

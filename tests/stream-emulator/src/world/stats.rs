@@ -1,4 +1,4 @@
-//! Call quality (contract, section 7): reports exist only once the media side made them, and a
+//! Call quality: reports exist only once the media side made them, and a
 //! number that is not known is not there.
 
 use serde::Serialize;

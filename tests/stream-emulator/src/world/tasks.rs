@@ -1,4 +1,4 @@
-//! Asynchronous work (contract, section 1). Its effects are there at once, as the id in the answer
+//! Asynchronous work. Its effects are there at once, as the id in the answer
 //! promises nothing else; the task is reported completed when it is next asked about.
 
 use serde::Serialize;

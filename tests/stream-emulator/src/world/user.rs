@@ -1,4 +1,4 @@
-//! One user: what a request may say about it, and how answers show it (contract, section 3).
+//! One user: what a request may say about it, and how answers show it.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! Shutting users out: deactivation keeps everything and can be undone, deletion cannot, and takes
-//! along what the request says (contract, section 3).
+//! along what the request says.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

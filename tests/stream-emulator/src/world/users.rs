@@ -1,4 +1,4 @@
-//! All users (contract, section 3): an upsert replaces, a patch changes, a batch is one change, and
+//! All users: an upsert replaces, a patch changes, a batch is one change, and
 //! a deleted id never comes back.
 
 use std::collections::BTreeMap;
