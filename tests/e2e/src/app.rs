@@ -210,6 +210,19 @@ fn refuse_secrets(output: &str) {
     }
 }
 
+/// Every function, in an order in which their sample events find what they need.
+pub const FUNCTIONS: [&str; 9] = [
+    "user-upsert",
+    "token",
+    "call-create",
+    "message-send",
+    "message-list",
+    "call-get",
+    "call-quality",
+    "config",
+    "call-end",
+];
+
 /// The sample event of a function, as `cargo lambda invoke` is given it.
 #[must_use]
 #[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]

@@ -5,5 +5,5 @@ mod app;
 mod raw;
 
 pub use answer::Answer;
-pub use app::{App, event};
+pub use app::{App, FUNCTIONS, event};
 pub use raw::exchange;

@@ -34,6 +34,8 @@ fn cargo_lambda_serves_the_templates_routes() {
 
 #[test]
 fn every_event_is_one_of_its_functions_route() {
+    let listed: BTreeSet<_> = e2e::FUNCTIONS.into_iter().map(str::to_owned).collect();
+    assert_eq!(listed, router().into_values().collect());
     for (route, function) in router() {
         assert_eq!(e2e::event(&function)["routeKey"], route.as_str(), "{function}");
     }

@@ -1,6 +1,6 @@
 //! The endpoints, used as the apps use them.
 
-use e2e::{App, event};
+use e2e::{App, FUNCTIONS, event};
 use serde_json::json;
 
 #[tokio::test]
@@ -95,17 +95,7 @@ async fn a_call_from_the_first_token_to_its_end() {
 #[tokio::test]
 async fn the_sample_events_are_answered() {
     let app = App::start().await;
-    for function in [
-        "user-upsert",
-        "token",
-        "call-create",
-        "message-send",
-        "message-list",
-        "call-get",
-        "call-quality",
-        "config",
-        "call-end",
-    ] {
+    for function in FUNCTIONS {
         let answer = app.invoke(function, event(function)).await;
         assert_eq!((answer.status, &answer.body["error"]), (200, &json!(false)), "{function}");
     }

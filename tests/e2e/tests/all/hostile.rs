@@ -1,20 +1,8 @@
 //! What no app sends: refused with a code, nothing changed, the function alive.
 
-use e2e::{App, event, exchange};
+use e2e::{App, FUNCTIONS, event, exchange};
 use http::Method;
 use serde_json::{Value, json};
-
-const FUNCTIONS: [&str; 9] = [
-    "token",
-    "user-upsert",
-    "call-create",
-    "call-end",
-    "call-get",
-    "call-quality",
-    "message-send",
-    "message-list",
-    "config",
-];
 
 #[tokio::test]
 async fn events_that_are_refused_by_every_function() {

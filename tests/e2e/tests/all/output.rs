@@ -1,6 +1,6 @@
 //! What the functions print, at their most talkative: no secret, no token; and they end when told.
 
-use e2e::{App, event};
+use e2e::{App, FUNCTIONS, event};
 use http::Method;
 use local::{Options, Stack, StartError};
 use serde_json::json;
@@ -13,17 +13,7 @@ async fn no_secret_and_no_token_is_printed() {
         if let Some(fault) = &faults {
             app.stream().script(Rule::any(fault.clone()));
         }
-        for function in [
-            "user-upsert",
-            "token",
-            "call-create",
-            "message-send",
-            "message-list",
-            "call-get",
-            "call-quality",
-            "config",
-            "call-end",
-        ] {
+        for function in FUNCTIONS {
             let mut event = event(function);
             app.invoke(function, event.clone()).await;
             // Broken in ways whose errors like to say what they found.
@@ -41,7 +31,7 @@ async fn no_secret_and_no_token_is_printed() {
     let deep = app.send(Method::GET, "/config?deep=true", &[], "").await;
     assert_eq!(deep.status, 401);
     let processes = app.stack().instances();
-    assert_eq!(processes.len(), 9);
+    assert_eq!(processes.len(), FUNCTIONS.len());
     let output = app.stop().await;
     assert!(output.contains("\"code\":\"stream_rejected_credentials\""), "nothing was printed");
     // Nothing is left behind.
