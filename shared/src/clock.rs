@@ -130,8 +130,8 @@ impl Deadline {
     }
 
     /// This long from `now`.
-    #[must_use]
-    pub fn after(now: Timestamp, span: Duration) -> Self {
+    #[cfg(test)]
+    pub(crate) fn after(now: Timestamp, span: Duration) -> Self {
         Self(now.plus(span))
     }
 

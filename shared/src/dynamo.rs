@@ -13,7 +13,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_dynamodb::{Client, Config};
 use serde::de::DeserializeOwned;
 
@@ -109,6 +111,28 @@ pub(crate) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
 /// Placeholders for attribute names: many good names are reserved words of DynamoDB's.
 pub(crate) fn names(attributes: &[&str]) -> HashMap<String, String> {
     attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
+}
+
+/// What came of a conditional write.
+pub(crate) enum Written {
+    /// The item as it is now, as far as the update asks for it.
+    New(Item),
+    /// The condition failed: the item as it stands, if there is one.
+    Refused(Option<Item>),
+}
+
+/// Sends a conditional update; a refusal brings what stands there, so no read has to follow it.
+pub(crate) async fn write(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
+    let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
+    match update.return_values_on_condition_check_failure(all_old).send().await {
+        Ok(output) => Ok(Written::New(output.attributes.unwrap_or_default())),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Written::Refused(refused.item.clone()))
+            }
+            _ => Err(failed(error)),
+        },
+    }
 }
 
 /// What an error of the SDK's means.

@@ -206,10 +206,9 @@ impl Messages {
 /// An active call whose channel is gone at Stream has lost its chat for good.
 fn gone(error: StreamError) -> ApiError {
     match error {
-        StreamError::NotFound(ref failure) if failure.is_user_deleted() => {
-            ApiError::plain(Code::UserDeleted).with_source(error)
+        StreamError::NotFound(ref failure) if !failure.is_user_deleted() => {
+            calls::not_found().with_source(error)
         }
-        StreamError::NotFound(_) => calls::not_found().with_source(error),
         error => error.into(),
     }
 }

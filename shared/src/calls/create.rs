@@ -11,7 +11,7 @@ use futures_util::future::join;
 use crate::calls::verdict::{Verdict, judge};
 use crate::calls::{
     Activated, Ask, Begun, Call, CallState, Calls, EndReason, EndRequest, Ending, Limits, NewCall,
-    TakenOver, not_found,
+    TakenOver,
 };
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
@@ -27,10 +27,6 @@ pub struct Created {
     pub call: Call,
     /// Whether this request made it so, rather than an earlier one.
     pub created: bool,
-}
-
-fn refused(code: Code) -> ApiError {
-    if code == Code::CallNotFound { not_found() } else { ApiError::plain(code) }
 }
 
 /// What came of the first step.
@@ -96,7 +92,7 @@ impl Calls {
             },
             Begun::Exists(call) => match judge(&call, &new) {
                 Verdict::Same => Ok(Entry::Done(Created { call, created: false })),
-                Verdict::Refused(code) => Err(refused(code)),
+                Verdict::Refused(code) => Err(ApiError::plain(code)),
                 Verdict::Help => {
                     all_known(unknown)?;
                     self.take_over(new).await
@@ -113,7 +109,7 @@ impl Calls {
             TakenOver::Gone => Ok(Entry::Again),
             TakenOver::Moved(call) => match judge(&call, &new) {
                 Verdict::Same => Ok(Entry::Done(Created { call, created: false })),
-                Verdict::Refused(code) => Err(refused(code)),
+                Verdict::Refused(code) => Err(ApiError::plain(code)),
                 Verdict::Help => Ok(Entry::Again),
             },
         }
@@ -150,7 +146,7 @@ impl Calls {
         }
         // Made by somebody else before we knew of it: not ours to use, nor to clear away.
         self.withdraw(new).await;
-        Err(refused(Code::CallIdReused))
+        Err(ApiError::plain(Code::CallIdReused))
     }
 
     async fn make_call(
@@ -177,12 +173,12 @@ impl Calls {
                 Ok(()) => self.withdraw(new).await,
                 Err(error) => ApiError::from(error).note("a channel without a call", &new.id),
             }
-            return Err(refused(Code::CallIdReused));
+            return Err(ApiError::plain(Code::CallIdReused));
         }
         if found.ended_at.is_some() {
             // It was there before, and is over: it can never be active again.
             self.say_over(new, deadline).await;
-            return Err(refused(Code::CallEnded));
+            return Err(ApiError::plain(Code::CallEnded));
         }
         Ok(())
     }
@@ -205,7 +201,7 @@ impl Calls {
             // Its end overtook its beginning: what was just made must go again.
             self.undo(new, deadline).await;
         }
-        Err(refused(code))
+        Err(ApiError::plain(code))
     }
 
     /// Says in the table, too, that a call is over.

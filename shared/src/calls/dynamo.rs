@@ -10,7 +10,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use ring::digest;
@@ -20,7 +19,7 @@ use crate::calls::{
     Activated, Begun, Call, CallState, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn,
 };
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, failed, key, names, number, read, text};
+use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
 use crate::ids::CallId;
 use crate::store::StoreError;
 
@@ -38,7 +37,7 @@ impl DynamoCalls {
         Self(table)
     }
 
-    /// An update of one call that also says what stood there if its condition fails.
+    /// A conditional update of one call.
     fn update(&self, id: &CallId, change: Change<'_>) -> UpdateItemFluentBuilder {
         self.0
             .client
@@ -50,7 +49,6 @@ impl DynamoCalls {
             .set_expression_attribute_names(Some(names(change.names)))
             .set_expression_attribute_values(Some(change.values))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 }
 
@@ -60,26 +58,6 @@ struct Change<'a> {
     condition: &'a str,
     names: &'a [&'a str],
     values: HashMap<String, AttributeValue>,
-}
-
-/// What came of a conditional write.
-enum Written {
-    /// The item as it is now.
-    New(Item),
-    /// The condition failed: the item as it stands, if there is one.
-    Refused(Option<Item>),
-}
-
-async fn write(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
-    match update.send().await {
-        Ok(output) => Ok(Written::New(output.attributes.unwrap_or_default())),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(Written::Refused(refused.item.clone()))
-            }
-            _ => Err(failed(error)),
-        },
-    }
 }
 
 fn item_key(id: &CallId) -> Item {

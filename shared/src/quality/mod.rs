@@ -59,8 +59,7 @@ enum Word {
     Known(Band),
 }
 
-/// The figures that the apps read, in the units that they expect. A score has two inputs that
-/// every source gives; the others are not known yet.
+/// The figures that the apps read, in the units that they expect; `null` where no source knows.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Metrics {

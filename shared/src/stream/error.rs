@@ -123,6 +123,9 @@ impl From<StreamError> for ApiError {
                 (Code::StreamBusy, Some(retry_after.unwrap_or(Duration::from_secs(1))))
             }
             StreamError::RejectedCredentials(_) => (Code::StreamRejectedCredentials, None),
+            StreamError::NotFound(failure) if failure.is_user_deleted() => {
+                (Code::UserDeleted, None)
+            }
             StreamError::NotFound(_) | StreamError::Refused(_) => (Code::StreamRefused, None),
             StreamError::BadAnswer(_) => (Code::StreamBadAnswer, None),
         };
@@ -145,6 +148,11 @@ mod tests {
             (403, body(17), Code::StreamRefused),
             (404, body(16), Code::StreamRefused),
             (404, "<html>nothing here</html>".to_owned(), Code::StreamBadAnswer),
+            (
+                404,
+                r#"{"code":16,"message":"the user x was deleted"}"#.to_owned(),
+                Code::UserDeleted,
+            ),
             (400, body(4), Code::StreamRefused),
             (408, body(23), Code::StreamUnavailable),
             (500, body(-1), Code::StreamUnavailable),

@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, failed, key, names, number, read, text};
+use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
 use crate::ids::UserId;
 use crate::store::StoreError;
 use crate::users::{Profile, ProfileChange, Synced, User, UserStore};
@@ -69,7 +66,7 @@ fn user(item: Item) -> Result<User, StoreError> {
 }
 
 /// What becomes of a field that the profile has already.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Clash {
     /// It takes the new value.
     Replace,
@@ -144,13 +141,12 @@ impl UserStore for DynamoUsers {
             #[serde(default)]
             synced: u64,
         }
-        let broken = |error| StoreError::Broken(error);
         let wanted = KeysAndAttributes::builder()
             .set_keys(Some(ids.iter().map(item_key).collect()))
             .consistent_read(true)
             .projection_expression("userId, synced")
             .build()
-            .map_err(|error| broken(error.into()))?;
+            .map_err(|error| StoreError::Broken(error.into()))?;
         let mut wanted = HashMap::from([(self.0.name.clone(), wanted)]);
         let mut known = BTreeSet::new();
         for _ in 0..ROUNDS {
@@ -198,14 +194,10 @@ impl UserStore for DynamoUsers {
             .update_expression("SET #synced = :version")
             .condition_expression("#version = :version")
             .set_expression_attribute_names(Some(names(&["synced", "version"])))
-            .expression_attribute_values(":version", number(version))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = update.send().await else { return Ok(Synced::Confirmed) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                user(refused.item.clone().unwrap_or_default()).map(Synced::Overtaken)
-            }
-            _ => Err(failed(error)),
+            .expression_attribute_values(":version", number(version));
+        match write(update).await? {
+            Written::New(_) => Ok(Synced::Confirmed),
+            Written::Refused(item) => user(item.unwrap_or_default()).map(Synced::Overtaken),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
+use crate::stream::Stream;
 use crate::stream::ops::{QueryUser, UpsertUser};
-use crate::stream::{Stream, StreamError};
 
 /// What becomes of a token request by a user who is not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Users {
         }
         for _ in 0..ROUNDS {
             let upsert = UpsertUser { id, profile: &user.profile };
-            self.stream.send(&upsert, deadline).await.map_err(deleted)?;
+            self.stream.send(&upsert, deadline).await?;
             match self.store.confirm(id, user.version).await? {
                 Synced::Confirmed => return Ok(user),
                 Synced::Overtaken(newer) => user = newer,
@@ -122,15 +122,6 @@ impl Users {
             role: Some(theirs.role),
         };
         Ok(self.store.fill(&user.id, &known, self.clock.now()).await?)
-    }
-}
-
-fn deleted(error: StreamError) -> ApiError {
-    match error {
-        StreamError::NotFound(ref failure) if failure.is_user_deleted() => {
-            ApiError::plain(Code::UserDeleted).with_source(error)
-        }
-        error => error.into(),
     }
 }
 

@@ -88,10 +88,8 @@ async fn the_largest_page_knows_whether_there_is_more() {
 #[tokio::test]
 async fn chat_is_for_members_only() {
     let app = App::with_call("c1").await;
-    let token =
-        app.stack().sign(json!({"sub": "billing", "role": "service", "exp": 4_102_444_800_i64}));
-    let headers = [("authorization", format!("Bearer {token}"))];
-    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let service = app.service();
+    let headers = [("authorization", service.as_str())];
     let sent = app.post_with("/message/send", &headers, &say("Hi", "m1").to_string()).await;
     assert_eq!(sent.outcome(), (404, "call_not_found"));
     let listed = app.send(http::Method::GET, "/message/call-c1", &headers, "").await;
