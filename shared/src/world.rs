@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use crate::calls::dynamo::DynamoCalls;
-use crate::calls::{CallStore, Calls};
+use crate::calls::limits;
+use crate::calls::sweep::{Bounds, Sweeper};
+use crate::calls::{CallStore, Calls, Hearing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
 use crate::error::Source;
 use crate::messages::Messages;
 use crate::net;
+use crate::quality::dynamo::DynamoEvidence;
 use crate::random::{Random, SystemRandom};
 use crate::stream::{HttpTransport, Stream};
 use crate::users::Users;
@@ -52,7 +55,7 @@ pub struct World {
 impl World {
     /// Reads the configuration and builds the clients. Nothing is sent yet.
     pub fn open(env: Env) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::from_env(&env)?);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let http = net::client().map_err(StartError::Client)?;
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
@@ -105,5 +108,25 @@ impl World {
             clock: self.clock.clone(),
             random: self.random.clone(),
         }
+    }
+
+    /// Whoever listens to Stream's events.
+    pub fn hearing(&self) -> Result<Hearing, ConfigError> {
+        Ok(Hearing {
+            calls: self.call_store(),
+            users: Arc::new(DynamoUsers::new(self.table.clone())),
+            evidence: Arc::new(DynamoEvidence::new(self.table.clone())),
+            clock: self.clock.clone(),
+            inactivity_timeout: limits::inactivity_timeout(&self.env)?,
+        })
+    }
+
+    /// The sweeper.
+    pub fn sweeper(&self, stream: &Configured) -> Result<Sweeper, ConfigError> {
+        Ok(Sweeper {
+            calls: self.calls(stream),
+            due: Arc::new(DynamoCalls::new(self.table.clone())),
+            bounds: Bounds::from_env(&self.env)?,
+        })
     }
 }

@@ -31,6 +31,41 @@ ROOT = Path(__file__).resolve().parents[2]
 # What SAM attaches to every role so that the function can write its log.
 LOG_POLICY = "service-role/AWSLambdaBasicExecutionRole"
 
+# The variables of every function, and of every function that verifies its callers.
+EVERY = {"LOG_LEVEL", "STREAM_API_KEY", "STREAM_API_SECRET", "TABLE_NAME"}
+CALLERS = {
+    "JWT_AUDIENCE",
+    "JWT_ISSUER",
+    "JWT_ROLE_CLAIM",
+    "JWT_SECRET",
+    "JWT_SERVICE_ROLE",
+    "JWT_USER_ID_CLAIM",
+}
+
+# What each function is given beside EVERY: what it reads, and nothing that it does not.
+VARIABLES = {
+    "token": CALLERS | {"STREAM_ROLE_MAP", "UNKNOWN_USERS"},
+    "user-upsert": CALLERS | {"STREAM_ROLE_MAP"},
+    "call-create": CALLERS
+    | {
+        "CALL_INACTIVITY_TIMEOUT_SECONDS",
+        "CALL_MAX_DURATION_SECONDS",
+        "CALL_RING_TIMEOUT_SECONDS",
+    },
+    "call-end": CALLERS,
+    "call-get": CALLERS,
+    "call-quality": CALLERS,
+    "message-send": CALLERS,
+    "message-list": CALLERS,
+    "config": CALLERS,
+    "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS", "STREAM_API_SECRET_PREVIOUS"},
+    "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
+}
+
+# What a policy may name: the table, and for queries nothing but its one index.
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+INDEX = {"Fn::Sub": "${Table.Arn}/index/due"}
+
 
 class NoManagedPolicies:
     """Stands in for a call to IAM: the template names no managed policy."""
@@ -71,6 +106,15 @@ class Project:
             for name, properties, _ in self.functions()
             for event in properties.get("Events", {}).values()
             if event["Type"] == "HttpApi"
+        ]
+
+    def schedules(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Logical id and properties of each schedule, after the logical id of its function."""
+        return [
+            (name, name + event_name, event["Properties"])
+            for name, properties, _ in self.functions()
+            for event_name, event in properties.get("Events", {}).items()
+            if event["Type"] == "ScheduleV2"
         ]
 
     def routes_to_binaries(self) -> set[tuple[str, str]]:
@@ -124,6 +168,70 @@ def api_permissions(project: Project) -> Iterator[str]:
             yield f"{name}: API Gateway may not invoke it for {route}"
 
 
+def invocations(project: Project) -> Iterator[str]:
+    invoked = {name for _, name in project.routes()} | {name for name, _, _ in project.schedules()}
+    for name, properties, _ in project.functions():
+        if name not in invoked:
+            yield f"{name}: it has neither a route nor a schedule"
+        for event_name, event in properties.get("Events", {}).items():
+            if event["Type"] not in ("HttpApi", "ScheduleV2"):
+                yield f"{name}: the local stack does not serve its event {event_name} ({event['Type']})"
+
+
+def schedules(project: Project) -> Iterator[str]:
+    translated = project.translated["Resources"]
+    invoke_configs = {
+        config["Properties"]["FunctionName"]["Ref"]: config["Properties"]
+        for _, config in resources(project.translated, "AWS::Lambda::EventInvokeConfig")
+    }
+    for name, schedule_id, _ in project.schedules():
+        schedule = translated[schedule_id]["Properties"]
+        target = schedule["Target"]
+        arn = {"Fn::GetAtt": [name, "Arn"]}
+        if target["Arn"] != arn:
+            yield f"{schedule_id}: it invokes {target['Arn']}"
+        if "Name" in schedule:
+            yield f"{schedule_id}: a name of its own keeps a second stack from being made; write OmitName: true"
+        if schedule_input(target) is None:
+            yield f"{schedule_id}: its Input is not JSON"
+        # Scheduler hands the event to Lambda's own queue, which repeats by itself too.
+        for place, retries in (("its RetryPolicy", target.get("RetryPolicy")), (name, invoke_configs.get(name))):
+            if retries is None or retries.get("MaximumRetryAttempts") != 0:
+                yield f"{schedule_id}: {place} repeats what fails, and the next run does that anyway"
+        role = translated[target["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
+        assumed = [
+            (statement["Effect"], as_list(statement["Action"]), statement["Principal"])
+            for statement in role["AssumeRolePolicyDocument"]["Statement"]
+        ]
+        if assumed != [("Allow", ["sts:AssumeRole"], {"Service": ["scheduler.amazonaws.com"]})]:
+            yield f"{schedule_id}: its role is for {assumed}"
+        if list(statements(role)) != [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}]:
+            yield f"{schedule_id}: its role may do something else than invoke {name}"
+
+
+def schedule_input(properties: dict[str, Any]) -> Any:
+    """What a schedule gives its function; None where that is no JSON."""
+    try:
+        return json.loads(properties.get("Input", ""))
+    except ValueError:
+        return None
+
+
+def variables(project: Project) -> Iterator[str]:
+    binaries = {name: binary for name, _, binary in project.functions()}
+    for name, function in resources(project.translated, "AWS::Lambda::Function"):
+        binary = binaries[name]
+        found = set(function["Properties"].get("Environment", {}).get("Variables", {}))
+        if binary not in VARIABLES:
+            yield f"{name}: {Path(__file__).name} does not say which variables {binary} is given"
+            continue
+        wanted = EVERY | VARIABLES[binary]
+        yield from (f"{name}: it is not given {variable}" for variable in sorted(wanted - found))
+        yield from (f"{name}: it has no use for {variable}" for variable in sorted(found - wanted))
+    for binary in sorted(VARIABLES.keys() - set(binaries.values())):
+        yield f"{Path(__file__).name} names {binary}, which is no function"
+
+
 def function_packages(project: Project) -> Iterator[str]:
     for name, properties, binary in project.functions():
         if properties.get("CodeUri") != f"target/lambda/{binary}/":
@@ -171,6 +279,10 @@ def router_table(project: Project) -> Iterator[str]:
 
 def events(project: Project) -> Iterator[str]:
     binaries = {binary for _, _, binary in project.functions()}
+    inputs = {
+        binary: [schedule_input(schedule) for owner, _, schedule in project.schedules() if owner == name]
+        for name, _, binary in project.functions()
+    }
     for path in sorted(ROOT.glob("events/*.json")):
         if path.stem not in binaries:
             yield f"events/{path.name} belongs to no function"
@@ -181,6 +293,8 @@ def events(project: Project) -> Iterator[str]:
             yield f"events/{binary}.json does not exist"
         elif routes:
             yield from (f"{path.name}: {error}" for error in event_errors(json.loads(path.read_text()), routes))
+        elif json.loads(path.read_text()) not in inputs[binary]:
+            yield f"{path.name}: no schedule of {binary} has this input"
 
 
 def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
@@ -205,22 +319,32 @@ def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
 
 
 def policies(project: Project) -> Iterator[str]:
+    scheduled = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in project.schedules()]
+    allowed = {"dynamodb:Query": [INDEX], "lambda:InvokeFunction": scheduled}
     for name, resource in project.translated["Resources"].items():
         properties = resource.get("Properties", {})
         for arn in properties.get("ManagedPolicyArns", []):
             if not json.dumps(arn).strip('"').endswith(LOG_POLICY):
                 yield f"{name}: managed policy {arn}"
-        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-        documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
-        for statement in (s for document in documents for s in as_list(document["Statement"])):
+        for statement in statements(properties):
             for key in ("NotAction", "NotResource"):
                 if key in statement:
                     yield f"{name}: {key} grants everything else"
-            for key in ("Action", "Resource"):
-                # Written out, so that a wildcard inside Fn::Sub or Fn::Join is seen too.
-                for value in map(json.dumps, as_list(statement.get(key, []))):
-                    if "*" in value:
-                        yield f"{name}: {key} {value}"
+            for action in as_list(statement.get("Action", [])):
+                if not isinstance(action, str) or "*" in action:
+                    yield f"{name}: Action {json.dumps(action)}"
+                    continue
+                for granted in as_list(statement.get("Resource", [])):
+                    if granted not in allowed.get(action, [TABLE]):
+                        yield f"{name}: {action} on {json.dumps(granted)}"
+
+
+def statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each statement of the policies that a role has, or of the policy that a resource is."""
+    documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+    for document in documents:
+        yield from as_list(document["Statement"])
 
 
 def as_list(value: Any) -> list[Any]:
@@ -231,12 +355,15 @@ CHECKS = {
     "cfn-lint accepts the translation": lint,
     "every route of the API reaches its function": api_routes,
     "API Gateway may invoke every function for its route": api_permissions,
+    "every function has a route or a schedule": invocations,
+    "every schedule may invoke its function, does so under no name, and repeats nothing": schedules,
+    "every function is given the variables that it uses, and no others": variables,
     "every CodeUri is a binary of functions/": function_packages,
     "every package of functions/ is deployed exactly once": packages_deployed,
     "every function runs what the one workspace build leaves": built_once,
     "the router table of cargo lambda watch has the same routes": router_table,
-    "every function has a sample event of its own route": events,
-    "no policy has a wildcard": policies,
+    "every function has a sample event of its own route or schedule": events,
+    "every policy names the table, its index or a scheduled function, and no wildcard": policies,
 }
 
 

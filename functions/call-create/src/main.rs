@@ -39,6 +39,9 @@ struct Body {
     #[serde(default)]
     ring: bool,
     custom: Option<Custom>,
+    /// Makes a call even where its members have one open.
+    #[serde(default)]
+    allow_parallel: bool,
 }
 
 #[derive(Serialize)]
@@ -68,6 +71,7 @@ async fn create_call(
         call_type: body.call_type,
         ring: body.ring,
         custom: body.custom.map(Custom::into_map),
+        parallel: body.allow_parallel,
     };
     let Created { call, created } = deps.calls.create(&ask, deps.limits, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };

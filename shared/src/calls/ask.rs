@@ -4,6 +4,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use crate::calls::CallType;
+use crate::hex;
 use crate::ids::{CallId, UserId};
 
 /// A call that somebody asks for.
@@ -21,6 +22,8 @@ pub struct Ask {
     pub ring: bool,
     /// Data of the apps' own.
     pub custom: Option<Map<String, Value>>,
+    /// Whether its members may have other calls open: otherwise an open one is the answer.
+    pub parallel: bool,
 }
 
 impl Ask {
@@ -35,18 +38,10 @@ impl Ask {
             "callType": self.call_type,
             "ring": self.ring,
             "custom": self.custom,
+            "parallel": self.parallel,
         });
-        hex(digest::digest(&digest::SHA256, canonical.to_string().as_bytes()).as_ref())
+        hex::encode(digest::digest(&digest::SHA256, canonical.to_string().as_bytes()).as_ref())
     }
-}
-
-/// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -65,6 +60,7 @@ mod tests {
             call_type: CallType::Video,
             ring: false,
             custom: serde_json::from_str(r#"{"a": 1, "b": 2}"#).unwrap(),
+            parallel: false,
         }
     }
 
@@ -75,12 +71,13 @@ mod tests {
         same.members.swap(1, 2);
         same.custom = serde_json::from_str(r#"{"b": 2, "a": 1}"#).unwrap();
         assert_eq!(same.fingerprint(), base);
-        let changes: [fn(&mut Ask); 5] = [
+        let changes: [fn(&mut Ask); 6] = [
             |ask| ask.owner = ask.members[1].clone(),
             |ask| ask.members.truncate(2),
             |ask| ask.call_type = CallType::Voice,
             |ask| ask.ring = true,
             |ask| ask.custom = None,
+            |ask| ask.parallel = true,
         ];
         for change in changes {
             let mut other = ask();

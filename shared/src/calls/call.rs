@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
+use crate::calls::NewCall;
+use crate::calls::store::LEASE;
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
+use crate::stream::ops::Creator;
 
 /// Video or voice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallType {
     /// Picture and sound.
@@ -68,7 +71,7 @@ pub enum CallState {
 }
 
 /// Why a call ended, in the caller's words: up to 64 printable ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct EndReason(String);
 
@@ -77,6 +80,39 @@ impl EndReason {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl EndReason {
+    /// Its creation was never finished.
+    pub const NOT_CREATED: Reason = Reason("not_created");
+    /// Nobody joined it in time.
+    pub const NOT_JOINED: Reason = Reason("not_joined");
+    /// Nobody who was called took it.
+    pub const DECLINED: Reason = Reason("declined");
+    /// Everybody left it.
+    pub const LEFT: Reason = Reason("left");
+    /// It reached its longest duration.
+    pub const TOO_LONG: Reason = Reason("too_long");
+    /// It was ended, or its call or channel deleted, at Stream.
+    pub const AT_STREAM: Reason = Reason("ended_at_stream");
+}
+
+/// A reason of our own, as opposed to a caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason(&'static str);
+
+impl Reason {
+    /// The text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl From<Reason> for EndReason {
+    fn from(reason: Reason) -> Self {
+        Self(reason.0.to_owned())
     }
 }
 
@@ -100,7 +136,7 @@ impl TryFrom<String> for EndReason {
 }
 
 /// The mapping of a call to its channel, its members and its state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
     /// The call; its channel's id follows from it.
@@ -115,13 +151,22 @@ pub struct Call {
     pub state: CallState,
     /// A digest of the request that made it: the same id with another request is refused.
     pub fingerprint: String,
+    /// Whether its members may have other calls open.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub parallel: bool,
     /// The attempt that has it in hand, or had last.
     pub attempt: String,
+    /// When that attempt counts as dead, while it is `creating`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
     /// When it was first asked for.
     pub created_at: Timestamp,
     /// When channel and call were both at Stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_at: Option<Timestamp>,
+    /// When somebody first joined it, as far as Stream has told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// When its end was asked for: from then on it is over for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending_at: Option<Timestamp>,
@@ -133,17 +178,57 @@ pub struct Call {
     pub end_reason: Option<EndReason>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl Call {
+    /// A call as it begins.
+    #[must_use]
+    pub fn begun(new: &NewCall) -> Self {
+        Self {
+            call_id: new.id.clone(),
+            owner: new.owner.clone(),
+            members: new.members.clone(),
+            call_type: new.call_type,
+            state: CallState::Creating,
+            fingerprint: new.fingerprint.clone(),
+            parallel: new.parallel,
+            attempt: new.attempt.clone(),
+            lease_until: Some(new.at.plus(LEASE)),
+            created_at: new.at,
+            active_at: None,
+            started_at: None,
+            ending_at: None,
+            ended_at: None,
+            end_reason: None,
+        }
+    }
+
     /// Whether this user is in the call.
     #[must_use]
     pub fn has(&self, user: &UserId) -> bool {
         self.members.contains(user)
     }
 
+    /// Whether what this user made at Stream under the call's id is the call's.
+    #[must_use]
+    pub fn is_its(&self, creator: &Creator) -> bool {
+        creator.id == self.owner.as_str()
+    }
+
     /// Whether the call is this caller's to end, and to be told of: a member's or a service's.
     #[must_use]
     pub fn may_be_ended_by(&self, caller: &Caller) -> bool {
         caller.service || self.has(&caller.user)
+    }
+
+    /// When somebody first joined it, as far as Stream has told; not before it was asked for,
+    /// whatever Stream's clock says.
+    #[must_use]
+    pub fn joined_at(&self) -> Option<Timestamp> {
+        self.started_at.map(|at| at.max(self.created_at))
     }
 
     /// How long it was active before its end was asked for; `None` where it never was, or is not

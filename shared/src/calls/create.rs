@@ -2,16 +2,18 @@
 //! active (W2).
 //!
 //! Any attempt may die at any point; whoever comes next with the same request helps the call
-//! along, since every step is the same when done twice.
+//! along, since every step is the same when done twice. Where its members have a call open
+//! already, that one is the answer (see [`super::glare`]).
 
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 
+use crate::calls::glare::Met;
 use crate::calls::verdict::{Verdict, judge};
 use crate::calls::{
-    Activated, Ask, Begun, Call, CallState, Calls, EndReason, EndRequest, Ending, Limits, NewCall,
-    TakenOver,
+    Activated, Ask, Begun, Call, CallState, Calls, EndReason, EndRequest, Ending, Limits, Marked,
+    MemberSet, NewCall, TakenOver,
 };
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
@@ -30,7 +32,7 @@ pub struct Created {
 }
 
 /// What came of the first step.
-enum Entry {
+pub(super) enum Entry {
     /// There is nothing left to do.
     Done(Created),
     /// The call is in this attempt's hands.
@@ -49,6 +51,8 @@ impl Calls {
     ///
     /// `user_not_found`, `call_not_found` (somebody else's id), `call_id_reused`, `call_ended`,
     /// `call_not_active`, `store_unavailable`, and what Stream's failures become.
+    ///
+    /// The call may be another one than was asked for: the one that its members have open.
     pub async fn create(
         &self,
         ask: &Ask,
@@ -59,18 +63,18 @@ impl Calls {
             if deadline.remaining(self.clock.now()).is_zero() {
                 break;
             }
-            match self.enter(ask).await? {
+            match self.enter(ask, deadline).await? {
                 Entry::Done(created) => return Ok(created),
                 Entry::InHand(new) => return self.build(ask, &new, limits, deadline).await,
                 Entry::Again => {}
             }
         }
-        Err(ApiError::plain(Code::CallNotActive).with_retry_after(Some(Duration::from_secs(1))))
+        Err(not_active_yet())
     }
 
-    /// W1, with the members looked up at the same time: an unknown member takes the call back
-    /// before anything of it exists at Stream.
-    async fn enter(&self, ask: &Ask) -> Result<Entry, ApiError> {
+    /// W1, with the members looked up and their open call marked at the same time: an unknown
+    /// member, and an open call, take this one back before anything of it exists at Stream.
+    async fn enter(&self, ask: &Ask, deadline: Deadline) -> Result<Entry, ApiError> {
         let at = self.clock.now();
         let new = NewCall {
             id: ask.id.clone(),
@@ -78,27 +82,53 @@ impl Calls {
             members: ask.members.clone(),
             call_type: ask.call_type,
             fingerprint: ask.fingerprint(),
+            parallel: ask.parallel,
             attempt: self.random.uuid_v7(at).to_string(),
             at,
         };
-        let (begun, unknown) = join(self.store.begin(&new), self.users.unknown(&new.members)).await;
-        match begun? {
-            Begun::Started => match all_known(unknown) {
-                Ok(()) => Ok(Entry::InHand(new)),
-                Err(error) => {
-                    self.withdraw(&new).await;
-                    Err(error)
-                }
-            },
+        let set = MemberSet::of(&new.members);
+        let mark = async {
+            if new.parallel {
+                Ok(Marked::Ours { alone: false })
+            } else {
+                self.store.mark(&set, &new, at, None).await
+            }
+        };
+        let (begun, unknown, marked) =
+            join3(self.store.begin(&new), self.users.unknown(&new.members), mark).await;
+        let before = match begun? {
+            Begun::Started => None,
             Begun::Exists(call) => match judge(&call, &new) {
-                Verdict::Same => Ok(Entry::Done(Created { call, created: false })),
-                Verdict::Refused(code) => Err(ApiError::plain(code)),
-                Verdict::Help => {
-                    all_known(unknown)?;
-                    self.take_over(new).await
-                }
+                Verdict::Same => return Ok(Entry::Done(Created { call, created: false })),
+                Verdict::Help => Some(call),
+                Verdict::Meet => return self.wait_for(call, at, deadline).await,
+                Verdict::Refused(code) => return Err(ApiError::plain(code)),
             },
+        };
+        let alone = matches!(marked, Ok(Marked::Ours { alone: true }));
+        let met = match all_known(unknown).and_then(|()| Ok(marked?)) {
+            Ok(Marked::Ours { .. }) => Ok(Met::Nobody),
+            Ok(Marked::Theirs(mark)) => self.meet(&set, &new, mark, deadline).await,
+            Err(error) => Err(error),
+        };
+        if matches!(met, Ok(Met::Nobody)) {
+            return match before {
+                None => Ok(Entry::InHand(new)),
+                Some(_) => self.take_over(new).await,
+            };
         }
+        match before {
+            None => {
+                self.withdraw(&new).await;
+                if alone {
+                    self.unmark(&new.members, &new.id, Some(&new.attempt)).await;
+                }
+            }
+            // Another attempt may have made something of it at Stream.
+            Some(call) if met.is_ok() => self.give_up(&call).await,
+            Some(_) => {}
+        }
+        self.join_in(new, met?).await
     }
 
     /// Takes a call over from an attempt that may be dead. That attempt can no longer withdraw
@@ -110,7 +140,7 @@ impl Calls {
             TakenOver::Moved(call) => match judge(&call, &new) {
                 Verdict::Same => Ok(Entry::Done(Created { call, created: false })),
                 Verdict::Refused(code) => Err(ApiError::plain(code)),
-                Verdict::Help => Ok(Entry::Again),
+                Verdict::Help | Verdict::Meet => Ok(Entry::Again),
             },
         }
     }
@@ -133,7 +163,7 @@ impl Calls {
     ) -> Result<Created, ApiError> {
         self.make_channel(new, deadline).await?;
         self.make_call(ask, new, limits, deadline).await?;
-        self.settle(new, deadline).await
+        self.settle(new, limits, deadline).await
     }
 
     async fn make_channel(&self, new: &NewCall, deadline: Deadline) -> Result<(), ApiError> {
@@ -171,7 +201,7 @@ impl Calls {
             // As with a channel; but the channel is ours, and keeps its mapping until it is gone.
             match self.delete_channel(&new.id, deadline).await {
                 Ok(()) => self.withdraw(new).await,
-                Err(error) => ApiError::from(error).note("a channel without a call", &new.id),
+                Err(error) => error.note("a channel without a call", &new.id),
             }
             return Err(ApiError::plain(Code::CallIdReused));
         }
@@ -184,15 +214,21 @@ impl Calls {
     }
 
     /// W2.
-    async fn settle(&self, new: &NewCall, deadline: Deadline) -> Result<Created, ApiError> {
-        let code = match self.store.activate(new, self.clock.now()).await? {
+    async fn settle(
+        &self,
+        new: &NewCall,
+        limits: Limits,
+        deadline: Deadline,
+    ) -> Result<Created, ApiError> {
+        let now = self.clock.now();
+        let code = match self.store.activate(new, now, now.plus(limits.first_look())).await? {
             Activated::Now(call) => return Ok(Created { call, created: true }),
             Activated::Was(call) => match judge(&call, new) {
                 Verdict::Same => {
                     let created = call.attempt == new.attempt;
                     return Ok(Created { call, created });
                 }
-                Verdict::Help => Code::CallNotActive,
+                Verdict::Help | Verdict::Meet => Code::CallNotActive,
                 Verdict::Refused(code) => code,
             },
             Activated::Missing => Code::CallEnded,
@@ -207,7 +243,7 @@ impl Calls {
     /// Says in the table, too, that a call is over.
     async fn say_over(&self, new: &NewCall, deadline: Deadline) {
         let reason = EndReason::default();
-        let end = EndRequest { id: &new.id, by: None, reason: &reason, at: self.clock.now() };
+        let end = EndRequest::now(&new.id, &reason, self.clock.now());
         match self.store.end(end).await {
             Ok(Ending::Now(call) | Ending::Was(call)) if call.state == CallState::Ending => {
                 self.close(call, deadline).await;
@@ -218,10 +254,15 @@ impl Calls {
     }
 
     async fn undo(&self, new: &NewCall, deadline: Deadline) {
-        if let Err(error) = self.clear(&new.id, deadline).await {
-            ApiError::from(error).note("an undone call is left for the second look", &new.id);
+        if let Err(error) = self.clear_own(&new.id, deadline).await {
+            error.note("an undone call is left for the second look", &new.id);
         }
     }
+}
+
+/// The answer where a call is in somebody else's hands.
+pub(super) fn not_active_yet() -> ApiError {
+    ApiError::plain(Code::CallNotActive).with_retry_after(Some(Duration::from_secs(1)))
 }
 
 fn all_known(unknown: Result<Vec<UserId>, StoreError>) -> Result<(), ApiError> {

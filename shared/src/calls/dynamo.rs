@@ -1,48 +1,61 @@
 //! Calls in the table: one item a call, `pk = CALL#<callId>`, `sk = CALL`.
 //!
-//! Beside the call itself an item holds `leaseUntil` while it is `creating`, its place in the
-//! sparse index `due` (`dueShard`, `dueAt`) while something is left to do, and `ttl` once it has
-//! ended.
+//! Beside the call itself an item holds its place in the sparse index `due` (`dueShard`, `dueAt`)
+//! while something is left to do, how often that was tried in vain (`tries`), and `ttl` once it
+//! has ended. The open call of a set of members is marked in an item of the set's own,
+//! `pk = MEMBERS#<digest>`, `sk = OPEN`; what is left of a minute's single channel deletions is
+//! counted in `pk = LIMIT#delete-channel`, `sk = <minute>`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use ring::digest;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
+use serde::Deserialize;
 
-use crate::calls::store::{LEASE, LOOK, RETRY_END, SECOND_LOOK, TOMBSTONE};
+use crate::calls::store::{LEASE, MARK, SECOND_LOOK, TOMBSTONE};
+use crate::calls::sweep::{DueCall, DuePage, DuePlace, DueStore, Shard};
 use crate::calls::{
-    Activated, Begun, Call, CallState, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn,
+    Activated, Begun, Call, CallState, CallStore, EndRequest, Ending, Mark, Marked, MemberSet,
+    NewCall, Seen, TakenOver, Withdrawn,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
 use crate::ids::CallId;
 use crate::store::StoreError;
 
-/// Over how many partitions of the index the open calls are spread.
-const SHARDS: u8 = 16;
+/// How many single channel deletions a minute may have. Stream allows 60 a minute and app, in
+/// minutes of its own: no minute of its own overlaps more than two of ours.
+const DELETIONS: i64 = 30;
 
 /// The calls of a table.
 #[derive(Clone, Debug)]
-pub struct DynamoCalls(Table);
+pub struct DynamoCalls {
+    table: Table,
+    /// The last minute whose single channel deletions are known to be used up.
+    used_up: Arc<AtomicI64>,
+}
 
 impl DynamoCalls {
     /// The calls of this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Self(table)
+        Self { table, used_up: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
     /// A conditional update of one call.
     fn update(&self, id: &CallId, change: Change<'_>) -> UpdateItemFluentBuilder {
-        self.0
+        self.table
             .client
             .update_item()
-            .table_name(&self.0.name)
+            .table_name(&self.table.name)
             .set_key(Some(item_key(id)))
             .update_expression(change.update)
             .condition_expression(change.condition)
@@ -64,10 +77,13 @@ fn item_key(id: &CallId) -> Item {
     key(format!("CALL#{id}"), "CALL")
 }
 
-/// The partition of the index that a call is in: an even spread, the same every time.
-fn shard(id: &CallId) -> AttributeValue {
-    let digest = digest::digest(&digest::SHA256, id.as_str().as_bytes());
-    text(format!("DUE#{}", digest.as_ref()[0] % SHARDS))
+fn mark_key(members: &MemberSet) -> Item {
+    key(format!("MEMBERS#{}", members.as_str()), "OPEN")
+}
+
+/// The partition of the index.
+fn shard(shard: Shard) -> AttributeValue {
+    text(format!("DUE#{}", shard.number()))
 }
 
 fn millis(at: Timestamp) -> AttributeValue {
@@ -94,31 +110,17 @@ fn due(at: Timestamp, span: Duration) -> AttributeValue {
 #[async_trait]
 impl CallStore for DynamoCalls {
     async fn begin(&self, new: &NewCall) -> Result<Begun, StoreError> {
-        let call = Call {
-            call_id: new.id.clone(),
-            owner: new.owner.clone(),
-            members: new.members.clone(),
-            call_type: new.call_type,
-            state: CallState::Creating,
-            fingerprint: new.fingerprint.clone(),
-            attempt: new.attempt.clone(),
-            created_at: new.at,
-            active_at: None,
-            ending_at: None,
-            ended_at: None,
-            end_reason: None,
-        };
+        let call = Call::begun(new);
         let mut item: Item =
             serde_dynamo::to_item(&call).map_err(|error| StoreError::Broken(error.into()))?;
         item.extend(item_key(&new.id));
-        item.insert("leaseUntil".to_owned(), due(new.at, LEASE));
-        item.insert("dueShard".to_owned(), shard(&new.id));
+        item.insert("dueShard".to_owned(), shard(Shard::of(&new.id)));
         item.insert("dueAt".to_owned(), due(new.at, LEASE));
         let put = self
-            .0
+            .table
             .client
             .put_item()
-            .table_name(&self.0.name)
+            .table_name(&self.table.name)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -158,10 +160,10 @@ impl CallStore for DynamoCalls {
 
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<Withdrawn, StoreError> {
         let delete = self
-            .0
+            .table
             .client
             .delete_item()
-            .table_name(&self.0.name)
+            .table_name(&self.table.name)
             .set_key(Some(item_key(id)))
             .condition_expression("#state = :creating AND #attempt = :attempt")
             .set_expression_attribute_names(Some(names(&["state", "attempt"])))
@@ -179,20 +181,33 @@ impl CallStore for DynamoCalls {
         }
     }
 
-    async fn activate(&self, new: &NewCall, at: Timestamp) -> Result<Activated, StoreError> {
+    async fn activate(
+        &self,
+        new: &NewCall,
+        at: Timestamp,
+        due: Timestamp,
+    ) -> Result<Activated, StoreError> {
         let update = self.update(
             &new.id,
             Change {
                 update: "SET #state = :active, #activeAt = :at, #attempt = :attempt, \
-                         #dueAt = :due REMOVE #leaseUntil",
+                         #dueAt = :due REMOVE #leaseUntil, #tries",
                 condition: "#state = :creating AND #fingerprint = :fingerprint",
-                names: &["state", "activeAt", "attempt", "dueAt", "leaseUntil", "fingerprint"],
+                names: &[
+                    "state",
+                    "activeAt",
+                    "attempt",
+                    "dueAt",
+                    "leaseUntil",
+                    "tries",
+                    "fingerprint",
+                ],
                 values: values([
                     (":active", state(CallState::Active)),
                     (":creating", state(CallState::Creating)),
                     (":at", millis(at)),
                     (":attempt", text(new.attempt.as_str())),
-                    (":due", due(at, LOOK)),
+                    (":due", millis(due)),
                     (":fingerprint", text(new.fingerprint.as_str())),
                 ]),
             },
@@ -205,14 +220,14 @@ impl CallStore for DynamoCalls {
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<Ending, StoreError> {
-        let mut attributes = vec!["state", "endingAt", "endReason", "dueAt", "leaseUntil"];
+        let mut attributes = vec!["state", "endingAt", "endReason", "dueAt", "leaseUntil", "tries"];
         let mut with = values([
             (":ending", state(CallState::Ending)),
             (":creating", state(CallState::Creating)),
             (":active", state(CallState::Active)),
             (":at", millis(request.at)),
             (":reason", text(request.reason.as_str())),
-            (":due", due(request.at, RETRY_END)),
+            (":due", millis(request.due)),
         ]);
         let mut condition = "#state IN (:creating, :active)".to_owned();
         if let Some(member) = request.by {
@@ -220,11 +235,23 @@ impl CallStore for DynamoCalls {
             attributes.push("members");
             with.insert(":member".to_owned(), text(member.as_str()));
         }
+        match request.unless_moved {
+            Some(Seen::Due(due)) => {
+                condition.push_str(" AND #dueAt = :seen");
+                with.insert(":seen".to_owned(), millis(due));
+            }
+            Some(Seen::Attempt(attempt)) => {
+                condition.push_str(" AND #attempt = :seen");
+                attributes.push("attempt");
+                with.insert(":seen".to_owned(), text(attempt));
+            }
+            None => {}
+        }
         let update = self.update(
             request.id,
             Change {
                 update: "SET #state = :ending, #endingAt = :at, #endReason = :reason, \
-                         #dueAt = :due REMOVE #leaseUntil",
+                         #dueAt = :due REMOVE #leaseUntil, #tries",
                 condition: &condition,
                 names: &attributes,
                 values: with,
@@ -241,9 +268,10 @@ impl CallStore for DynamoCalls {
         let update = self.update(
             id,
             Change {
-                update: "SET #state = :ended, #endedAt = :at, #dueAt = :due, #ttl = :ttl",
+                update: "SET #state = :ended, #endedAt = :at, #dueAt = :due, #ttl = :ttl \
+                         REMOVE #tries",
                 condition: "#state = :ending",
-                names: &["state", "endedAt", "dueAt", "ttl"],
+                names: &["state", "endedAt", "dueAt", "ttl", "tries"],
                 values: values([
                     (":ended", state(CallState::Ended)),
                     (":ending", state(CallState::Ending)),
@@ -261,6 +289,290 @@ impl CallStore for DynamoCalls {
     }
 
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
-        self.0.get(item_key(id)).await?.map(read).transpose()
+        self.table.get(item_key(id)).await?.map(read).transpose()
+    }
+
+    async fn started(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "SET #startedAt = :at",
+                condition: "attribute_exists(pk) AND \
+                            (attribute_not_exists(#startedAt) OR #startedAt > :at)",
+                names: &["startedAt"],
+                values: values([(":at", millis(at))]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
+    async fn look_by(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "SET #dueAt = :due",
+                condition: "#state = :active AND #dueAt > :due",
+                names: &["dueAt", "state"],
+                values: values([(":due", millis(due)), (":active", state(CallState::Active))]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
+    async fn mark(
+        &self,
+        members: &MemberSet,
+        call: &NewCall,
+        at: Timestamp,
+        over: Option<&Mark>,
+    ) -> Result<Marked, StoreError> {
+        let id = &call.id;
+        let mut condition = "attribute_not_exists(pk) OR #callId = :id".to_owned();
+        let mut with = values([(":id", text(id.as_str()))]);
+        let mut attributes = vec!["callId"];
+        if let Some(over) = over {
+            condition.push_str(" OR (#callId = :over AND #at = :overAt)");
+            attributes.push("at");
+            with.insert(":over".to_owned(), text(over.call.as_str()));
+            with.insert(":overAt".to_owned(), millis(over.at));
+        }
+        let mut item = mark_key(members);
+        item.insert("callId".to_owned(), text(id.as_str()));
+        item.insert("at".to_owned(), millis(at));
+        item.insert("attempt".to_owned(), text(call.attempt.as_str()));
+        item.insert("ttl".to_owned(), number(at.plus(MARK).as_secs()));
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&attributes)))
+            .set_expression_attribute_values(Some(with))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match put.send().await {
+            Ok(output) => {
+                let before = output.attributes.filter(|before| !before.is_empty());
+                let before: Option<MarkItem> = before.map(read).transpose()?;
+                // A mark of our own, too, may have replaced another's: its answer was lost.
+                let alone = before.is_none_or(|before| before.call_id != *id);
+                return Ok(Marked::Ours { alone });
+            }
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                let MarkItem { call_id, at } = read(refused.item.clone().unwrap_or_default())?;
+                Ok(Marked::Theirs(Mark { call: call_id, at }))
+            }
+            _ => Err(failed(error)),
+        }
+    }
+
+    async fn unmark(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut condition = "#callId = :id".to_owned();
+        let mut attributes = vec!["callId"];
+        let mut with = values([(":id", text(id.as_str()))]);
+        if let Some(attempt) = attempt {
+            condition.push_str(" AND #attempt = :attempt");
+            attributes.push("attempt");
+            with.insert(":attempt".to_owned(), text(attempt));
+        }
+        let delete = self
+            .table
+            .client
+            .delete_item()
+            .table_name(&self.table.name)
+            .set_key(Some(mark_key(members)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&attributes)))
+            .set_expression_attribute_values(Some(with));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(failed(error)),
+            },
+        }
+    }
+
+    async fn take_deletion(&self, at: Timestamp) -> Result<bool, StoreError> {
+        let minute = at.as_secs().div_euclid(60);
+        // Not asked again: a minute's counter is one item, which many ends at once would wear out.
+        if self.used_up.load(Ordering::Relaxed) == minute {
+            return Ok(false);
+        }
+        let update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key("LIMIT#delete-channel", minute.to_string())))
+            .update_expression("SET #ttl = :ttl ADD #used :one")
+            .condition_expression("attribute_not_exists(#used) OR #used < :most")
+            .set_expression_attribute_names(Some(names(&["ttl", "used"])))
+            .set_expression_attribute_values(Some(values([
+                (":ttl", number((minute + 10) * 60)),
+                (":one", number(1)),
+                (":most", number(DELETIONS)),
+            ])));
+        let taken = matches!(write(update).await?, Written::New(_));
+        if !taken {
+            self.used_up.store(minute, Ordering::Relaxed);
+        }
+        Ok(taken)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MarkItem {
+    call_id: CallId,
+    at: Timestamp,
+}
+
+/// What the index shows of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexItem {
+    pk: String,
+    due_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DueItem {
+    #[serde(flatten)]
+    call: Call,
+    /// Not there where nothing is due any more.
+    due_at: Option<Timestamp>,
+    #[serde(default)]
+    tries: u32,
+}
+
+/// How often the table is asked for what it left out of an answer.
+const ROUNDS: u32 = 3;
+
+#[async_trait]
+impl DueStore for DynamoCalls {
+    async fn due(
+        &self,
+        part: Shard,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        most: u16,
+    ) -> Result<DuePage, StoreError> {
+        let start = after.map(|place| {
+            let mut start = item_key(&place.id);
+            start.insert("dueShard".to_owned(), shard(part));
+            start.insert("dueAt".to_owned(), millis(place.due_at));
+            start
+        });
+        let query = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name("due")
+            .key_condition_expression("#dueShard = :shard AND #dueAt <= :now")
+            .set_expression_attribute_names(Some(names(&["dueShard", "dueAt"])))
+            .set_expression_attribute_values(Some(values([
+                (":shard", shard(part)),
+                (":now", millis(now)),
+            ])))
+            .limit(most.into())
+            .set_exclusive_start_key(start);
+        let output = query.send().await.map_err(failed)?;
+        let mut places = Vec::new();
+        for item in output.items.unwrap_or_default() {
+            let IndexItem { pk, due_at } = read(item)?;
+            let id = pk.strip_prefix("CALL#").unwrap_or_default().to_owned();
+            let id = CallId::try_from(id).map_err(|error| StoreError::Broken(error.into()))?;
+            places.push(DuePlace { due_at, id });
+        }
+        Ok(DuePage { places, more: output.last_evaluated_key.is_some() })
+    }
+
+    async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(ids.iter().map(item_key).collect()))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| StoreError::Broken(error.into()))?;
+        let mut wanted = HashMap::from([(self.table.name.clone(), wanted)]);
+        let mut found = Vec::new();
+        for _ in 0..ROUNDS {
+            let batch = self.table.client.batch_get_item().set_request_items(Some(wanted));
+            let output = batch.send().await.map_err(failed)?;
+            for item in output.responses.unwrap_or_default().into_values().flatten() {
+                let DueItem { call, due_at, tries } = read(item)?;
+                found.push(DueCall { call, due_at, tries });
+            }
+            wanted = output.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+        }
+        // What is left out must not be taken for what is not there.
+        Err(StoreError::Unavailable("the table left keys out of its answers".into()))
+    }
+
+    async fn put_off(
+        &self,
+        id: &CallId,
+        seen: Timestamp,
+        until: Timestamp,
+        tries: u32,
+    ) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "SET #dueAt = :until, #tries = :tries",
+                condition: "#dueAt = :seen",
+                names: &["dueAt", "tries"],
+                values: values([
+                    (":until", millis(until)),
+                    (":tries", number(tries)),
+                    (":seen", millis(seen)),
+                ]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
+    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "REMOVE #dueShard, #dueAt, #tries",
+                condition: "#state = :ended AND #dueAt = :seen",
+                names: &["dueShard", "dueAt", "tries", "state"],
+                values: values([(":ended", state(CallState::Ended)), (":seen", millis(seen))]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Bookmark {
+            place: String,
+        }
+        let item = self.table.get(key("SWEEP", "RECONCILE")).await?;
+        item.map(read::<Bookmark>).transpose().map(|found| found.map(|mark| mark.place))
+    }
+
+    async fn set_bookmark(&self, place: &str) -> Result<(), StoreError> {
+        let mut item = key("SWEEP", "RECONCILE");
+        item.insert("place".to_owned(), text(place));
+        let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(failed)
     }
 }

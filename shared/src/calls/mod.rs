@@ -10,16 +10,25 @@ mod call;
 mod create;
 pub mod dynamo;
 mod end;
-mod limits;
+mod glare;
+mod hear;
+pub mod limits;
+mod members;
 mod store;
+pub mod sweep;
 mod verdict;
 mod view;
 
 pub use ask::Ask;
-pub use call::{Call, CallSettings, CallState, CallType, EndReason};
+pub use call::{Call, CallSettings, CallState, CallType, EndReason, Reason};
 pub use create::Created;
+pub use hear::Hearing;
 pub use limits::Limits;
-pub use store::{Activated, Begun, CallStore, EndRequest, Ending, NewCall, TakenOver, Withdrawn};
+pub use members::MemberSet;
+pub use store::{
+    Activated, Begun, CallStore, EndRequest, Ending, LEASE, LOOK, MARK, Mark, Marked, NewCall,
+    RETRY_END, SECOND_LOOK, Seen, TOMBSTONE, TakenOver, Withdrawn,
+};
 pub use view::CallView;
 
 use std::sync::Arc;

@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::calls::{Call, CallType, EndReason};
+use crate::calls::{Call, CallType, EndReason, MemberSet};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 
-/// How long an attempt to create a call has before it counts as dead. It is well above the
-/// function's timeout, so no living attempt is ever taken for a dead one.
-pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// When an active call is first looked at.
-pub(super) const LOOK: Duration = Duration::from_mins(5);
+/// How long an attempt to create a call has before it counts as dead. It is twice the function's
+/// timeout, so no living attempt is ever taken for a dead one.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How long an active call goes unseen. With the minute between two sweeps, and one to spare, that
+/// is less than the five minutes within which an end that nobody tells us of is noticed.
+pub const LOOK: Duration = Duration::from_mins(4);
 /// When a call that could not be ended is tried again.
-pub(super) const RETRY_END: Duration = Duration::from_secs(30);
+pub const RETRY_END: Duration = Duration::from_secs(30);
 /// When an ended call is looked at once more: a request that was on its way may have brought an
 /// empty channel back.
-pub(super) const SECOND_LOOK: Duration = Duration::from_mins(3);
+pub const SECOND_LOOK: Duration = Duration::from_mins(3);
 /// How long an ended call's id stays taken.
-pub(super) const TOMBSTONE: Duration = Duration::from_hours(30 * 24);
+pub const TOMBSTONE: Duration = Duration::from_hours(30 * 24);
+/// How long the mark of a set of members' open call is kept: longer than any call lasts.
+pub const MARK: Duration = Duration::from_hours(3 * 24);
 
 /// A call to be remembered before anything of it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct NewCall {
     pub call_type: CallType,
     /// A digest of the request.
     pub fingerprint: String,
+    /// Whether its members may have other calls open.
+    pub parallel: bool,
     /// This attempt.
     pub attempt: String,
     /// When it is asked for.
@@ -90,8 +95,30 @@ pub struct EndRequest<'a> {
     pub by: Option<&'a UserId>,
     /// Why.
     pub reason: &'a EndReason,
-    /// When.
+    /// When it was over for everybody.
     pub at: Timestamp,
+    /// When somebody has to see to it, if it is not cleared away by then.
+    pub due: Timestamp,
+    /// What the decision hangs on; a call of which it holds no longer stays open. `None` where the
+    /// decision stands whatever has happened.
+    pub unless_moved: Option<Seen<'a>>,
+}
+
+/// What a call looked like as a decision was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// It was due then. Every step of a call's life moves that.
+    Due(Timestamp),
+    /// This attempt had it in hand.
+    Attempt(&'a str),
+}
+
+impl<'a> EndRequest<'a> {
+    /// An end that does not depend on what the call looks like.
+    #[must_use]
+    pub fn now(id: &'a CallId, reason: &'a EndReason, now: Timestamp) -> Self {
+        Self { id, by: None, reason, at: now, due: now.plus(RETRY_END), unless_moved: None }
+    }
 }
 
 /// What came of asking for a call's end.
@@ -103,6 +130,27 @@ pub enum Ending {
     Was(Call),
     /// There is no such call.
     Missing,
+}
+
+/// The mark that a set of members leaves on its open call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The call.
+    pub call: CallId,
+    /// When it was set. The call itself may be written a moment later.
+    pub at: Timestamp,
+}
+
+/// What came of marking a call as the open one of its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// It is.
+    Ours {
+        /// Whether no other attempt is known to have marked it too.
+        alone: bool,
+    },
+    /// Another one is marked.
+    Theirs(Mark),
 }
 
 /// The table, as far as calls go. Each method is one request.
@@ -117,8 +165,13 @@ pub trait CallStore: Send + Sync {
     /// Forgets a call that is still `creating` in this attempt's hands.
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<Withdrawn, StoreError>;
 
-    /// Moves a call from `creating` to `active`.
-    async fn activate(&self, call: &NewCall, at: Timestamp) -> Result<Activated, StoreError>;
+    /// Moves a call from `creating` to `active`, to be looked at when it is due.
+    async fn activate(
+        &self,
+        call: &NewCall,
+        at: Timestamp,
+        due: Timestamp,
+    ) -> Result<Activated, StoreError>;
 
     /// Moves a call that is open, and that member's to end, to `ending`.
     async fn end(&self, request: EndRequest<'_>) -> Result<Ending, StoreError>;
@@ -129,4 +182,33 @@ pub trait CallStore: Send + Sync {
 
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
+
+    /// Remembers when somebody first joined a call; the earliest that is heard of stands. A call
+    /// that is not there stays so.
+    async fn started(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Has an active call looked at by then, if not earlier anyway.
+    async fn look_by(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError>;
+
+    /// Marks a call as the open one of its members, if none is marked, or it is itself, or the
+    /// one that is known to be over.
+    async fn mark(
+        &self,
+        members: &MemberSet,
+        call: &NewCall,
+        at: Timestamp,
+        over: Option<&Mark>,
+    ) -> Result<Marked, StoreError>;
+
+    /// Takes the mark off a call, if it is still on it; one of this attempt's alone where an
+    /// attempt is given.
+    async fn unmark(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes one of the minute's single channel deletions; whether there was one left.
+    async fn take_deletion(&self, at: Timestamp) -> Result<bool, StoreError>;
 }

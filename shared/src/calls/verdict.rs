@@ -1,6 +1,6 @@
 //! What a request to create a call means where its id is taken: a pure function.
 
-use crate::calls::{Call, CallState, NewCall};
+use crate::calls::{Call, CallState, MemberSet, NewCall};
 use crate::error::Code;
 
 /// What a request means where the id is taken.
@@ -10,6 +10,8 @@ pub(super) enum Verdict {
     Same,
     /// The same request, not done yet.
     Help,
+    /// The other side's request for a call of the same members, under the same id.
+    Meet,
     /// Refused.
     Refused(Code),
 }
@@ -17,7 +19,12 @@ pub(super) enum Verdict {
 /// What the item that was found means for a new request.
 pub(super) fn judge(call: &Call, new: &NewCall) -> Verdict {
     if call.owner != new.owner {
-        return Verdict::Refused(Code::CallNotFound);
+        let same_members = MemberSet::of(&call.members) == MemberSet::of(&new.members);
+        return match call.state {
+            _ if !same_members => Verdict::Refused(Code::CallNotFound),
+            CallState::Ending | CallState::Ended => Verdict::Refused(Code::CallEnded),
+            CallState::Creating | CallState::Active => Verdict::Meet,
+        };
     }
     match call.state {
         CallState::Ending | CallState::Ended => Verdict::Refused(Code::CallEnded),
@@ -65,27 +72,46 @@ mod tests {
             let new = NewCall {
                 id: id(),
                 owner: user("alice"),
-                members: vec![],
+                members: vec![user("alice"), user("bob")],
                 call_type: CallType::Video,
                 fingerprint: "f".into(),
+                parallel: false,
                 attempt: "a".into(),
                 at,
             };
             let call = Call {
-                call_id: id(),
                 owner: user(if owner { "alice" } else { "mallory" }),
-                members: vec![],
-                call_type: CallType::Video,
+                members: vec![user(if owner { "alice" } else { "mallory" }), user("bob")],
                 state,
                 fingerprint: if request { "f" } else { "g" }.into(),
-                attempt: "b".into(),
-                created_at: at,
-                active_at: None,
-                ending_at: None,
-                ended_at: None,
-                end_reason: None,
+                ..Call::begun(&new)
             };
             assert_eq!(judge(&call, &new), verdict, "{owner} {request} {state:?}");
+        }
+    }
+
+    #[test]
+    fn both_sides_may_choose_the_same_id() {
+        use CallState::{Active, Creating, Ended, Ending};
+        let new = NewCall {
+            id: id(),
+            owner: user("alice"),
+            members: vec![user("alice"), user("bob")],
+            call_type: CallType::Video,
+            fingerprint: "f".into(),
+            parallel: false,
+            attempt: "a".into(),
+            at: Timestamp::from_secs(0),
+        };
+        for (state, verdict) in [
+            (Creating, Verdict::Meet),
+            (Active, Verdict::Meet),
+            (Ending, Verdict::Refused(Code::CallEnded)),
+            (Ended, Verdict::Refused(Code::CallEnded)),
+        ] {
+            let members = vec![user("bob"), user("alice")];
+            let call = Call { owner: user("bob"), members, state, ..Call::begun(&new) };
+            assert_eq!(judge(&call, &new), verdict, "{state:?}");
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct CallView {
     status: CallState,
     #[serde(serialize_with = "rfc3339")]
     created_at: Timestamp,
+    /// When somebody first joined it.
+    #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
     /// When it was over for everybody, which is before it was cleaned up.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
@@ -30,6 +33,7 @@ pub struct CallView {
 impl From<Call> for CallView {
     fn from(call: Call) -> Self {
         let channel = call.call_id.channel();
+        let started_at = call.joined_at();
         Self {
             call_cid: call.call_id.cid(),
             channel_cid: channel.cid(),
@@ -40,6 +44,7 @@ impl From<Call> for CallView {
             call_settings: call.call_type.settings(),
             status: call.state,
             created_at: call.created_at,
+            started_at,
             ended_at: call.ending_at,
             end_reason: call.end_reason,
         }

@@ -66,8 +66,14 @@ impl Answer {
             let seconds = span.as_millis().div_ceil(1000).max(1);
             answer.headers.insert("retry-after", seconds.to_string());
         }
-        if error.code() == Code::Unauthenticated {
-            answer.headers.insert("www-authenticate", "Bearer".to_owned());
+        // Required with every 401 (RFC 9110, section 15.5.2).
+        let scheme = match error.code() {
+            Code::Unauthenticated => Some("Bearer"),
+            Code::BadSignature => Some("Stream-Signature"),
+            _ => None,
+        };
+        if let Some(scheme) = scheme {
+            answer.headers.insert("www-authenticate", scheme.to_owned());
         }
         answer
     }

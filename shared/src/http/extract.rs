@@ -8,15 +8,25 @@ use serde_path_to_error::Segment;
 
 use crate::auth::{Caller, Verifier};
 use crate::clock::{Deadline, Timestamp};
+use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::http::Request;
 use crate::json;
 
 /// The first argument of a handler: who sent the request. It is settled before anything else of
 /// the request is looked at.
-pub trait Identity: Sized + Send {
+pub trait Identity: Sized + Send + 'static {
+    /// What it is settled with.
+    type Keys: Send + Sync + 'static;
+
+    /// The largest body that is read, in bytes.
+    const LARGEST_BODY: usize = 64 * 1024;
+
+    /// Reads the keys, once.
+    fn keys(env: &Env) -> Result<Self::Keys, ConfigError>;
+
     /// Settles it, or refuses the request.
-    fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError>;
+    fn of(request: &Request, keys: &Self::Keys, now: Timestamp) -> Result<Self, ApiError>;
 }
 
 /// Any further argument of a handler.
@@ -26,6 +36,12 @@ pub trait FromRequest: Sized + Send {
 }
 
 impl Identity for Caller {
+    type Keys = Verifier;
+
+    fn keys(env: &Env) -> Result<Verifier, ConfigError> {
+        Verifier::from_env(env)
+    }
+
     fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
         // One body for every cause: a caller learns nothing about the key or the check.
         verifier

@@ -4,20 +4,19 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use crate::auth::Verifier;
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::http::{Answer, FromRequest, Identity, Reply, Request};
 
 /// An async function from what the function needs of the world, who calls and what is asked, to
 /// a [`Reply`] or an [`ApiError`].
-pub trait Handler<D, W, A>: Send + Sync + 'static {
+pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
     /// Reads the arguments and calls the function. Who calls is settled first; then whether the
     /// function has what it needs; then the rest of the request is read.
     fn handle(
         &self,
         deps: Option<&'static D>,
-        verifier: &Verifier,
+        keys: &W::Keys,
         request: Request,
         now: Timestamp,
     ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
@@ -37,11 +36,11 @@ macro_rules! handlers {
             async fn handle(
                 &self,
                 deps: Option<&'static D>,
-                verifier: &Verifier,
+                keys: &W::Keys,
                 request: Request,
                 now: Timestamp,
             ) -> Result<Answer, ApiError> {
-                let who = W::of(&request, verifier, now)?;
+                let who = W::of(&request, keys, now)?;
                 let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
                 $(
                     #[expect(non_snake_case, reason = "named after its type")]

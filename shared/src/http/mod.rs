@@ -9,36 +9,38 @@ mod extract;
 mod handler;
 mod path;
 mod request;
+mod signed;
 
 pub use answer::{Answer, Reply};
 pub use extract::{FromRequest, IdempotencyKey, Identity, Json, Path, Query};
 pub use handler::Handler;
 pub use request::Request;
+pub use signed::Signed;
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::LambdaEvent;
 use serde_json::value::RawValue;
 
-use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env};
-use crate::error::{self, ApiError, Code};
-use crate::log;
+use crate::error::{ApiError, Code};
+use crate::lambda;
 use crate::world::{Configured, StartError, World};
 use request::Label;
 
 /// Runs a function that needs Stream. Without Stream's credentials it starts all the same, and
-/// answers every signed-in caller with `stream_not_configured`.
+/// answers everybody who may call it with `stream_not_configured`.
 pub fn serve<D, W, A, H>(
     build: fn(&World, &Configured) -> Result<D, ConfigError>,
     handler: H,
 ) -> ExitCode
 where
     D: Send + Sync + 'static,
+    W: Identity,
     H: Handler<D, W, A>,
 {
     start(|world| world.stream.as_ref().map(|stream| build(world, stream)).transpose(), handler)
@@ -51,6 +53,7 @@ pub fn serve_unconfigured<D, W, A, H>(
 ) -> ExitCode
 where
     D: Send + Sync + 'static,
+    W: Identity,
     H: Handler<D, W, A>,
 {
     start(|world| build(world).map(Some), handler)
@@ -62,68 +65,41 @@ fn start<D, W, A, H>(
 ) -> ExitCode
 where
     D: Send + Sync + 'static,
+    W: Identity,
     H: Handler<D, W, A>,
 {
-    let env = Env::of_process();
-    log::init(&env);
-    // Where, and not what: a panic's own words may hold anything.
-    panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panicked");
-    }));
-    let app = match App::open(env, build) {
-        Ok(app) => app,
-        Err(error) => return fail(&error),
-    };
-    // The function's own parts live as long as its process, so that a handler may hold on to them.
-    let app: &'static App<D> = Box::leak(Box::new(app));
-    let handler: &'static H = Box::leak(Box::new(handler));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let served = runtime.block_on(lambda_runtime::run(service_fn(
-        move |event: LambdaEvent<Box<RawValue>>| async move {
-            Ok::<_, lambda_runtime::Error>(app.answer(handler, event).await)
-        },
-    )));
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
-    }
-}
-
-fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    let cause = error::chain(Some(error));
-    tracing::error!(cause, "the function cannot go on");
-    ExitCode::FAILURE
+    lambda::run(
+        |env| App::<D, W, H>::open(env, build, handler),
+        |app, event| async move { app.answer(event).await },
+    )
 }
 
 /// A function, ready to answer.
-struct App<D> {
-    verifier: Verifier,
+struct App<D, W: Identity, H> {
+    keys: W::Keys,
     clock: Arc<dyn Clock>,
     deps: Option<D>,
+    handler: H,
 }
 
-impl<D: Send + Sync + 'static> App<D> {
+impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
     fn open(
         env: Env,
         build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
+        handler: H,
     ) -> Result<Self, StartError> {
-        let verifier = Verifier::from_env(&env)?;
+        let keys = W::keys(&env)?;
         let world = World::open(env)?;
-        Ok(Self { verifier, deps: build(&world)?, clock: world.clock })
+        Ok(Self { keys, deps: build(&world)?, clock: world.clock, handler })
     }
 
     /// Answers an event, whatever happens on the way.
-    async fn answer<W, A, H: Handler<D, W, A>>(
-        &'static self,
-        handler: &'static H,
-        event: LambdaEvent<Box<RawValue>>,
-    ) -> Answer {
+    async fn answer<A>(&'static self, event: LambdaEvent<Box<RawValue>>) -> Answer
+    where
+        H: Handler<D, W, A>,
+    {
         let id = event.context.request_id.clone();
-        AssertUnwindSafe(self.handle(handler, event)).catch_unwind().await.unwrap_or_else(|_| {
+        AssertUnwindSafe(self.handle(event)).catch_unwind().await.unwrap_or_else(|_| {
             let label = Label { id, route: String::new() };
             let error = ApiError::plain(Code::Internal).with_source("a panic was caught");
             let answer = Answer::failure(&error, &label.id);
@@ -132,16 +108,16 @@ impl<D: Send + Sync + 'static> App<D> {
         })
     }
 
-    async fn handle<W, A, H: Handler<D, W, A>>(
-        &'static self,
-        handler: &'static H,
-        event: LambdaEvent<Box<RawValue>>,
-    ) -> Answer {
+    async fn handle<A>(&'static self, event: LambdaEvent<Box<RawValue>>) -> Answer
+    where
+        H: Handler<D, W, A>,
+    {
         let started = self.clock.now();
-        let (label, request) = request::read(&event.payload, &event.context, started);
+        let (label, request) =
+            request::read(&event.payload, &event.context, started, W::LARGEST_BODY);
         let outcome = match request {
             Ok(request) => {
-                handler.handle(self.deps.as_ref(), &self.verifier, request, started).await
+                self.handler.handle(self.deps.as_ref(), &self.keys, request, started).await
             }
             Err(error) => Err(error),
         };
@@ -177,7 +153,13 @@ mod tests {
     struct Anybody;
 
     impl Identity for Anybody {
-        fn of(_: &Request, _: &Verifier, _: Timestamp) -> Result<Self, ApiError> {
+        type Keys = ();
+
+        fn keys(_: &Env) -> Result<(), ConfigError> {
+            Ok(())
+        }
+
+        fn of(_: &Request, (): &(), _: Timestamp) -> Result<Self, ApiError> {
             Ok(Self)
         }
     }
@@ -200,10 +182,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_and_the_next_request_too() {
-        let env = Env::from([("JWT_SECRET", "a-test-secret-of-thirty-two-bytes!")]);
-        let verifier = Verifier::from_env(&env).unwrap();
-        let app: &'static App<()> =
-            Box::leak(Box::new(App { verifier, clock: Arc::new(SystemClock), deps: Some(()) }));
+        let app = App::<_, Anybody, _> {
+            keys: (),
+            clock: Arc::new(SystemClock::default()),
+            deps: Some(()),
+            handler: moody,
+        };
+        let app: &'static App<_, _, _> = Box::leak(Box::new(app));
         for (panics, status) in [(true, 500), (false, 200), (true, 500), (false, 200)] {
             let event = serde_json::json!({
                 "rawPath": "/",
@@ -212,7 +197,7 @@ mod tests {
             });
             let event = RawValue::from_string(event.to_string()).unwrap();
             let event = LambdaEvent::new(event, Context::default());
-            let answer = app.answer(&moody, event).await;
+            let answer = app.answer(event).await;
             assert_eq!(answer.status(), status);
             let shown = serde_json::to_string(&answer).unwrap();
             assert!(!shown.contains("secret words"), "{shown}");

@@ -19,9 +19,6 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::http::path;
 
-/// The largest body, in bytes.
-const LARGEST_BODY: usize = 64 * 1024;
-
 /// The event, as far as it is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,6 +83,7 @@ pub(super) fn read(
     event: &RawValue,
     context: &Context,
     now: Timestamp,
+    largest: usize,
 ) -> (Label, Result<Request, ApiError>) {
     let mut label = Label { id: context.request_id.clone(), route: String::new() };
     let event: Event = match serde_json::from_str(event.get()) {
@@ -100,10 +98,10 @@ pub(super) fn read(
     }
     label.route = event.route_key.clone().unwrap_or_default();
     let deadline = Deadline::from_lambda(context.deadline, now);
-    (label, check(event, deadline))
+    (label, check(event, deadline, largest))
 }
 
-fn check(event: Event, deadline: Deadline) -> Result<Request, ApiError> {
+fn check(event: Event, deadline: Deadline, largest: usize) -> Result<Request, ApiError> {
     if event.raw_path.as_deref().is_none_or(path::is_refused) {
         return Err(ApiError::plain(Code::InvalidPath));
     }
@@ -117,13 +115,13 @@ fn check(event: Event, deadline: Deadline) -> Result<Request, ApiError> {
         parameters: event.path_parameters.unwrap_or_default(),
         query: event.raw_query_string.unwrap_or_default(),
         headers,
-        body: body(event.body.unwrap_or_default(), event.is_base64_encoded)?,
+        body: body(event.body.unwrap_or_default(), event.is_base64_encoded, largest)?,
         deadline,
     })
 }
 
-fn body(text: String, encoded: bool) -> Result<Vec<u8>, ApiError> {
-    let too_large = |length: usize| length > LARGEST_BODY;
+fn body(text: String, encoded: bool, largest: usize) -> Result<Vec<u8>, ApiError> {
+    let too_large = |length: usize| length > largest;
     let bytes = if !encoded {
         text.into_bytes()
     } else if too_large((text.len() / 4 * 3).saturating_sub(2)) {
@@ -133,7 +131,8 @@ fn body(text: String, encoded: bool) -> Result<Vec<u8>, ApiError> {
         STANDARD.decode(text).map_err(|error| refused("the body's base64 is broken", error))?
     };
     if too_large(bytes.len()) {
-        return Err(ApiError::new(Code::BodyTooLarge, "the body may have 65536 bytes at most"));
+        let detail = format!("the body may have {largest} bytes at most");
+        return Err(ApiError::new(Code::BodyTooLarge, detail));
     }
     Ok(bytes)
 }

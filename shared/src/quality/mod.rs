@@ -5,7 +5,11 @@
 //! where all its inputs are known. Stream does not tell of lost packets, so with it alone there is
 //! none: a call that lost every third word would pass for an excellent one.
 
+pub mod dynamo;
 pub mod emodel;
+mod evidence;
+
+pub use evidence::EvidenceStore;
 
 use serde::Serialize;
 

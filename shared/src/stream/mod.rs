@@ -6,11 +6,13 @@
 
 mod client;
 mod error;
+pub mod event;
 pub mod ops;
 mod request;
 pub mod retry;
 mod time;
 mod transport;
+pub mod webhook;
 
 pub use client::{Answered, Stream};
 pub use error::{Failure, StreamError};

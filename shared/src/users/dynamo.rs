@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
 use crate::ids::UserId;
 use crate::store::StoreError;
-use crate::users::{Profile, ProfileChange, Synced, User, UserStore};
+use crate::users::{Profile, ProfileChange, Synced, User, UserStatus, UserStore};
 
 /// The users of a table.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ struct UserItem {
     #[serde(default)]
     synced: u64,
     revoked_at: Option<Timestamp>,
+    #[serde(default)]
+    status: UserStatus,
 }
 
 fn user(item: Item) -> Result<User, StoreError> {
@@ -62,6 +64,7 @@ fn user(item: Item) -> Result<User, StoreError> {
         version: item.version,
         synced: item.synced,
         revoked_at: item.revoked_at,
+        status: item.status,
     })
 }
 
@@ -140,11 +143,14 @@ impl UserStore for DynamoUsers {
             user_id: UserId,
             #[serde(default)]
             synced: u64,
+            #[serde(default)]
+            status: UserStatus,
         }
         let wanted = KeysAndAttributes::builder()
             .set_keys(Some(ids.iter().map(item_key).collect()))
             .consistent_read(true)
-            .projection_expression("userId, synced")
+            .projection_expression("userId, synced, #status")
+            .set_expression_attribute_names(Some(names(&["status"])))
             .build()
             .map_err(|error| StoreError::Broken(error.into()))?;
         let mut wanted = HashMap::from([(self.0.name.clone(), wanted)]);
@@ -154,7 +160,7 @@ impl UserStore for DynamoUsers {
             let output = batch.send().await.map_err(failed)?;
             for item in output.responses.unwrap_or_default().into_values().flatten() {
                 let seen: Seen = read(item)?;
-                if seen.synced > 0 {
+                if seen.synced > 0 && seen.status != UserStatus::Deleted {
                     known.insert(seen.user_id);
                 }
             }
@@ -199,5 +205,32 @@ impl UserStore for DynamoUsers {
             Written::New(_) => Ok(Synced::Confirmed),
             Written::Refused(item) => user(item.unwrap_or_default()).map(Synced::Overtaken),
         }
+    }
+
+    async fn set_status(
+        &self,
+        id: &UserId,
+        status: UserStatus,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let status = match status {
+            UserStatus::Active => "active",
+            UserStatus::Deactivated => "deactivated",
+            UserStatus::Deleted => "deleted",
+        };
+        let update = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.name)
+            .set_key(Some(item_key(id)))
+            .update_expression("SET #status = :status, #statusAt = :at")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(#statusAt) OR #statusAt < :at)",
+            )
+            .set_expression_attribute_names(Some(names(&["status", "statusAt"])))
+            .expression_attribute_values(":status", text(status))
+            .expression_attribute_values(":at", number(at.as_millis()));
+        write(update).await.map(|_| ())
     }
 }

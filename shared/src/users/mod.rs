@@ -5,7 +5,7 @@ mod profile;
 mod store;
 
 pub use profile::{Profile, ProfileChange};
-pub use store::{Synced, User, UserStore};
+pub use store::{Synced, User, UserStatus, UserStore};
 
 use std::sync::Arc;
 
@@ -60,7 +60,8 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// `user_not_found` where unknown users are rejected, and those of [`Users::upsert`].
+    /// `user_not_found` where unknown users are rejected, `user_deactivated`, and those of
+    /// [`Users::upsert`].
     pub async fn known_or_provision(
         &self,
         id: &UserId,
@@ -68,7 +69,11 @@ impl Users {
         unknown: UnknownUsers,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
-        match self.store.get(id).await? {
+        let found = self.store.get(id).await?;
+        if let Some(user) = &found {
+            user.status.require_active()?;
+        }
+        match found {
             Some(user) if user.is_known() && !change.changes(&user.profile) => Ok(user),
             None if unknown == UnknownUsers::Reject => Err(ApiError::new(
                 Code::UserNotFound,

@@ -1,11 +1,37 @@
 //! What users ask of the table.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 use crate::store::StoreError;
 use crate::users::{Profile, ProfileChange};
+
+/// What Stream has said of a user's account there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserStatus {
+    /// Nothing out of the ordinary.
+    #[default]
+    Active,
+    /// It was deactivated, and can be reactivated.
+    Deactivated,
+    /// It was deleted; the id cannot be used again.
+    Deleted,
+}
+
+impl UserStatus {
+    /// Refuses what only an active user may do.
+    pub fn require_active(self) -> Result<(), ApiError> {
+        match self {
+            Self::Active => Ok(()),
+            Self::Deactivated => Err(ApiError::plain(Code::UserDeactivated)),
+            Self::Deleted => Err(ApiError::plain(Code::UserDeleted)),
+        }
+    }
+}
 
 /// A user as remembered.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +46,8 @@ pub struct User {
     pub synced: u64,
     /// Tokens issued before this are worth nothing.
     pub revoked_at: Option<Timestamp>,
+    /// What Stream has said of the account.
+    pub status: UserStatus,
 }
 
 impl User {
@@ -45,7 +73,7 @@ pub trait UserStore: Send + Sync {
     /// Reads a user.
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Those of these users whom Stream was never told of.
+    /// Those of these users whom Stream was never told of, or who were deleted there.
     async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
 
     /// Merges a change into the profile, which is made where there is none, and counts a version.
@@ -66,4 +94,12 @@ pub trait UserStore: Send + Sync {
 
     /// Marks that Stream has this version, if it is still the newest.
     async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError>;
+
+    /// Remembers what Stream has said of a known user's account; the newest stands.
+    async fn set_status(
+        &self,
+        id: &UserId,
+        status: UserStatus,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 }

@@ -1,12 +1,14 @@
 //! The stack with a client in front of it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use local::{JWT_SECRET, Options, STREAM_API_SECRET, Stack};
+use local::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, Stack};
 use serde_json::{Value, json};
 use stream_emulator::{APP_OBJECT_SECRET, Emulator};
 
@@ -73,6 +75,16 @@ impl App {
         app
     }
 
+    /// Makes Alice and Bob known, and has Alice call Bob under each of these ids, whatever calls
+    /// they have open.
+    pub async fn calls(&self, ids: &[&str]) {
+        self.known(&["alice", "bob"]).await;
+        for id in ids {
+            let create = json!({"receiverId": "bob", "callId": id, "allowParallel": true});
+            let _ = self.post("/call/create", "alice", create).await.good();
+        }
+    }
+
     /// The Stream emulator.
     #[must_use]
     pub fn stream(&self) -> &Emulator {
@@ -124,11 +136,51 @@ impl App {
         body: &str,
     ) -> Answer {
         let uri = format!("{}/api/stream{path}", self.stack().api_url());
+        self.exchange(method, &uri, headers, body.as_bytes()).await
+    }
+
+    /// Sends bytes to the webhook, signed or not.
+    pub async fn deliver_raw(&self, body: &[u8], headers: &[(&str, &str)]) -> Answer {
+        let uri = format!("{}/api/stream/webhook", self.stack().api_url());
+        self.exchange(Method::POST, &uri, headers, body).await
+    }
+
+    /// Tells the webhook of an event, signed as Stream signs it.
+    pub async fn tell(&self, event: &Value) -> Answer {
+        let body = event.to_string();
+        let signature = self.stack().sign_webhook(body.as_bytes());
+        let headers = [("content-type", "application/json"), ("x-signature", signature.as_str())];
+        self.deliver_raw(body.as_bytes(), &headers).await
+    }
+
+    /// Posts to a path under Stream's `/api/v2/`, as another service of the same Stream app would.
+    pub async fn post_to_stream(&self, path: &str, body: &Value) {
+        let uri = format!("{}/api/v2/{path}?api_key={STREAM_API_KEY}", self.stream().base_url());
+        // A server's token, but signed with another secret than Stream's.
+        let token = self.stack().sign(json!({"server": true}));
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/json"),
+            ("stream-auth-type", "jwt"),
+        ];
+        self.stream().set_disable_auth_checks(true);
+        let answer = self.exchange(Method::POST, &uri, &headers, body.to_string().as_bytes()).await;
+        self.stream().set_disable_auth_checks(false);
+        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = match request.body(Full::from(body.to_owned())) {
+        let request = match request.body(Full::new(Bytes::copy_from_slice(body))) {
             Ok(request) => request,
             Err(error) => panic!("{error}"),
         };
@@ -161,20 +213,89 @@ impl App {
         }
     }
 
+    /// What time it is for this stack, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_millis(&self) -> i64 {
+        let since = self.stack().now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Lets time pass: what is due at Stream happens, and its webhooks arrive.
+    pub async fn pass(&self, span: Duration) {
+        self.stack().advance(span).await;
+        self.stream().tick();
+        self.stream().webhooks_idle().await;
+    }
+
+    /// Lets minutes pass, each with a sweep at its end; what the sweeps say.
+    pub async fn minutes(&self, minutes: usize) -> Vec<Value> {
+        let mut sweeps = Vec::new();
+        for _ in 0..minutes {
+            self.pass(Duration::from_mins(1)).await;
+            sweeps.push(self.sweep().await);
+            self.stream().webhooks_idle().await;
+        }
+        sweeps
+    }
+
+    /// Has the sweeper do what it does every minute; what it says.
+    pub async fn sweep(&self) -> Value {
+        self.schedule("sweep").await
+    }
+
+    /// Has the sweeper do what it does every hour; what it says.
+    pub async fn reconcile(&self) -> Value {
+        self.schedule("reconcile").await
+    }
+
+    async fn schedule(&self, task: &str) -> Value {
+        match self.stack().invoke("sweeper", json!({"task": task})).await {
+            Ok(summary) => summary,
+            Err(error) => panic!("{task}: {error}"),
+        }
+    }
+
     /// An item of the table as it is stored, `null` where there is none.
     pub async fn item(&self, partition: &str, sort: &str) -> Value {
-        self.dynamo("GetItem", partition, sort).await["Item"].clone()
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        self.dynamo("GetItem", json!({"Key": key})).await["Item"].clone()
+    }
+
+    /// A call's item as it is stored, `null` where there is none.
+    pub async fn call_item(&self, id: &str) -> Value {
+        self.item(&format!("CALL#{id}"), "CALL").await
+    }
+
+    /// Every item of the table as it is stored, in the order of their keys.
+    pub async fn table(&self) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut page = self.dynamo("Scan", json!({})).await;
+        loop {
+            items.extend(page["Items"].as_array().into_iter().flatten().cloned());
+            if page["LastEvaluatedKey"].is_null() {
+                break;
+            }
+            let start = json!({"ExclusiveStartKey": page["LastEvaluatedKey"]});
+            page = self.dynamo("Scan", start).await;
+        }
+        items.sort_by_cached_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+        items
+    }
+
+    /// Puts an item into the table as it is to be stored.
+    pub async fn put(&self, item: Value) {
+        self.dynamo("PutItem", json!({"Item": item})).await;
     }
 
     /// Takes an item out of the table, as if it had never been there.
     pub async fn forget(&self, partition: &str, sort: &str) {
-        self.dynamo("DeleteItem", partition, sort).await;
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        self.dynamo("DeleteItem", json!({"Key": key})).await;
     }
 
-    async fn dynamo(&self, operation: &str, partition: &str, sort: &str) -> Value {
+    async fn dynamo(&self, operation: &str, mut body: Value) -> Value {
         let dynamo = self.stack().dynamo();
-        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
-        let body = json!({"TableName": dynamo.table(), "Key": key});
+        body["TableName"] = json!(dynamo.table());
         match local::dynamo::call(dynamo.url(), operation, &body).await {
             Ok(answer) => answer,
             Err(error) => panic!("{error}"),

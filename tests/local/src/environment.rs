@@ -5,6 +5,7 @@
 //! [`Options::env`], and is not set without either.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::options::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice};
 use crate::template::Function;
@@ -42,6 +43,12 @@ pub(crate) fn values(
     values
 }
 
+/// What a process that starts now is told of the clock. For local use only as well, and only where
+/// the clock has been moved.
+pub(crate) fn of_clock(ahead: Duration) -> Option<(&'static str, String)> {
+    (!ahead.is_zero()).then(|| ("CLOCK_AHEAD_SECONDS", ahead.as_secs().to_string()))
+}
+
 /// Those of them that one function is given.
 pub(crate) fn given(
     function: &Function,
@@ -60,7 +67,6 @@ pub(crate) fn given(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     use super::*;
 
@@ -68,6 +74,7 @@ mod tests {
         let function = Function {
             name: "f".to_owned(),
             routes: Vec::new(),
+            schedules: Vec::new(),
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: named.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
@@ -88,6 +95,13 @@ mod tests {
             ["STREAM_API_KEY", "STREAM_BASE_URL"]
         );
         assert!(names_given(&options, &[]).is_empty());
+    }
+
+    #[test]
+    fn the_clock_is_mentioned_where_it_has_been_moved() {
+        assert_eq!(of_clock(Duration::ZERO), None);
+        let moved = of_clock(Duration::from_mins(90));
+        assert_eq!(moved, Some(("CLOCK_AHEAD_SECONDS", "5400".to_owned())));
     }
 
     #[test]

@@ -8,14 +8,18 @@
 //!
 //! - `template` reads `template.yaml`; `cargo_build` builds the functions and finds them.
 //! - `lambda` runs them: the Runtime API, one process, one execution environment, all functions.
-//! - `gateway` is what stands in front: routes, events, answers.
+//! - `gateway` is what stands in front: routes, events, answers; `scheduler` is what invokes by the
+//!   clock.
 //! - [`dynamo`] is DynamoDB, with a count of every request and faults on demand.
+//! - `webhooks` leads the Stream emulator's events back to the API.
+//! - `clock` is the time of all of them, which a test can move.
 //! - `backends` and `stack` put it together.
 //!
 //! `args`, `env_file` and `samples` belong to the binary.
 
 mod backends;
 mod cargo_build;
+mod clock;
 pub mod dynamo;
 mod environment;
 mod error;
@@ -24,11 +28,13 @@ mod lambda;
 mod listen;
 mod options;
 mod output;
+mod scheduler;
 mod serve;
 mod stack;
 mod sync;
 mod template;
 mod tokens;
+mod webhooks;
 
 pub use backends::Backends;
 pub use cargo_build::workspace_root;
@@ -37,4 +43,4 @@ pub use options::{
     Build, JWT_SECRET, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice, TABLE_NAME,
 };
 pub use stack::Stack;
-pub use template::route_keys;
+pub use template::{Schedule, route_keys, schedules};

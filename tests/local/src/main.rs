@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use local::dynamo::DynamoFront;
-use local::{Build, Options, Stack, StreamChoice};
+use local::{Build, Options, Schedule, Stack, StreamChoice, TemplateError};
 use stream_emulator::Emulator;
 
 /// Only half of what a Stream app is reached with.
@@ -53,6 +53,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         dynamo_port: args.dynamodb_port,
         stream_port: args.stream_port,
         data_dir: args.data.clone(),
+        webhooks: true,
+        // With a table of its own, a reconciliation would end the calls that others have in a
+        // real app.
+        schedules: matches!(stream, StreamChoice::Emulated),
         stream,
         echo: true,
         build: Build::Shown,
@@ -89,7 +93,7 @@ async fn run_stack(options: Options) -> Result<(), Box<dyn Error>> {
 /// Makes the stack ready for a person, and leaves it to them.
 async fn offer(stack: &Stack) -> Result<(), Box<dyn Error>> {
     samples::provision(stack).await?;
-    introduce_stack(stack);
+    introduce_stack(stack)?;
     pending().await
 }
 
@@ -118,9 +122,10 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-fn introduce_stack(stack: &Stack) {
+fn introduce_stack(stack: &Stack) -> Result<(), TemplateError> {
     println!();
     println!("API        {}", stack.api_url());
+    println!("Schedules  {}", timetable(&local::schedules()?));
     introduce_backends(stack.dynamo(), stack.stream());
     introduce_users(|user| stack.token_for(user));
     println!("Each line works as it is, in this order:");
@@ -129,10 +134,19 @@ fn introduce_stack(stack: &Stack) {
     let token = stack.token_for(user);
     for sample in samples::all(&samples::fresh_call_id()) {
         println!("# {}", sample.route);
-        println!("{}", sample.curl(stack.api_url(), &token));
+        println!("{}", sample.curl(stack.api_url(), &token, |body| stack.sign_webhook(body)));
     }
     println!();
     println!("Ctrl-C stops everything.");
+    Ok(())
+}
+
+/// Which function is invoked how often and with what, such as `sweeper every 1 min with {}`.
+fn timetable(schedules: &[(String, Schedule)]) -> String {
+    let entry = |(function, Schedule { every, input }): &(String, Schedule)| {
+        format!("{function} every {} min with {input}", every.as_secs() / 60)
+    };
+    schedules.iter().map(entry).collect::<Vec<_>>().join(", ")
 }
 
 fn introduce_backends(dynamo: &DynamoFront, stream: Option<&Emulator>) {
@@ -179,7 +193,23 @@ async fn terminated() {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn schedules_are_one_line() {
+        let entry = |minutes, input| {
+            ("sweeper".to_owned(), Schedule { every: Duration::from_mins(minutes), input })
+        };
+        let schedules = [entry(60, json!({"task": "reconcile"})), entry(1, json!({}))];
+        assert_eq!(
+            timetable(&schedules),
+            "sweeper every 60 min with {\"task\":\"reconcile\"}, sweeper every 1 min with {}"
+        );
+    }
 
     #[test]
     fn stream_is_used_with_both_halves_only() {

@@ -19,7 +19,7 @@ pub const TABLE_NAME: &str = "stream-local";
 pub const REGION: &str = "us-east-1";
 
 /// How to start a stack. The default is what tests want: free ports, everything in memory, the
-/// emulated Stream, nothing printed.
+/// emulated Stream, nothing that happens by itself, nothing printed.
 #[derive(Clone)]
 pub struct Options {
     /// The port of the API; 0 is any free one.
@@ -32,6 +32,10 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Which Stream the functions talk to.
     pub stream: StreamChoice,
+    /// Whether the emulator sends its events to the API's webhook.
+    pub webhooks: bool,
+    /// Whether functions are invoked by the template's schedules, and not only when a test does it.
+    pub schedules: bool,
     /// Variables for every function whose entry in the template names them. They win over the
     /// stack's own.
     pub env: BTreeMap<String, String>,
@@ -51,6 +55,8 @@ impl Default for Options {
             stream_port: 0,
             data_dir: None,
             stream: StreamChoice::Emulated,
+            webhooks: false,
+            schedules: false,
             env: BTreeMap::new(),
             max_instances: 4,
             echo: false,

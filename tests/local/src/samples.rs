@@ -1,4 +1,5 @@
 //! A request for each route, in an order in which each finds what it needs: two users, one call.
+//! All are the first user's, but for the one that Stream would send.
 
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,18 +9,30 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use local::Stack;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// The users that are there from the start, with the names that they are shown by.
 pub(crate) const USERS: [(&str, &str); 2] = [("alice", "Alice"), ("bob", "Bob")];
 
-/// A request of the first user.
+/// A request.
 pub(crate) struct Sample {
     /// The route that it is for, such as `GET /api/stream/config`.
     pub(crate) route: &'static str,
     path: String,
     body: Option<Value>,
+    from: Sender,
+}
+
+/// Whose request it is, which shows in how it says so.
+#[derive(Clone, Copy)]
+enum Sender {
+    /// The first user, with a bearer token.
+    User,
+    /// Stream, with a signature.
+    Stream,
 }
 
 /// A call id that is used once: a call that ended is never started again.
@@ -31,12 +44,14 @@ pub(crate) fn fresh_call_id() -> String {
 /// The requests, which work one after the other.
 pub(crate) fn all(call_id: &str) -> Vec<Sample> {
     let channel_id = format!("call-{call_id}");
-    let post = |route: &'static str, body: Value| Sample {
+    let posted = |from, route: &'static str, body: Value| Sample {
         route,
         path: route.trim_start_matches("POST ").to_owned(),
         body: Some(body),
+        from,
     };
-    let get = |route, path| Sample { route, path, body: None };
+    let post = |route, body| posted(Sender::User, route, body);
+    let get = |route, path| Sample { route, path, body: None, from: Sender::User };
     vec![
         post(
             "POST /api/stream/user/upsert",
@@ -44,6 +59,7 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
         ),
         post("POST /api/stream/token", json!({"userId": "alice"})),
         post("POST /api/stream/call/create", json!({"receiverId": "bob", "callId": call_id})),
+        posted(Sender::Stream, "POST /api/stream/webhook", session_started(call_id)),
         post(
             "POST /api/stream/message/send",
             json!({"channelId": channel_id, "message": "Hello Bob"}),
@@ -59,11 +75,42 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
     ]
 }
 
+/// What Stream says when somebody joins the call just now.
+fn session_started(call_id: &str) -> Value {
+    let (cid, now) = (format!("default:{call_id}"), Timestamp::now().to_string());
+    let session = Uuid::new_v4().to_string();
+    json!({
+        "type": "call.session_started",
+        "created_at": now,
+        "call_cid": cid,
+        "session_id": session,
+        "call": {
+            "type": "default",
+            "id": call_id,
+            "cid": cid,
+            "session": {"id": session, "started_at": now, "participants": []},
+        },
+    })
+}
+
 impl Sample {
-    /// The line that sends it from a shell.
-    pub(crate) fn curl(&self, api_url: &str, token: &str) -> String {
-        let Self { path, body, .. } = self;
-        let line = format!("curl -sS '{api_url}{path}' -H 'authorization: Bearer {token}'");
+    /// The line that sends it from a shell, with the user's token or with what `sign` makes of the
+    /// body in Stream's name.
+    pub(crate) fn curl(
+        &self,
+        api_url: &str,
+        token: &str,
+        sign: impl Fn(&[u8]) -> String,
+    ) -> String {
+        let Self { path, body, from, .. } = self;
+        let body = body.as_ref().map(Value::to_string);
+        let header = match from {
+            Sender::User => format!("authorization: Bearer {token}"),
+            Sender::Stream => {
+                format!("x-signature: {}", sign(body.as_deref().unwrap_or_default().as_bytes()))
+            }
+        };
+        let line = format!("curl -sS '{api_url}{path}' -H '{header}'");
         match body {
             Some(body) => format!("{line} -H 'content-type: application/json' -d '{body}'"),
             None => line,
@@ -108,14 +155,25 @@ mod tests {
     #[test]
     fn a_line_can_be_pasted() {
         let samples = all("demo-1");
-        let lines: Vec<_> = samples.iter().map(|sample| sample.curl("http://a", "t")).collect();
+        let sign = |body: &[u8]| format!("of-{}-bytes", body.len());
+        let curl = |sample: &Sample| sample.curl("http://a", "t", sign);
+        let lines: Vec<_> = samples.iter().map(curl).collect();
         assert_eq!(
             lines[1],
             "curl -sS 'http://a/api/stream/token' -H 'authorization: Bearer t' \
              -H 'content-type: application/json' -d '{\"userId\":\"alice\"}'"
         );
+        let body = samples[3].body.as_ref().unwrap().to_string();
         assert_eq!(
-            lines[4],
+            lines[3],
+            format!(
+                "curl -sS 'http://a/api/stream/webhook' -H 'x-signature: of-{}-bytes' \
+                 -H 'content-type: application/json' -d '{body}'",
+                body.len()
+            )
+        );
+        assert_eq!(
+            lines[5],
             "curl -sS 'http://a/api/stream/message/call-demo-1?limit=10' \
              -H 'authorization: Bearer t'"
         );

@@ -1,12 +1,14 @@
 //! Everything together.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use stream_emulator::Emulator;
 
 use crate::backends::Backends;
 use crate::cargo_build::Binaries;
+use crate::clock::StackClock;
 use crate::dynamo::DynamoFront;
 use crate::error::{InvokeError, StartError};
 use crate::gateway::{Gateway, Routes};
@@ -14,6 +16,7 @@ use crate::lambda::{Functions, RuntimeApi};
 use crate::listen::listen;
 use crate::options::Options;
 use crate::output::Output;
+use crate::scheduler::Scheduler;
 use crate::serve::Server;
 use crate::template::Template;
 
@@ -23,6 +26,8 @@ use crate::template::Template;
 /// dropped ends as well, but nobody waits for it.
 pub struct Stack {
     api_url: String,
+    clock: StackClock,
+    scheduler: Option<Scheduler>,
     front: Server,
     runtime_api: RuntimeApi,
     functions: Arc<Functions>,
@@ -37,7 +42,9 @@ impl Stack {
         let template = Template::load()?;
         // What is taken is noticed before a long build.
         let (api, api_address) = listen("the API", options.api_port).await?;
-        let backends = Backends::with_table(&options, &template.table).await?;
+        let api_url = format!("http://{api_address}");
+        let clock = StackClock::default();
+        let backends = Backends::behind(&api_url, &options, &template.table, clock.clone()).await?;
         let binaries = Binaries::prepare(options.build).await?;
         let output = Output::new(options.echo);
         let (listener, address) = listen("the Runtime API", 0).await?;
@@ -46,6 +53,7 @@ impl Stack {
             &template.functions,
             &binaries,
             backends.variables(),
+            &clock,
             &runtime_api,
             &output,
             options.max_instances,
@@ -53,11 +61,13 @@ impl Stack {
         let gateway = Arc::new(Gateway {
             routes: Routes::new(&template.functions),
             functions: Arc::clone(&functions),
+            clock: clock.clone(),
         });
         let front =
             Server::start(api, move |request, peer| Arc::clone(&gateway).answer(request, peer));
-        let api_url = format!("http://{api_address}");
-        Ok(Self { api_url, front, runtime_api, functions, output, backends })
+        let scheduler =
+            options.schedules.then(|| Scheduler::start(&template.functions, &functions));
+        Ok(Self { api_url, clock, scheduler, front, runtime_api, functions, output, backends })
     }
 
     /// DynamoDB and Stream only. Builds nothing and runs no function.
@@ -90,6 +100,20 @@ impl Stack {
             .map_err(|reason| InvokeError::NotJson { function: function.to_owned(), reason })
     }
 
+    /// What time it is for this stack: the machine's, unless it was moved.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Moves the time of this stack ahead, in whole seconds: for the Stream emulator, for API
+    /// Gateway, and for every process that starts from now on. Processes that wait for work are
+    /// gone when this returns; one at work keeps its time, and is gone after it.
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.functions.follow_clock().await;
+    }
+
     /// Everything that the functions have printed.
     #[must_use]
     pub fn output(&self) -> String {
@@ -114,9 +138,18 @@ impl Stack {
         self.backends.sign(claims)
     }
 
+    /// What Stream would say of a webhook's body in `X-Signature`.
+    #[must_use]
+    pub fn sign_webhook(&self, body: &[u8]) -> String {
+        self.backends.sign_webhook(body)
+    }
+
     /// Ends every process and every server, and returns when all are gone, with everything that
     /// the functions have printed.
     pub async fn stop(self) -> String {
+        if let Some(scheduler) = self.scheduler {
+            scheduler.stop().await;
+        }
         // The functions first: their end answers the requests that the front still waits for.
         self.functions.stop().await;
         self.front.stop().await;

@@ -21,11 +21,12 @@ pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> Stri
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A session of a user with the role `user`, with the claims that these variables demand.
-pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str) -> String {
+/// A session of a user with the role `user` that begins now, with the claims that these variables
+/// demand.
+pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str, now: SystemTime) -> String {
     let setting =
         |name: &str| variables.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut claims = json!({
         setting("JWT_USER_ID_CLAIM").unwrap_or("sub"): user,
         setting("JWT_ROLE_CLAIM").unwrap_or("role"): "user",
@@ -42,6 +43,8 @@ pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -64,13 +67,12 @@ mod tests {
 
     #[test]
     fn a_session_has_the_claims_that_the_variables_demand() {
-        let plain = claims(&session(&variables(&[("JWT_SECRET", "s")]), "alice"));
+        let now = UNIX_EPOCH + Duration::from_hours(490_896);
+        let plain = claims(&session(&variables(&[("JWT_SECRET", "s")]), "alice", now));
         assert_eq!(plain["sub"], "alice");
         assert_eq!(plain["role"], "user");
-        assert_eq!(
-            plain["exp"].as_u64().unwrap() - plain["iat"].as_u64().unwrap(),
-            LIFETIME_SECONDS
-        );
+        assert_eq!(plain["iat"], 1_767_225_600);
+        assert_eq!(plain["exp"], 1_767_225_600 + LIFETIME_SECONDS);
         assert!(plain.get("iss").is_none() && plain.get("aud").is_none());
 
         let demanding = claims(&session(
@@ -81,6 +83,7 @@ mod tests {
                 ("JWT_AUDIENCE", "apps"),
             ]),
             "bob",
+            now,
         ));
         assert_eq!(demanding["uid"], "bob");
         assert_eq!(demanding["kind"], "user");

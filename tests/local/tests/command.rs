@@ -96,6 +96,7 @@ fn every_printed_line_works_and_nothing_is_left_behind() {
         }
         lines.push(line);
     }
+    assert!(lines.iter().any(|line| line.starts_with("Schedules  sweeper every ")));
     let samples: Vec<_> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
     assert_eq!(samples.len(), local::route_keys().unwrap().len());
     for sample in samples {
@@ -103,7 +104,8 @@ fn every_printed_line_works_and_nothing_is_left_behind() {
     }
 
     let functions = children(&local);
-    assert_eq!(functions.len(), local::route_keys().unwrap().len());
+    // More than one of those that Stream's events come to, and perhaps the sweeper.
+    assert!(functions.len() >= local::route_keys().unwrap().len());
     let interrupt = Command::new("sh").args(["-c", &format!("kill -INT {}", local.id())]).status();
     assert!(interrupt.unwrap().success());
     assert!(local.wait().unwrap().success());

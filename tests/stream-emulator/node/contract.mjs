@@ -5,6 +5,8 @@
 // run leaves nothing that the next one could trip over.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { StreamClient } from '@stream-io/node-sdk';
@@ -44,6 +46,38 @@ async function completed(taskId) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return assert.fail(`task ${taskId} never completed`);
+}
+
+/** A backend of our own that keeps every webhook as it came. */
+async function listen() {
+  const webhooks = [];
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    webhooks.push({ headers: request.headers, body: Buffer.concat(chunks) });
+    response.end();
+    server.emit('webhook');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${server.address().port}/webhook`,
+    async webhook(number) {
+      while (webhooks.length <= number) await once(server, 'webhook');
+      return webhooks[number];
+    },
+    close: () => server.close(),
+  };
+}
+
+/** The cids of the calls that pass a filter, of all those of which this run's call is one. */
+async function findCall(filter) {
+  const { calls } = await client.video.queryCalls({
+    filter_conditions: { cid: { $in: [call.cid, `default:none-${run}`] }, ...filter },
+    sort: [{ field: 'created_at', direction: 1 }],
+    limit: 100,
+  });
+  return calls.map((found) => found.call.cid);
 }
 
 const ids = (messages) => messages.map((message) => message.id);
@@ -168,6 +202,35 @@ await test('channel.getOrCreate is idempotent', async () => {
   assert.deepEqual(second.channel.created_at, first.channel.created_at);
 });
 
+await test('queryChannels finds channels by what they are', async () => {
+  const find = async (filter_conditions) => {
+    const sort = [{ field: 'created_at', direction: 1 }];
+    const query = { filter_conditions, sort, limit: 30, offset: 0, state: false };
+    const { channels } = await client.chat.queryChannels(query);
+    return channels.map((found) => found.channel.cid);
+  };
+  const now = Date.now();
+  const since = new Date(now - 3_600_000).toISOString();
+  const later = new Date(now + 3_600_000).toISOString();
+  const unknown = `messaging:none-${run}`;
+  assert.deepEqual(await find({ cid: { $in: [channel.cid, unknown] } }), [channel.cid]);
+  assert.deepEqual(await find({ type: 'messaging', call_id: run }), [channel.cid]);
+  assert.deepEqual(await find({ id: channelId, call_id: { $exists: true } }), [channel.cid]);
+  assert.deepEqual(await find({ created_by_id: alice, members: { $in: [bob] } }), [channel.cid]);
+  const created_at = { $gte: since, $lt: later };
+  assert.deepEqual(await find({ cid: channel.cid, created_at }), [channel.cid]);
+  assert.deepEqual(await find({ cid: channel.cid, created_at: { $gte: later } }), []);
+  await refused(client.chat.queryChannels({ limit: 31 }), 400, 4);
+  const { channels } = await client.chat.queryChannels({
+    filter_conditions: { cid: channel.cid },
+    message_limit: 1,
+    member_limit: 100,
+  });
+  assert.equal(channels[0].channel.custom.call_id, run);
+  assert.ok(channels[0].channel.created_at instanceof Date);
+  assert.deepEqual(channels[0].members.map((member) => member.user_id), [alice, bob]);
+});
+
 await test('members leave, come back and are listed', async () => {
   const without = await channel.update({ remove_members: [bob] });
   assert.deepEqual(without.members.map((member) => member.user_id), [alice]);
@@ -222,6 +285,47 @@ await test('getMessage finds a message with its channel', async () => {
   await refused(client.chat.getMessage({ id: `none-${run}` }), 404, 16);
 });
 
+await test('webhooks come signed, plain and compressed', { timeout: 20_000 }, async () => {
+  const backend = await listen();
+  const { app } = await client.getApp();
+  const hook = {
+    hook_type: 'webhook',
+    enabled: true,
+    webhook_url: backend.url,
+    event_types: ['message.new'],
+    product: 'chat',
+  };
+  try {
+    for (const [number, compressed] of [false, true].entries()) {
+      const enable_hook_payload_compression = compressed;
+      await client.updateApp({ event_hooks: [hook], enable_hook_payload_compression });
+      assert.equal((await client.getApp()).app.event_hooks[0].webhook_url, backend.url);
+      await send(10 + number);
+      const { headers, body } = await backend.webhook(number);
+      const signature = headers['x-signature'];
+      const event = client.verifyAndParseWebhook(body, signature);
+      assert.equal(event.type, 'message.new');
+      assert.equal(event.cid, channel.cid);
+      assert.equal(event.channel_id, channelId);
+      assert.equal(event.message.id, messageId(10 + number));
+      assert.equal(event.user.id, alice);
+      assert.match(event.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+      assert.match(event.message.created_at, /Z$/);
+      // The older helper does not decompress.
+      assert.equal(client.verifyWebhook(body, signature), !compressed);
+      assert.throws(() => client.verifyAndParseWebhook(body, signature.toUpperCase()));
+      assert.equal(headers['x-api-key'], apiKey);
+      assert.equal(headers['x-webhook-attempt'], '1');
+      assert.match(headers['x-webhook-id'], /^[0-9a-f-]{36}$/);
+      assert.equal(headers['content-encoding'], compressed ? 'gzip' : undefined);
+    }
+  } finally {
+    const event_hooks = app.event_hooks;
+    await client.updateApp({ event_hooks, enable_hook_payload_compression: false });
+    backend.close();
+  }
+});
+
 await test('call.get answers 404 before the call exists', async () => {
   await refused(call.get(), 404, 16);
 });
@@ -273,6 +377,68 @@ await test('call.get, call.update and queryCalls see the same call', async () =>
     limit: 25,
   });
   assert.deepEqual(calls.map((found) => found.call.cid), [call.cid]);
+  assert.equal(calls[0].call.channel_cid, channel.cid);
+  assert.equal(calls[0].call.created_by.id, alice);
+  assert.ok(calls[0].call.created_at instanceof Date);
+  const now = Date.now();
+  const since = new Date(now - 3_600_000).toISOString();
+  const later = new Date(now + 3_600_000).toISOString();
+  assert.deepEqual(await findCall({ id: run }), [call.cid]);
+  assert.deepEqual(await findCall({ ended_at: null }), [call.cid]);
+  assert.deepEqual(await findCall({ ended_at: { $exists: false } }), [call.cid]);
+  assert.deepEqual(await findCall({ created_at: { $gte: since, $lt: later } }), [call.cid]);
+  assert.deepEqual(await findCall({ created_at: { $gte: later } }), []);
+  assert.deepEqual(await findCall({ created_by_user_id: alice }), [call.cid]);
+  assert.deepEqual(await findCall({ 'custom.kind': 'voice' }), [call.cid]);
+  assert.deepEqual(await findCall({ ongoing: true }), []);
+  await refused(client.video.queryCalls({ limit: 101 }), 400, 4);
+});
+
+await test('queryCalls goes on where it stopped', async () => {
+  const others = [1, 2, 3].map((number) => client.video.call('default', `${run}-${number}`));
+  for (const other of others) await other.getOrCreate({ data: { created_by_id: bob } });
+  const found = [];
+  let next;
+  do {
+    const page = await client.video.queryCalls({
+      filter_conditions: { created_by_user_id: bob },
+      sort: [{ field: 'created_at', direction: 1 }],
+      limit: 2,
+      next,
+    });
+    found.push(...page.calls.map((it) => it.call.cid));
+    next = page.next;
+  } while (next);
+  assert.deepEqual(found, others.map((other) => other.cid));
+  for (const other of others) await other.delete({ hard: false });
+});
+
+await test('people in a call make a session, which ends with its call', async () => {
+  // Media is not emulated: who comes and goes is told to the emulator.
+  const play = async (what, body) => {
+    const told = await fetch(`${basePath}/_emulator/${what}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
+    assert.equal(told.status, 200);
+    return told.json();
+  };
+  const other = client.video.call('default', `${run}-session`);
+  await other.getOrCreate({ data: { created_by_id: alice, members: [{ user_id: bob }] } });
+  await play('reject', { call_cid: other.cid, user_id: bob });
+  const rung = (await other.get()).call.session;
+  assert.equal(rung.started_at, undefined);
+  assert.ok(rung.rejected_by[bob] instanceof Date);
+  await play('join', { call_cid: other.cid, user_id: alice });
+  const started = (await other.get()).call.session;
+  assert.equal(started.id, rung.id);
+  assert.ok(started.started_at instanceof Date);
+  assert.deepEqual(started.participants.map((participant) => participant.user.id), [alice]);
+  await other.end();
+  const ended = (await other.get()).call;
+  assert.ok(ended.session.ended_at instanceof Date);
+  assert.deepEqual(ended.session.participants, []);
+  assert.equal(ended.current_session_id, '');
 });
 
 await test('a call that nobody joined has no report and no statistics', async () => {
@@ -319,6 +485,8 @@ await test('call.end ends once, and succeeds again', async () => {
   await call.end();
   const second = await call.get();
   assert.deepEqual(second.call.ended_at, first.call.ended_at);
+  assert.deepEqual(await findCall({ ended_at: { $exists: true } }), [call.cid]);
+  assert.deepEqual(await findCall({ ended_at: { $exists: false } }), []);
   const again = await call.getOrCreate({ data: { created_by_id: alice } });
   assert.equal(again.created, false);
   assert.deepEqual(again.call.ended_at, first.call.ended_at);

@@ -15,6 +15,7 @@ pub(crate) fn dispatch(inner: &mut Inner, ask: &Ask, now: Moment) -> Result<Valu
     let world = &mut inner.world;
     match &ask.route {
         Route::GetApp => Ok(world.app().response()),
+        Route::UpdateApp => world.update_app(ask.body()?),
         Route::GetRateLimits => Ok(rate_limits(&inner.windows, &ask.query, now)),
         Route::GetTask(id) => world.get_task(id, now),
         Route::UpdateUsers => world.upsert_users(ask.body()?, now),
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(inner: &mut Inner, ask: &Ask, now: Moment) -> Result<Valu
         Route::ReactivateUsers => world.reactivate_users(&ask.body()?, now),
         Route::DeleteUsers => world.delete_users(&ask.body()?, now),
         Route::GetOrCreateChannel(cid) => world.get_or_create_channel(cid, ask.body()?, now),
+        Route::QueryChannels => world.query_channels(&ask.body()?),
         Route::GetChannel(cid) => world.get_channel(cid, &ChannelPart::of(&ask.query)?),
         Route::UpdateChannel(cid) => world.update_channel(cid, ask.body()?, now),
         Route::DeleteChannel(cid) => world.delete_channel(cid, now),

@@ -20,7 +20,11 @@ pub enum Fault {
     AppliedThenLost,
     /// The connection is dropped at once and the request takes effect this much later.
     /// In JSON: milliseconds.
-    AppliedLate(#[serde(with = "millis")] Duration),
+    AppliedLate(#[serde(with = "crate::millis")] Duration),
+    /// The same by the emulator's clock, which a test may move: the connection is dropped at once,
+    /// and the request takes effect as soon as it is noticed that the clock is this much later.
+    /// In JSON: milliseconds.
+    AppliedLateByClock(#[serde(with = "crate::millis")] Duration),
     /// 429 with Stream's code 9 and an exhausted rate limit.
     TooManyRequests {
         /// Seconds for a `Retry-After` header, if there is to be one.
@@ -37,7 +41,7 @@ pub enum Fault {
     Truncated,
     /// Effect and answer come this much later, the effect even if nobody waits any more.
     /// In JSON: milliseconds.
-    Slow(#[serde(with = "millis")] Duration),
+    Slow(#[serde(with = "crate::millis")] Duration),
     /// 302 to this location; no effect.
     Redirect(String),
     /// The request takes effect; its JSON answer is padded to this many bytes.
@@ -143,26 +147,6 @@ impl Script {
     }
 }
 
-/// Durations as whole milliseconds.
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -235,6 +219,10 @@ mod tests {
             Some(
                 Rule::on(Operation::EndCall, Fault::AppliedLate(Duration::from_millis(250))).once()
             )
+        );
+        assert_eq!(
+            read(json!({ "fault": { "applied_late_by_clock": 60_000 } })),
+            Some(Rule::any(Fault::AppliedLateByClock(Duration::from_mins(1))))
         );
         assert_eq!(
             read(json!({ "fault": { "too_many_requests": {} } })),

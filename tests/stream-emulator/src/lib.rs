@@ -6,11 +6,21 @@
 //! no wire types with the project's client, so the two cannot be wrong together.
 //!
 //! - `world` is what Stream remembers: pure state, one file per kind of object, without I/O.
-//! - `server`, `route`, `auth` and `answer` are HTTP around it; everything is under one mutex that
-//!   is never held across an await.
+//!   Events arise in it, and calls and their sessions end by themselves when their time has come.
+//! - `state` is everything under one mutex that is never held across an await. Whatever is done
+//!   goes through one door there: first happens what has fallen due by the emulator's clock, which
+//!   a test may move, and last the events that arose are posted. Rate limits are enforced there.
+//! - `server`, `route`, `auth` and `answer` are HTTP around it.
+//! - `webhooks` delivers the events to the app's hooks, signed and repeated as Stream does, or
+//!   lost, copied, late and mixed up as a [`WebhookScript`] says.
 //! - `faults` makes requests fail in the ways a network makes them fail; `control` offers the same
-//!   from outside the process, under `/_emulator`.
-//! - [`Emulator`] is the handle that tests hold.
+//!   and more from outside the process, under `/_emulator`.
+//! - [`Emulator`] is the handle that tests hold. It also plays what no request can bring about:
+//!   people who join and leave calls, reject, miss and rate them.
+//!
+//! What Stream's documentation leaves open is decided here: a call that ends takes its session
+//! along without telling that each participant left, and a rate limit that is not published is
+//! stood in for.
 
 // `json!` recurses once per member, and some of Stream's objects are wide.
 #![recursion_limit = "256"]
@@ -22,6 +32,8 @@ mod dispatch;
 mod emulator;
 mod error;
 mod faults;
+mod late;
+mod millis;
 mod moment;
 mod operation;
 mod rate;
@@ -31,6 +43,7 @@ mod server;
 mod settings;
 mod state;
 mod views;
+mod webhooks;
 #[cfg(test)]
 mod wire_tests;
 mod world;
@@ -44,4 +57,5 @@ pub use views::{
     CallReport, CallView, ChannelView, MessageView, ParticipantStats, SessionStats, UserToken,
     UserView,
 };
+pub use webhooks::{Delivery, Gzip, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

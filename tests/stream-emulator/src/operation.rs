@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// One line per operation: its documentation, its name (Stream's own) and the requests a minute
-/// that Stream's rate limit allows. The numbers for video are not published; 1000 stands in.
+/// that Stream's rate limit allows. Where no number is published, as for video, one stands in.
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident: $limit:literal,)+) => {
         /// An operation of Stream's API.
@@ -41,6 +41,8 @@ macro_rules! operations {
 operations! {
     /// `GET /api/v2/app`
     GetApp: 10_000,
+    /// `PATCH /api/v2/app`
+    UpdateApp: 60,
     /// `GET /api/v2/rate_limits`
     GetRateLimits: 60,
     /// `GET /api/v2/tasks/{id}`
@@ -63,6 +65,8 @@ operations! {
     DeleteUsers: 60,
     /// `POST /api/v2/chat/channels/{type}/{id}/query`
     GetOrCreateChannel: 10_000,
+    /// `POST /api/v2/chat/channels`
+    QueryChannels: 10_000,
     /// `GET /api/v2/chat/channels/{type}/{id}`
     GetChannel: 1_000,
     /// `POST /api/v2/chat/channels/{type}/{id}`: adds and removes members

@@ -10,6 +10,7 @@ use crate::world::Cid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     GetApp,
+    UpdateApp,
     GetRateLimits,
     GetTask(String),
     UpdateUsers,
@@ -21,6 +22,7 @@ pub(crate) enum Route {
     ReactivateUsers,
     DeleteUsers,
     GetOrCreateChannel(Cid),
+    QueryChannels,
     GetChannel(Cid),
     UpdateChannel(Cid),
     DeleteChannel(Cid),
@@ -51,6 +53,7 @@ impl Route {
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
         match (method.as_str(), segments.as_slice()) {
             ("GET", &["app"]) => Self::GetApp,
+            ("PATCH", &["app"]) => Self::UpdateApp,
             ("GET", &["rate_limits"]) => Self::GetRateLimits,
             ("GET", &["tasks", id]) => Self::GetTask(id.to_owned()),
             (method, &["users", ref rest @ ..]) => Self::of_users(method, rest),
@@ -78,6 +81,7 @@ impl Route {
         match (method, segments) {
             ("GET", &["members"]) => Self::QueryMembers,
             ("GET", &["messages", id]) => Self::GetMessage(id.to_owned()),
+            ("POST", &["channels"]) => Self::QueryChannels,
             ("POST", &["channels", "delete"]) => Self::DeleteChannels,
             ("GET", &["channels", kind, id]) => Self::GetChannel(Cid::new(kind, id)),
             ("POST", &["channels", kind, id]) => Self::UpdateChannel(Cid::new(kind, id)),
@@ -110,6 +114,7 @@ impl Route {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
             Self::GetApp => Operation::GetApp,
+            Self::UpdateApp => Operation::UpdateApp,
             Self::GetRateLimits => Operation::GetRateLimits,
             Self::GetTask(_) => Operation::GetTask,
             Self::UpdateUsers => Operation::UpdateUsers,
@@ -121,6 +126,7 @@ impl Route {
             Self::ReactivateUsers => Operation::ReactivateUsers,
             Self::DeleteUsers => Operation::DeleteUsers,
             Self::GetOrCreateChannel(_) => Operation::GetOrCreateChannel,
+            Self::QueryChannels => Operation::QueryChannels,
             Self::GetChannel(_) => Operation::GetChannel,
             Self::UpdateChannel(_) => Operation::UpdateChannel,
             Self::DeleteChannel(_) => Operation::DeleteChannel,
@@ -153,6 +159,7 @@ mod tests {
         let cid = || Cid::new("t", "i");
         let paths = [
             ("GET", "app", Route::GetApp),
+            ("PATCH", "app", Route::UpdateApp),
             ("GET", "rate_limits", Route::GetRateLimits),
             ("GET", "tasks/t1", Route::GetTask("t1".to_owned())),
             ("POST", "users", Route::UpdateUsers),
@@ -164,6 +171,7 @@ mod tests {
             ("POST", "users/reactivate", Route::ReactivateUsers),
             ("POST", "users/delete", Route::DeleteUsers),
             ("POST", "chat/channels/t/i/query", Route::GetOrCreateChannel(cid())),
+            ("POST", "chat/channels", Route::QueryChannels),
             ("GET", "chat/channels/t/i", Route::GetChannel(cid())),
             ("POST", "chat/channels/t/i", Route::UpdateChannel(cid())),
             ("DELETE", "chat/channels/t/i", Route::DeleteChannel(cid())),

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::answer::{Answer, AnswerBody, Dropped};
 use crate::control;
@@ -25,6 +25,8 @@ use crate::state::State;
 
 /// Far above anything that Stream allows in a body.
 const BODY_LIMIT: usize = 1024 * 1024;
+/// How often it is looked whether the clock was moved.
+const BEAT: Duration = Duration::from_millis(250);
 
 /// What every connection holds. Whoever stops the emulator waits until the last one is gone.
 #[derive(Clone)]
@@ -33,16 +35,20 @@ struct Context {
     stop: watch::Receiver<bool>,
 }
 
-/// Accepts connections until told to stop, then cuts those that are open.
+/// Accepts connections until told to stop, then cuts those that are open. In between it notices
+/// what happens by itself.
 pub(crate) async fn accept(
     listener: TcpListener,
     state: Arc<State>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
+            _ = beat.tick() => state.tick(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let context = Context { state: Arc::clone(&state), stop: stop.clone() };
@@ -56,10 +62,11 @@ pub(crate) async fn accept(
     }
     drop(listener);
     connections.shutdown().await;
+    state.close();
 }
 
 /// Resolves when the emulator is stopped, or when the last handle to it is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
@@ -121,6 +128,10 @@ impl Context {
             }
             Fault::AppliedLate(delay) => {
                 drop(self.later(delay, ask));
+                Err(Dropped)
+            }
+            Fault::AppliedLateByClock(span) => {
+                self.state.postpone(ask, span);
                 Err(Dropped)
             }
             Fault::Slow(delay) => self.later(delay, ask).await.ok().flatten().ok_or(Dropped),

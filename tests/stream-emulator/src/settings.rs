@@ -16,6 +16,8 @@ pub struct Settings {
     pub api_secret: String,
     /// The emulator's clock.
     pub now: Clock,
+    /// Whether a request beyond its rate limit is refused.
+    pub rate_limits: bool,
 }
 
 impl Settings {
@@ -26,6 +28,7 @@ impl Settings {
             api_key: api_key.into(),
             api_secret: api_secret.into(),
             now: Arc::new(SystemTime::now),
+            rate_limits: true,
         }
     }
 
@@ -33,6 +36,14 @@ impl Settings {
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
+        self
+    }
+
+    /// The same app with its rate limits enforced, as they are at first, or only told: to measure
+    /// what a backend can do.
+    #[must_use]
+    pub fn rate_limits(mut self, enforced: bool) -> Self {
+        self.rate_limits = enforced;
         self
     }
 }

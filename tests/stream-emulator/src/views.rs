@@ -95,6 +95,12 @@ pub struct CallView {
     pub inactivity_timeout_seconds: Option<u64>,
     /// The id of the last session, once there is one.
     pub session_id: Option<String>,
+    /// When the last session started, once somebody joined it.
+    pub session_started_at: Option<i64>,
+    /// When the last session ended, if it did.
+    pub session_ended_at: Option<i64>,
+    /// The ids of the users who are in the call now, in the order in which they joined.
+    pub present: Vec<String>,
 }
 
 /// A user's token that Stream would let connect.

@@ -1,5 +1,7 @@
 //! `GET /api/v2/video/call/default/{id}`: the call as Stream sees it.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::Deserialize;
 
@@ -24,10 +26,53 @@ pub struct CallAnswer {
 /// A call as Stream sees it.
 #[derive(Debug, Deserialize)]
 pub struct LiveCall {
+    /// Its id, without the type.
+    #[serde(default)]
+    pub id: String,
     /// Who made it.
     pub created_by: Creator,
+    /// When it was made.
+    pub created_at: Option<StreamTime>,
     /// When it ended, if it did.
     pub ended_at: Option<StreamTime>,
+    /// The chat channel that it was made with.
+    pub channel_cid: Option<String>,
+    /// The last session: it begins when somebody rings or joins, and ends when nobody is left.
+    pub session: Option<LiveSession>,
+}
+
+/// A session of a call.
+#[derive(Debug, Default, Deserialize)]
+pub struct LiveSession {
+    /// When somebody first joined.
+    pub started_at: Option<StreamTime>,
+    /// When it ended, if it did.
+    pub ended_at: Option<StreamTime>,
+    /// Who is in it now.
+    #[serde(default)]
+    pub participants: Vec<Participant>,
+    /// Who declined the call, and when.
+    #[serde(default)]
+    pub rejected_by: BTreeMap<String, StreamTime>,
+    /// Who did not answer, and until when.
+    #[serde(default)]
+    pub missed_by: BTreeMap<String, StreamTime>,
+}
+
+/// Somebody in a session.
+#[derive(Debug, Deserialize)]
+pub struct Participant {
+    /// Who.
+    pub user: Creator,
+}
+
+impl LiveCall {
+    /// Which call of this service's it is; `None` where somebody else made it.
+    #[must_use]
+    pub fn ours(&self) -> Option<CallId> {
+        let id = CallId::try_from(self.id.clone()).ok()?;
+        (self.channel_cid.as_deref() == Some(id.channel().cid().as_str())).then_some(id)
+    }
 }
 
 impl Operation for GetCall<'_> {

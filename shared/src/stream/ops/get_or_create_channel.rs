@@ -5,9 +5,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::ids::{CHANNEL_TYPE, ChannelId, UserId};
+use crate::ids::{CHANNEL_TYPE, CallId, ChannelId, UserId};
 use crate::stream::ops::Creator;
-use crate::stream::{Operation, Request};
+use crate::stream::{Operation, Request, StreamTime};
 
 /// Makes the channel with these members; one that is there already stays as it is.
 #[derive(Debug)]
@@ -30,8 +30,33 @@ pub struct ChannelAnswer {
 /// A channel as Stream sees it.
 #[derive(Debug, Deserialize)]
 pub struct LiveChannel {
+    /// Its id, without the type.
+    #[serde(default)]
+    pub id: String,
     /// Who made it.
     pub created_by: Creator,
+    /// When it was made.
+    pub created_at: Option<StreamTime>,
+    /// What it was made with.
+    #[serde(default)]
+    pub custom: ChannelCustom,
+}
+
+/// The mark that every channel of ours carries.
+#[derive(Debug, Default, Deserialize)]
+pub struct ChannelCustom {
+    /// The call that it was made for.
+    #[serde(default)]
+    pub call_id: Value,
+}
+
+impl LiveChannel {
+    /// The call that it was made for by this service; `None` where somebody else made it.
+    #[must_use]
+    pub fn call(&self) -> Option<CallId> {
+        let channel = ChannelId::try_from(self.id.clone()).ok()?;
+        (self.custom.call_id == channel.call().as_str()).then(|| channel.call().clone())
+    }
 }
 
 impl Operation for GetOrCreateChannel<'_> {

@@ -1,31 +1,39 @@
 //! The operations of Stream's API that are used, one a file: verb and path first.
 
 mod delete_channel;
+mod delete_channels;
 mod end_call;
 mod get_app;
 mod get_call;
 mod get_call_report;
+mod get_channel;
 mod get_message;
 mod get_or_create_call;
 mod get_or_create_channel;
 mod list_messages;
 mod list_participant_stats;
 mod message;
+mod query_calls;
+mod query_channels;
 mod query_user;
 mod send_message;
 mod upsert_user;
 
 pub use delete_channel::DeleteChannel;
+pub use delete_channels::{DeleteChannels, DeletedChannel, DeletedChannels};
 pub use end_call::EndCall;
 pub use get_app::{App, GetApp};
-pub use get_call::{CallAnswer, GetCall, LiveCall};
+pub use get_call::{CallAnswer, GetCall, LiveCall, LiveSession, Participant};
 pub use get_call_report::{CallReport, GetCallReport};
+pub use get_channel::GetChannel;
 pub use get_message::GetMessage;
 pub use get_or_create_call::GetOrCreateCall;
-pub use get_or_create_channel::{ChannelAnswer, GetOrCreateChannel};
+pub use get_or_create_channel::{ChannelAnswer, ChannelCustom, GetOrCreateChannel, LiveChannel};
 pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
 pub use message::{Author, Message, MessageAnswer};
+pub use query_calls::{CallsAnswer, QueryCalls, WhichCalls};
+pub use query_channels::{ChannelsAnswer, QueryChannels, WhichChannels};
 pub use query_user::{KnownUser, QueryUser};
 pub use send_message::SendMessage;
 pub use upsert_user::UpsertUser;

@@ -64,7 +64,7 @@ async fn an_id_names_one_request_of_one_user() {
         let answer = app.post("/call/create", "alice", body).await;
         assert_eq!(answer.outcome(), (409, "call_id_reused"));
     }
-    let other = json!({"receiverId": "alice", "callId": "c1"});
+    let other = json!({"receiverId": "carol", "callId": "c1"});
     let answer = app.post("/call/create", "bob", other).await;
     assert_eq!(answer.outcome(), (404, "call_not_found"));
     assert_eq!((app.stream().snapshot(), app.item("CALL#c1", "CALL").await), before);
@@ -112,14 +112,12 @@ async fn what_is_not_ours_at_stream_is_left_alone() {
 
     // The same where only the call is another's: our own channel goes again.
     app.stream().script(Rule::on(Operation::EndCall, Fault::Status(503)));
-    let _ = app
-        .post("/call/create", "mallory", json!({"receiverId": "bob", "callId": "c2"}))
-        .await
-        .good();
+    let parallel = json!({"receiverId": "bob", "callId": "c2", "allowParallel": true});
+    let _ = app.post("/call/create", "mallory", parallel.clone()).await.good();
     let _ = app.post("/call/end", "mallory", json!({"callId": "c2"})).await;
     app.stream().clear_faults();
     app.forget("CALL#c2", "CALL").await;
-    let answer = app.post("/call/create", "alice", to_bob("c2")).await;
+    let answer = app.post("/call/create", "alice", parallel).await;
     assert_eq!(answer.outcome(), (409, "call_id_reused"));
     assert!(app.stream().channel("messaging:call-c2").is_none());
     assert_eq!(app.stream().call("default:c2").unwrap().ended_at, None);
@@ -162,7 +160,7 @@ async fn a_key_names_the_call_of_its_user() {
         let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
         app.post_with("/call/create", &headers, &body.to_string()).await
     };
-    let to = |user: &str| json!({"receiverId": user});
+    let to = |user: &str| json!({"receiverId": user, "allowParallel": true});
     let first = create("alice", "tap-1", to("bob")).await.good();
     let again = create("alice", "tap-1", to("bob")).await.good();
     assert_eq!(call(&again), call(&first));
@@ -170,7 +168,8 @@ async fn a_key_names_the_call_of_its_user() {
     assert_ne!(other.body["callId"], first.body["callId"]);
     let bobs = create("bob", "tap-1", to("alice")).await.good();
     assert_ne!(bobs.body["callId"], first.body["callId"]);
-    let changed = create("alice", "tap-1", json!({"receiverId": "bob", "ring": true})).await;
+    let ringing = json!({"receiverId": "bob", "allowParallel": true, "ring": true});
+    let changed = create("alice", "tap-1", ringing).await;
     assert_eq!(changed.outcome(), (409, "call_id_reused"));
     let empty = create("alice", "", to("bob")).await;
     assert_eq!(empty.outcome(), (400, "invalid_header"));
@@ -180,7 +179,8 @@ async fn a_key_names_the_call_of_its_user() {
 async fn without_an_id_every_call_is_another() {
     let app = App::start().await;
     app.known(&["alice", "bob"]).await;
-    let body = json!({"memberIds": ["bob"], "callType": "audio", "ring": true});
+    let body =
+        json!({"memberIds": ["bob"], "callType": "audio", "ring": true, "allowParallel": true});
     let first = app.post("/call/create", "alice", body.clone()).await.good().body;
     let second = app.post("/call/create", "alice", body).await.good().body;
     assert_ne!(first["callId"], second["callId"]);

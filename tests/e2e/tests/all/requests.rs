@@ -19,7 +19,7 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (3, 2));
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (1, 0));
     assert_eq!(cost(Box::pin(app.post("/user/upsert", "alice", upsert))).await, (2, 1));
-    assert_eq!(cost(Box::pin(app.post("/call/create", "alice", create))).await, (3, 2));
+    assert_eq!(cost(Box::pin(app.post("/call/create", "alice", create))).await, (4, 2));
     assert_eq!(cost(Box::pin(app.post("/message/send", "alice", message))).await, (1, 1));
     assert_eq!(cost(Box::pin(app.get("/message/call-c1", "alice"))).await, (1, 1));
     assert_eq!(cost(Box::pin(app.get("/call/c1", "alice"))).await, (1, 0));
@@ -27,5 +27,5 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
     assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 1));
     let end = json!({"callId": "c1"});
-    assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (2, 2));
+    assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
 }

@@ -1,27 +1,46 @@
 //! The stores' contract, on a DynamoDB of its own: the embedded one, or the one that
 //! `STORE_TEST_ENDPOINT` names (CI names AWS's DynamoDB Local).
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::calls::dynamo::DynamoCalls;
+use shared::calls::sweep::{DueCall, DuePlace, DueStore, Shard};
 use shared::calls::{
-    Activated, Begun, CallState, CallStore, CallType, EndReason, EndRequest, Ending, NewCall,
-    TakenOver, Withdrawn,
+    Activated, Begun, CallState, CallStore, CallType, EndReason, EndRequest, Ending, Mark, Marked,
+    MemberSet, NewCall, Seen, TakenOver, Withdrawn,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
 use shared::ids::{CallId, UserId};
+use shared::quality::EvidenceStore;
+use shared::quality::dynamo::DynamoEvidence;
+use shared::stream::event::{Rating, Report, SessionId};
 use shared::users::dynamo::DynamoUsers;
-use shared::users::{ProfileChange, Synced, UserStore};
+use shared::users::{ProfileChange, Synced, UserStatus, UserStore};
 
 /// A table, and what keeps it alive.
 struct Tables {
     calls: DynamoCalls,
     users: DynamoUsers,
+    evidence: DynamoEvidence,
+    table: Table,
     config: StoreConfig,
     _backends: Option<Backends>,
+}
+
+impl Tables {
+    /// An item as it is stored; `null` where there is none.
+    async fn item(&self, partition: &str, sort: &str) -> Value {
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        let get = json!({"TableName": self.config.table, "Key": key, "ConsistentRead": true});
+        let endpoint = self.config.endpoint.as_deref().unwrap();
+        let found = local::dynamo::call(endpoint, "GetItem", &get).await.unwrap();
+        found["Item"].clone()
+    }
 }
 
 async fn tables() -> Tables {
@@ -39,7 +58,9 @@ async fn tables() -> Tables {
     let table = Table::with_credentials(&config, shared::net::client().unwrap(), credentials);
     Tables {
         calls: DynamoCalls::new(table.clone()),
-        users: DynamoUsers::new(table),
+        users: DynamoUsers::new(table.clone()),
+        evidence: DynamoEvidence::new(table.clone()),
+        table,
         config,
         _backends: backends,
     }
@@ -49,8 +70,12 @@ fn user(name: &str) -> UserId {
     UserId::try_from(name.to_owned()).unwrap()
 }
 
+fn call(name: &str) -> CallId {
+    CallId::try_from(name.to_owned()).unwrap()
+}
+
 fn id() -> CallId {
-    CallId::try_from("c1".to_owned()).unwrap()
+    call("c1")
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -64,29 +89,60 @@ fn new(attempt: &str) -> NewCall {
         members: vec![user("alice"), user("bob")],
         call_type: CallType::Voice,
         fingerprint: "f".to_owned(),
+        parallel: false,
         attempt: attempt.to_owned(),
         at: at(0),
     }
 }
 
+fn members() -> MemberSet {
+    MemberSet::of(&new("a").members)
+}
+
+/// Activates the call at second 1, to be looked at by second 121.
+async fn activate(calls: &DynamoCalls, attempt: &str) -> Activated {
+    calls.activate(&new(attempt), at(1), at(121)).await.unwrap()
+}
+
+/// Ends the call at second 9.
 async fn end(calls: &DynamoCalls, who: Option<&str>) -> Ending {
-    let reason = EndReason::default();
-    let by = who.map(user);
-    let request = EndRequest { id: &id(), by: by.as_ref(), reason: &reason, at: at(9) };
+    let (id, by, reason) = (id(), who.map(user), EndReason::default());
+    let request = EndRequest { by: by.as_ref(), ..EndRequest::now(&id, &reason, at(9)) };
     calls.end(request).await.unwrap()
+}
+
+/// Ends the call at second 9, if it is as it was seen.
+async fn end_as_seen(calls: &DynamoCalls, seen: Seen<'_>) -> Ending {
+    let (id, reason) = (id(), EndReason::default());
+    let request = EndRequest { unless_moved: Some(seen), ..EndRequest::now(&id, &reason, at(9)) };
+    calls.end(request).await.unwrap()
+}
+
+/// The call as a sweeper sees it.
+async fn load(calls: &DynamoCalls) -> Option<DueCall> {
+    calls.load(&[id()]).await.unwrap().pop()
+}
+
+/// When the call is due, and how often something was tried in vain.
+async fn due(calls: &DynamoCalls) -> Option<(Option<Timestamp>, u32)> {
+    load(calls).await.map(|found| (found.due_at, found.tries))
 }
 
 #[tokio::test]
 async fn a_call_goes_through_its_states() {
     let Tables { calls, _backends, .. } = tables().await;
     assert_eq!(calls.get(&id()).await.unwrap(), None);
-    assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started);
+    let parallel = NewCall { parallel: true, ..new("a") };
+    assert_eq!(calls.begin(&parallel).await.unwrap(), Begun::Started);
     let begun = calls.get(&id()).await.unwrap().unwrap();
     assert_eq!((begun.state, begun.created_at), (CallState::Creating, at(0)));
-    let Activated::Now(active) = calls.activate(&new("a"), at(1)).await.unwrap() else { panic!() };
+    assert_eq!((begun.lease_until, begun.parallel), (Some(at(30)), true));
+    let Activated::Now(active) = activate(&calls, "a").await else { panic!() };
     assert_eq!((active.state, active.active_at), (CallState::Active, Some(at(1))));
+    assert_eq!((active.lease_until, active.parallel), (None, true));
     let Ending::Now(ending) = end(&calls, Some("bob")).await else { panic!() };
     assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at(9))));
+    assert_eq!(ending.end_reason, Some(EndReason::default()));
     let ended = calls.finish(&id(), at(10)).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at(10))));
     assert_eq!(ended.duration(), Some(std::time::Duration::from_secs(8)));
@@ -103,8 +159,8 @@ async fn what_stands_there_decides() {
     // The same attempt again is the first one's answer, lost on the way.
     assert_eq!(calls.begin(&new("a")).await.unwrap(), Begun::Started);
     assert_eq!(calls.begin(&new("b")).await.unwrap(), Begun::Exists(first));
-    let Activated::Now(active) = calls.activate(&new("a"), at(1)).await.unwrap() else { panic!() };
-    assert_eq!(calls.activate(&new("b"), at(2)).await.unwrap(), Activated::Was(active.clone()));
+    let Activated::Now(active) = activate(&calls, "a").await else { panic!() };
+    assert_eq!(activate(&calls, "b").await, Activated::Was(active.clone()));
     assert_eq!(calls.take_over(&new("b")).await.unwrap(), TakenOver::Moved(active.clone()));
     assert_eq!(calls.withdraw(&id(), "a").await.unwrap(), Withdrawn::Kept);
     assert_eq!(calls.finish(&id(), at(2)).await.unwrap(), None);
@@ -123,7 +179,7 @@ async fn only_the_attempt_in_hand_withdraws() {
     assert_eq!(calls.withdraw(&id(), "a").await.unwrap(), Withdrawn::Kept);
     assert_eq!(calls.withdraw(&id(), "b").await.unwrap(), Withdrawn::Removed);
     assert_eq!(calls.withdraw(&id(), "b").await.unwrap(), Withdrawn::Removed);
-    assert_eq!(calls.activate(&new("b"), at(1)).await.unwrap(), Activated::Missing);
+    assert_eq!(activate(&calls, "b").await, Activated::Missing);
     assert_eq!(calls.begin(&new("c")).await.unwrap(), Begun::Started);
 }
 
@@ -136,40 +192,361 @@ async fn a_call_is_its_members_to_end() {
     assert_eq!(seen.state, CallState::Creating);
     let Ending::Now(ending) = end(&calls, None).await else { panic!() };
     assert_eq!(end(&calls, Some("alice")).await, Ending::Was(ending));
-    assert!(matches!(calls.activate(&new("a"), at(1)).await.unwrap(), Activated::Was(_)));
+    assert!(matches!(activate(&calls, "a").await, Activated::Was(_)));
 }
 
-/// What the sweeper will need: a place in the index `due` for as long as there is something left
-/// to do, and a time to be forgotten.
+#[tokio::test]
+async fn an_end_can_hang_on_when_the_call_was_due() {
+    let Tables { calls, _backends, .. } = tables().await;
+    assert_eq!(end_as_seen(&calls, Seen::Due(at(30))).await, Ending::Missing);
+    calls.begin(&new("a")).await.unwrap();
+    activate(&calls, "a").await;
+    // It was seen before it became active.
+    let Ending::Was(active) = end_as_seen(&calls, Seen::Due(at(30))).await else { panic!() };
+    assert_eq!((active.state, active.ending_at), (CallState::Active, None));
+    let Ending::Now(ending) = end_as_seen(&calls, Seen::Due(at(121))).await else { panic!() };
+    assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at(9))));
+    // What is over is not ended again, wherever it stands.
+    assert_eq!(end_as_seen(&calls, Seen::Due(at(39))).await, Ending::Was(ending));
+}
+
+#[tokio::test]
+async fn an_end_can_hang_on_the_attempt_in_hand() {
+    let Tables { calls, _backends, .. } = tables().await;
+    assert_eq!(end_as_seen(&calls, Seen::Attempt("a")).await, Ending::Missing);
+    calls.begin(&new("a")).await.unwrap();
+    calls.take_over(&new("b")).await.unwrap();
+    let Ending::Was(seen) = end_as_seen(&calls, Seen::Attempt("a")).await else { panic!() };
+    assert_eq!((seen.state, seen.attempt.as_str()), (CallState::Creating, "b"));
+    let Ending::Now(ending) = end_as_seen(&calls, Seen::Attempt("b")).await else { panic!() };
+    assert_eq!(ending.state, CallState::Ending);
+}
+
+#[tokio::test]
+async fn an_end_is_due_when_it_is_told_to_be() {
+    let Tables { calls, _backends, .. } = tables().await;
+    calls.begin(&new("a")).await.unwrap();
+    let (id, reason) = (id(), EndReason::from(EndReason::AT_STREAM));
+    let request = EndRequest { at: at(3), due: at(20), ..EndRequest::now(&id, &reason, at(9)) };
+    let Ending::Now(ending) = calls.end(request).await.unwrap() else { panic!() };
+    assert_eq!((ending.ending_at, ending.end_reason), (Some(at(3)), Some(reason)));
+    assert_eq!(due(&calls).await, Some((Some(at(20)), 0)));
+}
+
+/// What the sweeper needs: a place in the index `due` for as long as there is something left to
+/// do, and a time to be forgotten.
 #[tokio::test]
 async fn an_item_says_when_to_look_at_it() {
-    let Tables { calls, config, _backends, .. } = tables().await;
+    let tables = tables().await;
+    let calls = &tables.calls;
     let seen = async |attributes: [&str; 3]| {
-        let key = json!({"pk": {"S": "CALL#c1"}, "sk": {"S": "CALL"}});
-        let get = json!({"TableName": config.table, "Key": key, "ConsistentRead": true});
-        let endpoint = config.endpoint.as_deref().unwrap();
-        let item = local::dynamo::call(endpoint, "GetItem", &get).await.unwrap();
+        let item = tables.item("CALL#c1", "CALL").await;
         attributes.map(|name| {
-            let value = &item["Item"][name];
+            let value = &item[name];
             value["N"].as_str().or(value["S"].as_str()).map(str::to_owned)
         })
     };
     let number = |at: Timestamp| Some(at.as_millis().to_string());
     calls.begin(&new("a")).await.unwrap();
     let [lease, due, shard] = seen(["leaseUntil", "dueAt", "dueShard"]).await;
-    assert_eq!((lease, due), (number(at(60)), number(at(60))));
-    assert!(shard.unwrap().starts_with("DUE#"));
+    assert_eq!((lease, due), (number(at(30)), number(at(30))));
+    assert_eq!(shard, Some(format!("DUE#{}", Shard::of(&id()).number())));
     // Whoever takes a call over has a full lease of its own.
     let later = NewCall { at: at(20), ..new("b") };
     assert_eq!(calls.take_over(&later).await.unwrap(), TakenOver::Taken);
-    assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [number(at(80)), number(at(80)), None]);
-    calls.activate(&new("b"), at(1)).await.unwrap();
-    assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(301)), None]);
-    end(&calls, Some("alice")).await;
+    assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [number(at(50)), number(at(50)), None]);
+    activate(calls, "b").await;
+    assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(121)), None]);
+    end(calls, Some("alice")).await;
     assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(39)), None]);
     calls.finish(&id(), at(10)).await.unwrap();
     let month = Some(at(10 + 30 * 24 * 60 * 60).as_secs().to_string());
     assert_eq!(seen(["leaseUntil", "dueAt", "ttl"]).await, [None, number(at(190)), month]);
+}
+
+#[tokio::test]
+async fn the_earliest_start_stands() {
+    let Tables { calls, _backends, .. } = tables().await;
+    calls.started(&id(), at(5)).await.unwrap();
+    assert_eq!(calls.get(&id()).await.unwrap(), None);
+    calls.begin(&new("a")).await.unwrap();
+    for (told, stands) in [(5, 5), (7, 5), (5, 5), (3, 3), (4, 3)] {
+        calls.started(&id(), at(told)).await.unwrap();
+        let found = calls.get(&id()).await.unwrap().unwrap();
+        assert_eq!((found.started_at, found.state), (Some(at(stands)), CallState::Creating));
+    }
+    assert_eq!(due(&calls).await, Some((Some(at(30)), 0)));
+}
+
+#[tokio::test]
+async fn only_an_active_calls_look_is_brought_forward() {
+    let Tables { calls, _backends, .. } = tables().await;
+    calls.look_by(&id(), at(20)).await.unwrap();
+    assert_eq!(load(&calls).await, None);
+    calls.begin(&new("a")).await.unwrap();
+    calls.look_by(&id(), at(20)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(30)), 0)));
+    activate(&calls, "a").await;
+    for (by, stands) in [(200, 121), (60, 60), (121, 60), (60, 60)] {
+        calls.look_by(&id(), at(by)).await.unwrap();
+        assert_eq!(due(&calls).await, Some((Some(at(stands)), 0)));
+    }
+    end(&calls, None).await;
+    calls.look_by(&id(), at(20)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(39)), 0)));
+    calls.finish(&id(), at(10)).await.unwrap();
+    calls.look_by(&id(), at(20)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(190)), 0)));
+}
+
+#[tokio::test]
+async fn one_call_of_the_same_members_is_marked() {
+    let tables = tables().await;
+    let calls = &tables.calls;
+    let mark =
+        async |new: &NewCall, at: Timestamp| calls.mark(&members(), new, at, None).await.unwrap();
+    let other = NewCall { id: call("c2"), ..new("c") };
+    assert_eq!(mark(&new("a"), at(0)).await, Marked::Ours { alone: true });
+    assert_eq!(mark(&other, at(1)).await, Marked::Theirs(Mark { call: id(), at: at(0) }));
+    // Another attempt at the same call, or its own first one, whose answer was lost.
+    assert_eq!(mark(&new("b"), at(2)).await, Marked::Ours { alone: false });
+    assert_eq!(mark(&other, at(3)).await, Marked::Theirs(Mark { call: id(), at: at(2) }));
+    // Other members have a mark of their own.
+    let others = MemberSet::of(&[user("alice"), user("carol")]);
+    let marked = calls.mark(&others, &other, at(4), None).await.unwrap();
+    assert_eq!(marked, Marked::Ours { alone: true });
+    let item = tables.item(&format!("MEMBERS#{}", members().as_str()), "OPEN").await;
+    let three_days = at(2 + 3 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!((&item["attempt"]["S"], &item["ttl"]["N"]), (&json!("b"), &json!(three_days)));
+}
+
+#[tokio::test]
+async fn the_mark_of_a_call_that_is_over_is_taken_as_it_was_found() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let members = members();
+    calls.mark(&members, &new("a"), at(0), None).await.unwrap();
+    let found = Mark { call: id(), at: at(0) };
+    let other = NewCall { id: call("c2"), ..new("b") };
+    // It has been set again meanwhile.
+    calls.mark(&members, &new("a"), at(1), None).await.unwrap();
+    let newer = Mark { call: id(), at: at(1) };
+    let marked = calls.mark(&members, &other, at(2), Some(&found)).await.unwrap();
+    assert_eq!(marked, Marked::Theirs(newer.clone()));
+    let marked = calls.mark(&members, &other, at(2), Some(&newer)).await.unwrap();
+    assert_eq!(marked, Marked::Ours { alone: true });
+    // Whoever comes second with the same finding finds another mark.
+    let third = NewCall { id: call("c3"), ..new("c") };
+    let marked = calls.mark(&members, &third, at(2), Some(&newer)).await.unwrap();
+    assert_eq!(marked, Marked::Theirs(Mark { call: call("c2"), at: at(2) }));
+    // Where there is none any more, nothing is in the way.
+    calls.unmark(&members, &call("c2"), None).await.unwrap();
+    let marked = calls.mark(&members, &third, at(3), Some(&newer)).await.unwrap();
+    assert_eq!(marked, Marked::Ours { alone: true });
+}
+
+#[tokio::test]
+async fn a_mark_is_only_taken_off_its_own_call() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let members = members();
+    let other = NewCall { id: call("c2"), ..new("c") };
+    // There is none to take off yet.
+    calls.unmark(&members, &id(), None).await.unwrap();
+    calls.mark(&members, &new("a"), at(0), None).await.unwrap();
+    calls.mark(&members, &new("b"), at(1), None).await.unwrap();
+    // Neither another call's end, nor an attempt that another has marked after.
+    calls.unmark(&members, &call("c2"), None).await.unwrap();
+    calls.unmark(&members, &call("c2"), Some("b")).await.unwrap();
+    calls.unmark(&members, &id(), Some("a")).await.unwrap();
+    let marked = calls.mark(&members, &other, at(2), None).await.unwrap();
+    assert_eq!(marked, Marked::Theirs(Mark { call: id(), at: at(1) }));
+    calls.unmark(&members, &id(), Some("b")).await.unwrap();
+    let marked = calls.mark(&members, &other, at(2), None).await.unwrap();
+    assert_eq!(marked, Marked::Ours { alone: true });
+    // A call that is over takes it off whoever has set it.
+    calls.unmark(&members, &call("c2"), None).await.unwrap();
+    let marked = calls.mark(&members, &new("a"), at(3), None).await.unwrap();
+    assert_eq!(marked, Marked::Ours { alone: true });
+}
+
+#[tokio::test]
+async fn a_minute_has_thirty_single_deletions() {
+    let tables = tables().await;
+    for n in 0..30 {
+        assert!(tables.calls.take_deletion(at(n)).await.unwrap(), "deletion {n}");
+    }
+    assert!(!tables.calls.take_deletion(at(30)).await.unwrap());
+    // It is the table that counts: an instance that has heard of none finds none left either.
+    let another = DynamoCalls::new(tables.table.clone());
+    assert!(!another.take_deletion(at(59)).await.unwrap());
+    for calls in [&another, &tables.calls] {
+        assert!(calls.take_deletion(at(60)).await.unwrap());
+        assert!(!calls.take_deletion(at(31)).await.unwrap());
+    }
+    let minute = at(0).as_secs() / 60;
+    let item = tables.item("LIMIT#delete-channel", &minute.to_string()).await;
+    let forgotten = at(600).as_secs().to_string();
+    assert_eq!((&item["used"]["N"], &item["ttl"]["N"]), (&json!("30"), &json!(forgotten)));
+    let next = tables.item("LIMIT#delete-channel", &(minute + 1).to_string()).await;
+    assert_eq!(next["used"]["N"], "2");
+}
+
+/// Different calls that are in one shard of the index.
+fn of_one_shard(count: usize) -> (Shard, Vec<CallId>) {
+    let shard = Shard::of(&id());
+    let ids = (0..).map(|n| call(&format!("d{n}")));
+    (shard, ids.filter(|id| Shard::of(id) == shard).take(count).collect())
+}
+
+/// Everything that is due at second 33, page by page, and how much each page had.
+async fn pages(calls: &DynamoCalls, shard: Shard, most: u16) -> (Vec<DuePlace>, Vec<usize>) {
+    let (mut places, mut sizes) = (Vec::<DuePlace>::new(), Vec::new());
+    loop {
+        let page = calls.due(shard, at(33), places.last(), most).await.unwrap();
+        sizes.push(page.places.len());
+        places.extend(page.places);
+        if !page.more {
+            return (places, sizes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_comes_in_pages_the_oldest_first() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let (shard, ids) = of_one_shard(6);
+    // Their leases run out in the seconds 30 to 35; the last one is begun first.
+    let mut begun: Vec<(&CallId, i64)> = ids.iter().zip(0..).collect();
+    let place = |(id, second): &(&CallId, i64)| {
+        let id = CallId::clone(id);
+        DuePlace { due_at: at(30 + second), id }
+    };
+    let places: Vec<_> = begun.iter().map(place).collect();
+    begun.reverse();
+    for (id, second) in begun {
+        let new = NewCall { id: id.clone(), at: at(second), ..new("a") };
+        calls.begin(&new).await.unwrap();
+    }
+    assert!(calls.due(shard, at(29), None, 100).await.unwrap().places.is_empty());
+    let all = calls.due(shard, at(33), None, 100).await.unwrap();
+    assert_eq!((all.places, all.more), (places[..4].to_vec(), false));
+    let first = calls.due(shard, at(33), None, 3).await.unwrap();
+    assert_eq!((first.places, first.more), (places[..3].to_vec(), true));
+    let (found, sizes) = pages(&calls, shard, 3).await;
+    assert_eq!((found.as_slice(), sizes), (&places[..4], vec![3, 1]));
+    let behind = calls.due(shard, at(33), Some(&places[1]), 100).await.unwrap();
+    assert_eq!(behind.places, places[2..4]);
+    // A place that nothing is at any more still says where to go on.
+    calls.withdraw(&ids[1], "a").await.unwrap();
+    let behind = calls.due(shard, at(33), Some(&places[1]), 1).await.unwrap();
+    assert_eq!((behind.places, behind.more), (vec![places[2].clone()], true));
+}
+
+#[tokio::test]
+async fn what_is_due_at_the_same_time_is_all_on_some_page() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let (shard, ids) = of_one_shard(5);
+    for id in &ids {
+        calls.begin(&NewCall { id: id.clone(), ..new("a") }).await.unwrap();
+    }
+    let (found, sizes) = pages(&calls, shard, 2).await;
+    assert!(found.iter().all(|place| place.due_at == at(30)), "{found:?}");
+    assert_eq!((found.len(), sizes), (5, vec![2, 2, 1]));
+    let found: BTreeSet<_> = found.into_iter().map(|place| place.id).collect();
+    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn a_shard_has_its_own_calls_alone() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let ids: Vec<_> = (0..9).map(|n| call(&format!("d{n}"))).collect();
+    for id in &ids {
+        calls.begin(&NewCall { id: id.clone(), ..new("a") }).await.unwrap();
+    }
+    // Marks, users and the like are in no shard.
+    calls.mark(&members(), &new("a"), at(0), None).await.unwrap();
+    let mut found = BTreeSet::new();
+    for shard in Shard::all() {
+        for place in calls.due(shard, at(99), None, 100).await.unwrap().places {
+            assert_eq!(Shard::of(&place.id), shard);
+            assert!(found.insert(place.id));
+        }
+    }
+    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_left_out() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let ids: Vec<_> = (0..100).map(|n| call(&format!("c{n}"))).collect();
+    assert!(calls.load(&ids).await.unwrap().is_empty());
+    calls.begin(&new("a")).await.unwrap();
+    let begun = calls.get(&id()).await.unwrap().unwrap();
+    let begun = DueCall { call: begun, due_at: Some(at(30)), tries: 0 };
+    assert_eq!(calls.load(&ids).await.unwrap(), [begun]);
+}
+
+#[tokio::test]
+async fn a_call_is_put_off_from_where_it_was_seen() {
+    let Tables { calls, _backends, .. } = tables().await;
+    calls.put_off(&id(), at(30), at(60), 1).await.unwrap();
+    assert_eq!(load(&calls).await, None);
+    calls.begin(&new("a")).await.unwrap();
+    calls.put_off(&id(), at(29), at(60), 1).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(30)), 0)));
+    calls.put_off(&id(), at(30), at(60), 1).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(60)), 1)));
+    // Another sweep has seen the same.
+    calls.put_off(&id(), at(30), at(90), 1).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(60)), 1)));
+    // Each step begins to count anew.
+    activate(&calls, "a").await;
+    assert_eq!(due(&calls).await, Some((Some(at(121)), 0)));
+    calls.put_off(&id(), at(121), at(150), 2).await.unwrap();
+    end(&calls, None).await;
+    assert_eq!(due(&calls).await, Some((Some(at(39)), 0)));
+    calls.put_off(&id(), at(39), at(70), 3).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(70)), 3)));
+    calls.finish(&id(), at(10)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(190)), 0)));
+}
+
+#[tokio::test]
+async fn only_an_ended_call_comes_to_rest() {
+    let Tables { calls, _backends, .. } = tables().await;
+    let shard = Shard::of(&id());
+    calls.rest(&id(), at(30)).await.unwrap();
+    assert_eq!(load(&calls).await, None);
+    calls.begin(&new("a")).await.unwrap();
+    calls.rest(&id(), at(30)).await.unwrap();
+    activate(&calls, "a").await;
+    calls.rest(&id(), at(121)).await.unwrap();
+    end(&calls, None).await;
+    calls.rest(&id(), at(39)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(39)), 0)));
+    let ended = calls.finish(&id(), at(10)).await.unwrap();
+    // Nor one that was put off meanwhile.
+    calls.put_off(&id(), at(190), at(370), 1).await.unwrap();
+    calls.rest(&id(), at(190)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(370)), 1)));
+    calls.rest(&id(), at(370)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((None, 0)));
+    assert!(calls.due(shard, at(999), None, 100).await.unwrap().places.is_empty());
+    // It stays there, and out of the index.
+    calls.rest(&id(), at(370)).await.unwrap();
+    calls.put_off(&id(), at(370), at(400), 1).await.unwrap();
+    calls.look_by(&id(), at(20)).await.unwrap();
+    assert_eq!(due(&calls).await, Some((None, 0)));
+    assert_eq!(calls.get(&id()).await.unwrap(), ended);
+}
+
+#[tokio::test]
+async fn the_last_bookmark_stands() {
+    let Tables { calls, _backends, .. } = tables().await;
+    assert_eq!(calls.bookmark().await.unwrap(), None);
+    for place in ["{}", "{\"next\":\"abc\"}"] {
+        calls.set_bookmark(place).await.unwrap();
+        assert_eq!(calls.bookmark().await.unwrap().as_deref(), Some(place));
+    }
 }
 
 #[tokio::test]
@@ -180,7 +557,7 @@ async fn a_profile_keeps_what_a_change_leaves_out() {
     let name = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
     let first = users.merge(&alice, &name, at(0)).await.unwrap();
     assert_eq!((first.version, first.synced, first.is_known()), (1, 0, false));
-    let custom = serde_json::json!({"n": 1.5, "list": [1, null]}).as_object().cloned();
+    let custom = json!({"n": 1.5, "list": [1, null]}).as_object().cloned();
     let custom = ProfileChange { custom, ..ProfileChange::default() };
     let second = users.merge(&alice, &custom, at(1)).await.unwrap();
     assert_eq!((second.version, second.profile.name.as_deref()), (2, Some("Alice")));
@@ -217,4 +594,100 @@ async fn what_is_filled_in_replaces_nothing() {
     let profile = filled.profile;
     assert_eq!((profile.name.as_deref(), profile.language.as_deref()), (Some("Alice"), Some("en")));
     assert_eq!((profile.role.as_str(), filled.version), ("admin", 2));
+}
+
+#[tokio::test]
+async fn the_newest_status_of_a_known_user_stands() {
+    let Tables { users, _backends, .. } = tables().await;
+    let alice = user("alice");
+    users.set_status(&alice, UserStatus::Deactivated, at(0)).await.unwrap();
+    assert_eq!(users.get(&alice).await.unwrap(), None);
+    let first = users.merge(&alice, &ProfileChange::default(), at(0)).await.unwrap();
+    assert_eq!(first.status, UserStatus::Active);
+    for (status, told, stands) in [
+        (UserStatus::Deactivated, 5, UserStatus::Deactivated),
+        (UserStatus::Active, 4, UserStatus::Deactivated),
+        (UserStatus::Active, 5, UserStatus::Deactivated),
+        (UserStatus::Active, 6, UserStatus::Active),
+        (UserStatus::Deleted, 7, UserStatus::Deleted),
+        (UserStatus::Deactivated, 6, UserStatus::Deleted),
+    ] {
+        users.set_status(&alice, status, at(told)).await.unwrap();
+        let found = users.get(&alice).await.unwrap().unwrap();
+        assert_eq!((found.status, found.version), (stands, 1), "{status:?} at {told}");
+    }
+    let second = users.merge(&alice, &ProfileChange::default(), at(8)).await.unwrap();
+    assert_eq!((second.status, second.version), (UserStatus::Deleted, 2));
+}
+
+#[tokio::test]
+async fn who_was_deleted_is_unknown() {
+    let Tables { users, _backends, .. } = tables().await;
+    let crowd = ["alice", "bob", "carol"].map(user);
+    for id in &crowd {
+        users.merge(id, &ProfileChange::default(), at(0)).await.unwrap();
+        users.confirm(id, 1).await.unwrap();
+    }
+    users.set_status(&crowd[0], UserStatus::Deactivated, at(1)).await.unwrap();
+    users.set_status(&crowd[1], UserStatus::Deleted, at(1)).await.unwrap();
+    assert_eq!(users.unknown(&crowd).await.unwrap(), [user("bob")]);
+}
+
+#[tokio::test]
+async fn the_newest_report_stands() {
+    let tables = tables().await;
+    let session = SessionId::try_from("s1".to_owned()).unwrap();
+    let texts = async |names: [&str; 2]| {
+        let item = tables.item("CALL#c1", "REPORT#s1").await;
+        names.map(|name| item[name]["S"].as_str().map(str::to_owned))
+    };
+    let text = |text: &str| Some(text.to_owned());
+    for (figures, told, stands) in [
+        (Some("{}"), 5, Some("{}")),
+        (Some("[1]"), 4, Some("{}")),
+        (None, 4, Some("{}")),
+        (Some("[2]"), 5, Some("[2]")),
+        (Some("[3]"), 6, Some("[3]")),
+        (None, 7, None),
+    ] {
+        let report = Report { session: session.clone(), figures: figures.map(str::to_owned) };
+        tables.evidence.keep_report(&id(), &report, at(told)).await.unwrap();
+        assert_eq!(texts(["session", "figures"]).await, [text("s1"), stands.and_then(text)]);
+    }
+    let item = tables.item("CALL#c1", "REPORT#s1").await;
+    let month = at(7 + 30 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!((&item["at"]["N"], &item["ttl"]["N"]), (&json!(millis(at(7))), &json!(month)));
+    // It lies beside its call, and is none.
+    assert_eq!(tables.calls.get(&id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_newest_rating_of_each_member_stands() {
+    let tables = tables().await;
+    let session = SessionId::try_from("s1".to_owned()).unwrap();
+    let rating = |user: UserId, rating: u8, reason: Option<&str>| Rating {
+        session: session.clone(),
+        user,
+        rating,
+        reason: reason.map(str::to_owned),
+    };
+    for (who, stars, reason, told) in [
+        ("alice", 2, Some("echo"), 5),
+        ("bob", 5, None, 5),
+        ("alice", 3, None, 4),
+        ("bob", 4, Some("fine"), 6),
+    ] {
+        let rating = rating(user(who), stars, reason);
+        tables.evidence.keep_rating(&id(), &rating, at(told)).await.unwrap();
+    }
+    for (who, stars, reason, told) in [("alice", "2", "echo", 5), ("bob", "4", "fine", 6)] {
+        let item = tables.item("CALL#c1", &format!("RATING#s1#{who}")).await;
+        assert_eq!((&item["rating"]["N"], &item["reason"]["S"]), (&json!(stars), &json!(reason)));
+        assert_eq!((&item["userId"]["S"], &item["session"]["S"]), (&json!(who), &json!("s1")));
+        assert_eq!(item["at"]["N"], millis(at(told)));
+    }
+}
+
+fn millis(at: Timestamp) -> String {
+    at.as_millis().to_string()
 }

@@ -24,6 +24,7 @@ use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
+use crate::clock::StackClock;
 use crate::lambda::{Functions, ids};
 use crate::serve::{Answer, Dropped, json};
 pub(crate) use routes::Routes;
@@ -38,6 +39,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) functions: Arc<Functions>,
+    pub(crate) clock: StackClock,
 }
 
 impl Gateway {
@@ -79,7 +81,7 @@ impl Gateway {
                 body: &body,
                 path: &path,
                 peer: peer.ip(),
-                at: Timestamp::now(),
+                at: Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::MAX),
                 request_id,
             },
             &route,

@@ -106,6 +106,7 @@ mod tests {
         let function = |name: &str, route: &str| Function {
             name: name.to_owned(),
             routes: vec![route.to_owned()],
+            schedules: Vec::new(),
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: BTreeSet::new(),

@@ -12,6 +12,7 @@ use super::launch::Launch;
 use super::process::Pids;
 use super::runtime_api::RuntimeApi;
 use crate::cargo_build::Binaries;
+use crate::clock::StackClock;
 use crate::environment;
 use crate::error::{InvokeError, StartError};
 use crate::output::{Output, alarm};
@@ -46,6 +47,7 @@ impl Functions {
         functions: &[Function],
         binaries: &Binaries,
         values: &BTreeMap<String, String>,
+        clock: &StackClock,
         api: &RuntimeApi,
         output: &Output,
         max_instances: usize,
@@ -60,6 +62,7 @@ impl Functions {
                 variables: environment::given(function, values),
                 memory_mb: function.memory_mb,
                 timeout: function.timeout,
+                clock: clock.clone(),
                 switchboard: api.switchboard(),
                 output: output.clone(),
                 pids: pids.clone(),
@@ -99,6 +102,14 @@ impl Functions {
         self.pids.list()
     }
 
+    /// Ends every process that waits for work, once the clock has been moved: none can follow it.
+    /// Those at work are ended when they have done it.
+    pub(crate) async fn follow_clock(&self) {
+        for pool in self.pools.values() {
+            pool.end_idle().await;
+        }
+    }
+
     /// Ends every process and waits for its end. Invocations under way fail.
     pub(crate) async fn stop(&self) {
         self.shutdown.begin();
@@ -129,17 +140,39 @@ impl Pool {
         let answer = instance.handle(event, stopping).await;
         match &answer {
             // An error that the function reports is an answer; Lambda uses the environment again.
-            Ok(_) | Err(InvokeError::Reported { .. }) => lock(&self.idle).push(instance),
+            Ok(_) | Err(InvokeError::Reported { .. }) => self.keep(instance).await,
             Err(_) => instance.end().await,
         }
         answer
+    }
+
+    /// Keeps an environment for the next invocation, unless the clock has moved since it started.
+    async fn keep(&self, instance: Instance) {
+        if let Some(late) = self.offer(instance) {
+            late.end().await;
+        }
+    }
+
+    /// Puts an environment among the idle ones, or gives it back. It looks at the clock under the
+    /// lock: whoever has moved the clock finds the environment there, or it finds the clock moved.
+    fn offer(&self, instance: Instance) -> Option<Instance> {
+        let mut idle = lock(&self.idle);
+        if instance.ahead() == self.launch.clock.ahead() {
+            idle.push(instance);
+            None
+        } else {
+            Some(instance)
+        }
     }
 
     fn take_idle(&self) -> Option<Instance> {
         let mut idle = lock(&self.idle);
         // Those that ended while nobody looked make room for new ones.
         idle.retain(|instance| !instance.has_ended());
-        idle.pop()
+        // Whoever moves the clock ends those that are behind it.
+        let now = self.launch.clock.ahead();
+        let last = idle.iter().rposition(|instance| instance.ahead() == now)?;
+        Some(idle.remove(last))
     }
 
     /// Says once that the function does not start: to its callers it is only a 500.
@@ -159,10 +192,14 @@ impl Pool {
         // Who holds every slot knows that no invocation is under way.
         let every = u32::try_from(self.capacity).unwrap_or(u32::MAX);
         let _slots = self.slots.acquire_many(every).await;
+        self.end_idle().await;
+        self.slots.close();
+    }
+
+    async fn end_idle(&self) {
         let idle = std::mem::take(&mut *lock(&self.idle));
         for instance in idle {
             instance.end().await;
         }
-        self.slots.close();
     }
 }

@@ -20,6 +20,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Instance {
     function: String,
     timeout: Duration,
+    /// How far ahead of the machine's clock the process has been told to be.
+    ahead: Duration,
     process: Process,
     line: Line,
     /// Whether the process has ever asked for work.
@@ -27,8 +29,18 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(function: String, timeout: Duration, process: Process, line: Line) -> Self {
-        Self { function, timeout, process, line, started: false }
+    pub(super) fn new(
+        function: String,
+        timeout: Duration,
+        ahead: Duration,
+        process: Process,
+        line: Line,
+    ) -> Self {
+        Self { function, timeout, ahead, process, line, started: false }
+    }
+
+    pub(super) fn ahead(&self) -> Duration {
+        self.ahead
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -101,7 +113,7 @@ impl Instance {
             self.started = true;
             let invocation = Invocation {
                 request_id: id.to_owned(),
-                deadline: deadline(self.timeout),
+                deadline: deadline(self.timeout, self.ahead),
                 event: event.clone(),
             };
             // Refused by a request that is gone; the process asks again, or has ended.
@@ -126,8 +138,9 @@ impl Instance {
     }
 }
 
-/// The moment after which Lambda stops an invocation that begins now.
-fn deadline(timeout: Duration) -> u64 {
-    let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout;
+/// The moment after which Lambda stops an invocation that begins now, by the process's own clock.
+fn deadline(timeout: Duration, ahead: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;
+    let end = now + timeout;
     u64::try_from(end.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,8 @@ use tokio::process::Command;
 use super::instance::Instance;
 use super::process::{Pids, Process};
 use super::runtime_api::Switchboard;
+use crate::clock::StackClock;
+use crate::environment;
 use crate::error::InvokeError;
 use crate::options::REGION;
 use crate::output::Output;
@@ -25,6 +27,7 @@ pub(super) struct Launch {
     pub(super) variables: BTreeMap<String, String>,
     pub(super) memory_mb: u64,
     pub(super) timeout: Duration,
+    pub(super) clock: StackClock,
     pub(super) switchboard: Switchboard,
     pub(super) output: Output,
     pub(super) pids: Pids,
@@ -34,10 +37,12 @@ impl Launch {
     /// A new execution environment.
     pub(super) fn instance(&self) -> Result<Instance, InvokeError> {
         let line = self.switchboard.connect(&self.function);
+        let ahead = self.clock.ahead();
         let mut command = Command::new(&self.program);
         command
             .env_clear()
             .envs(&self.variables)
+            .envs(environment::of_clock(ahead))
             .env("AWS_LAMBDA_RUNTIME_API", line.endpoint())
             .env("AWS_LAMBDA_FUNCTION_NAME", &self.function)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -47,6 +52,6 @@ impl Launch {
             .env("AWS_SECRET_ACCESS_KEY", "local");
         let process = Process::start(command, &self.function, &self.output, &self.pids)
             .map_err(|reason| InvokeError::Spawn { function: self.function.clone(), reason })?;
-        Ok(Instance::new(self.function.clone(), self.timeout, process, line))
+        Ok(Instance::new(self.function.clone(), self.timeout, ahead, process, line))
     }
 }

@@ -1,10 +1,11 @@
-//! What `template.yaml` says about routes, functions and the table: the stack is made from it, so
-//! that a test of the stack is a test of what is deployed.
+//! What `template.yaml` says about routes, schedules, functions and the table: the stack is made
+//! from it, so that a test of the stack is a test of what is deployed.
 //!
 //! Read as SAM reads it: `Globals.Function` first, a function's own properties over it, variables
 //! of both together.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html>
 
+mod schedule;
 mod table;
 mod yaml;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::cargo_build::workspace_root;
 use crate::error::TemplateError;
+pub use schedule::Schedule;
 pub(crate) use table::Table;
 
 /// Lambda's own defaults, where the template is silent.
@@ -36,6 +38,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// Its routes, such as `POST /api/stream/token`.
     pub(crate) routes: Vec<String>,
+    /// What it is invoked with by itself.
+    pub(crate) schedules: Vec<Schedule>,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u64,
     /// The names of the variables that it is given.
@@ -46,6 +50,14 @@ pub(crate) struct Function {
 pub fn route_keys() -> Result<Vec<String>, TemplateError> {
     let routes = Template::load()?.functions.into_iter().flat_map(|function| function.routes);
     Ok(routes.collect())
+}
+
+/// The schedules that `template.yaml` has, each with the name of its function.
+pub fn schedules() -> Result<Vec<(String, Schedule)>, TemplateError> {
+    let of_function = |Function { name, schedules, .. }: Function| {
+        schedules.into_iter().map(move |schedule| (name.clone(), schedule))
+    };
+    Ok(Template::load()?.functions.into_iter().flat_map(of_function).collect())
 }
 
 impl Template {
@@ -149,14 +161,13 @@ fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
         return Err("its CodeUri does not end with the name of a binary".to_owned());
     }
     let mut routes = Vec::new();
+    let mut schedules = Vec::new();
     for (event, Event { kind, properties }) in events {
-        if kind == "HttpApi" {
-            let HttpApi { method, path } = HttpApi::deserialize(properties)
-                .map_err(|error| format!("its event {event}: {error}"))?;
-            if path.contains("+}") {
-                return Err(format!("its event {event}: greedy paths are not served here"));
-            }
-            routes.push(format!("{} {path}", method.to_ascii_uppercase()));
+        let wrong = |problem: String| format!("its event {event}: {problem}");
+        match kind.as_str() {
+            "HttpApi" => routes.push(route(properties).map_err(wrong)?),
+            "ScheduleV2" => schedules.push(Schedule::read(properties).map_err(wrong)?),
+            other => return Err(wrong(format!("{other} is not served here"))),
         }
     }
     let timeout = own.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT);
@@ -164,10 +175,20 @@ fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
     Ok(Function {
         name: name.to_owned(),
         routes,
+        schedules,
         timeout: Duration::from_secs(timeout),
         memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
         variables: variables.cloned().collect(),
     })
+}
+
+fn route(properties: Value) -> Result<String, String> {
+    let HttpApi { method, path } =
+        HttpApi::deserialize(properties).map_err(|error| error.to_string())?;
+    if path.contains("+}") {
+        return Err("greedy paths are not served here".to_owned());
+    }
+    Ok(format!("{} {path}", method.to_ascii_uppercase()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-const TEMPLATE: &str = "
+const TEMPLATE: &str = r#"
 Parameters:
   Secret: {Type: String, NoEcho: true, Default: ''}
 Rules:
@@ -58,12 +58,18 @@ Resources:
       CodeUri: target/lambda/sweeper
       Events:
         Minute:
-          Type: Schedule
-          Properties: {Schedule: rate(1 minute)}
+          Type: ScheduleV2
+          Properties:
+            ScheduleExpression: rate(1 minute)
+            Input: '{"task":"sweep"}'
+            RetryPolicy: {MaximumRetryAttempts: 0}
+        Hour:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: rate(1 hour), Input: '{"task":"reconcile"}'}
 Outputs:
   Url:
     Value: !Sub https://${Api}.execute-api.${AWS::Region}.amazonaws.com
-";
+"#;
 
 #[test]
 fn a_function_is_what_the_globals_and_its_own_properties_say() {
@@ -72,12 +78,17 @@ fn a_function_is_what_the_globals_and_its_own_properties_say() {
 
     assert_eq!(end.name, "call-end");
     assert_eq!(end.routes, ["DELETE /api/stream/call/{callId}", "POST /api/stream/call/end"]);
+    assert!(end.schedules.is_empty());
     assert_eq!(end.timeout, Duration::from_secs(15));
     assert_eq!(end.memory_mb, 512);
     assert!(end.variables.iter().eq(["JWT_SECRET", "TABLE_NAME", "UNKNOWN_USERS"]));
 
     assert_eq!(sweeper.name, "sweeper");
     assert!(sweeper.routes.is_empty());
+    let schedule = |every: Duration, task: &str| Schedule { every, input: json!({"task": task}) };
+    let hour = schedule(Duration::from_hours(1), "reconcile");
+    let minute = schedule(Duration::from_mins(1), "sweep");
+    assert_eq!(sweeper.schedules, [hour, minute]);
     assert_eq!(sweeper.timeout, Duration::from_secs(10));
     assert_eq!(sweeper.memory_mb, DEFAULT_MEMORY);
     assert!(sweeper.variables.iter().eq(["JWT_SECRET", "TABLE_NAME"]));
@@ -122,10 +133,32 @@ fn what_is_not_understood_is_named() {
 }
 
 #[test]
+fn what_invokes_a_function_is_served_or_refused() {
+    let cases = [
+        ("{Type: HttpApi, Properties: {Method: GET}}", "missing field `Path`"),
+        ("{Type: HttpApi, Properties: {Method: GET, Path: '/{a+}'}}", "greedy paths"),
+        ("{Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}", "missing field"),
+        ("{Type: Schedule, Properties: {Schedule: rate(1 minute)}}", "Schedule is not served here"),
+        ("{Type: SQS}", "SQS is not served here"),
+    ];
+    for (event, problem) in cases {
+        let text = format!(
+            "Resources: {{F: {{Type: 'AWS::Serverless::Function', \
+             Properties: {{CodeUri: f, Events: {{E: {event}}}}}}}}}"
+        );
+        let Err(error) = Template::parse(&text) else { panic!("{text} was accepted") };
+        let expected = format!("F: its event E: {problem}");
+        assert!(error.to_string().starts_with(&expected), "{event}: {error}");
+    }
+}
+
+#[test]
 fn the_projects_own_template_is_understood() {
     let template = Template::load().unwrap();
     assert!(!template.functions.is_empty());
     for function in template.functions {
-        assert!(function.variables.contains("JWT_SECRET"), "{function:?}");
+        assert!(function.variables.contains("TABLE_NAME"), "{function:?}");
+        let invoked = !function.routes.is_empty() || !function.schedules.is_empty();
+        assert!(invoked, "{function:?}");
     }
 }

@@ -1,10 +1,10 @@
 //! The app object: switches that a deployment should check, among secrets
 //! that must never leave it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{compact, joined};
+use super::{Reply, World, compact, joined};
 use crate::error::StreamFailure;
 use crate::moment::Moment;
 
@@ -18,7 +18,29 @@ pub(crate) struct App {
     pub(crate) suspended: bool,
     pub(crate) disable_auth_checks: bool,
     pub(crate) event_hooks: Vec<Value>,
+    /// Whether webhooks are compressed.
+    pub(crate) hook_compression: bool,
     pub(crate) revoke_tokens_issued_before: Option<Moment>,
+}
+
+/// A change to the app, of which only webhooks matter here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateApp {
+    event_hooks: Option<Vec<Value>>,
+    enable_hook_payload_compression: Option<bool>,
+}
+
+impl World {
+    /// What is named is replaced as a whole: a hook that is not in the new list is gone.
+    pub(crate) fn update_app(&mut self, ask: UpdateApp) -> Reply {
+        if let Some(hooks) = ask.event_hooks {
+            self.app.event_hooks = hooks;
+        }
+        if let Some(compressed) = ask.enable_hook_payload_compression {
+            self.app.hook_compression = compressed;
+        }
+        Ok(json!({}))
+    }
 }
 
 impl App {
@@ -129,5 +151,19 @@ mod tests {
         assert_eq!(app["app"]["sqs_secret"], json!(APP_OBJECT_SECRET));
         assert_eq!(app["app"]["push_notifications"]["apn"]["auth_key"], json!(APP_OBJECT_SECRET));
         assert_eq!(app["app"].get("revoke_tokens_issued_before"), None);
+    }
+
+    #[test]
+    fn an_update_replaces_what_it_names() {
+        let mut world = World::default();
+        let mut update = |ask: Value| {
+            let ask = serde_json::from_value(ask).expect("a request");
+            world.update_app(ask).expect("updated");
+            (world.app.event_hooks.len(), world.app.hook_compression)
+        };
+        assert_eq!(update(json!({ "event_hooks": [{ "id": "a" }, { "id": "b" }] })), (2, false));
+        assert_eq!(update(json!({ "enable_hook_payload_compression": true })), (2, true));
+        assert_eq!(update(json!({ "event_hooks": [], "name": "unheard of" })), (0, true));
+        assert_eq!(world.app().response()["app"]["event_hooks"], json!([]));
     }
 }

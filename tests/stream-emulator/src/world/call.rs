@@ -1,10 +1,10 @@
 //! One call: what it remembers, and how answers show it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cid::Cid;
-use super::stats::Session;
+use super::session::Session;
 use super::{Custom, World, compact};
 use crate::moment::Moment;
 use crate::views::CallView;
@@ -70,13 +70,28 @@ impl CallMember {
 impl Call {
     /// The call with so many of its members, as most call operations answer it.
     pub(super) fn with_members(&self, world: &World, limit: usize) -> Value {
-        let members: Vec<Value> =
-            self.members.iter().take(limit).map(|member| member.response(world)).collect();
         json!({
             "call": self.response(world),
-            "members": members,
+            "members": self.members_response(world, limit),
             "own_capabilities": ["end-call", "join-call", "join-ended-call", "update-call"],
         })
+    }
+
+    pub(super) fn members_response(&self, world: &World, limit: usize) -> Vec<Value> {
+        self.members.iter().take(limit).map(|member| member.response(world)).collect()
+    }
+
+    /// One who takes part, and who need not be a member.
+    pub(super) fn member_response(&self, user_id: &str, world: &World) -> Value {
+        self.member(user_id).map_or_else(
+            || json!({ "user_id": user_id, "user": world.user_response(user_id) }),
+            |member| member.response(world),
+        )
+    }
+
+    /// The role of one who is a member.
+    pub(super) fn role_of(&self, user_id: &str) -> Option<&str> {
+        self.member(user_id).map(|member| member.role.as_str())
     }
 
     pub(super) fn response(&self, world: &World) -> Value {
@@ -89,7 +104,7 @@ impl Call {
             "starts_at": self.starts_at,
             "ended_at": self.ended_at,
             "created_by": world.user_response(&self.created_by),
-            "current_session_id": self.live_session().map_or("", |it| it.id.as_str()),
+            "current_session_id": self.current_session().map_or("", |it| it.id.as_str()),
             "channel_cid": self.channel_cid,
             "team": self.team,
             "custom": self.custom,
@@ -118,7 +133,8 @@ impl Call {
         let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
         call["members"] = json!(members);
         call["created_by_user_id"] = json!(self.created_by);
-        call["ongoing"] = json!(self.live_session().is_some());
+        let current = self.current_session();
+        call["ongoing"] = json!(current.is_some_and(|session| session.started_at.is_some()));
         call
     }
 
@@ -131,6 +147,7 @@ impl Call {
     }
 
     pub(super) fn view(&self) -> CallView {
+        let session = self.sessions.last();
         CallView {
             cid: self.cid.to_string(),
             created_by: self.created_by.clone(),
@@ -144,44 +161,14 @@ impl Call {
             max_duration_seconds: self.settings["limits"]["max_duration_seconds"].as_u64(),
             inactivity_timeout_seconds: self.settings["session"]["inactivity_timeout_seconds"]
                 .as_u64(),
-            session_id: self.sessions.last().map(|session| session.id.clone()),
+            session_id: session.map(|session| session.id.clone()),
+            session_started_at: session.and_then(|it| it.started_at).map(Moment::nanos),
+            session_ended_at: session.and_then(|it| it.ended_at).map(Moment::nanos),
+            present: session.map(Session::present_users).unwrap_or_default(),
         }
     }
 
-    fn live_session(&self) -> Option<&Session> {
-        self.sessions.last().filter(|session| session.ended_at.is_none())
+    fn member(&self, user_id: &str) -> Option<&CallMember> {
+        self.members.iter().find(|member| member.user_id == user_id)
     }
-}
-
-impl Session {
-    /// The session inside its call. Only who is still there is listed.
-    pub(super) fn response(&self, world: &World) -> Value {
-        let joined = self.report.participants.iter().filter(|_| self.ended_at.is_none());
-        let participants: Vec<Value> = joined
-            .flat_map(|who| who.sessions.iter().map(move |session| (who, session)))
-            .map(|(who, session)| {
-                json!({
-                    "user": world.user_response(&who.user_id),
-                    "user_session_id": session.user_session_id,
-                    "role": "user",
-                    "joined_at": self.started_at,
-                })
-            })
-            .collect();
-        compact(json!({
-            "id": self.id,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
-            "anonymous_participant_count": 0,
-            "participants_count_by_role": by_role(participants.len()),
-            "participants": participants,
-            "accepted_by": {},
-            "missed_by": {},
-            "rejected_by": {},
-        }))
-    }
-}
-
-fn by_role(count: usize) -> Map<String, Value> {
-    (count > 0).then(|| ("user".to_owned(), json!(count))).into_iter().collect()
 }

@@ -66,8 +66,10 @@ impl World {
         let created = !self.calls.contains_key(cid);
         if created {
             let call = self.new_call(cid, data, now)?;
+            let members = call.members_response(self, MEMBERS);
             self.calls.insert(cid.clone(), call);
             self.calls_created += 1;
+            self.emit_call("call.created", cid, now, json!({ "members": members }));
         }
         let call = self.known_call_mut(cid)?;
         call.rings += u64::from(ask.ring == Some(true));
@@ -91,27 +93,32 @@ impl World {
         }
         call.starts_at = starts_at.or(call.starts_at);
         call.updated_at = now;
+        self.emit_call("call.updated", cid, now, json!({ "capabilities_by_role": {} }));
         Ok(self.known_call(cid)?.with_members(self, DEFAULT_MEMBERS))
     }
 
     /// Ending again succeeds again, and the first end stands.
     pub(crate) fn end_call(&mut self, cid: &Cid, now: Moment) -> Reply {
-        let call = self.known_call_mut(cid)?;
-        call.ended_at.get_or_insert(now);
-        for session in &mut call.sessions {
-            session.ended_at.get_or_insert(now);
-        }
+        self.known_call(cid)?;
+        self.finish_call(cid, now);
         Ok(json!({}))
     }
 
     pub(crate) fn delete_call(&mut self, cid: &Cid, ask: &DeleteCall, now: Moment) -> Reply {
-        let call = self.known_call(cid)?.response(self);
-        self.calls.remove(cid);
+        let call = self.remove_call(cid, now).ok_or_else(|| no_call(cid))?;
         let mut reply = json!({ "call": call });
         if ask.hard == Some(true) {
             reply["task_id"] = json!(self.start_task(json!({}), now));
         }
         Ok(reply)
+    }
+
+    /// Takes a call away and tells of it; the call as it was.
+    pub(crate) fn remove_call(&mut self, cid: &Cid, now: Moment) -> Option<Value> {
+        let call = self.calls.get(cid)?.response(self);
+        self.calls.remove(cid);
+        self.emit("call.deleted", now, json!({ "call_cid": cid, "call": call }));
+        Some(call)
     }
 
     pub(crate) fn query_calls(&self, ask: &CursorQuery) -> Reply {
@@ -195,7 +202,7 @@ fn no_call(cid: &Cid) -> StreamFailure {
 #[cfg(test)]
 mod tests {
     use super::super::joined;
-    use super::super::testing::{at, default_call, read, refusal, world};
+    use super::super::testing::{at, default_call, read, refusal, told, world};
     use super::*;
 
     fn create(world: &mut World, id: &str, more: Value) -> Reply {
@@ -299,6 +306,85 @@ mod tests {
         assert_eq!(cids(json!({ "ended_at": null })), ["default:a", "default:c"]);
         assert_eq!(cids(json!({ "cid": { "$in": ["default:c"] } })), ["default:c"]);
         assert_eq!(cids(json!({ "members": { "$in": ["bob"] } })).len(), 3);
+        assert_eq!(cids(json!({ "created_by_user_id": "alice" })).len(), 3);
         assert!(cids(json!({ "ongoing": true })).is_empty());
+        world.join("default:c", "alice", at(6)).expect("a join");
+        world.reject("default:a", "bob", at(6));
+        let ongoing = read(json!({ "filter_conditions": { "ongoing": true } }));
+        let answer = world.query_calls(&ongoing).expect("calls");
+        assert_eq!(answer["calls"][0]["call"]["id"], json!("c"));
+        assert_eq!(answer["calls"].as_array().map(Vec::len), Some(1));
+    }
+
+    /// What tells a forgotten call from one that goes on is in every result.
+    #[test]
+    fn calls_come_in_pages_by_age_with_all_that_is_known() {
+        let mut world = world(&["alice", "bob"]);
+        for (second, id) in [(3, "a"), (1, "b"), (2, "c")] {
+            let data = json!({
+                "created_by_id": "alice",
+                "channel_cid": "messaging:c",
+                "custom": { "kind": id },
+            });
+            let ask = read(json!({ "data": data }));
+            world.get_or_create_call(&default_call(id), ask, at(second)).expect("a call");
+        }
+        world.join("default:b", "alice", at(4)).expect("a join");
+        world.end_call(&default_call("b"), at(5)).expect("ended");
+        let page = |filter: Value, next: &Value| {
+            let sort = json!([{ "field": "created_at", "direction": 1 }]);
+            let ask = json!({
+                "filter_conditions": filter,
+                "sort": sort,
+                "limit": 2,
+                "next": next,
+            });
+            world.query_calls(&read(ask)).expect("calls")
+        };
+        let first = page(json!({}), &json!(null));
+        let (b, c) = (&first["calls"][0]["call"], &first["calls"][1]["call"]);
+        assert_eq!((&b["id"], &c["id"]), (&json!("b"), &json!("c")));
+        assert_eq!(b["ended_at"], json!(at(5)));
+        assert_eq!(b["session"]["started_at"], json!(at(4)));
+        assert_eq!(b["channel_cid"], json!("messaging:c"));
+        assert_eq!(b["created_by"]["id"], json!("alice"));
+        assert_eq!(b["created_at"], json!(at(1)));
+        assert_eq!((&c["session"], c.get("ended_at")), (&json!(null), None));
+        let last = page(json!({}), &first["next"]);
+        assert_eq!(last["calls"][0]["call"]["id"], json!("a"));
+        assert_eq!(last.get("next"), None);
+        let between = json!({ "$gte": "2026-01-01T00:00:02Z", "$lt": "2026-01-01T00:00:03Z" });
+        for (filter, id) in [
+            (json!({ "created_at": between }), "c"),
+            (json!({ "kind": "a" }), "a"),
+            (json!({ "custom.kind": "c" }), "c"),
+            (json!({ "id": { "$in": ["a", "x"] } }), "a"),
+            (json!({ "ended_at": { "$exists": false } }), "c"),
+        ] {
+            let found = page(filter.clone(), &json!(null));
+            assert_eq!(found["calls"][0]["call"]["id"], json!(id), "{filter}");
+        }
+        let too_many = read(json!({ "limit": 101 }));
+        assert_eq!(refusal(world.query_calls(&too_many)).1, 4);
+    }
+
+    #[test]
+    fn what_happens_to_a_call_is_told() {
+        let mut world = world(&["alice", "bob"]);
+        create(&mut world, "c", json!({})).expect("a call");
+        create(&mut world, "c", json!({})).expect("the call");
+        let ask = read(json!({ "custom": { "a": 1 } }));
+        world.update_call(&default_call("c"), ask, at(2)).expect("updated");
+        let soft = read(json!({}));
+        world.delete_call(&default_call("c"), &soft, at(3)).expect("deleted");
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.created", "call.updated", "call.deleted"]);
+        assert_eq!(events[0]["members"][1]["user_id"], json!("bob"));
+        assert_eq!(events[1]["call"]["custom"], json!({ "a": 1 }));
+        assert_eq!(events[2]["created_at"], json!("2026-01-01T00:00:03.000000000Z"));
+        for event in &events {
+            assert_eq!(event["call_cid"], json!("default:c"));
+            assert_eq!(event["call"]["cid"], json!("default:c"));
+        }
     }
 }

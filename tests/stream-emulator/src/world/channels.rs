@@ -11,7 +11,7 @@ use super::limits::{self, at_most, from_one_to};
 use super::message_page::MessagePage;
 use super::messages::Message;
 use super::users::{NamedUser, creator};
-use super::{Custom, Reply, World, compact};
+use super::{Custom, Reply, World, compact, joined};
 use crate::error::StreamFailure;
 use crate::moment::Moment;
 use crate::request::Query;
@@ -71,12 +71,13 @@ pub(crate) struct ChannelPart {
 }
 
 impl ChannelPart {
+    pub(super) fn new(state: Option<bool>, messages: MessagePage, members: MemberWindow) -> Self {
+        Self { state: state.unwrap_or(true), messages, members }
+    }
+
     pub(crate) fn of(query: &Query) -> Result<Self, StreamFailure> {
-        Ok(Self {
-            state: query.flag("state")?.unwrap_or(true),
-            messages: MessagePage::of(query)?,
-            members: MemberWindow::new(query.number("members_limit")?),
-        })
+        let members = MemberWindow::new(query.number("members_limit")?);
+        Ok(Self::new(query.flag("state")?, MessagePage::of(query)?, members))
     }
 }
 
@@ -110,6 +111,16 @@ impl Channel {
         }))
     }
 
+    /// What a filter sees.
+    pub(super) fn filterable(&self, world: &World) -> Value {
+        let mut channel = self.response(world);
+        let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
+        channel["members"] = json!(members);
+        channel["created_by_id"] = json!(self.created_by);
+        channel["last_updated"] = json!(self.last_message_at.unwrap_or(self.created_at));
+        channel
+    }
+
     /// A conversation: two members, one of whom is this user.
     pub(super) fn is_between_two_with(&self, user_id: &str) -> bool {
         self.members.len() == 2 && self.members.iter().any(|member| member.user_id == user_id)
@@ -135,11 +146,9 @@ impl World {
         ask: GetOrCreateChannel,
         now: Moment,
     ) -> Reply {
-        let part = ChannelPart {
-            state: ask.state.unwrap_or(true),
-            messages: ask.messages.unwrap_or_default(),
-            members: ask.members.unwrap_or_default(),
-        };
+        let (messages, members) =
+            (ask.messages.unwrap_or_default(), ask.members.unwrap_or_default());
+        let part = ChannelPart::new(ask.state, messages, members);
         let data = ask.data.unwrap_or_default();
         data.check()?;
         if let Some(channel) = self.channels.get(cid) {
@@ -147,8 +156,14 @@ impl World {
         }
         let channel = self.new_channel(cid, data, now)?;
         let reply = self.channel_part(&channel, &part)?;
+        let more = json!({
+            "channel": channel.response(self),
+            "user": self.user_response(&channel.created_by),
+        });
         self.channels.insert(cid.clone(), channel);
         self.channels_created += 1;
+        let members = json!({ "members": self.told_members(cid) });
+        self.emit_channel("channel.created", cid, now, joined(more, members));
         Ok(reply)
     }
 
@@ -157,9 +172,7 @@ impl World {
     }
 
     pub(crate) fn delete_channel(&mut self, cid: &Cid, now: Moment) -> Reply {
-        let mut channel = self.known_channel(cid)?.response(self);
-        channel["deleted_at"] = json!(now);
-        self.channels.remove(cid);
+        let channel = self.remove_channel(cid, now).ok_or_else(|| no_channel(cid))?;
         Ok(json!({ "channel": channel }))
     }
 
@@ -179,10 +192,20 @@ impl World {
             cids.push(cid);
         }
         for cid in cids {
-            self.channels.remove(&cid);
+            self.remove_channel(&cid, now);
         }
         let task_id = self.start_task(Value::Object(result.clone()), now);
         Ok(json!({ "task_id": task_id, "result": result }))
+    }
+
+    /// Takes a channel away and tells of it; the channel as it was.
+    pub(crate) fn remove_channel(&mut self, cid: &Cid, now: Moment) -> Option<Value> {
+        let mut channel = self.channels.get(cid)?.response(self);
+        channel["deleted_at"] = json!(now);
+        let more = json!({ "channel": channel, "members": self.told_members(cid) });
+        self.channels.remove(cid);
+        self.emit_channel("channel.deleted", cid, now, more);
+        Some(channel)
     }
 
     pub(super) fn known_channel(&self, cid: &Cid) -> Result<&Channel, StreamFailure> {
@@ -233,7 +256,7 @@ impl World {
         })
     }
 
-    fn channel_part(&self, channel: &Channel, part: &ChannelPart) -> Reply {
+    pub(super) fn channel_part(&self, channel: &Channel, part: &ChannelPart) -> Reply {
         let page = part.messages.select(&channel.messages)?;
         let messages = if part.state { page } else { &[] };
         let members = if part.state { part.members.select(&channel.members) } else { &[] };
@@ -332,8 +355,15 @@ mod tests {
     }
 
     #[test]
-    fn custom_data_has_a_limit() {
+    fn custom_data_is_kept_and_has_a_limit() {
         let mut world = world(&["alice"]);
+        let data = json!({ "created_by_id": "alice", "custom": { "call_id": "c1" } });
+        let ask = read(json!({ "data": data }));
+        let answer = world.get_or_create_channel(&messaging("d"), ask, at(1)).expect("a channel");
+        assert_eq!(answer["channel"]["custom"], json!({ "call_id": "c1" }));
+        let part = ChannelPart::of(&Query::default()).expect("a part");
+        let answer = world.get_channel(&messaging("d"), &part).expect("the channel");
+        assert_eq!(answer["channel"]["custom"], json!({ "call_id": "c1" }));
         let custom = json!({ "note": "x".repeat(5 * 1024) });
         let ask = json!({ "data": { "created_by_id": "alice", "custom": custom } });
         assert_eq!(refusal(world.get_or_create_channel(&messaging("c"), read(ask), at(1))).1, 4);

@@ -29,9 +29,14 @@ pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamFail
     Ok(true)
 }
 
-/// Fields are Stream's own or, where it has none of that name, custom ones.
+/// Fields are Stream's own or, where it has none of that name, custom ones; `custom.` in front says
+/// which are meant.
 pub(super) fn find<'a>(object: &'a Value, field: &str) -> &'a Value {
-    object.get(field).unwrap_or_else(|| &object["custom"][field])
+    let custom = &object["custom"];
+    match field.strip_prefix("custom.") {
+        Some(field) => &custom[field],
+        None => object.get(field).unwrap_or(&custom[field]),
+    }
 }
 
 /// How two values stand to each other, if they can be compared at all.
@@ -131,6 +136,10 @@ mod tests {
             (json!({ "members": { "$in": ["bob"] } }), Some(true)),
             (json!({ "members": { "$in": ["carol"] } }), Some(false)),
             (json!({ "plan": { "$eq": "pro" } }), Some(true)),
+            (json!({ "plan": { "$exists": true } }), Some(true)),
+            (json!({ "custom.plan": "pro" }), Some(true)),
+            (json!({ "custom.plan": { "$in": ["free"] } }), Some(false)),
+            (json!({ "custom.id": "alice" }), Some(false)),
             (json!({ "ended_at": { "$exists": false } }), Some(true)),
             (json!({ "id": { "$exists": false } }), Some(false)),
             (json!({ "ended_at": null }), Some(true)),

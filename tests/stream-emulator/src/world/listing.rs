@@ -20,6 +20,12 @@ pub(super) struct Sort {
     direction: Option<i64>,
 }
 
+impl Sort {
+    pub(super) fn descending(field: &str) -> Self {
+        Self { field: Some(field.to_owned()), direction: Some(-1) }
+    }
+}
+
 /// A query that is continued with a cursor.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct CursorQuery {

@@ -36,6 +36,11 @@ enum Pivot {
 }
 
 impl MessagePage {
+    /// The last so many.
+    pub(super) fn latest(limit: Option<usize>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     /// The page that a GET asks for.
     pub(super) fn of(query: &Query) -> Result<Self, StreamFailure> {
         Ok(Self {

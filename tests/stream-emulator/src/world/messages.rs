@@ -188,6 +188,14 @@ impl World {
         let channel = self.known_channel_mut(cid)?;
         channel.messages.push(message);
         channel.last_message_at = Some(now);
+        let more = json!({
+            "message_id": id,
+            "message": response,
+            "user": response["user"],
+            "members": self.told_members(cid),
+            "watcher_count": 0,
+        });
+        self.emit_channel("message.new", cid, now, more);
         self.message_ids.insert(id);
         Ok(json!({ "message": response }))
     }

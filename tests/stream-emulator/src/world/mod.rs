@@ -7,13 +7,18 @@ mod call_settings;
 mod calls;
 mod channel_config;
 mod channel_members;
+mod channel_query;
 mod channels;
 mod cid;
+mod due;
+mod events;
 mod filter;
 mod limits;
 mod listing;
 mod message_page;
 mod messages;
+mod session;
+mod sessions;
 mod stats;
 mod tasks;
 mod user;
@@ -27,13 +32,13 @@ use serde_json::{Map, Value};
 
 use crate::error::StreamFailure;
 
-use app::App;
 use call::Call;
 use channels::Channel;
 use tasks::Task;
 use user::User;
 
 pub use app::APP_OBJECT_SECRET;
+pub(crate) use app::App;
 pub(crate) use channels::ChannelPart;
 pub(crate) use cid::Cid;
 pub(crate) use stats::StatsPage;
@@ -57,6 +62,9 @@ pub(crate) struct World {
     channels_created: usize,
     calls_created: usize,
     ids_made: u64,
+    /// What arose and was not told yet: no part of what is remembered.
+    #[serde(skip)]
+    events: Vec<Value>,
 }
 
 impl World {
@@ -143,6 +151,11 @@ mod testing {
     pub(super) fn send(world: &mut World, id: &str) -> super::Reply {
         let ask = json!({ "message": { "id": id, "text": "hello", "user_id": "alice" } });
         world.send_message(&messaging("c"), read(ask), at(2))
+    }
+
+    /// The types of events.
+    pub(super) fn told(events: &[Value]) -> Vec<String> {
+        events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Status, code and text of a refusal.

@@ -4,22 +4,29 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::cid::Cid;
 use super::listing::{CursorQuery, page};
+use super::session::Session;
 use super::{Reply, World, compact, joined};
 use crate::error::StreamFailure;
 use crate::moment::Moment;
 use crate::request::Query;
 use crate::views::{CallReport, ParticipantStats, SessionStats};
 
-/// A session of a call, with what the media side knows about it.
+/// What the media side said of a session, and when it did.
 #[derive(Debug, Serialize)]
-pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) started_at: Moment,
-    pub(super) ended_at: Option<Moment>,
+pub(super) struct Reported {
     pub(super) report: CallReport,
-    reported_at: Moment,
+    pub(super) at: Moment,
+}
+
+/// A session with what was measured in it.
+#[derive(Clone, Copy)]
+struct Measured<'a> {
+    session: &'a Session,
+    report: &'a CallReport,
+    at: Moment,
 }
 
 /// Which participants are asked for.
@@ -36,80 +43,128 @@ impl StatsPage {
 }
 
 impl World {
+    /// The media side reports on a session: the one that is named, or else the last one if it has
+    /// no report yet. One that nobody joined comes into being with its report. Where the session
+    /// is over, the report is told of.
     pub(crate) fn set_report(&mut self, call_cid: &str, report: CallReport, now: Moment) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
-        if !self.calls.contains_key(&cid) {
-            return;
+        let Some(id) = self.reported_session(&cid, &report) else { return };
+        let Some(call) = self.calls.get_mut(&cid) else { return };
+        let over = call.report_on(&id, report, now);
+        if over {
+            self.emit_report(&cid, &id, now);
         }
-        let id = Some(report.session_id.clone()).filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| self.make_id("session"));
-        let session = Session {
-            started_at: now.seconds_earlier(report.duration_seconds),
-            ended_at: (!report.live).then_some(now),
-            reported_at: now,
-            report,
-            id,
-        };
-        if let Some(call) = self.calls.get_mut(&cid) {
-            call.sessions.retain(|known| known.id != session.id);
-            call.sessions.push(session);
+    }
+
+    /// The report on the last session is ready, whether or not anything was measured.
+    pub(crate) fn report_ready(&mut self, call_cid: &str, now: Moment) {
+        let Ok(cid) = call_cid.parse::<Cid>() else { return };
+        let Some(call) = self.calls.get_mut(&cid) else { return };
+        let Some(session) = call.last_started_mut() else { return };
+        if session.reported.is_none() {
+            session.report(session.own_report(now), now);
         }
+        let id = session.id.clone();
+        self.emit_report(&cid, &id, now);
     }
 
     pub(crate) fn get_call_report(&self, cid: &Cid, session_id: Option<&str>) -> Reply {
         let call = self.known_call(cid)?;
-        let session = match session_id.filter(|id| !id.is_empty()) {
-            Some(id) => call.session(id),
-            None => call.sessions.last(),
+        let measured = match session_id.filter(|id| !id.is_empty()) {
+            Some(id) => call.session(id).and_then(Session::measured),
+            None => call.sessions.iter().rev().find_map(Session::measured),
         };
-        let session = session.ok_or_else(|| no_report(cid))?;
+        let measured = measured.ok_or_else(|| no_report(cid))?;
         Ok(json!({
-            "session_id": session.id,
-            "report": session.report_response(),
-            "session": session.response(self),
+            "session_id": measured.session.id,
+            "report": measured.report_response(),
+            "session": measured.session.response(self),
             "video_reactions": [],
         }))
     }
 
     pub(crate) fn query_call_stats(&self, ask: &CursorQuery) -> Reply {
-        let reports = self
-            .calls
-            .values()
-            .flat_map(|call| call.sessions.iter().map(move |session| session.summary(&call.cid)))
-            .collect();
-        let (reports, next) = ask.page(reports, 1)?;
+        let reports = self.calls.values().flat_map(|call| {
+            let measured = call.sessions.iter().filter_map(Session::measured);
+            measured.map(move |measured| measured.summary(&call.cid))
+        });
+        let (reports, next) = ask.page(reports.collect(), 1)?;
         Ok(compact(json!({ "reports": reports, "next": next })))
     }
 
     pub(crate) fn participant_stats(&self, cid: &Cid, session: &str, ask: &StatsPage) -> Reply {
-        let session = self.known_call(cid)?.session(session).ok_or_else(|| no_report(cid))?;
-        let report = &session.report;
-        let participants =
-            report.participants.iter().map(|who| participant(who, session)).collect();
-        let (participants, next) = page(participants, ask.limit, ask.next.as_deref())?;
+        let measured = self.known_call(cid)?.session(session).and_then(Session::measured);
+        let measured = measured.ok_or_else(|| no_report(cid))?;
+        let (participants, next) = page(measured.participants(), ask.limit, ask.next.as_deref())?;
         Ok(compact(json!({
             "call_type": cid.kind,
             "call_id": cid.id,
-            "call_session_id": session.id,
-            "call_started_at": session.started_at,
-            "call_ended_at": session.ended_at,
-            "counts": counts(report),
+            "call_session_id": measured.session.id,
+            "call_started_at": measured.session.started_at,
+            "call_ended_at": measured.session.ended_at,
+            "counts": counts(measured.report),
             "participants": participants,
             "next": next,
         })))
     }
+
+    /// Which session of a call a report is about.
+    fn reported_session(&mut self, cid: &Cid, report: &CallReport) -> Option<String> {
+        let call = self.calls.get(cid)?;
+        if !report.session_id.is_empty() {
+            return Some(report.session_id.clone());
+        }
+        let last = call.sessions.last();
+        let awaited = last.filter(|it| it.started_at.is_some() && it.reported.is_none());
+        let awaited = awaited.map(|session| session.id.clone());
+        Some(awaited.unwrap_or_else(|| self.make_id("session")))
+    }
+
+    fn emit_report(&mut self, cid: &Cid, id: &str, now: Moment) {
+        let session = self.calls.get(cid).and_then(|call| call.session(id));
+        let Some(measured) = session.and_then(Session::measured) else { return };
+        let more = json!({
+            "counts": counts(measured.report),
+            "participants_overview": measured.participants(),
+            "is_trimmed": false,
+        });
+        self.emit_session("call.stats_report_ready", cid, id, now, more);
+    }
+}
+
+impl Call {
+    /// Takes a report on a session; whether that session is over.
+    fn report_on(&mut self, id: &str, report: CallReport, now: Moment) -> bool {
+        let took_place = |session: &Session| session.started_at.is_some() && !session.only_told;
+        if !self.session(id).is_some_and(took_place) {
+            self.sessions.retain(|session| session.id != id);
+            self.sessions.push(Session::told(id, &report, now));
+        }
+        let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else {
+            return false;
+        };
+        session.report(report, now);
+        session.ended_at.is_some()
+    }
 }
 
 impl Session {
+    fn measured(&self) -> Option<Measured<'_>> {
+        let reported = self.reported.as_ref()?;
+        Some(Measured { session: self, report: &reported.report, at: reported.at })
+    }
+}
+
+impl Measured<'_> {
     fn report_response(&self) -> Value {
-        let joins = joins(&self.report).count();
-        let publishers = joins_that_publish(&self.report);
+        let joins = joins(self.report).count();
+        let publishers = joins_that_publish(self.report);
         let users = self.report.participants.len();
         json!({
             "call": compact(json!({
                 "score": self.report.score.map(f64::from),
-                "started_at": self.started_at,
-                "ended_at": self.ended_at,
+                "started_at": self.session.started_at,
+                "ended_at": self.session.ended_at,
             })),
             "participants": {
                 "sum": joins,
@@ -123,25 +178,79 @@ impl Session {
                 },
             },
             "user_ratings": {
-                "average": average_rating(&self.report).unwrap_or_default(),
+                "average": average_rating(self.report).unwrap_or_default(),
                 "count": self.report.ratings.len(),
             },
         })
     }
 
     fn summary(&self, cid: &Cid) -> Value {
+        let status = if self.session.ended_at.is_some() { "ended" } else { "active" };
         compact(json!({
             "call_cid": cid,
-            "call_session_id": self.id,
-            "call_status": if self.ended_at.is_some() { "ended" } else { "active" },
+            "call_session_id": self.session.id,
+            "call_status": status,
             "call_duration_seconds": self.report.duration_seconds,
-            "first_stats_time": self.started_at,
+            "first_stats_time": self.session.started_at,
             // The name that it is sorted by.
-            "first_stats": self.started_at,
-            "created_at": self.reported_at,
+            "first_stats": self.session.started_at,
+            "created_at": self.at,
             "quality_score": self.report.score,
             "min_user_rating": self.report.ratings.iter().min(),
         }))
+    }
+
+    fn participants(&self) -> Vec<Value> {
+        self.report.participants.iter().map(|who| self.participant(who)).collect()
+    }
+
+    fn participant(&self, who: &ParticipantStats) -> Value {
+        let sessions: Vec<Value> = who.sessions.iter().map(|stats| self.join(stats)).collect();
+        compact(json!({
+            "user_id": who.user_id,
+            "name": who.name,
+            "roles": ["user"],
+            "latest_activity_at": self.at,
+            "sessions": sessions,
+        }))
+    }
+
+    fn join(&self, stats: &SessionStats) -> Value {
+        let measured = json!({
+            "cq_score": stats.cq_score,
+            "jitter_ms": stats.jitter_ms,
+            "latency_ms": stats.latency_ms,
+            "freezes_duration_ms": stats.freezes_duration_ms,
+        });
+        let client = json!({
+            "sdk": stats.sdk,
+            "sdk_version": stats.sdk_version,
+            "os": stats.os,
+            "browser": stats.browser,
+        });
+        let (started_at, ended_at) = self.span(&stats.user_session_id);
+        let when = json!({
+            "user_session_id": stats.user_session_id,
+            "is_live": ended_at.is_none(),
+            "started_at": started_at,
+            "ended_at": ended_at,
+            "published_tracks": {
+                "audio": stats.audio,
+                "video": stats.video,
+                "screenshare": false,
+                "screenshare_audio": false,
+            },
+        });
+        compact(joined(joined(when, measured), client))
+    }
+
+    /// From when to when somebody was there: all the time, unless more is known.
+    fn span(&self, user_session_id: &str) -> (Option<Moment>, Option<Moment>) {
+        let joins = &self.session.joins;
+        match joins.iter().find(|join| join.user_session_id == user_session_id) {
+            Some(join) => (Some(join.joined_at), join.left_at),
+            None => (self.session.started_at, self.session.ended_at),
+        }
     }
 }
 
@@ -165,45 +274,6 @@ fn counts(report: &CallReport) -> Value {
         "min_user_rating": report.ratings.iter().min(),
         "total_participant_duration": report.duration_seconds,
     }))
-}
-
-fn participant(who: &ParticipantStats, session: &Session) -> Value {
-    let sessions: Vec<Value> = who.sessions.iter().map(|it| join(it, session)).collect();
-    compact(json!({
-        "user_id": who.user_id,
-        "name": who.name,
-        "roles": ["user"],
-        "latest_activity_at": session.reported_at,
-        "sessions": sessions,
-    }))
-}
-
-fn join(stats: &SessionStats, session: &Session) -> Value {
-    let measured = json!({
-        "cq_score": stats.cq_score,
-        "jitter_ms": stats.jitter_ms,
-        "latency_ms": stats.latency_ms,
-        "freezes_duration_ms": stats.freezes_duration_ms,
-    });
-    let client = json!({
-        "sdk": stats.sdk,
-        "sdk_version": stats.sdk_version,
-        "os": stats.os,
-        "browser": stats.browser,
-    });
-    let when = json!({
-        "user_session_id": stats.user_session_id,
-        "is_live": session.ended_at.is_none(),
-        "started_at": session.started_at,
-        "ended_at": session.ended_at,
-        "published_tracks": {
-            "audio": stats.audio,
-            "video": stats.video,
-            "screenshare": false,
-            "screenshare_audio": false,
-        },
-    });
-    compact(joined(joined(when, measured), client))
 }
 
 fn joins(report: &CallReport) -> impl Iterator<Item = &SessionStats> {
@@ -231,7 +301,7 @@ fn no_report(cid: &Cid) -> StreamFailure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, default_call, read, refusal, world};
+    use super::super::testing::{at, default_call, read, refusal, told, world};
     use super::*;
 
     fn world_with_a_report() -> World {
@@ -314,13 +384,113 @@ mod tests {
     #[test]
     fn a_live_session_ends_with_its_call() {
         let mut world = world_with_a_report();
-        let live = CallReport { session_id: "s2".to_owned(), live: true, ..CallReport::default() };
+        let alice = ParticipantStats {
+            user_id: "alice".to_owned(),
+            sessions: vec![SessionStats::default()],
+            ..ParticipantStats::default()
+        };
+        let live = CallReport {
+            session_id: "s2".to_owned(),
+            live: true,
+            participants: vec![alice],
+            ..CallReport::default()
+        };
         world.set_report("default:c", live, at(200));
         let call = world.get_call(&default_call("c"), None).expect("the call");
         assert_eq!(call["call"]["current_session_id"], json!("s2"));
+        let participants = &call["call"]["session"]["participants"];
+        assert_eq!(participants[0]["user"]["id"], json!("alice"));
         world.end_call(&default_call("c"), at(300)).expect("ended");
         let call = world.get_call(&default_call("c"), None).expect("the call");
         assert_eq!(call["call"]["current_session_id"], json!(""));
         assert_eq!(call["call"]["session"]["ended_at"], json!(at(300)));
+        assert_eq!(call["call"]["session"]["participants"], json!([]));
+    }
+
+    fn world_with_a_session() -> World {
+        let mut world = world(&["alice", "bob"]);
+        let ask = json!({ "data": { "created_by_id": "alice" } });
+        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        world.join("default:c", "alice", at(10)).expect("a join");
+        world.join("default:c", "bob", at(20)).expect("a join");
+        world
+    }
+
+    #[test]
+    fn a_report_on_a_session_that_took_place_leaves_its_times_alone() {
+        let mut world = world_with_a_session();
+        world.leave("default:c", None, at(40));
+        world.finish_session(&default_call("c"), at(70));
+        assert_eq!(refusal(world.get_call_report(&default_call("c"), None)).1, 16);
+        world.take_events();
+        let alice = ParticipantStats {
+            user_id: "alice".to_owned(),
+            sessions: vec![SessionStats::default()],
+            ..ParticipantStats::default()
+        };
+        let report = CallReport {
+            score: Some(71),
+            live: true,
+            participants: vec![alice],
+            ..CallReport::default()
+        };
+        world.set_report("default:c", report, at(90));
+        let answer = world.get_call_report(&default_call("c"), None).expect("a report");
+        assert_eq!(answer["report"]["call"]["score"], json!(71.0));
+        assert_eq!(answer["session"]["started_at"], json!(at(10)));
+        assert_eq!(answer["session"]["ended_at"], json!(at(70)));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.stats_report_ready"]);
+        assert_eq!(events[0]["session_id"], answer["session_id"]);
+        assert_eq!(events[0]["counts"]["cq_score"], json!(71));
+        assert_eq!(events[0]["counts"]["live_sessions"], json!(0));
+    }
+
+    #[test]
+    fn a_report_on_a_session_that_goes_on_is_told_of_when_it_is_ready() {
+        let mut world = world_with_a_session();
+        world.take_events();
+        world.set_report("default:c", CallReport::default(), at(30));
+        assert!(world.take_events().is_empty());
+        world.rate("default:c", "bob", 3, None, at(31));
+        world.finish_call(&default_call("c"), at(40));
+        world.take_events();
+        world.report_ready("default:c", at(50));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.stats_report_ready"]);
+        assert_eq!(events[0]["counts"]["min_user_rating"], json!(3));
+    }
+
+    #[test]
+    fn a_report_without_measurements_says_who_was_there() {
+        let mut world = world_with_a_session();
+        world.finish_call(&default_call("c"), at(70));
+        world.rate("default:c", "bob", 5, None, at(71));
+        world.take_events();
+        world.report_ready("default:c", at(80));
+        world.report_ready("default:x", at(80));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.stats_report_ready"]);
+        let overview = &events[0]["participants_overview"];
+        assert_eq!(overview[1]["user_id"], json!("bob"));
+        let span = &overview[1]["sessions"][0];
+        assert_eq!(span["started_at"], json!("2026-01-01T00:00:20.000000000Z"));
+        assert_eq!(span["ended_at"], json!("2026-01-01T00:01:10.000000000Z"));
+        assert_eq!(span.get("jitter_ms"), None);
+        assert_eq!(events[0]["counts"].get("cq_score"), None);
+        assert_eq!(events[0]["counts"]["total_participant_duration"], json!(60));
+        let answer = world.get_call_report(&default_call("c"), None).expect("a report");
+        assert_eq!(answer["report"]["user_ratings"], json!({ "average": 5.0, "count": 1 }));
+    }
+
+    #[test]
+    fn without_a_session_no_report_gets_ready() {
+        let mut world = world(&["alice", "bob"]);
+        let ask = json!({ "data": { "created_by_id": "alice" } });
+        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        world.reject("default:c", "bob", at(1));
+        world.take_events();
+        world.report_ready("default:c", at(2));
+        assert!(world.take_events().is_empty());
     }
 }

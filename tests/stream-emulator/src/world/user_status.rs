@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::cid::Cid;
 use super::limits::{ensure, from_one_to, require};
 use super::{Reply, World};
 use crate::error::StreamFailure;
@@ -50,6 +51,26 @@ enum Mode {
     Hard,
 }
 
+impl DeleteUsers {
+    /// What the event says of how a user was deleted.
+    fn details(&self) -> Value {
+        let word = |mode: Option<Mode>| match mode {
+            None => "",
+            Some(Mode::Soft) => "soft",
+            Some(Mode::Pruning) => "pruning",
+            Some(Mode::Hard) => "hard",
+        };
+        json!({
+            "delete_user": word(self.user),
+            "delete_messages": word(self.messages),
+            "delete_conversation": word(self.conversations),
+            "delete_conversation_channels": self.conversations.is_some(),
+            "mark_messages_deleted": self.messages == Some(Mode::Soft),
+            "hard_delete": self.user == Some(Mode::Hard),
+        })
+    }
+}
+
 impl World {
     pub(crate) fn deactivate_user(&mut self, id: &str, ask: &DeactivateUser, now: Moment) -> Reply {
         let known = self.known_user(id)?;
@@ -73,18 +94,14 @@ impl World {
         ensure(known.deactivated_at.is_some(), || {
             StreamFailure::input(format!("user {id:?} is not deactivated"))
         })?;
-        if let Some(user) = self.users.get_mut(id) {
-            user.reactivate(ask.name, now);
-        }
+        self.mark_reactivated(id, ask.name, now);
         Ok(json!({ "user": self.user_response(id) }))
     }
 
     pub(crate) fn reactivate_users(&mut self, ask: &ReactivateUsers, now: Moment) -> Reply {
         self.known_users(&ask.user_ids)?;
         for id in &ask.user_ids {
-            if let Some(user) = self.users.get_mut(id) {
-                user.reactivate(None, now);
-            }
+            self.mark_reactivated(id, None, now);
         }
         Ok(self.user_task(&ask.user_ids, now))
     }
@@ -103,25 +120,65 @@ impl World {
                 self.delete_messages_of(id, mode == Mode::Hard, now);
             }
             if ask.conversations.is_some() {
-                self.channels.retain(|_, channel| !channel.is_between_two_with(id));
+                self.remove_conversations_of(id, now);
             }
             if ask.calls.is_some() {
-                self.calls.retain(|_, call| !call.is_between_two_with(id));
+                self.remove_calls_of(id, now);
             }
-            self.mark_deleted(id, now);
+            self.delete_user(id, ask.details(), now);
         }
         Ok(self.user_task(&ask.user_ids, now))
     }
 
+    /// Deletes a user and nothing else.
     pub(crate) fn mark_deleted(&mut self, id: &str, now: Moment) {
-        if let Some(user) = self.users.get_mut(id) {
-            user.deleted_at.get_or_insert(now);
-        }
+        let softly = DeleteUsers {
+            user_ids: Vec::new(),
+            user: Some(Mode::Soft),
+            messages: None,
+            conversations: None,
+            calls: None,
+        };
+        self.delete_user(id, softly.details(), now);
     }
 
     pub(crate) fn mark_deactivated(&mut self, id: &str, now: Moment) {
-        if let Some(user) = self.users.get_mut(id) {
-            user.deactivated_at.get_or_insert(now);
+        let user = self.users.get_mut(id).filter(|user| user.deactivated_at.is_none());
+        let Some(user) = user else { return };
+        user.deactivated_at = Some(now);
+        self.emit_user("user.deactivated", id, now, json!({}));
+    }
+
+    pub(crate) fn mark_reactivated(&mut self, id: &str, name: Option<String>, now: Moment) {
+        let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
+        let Some(user) = user else { return };
+        let was_out = user.deactivated_at.is_some();
+        user.reactivate(name, now);
+        if was_out {
+            self.emit_user("user.reactivated", id, now, json!({}));
+        }
+    }
+
+    fn delete_user(&mut self, id: &str, details: Value, now: Moment) {
+        let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
+        let Some(user) = user else { return };
+        user.deleted_at = Some(now);
+        self.emit_user("user.deleted", id, now, details);
+    }
+
+    fn remove_conversations_of(&mut self, user_id: &str, now: Moment) {
+        let theirs = self.channels.values().filter(|it| it.is_between_two_with(user_id));
+        let cids: Vec<Cid> = theirs.map(|channel| channel.cid.clone()).collect();
+        for cid in cids {
+            self.remove_channel(&cid, now);
+        }
+    }
+
+    fn remove_calls_of(&mut self, user_id: &str, now: Moment) {
+        let theirs = self.calls.values().filter(|it| it.is_between_two_with(user_id));
+        let cids: Vec<Cid> = theirs.map(|call| call.cid.clone()).collect();
+        for cid in cids {
+            self.remove_call(&cid, now);
         }
     }
 
@@ -152,7 +209,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, messaging, read, refusal, send, world};
+    use super::super::testing::{at, create_channel, messaging, read, refusal, send, told, world};
     use super::*;
 
     #[test]
@@ -203,6 +260,51 @@ mod tests {
         world.delete_users(&read(all), at(6)).expect("a task");
         assert!(world.channels.is_empty());
         assert!(world.user_view("alice").is_some_and(|alice| alice.deleted_at.is_some()));
+    }
+
+    #[test]
+    fn who_is_shut_out_or_let_in_again_is_told_once() {
+        let mut world = world(&["alice", "bob"]);
+        let both = || json!({ "user_ids": ["alice", "bob"] });
+        world.mark_deactivated("bob", at(1));
+        world.deactivate_users(&read(both()), at(2)).expect("a task");
+        world.mark_reactivated("alice", None, at(3));
+        world.reactivate_users(&read(both()), at(4)).expect("a task");
+        world.mark_deleted("bob", at(5));
+        world.mark_deleted("bob", at(6));
+        world.mark_deleted("nobody", at(6));
+        let events = world.take_events();
+        assert_eq!(
+            told(&events),
+            [
+                "user.deactivated",
+                "user.deactivated",
+                "user.reactivated",
+                "user.reactivated",
+                "user.deleted",
+            ]
+        );
+        assert_eq!(events[1]["user"]["id"], json!("alice"));
+        assert_eq!(events[4]["delete_user"], json!("soft"));
+        assert_eq!(events[4]["user"]["deleted_at"], json!("2026-01-01T00:00:05.000000000Z"));
+    }
+
+    #[test]
+    fn deletion_is_told_with_what_went_along() {
+        let mut world = world(&["alice", "bob"]);
+        create_channel(&mut world, &["alice", "bob"]).expect("a channel");
+        world.take_events();
+        let ask = json!({
+            "user_ids": ["bob"],
+            "user": "hard",
+            "messages": "hard",
+            "conversations": "hard",
+        });
+        world.delete_users(&read(ask), at(6)).expect("a task");
+        let events = world.take_events();
+        assert_eq!(told(&events), ["channel.deleted", "user.deleted"]);
+        assert_eq!(events[1]["hard_delete"], json!(true));
+        assert_eq!(events[1]["delete_conversation"], json!("hard"));
     }
 
     #[test]

@@ -57,7 +57,9 @@ impl World {
         for (id, request) in ask.users {
             let user = request.replace(self.users.get(&id), now);
             users.insert(id.clone(), user.full_response());
-            self.users.insert(id, user);
+            if self.users.insert(id.clone(), user).is_some() {
+                self.emit_user("user.updated", &id, now, json!({}));
+            }
         }
         Ok(json!({ "users": users, "membership_deletion_task_id": "" }))
     }
@@ -72,7 +74,11 @@ impl World {
         }
         let users: Map<String, Value> =
             patched.iter().map(|(id, user)| (id.clone(), user.full_response())).collect();
+        let ids: Vec<String> = patched.keys().cloned().collect();
         self.users.extend(patched);
+        for id in ids {
+            self.emit_user("user.updated", &id, now, json!({}));
+        }
         Ok(json!({ "users": users, "membership_deletion_task_id": "" }))
     }
 
@@ -171,7 +177,7 @@ pub(super) fn creator(
 #[cfg(test)]
 mod tests {
     use super::super::joined;
-    use super::super::testing::{at, read, refusal, world};
+    use super::super::testing::{at, read, refusal, told, world};
     use super::*;
 
     fn upsert(world: &mut World, id: &str, user: Value) -> Reply {
@@ -234,6 +240,20 @@ mod tests {
         assert_eq!(json!(alice.custom), json!({ "level": 2 }));
         assert_eq!(refusal(patch(&mut world, "bob", json!({}))).1, 16);
         assert_eq!(refusal(patch(&mut world, "alice", json!({ "set": { "id": "b" } }))).1, 4);
+    }
+
+    #[test]
+    fn a_user_who_changes_is_told_and_a_new_one_is_not() {
+        let mut world = world(&["alice"]);
+        assert!(world.take_events().is_empty());
+        upsert(&mut world, "alice", json!({ "name": "A" })).expect("a user");
+        patch(&mut world, "alice", json!({ "set": { "name": "B" } })).expect("a user");
+        patch(&mut world, "alice", json!({ "set": { "id": "b" } })).expect_err("a refusal");
+        let events = world.take_events();
+        assert_eq!(told(&events), ["user.updated", "user.updated"]);
+        assert_eq!(events[0]["user"]["name"], json!("A"));
+        assert_eq!(events[1]["user"]["name"], json!("B"));
+        assert_eq!(events[1]["created_at"], events[1]["user"]["updated_at"]);
     }
 
     #[test]

@@ -113,6 +113,19 @@ fn a_body_is_text_only_where_its_type_says_so() {
 }
 
 #[test]
+fn a_compressed_body_is_no_text_whatever_its_type_says() {
+    // `{}` as gzip writes it. Its second byte is one that no UTF-8 text has there.
+    let body = STANDARD.decode("H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==").unwrap();
+    let headers: [(&str, &[u8]); 2] =
+        [("content-type", b"application/json"), ("content-encoding", b"gzip")];
+    let event = event("/call/a", &headers, &body);
+    assert_eq!(event["isBase64Encoded"], true);
+    assert_eq!(STANDARD.decode(event["body"].as_str().unwrap()).unwrap(), body);
+    assert_eq!(event["headers"]["content-encoding"], "gzip");
+    assert_eq!(event["headers"]["content-length"], body.len().to_string());
+}
+
+#[test]
 fn what_is_empty_is_left_out() {
     let event = event("/call/a", &[], b"");
     for member in ["body", "cookies", "queryStringParameters"] {

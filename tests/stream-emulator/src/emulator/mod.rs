@@ -1,4 +1,10 @@
 //! The handle that tests hold.
+//!
+//! Whatever is done or asked through it happens at the emulator's own time: first comes what has
+//! fallen due by then.
+
+mod media;
+mod webhooks;
 
 use std::fmt;
 use std::io;
@@ -13,11 +19,13 @@ use tokio::sync::watch;
 use crate::error::StreamErrorView;
 use crate::faults::Rule;
 use crate::moment::Moment;
-use crate::operation::Counts;
+use crate::operation::{Counts, Operation};
 use crate::server;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::views::{CallReport, CallView, ChannelView, MessageView, UserToken, UserView};
+use crate::views::{CallView, ChannelView, MessageView, UserToken, UserView};
+use crate::webhooks::send;
+use crate::world::Cid;
 
 /// A running emulator. Clones are handles to the same one; it stops with [`Emulator::stop`] or when
 /// the last handle is gone.
@@ -39,6 +47,7 @@ impl Emulator {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
         let (stop, stopped) = watch::channel(false);
+        tokio::spawn(send(Arc::clone(&state), stopped.clone()));
         tokio::spawn(server::accept(listener, Arc::clone(&state), stopped));
         Ok(Self { running: Arc::new(Running { address, state, stop }) })
     }
@@ -49,8 +58,9 @@ impl Emulator {
         format!("http://{}", self.running.address)
     }
 
-    /// Stops listening, cuts open connections and forgets late effects that are still to come.
-    /// What the world looks like can still be asked. Stopping twice is stopping once.
+    /// Stops listening, cuts open connections and forgets late effects that are still to come and
+    /// webhooks that are still to be sent. What the world looks like can still be asked. Stopping
+    /// twice is stopping once.
     pub async fn stop(&self) {
         self.running.stop.send_replace(true);
         self.running.stop.closed().await;
@@ -59,70 +69,83 @@ impl Emulator {
     /// How many requests came in since the last reset, refused and faulted ones included.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.state().lock().counts.clone()
+        self.state().act(|inner, _| inner.counts.clone())
     }
 
     /// Starts counting from nought.
     pub fn reset_counts(&self) {
-        self.state().lock().counts = Counts::default();
+        self.state().act(|inner, _| inner.counts = Counts::default());
+    }
+
+    /// The most requests for an operation that ever came in one minute of the emulator's clock,
+    /// refused and faulted ones included: what Stream's rate limits are about.
+    #[must_use]
+    pub fn most_in_a_minute(&self, operation: Operation) -> u64 {
+        self.state().act(|inner, _| inner.windows.most(operation))
     }
 
     /// Adds a rule to the fault script.
     pub fn script(&self, fault: Rule) {
-        self.state().lock().script.add(fault);
+        self.state().act(|inner, _| inner.script.add(fault));
     }
 
     /// Takes all rules back.
     pub fn clear_faults(&self) {
-        self.state().lock().script.clear();
+        self.state().act(|inner, _| inner.script.clear());
+    }
+
+    /// Lets what has fallen due happen. Everything else does so by itself, and so does time, a few
+    /// times a second; this is for a test that has moved the clock and looks elsewhere.
+    pub fn tick(&self) {
+        self.state().tick();
     }
 
     /// A user, deleted and deactivated ones included.
     #[must_use]
     pub fn user(&self, id: &str) -> Option<UserView> {
-        self.state().lock().world.user_view(id)
+        self.state().act(|inner, _| inner.world.user_view(id))
     }
 
     /// A channel, if it exists now.
     #[must_use]
     pub fn channel(&self, cid: &str) -> Option<ChannelView> {
-        self.state().lock().world.channel_view(cid)
+        self.state().act(|inner, _| inner.world.channel_view(cid))
     }
 
     /// A call, if it exists now; it may have ended.
     #[must_use]
     pub fn call(&self, cid: &str) -> Option<CallView> {
-        self.state().lock().world.call_view(cid)
+        self.state().act(|inner, _| inner.world.call_view(cid))
     }
 
     /// The cids of all channels that exist now, in order.
     #[must_use]
     pub fn live_channels(&self) -> Vec<String> {
-        self.state().lock().world.live_channels()
+        self.state().act(|inner, _| inner.world.live_channels())
     }
 
     /// The cids of all calls that exist now and have not ended, in order.
     #[must_use]
     pub fn live_calls(&self) -> Vec<String> {
-        self.state().lock().world.live_calls()
+        self.state().act(|inner, _| inner.world.live_calls())
     }
 
     /// How many times a channel was created, re-creation included.
     #[must_use]
     pub fn channels_ever(&self) -> usize {
-        self.state().lock().world.channels_ever()
+        self.state().act(|inner, _| inner.world.channels_ever())
     }
 
     /// How many times a call was created, re-creation included.
     #[must_use]
     pub fn calls_ever(&self) -> usize {
-        self.state().lock().world.calls_ever()
+        self.state().act(|inner, _| inner.world.calls_ever())
     }
 
     /// The messages of a channel that exists now, oldest first.
     #[must_use]
     pub fn messages(&self, cid: &str) -> Vec<MessageView> {
-        self.state().lock().world.message_views(cid)
+        self.state().act(|inner, _| inner.world.message_views(cid))
     }
 
     /// The whole world, the same for the same history: to assert that nothing changed.
@@ -137,49 +160,52 @@ impl Emulator {
         Ok(self.state().check_user_token(token)?)
     }
 
-    /// Gives a call a session with its statistics and its report, which only Stream's media side
-    /// would do. The same session id again replaces them; a call that does not exist stays so.
-    pub fn set_report(&self, call_cid: &str, report: CallReport) {
-        let now = self.state().now();
-        self.state().lock().world.set_report(call_cid, report, now);
-    }
-
     /// Deletes a user behind the client's back. A user that does not exist stays so.
     pub fn delete_user(&self, id: &str) {
-        let now = self.state().now();
-        self.state().lock().world.mark_deleted(id, now);
+        self.state().act(|inner, now| inner.world.mark_deleted(id, now));
     }
 
     /// Deactivates a user behind the client's back. A user that does not exist stays so.
     pub fn deactivate_user(&self, id: &str) {
-        let now = self.state().now();
-        self.state().lock().world.mark_deactivated(id, now);
+        self.state().act(|inner, now| inner.world.mark_deactivated(id, now));
+    }
+
+    /// Lets a deactivated user in again, behind the client's back.
+    pub fn reactivate_user(&self, id: &str) {
+        self.state().act(|inner, now| inner.world.mark_reactivated(id, None, now));
+    }
+
+    /// Deletes a channel behind the client's back. One that does not exist stays so.
+    pub fn delete_channel(&self, cid: &str) {
+        let Ok(cid) = cid.parse::<Cid>() else { return };
+        self.state().act(|inner, now| inner.world.remove_channel(&cid, now));
+    }
+
+    /// Deletes a call behind the client's back. One that does not exist stays so.
+    pub fn delete_call(&self, cid: &str) {
+        let Ok(cid) = cid.parse::<Cid>() else { return };
+        self.state().act(|inner, now| inner.world.remove_call(&cid, now));
     }
 
     /// Suspends the app: every request is answered 403 with code 99.
     pub fn suspend_app(&self, suspended: bool) {
-        self.state().lock().world.app_mut().suspended = suspended;
+        self.state().act(|inner, _| inner.world.app_mut().suspended = suspended);
     }
 
     /// Stops looking at signatures, as an app with this (dangerous) switch on does.
     pub fn set_disable_auth_checks(&self, disabled: bool) {
-        self.state().lock().world.app_mut().disable_auth_checks = disabled;
-    }
-
-    /// Sets the app's `event_hooks`, as the dashboard does.
-    pub fn set_event_hooks(&self, hooks: Vec<Value>) {
-        self.state().lock().world.app_mut().event_hooks = hooks;
+        self.state().act(|inner, _| inner.world.app_mut().disable_auth_checks = disabled);
     }
 
     /// Revokes every token of the app that was issued before this instant, or undoes it.
     pub fn set_tokens_revoked_before(&self, instant: Option<SystemTime>) {
         let revoked = instant.map(Moment::of);
-        self.state().lock().world.app_mut().revoke_tokens_issued_before = revoked;
+        self.state().act(|inner, _| inner.world.app_mut().revoke_tokens_issued_before = revoked);
     }
 
     /// Shifts the `Date` header, as if the two clocks disagreed.
     pub fn set_date_skew(&self, seconds: i64) {
-        self.state().lock().date_skew = seconds;
+        self.state().act(|inner, _| inner.date_skew = seconds);
     }
 
     fn state(&self) -> &State {

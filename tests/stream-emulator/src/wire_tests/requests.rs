@@ -1,83 +1,9 @@
-//! The whole emulator over real sockets, spoken to with bytes: a client library would hide what a
-//! fault looks like.
+//! Requests and what goes wrong with them.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::{Duration, UNIX_EPOCH};
-
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::{Emulator, Fault, Operation, Rule, Settings};
-
-const NOW: u64 = 1_767_225_600;
-const SERVER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
-                      PsFIm6tMx2P94h2RZNsElGn1Uv9NBXYP9an2S3N0iwM";
-const ALICE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
-                     eyJ1c2VyX2lkIjoiYWxpY2UiLCJpYXQiOjE3NjcyMjU2MDB9.\
-                     o2MPy2RIN0_LkgS_iaJ3ZwZ0vjyq4NRnItnjwWk_dwE";
-const AUTHORIZED: &str = "stream-auth-type: jwt\r\nauthorization: ";
-const APP: &str = "/api/v2/app?api_key=testkey123";
-const USERS: &str = "/api/v2/users?api_key=testkey123";
-
-async fn emulator() -> Emulator {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let settings = Settings::new("testkey123", "test-secret-0123456789abcdef0123456789abcdef")
-        .clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
-    Emulator::serve(listener, settings).await.expect("an emulator")
-}
-
-/// Sends one request; every byte that came back until the connection was closed.
-async fn exchange(emulator: &Emulator, start: &str, headers: &str, body: &str) -> String {
-    let address = emulator.base_url().replace("http://", "");
-    let length = body.len();
-    let request = format!(
-        "{start} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\
-         {headers}\r\n\r\n{body}"
-    );
-    let talk = move || {
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        // The emulator may hang up at any time: what came back until then is the answer.
-        let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    };
-    tokio::task::spawn_blocking(talk).await.expect("an exchange")
-}
-
-async fn ask(emulator: &Emulator, start: &str, body: &Value) -> String {
-    exchange(emulator, start, &format!("{AUTHORIZED}{SERVER}"), &body.to_string()).await
-}
-
-async fn get_app(emulator: &Emulator) -> String {
-    ask(emulator, &format!("GET {APP}"), &json!({})).await
-}
-
-async fn upsert_alice(emulator: &Emulator) -> String {
-    let alice = json!({ "users": { "alice": { "id": "alice" } } });
-    ask(emulator, &format!("POST {USERS}"), &alice).await
-}
-
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
-}
-
-fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
-    let (head, _) = answer.split_once("\r\n\r\n")?;
-    head.lines().filter_map(|line| line.split_once(": ")).find(|(it, _)| *it == name).map(|it| it.1)
-}
-
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
-}
-
-fn code(answer: &str) -> Value {
-    let body: Value = serde_json::from_str(body(answer)).unwrap_or_default();
-    body["code"].clone()
-}
+use super::*;
+use crate::{Fault, Operation, Rule};
 
 #[tokio::test]
 async fn an_answer_has_its_body_and_its_headers() {

@@ -1,16 +1,19 @@
-//! `/_emulator`: counts, state and fault scripts for people outside the process. It needs no token
-//! and is never counted.
+//! `/_emulator`: counts, state, fault scripts and more for people outside the process. It needs no
+//! token and is never counted. Bodies are JSON.
 //!
 //! - `GET` and `DELETE /_emulator/counts`: requests per operation.
 //! - `GET /_emulator/state`: the whole world.
 //! - `POST /_emulator/faults` with a [`Rule`], such as
 //!   `{"operation": "EndCall", "skip": 1, "times": 2, "fault": {"applied_late": 250}}`, and
 //!   `DELETE /_emulator/faults`.
-//! - `POST /_emulator/reports` with `{"call_cid": …, "report": …}`, a [`CallReport`]: what Stream
-//!   would have measured of a call.
+//! - `POST /_emulator/tick`: what has fallen due happens.
+//! - What the media side does is in [`media`], and webhooks are in [`webhooks`].
+
+mod media;
+mod webhooks;
 
 use http::Method;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -18,17 +21,8 @@ use crate::error::StreamFailure;
 use crate::faults::Rule;
 use crate::operation::Counts;
 use crate::state::State;
-use crate::views::CallReport;
 
 const PREFIX: &str = "/_emulator/";
-
-/// What Stream would have measured of a call.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Measured {
-    call_cid: String,
-    report: CallReport,
-}
 
 /// Whether a path belongs to the control surface.
 pub(crate) fn owns(path: &str) -> bool {
@@ -36,33 +30,43 @@ pub(crate) fn owns(path: &str) -> bool {
 }
 
 pub(crate) fn answer(state: &State, method: &Method, path: &str, body: &[u8]) -> Answer {
-    match (method.as_str(), path.strip_prefix(PREFIX).unwrap_or_default()) {
-        ("GET", "counts") => Answer::json(200, &state.lock().counts),
+    let method = method.as_str();
+    let path = path.strip_prefix(PREFIX).unwrap_or_default();
+    own(state, method, path, body)
+        .or_else(|| media::answer(state, method, path, body))
+        .or_else(|| webhooks::answer(state, method, path, body))
+        .unwrap_or_else(|| Answer::failure(&StreamFailure::missing("no such control")))
+}
+
+fn own(state: &State, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+    Some(match (method, path) {
+        ("GET", "counts") => state.act(|inner, _| Answer::json(200, &inner.counts)),
         ("DELETE", "counts") => {
-            state.lock().counts = Counts::default();
+            state.act(|inner, _| inner.counts = Counts::default());
             done()
         }
         ("GET", "state") => Answer::json(200, &state.snapshot()),
-        ("POST", "faults") => match serde_json::from_slice::<Rule>(body) {
-            Ok(rule) => {
-                state.lock().script.add(rule);
-                done()
-            }
-            Err(error) => Answer::failure(&StreamFailure::input(error.to_string())),
-        },
+        ("POST", "faults") => told(body, |rule: Rule| {
+            state.act(|inner, _| inner.script.add(rule));
+            done()
+        }),
         ("DELETE", "faults") => {
-            state.lock().script.clear();
+            state.act(|inner, _| inner.script.clear());
             done()
         }
-        ("POST", "reports") => match serde_json::from_slice::<Measured>(body) {
-            Ok(Measured { call_cid, report }) => {
-                let now = state.now();
-                state.lock().world.set_report(&call_cid, report, now);
-                done()
-            }
-            Err(error) => Answer::failure(&StreamFailure::input(error.to_string())),
-        },
-        _ => Answer::failure(&StreamFailure::missing("no such control")),
+        ("POST", "tick") => {
+            state.tick();
+            done()
+        }
+        _ => return None,
+    })
+}
+
+/// Does what a body asks for, if it is one.
+fn told<T: DeserializeOwned>(body: &[u8], action: impl FnOnce(T) -> Answer) -> Answer {
+    match serde_json::from_slice(body) {
+        Ok(asked) => action(asked),
+        Err(error) => Answer::failure(&StreamFailure::input(error.to_string())),
     }
 }
 
@@ -87,8 +91,8 @@ mod tests {
         assert_eq!(state.arrived(Operation::GetApp), None);
         ask(Method::POST, b"nonsense");
         assert_eq!(state.arrived(Operation::GetApp), None);
-        assert_eq!(state.lock().counts.get(Operation::GetApp), 3);
+        assert_eq!(state.act(|inner, _| inner.counts.get(Operation::GetApp)), 3);
         answer(&state, &Method::DELETE, "/_emulator/counts", b"");
-        assert_eq!(state.lock().counts.total(), 0);
+        assert_eq!(state.act(|inner, _| inner.counts.total()), 0);
     }
 }

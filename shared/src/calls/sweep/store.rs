@@ -1,0 +1,114 @@
+//! What the sweeper asks of the table.
+
+use async_trait::async_trait;
+use ring::digest;
+
+use crate::calls::Call;
+use crate::clock::Timestamp;
+use crate::ids::CallId;
+use crate::store::StoreError;
+
+/// A partition of the index of calls that are due: an even spread, the same every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shard(u8);
+
+impl Shard {
+    /// How many there are: `docs/DATA.md` has the arithmetic.
+    pub const COUNT: u8 = 64;
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    /// The one that a call is in.
+    #[must_use]
+    pub fn of(id: &CallId) -> Self {
+        let digest = digest::digest(&digest::SHA256, id.as_str().as_bytes());
+        Self(digest.as_ref()[0] % Self::COUNT)
+    }
+
+    /// Its number, below [`Shard::COUNT`].
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// A place in the index: the oldest come first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// When the call is due.
+    pub due_at: Timestamp,
+    /// The call.
+    pub id: CallId,
+}
+
+/// A page of the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The places, the oldest first.
+    pub places: Vec<DuePlace>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+/// A call with its place in the index, which may lag behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueCall {
+    /// The call.
+    pub call: Call,
+    /// When it is due; `None` where it has left the index.
+    pub due_at: Option<Timestamp>,
+    /// How often something was tried in vain.
+    pub tries: u32,
+}
+
+/// The table, as far as the sweeper goes. Each method is one request.
+#[async_trait]
+pub trait DueStore: Send + Sync {
+    /// The places of a shard that are due, behind a place, `most` of them at most.
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        most: u16,
+    ) -> Result<DuePage, StoreError>;
+
+    /// Reads calls as they stand now, a hundred at most. Those that do not exist are left out.
+    async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError>;
+
+    /// Moves a call within the index, if it still stands where it was seen.
+    async fn put_off(
+        &self,
+        id: &CallId,
+        seen: Timestamp,
+        until: Timestamp,
+        tries: u32,
+    ) -> Result<(), StoreError>;
+
+    /// Takes a call that has ended out of the index, if it still stands where it was seen.
+    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<(), StoreError>;
+
+    /// Where the last reconciliation stopped.
+    async fn bookmark(&self) -> Result<Option<String>, StoreError>;
+
+    /// Remembers where a reconciliation stopped.
+    async fn set_bookmark(&self, place: &str) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_spread_over_all_shards() {
+        let mut counts = [0_u32; Shard::COUNT as usize];
+        for n in 0..6_400 {
+            let id = CallId::try_from(format!("call-{n}")).unwrap();
+            counts[usize::from(Shard::of(&id).number())] += 1;
+        }
+        assert!(counts.iter().all(|count| (50..=160).contains(count)), "{counts:?}");
+    }
+}

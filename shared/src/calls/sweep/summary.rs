@@ -1,0 +1,56 @@
+//! What a sweep has done, for the log and for whoever invoked it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::calls::sweep::{Bounds, DueCall};
+use crate::calls::{Call, CallState};
+use crate::clock::Timestamp;
+
+/// What a sweep has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Calls that were due.
+    pub due: u64,
+    /// Active calls that go on.
+    pub kept: u64,
+    /// Calls that were open, and are over now, by the reason.
+    pub over: BTreeMap<&'static str, u64>,
+    /// Calls that were cleared at Stream.
+    pub cleared: u64,
+    /// Calls that were looked at a second time, and found clear.
+    pub settled: u64,
+    /// Calls with which something failed; they are tried again.
+    pub failed: u64,
+    /// Calls that should have been closed by now.
+    pub overdue: u64,
+    /// How long the oldest call has been due, in seconds.
+    pub oldest_due_seconds: u64,
+    /// Whether time ran out before everything was seen to.
+    pub unfinished: bool,
+}
+
+/// How long a call that was never finished stays at most.
+const CREATING: Duration = Duration::from_secs(130);
+/// How long a call is ending at most.
+const ENDING: Duration = Duration::from_secs(250);
+/// How long an active call outlives its longest duration at most.
+const ACTIVE: Duration = Duration::from_mins(11);
+
+/// Whether a call should have been closed by now.
+pub(super) fn is_overdue(due: &DueCall, bounds: Bounds, now: Timestamp) -> bool {
+    let Call { state, created_at, active_at, ending_at, .. } = &due.call;
+    let (since, most) = match state {
+        CallState::Creating => (*created_at, CREATING),
+        CallState::Active => (
+            due.call.joined_at().or(*active_at).unwrap_or(*created_at),
+            bounds.max_duration + ACTIVE,
+        ),
+        CallState::Ending => (ending_at.unwrap_or(*created_at), ENDING),
+        CallState::Ended => return false,
+    };
+    now.since(since) > most
+}

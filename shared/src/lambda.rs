@@ -1,0 +1,59 @@
+//! A function's process: what is built once at its start, and the events that it then takes one
+//! after the other.
+
+use std::error::Error;
+use std::future::Future;
+use std::panic;
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::config::Env;
+use crate::error;
+use crate::log;
+use crate::world::StartError;
+
+/// Builds a function and runs it until Lambda ends it.
+pub(crate) fn run<A, T, Fut>(
+    open: impl FnOnce(Env) -> Result<A, StartError>,
+    answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
+) -> ExitCode
+where
+    A: Send + Sync + 'static,
+    T: Serialize,
+    Fut: Future<Output = T>,
+{
+    let env = Env::of_process();
+    log::init(&env);
+    // Where, and not what: a panic's own words may hold anything.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
+    let app = match open(env) {
+        Ok(app) => app,
+        Err(error) => return fail(&error),
+    };
+    // The function's own parts live as long as its process, so that a handler may hold on to them.
+    let app: &'static A = Box::leak(Box::new(app));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let served = runtime.block_on(lambda_runtime::run(service_fn(|event| {
+        let answered = answer(app, event);
+        async move { Ok::<_, lambda_runtime::Error>(answered.await) }
+    })));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
+}
+
+fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    let cause = error::chain(Some(error));
+    tracing::error!(cause, "the function cannot go on");
+    ExitCode::FAILURE
+}

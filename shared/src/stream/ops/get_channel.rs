@@ -1,0 +1,23 @@
+//! `GET /api/v2/chat/channels/messaging/{id}`: the channel, if it is there.
+
+use http::Method;
+
+use crate::ids::{CHANNEL_TYPE, ChannelId};
+use crate::stream::ops::ChannelAnswer;
+use crate::stream::{Operation, Request};
+
+/// Reads the channel. One that does not exist answers 404, and is not made.
+#[derive(Debug)]
+pub struct GetChannel<'a> {
+    /// The channel.
+    pub id: &'a ChannelId,
+}
+
+impl Operation for GetChannel<'_> {
+    type Answer = ChannelAnswer;
+
+    fn request(&self) -> Request {
+        let id = self.id.to_string();
+        Request::new(Method::GET, &["chat", "channels", CHANNEL_TYPE, &id])
+    }
+}

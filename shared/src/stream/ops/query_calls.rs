@@ -1,0 +1,74 @@
+//! `POST /api/v2/video/calls`: calls by what they are.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+use crate::ids::CallId;
+use crate::stream::ops::CallAnswer;
+use crate::stream::{Operation, Request};
+
+/// The calls that exist of the ones that are asked for.
+#[derive(Debug)]
+pub struct QueryCalls<'a> {
+    /// Which ones.
+    pub which: WhichCalls<'a>,
+    /// Where the last answer stopped.
+    pub next: Option<&'a str>,
+}
+
+/// Which calls are asked for.
+#[derive(Debug)]
+pub enum WhichCalls<'a> {
+    /// These; [`QueryCalls::MOST`] at most.
+    Of(&'a [CallId]),
+    /// Those that have not ended, the oldest first.
+    Unended {
+        /// Not made before.
+        from: Timestamp,
+        /// Made before.
+        until: Timestamp,
+    },
+}
+
+impl QueryCalls<'_> {
+    /// How many calls one answer holds.
+    pub const MOST: usize = 100;
+}
+
+/// What is read of the answer.
+#[derive(Debug, Deserialize)]
+pub struct CallsAnswer {
+    /// The calls.
+    pub calls: Vec<CallAnswer>,
+    /// Where to go on; `None` at the end.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
+impl Operation for QueryCalls<'_> {
+    type Answer = CallsAnswer;
+
+    fn request(&self) -> Request {
+        let filter = match &self.which {
+            WhichCalls::Of(calls) => {
+                let cids: Vec<String> = calls.iter().map(CallId::cid).collect();
+                json!({"cid": {"$in": cids}})
+            }
+            WhichCalls::Unended { from, until } => json!({
+                "ended_at": {"$exists": false},
+                "created_at": {"$gte": from.to_string(), "$lt": until.to_string()},
+            }),
+        };
+        let mut body = json!({
+            "filter_conditions": filter,
+            "sort": [{"field": "created_at", "direction": 1}],
+            "limit": Self::MOST,
+        });
+        if let Some(next) = self.next {
+            body["next"] = Value::from(next);
+        }
+        Request::new(Method::POST, &["video", "calls"]).json(&body)
+    }
+}

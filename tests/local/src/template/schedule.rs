@@ -1,0 +1,94 @@
+//! What a function is invoked with by itself, and how often: a `ScheduleV2` event.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A schedule of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// How often.
+    pub every: Duration,
+    /// The event that the function is invoked with.
+    pub input: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    schedule_expression: String,
+    input: String,
+}
+
+impl Schedule {
+    pub(super) fn read(properties: Value) -> Result<Self, String> {
+        let Properties { schedule_expression, input } =
+            Properties::deserialize(properties).map_err(|error| error.to_string())?;
+        let every = rate(&schedule_expression).ok_or_else(|| {
+            format!("`{schedule_expression}` is no rate, and only rates are kept")
+        })?;
+        let input = serde_json::from_str(&input)
+            .map_err(|error| format!("its Input is no JSON: {error}"))?;
+        Ok(Self { every, input })
+    }
+}
+
+/// What an expression such as `rate(5 minutes)` means.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based>
+fn rate(expression: &str) -> Option<Duration> {
+    let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds: u64 = match unit {
+        "minute" | "minutes" => 60,
+        "hour" | "hours" => 60 * 60,
+        "day" | "days" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|&number| number > 0)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_of_units() {
+        let cases = [
+            ("rate(1 minute)", Some(Duration::from_mins(1))),
+            ("rate(5 minutes)", Some(Duration::from_mins(5))),
+            ("rate(1 hour)", Some(Duration::from_hours(1))),
+            ("rate(2 days)", Some(Duration::from_hours(48))),
+            ("rate(0 minutes)", None),
+            ("rate(1 second)", None),
+            ("rate(minute)", None),
+            ("rate(1 minute", None),
+            ("cron(7 * * * ? *)", None),
+        ];
+        for (expression, every) in cases {
+            assert_eq!(rate(expression), every, "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_is_a_rate_and_an_input() {
+        let read = |expression: &str, input: &str| {
+            Schedule::read(json!({"ScheduleExpression": expression, "Input": input}))
+        };
+        let expected = Schedule { every: Duration::from_mins(1), input: json!({"task": "sweep"}) };
+        assert_eq!(read("rate(1 minute)", r#"{"task": "sweep"}"#), Ok(expected));
+        for (schedule, problem) in [
+            (read("cron(* * * * ? *)", "{}"), "`cron(* * * * ? *)` is no rate"),
+            (read("rate(1 minute)", "sweep"), "its Input is no JSON"),
+            (
+                Schedule::read(json!({"ScheduleExpression": "rate(1 minute)"})),
+                "missing field `Input`",
+            ),
+        ] {
+            let error = schedule.unwrap_err();
+            assert!(error.starts_with(problem), "{error}");
+        }
+    }
+}

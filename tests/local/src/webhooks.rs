@@ -1,0 +1,72 @@
+//! Stream's webhooks: the hook that brings the emulator's events to the API, and the signature that
+//! Stream puts on each of them, made by hand and not by the code under test.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ring::hmac;
+use serde_json::{Value, json};
+
+/// The route that takes them.
+const PATH: &str = "/api/stream/webhook";
+
+/// The hook of an app whose events all go to this API, as Stream's dashboard would write it.
+pub(crate) fn hook(api_url: &str) -> Value {
+    json!({
+        "hook_type": "webhook",
+        "enabled": true,
+        "webhook_url": format!("{api_url}{PATH}"),
+        "event_types": [],
+        "product": "all",
+    })
+}
+
+/// `X-Signature` of a body: HMAC-SHA256 with the `STREAM_API_SECRET` of these variables, in
+/// lower-case hexadecimal.
+pub(crate) fn signature(variables: &BTreeMap<String, String>, body: &[u8]) -> String {
+    let secret = variables.get("STREAM_API_SECRET").map(String::as_str).unwrap_or_default();
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
+    tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cargo_build::workspace_root;
+    use crate::options::STREAM_API_SECRET;
+
+    fn secret(text: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("STREAM_API_SECRET".to_owned(), text.to_owned())])
+    }
+
+    #[test]
+    fn a_signature_is_what_another_implementation_makes_of_it() {
+        // From Python's hmac module.
+        let expected = "f9744e3b5c85bebcf49b014b9602b218201e1ca33960f586d495ae5217638e19";
+        let body = br#"{"type":"call.ended"}"#;
+        assert_eq!(signature(&secret("a-secret-of-stream"), body), expected);
+    }
+
+    #[test]
+    fn the_sample_event_is_signed_with_the_local_secret() {
+        let path = workspace_root().join("events/webhook.json");
+        let event: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let body = event["body"].as_str().unwrap();
+        let signed = signature(&secret(STREAM_API_SECRET), body.as_bytes());
+        assert_eq!(event["headers"]["x-signature"], signed);
+    }
+
+    #[test]
+    fn the_hook_leads_to_a_route_of_the_template() {
+        let hook = hook("http://api");
+        assert_eq!(hook["webhook_url"], "http://api/api/stream/webhook");
+        let routes = crate::template::route_keys().unwrap();
+        assert!(routes.contains(&format!("POST {PATH}")), "{routes:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! One session of a call: who was there from when to when, and what became of those who were rung.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::stats::Reported;
+use super::{World, compact};
+use crate::moment::Moment;
+use crate::views::{CallReport, ParticipantStats, SessionStats};
+
+/// The role of one who is no member of the call.
+pub(super) const GUEST: &str = "user";
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Session {
+    pub(super) id: String,
+    /// Not as long as it only rings.
+    pub(super) started_at: Option<Moment>,
+    pub(super) ended_at: Option<Moment>,
+    /// Since when nobody has been there any more.
+    pub(super) empty_since: Option<Moment>,
+    /// Every time that somebody joined, in order.
+    pub(super) joins: Vec<Join>,
+    pub(super) rejected_by: BTreeMap<String, Moment>,
+    pub(super) missed_by: BTreeMap<String, Moment>,
+    ratings: Vec<u8>,
+    pub(super) reported: Option<Reported>,
+    /// Nobody ever joined: all that is known of it came with its report.
+    pub(super) only_told: bool,
+}
+
+/// One join and the leave that followed.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Join {
+    pub(super) user_session_id: String,
+    pub(super) user_id: String,
+    pub(super) role: String,
+    pub(super) joined_at: Moment,
+    pub(super) left_at: Option<Moment>,
+}
+
+impl Join {
+    pub(super) fn response(&self, world: &World) -> Value {
+        json!({
+            "user": world.user_response(&self.user_id),
+            "user_session_id": self.user_session_id,
+            "role": self.role,
+            "joined_at": self.joined_at,
+        })
+    }
+}
+
+impl Session {
+    pub(super) fn new(id: String) -> Self {
+        Self { id, ..Self::default() }
+    }
+
+    /// A session of which a report tells.
+    pub(super) fn told(id: &str, report: &CallReport, now: Moment) -> Self {
+        let started_at = now.seconds_earlier(report.duration_seconds);
+        let joins = report.participants.iter().flat_map(|who| {
+            who.sessions.iter().map(move |session| Join {
+                user_session_id: session.user_session_id.clone(),
+                user_id: who.user_id.clone(),
+                role: GUEST.to_owned(),
+                joined_at: started_at,
+                left_at: None,
+            })
+        });
+        Self {
+            started_at: Some(started_at),
+            ended_at: (!report.live).then_some(now),
+            joins: joins.filter(|_| report.live).collect(),
+            only_told: true,
+            ..Self::new(id.to_owned())
+        }
+    }
+
+    /// The session inside its call. Only who is still there is listed.
+    pub(super) fn response(&self, world: &World) -> Value {
+        let participants: Vec<Value> = self.present().map(|join| join.response(world)).collect();
+        compact(json!({
+            "id": self.id,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "anonymous_participant_count": 0,
+            "participants_count_by_role": self.count_by_role(),
+            "participants": participants,
+            "accepted_by": {},
+            "missed_by": self.missed_by,
+            "rejected_by": self.rejected_by,
+        }))
+    }
+
+    /// Who is there, in the order in which they joined.
+    pub(super) fn present_users(&self) -> Vec<String> {
+        self.present().map(|join| join.user_id.clone()).collect()
+    }
+
+    /// What the session itself says of how it went: times and people, and nothing measured.
+    pub(super) fn own_report(&self, now: Moment) -> CallReport {
+        let mut participants: Vec<ParticipantStats> = Vec::new();
+        for join in &self.joins {
+            let user_session_id = join.user_session_id.clone();
+            let stats = SessionStats { user_session_id, ..SessionStats::default() };
+            match participants.iter_mut().find(|who| who.user_id == join.user_id) {
+                Some(who) => who.sessions.push(stats),
+                None => participants.push(ParticipantStats {
+                    user_id: join.user_id.clone(),
+                    sessions: vec![stats],
+                    ..ParticipantStats::default()
+                }),
+            }
+        }
+        let end = self.ended_at.unwrap_or(now);
+        CallReport {
+            session_id: self.id.clone(),
+            duration_seconds: self.started_at.map_or(0, |start| end.seconds_since(start)),
+            participants,
+            ..CallReport::default()
+        }
+    }
+
+    /// Takes what the media side says. Whether it goes on and how it was rated, the session knows
+    /// itself, unless it is known from reports only.
+    pub(super) fn report(&mut self, mut report: CallReport, now: Moment) {
+        if !self.only_told {
+            report.live = self.ended_at.is_none();
+        }
+        if report.ratings.is_empty() {
+            report.ratings.clone_from(&self.ratings);
+        }
+        self.reported = Some(Reported { report, at: now });
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Join> {
+        self.joins.iter().filter(|join| join.left_at.is_none())
+    }
+
+    fn count_by_role(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for join in self.present() {
+            *counts.entry(join.role.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Lets one of them leave, or everybody; who did.
+    pub(super) fn leave(&mut self, user_session_id: Option<&str>, now: Moment) -> Vec<Join> {
+        let mut left = Vec::new();
+        for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
+            if user_session_id.is_none_or(|id| id == join.user_session_id) {
+                join.left_at = Some(now);
+                left.push(join.clone());
+            }
+        }
+        if !left.is_empty() && self.present().next().is_none() {
+            self.empty_since = Some(now);
+        }
+        left
+    }
+
+    pub(super) fn rate(&mut self, rating: u8) {
+        self.ratings.push(rating);
+        if let Some(reported) = &mut self.reported {
+            reported.report.ratings.push(rating);
+        }
+    }
+
+    pub(super) fn end(&mut self, at: Moment) {
+        self.ended_at.get_or_insert(at);
+        self.empty_since = None;
+        for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
+            join.left_at = Some(at);
+        }
+        if let Some(reported) = &mut self.reported {
+            reported.report.live = false;
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Who is in a call: the part of Stream's media side that a backend hears of. A session begins with
+//! the first who joins and ends some time after the last one left, or with its call; whoever joins
+//! after that begins another one.
+
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::cid::Cid;
+use super::session::{GUEST, Join, Session};
+use super::{World, compact, joined};
+use crate::moment::Moment;
+
+const MEMBERS: usize = 100;
+
+impl Call {
+    /// The session that has not ended; it may not have started either.
+    pub(super) fn current_session(&self) -> Option<&Session> {
+        self.sessions.last().filter(|session| session.ended_at.is_none())
+    }
+
+    fn current_session_mut(&mut self) -> Option<&mut Session> {
+        self.sessions.last_mut().filter(|session| session.ended_at.is_none())
+    }
+
+    /// The last session in which somebody was.
+    pub(super) fn last_started_mut(&mut self) -> Option<&mut Session> {
+        self.sessions.iter_mut().rev().find(|session| session.started_at.is_some())
+    }
+
+    /// Ends what goes on; the ids of those that had started.
+    fn end_sessions(&mut self, at: Moment) -> Vec<String> {
+        let mut ended = Vec::new();
+        for session in self.sessions.iter_mut().filter(|session| session.ended_at.is_none()) {
+            session.end(at);
+            if session.started_at.is_some() {
+                ended.push(session.id.clone());
+            }
+        }
+        ended
+    }
+}
+
+impl World {
+    /// A user joins a call that has not ended; the id of this join.
+    pub(crate) fn join(&mut self, call_cid: &str, user_id: &str, now: Moment) -> Option<String> {
+        let cid = self.open_call(call_cid)?;
+        if self.is_shut_out(user_id) {
+            return None;
+        }
+        let session = self.open_session(&cid)?;
+        let starts = session.started_at.is_none();
+        session.started_at.get_or_insert(now);
+        let session_id = session.id.clone();
+        if starts {
+            let more = json!({ "session_id": session_id });
+            self.emit_call("call.session_started", &cid, now, more);
+        }
+        let join = Join {
+            user_session_id: self.make_id("user-session"),
+            user_id: user_id.to_owned(),
+            role: self.calls.get(&cid)?.role_of(user_id).unwrap_or(GUEST).to_owned(),
+            joined_at: now,
+            left_at: None,
+        };
+        let user_session_id = join.user_session_id.clone();
+        let more = json!({ "participant": join.response(self) });
+        let session = self.calls.get_mut(&cid)?.current_session_mut()?;
+        session.empty_since = None;
+        session.only_told = false;
+        session.joins.push(join);
+        self.emit_session("call.session_participant_joined", &cid, &session_id, now, more);
+        Some(user_session_id)
+    }
+
+    /// One of those who are in a call leaves it, or everybody does.
+    pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Moment) {
+        let Ok(cid) = call_cid.parse::<Cid>() else { return };
+        let Some(call) = self.calls.get_mut(&cid) else { return };
+        let Some(session) = call.current_session_mut() else { return };
+        let left = session.leave(user_session_id, now);
+        let session_id = session.id.clone();
+        for join in left {
+            let more = json!({
+                "participant": join.response(self),
+                "duration_seconds": now.seconds_since(join.joined_at),
+            });
+            self.emit_session("call.session_participant_left", &cid, &session_id, now, more);
+        }
+    }
+
+    /// A user who was rung does not want the call.
+    pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Moment) {
+        let Some(cid) = self.open_call(call_cid) else { return };
+        let Some(session) = self.open_session(&cid) else { return };
+        session.rejected_by.insert(user_id.to_owned(), now);
+        let more = json!({ "user": self.user_response(user_id) });
+        self.emit_call("call.rejected", &cid, now, more);
+    }
+
+    /// A user who was rung did not answer.
+    pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Moment) {
+        let Some(cid) = self.open_call(call_cid) else { return };
+        let Some(session) = self.open_session(&cid) else { return };
+        session.missed_by.insert(user_id.to_owned(), now);
+        let session_id = session.id.clone();
+        let Some(call) = self.calls.get(&cid) else { return };
+        let more = json!({
+            "session_id": session_id,
+            "user": self.user_response(&call.created_by),
+            "members": [call.member_response(user_id, self)],
+            "notify_user": true,
+        });
+        self.emit_call("call.missed", &cid, now, more);
+    }
+
+    /// A user says how good the last session was; without a session there is nothing to rate.
+    pub(crate) fn rate(
+        &mut self,
+        call_cid: &str,
+        user_id: &str,
+        rating: u8,
+        reason: Option<&str>,
+        now: Moment,
+    ) {
+        let Ok(cid) = call_cid.parse::<Cid>() else { return };
+        let Some(call) = self.calls.get_mut(&cid) else { return };
+        let Some(session) = call.last_started_mut() else { return };
+        session.rate(rating);
+        let session_id = session.id.clone();
+        let more = compact(json!({
+            "rating": rating,
+            "reason": reason,
+            "user": self.user_response(user_id),
+            "custom": {},
+        }));
+        self.emit_session("call.user_feedback_submitted", &cid, &session_id, now, more);
+    }
+
+    /// The session ends, the call stays: whoever joins begins another session.
+    pub(super) fn finish_session(&mut self, cid: &Cid, at: Moment) {
+        let Some(call) = self.calls.get_mut(cid) else { return };
+        let ended = call.end_sessions(at);
+        self.emit_session_ends(cid, ended, at);
+    }
+
+    /// The call ends, and with it whoever is still in it is out. The first end stands.
+    pub(super) fn finish_call(&mut self, cid: &Cid, at: Moment) {
+        let Some(call) = self.calls.get_mut(cid) else { return };
+        if call.ended_at.is_some() {
+            return;
+        }
+        call.ended_at = Some(at);
+        let ended = call.end_sessions(at);
+        let members = self.calls.get(cid).map(|call| call.members_response(self, MEMBERS));
+        // A call that a server or time ends has no user who ended it.
+        self.emit_call("call.ended", cid, at, json!({ "members": members, "user": null }));
+        self.emit_session_ends(cid, ended, at);
+    }
+
+    pub(super) fn emit_session(
+        &mut self,
+        kind: &str,
+        cid: &Cid,
+        session_id: &str,
+        now: Moment,
+        more: Value,
+    ) {
+        let session = json!({ "call_cid": cid, "session_id": session_id });
+        self.emit(kind, now, joined(session, more));
+    }
+
+    fn emit_session_ends(&mut self, cid: &Cid, ended: Vec<String>, at: Moment) {
+        for session_id in ended {
+            let more = json!({ "session_id": session_id });
+            self.emit_call("call.session_ended", cid, at, more);
+        }
+    }
+
+    fn open_call(&self, call_cid: &str) -> Option<Cid> {
+        let cid = call_cid.parse::<Cid>().ok()?;
+        self.calls.get(&cid).filter(|call| call.ended_at.is_none())?;
+        Some(cid)
+    }
+
+    /// The session that has not ended or, if there is none, a new one that has not started.
+    fn open_session(&mut self, cid: &Cid) -> Option<&mut Session> {
+        if self.calls.get(cid)?.current_session().is_none() {
+            let session = Session::new(self.make_id("session"));
+            self.calls.get_mut(cid)?.sessions.push(session);
+        }
+        self.calls.get_mut(cid)?.current_session_mut()
+    }
+
+    /// Who was deactivated or deleted cannot connect, and so cannot join either.
+    fn is_shut_out(&self, user_id: &str) -> bool {
+        let user = self.users.get(user_id);
+        user.is_some_and(|user| user.deactivated_at.is_some() || user.deleted_at.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, default_call, read, told, world};
+    use super::*;
+
+    const CALL: &str = "default:c";
+
+    fn called() -> World {
+        let mut world = world(&["alice", "bob"]);
+        let members = json!([{ "user_id": "alice", "role": "admin" }, { "user_id": "bob" }]);
+        let ask = json!({ "data": { "created_by_id": "alice", "members": members } });
+        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        world.take_events();
+        world
+    }
+
+    fn call(world: &World) -> Value {
+        world.get_call(&default_call("c"), None).expect("the call")["call"].clone()
+    }
+
+    #[test]
+    fn the_first_who_joins_starts_a_session_and_the_next_one_joins_it() {
+        let mut world = called();
+        let alice = world.join(CALL, "alice", at(5)).expect("a join");
+        let bob = world.join(CALL, "bob", at(7)).expect("a join");
+        assert_ne!(alice, bob);
+        let session = call(&world)["session"].clone();
+        assert_eq!(session["started_at"], json!(at(5)));
+        assert_eq!(session["participants"][1]["user"]["id"], json!("bob"));
+        assert_eq!(session["participants"][1]["joined_at"], json!(at(7)));
+        assert_eq!(session["participants_count_by_role"], json!({ "admin": 1, "user": 1 }));
+        assert_eq!(call(&world)["current_session_id"], session["id"]);
+        let events = world.take_events();
+        assert_eq!(
+            told(&events),
+            [
+                "call.session_started",
+                "call.session_participant_joined",
+                "call.session_participant_joined",
+            ]
+        );
+        assert_eq!(
+            events[0]["call"]["session"]["started_at"],
+            json!("2026-01-01T00:00:05.000000000Z")
+        );
+        assert_eq!(events[2]["participant"]["user_session_id"], json!(bob));
+        for event in &events {
+            assert_eq!((&event["session_id"], &event["call_cid"]), (&session["id"], &json!(CALL)));
+        }
+    }
+
+    #[test]
+    fn who_leaves_is_gone_and_how_long_it_was_is_told() {
+        let mut world = called();
+        let alice = world.join(CALL, "alice", at(5)).expect("a join");
+        world.join(CALL, "bob", at(7)).expect("a join");
+        world.take_events();
+        world.leave(CALL, Some(&alice), at(12));
+        world.leave(CALL, Some(&alice), at(13));
+        world.leave(CALL, None, at(20));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.session_participant_left"; 2]);
+        assert_eq!(events[0]["participant"]["user"]["id"], json!("alice"));
+        assert_eq!(events[0]["duration_seconds"], json!(7));
+        assert_eq!(events[1]["duration_seconds"], json!(13));
+        assert_eq!(call(&world)["session"]["participants"], json!([]));
+        assert_eq!(call(&world)["session"].get("ended_at"), None);
+    }
+
+    #[test]
+    fn nobody_joins_what_is_over_or_after_being_shut_out() {
+        let mut world = called();
+        assert_eq!(world.join("default:x", "alice", at(1)), None);
+        assert_eq!(world.join("nonsense", "alice", at(1)), None);
+        world.mark_deactivated("bob", at(1));
+        assert_eq!(world.join(CALL, "bob", at(1)), None);
+        world.end_call(&default_call("c"), at(2)).expect("ended");
+        assert_eq!(world.join(CALL, "alice", at(3)), None);
+        assert_eq!(call(&world)["session"], json!(null));
+    }
+
+    #[test]
+    fn a_call_that_is_ended_ends_its_session_once() {
+        let mut world = called();
+        world.join(CALL, "alice", at(5)).expect("a join");
+        world.take_events();
+        world.end_call(&default_call("c"), at(9)).expect("ended");
+        world.end_call(&default_call("c"), at(10)).expect("ended");
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.ended", "call.session_ended"]);
+        assert_eq!(events[0]["user"], json!(null));
+        assert!(events[0].get("user").is_some());
+        assert_eq!(events[0]["call"]["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
+        let session = &events[1]["call"]["session"];
+        assert_eq!(session["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
+        assert_eq!(events[1]["session_id"], session["id"]);
+        assert_eq!(call(&world)["current_session_id"], json!(""));
+    }
+
+    #[test]
+    fn what_becomes_of_a_ring_is_in_a_session_that_has_not_started() {
+        let mut world = called();
+        world.reject(CALL, "bob", at(3));
+        world.miss(CALL, "alice", at(4));
+        let session = call(&world)["session"].clone();
+        assert_eq!(session.get("started_at"), None);
+        assert_eq!(session["rejected_by"], json!({ "bob": at(3) }));
+        assert_eq!(session["missed_by"], json!({ "alice": at(4) }));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.rejected", "call.missed"]);
+        assert_eq!(events[0]["user"]["id"], json!("bob"));
+        assert_eq!(
+            events[0]["call"]["session"]["rejected_by"],
+            json!({ "bob": "2026-01-01T00:00:03.000000000Z" })
+        );
+        assert_eq!(events[1]["members"][0]["user_id"], json!("alice"));
+        assert_eq!(events[1]["session_id"], session["id"]);
+        // It is the one that starts when somebody joins after all.
+        world.join(CALL, "bob", at(5)).expect("a join");
+        assert_eq!(call(&world)["session"]["id"], session["id"]);
+        assert_eq!(call(&world)["session"]["started_at"], json!(at(5)));
+    }
+
+    #[test]
+    fn a_ring_that_its_call_outlived_is_no_session_that_ended() {
+        let mut world = called();
+        world.reject(CALL, "bob", at(3));
+        world.take_events();
+        world.end_call(&default_call("c"), at(5)).expect("ended");
+        assert_eq!(told(&world.take_events()), ["call.ended"]);
+    }
+
+    #[test]
+    fn a_rating_needs_a_session() {
+        let mut world = called();
+        world.rate(CALL, "alice", 4, None, at(1));
+        world.reject(CALL, "bob", at(2));
+        world.take_events();
+        world.rate(CALL, "alice", 4, None, at(3));
+        assert!(world.take_events().is_empty());
+        world.join(CALL, "alice", at(4)).expect("a join");
+        world.finish_session(&default_call("c"), at(5));
+        world.take_events();
+        world.rate(CALL, "alice", 2, Some("no sound"), at(6));
+        let events = world.take_events();
+        assert_eq!(told(&events), ["call.user_feedback_submitted"]);
+        assert_eq!(events[0]["rating"], json!(2));
+        assert_eq!(events[0]["reason"], json!("no sound"));
+        assert_eq!(events[0]["user"]["id"], json!("alice"));
+        assert_eq!(events[0]["session_id"], call(&world)["session"]["id"]);
+    }
+}
