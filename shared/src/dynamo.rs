@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionC
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_dynamodb::{Client, Config};
 use serde::de::DeserializeOwned;
@@ -82,6 +83,30 @@ impl Table {
     pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key));
         Ok(get.consistent_read(true).send().await.map_err(failed)?.item)
+    }
+
+    /// Reads up to a hundred items as they stand now, in no order. Those that do not exist are left
+    /// out; what the table leaves out of its answers is an error, and never taken for that.
+    pub(crate) async fn get_many(
+        &self,
+        wanted: KeysAndAttributesBuilder,
+    ) -> Result<Vec<Item>, StoreError> {
+        /// How often the table is asked for what it left out of an answer.
+        const ROUNDS: u32 = 2;
+        let wanted = wanted.consistent_read(true).build();
+        let wanted = wanted.map_err(|error| StoreError::Broken(error.into()))?;
+        let mut wanted = HashMap::from([(self.name.clone(), wanted)]);
+        let mut found = Vec::new();
+        for _ in 0..ROUNDS {
+            let batch = self.client.batch_get_item().set_request_items(Some(wanted));
+            let output = batch.send().await.map_err(failed)?;
+            found.extend(output.responses.unwrap_or_default().into_values().flatten());
+            wanted = output.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(StoreError::Unavailable("the table left keys out of its answers".into()))
     }
 }
 

@@ -457,9 +457,6 @@ struct DueItem {
     tries: u32,
 }
 
-/// How often the table is asked for what it left out of an answer.
-const ROUNDS: u32 = 3;
-
 #[async_trait]
 impl DueStore for DynamoCalls {
     async fn due(
@@ -501,27 +498,13 @@ impl DueStore for DynamoCalls {
     }
 
     async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(ids.iter().map(item_key).collect()))
-            .consistent_read(true)
-            .build()
-            .map_err(|error| StoreError::Broken(error.into()))?;
-        let mut wanted = HashMap::from([(self.table.name.clone(), wanted)]);
-        let mut found = Vec::new();
-        for _ in 0..ROUNDS {
-            let batch = self.table.client.batch_get_item().set_request_items(Some(wanted));
-            let output = batch.send().await.map_err(failed)?;
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                let DueItem { call, due_at, tries } = read(item)?;
-                found.push(DueCall { call, due_at, tries });
-            }
-            wanted = output.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(found);
-            }
-        }
-        // What is left out must not be taken for what is not there.
-        Err(StoreError::Unavailable("the table left keys out of its answers".into()))
+        let keys = ids.iter().map(item_key).collect();
+        let found = self.table.get_many(KeysAndAttributes::builder().set_keys(Some(keys))).await?;
+        let due = |item| {
+            let DueItem { call, due_at, tries } = read(item)?;
+            Ok(DueCall { call, due_at, tries })
+        };
+        found.into_iter().map(due).collect()
     }
 
     async fn put_off(

@@ -49,6 +49,20 @@ mod tests {
         CallId::try_from("c1".to_owned()).unwrap()
     }
 
+    /// Alice calls Bob.
+    fn new() -> NewCall {
+        NewCall {
+            id: id(),
+            owner: user("alice"),
+            members: vec![user("alice"), user("bob")],
+            call_type: CallType::Video,
+            fingerprint: "f".into(),
+            parallel: false,
+            attempt: "a".into(),
+            at: Timestamp::from_secs(0),
+        }
+    }
+
     #[test]
     fn what_a_taken_id_means() {
         use CallState::{Active, Creating, Ended, Ending};
@@ -67,18 +81,8 @@ mod tests {
             (false, false, Ending, Verdict::Refused(Code::CallNotFound)),
             (false, false, Ended, Verdict::Refused(Code::CallNotFound)),
         ];
-        let at = Timestamp::from_secs(0);
         for (owner, request, state, verdict) in cases {
-            let new = NewCall {
-                id: id(),
-                owner: user("alice"),
-                members: vec![user("alice"), user("bob")],
-                call_type: CallType::Video,
-                fingerprint: "f".into(),
-                parallel: false,
-                attempt: "a".into(),
-                at,
-            };
+            let new = new();
             let call = Call {
                 owner: user(if owner { "alice" } else { "mallory" }),
                 members: vec![user(if owner { "alice" } else { "mallory" }), user("bob")],
@@ -93,16 +97,7 @@ mod tests {
     #[test]
     fn both_sides_may_choose_the_same_id() {
         use CallState::{Active, Creating, Ended, Ending};
-        let new = NewCall {
-            id: id(),
-            owner: user("alice"),
-            members: vec![user("alice"), user("bob")],
-            call_type: CallType::Video,
-            fingerprint: "f".into(),
-            parallel: false,
-            attempt: "a".into(),
-            at: Timestamp::from_secs(0),
-        };
+        let new = new();
         for (state, verdict) in [
             (Creating, Verdict::Meet),
             (Active, Verdict::Meet),

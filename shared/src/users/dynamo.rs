@@ -127,9 +127,6 @@ impl DynamoUsers {
     }
 }
 
-/// How often the table is asked for what it left out of an answer.
-const ROUNDS: u32 = 2;
-
 #[async_trait]
 impl UserStore for DynamoUsers {
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -148,28 +145,16 @@ impl UserStore for DynamoUsers {
         }
         let wanted = KeysAndAttributes::builder()
             .set_keys(Some(ids.iter().map(item_key).collect()))
-            .consistent_read(true)
             .projection_expression("userId, synced, #status")
-            .set_expression_attribute_names(Some(names(&["status"])))
-            .build()
-            .map_err(|error| StoreError::Broken(error.into()))?;
-        let mut wanted = HashMap::from([(self.0.name.clone(), wanted)]);
+            .set_expression_attribute_names(Some(names(&["status"])));
         let mut known = BTreeSet::new();
-        for _ in 0..ROUNDS {
-            let batch = self.0.client.batch_get_item().set_request_items(Some(wanted));
-            let output = batch.send().await.map_err(failed)?;
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                let seen: Seen = read(item)?;
-                if seen.synced > 0 && seen.status != UserStatus::Deleted {
-                    known.insert(seen.user_id);
-                }
-            }
-            wanted = output.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect());
+        for item in self.0.get_many(wanted).await? {
+            let seen: Seen = read(item)?;
+            if seen.synced > 0 && seen.status != UserStatus::Deleted {
+                known.insert(seen.user_id);
             }
         }
-        Err(StoreError::Unavailable("the table left keys out of its answers".into()))
+        Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect())
     }
 
     async fn merge(
