@@ -167,7 +167,7 @@ pub struct Call {
     /// When somebody first joined it, as far as Stream has told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When its end was asked for: from then on it is over for everybody.
+    /// Since when it is over for everybody: its end was asked for, or Stream says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending_at: Option<Timestamp>,
     /// When it was cleaned up.
@@ -231,8 +231,8 @@ impl Call {
         self.started_at.map(|at| at.max(self.created_at))
     }
 
-    /// How long it was active before its end was asked for; `None` where it never was, or is not
-    /// over.
+    /// How long it was active before it was over for everybody; `None` where it never was active,
+    /// or is not over.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         Some(self.ending_at?.since(self.active_at?))

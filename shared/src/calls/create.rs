@@ -49,8 +49,9 @@ impl Calls {
     ///
     /// # Errors
     ///
-    /// `user_not_found`, `call_not_found` (somebody else's id), `call_id_reused`, `call_ended`,
-    /// `call_not_active`, `store_unavailable`, and what Stream's failures become.
+    /// `user_not_found`, `call_not_found` (the id of somebody else's call of other members),
+    /// `call_id_reused`, `call_ended`, `call_not_active`, `store_unavailable`, and what Stream's
+    /// failures become.
     ///
     /// The call may be another one than was asked for: the one that its members have open.
     pub async fn create(
@@ -145,7 +146,7 @@ impl Calls {
         }
     }
 
-    /// Takes back a call that was refused. If that fails its lease runs out, and the call with it.
+    /// Takes back a call that is not to be. If that fails its lease runs out, and the call with it.
     async fn withdraw(&self, new: &NewCall) {
         if let Err(error) = self.store.withdraw(&new.id, &new.attempt).await {
             ApiError::from(error).note("a refused call is not withdrawn", &new.id);

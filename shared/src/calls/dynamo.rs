@@ -3,8 +3,8 @@
 //! Beside the call itself an item holds its place in the sparse index `due` (`dueShard`, `dueAt`)
 //! while something is left to do, how often that was tried in vain (`tries`), and `ttl` once it
 //! has ended. The open call of a set of members is marked in an item of the set's own,
-//! `pk = MEMBERS#<digest>`, `sk = OPEN`; what is left of a minute's single channel deletions is
-//! counted in `pk = LIMIT#delete-channel`, `sk = <minute>`.
+//! `pk = MEMBERS#<digest>`, `sk = OPEN`; how many of a minute's single channel deletions are taken
+//! is counted in `pk = LIMIT#delete-channel`, `sk = <minute>`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

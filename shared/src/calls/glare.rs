@@ -19,7 +19,7 @@ use crate::ids::{CallId, UserId};
 use crate::stream::StreamError;
 use crate::stream::ops::GetCall;
 
-/// How long a call that is being made is waited for: three waits, each twice the one before.
+/// A call that is being made is waited for less than this: three waits, each twice the one before.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the first wait is.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -140,8 +140,8 @@ impl Calls {
         }
     }
 
-    /// Ends a call that is over, unless another attempt has it in hand by now, and leaves it to
-    /// the sweeper to clear it away.
+    /// Ends a call that is over, or gives it up, unless another attempt has it in hand by now, and
+    /// leaves it to the sweeper to clear it away.
     async fn end_if_same(
         &self,
         call: &Call,
@@ -167,8 +167,8 @@ impl Calls {
         }
     }
 
-    /// Takes the mark off a call that is over, or will not be. Left behind it would only be looked
-    /// through.
+    /// Takes the mark off a call that is over, whoever has set it, or off one that is withdrawn, if
+    /// this attempt has. Left behind it would only be looked through.
     pub(super) async fn unmark(&self, members: &[UserId], id: &CallId, attempt: Option<&str>) {
         if let Err(error) = self.store.unmark(&MemberSet::of(members), id, attempt).await {
             ApiError::from(error).note("a call that is over is still marked", id);

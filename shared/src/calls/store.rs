@@ -12,8 +12,9 @@ use crate::store::StoreError;
 /// How long an attempt to create a call has before it counts as dead. It is twice the function's
 /// timeout, so no living attempt is ever taken for a dead one.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// How long an active call goes unseen. With the minute between two sweeps, and one to spare, that
-/// is less than the five minutes within which an end that nobody tells us of is noticed.
+/// How long an active call goes unseen. After the five minutes in which Stream waits for somebody
+/// to come back, and with the minute between two sweeps, that is ten of the eleven minutes within
+/// which a call is over that everybody has left, though nobody tells us.
 pub const LOOK: Duration = Duration::from_mins(4);
 /// When a call that could not be ended is tried again.
 pub const RETRY_END: Duration = Duration::from_secs(30);
@@ -66,7 +67,7 @@ pub enum TakenOver {
     Gone,
 }
 
-/// What came of withdrawing a call that was refused before anything of it was made.
+/// What came of withdrawing a call of which nothing was made, or nothing is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawn {
     /// It never was.
@@ -126,7 +127,8 @@ impl<'a> EndRequest<'a> {
 pub enum Ending {
     /// It is `ending` now.
     Now(Call),
-    /// It was `ending` or `ended` before, or it is not the caller's.
+    /// It was `ending` or `ended` before, or it is not the caller's, or it has moved since it was
+    /// seen.
     Was(Call),
     /// There is no such call.
     Missing,
@@ -137,7 +139,7 @@ pub enum Ending {
 pub struct Mark {
     /// The call.
     pub call: CallId,
-    /// When it was set. The call itself may be written a moment later.
+    /// When it was last set. The call itself may be written a moment later.
     pub at: Timestamp,
 }
 
@@ -153,7 +155,7 @@ pub enum Marked {
     Theirs(Mark),
 }
 
-/// The table, as far as calls go. Each method is one request.
+/// The table, as far as calls go. Each method is one request at most.
 #[async_trait]
 pub trait CallStore: Send + Sync {
     /// Remembers a new call as `creating`, if its id is free.
@@ -173,7 +175,7 @@ pub trait CallStore: Send + Sync {
         due: Timestamp,
     ) -> Result<Activated, StoreError>;
 
-    /// Moves a call that is open, and that member's to end, to `ending`.
+    /// Moves a call that is open, that member's to end, and as it was seen, to `ending`.
     async fn end(&self, request: EndRequest<'_>) -> Result<Ending, StoreError>;
 
     /// Moves a call from `ending` to `ended`; `None` where there is no such call, or it is open.

@@ -67,7 +67,8 @@ pub enum Synced {
     Overtaken(User),
 }
 
-/// The table, as far as users go. Each method is one request.
+/// The table, as far as users go. Each method is one request; [`UserStore::unknown`] is one more
+/// where the table leaves users out of its answer.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Reads a user.

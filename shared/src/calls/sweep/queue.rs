@@ -36,7 +36,7 @@ impl<'a> Queue<'a> {
         Ok(Self { store, now, shards: parts.into_iter().collect::<Result<_, _>>()? })
     }
 
-    /// How long the oldest has been due, in milliseconds.
+    /// Since when the oldest has been due.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.shards.iter().filter_map(|part| part.places.front()).map(|place| place.due_at).min()
     }

@@ -64,7 +64,8 @@ pub struct DueCall {
     pub tries: u32,
 }
 
-/// The table, as far as the sweeper goes. Each method is one request.
+/// The table, as far as the sweeper goes. Each method is one request; [`DueStore::load`] is one
+/// more where the table leaves calls out of its answer.
 #[async_trait]
 pub trait DueStore: Send + Sync {
     /// The places of a shard that are due, behind a place, `most` of them at most.
@@ -76,7 +77,8 @@ pub trait DueStore: Send + Sync {
         most: u16,
     ) -> Result<DuePage, StoreError>;
 
-    /// Reads calls as they stand now, a hundred at most. Those that do not exist are left out.
+    /// Reads calls as they stand now, a hundred at most, none of them named twice. Those that do
+    /// not exist are left out; what the table leaves out of its answers is an error.
     async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError>;
 
     /// Moves a call within the index, if it still stands where it was seen.

@@ -21,7 +21,7 @@ pub struct Summary {
     pub over: BTreeMap<&'static str, u64>,
     /// Calls that were cleared at Stream.
     pub cleared: u64,
-    /// Calls that were looked at a second time, and found clear.
+    /// Ended calls that were looked at a second time: found clear, or cleared once more.
     pub settled: u64,
     /// Calls with which something failed; they are tried again.
     pub failed: u64,
@@ -33,9 +33,9 @@ pub struct Summary {
     pub unfinished: bool,
 }
 
-/// How long a call that was never finished stays at most.
+/// How long a call that was never finished stays at most, from when it was first asked for.
 const CREATING: Duration = Duration::from_secs(130);
-/// How long a call is ending at most.
+/// How long a call is ending at most, from when it was over for everybody.
 const ENDING: Duration = Duration::from_secs(250);
 /// How long an active call outlives its longest duration at most.
 const ACTIVE: Duration = Duration::from_mins(11);
