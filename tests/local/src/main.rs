@@ -125,7 +125,10 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
 fn introduce_stack(stack: &Stack) -> Result<(), TemplateError> {
     println!();
     println!("API        {}", stack.api_url());
-    println!("Schedules  {}", timetable(&local::schedules()?));
+    match stack.stream() {
+        Some(_) => println!("Schedules  {}", timetable(&local::schedules()?)),
+        None => println!("Schedules  none: they would end what others have in this Stream app"),
+    }
     introduce_backends(stack.dynamo(), stack.stream());
     introduce_users(|user| stack.token_for(user));
     println!("Each line works as it is, in this order:");

@@ -58,6 +58,16 @@ pub struct Violation {
 /// The scenarios of a pair: how each begins, and who takes part.
 type Rows = &'static [(Start, Role, Role)];
 
+/// What mutants are shown: the pairs, and behind them what takes three, two attempts at one call
+/// and somebody who finds its mark gone.
+#[must_use]
+pub fn noticing() -> Vec<Scenario> {
+    let roles = vec![Role::CreateBack, Role::CreateBack, Role::Create];
+    let three = Scenario { start: Start::Nothing, roles, faults: 1 };
+    let pairs = pairs().into_iter().flat_map(|(_, scenarios)| scenarios);
+    pairs.chain([three]).collect()
+}
+
 /// The scenarios of each pair of handlers.
 #[must_use]
 pub fn pairs() -> Vec<(&'static str, Vec<Scenario>)> {

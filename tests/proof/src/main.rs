@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use proof::{Mutant, Report, by_chance, every_order, pairs, replay};
+use proof::{Mutant, Report, by_chance, every_order, noticing, pairs, replay};
 
 const USAGE: &str = "\
 proof [--pairs] [--mutants] [--triples <count>] [--first <seed>]   runs them; all three without any
@@ -52,11 +52,9 @@ fn main() -> ExitCode {
         good &= show("triples", &report, started);
     }
     if options.mutants {
+        let scenarios = noticing();
         let killed = Mutant::ALL.iter().filter(|mutant| {
-            let found = pairs()
-                .iter()
-                .flat_map(|(_, scenarios)| scenarios.clone())
-                .find_map(|it| every_order(&it, Some(**mutant)).violation);
+            let found = scenarios.iter().find_map(|it| every_order(it, Some(**mutant)).violation);
             match &found {
                 Some(found) => println!("{mutant:<28} killed: {}", found.what),
                 None => println!("{mutant:<28} LIVES"),

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use proof::{Mutant, Report, Role, Scenario, Start, by_chance, every_order, pairs};
+use proof::{Mutant, Report, by_chance, every_order, noticing, pairs};
 
 /// Fails with everything that happened.
 #[expect(clippy::panic, reason = "a test fails by it")]
@@ -39,15 +39,6 @@ fn triples_by_chance_leave_no_call_behind() {
     refuse(&report);
     let Report { schedules, states, .. } = report;
     println!("triples: {schedules} schedules run, {states} states seen, 0 violations");
-}
-
-/// The pairs, and before them what takes three: two attempts at one call, and somebody who finds
-/// its mark gone.
-fn noticing() -> Vec<Scenario> {
-    let roles = vec![Role::CreateBack, Role::CreateBack, Role::Create];
-    let three = Scenario { start: Start::Nothing, roles, faults: 1 };
-    let pairs = pairs().into_iter().flat_map(|(_, scenarios)| scenarios);
-    pairs.chain([three]).collect()
 }
 
 #[test]
