@@ -64,7 +64,7 @@ impl Calls {
             if deadline.remaining(self.clock.now()).is_zero() {
                 break;
             }
-            match self.enter(ask, deadline).await? {
+            match self.enter(ask, limits, deadline).await? {
                 Entry::Done(created) => return Ok(created),
                 Entry::InHand(new) => return self.build(ask, &new, limits, deadline).await,
                 Entry::Again => {}
@@ -75,7 +75,12 @@ impl Calls {
 
     /// W1, with the members looked up and their open call marked at the same time: an unknown
     /// member, and an open call, take this one back before anything of it exists at Stream.
-    async fn enter(&self, ask: &Ask, deadline: Deadline) -> Result<Entry, ApiError> {
+    async fn enter(
+        &self,
+        ask: &Ask,
+        limits: Limits,
+        deadline: Deadline,
+    ) -> Result<Entry, ApiError> {
         let at = self.clock.now();
         let new = NewCall {
             id: ask.id.clone(),
@@ -109,7 +114,7 @@ impl Calls {
         let alone = matches!(marked, Ok(Marked::Ours { alone: true }));
         let met = match all_known(unknown).and_then(|()| Ok(marked?)) {
             Ok(Marked::Ours { .. }) => Ok(Met::Nobody),
-            Ok(Marked::Theirs(mark)) => self.meet(&set, &new, mark, deadline).await,
+            Ok(Marked::Theirs(mark)) => self.meet(&set, &new, mark, limits, deadline).await,
             Err(error) => Err(error),
         };
         if matches!(met, Ok(Met::Nobody)) {
@@ -153,6 +158,14 @@ impl Calls {
         }
     }
 
+    /// Takes back a call whose id is somebody else's at Stream, and its mark with it.
+    async fn take_back(&self, new: &NewCall) {
+        self.withdraw(new).await;
+        if !new.parallel {
+            self.unmark(&new.members, &new.id, Some(&new.attempt)).await;
+        }
+    }
+
     /// Stream's part, and W2. The channel comes first: it names members that Stream does not
     /// know, before anybody's phone has rung.
     async fn build(
@@ -176,7 +189,7 @@ impl Calls {
             return Ok(());
         }
         // Made by somebody else before we knew of it: not ours to use, nor to clear away.
-        self.withdraw(new).await;
+        self.take_back(new).await;
         Err(ApiError::plain(Code::CallIdReused))
     }
 
@@ -201,7 +214,7 @@ impl Calls {
         if found.created_by.id != new.owner.as_str() {
             // As with a channel; but the channel is ours, and keeps its mapping until it is gone.
             match self.delete_channel(&new.id, deadline).await {
-                Ok(()) => self.withdraw(new).await,
+                Ok(()) => self.take_back(new).await,
                 Err(error) => error.note("a channel without a call", &new.id),
             }
             return Err(ApiError::plain(Code::CallIdReused));

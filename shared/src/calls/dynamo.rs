@@ -28,6 +28,7 @@ use crate::calls::{
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
+use crate::error::ApiError;
 use crate::ids::CallId;
 use crate::store::StoreError;
 
@@ -319,6 +320,19 @@ impl CallStore for DynamoCalls {
         write(update).await.map(|_| ())
     }
 
+    async fn look_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "SET #dueAt = :now",
+                condition: "#state = :active",
+                names: &["dueAt", "state"],
+                values: values([(":now", millis(now)), (":active", state(CallState::Active))]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
     async fn mark(
         &self,
         members: &MemberSet,
@@ -457,6 +471,13 @@ struct DueItem {
     tries: u32,
 }
 
+fn place(item: Item) -> Result<DuePlace, StoreError> {
+    let IndexItem { pk, due_at } = read(item)?;
+    let id = pk.strip_prefix("CALL#").unwrap_or_default().to_owned();
+    let id = CallId::try_from(id).map_err(|error| StoreError::Broken(error.into()))?;
+    Ok(DuePlace { due_at, id })
+}
+
 #[async_trait]
 impl DueStore for DynamoCalls {
     async fn due(
@@ -489,10 +510,11 @@ impl DueStore for DynamoCalls {
         let output = query.send().await.map_err(failed)?;
         let mut places = Vec::new();
         for item in output.items.unwrap_or_default() {
-            let IndexItem { pk, due_at } = read(item)?;
-            let id = pk.strip_prefix("CALL#").unwrap_or_default().to_owned();
-            let id = CallId::try_from(id).map_err(|error| StoreError::Broken(error.into()))?;
-            places.push(DuePlace { due_at, id });
+            // What nobody can read must not keep the others from being seen to.
+            match place(item) {
+                Ok(place) => places.push(place),
+                Err(error) => ApiError::from(error).note("a place in the index is not one", &part),
+            }
         }
         Ok(DuePage { places, more: output.last_evaluated_key.is_some() })
     }
@@ -530,7 +552,7 @@ impl DueStore for DynamoCalls {
         write(update).await.map(|_| ())
     }
 
-    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<(), StoreError> {
+    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<bool, StoreError> {
         let update = self.update(
             id,
             Change {
@@ -540,7 +562,7 @@ impl DueStore for DynamoCalls {
                 values: values([(":ended", state(CallState::Ended)), (":seen", millis(seen))]),
             },
         );
-        write(update).await.map(|_| ())
+        Ok(matches!(write(update).await?, Written::New(_)))
     }
 
     async fn bookmark(&self) -> Result<Option<String>, StoreError> {

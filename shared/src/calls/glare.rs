@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use crate::calls::create::{Entry, not_active_yet};
+use crate::calls::limits::Limits;
 use crate::calls::store::LEASE;
+use crate::calls::sweep::{Look, look};
 use crate::calls::{
     Call, CallState, Calls, Created, EndReason, EndRequest, Ending, Mark, Marked, MemberSet,
     NewCall, Seen, TakenOver,
@@ -49,12 +51,13 @@ impl Calls {
         set: &MemberSet,
         new: &NewCall,
         mut mark: Mark,
+        limits: Limits,
         deadline: Deadline,
     ) -> Result<Met, ApiError> {
         let mut waits = Waits::new(new.at, deadline);
         loop {
             let now = self.clock.now();
-            match self.look_through(set, &mark, now, deadline).await? {
+            match self.look_through(set, &mark, limits, now, deadline).await? {
                 Found::Open(call) => return Ok(Met::Open(call)),
                 Found::Over => match self.store.mark(set, new, now, Some(&mark)).await? {
                     Marked::Ours { .. } => return Ok(Met::Nobody),
@@ -104,6 +107,7 @@ impl Calls {
         &self,
         set: &MemberSet,
         mark: &Mark,
+        limits: Limits,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Found, ApiError> {
@@ -121,23 +125,34 @@ impl Calls {
             }
             // Nobody has it in hand any more, unless somebody takes it over at this moment.
             CallState::Creating => {
-                self.end_if_same(&call, EndReason::NOT_CREATED.into(), now).await
+                self.end_if_same(&call, EndReason::NOT_CREATED.into(), now, now).await
             }
-            CallState::Active if self.is_over_at_stream(&call.call_id, deadline).await? => {
-                self.end_if_same(&call, EndReason::AT_STREAM.into(), now).await
-            }
-            CallState::Active => Ok(Found::Open(call)),
+            CallState::Active if call.parallel => Ok(Found::Over),
+            CallState::Active => match self.look_at_stream(&call, limits, now, deadline).await? {
+                Look::Again(_) => Ok(Found::Open(call)),
+                Look::Over { reason, since } => {
+                    self.end_if_same(&call, reason.into(), since, now).await
+                }
+            },
             CallState::Ending | CallState::Ended => Ok(Found::Over),
         }
     }
 
-    /// Whether Stream has ended a call that the table has open.
-    async fn is_over_at_stream(&self, id: &CallId, deadline: Deadline) -> Result<bool, ApiError> {
-        match self.stream.send(&GetCall { id }, deadline).await {
-            Ok(found) => Ok(found.call.ended_at.is_some()),
-            Err(StreamError::NotFound(_)) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+    /// Looks at a call that the table has open as the sweeper would, had it come by just now:
+    /// nobody is given a call that was declined, or left.
+    async fn look_at_stream(
+        &self,
+        call: &Call,
+        limits: Limits,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Look, ApiError> {
+        let live = match self.stream.send(&GetCall { id: &call.call_id }, deadline).await {
+            Ok(found) => Some(found.call),
+            Err(StreamError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(look(call, live.as_ref(), limits.bounds(), now))
     }
 
     /// Ends a call that is over, or gives it up, unless another attempt has it in hand by now, and
@@ -146,9 +161,11 @@ impl Calls {
         &self,
         call: &Call,
         reason: EndReason,
+        since: Timestamp,
         now: Timestamp,
     ) -> Result<Found, ApiError> {
         let request = EndRequest {
+            at: since,
             due: now,
             unless_moved: Some(Seen::Attempt(&call.attempt)),
             ..EndRequest::now(&call.call_id, &reason, now)
@@ -162,7 +179,7 @@ impl Calls {
     /// Makes way for the marked call with one that an earlier attempt has begun.
     pub(super) async fn give_up(&self, call: &Call) {
         let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
-        if let Err(error) = self.end_if_same(call, reason, now).await {
+        if let Err(error) = self.end_if_same(call, reason, now, now).await {
             error.note("a call that was given up stays open until its lease ends", &call.call_id);
         }
     }

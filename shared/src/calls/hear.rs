@@ -61,7 +61,7 @@ impl Hearing {
                 let silence = self.inactivity_timeout + SLACK;
                 self.calls.look_by(id, at.min(now).plus(silence)).await
             }
-            CallNews::SessionEnded | CallNews::Declined => self.calls.look_by(id, now).await,
+            CallNews::SessionEnded | CallNews::Declined => self.calls.look_now(id, now).await,
             CallNews::Ended(since) => self.end(id, since, now).await,
             CallNews::Gone => self.end(id, at, now).await,
             CallNews::Report(report) => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::calls::store::LOOK;
+use crate::calls::sweep::Bounds;
 use crate::config::{ConfigError, Env};
 
 /// The bounds within which Stream itself closes what we cannot, and we what Stream does not.
@@ -24,6 +25,11 @@ impl Limits {
             inactivity_timeout: inactivity_timeout(env)?,
             ring_timeout: ring_timeout(env)?,
         })
+    }
+
+    /// Those of them that a look at a call goes by.
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
     }
 
     /// When a call that is active now is first looked at.

@@ -192,6 +192,10 @@ pub trait CallStore: Send + Sync {
     /// Has an active call looked at by then, if not earlier anyway.
     async fn look_by(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError>;
 
+    /// Has an active call looked at after this instant, even if it is being looked at now: its
+    /// place in the index changes, so that whoever has it in hand does not put it off.
+    async fn look_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError>;
+
     /// Marks a call as the open one of its members, if none is marked, or it is itself, or the
     /// one that is known to be over.
     async fn mark(

@@ -198,24 +198,33 @@ impl UserStore for DynamoUsers {
         status: UserStatus,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        const DELETED: &str = "deleted";
         let status = match status {
             UserStatus::Active => "active",
             UserStatus::Deactivated => "deactivated",
-            UserStatus::Deleted => "deleted",
+            UserStatus::Deleted => DELETED,
         };
-        let update = self
+        // Nothing brings a deleted user back, whatever comes in which order.
+        let condition = if status == DELETED {
+            "attribute_exists(pk)"
+        } else {
+            "attribute_exists(pk) AND (attribute_not_exists(#statusAt) \
+             OR (#statusAt < :at AND #status <> :deleted))"
+        };
+        let mut update = self
             .0
             .client
             .update_item()
             .table_name(&self.0.name)
             .set_key(Some(item_key(id)))
             .update_expression("SET #status = :status, #statusAt = :at")
-            .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(#statusAt) OR #statusAt < :at)",
-            )
+            .condition_expression(condition)
             .set_expression_attribute_names(Some(names(&["status", "statusAt"])))
             .expression_attribute_values(":status", text(status))
             .expression_attribute_values(":at", number(at.as_millis()));
+        if status != DELETED {
+            update = update.expression_attribute_values(":deleted", text(DELETED));
+        }
         write(update).await.map(|_| ())
     }
 }

@@ -35,7 +35,7 @@ const BEGINNING: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// What can come of what is asked, as [`outcome`] names it.
-const OUTCOMES: usize = 36;
+const OUTCOMES: usize = 38;
 
 /// What a sequence is about. It is the sequence's own, as all of them share the real table.
 struct Cast {
@@ -93,6 +93,7 @@ enum Op {
     Get(CallId),
     Started(CallId, Timestamp),
     LookBy(CallId, Timestamp),
+    LookNow(CallId, Timestamp),
     Mark {
         members: MemberSet,
         call: NewCall,
@@ -150,6 +151,10 @@ async fn carry_out<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<Answer
         }
         Op::LookBy(id, due) => {
             store.look_by(id, *due).await?;
+            loaded(store, slice::from_ref(id)).await?
+        }
+        Op::LookNow(id, now) => {
+            store.look_now(id, *now).await?;
             loaded(store, slice::from_ref(id)).await?
         }
         Op::Mark { members, call, at, over } => {
@@ -227,6 +232,8 @@ fn outcome(op: &Op, answer: &Answer, changed: bool) -> &'static str {
         (Op::Started(..), _) => "not started",
         (Op::LookBy(..), _) if changed => "brought forward",
         (Op::LookBy(..), _) => "not brought forward",
+        (Op::LookNow(..), _) if changed => "looked at now",
+        (Op::LookNow(..), _) => "not looked at now",
         (Op::PutOff { .. }, _) if changed => "put off",
         (Op::PutOff { .. }, _) => "not put off",
         (Op::Rest(..), _) if changed => "at rest",
@@ -257,6 +264,7 @@ impl Play<'_> {
             8 => Op::Finish(id, self.time(call)),
             9 => Op::Get(id),
             10 => Op::Started(id, self.time(call)),
+            11 if self.coin() => Op::LookNow(id, self.time(call)),
             11 => Op::LookBy(id, self.time(call)),
             12 | 13 => self.mark(call),
             14 => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::auth::Caller;
-use shared::calls::sweep::{Bounds, Shard, Sweeper};
+use shared::calls::sweep::{Bounds, NoEpilogue, Shard, Sweeper};
 use shared::calls::{Ask, CallState, CallType, Calls, EndReason, Hearing, Limits};
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::ids::{CallId, UserId};
@@ -158,7 +158,12 @@ impl Handlers {
             Bounds { max_duration: LIMITS.max_duration, ring_timeout: LIMITS.ring_timeout };
         Self {
             sim: sim.clone(),
-            sweeper: Sweeper { calls: calls.clone(), due: table.clone(), bounds },
+            sweeper: Sweeper {
+                calls: calls.clone(),
+                due: table.clone(),
+                bounds,
+                epilogue: Arc::new(NoEpilogue),
+            },
             hearing: Hearing {
                 calls: table.clone(),
                 users: table.clone(),

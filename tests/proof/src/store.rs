@@ -9,7 +9,7 @@ use shared::calls::{
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
-use shared::quality::EvidenceStore;
+use shared::quality::{Batch, Evidence, EvidenceStore, Kept, Slot};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, Report};
 use shared::users::{ProfileChange, Synced, User, UserStatus, UserStore};
@@ -224,6 +224,19 @@ impl CallStore for Table {
 
     async fn look_by(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
+        let label = format!("have {id} looked at by {due}");
+        let effect = move |world: &mut World| {
+            if let Some(item) = world.items.get_mut(&id)
+                && item.call.state == CallState::Active
+            {
+                item.due_at = item.due_at.min(Some(due));
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn look_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
         let ends = self.is(Mutant::SessionEndEndsTheCall);
         let label = format!("have {id} looked at");
         let effect = move |world: &mut World| {
@@ -231,7 +244,7 @@ impl CallStore for Table {
             if item.call.state != CallState::Active {
                 return;
             }
-            item.due_at = item.due_at.min(Some(due));
+            item.due_at = Some(now);
             if ends {
                 world.move_to(&id, CallState::Ending);
                 let session = world.calls.get(id.as_str()).and_then(|live| live.session.as_ref());
@@ -365,7 +378,7 @@ impl DueStore for Table {
         self.write(|| label, effect).await
     }
 
-    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<(), StoreError> {
+    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<bool, StoreError> {
         let id = id.clone();
         let label = format!("let {id} rest");
         let effect = move |world: &mut World| {
@@ -374,7 +387,9 @@ impl DueStore for Table {
                 && item.call.state == CallState::Ended
             {
                 (item.due_at, item.tries) = (None, 0);
+                return true;
             }
+            false
         };
         self.write(|| label, effect).await
     }
@@ -424,5 +439,13 @@ impl EvidenceStore for Table {
 
     async fn keep_rating(&self, _: &CallId, _: &Rating, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn keep_batch(&self, _: &CallId, _: &Batch, _: Slot) -> Result<Kept, StoreError> {
+        Err(StoreError::Broken("not asked for".into()))
+    }
+
+    async fn evidence(&self, _: &CallId) -> Result<Evidence, StoreError> {
+        Err(StoreError::Broken("not asked for".into()))
     }
 }

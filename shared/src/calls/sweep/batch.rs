@@ -13,6 +13,7 @@ use crate::calls::{Call, CallState, EndReason, EndRequest, Ending, Reason, Seen}
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::ids::CallId;
+use crate::store::StoreError;
 use crate::stream::StreamError;
 use crate::stream::ops::{
     DeleteChannels, GetCall, LiveCall, LiveChannel, QueryCalls, QueryChannels, WhichCalls,
@@ -54,7 +55,8 @@ enum Step {
 }
 
 impl Sweeper {
-    /// Sees to these calls. Only a table that does not answer stops it.
+    /// Sees to these calls. Only a table that does not answer stops it; what cannot be read, there
+    /// or at Stream, is passed over or put off by itself.
     pub(super) async fn see_to(
         &self,
         places: Vec<DuePlace>,
@@ -66,7 +68,7 @@ impl Sweeper {
         let ids: Vec<CallId> = ids.into_iter().collect();
         let now = self.calls.clock.now();
         // The index lags behind; the calls themselves decide.
-        let mut due = self.due.load(&ids).await?;
+        let mut due = self.load(&ids, summary).await?;
         due.retain(|due| due.due_at.is_some_and(|at| at <= now));
         if due.is_empty() {
             return Ok(());
@@ -77,6 +79,11 @@ impl Sweeper {
         let ids: Vec<CallId> = due.iter().map(|due| due.call.call_id.clone()).collect();
         let live = match self.live_calls(&ids, deadline).await {
             Ok(live) => live,
+            // Then each is asked for by itself, where it matters.
+            Err(error @ (StreamError::BadAnswer(_) | StreamError::Refused(_))) => {
+                ApiError::from(error).note("Stream's list of calls is of no use", &ids.len());
+                BTreeMap::new()
+            }
             Err(error) => {
                 ApiError::from(error).note("Stream does not tell of calls", &ids.len());
                 summary.failed += due.len() as u64;
@@ -103,6 +110,30 @@ impl Sweeper {
         }
         self.clear(leaving, &live, deadline, summary).await;
         Ok(())
+    }
+
+    /// These calls as they stand now, without those that nobody can read.
+    async fn load(
+        &self,
+        ids: &[CallId],
+        summary: &mut Summary,
+    ) -> Result<Vec<DueCall>, StoreError> {
+        match self.due.load(ids).await {
+            Err(StoreError::Broken(_)) => {}
+            loaded => return loaded,
+        }
+        let mut due = Vec::new();
+        for id in ids {
+            match self.due.load(std::slice::from_ref(id)).await {
+                Ok(found) => due.extend(found),
+                Err(error @ StoreError::Broken(_)) => {
+                    ApiError::from(error).note("a due call cannot be read", id);
+                    summary.failed += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(due)
     }
 
     /// What Stream shows of these calls. It may lag behind, too.
@@ -354,7 +385,7 @@ impl Sweeper {
             }
             // Something came late. Perhaps it was not the last.
             (Some(true), _) => self.due.put_off(id, *seen, now.plus(SECOND_LOOK), 0).await,
-            (Some(false), _) => self.due.rest(id, *seen).await,
+            (Some(false), _) => self.rest(call, *seen).await,
             (None, _) => {
                 self.back_off(id, *seen, *tries, now).await;
                 return Err(());
@@ -364,6 +395,14 @@ impl Sweeper {
         done.map(|()| call.state).map_err(|error| {
             ApiError::from(error).note("a call is cleared, but still due", id);
         })
+    }
+
+    /// Lets a call go of which nothing is left, and says so once.
+    async fn rest(&self, call: &Call, seen: Timestamp) -> Result<(), StoreError> {
+        if self.due.rest(&call.call_id, seen).await? && call.active_at.is_some() {
+            self.epilogue.closed(call).await;
+        }
+        Ok(())
     }
 }
 

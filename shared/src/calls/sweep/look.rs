@@ -9,6 +9,8 @@ use crate::stream::ops::{LiveCall, LiveSession};
 
 /// Stream ends a call at its longest duration by itself; this much later we do.
 const GRACE: Duration = Duration::from_mins(1);
+/// This much later than the end of its ringing a call that was joined is not seen as declined.
+const LATE: Duration = Duration::from_mins(2);
 
 /// The bounds that the sweeper holds calls to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Bounds {
 
 /// What is to become of an active call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(in crate::calls) enum Look {
     /// It goes on, and is looked at again then.
     Again(Timestamp),
     /// It is over.
@@ -34,7 +36,12 @@ pub(super) enum Look {
 }
 
 /// Looks at an active call. `live` is what Stream shows of it, if anything.
-pub(super) fn look(call: &Call, live: Option<&LiveCall>, bounds: Bounds, now: Timestamp) -> Look {
+pub(in crate::calls) fn look(
+    call: &Call,
+    live: Option<&LiveCall>,
+    bounds: Bounds,
+    now: Timestamp,
+) -> Look {
     let over = |reason, since: Timestamp| Look::Over { reason, since: since.min(now) };
     let Some(live) = live else { return over(EndReason::AT_STREAM, now) };
     if let Some(ended) = live.ended_at {
@@ -52,10 +59,11 @@ pub(super) fn look(call: &Call, live: Option<&LiveCall>, bounds: Bounds, now: Ti
     {
         return over(EndReason::LEFT, ended.0);
     }
-    if session.is_some_and(|session| is_declined(call, session)) {
+    let ring_end = active_at.plus(bounds.ring_timeout);
+    let late = started.is_some() && now >= ring_end.plus(LATE);
+    if !late && session.is_some_and(|session| is_declined(call, session)) {
         return over(EndReason::DECLINED, now);
     }
-    let ring_end = active_at.plus(bounds.ring_timeout);
     if started.is_none() && now >= ring_end {
         return over(EndReason::NOT_JOINED, now);
     }
@@ -67,12 +75,15 @@ pub(super) fn look(call: &Call, live: Option<&LiveCall>, bounds: Bounds, now: Ti
     Look::Again(next.min(now.plus(LOOK)))
 }
 
-/// Whether nobody who was called will come, and nobody has.
+/// Whether nobody who was called will come. Who declined may come all the same, and go again; so
+/// this says nothing of a call that has gone on for a while.
 fn is_declined(call: &Call, session: &LiveSession) -> bool {
     let owner = call.owner.as_str();
     let alone = session.participants.iter().all(|participant| participant.user.id == owner);
-    let declined =
-        |id: &str| session.rejected_by.contains_key(id) || session.missed_by.contains_key(id);
+    let declined = |id: &str| {
+        let no = session.rejected_by.contains_key(id) || session.missed_by.contains_key(id);
+        no && !session.accepted_by.contains_key(id)
+    };
     alone && call.members.iter().filter(|id| **id != call.owner).all(|id| declined(id.as_str()))
 }
 
@@ -165,23 +176,26 @@ mod tests {
     #[test]
     fn a_call_is_declined_when_nobody_who_was_called_comes() {
         let cases = [
-            // rejected, missed, present, declined
-            (&["bob", "carol"][..], &[][..], &["alice"][..], true),
-            (&["bob"], &["carol"], &[], true),
-            (&[], &["bob", "carol"], &["alice"], true),
-            (&["bob"], &[], &["alice"], false),
-            (&["bob", "carol"], &[], &["alice", "carol"], false),
-            (&[], &[], &["alice"], false),
+            // rejected, missed, accepted, present, when, declined
+            (&["bob", "carol"][..], &[][..], &[][..], &["alice"][..], 60, true),
+            (&["bob"], &["carol"], &[], &[], 60, true),
+            (&[], &["bob", "carol"], &[], &["alice"], 239, true),
+            (&[], &["bob", "carol"], &[], &["alice"], 240, false),
+            (&[], &["bob", "carol"], &["bob"], &["alice"], 60, false),
+            (&["bob"], &[], &[], &["alice"], 60, false),
+            (&["bob", "carol"], &[], &[], &["alice", "carol"], 60, false),
+            (&[], &[], &[], &["alice"], 60, false),
         ];
-        for (rejected, missed, present, declined) in cases {
+        for (rejected, missed, accepted, present, when, declined) in cases {
             let mut shown = session(Some(10), None, present);
             let by = |names: &[&str]| -> Value {
                 names.iter().map(|name| ((*name).to_owned(), json!(1))).collect()
             };
             shown["rejected_by"] = by(rejected);
             shown["missed_by"] = by(missed);
-            let found = look(&call(), Some(&live(None, &shown)), BOUNDS, at(60));
-            let over = Look::Over { reason: EndReason::DECLINED, since: at(60) };
+            shown["accepted_by"] = by(accepted);
+            let found = look(&call(), Some(&live(None, &shown)), BOUNDS, at(when));
+            let over = Look::Over { reason: EndReason::DECLINED, since: at(when) };
             assert_eq!(found == over, declined, "{rejected:?} {missed:?} {present:?}");
         }
     }

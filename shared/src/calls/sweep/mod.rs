@@ -6,13 +6,16 @@
 //! dies is carried on by the next: what it did not get to is still due.
 
 mod batch;
+mod epilogue;
 mod look;
 mod queue;
 mod reconcile;
 mod store;
 mod summary;
 
+pub use epilogue::{Epilogue, NoEpilogue};
 pub use look::Bounds;
+pub(super) use look::{Look, look};
 pub use reconcile::Reconciled;
 pub use store::{DueCall, DuePage, DuePlace, DueStore, Shard};
 pub use summary::Summary;
@@ -41,6 +44,8 @@ pub struct Sweeper {
     pub due: Arc<dyn DueStore>,
     /// What calls are held to.
     pub bounds: Bounds,
+    /// Who hears of the calls of which nothing is left.
+    pub epilogue: Arc<dyn Epilogue>,
 }
 
 impl Bounds {

@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::calls::sweep::{DuePlace, DueStore, Shard};
 use crate::clock::Timestamp;
+use crate::error::ApiError;
 use crate::store::StoreError;
 
 /// How many places one request reads.
@@ -29,11 +30,20 @@ struct Part {
 }
 
 impl<'a> Queue<'a> {
-    /// Reads the beginning of every shard.
+    /// Reads the beginning of every shard. One that cannot be read is left to the next sweep,
+    /// unless it is all of them.
     pub(super) async fn open(store: &'a dyn DueStore, now: Timestamp) -> Result<Self, StoreError> {
         let parts = stream::iter(Shard::all().map(|shard| read(store, now, shard, None)));
         let parts: Vec<_> = parts.buffered(AT_ONCE).collect().await;
-        Ok(Self { store, now, shards: parts.into_iter().collect::<Result<_, _>>()? })
+        let (shards, failed): (Vec<_>, Vec<_>) = parts.into_iter().partition(Result::is_ok);
+        let shards: Vec<Part> = shards.into_iter().flatten().collect();
+        for error in failed.into_iter().filter_map(Result::err) {
+            if shards.is_empty() {
+                return Err(error);
+            }
+            ApiError::from(error).note("a part of the index is not read", &"due");
+        }
+        Ok(Self { store, now, shards })
     }
 
     /// Since when the oldest has been due.
@@ -53,7 +63,12 @@ impl<'a> Queue<'a> {
             if part.places.is_empty()
                 && let Some(last) = part.more.take()
             {
-                *part = read(self.store, self.now, part.shard, Some(&last)).await?;
+                match read(self.store, self.now, part.shard, Some(&last)).await {
+                    Ok(next) => *part = next,
+                    Err(error) => {
+                        ApiError::from(error).note("a part of the index is not read", &part.shard);
+                    }
+                }
             }
         }
         Ok(taken)
@@ -118,7 +133,7 @@ mod tests {
             unreachable!()
         }
 
-        async fn rest(&self, _: &CallId, _: Timestamp) -> Result<(), StoreError> {
+        async fn rest(&self, _: &CallId, _: Timestamp) -> Result<bool, StoreError> {
             unreachable!()
         }
 

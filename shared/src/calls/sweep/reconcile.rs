@@ -36,7 +36,9 @@ pub struct Reconciled {
     pub deleted: u64,
     /// Calls that no mapping knew, and that are ended.
     pub ended: u64,
-    /// Whether time ran out: the next one goes on from here.
+    /// Requests that failed: the next one comes by here again.
+    pub failed: u64,
+    /// Whether time ran out, or Stream did not answer: the next one goes on from here.
     pub unfinished: bool,
 }
 
@@ -53,7 +55,7 @@ impl Sweeper {
     ///
     /// # Errors
     ///
-    /// `store_unavailable`, and what Stream's failures become.
+    /// `store_unavailable`. What fails at Stream is counted and left to the next one.
     pub async fn reconcile(&self, deadline: Deadline) -> Result<Reconciled, ApiError> {
         let text = self.due.bookmark().await?;
         // A bookmark of another form is none.
@@ -92,7 +94,13 @@ impl Sweeper {
                 return Ok(Some(last));
             }
             let which = WhichChannels::Ours { from, until, offset };
-            let page = self.calls.stream.send(&QueryChannels { which }, deadline).await?.channels;
+            let page = match self.calls.stream.send(&QueryChannels { which }, deadline).await {
+                Ok(answer) => answer.channels,
+                Err(error) => {
+                    done.note(&error.into(), "a page of channels is not read");
+                    return Ok(Some(last));
+                }
+            };
             last = newest(last, page.iter().map(|answer| answer.channel.created_at));
             let of_calls: Vec<CallId> =
                 page.iter().filter_map(|answer| LiveChannel::call(&answer.channel)).collect();
@@ -111,7 +119,7 @@ impl Sweeper {
                     }
                     // One of them has gone by itself: the next time is time enough.
                     Err(StreamError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => done.note(&error.into(), "channels that no mapping knows stay"),
                 }
             }
             if page.len() < QueryChannels::MOST {
@@ -139,16 +147,30 @@ impl Sweeper {
             }
             let which = WhichCalls::Unended { from, until };
             let query = QueryCalls { which, next: next.as_deref() };
-            let page = self.calls.stream.send(&query, deadline).await?;
-            last = newest(last, page.calls.iter().map(|answer| answer.call.created_at));
+            let page = match self.calls.stream.send(&query, deadline).await {
+                Ok(page) => page,
+                Err(error) => {
+                    done.note(&error.into(), "a page of calls is not read");
+                    return Ok(Some(last));
+                }
+            };
+            let newest = newest(last, page.calls.iter().map(|answer| answer.call.created_at));
             let ours: Vec<CallId> =
                 page.calls.iter().filter_map(|answer| answer.call.ours()).collect();
             done.calls += ours.len() as u64;
             for id in self.unknown(&ours).await? {
-                self.calls.mark_ended(&id, deadline).await?;
-                tracing::warn!(call = %id, "ended a call that no mapping knows");
-                done.ended += 1;
+                if self.is_late(deadline) {
+                    return Ok(Some(last));
+                }
+                match self.calls.mark_ended(&id, deadline).await {
+                    Ok(()) => {
+                        tracing::warn!(call = %id, "ended a call that no mapping knows");
+                        done.ended += 1;
+                    }
+                    Err(error) => done.note(&error, "a call that no mapping knows goes on"),
+                }
             }
+            last = newest;
             next = page.next.filter(|next| !next.is_empty());
             if next.is_none() {
                 return Ok(None);
@@ -161,13 +183,28 @@ impl Sweeper {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let known = self.due.load(ids).await?;
+        let known = match self.due.load(ids).await {
+            Ok(known) => known,
+            // A mapping that cannot be read is a mapping: what it may know is left alone.
+            Err(error @ StoreError::Broken(_)) => {
+                ApiError::from(error).note("mappings cannot be read", &ids.len());
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
         let known: BTreeSet<&CallId> = known
             .iter()
             .filter(|due| due.call.state != CallState::Ended || due.due_at.is_some())
             .map(|due| &due.call.call_id)
             .collect();
         Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect())
+    }
+}
+
+impl Reconciled {
+    fn note(&mut self, error: &ApiError, what: &'static str) {
+        error.note(what, &"reconciliation");
+        self.failed += 1;
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the sweeper asks of the table.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use ring::digest;
 
@@ -11,6 +13,12 @@ use crate::store::StoreError;
 /// A partition of the index of calls that are due: an even spread, the same every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard(u8);
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}", self.0)
+    }
+}
 
 impl Shard {
     /// How many there are: `docs/DATA.md` has the arithmetic.
@@ -90,8 +98,9 @@ pub trait DueStore: Send + Sync {
         tries: u32,
     ) -> Result<(), StoreError>;
 
-    /// Takes a call that has ended out of the index, if it still stands where it was seen.
-    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<(), StoreError>;
+    /// Takes a call that has ended out of the index, if it still stands where it was seen; whether
+    /// it did, which is so once in a call's life.
+    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<bool, StoreError>;
 
     /// Where the last reconciliation stopped.
     async fn bookmark(&self) -> Result<Option<String>, StoreError>;

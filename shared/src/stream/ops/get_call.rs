@@ -51,6 +51,9 @@ pub struct LiveSession {
     /// Who is in it now.
     #[serde(default)]
     pub participants: Vec<Participant>,
+    /// Who took the call, and when.
+    #[serde(default)]
+    pub accepted_by: BTreeMap<String, StreamTime>,
     /// Who declined the call, and when.
     #[serde(default)]
     pub rejected_by: BTreeMap<String, StreamTime>,

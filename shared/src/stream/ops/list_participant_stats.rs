@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CALL_TYPE, CallId};
-use crate::stream::{Operation, Request};
+use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the statistics of a session's participants, up to 100 of them: a call has no more.
 #[derive(Debug)]
@@ -47,6 +47,10 @@ pub struct SessionStats {
     pub latency_ms: Option<f64>,
     /// How long the picture stood still in all, in milliseconds.
     pub freezes_duration_ms: Option<f64>,
+    /// When the participant came.
+    pub started_at: Option<StreamTime>,
+    /// When the participant went.
+    pub ended_at: Option<StreamTime>,
 }
 
 impl Operation for ListParticipantStats<'_> {

@@ -369,6 +369,7 @@ async fn what_no_item_knows_is_removed_within_the_hour_and_the_rest_stays() {
             "calls": seen,
             "deleted": removed,
             "ended": removed,
+            "failed": 0,
             "unfinished": false,
         })
     };
