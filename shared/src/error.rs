@@ -63,6 +63,7 @@ codes! {
     CallEnded "call_ended" 409 "The call has ended",
     CallIdReused "call_id_reused" 409 "The call id already names a different call",
     CallNotActive "call_not_active" 409 "The call is not active yet",
+    TooManyBatches "too_many_batches" 409 "The call keeps no more batches of this user",
     MessageIdReused "message_id_reused" 409 "The message id already names a different message",
     UserDeleted "user_deleted" 409 "The user id was deleted and cannot come back",
     BodyTooLarge "body_too_large" 413 "The body is too large",

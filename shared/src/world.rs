@@ -13,6 +13,7 @@ use crate::error::Source;
 use crate::messages::Messages;
 use crate::net;
 use crate::quality::dynamo::DynamoEvidence;
+use crate::quality::{CallMetrics, EvidenceStore, Readings, Reports};
 use crate::random::{Random, SystemRandom};
 use crate::stream::{HttpTransport, Stream};
 use crate::users::Users;
@@ -115,10 +116,32 @@ impl World {
         Ok(Hearing {
             calls: self.call_store(),
             users: Arc::new(DynamoUsers::new(self.table.clone())),
-            evidence: Arc::new(DynamoEvidence::new(self.table.clone())),
+            evidence: self.evidence(),
             clock: self.clock.clone(),
             inactivity_timeout: limits::inactivity_timeout(&self.env)?,
         })
+    }
+
+    /// What is kept of calls' quality.
+    fn evidence(&self) -> Arc<dyn EvidenceStore> {
+        Arc::new(DynamoEvidence::new(self.table.clone()))
+    }
+
+    /// Whoever takes in what the apps measure.
+    #[must_use]
+    pub fn reports(&self) -> Reports {
+        Reports { calls: self.call_store(), evidence: self.evidence(), clock: self.clock.clone() }
+    }
+
+    /// Whoever tells of calls' quality.
+    #[must_use]
+    pub fn readings(&self, stream: &Configured) -> Readings {
+        Readings {
+            calls: self.call_store(),
+            evidence: self.evidence(),
+            stream: stream.stream.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// The sweeper.
@@ -127,6 +150,7 @@ impl World {
             calls: self.calls(stream),
             due: Arc::new(DynamoCalls::new(self.table.clone())),
             bounds: Bounds::from_env(&self.env)?,
+            epilogue: Arc::new(CallMetrics::new(self.evidence(), self.clock.clone())),
         })
     }
 }

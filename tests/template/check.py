@@ -55,6 +55,7 @@ VARIABLES = {
     "call-end": CALLERS,
     "call-get": CALLERS,
     "call-quality": CALLERS,
+    "quality-report": CALLERS,
     "message-send": CALLERS,
     "message-list": CALLERS,
     "config": CALLERS,
@@ -320,7 +321,7 @@ def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
 
 def policies(project: Project) -> Iterator[str]:
     scheduled = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in project.schedules()]
-    allowed = {"dynamodb:Query": [INDEX], "lambda:InvokeFunction": scheduled}
+    allowed = {"dynamodb:Query": [INDEX, TABLE], "lambda:InvokeFunction": scheduled}
     for name, resource in project.translated["Resources"].items():
         properties = resource.get("Properties", {})
         for arn in properties.get("ManagedPolicyArns", []):

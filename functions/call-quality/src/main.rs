@@ -1,19 +1,17 @@
-//! `GET /api/stream/call/quality/{callId}`: how good a call is or was, and nothing made up.
+//! `GET /api/stream/call/quality/{callId}`: how good a call is or was, and nothing made up; as
+//! numbers or as a picture.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{self, CallStore};
-use shared::clock::{Clock, Deadline};
+use shared::clock::Deadline;
 use shared::config::ConfigError;
-use shared::error::ApiError;
-use shared::http::{self, Path, Reply};
+use shared::error::{ApiError, Code};
+use shared::http::{self, Accept, Path, Query, Reply, Respond, Svg};
 use shared::ids::CallId;
-use shared::quality::{self, Quality, StreamSource};
-use shared::stream::ops::{GetCallReport, ListParticipantStats};
-use shared::stream::{Stream, StreamError};
+use shared::quality::picture::{self, Width};
+use shared::quality::{Quality, Readings};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
@@ -21,24 +19,47 @@ fn main() -> ExitCode {
 }
 
 struct Deps {
-    calls: Arc<dyn CallStore>,
-    stream: Stream,
-    clock: Arc<dyn Clock>,
+    readings: Readings,
 }
 
 impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self {
-            calls: world.call_store(),
-            stream: stream.stream.clone(),
-            clock: world.clock.clone(),
-        })
+        Ok(Self { readings: world.readings(stream) })
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    format: Option<Format>,
+    #[serde(default)]
+    width: Width,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Json,
+    Svg,
+}
+
 #[derive(Serialize)]
-struct Answer {
+struct Numbers {
     quality: Quality,
+}
+
+enum Answer {
+    Numbers(Reply<Numbers>),
+    Picture(Svg),
+}
+
+impl Respond for Answer {
+    fn respond(&self) -> Result<http::Answer, ApiError> {
+        match self {
+            Self::Numbers(reply) => reply.respond(),
+            Self::Picture(picture) => picture.respond(),
+        }
+    }
 }
 
 async fn call_quality(
@@ -46,36 +67,17 @@ async fn call_quality(
     caller: Caller,
     deadline: Deadline,
     Path(id): Path<CallId>,
-) -> Result<Reply<Answer>, ApiError> {
-    let call = calls::find(&*deps.calls, &id, |call| call.may_be_ended_by(&caller)).await?;
-    let source = from_stream(&deps.stream, &call.call_id, deadline).await?;
-    let quality = quality::merge(call.call_id, source, deps.clock.now());
-    Ok(Reply::ok("Call quality", Answer { quality }))
-}
-
-/// What Stream knows: nothing, before it has made its report.
-async fn from_stream(
-    stream: &Stream,
-    call: &CallId,
-    deadline: Deadline,
-) -> Result<StreamSource, ApiError> {
-    let Some(report) = known(stream.send(&GetCallReport { id: call }, deadline).await)? else {
-        return Ok(StreamSource::default());
-    };
-    let participants = match report.session_id.as_str() {
-        "" => None,
-        session => known(stream.send(&ListParticipantStats { call, session }, deadline).await)?,
-    };
-    Ok(StreamSource {
-        report: Some(report),
-        participants: participants.map(|answer| answer.participants).unwrap_or_default(),
+    Query(ask): Query<Ask>,
+    accept: Accept,
+) -> Result<Answer, ApiError> {
+    let named = if accept.names("image/svg+xml") { Format::Svg } else { Format::Json };
+    let quality = deps.readings.of(&caller, &id, deadline).await?;
+    Ok(match ask.format.unwrap_or(named) {
+        Format::Json => Answer::Numbers(Reply::ok("Call quality", Numbers { quality })),
+        Format::Svg => {
+            let drawn = picture::svg(&quality, ask.width)
+                .map_err(|error| ApiError::plain(Code::Internal).with_source(error))?;
+            Answer::Picture(Svg(drawn))
+        }
     })
-}
-
-fn known<T>(answer: Result<T, StreamError>) -> Result<Option<T>, StreamError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(StreamError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

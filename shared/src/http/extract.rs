@@ -149,3 +149,52 @@ impl FromRequest for IdempotencyKey {
         }
     }
 }
+
+/// The `Accept` header, as far as it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept(String);
+
+impl Accept {
+    /// Whether this media type is named, and not refused (RFC 9110, section 12.5.1). A wildcard
+    /// asks for nothing in particular.
+    #[must_use]
+    pub fn names(&self, media_type: &str) -> bool {
+        let named = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let refused = |part: &str| {
+                let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+                weight.is_some_and(|weight| weight.parse() == Ok(0.0))
+            };
+            parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type))
+                && !parts.any(refused)
+        };
+        self.0.split(',').any(named)
+    }
+}
+
+impl FromRequest for Accept {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        Ok(Self(request.header("accept").unwrap_or_default().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_accepted_by_its_name() {
+        for (header, named) in [
+            ("image/svg+xml", true),
+            ("text/html, IMAGE/SVG+XML;q=0.9", true),
+            ("image/svg+xml; q=0", false),
+            ("image/svg+xml;q=0.0, */*", false),
+            ("image/*", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(Accept(header.to_owned()).names("image/svg+xml"), named, "{header}");
+        }
+    }
+}

@@ -2,14 +2,12 @@
 
 use std::future::Future;
 
-use serde::Serialize;
-
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
-use crate::http::{Answer, FromRequest, Identity, Reply, Request};
+use crate::http::{Answer, FromRequest, Identity, Request, Respond};
 
 /// An async function from what the function needs of the world, who calls and what is asked, to
-/// a [`Reply`] or an [`ApiError`].
+/// something to [`Respond`] with or an [`ApiError`].
 pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
     /// Reads the arguments and calls the function. Who calls is settled first; then whether the
     /// function has what it needs; then the rest of the request is read.
@@ -24,13 +22,13 @@ pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
 
 macro_rules! handlers {
     ($($argument:ident)*) => {
-        impl<D, W, F, Fut, T, $($argument),*> Handler<D, W, ($($argument,)*)> for F
+        impl<D, W, F, Fut, R, $($argument),*> Handler<D, W, ($($argument,)*)> for F
         where
             D: Send + Sync + 'static,
             W: Identity,
             F: Fn(&'static D, W, $($argument),*) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<Reply<T>, ApiError>> + Send,
-            T: Serialize + Send + Sync,
+            Fut: Future<Output = Result<R, ApiError>> + Send,
+            R: Respond,
             $($argument: FromRequest,)*
         {
             async fn handle(
@@ -47,7 +45,7 @@ macro_rules! handlers {
                     let $argument = $argument::from_request(&request)?;
                 )*
                 drop(request);
-                Answer::success(&self(deps, who, $($argument),*).await?)
+                self(deps, who, $($argument),*).await?.respond()
             }
         }
     };
@@ -57,3 +55,4 @@ handlers!();
 handlers!(A1);
 handlers!(A1 A2);
 handlers!(A1 A2 A3);
+handlers!(A1 A2 A3 A4);

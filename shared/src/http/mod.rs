@@ -11,8 +11,8 @@ mod path;
 mod request;
 mod signed;
 
-pub use answer::{Answer, Reply};
-pub use extract::{FromRequest, IdempotencyKey, Identity, Json, Path, Query};
+pub use answer::{Answer, Reply, Respond, Svg};
+pub use extract::{Accept, FromRequest, IdempotencyKey, Identity, Json, Path, Query};
 pub use handler::Handler;
 pub use request::Request;
 pub use signed::Signed;

@@ -1,20 +1,60 @@
-//! Evidence in the table, beside its call: `pk = CALL#<callId>`, `sk = REPORT#<session>` and
-//! `sk = RATING#<session>#<userId>`.
+//! Evidence in the table, beside its call: `pk = CALL#<callId>`, and `sk = REPORT#<session>`,
+//! `sk = RATING#<session>#<userId>` or `sk = SAMPLES#<userId>#<slot>`.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use serde::Deserialize;
 
 use crate::calls::TOMBSTONE;
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, failed, key, names, number, text};
-use crate::ids::CallId;
-use crate::quality::EvidenceStore;
+use crate::dynamo::{Item, Table, failed, key, names, number, read, text};
+use crate::ids::{CallId, UserId};
+use crate::quality::batch::{Batch, BatchId, Platform, Slot};
+use crate::quality::evidence::{Evidence, EvidenceStore, Kept, KeptRating, KeptReport, MOST_READ};
+use crate::quality::sample::Sample;
 use crate::store::StoreError;
 use crate::stream::event::{Rating, Report};
 
 /// The evidence of a table.
 #[derive(Clone, Debug)]
 pub struct DynamoEvidence(Table);
+
+/// A batch as it is stored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItem {
+    at: Timestamp,
+    batch: BatchId,
+    user_id: UserId,
+    platform: Option<Platform>,
+    samples: String,
+}
+
+/// A report as it is stored.
+#[derive(Deserialize)]
+struct ReportItem {
+    at: Timestamp,
+    session: String,
+    figures: Option<String>,
+}
+
+/// A rating as it is stored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RatingItem {
+    user_id: UserId,
+    rating: u8,
+    reason: Option<String>,
+}
+
+/// What a conditional put came to.
+enum Put {
+    Done,
+    /// The item that stands there.
+    Refused(Option<Item>),
+}
 
 impl DynamoEvidence {
     /// The evidence of this table.
@@ -23,26 +63,33 @@ impl DynamoEvidence {
         Self(table)
     }
 
-    /// Puts an item, unless a newer one stands there.
-    async fn keep(&self, mut item: Item, at: Timestamp) -> Result<(), StoreError> {
+    /// Starts to put an item, which leaves with its call's tombstone.
+    fn put(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
         item.insert("at".to_owned(), number(at.as_millis()));
         item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE).as_secs()));
+        self.0.client.put_item().table_name(&self.0.name).set_item(Some(item))
+    }
+
+    /// Puts an item, unless a newer one stands there.
+    async fn keep(&self, item: Item, at: Timestamp) -> Result<(), StoreError> {
         let put = self
-            .0
-            .client
-            .put_item()
-            .table_name(&self.0.name)
-            .set_item(Some(item))
+            .put(item, at)
             .condition_expression("attribute_not_exists(pk) OR #at <= :at")
             .set_expression_attribute_names(Some(names(&["at"])))
             .expression_attribute_values(":at", number(at.as_millis()));
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(failed(error)),
-            },
-        }
+        send(put).await.map(|_| ())
+    }
+}
+
+async fn send(put: PutItemFluentBuilder) -> Result<Put, StoreError> {
+    match put.send().await {
+        Ok(_) => Ok(Put::Done),
+        Err(error) => match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Put::Refused(refused.item.clone()))
+            }
+            _ => Err(failed(error)),
+        },
     }
 }
 
@@ -57,9 +104,12 @@ impl EvidenceStore for DynamoEvidence {
         let session = report.session.as_str();
         let mut item = key(format!("CALL#{call}"), format!("REPORT#{session}"));
         item.insert("session".to_owned(), text(session));
-        if let Some(figures) = &report.figures {
-            item.insert("figures".to_owned(), text(figures.as_str()));
-        }
+        let Some(figures) = &report.figures else {
+            // That there is a report is no news where its figures are known.
+            let put = self.put(item, at).condition_expression("attribute_not_exists(pk)");
+            return send(put).await.map(|_| ());
+        };
+        item.insert("figures".to_owned(), text(figures.as_str()));
         self.keep(item, at).await
     }
 
@@ -79,4 +129,85 @@ impl EvidenceStore for DynamoEvidence {
         }
         self.keep(item, at).await
     }
+
+    async fn keep_batch(
+        &self,
+        call: &CallId,
+        batch: &Batch,
+        slot: Slot,
+    ) -> Result<Kept, StoreError> {
+        let Batch { id, user, platform, received_at, samples } = batch;
+        let sort = format!("SAMPLES#{user}#{:03}", slot.number());
+        let mut item = key(format!("CALL#{call}"), sort);
+        let broken = |error: serde_json::Error| StoreError::Broken(error.into());
+        item.insert("batch".to_owned(), text(id.as_str()));
+        item.insert("userId".to_owned(), text(user.as_str()));
+        item.insert("samples".to_owned(), text(serde_json::to_string(samples).map_err(broken)?));
+        if let Some(platform) = platform {
+            let platform = serde_dynamo::to_attribute_value(platform);
+            let platform = platform.map_err(|error| StoreError::Broken(error.into()))?;
+            item.insert("platform".to_owned(), platform);
+        }
+        let put = self
+            .put(item, *received_at)
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match send(put).await? {
+            Put::Done => Kept::New,
+            Put::Refused(Some(found)) => {
+                let found: BatchItem = read(found)?;
+                if found.batch == *id { Kept::Before } else { Kept::Taken }
+            }
+            Put::Refused(None) => Kept::Taken,
+        })
+    }
+
+    async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError> {
+        let mut evidence = Evidence::default();
+        let mut next = None;
+        for _ in 0..MOST_READ {
+            // One range of sort keys holds them all.
+            let query = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":pk", text(format!("CALL#{call}")))
+                .expression_attribute_values(":first", text("RATING#"))
+                .expression_attribute_values(":last", text("SAMPLES#~"))
+                .set_exclusive_start_key(next);
+            let page = query.send().await.map_err(failed)?;
+            for item in page.items.unwrap_or_default() {
+                take(&mut evidence, item)?;
+            }
+            next = page.last_evaluated_key;
+            if next.is_none() {
+                break;
+            }
+        }
+        evidence.cut = next.is_some();
+        evidence.reports.sort_by_key(|report| report.at);
+        Ok(evidence)
+    }
+}
+
+/// Takes an item in by what its sort key begins with.
+fn take(evidence: &mut Evidence, item: Item) -> Result<(), StoreError> {
+    let sort = item.get("sk").and_then(|sort| sort.as_s().ok()).cloned().unwrap_or_default();
+    if sort.starts_with("SAMPLES#") {
+        let BatchItem { at, batch, user_id, platform, samples } = read(item)?;
+        let samples: Vec<Sample> =
+            serde_json::from_str(&samples).map_err(|error| StoreError::Broken(error.into()))?;
+        let batch = Batch { id: batch, user: user_id, platform, received_at: at, samples };
+        evidence.batches.push(batch);
+    } else if sort.starts_with("REPORT#") {
+        let ReportItem { at, session, figures } = read(item)?;
+        evidence.reports.push(KeptReport { at, session, figures });
+    } else {
+        let RatingItem { user_id, rating, reason } = read(item)?;
+        evidence.ratings.push(KeptRating { user: user_id, rating, reason });
+    }
+    Ok(())
 }

@@ -3,6 +3,10 @@
 //! `eff = latency + 2·jitter + 10`; `R = 93.2 − eff/40` below an `eff` of 160 ms and
 //! `93.2 − (eff − 120)/10` from there; `R −= 2.5·loss`; `MOS = 1 + 0.035·R + R(R − 60)(100 − R)·7e-6`
 //! (ITU-T G.107, annex B). R is held within 0..100 and MOS is never below 1.
+//!
+//! The E-model knows sound alone. A picture that stands still takes another `2.5·frozen` off R, the
+//! share of the time in per cent, and 30 at most: the people still hear each other. That part is
+//! ours and not ITU-T's; `docs/adr/0013-frozen-pictures.md` says why.
 
 use serde::Serialize;
 
@@ -18,6 +22,21 @@ pub struct Impairment {
     pub jitter_ms: f64,
     /// Packets lost, in per cent.
     pub loss_percent: f64,
+    /// How much of the time the picture stood still, in per cent.
+    pub frozen_percent: f64,
+}
+
+/// What each impairment takes off R. They can be more together than there is to take off.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Costs {
+    /// Of the latency.
+    pub latency: f64,
+    /// Of the jitter.
+    pub jitter: f64,
+    /// Of the lost packets.
+    pub loss: f64,
+    /// Of the frozen picture.
+    pub freezes: f64,
 }
 
 /// How good a call is to people.
@@ -49,15 +68,44 @@ impl Impairment {
     /// The score of this impairment.
     #[must_use]
     pub fn score(self) -> Score {
-        let effective = self.latency_ms + 2.0 * self.jitter_ms + 10.0;
-        let delay = if effective < 160.0 { effective / 40.0 } else { (effective - 120.0) / 10.0 };
-        let r = (93.2 - delay - 2.5 * self.loss_percent).clamp(0.0, 100.0);
-        let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-        Score { r, mos: mos.max(1.0) }
+        let Costs { latency, jitter, loss, freezes } = self.costs();
+        Score::of_r(93.2 - delay_cost(CODEC_MS) - latency - jitter - loss - freezes)
+    }
+
+    /// What takes how much off R. Latency and jitter share what the delay that they make costs.
+    #[must_use]
+    pub fn costs(self) -> Costs {
+        /// What a perfect sound keeps from being bad, however still the picture stands.
+        const MOST_FOR_FREEZES: f64 = 30.0;
+        let (latency, jitter) = (self.latency_ms, 2.0 * self.jitter_ms);
+        let delay = delay_cost(latency + jitter + CODEC_MS) - delay_cost(CODEC_MS);
+        let share = if latency + jitter > 0.0 { latency / (latency + jitter) } else { 0.0 };
+        Costs {
+            latency: delay * share,
+            jitter: delay * (1.0 - share),
+            loss: 2.5 * self.loss_percent,
+            freezes: (2.5 * self.frozen_percent).min(MOST_FOR_FREEZES),
+        }
     }
 }
 
+/// What coding takes of the time, in milliseconds.
+const CODEC_MS: f64 = 10.0;
+
+/// What an effective delay in milliseconds takes off R.
+fn delay_cost(effective: f64) -> f64 {
+    if effective < 160.0 { effective / 40.0 } else { (effective - 120.0) / 10.0 }
+}
+
 impl Score {
+    /// The score that a rating factor stands for; it is brought within 0..100 first.
+    #[must_use]
+    pub fn of_r(r: f64) -> Self {
+        let r = r.clamp(0.0, 100.0);
+        let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
+        Self { r, mos: mos.max(1.0) }
+    }
+
     /// The band that the score is in.
     #[must_use]
     pub fn band(self) -> Band {
@@ -77,6 +125,10 @@ mod tests {
 
     use super::*;
 
+    fn impairment(latency_ms: f64, jitter_ms: f64, loss_percent: f64) -> Impairment {
+        Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent: 0.0 }
+    }
+
     #[test]
     fn golden_values() {
         let cases = [
@@ -93,11 +145,37 @@ mod tests {
             (50.0, 5.0, 50.0, 0.0, 1.0, Band::Bad),
         ];
         for (latency_ms, jitter_ms, loss_percent, r, mos, band) in cases {
-            let score = Impairment { latency_ms, jitter_ms, loss_percent }.score();
+            let score = impairment(latency_ms, jitter_ms, loss_percent).score();
             assert!((score.r - r).abs() < 0.001, "R of {latency_ms} {jitter_ms} {loss_percent}");
             assert!((score.mos - mos).abs() < 0.001, "{score:?} is not {mos}");
             assert_eq!(score.band(), band);
         }
+    }
+
+    #[test]
+    fn costs_are_what_r_lacks() {
+        let costs = Impairment { frozen_percent: 4.0, ..impairment(200.0, 30.0, 3.0) }.costs();
+        let expected = Costs {
+            // (270 - 120) / 10 less the quarter that no network takes, as 200 to 60.
+            latency: 14.75 * 200.0 / 260.0,
+            jitter: 14.75 * 60.0 / 260.0,
+            loss: 7.5,
+            freezes: 10.0,
+        };
+        for (found, expected) in [
+            (costs.latency, expected.latency),
+            (costs.jitter, expected.jitter),
+            (costs.loss, expected.loss),
+            (costs.freezes, expected.freezes),
+        ] {
+            assert!((found - expected).abs() < 1e-9, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn a_still_picture_is_never_worse_than_poor() {
+        let still = Impairment { frozen_percent: 100.0, ..impairment(0.0, 0.0, 0.0) }.score();
+        assert_eq!(still.band(), Band::Poor);
     }
 
     prop_compose! {
@@ -105,8 +183,9 @@ mod tests {
             latency_ms in 0.0..1e6_f64,
             jitter_ms in 0.0..1e6_f64,
             loss_percent in 0.0..100.0_f64,
+            frozen_percent in 0.0..100.0_f64,
         ) -> Impairment {
-            Impairment { latency_ms, jitter_ms, loss_percent }
+            Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent }
         }
     }
 
@@ -124,19 +203,22 @@ mod tests {
             latency in 0.0..100.0_f64,
             jitter in 0.0..100.0_f64,
             loss in 0.0..10.0_f64,
+            frozen in 0.0..10.0_f64,
         ) {
             let worse = Impairment {
                 latency_ms: impairment.latency_ms + latency,
                 jitter_ms: impairment.jitter_ms + jitter,
                 loss_percent: impairment.loss_percent + loss,
+                frozen_percent: impairment.frozen_percent + frozen,
             };
             prop_assert!(worse.score().mos <= impairment.score().mos + 1e-9);
         }
-    }
 
-    #[test]
-    fn the_two_branches_meet() {
-        let at = |latency_ms| Impairment { latency_ms, jitter_ms: 0.0, loss_percent: 0.0 }.score();
-        assert!((at(150.0 - 1e-6).r - at(150.0).r).abs() < 1e-6);
+        /// Around the place where the two branches meet, whatever share jitter has in it.
+        #[test]
+        fn the_two_branches_meet(jitter_ms in 0.0..75.0_f64) {
+            let at = |delay: f64| impairment(delay - 2.0 * jitter_ms - 10.0, jitter_ms, 0.0).score();
+            prop_assert!((at(160.0 - 1e-6).r - at(160.0).r).abs() < 1e-6);
+        }
     }
 }

@@ -1,14 +1,61 @@
-//! What Stream tells of a call's quality by itself, kept with the call.
+//! What is kept with a call of its quality: what Stream tells of it, and what the apps measure.
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::ids::CallId;
+use crate::ids::{CallId, UserId};
+use crate::quality::batch::{Batch, Slot};
 use crate::store::StoreError;
 use crate::stream::event::{Rating, Report};
 
-/// The table, as far as such evidence goes. Each method is one request; what is newest stands, so
-/// twice is the same as once.
+/// All that is kept with a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Batches of samples, in no order.
+    pub batches: Vec<Batch>,
+    /// Stream's statistics of each session, the newest last.
+    pub reports: Vec<KeptReport>,
+    /// What people think of it.
+    pub ratings: Vec<KeptRating>,
+    /// Whether there was more than is read of one call.
+    pub cut: bool,
+}
+
+/// A session's statistics as they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReport {
+    /// When Stream told of them.
+    pub at: Timestamp,
+    /// The session, as Stream names it.
+    pub session: String,
+    /// The statistics as JSON, where Stream sent them along.
+    pub figures: Option<String>,
+}
+
+/// A rating as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRating {
+    /// Who rates.
+    pub user: UserId,
+    /// From 1, the worst, to 5.
+    pub rating: u8,
+    /// Why, in the user's own words.
+    pub reason: Option<String>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept now.
+    New,
+    /// It was kept already, with whatever samples it had then.
+    Before,
+    /// Another batch is in its place.
+    Taken,
+}
+
+/// The table, as far as such evidence goes. What is newest stands of a report or a rating, and
+/// what was first of a batch, so twice is the same as once.
 #[async_trait]
 pub trait EvidenceStore: Send + Sync {
     /// Keeps a session's statistics.
@@ -26,4 +73,19 @@ pub trait EvidenceStore: Send + Sync {
         rating: &Rating,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Keeps a batch in a place of its user's, unless there is another one. One request.
+    async fn keep_batch(
+        &self,
+        call: &CallId,
+        batch: &Batch,
+        slot: Slot,
+    ) -> Result<Kept, StoreError>;
+
+    /// Reads all that is kept with a call, up to 8 MB of it.
+    async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError>;
 }
+
+/// How much is read of one call, in pages of the table's (1 MB each): the batches of ten people
+/// who talk for four hours.
+pub(super) const MOST_READ: usize = 8;

@@ -12,6 +12,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, `null` where it is not JSON.
     pub body: Value,
+    /// The body as text.
+    pub text: String,
 }
 
 impl Answer {

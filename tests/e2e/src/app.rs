@@ -196,6 +196,7 @@ impl App {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
+            text: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 
@@ -210,6 +211,7 @@ impl App {
             status: answer["statusCode"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
             headers: http::HeaderMap::new(),
             body: serde_json::from_str(body).unwrap_or_default(),
+            text: body.to_owned(),
         }
     }
 
@@ -339,13 +341,14 @@ fn refuse_secrets(output: &str) {
 }
 
 /// Every function, in an order in which their sample events find what they need.
-pub const FUNCTIONS: [&str; 9] = [
+pub const FUNCTIONS: [&str; 10] = [
     "user-upsert",
     "token",
     "call-create",
     "message-send",
     "message-list",
     "call-get",
+    "quality-report",
     "call-quality",
     "config",
     "call-end",

@@ -69,10 +69,29 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
             format!("/api/stream/message/{channel_id}?limit=10"),
         ),
         get("GET /api/stream/call/{callId}", format!("/api/stream/call/{call_id}")),
+        Sample {
+            path: format!("/api/stream/call/quality/{call_id}"),
+            ..post("POST /api/stream/call/quality/{callId}", measured())
+        },
         get("GET /api/stream/call/quality/{callId}", format!("/api/stream/call/quality/{call_id}")),
         get("GET /api/stream/config", "/api/stream/config".to_owned()),
         post("POST /api/stream/call/end", json!({"callId": call_id})),
     ]
+}
+
+/// What a phone measures in five seconds.
+fn measured() -> Value {
+    json!({
+        "platform": "ios",
+        "samples": [{
+            "timestamp": Timestamp::now().as_millisecond(),
+            "direction": "inbound",
+            "roundTripTime": 0.082,
+            "jitter": 0.006,
+            "packetsLost": 2,
+            "packetsReceived": 498,
+        }],
+    })
 }
 
 /// What Stream says when somebody joins the call just now.

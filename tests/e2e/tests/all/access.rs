@@ -93,10 +93,13 @@ async fn a_strangers_call_looks_like_none() {
     for id in ["c1", "no-such-call"] {
         let channel = format!("call-{id}");
         let message = json!({"channelId": channel, "message": "Hi"});
+        let measured = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
         seen.push([
             app.post("/call/end", "mallory", json!({"callId": id})).await,
             app.get(&format!("/call/{id}"), "mallory").await,
             app.get(&format!("/call/quality/{id}"), "mallory").await,
+            app.get(&format!("/call/quality/{id}?format=svg"), "mallory").await,
+            app.post(&format!("/call/quality/{id}"), "mallory", measured).await,
             app.post("/message/send", "mallory", message).await,
             app.get(&format!("/message/{channel}"), "mallory").await,
         ]);

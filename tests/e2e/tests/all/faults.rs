@@ -98,10 +98,12 @@ async fn stream_fails_during_chat_and_quality() {
         for answer in [
             app.post("/message/send", "alice", message.clone()).await,
             app.get("/message/call-c1", "alice").await,
-            app.get("/call/quality/c1", "alice").await,
         ] {
             assert_eq!(answer.outcome(), (status, code), "{fault:?}");
         }
+        // What is kept is told without Stream.
+        let quality = app.get("/call/quality/c1", "alice").await.good();
+        assert_eq!(quality.body["quality"]["stream"]["reachable"], false, "{fault:?}");
         app.stream().clear_faults();
         let _ = app.post("/message/send", "alice", message).await.good();
         assert_eq!(app.stream().messages("messaging:call-c1").len(), n + 1, "{fault:?}");

@@ -23,7 +23,9 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.post("/message/send", "alice", message))).await, (1, 1));
     assert_eq!(cost(Box::pin(app.get("/message/call-c1", "alice"))).await, (1, 1));
     assert_eq!(cost(Box::pin(app.get("/call/c1", "alice"))).await, (1, 0));
-    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (1, 1));
+    let measured = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
+    assert_eq!(cost(Box::pin(app.post("/call/quality/c1", "alice", measured))).await, (2, 0));
+    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (2, 1));
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
     assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 1));
     let end = json!({"callId": "c1"});

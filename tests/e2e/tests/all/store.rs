@@ -16,8 +16,10 @@ use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
 use shared::ids::{CallId, UserId};
-use shared::quality::EvidenceStore;
 use shared::quality::dynamo::DynamoEvidence;
+use shared::quality::{
+    Batch, BatchId, Evidence, EvidenceStore, Kept, KeptRating, Platform, Samples, Slot,
+};
 use shared::stream::event::{Rating, Report, SessionId};
 use shared::users::dynamo::DynamoUsers;
 use shared::users::{ProfileChange, Synced, UserStatus, UserStore};
@@ -528,15 +530,27 @@ async fn only_an_ended_call_comes_to_rest() {
     calls.put_off(&id(), at(190), at(370), 1).await.unwrap();
     calls.rest(&id(), at(190)).await.unwrap();
     assert_eq!(due(&calls).await, Some((Some(at(370)), 1)));
-    calls.rest(&id(), at(370)).await.unwrap();
+    assert!(calls.rest(&id(), at(370)).await.unwrap());
     assert_eq!(due(&calls).await, Some((None, 0)));
     assert!(calls.due(shard, at(999), None, 100).await.unwrap().places.is_empty());
     // It stays there, and out of the index.
-    calls.rest(&id(), at(370)).await.unwrap();
+    assert!(!calls.rest(&id(), at(370)).await.unwrap());
     calls.put_off(&id(), at(370), at(400), 1).await.unwrap();
     calls.look_by(&id(), at(20)).await.unwrap();
+    calls.look_now(&id(), at(20)).await.unwrap();
     assert_eq!(due(&calls).await, Some((None, 0)));
     assert_eq!(calls.get(&id()).await.unwrap(), ended);
+}
+
+#[tokio::test]
+async fn news_of_a_call_that_is_being_looked_at_is_not_lost() {
+    let Tables { calls, _backends, .. } = tables().await;
+    calls.begin(&new("a")).await.unwrap();
+    activate(&calls, "a").await;
+    // It has been due since 121; a sweep has it in hand, and then it is news.
+    calls.look_now(&id(), at(130)).await.unwrap();
+    calls.put_off(&id(), at(121), at(361), 0).await.unwrap();
+    assert_eq!(due(&calls).await, Some((Some(at(130)), 0)));
 }
 
 #[tokio::test]
@@ -630,6 +644,8 @@ async fn who_was_deleted_is_unknown() {
     }
     users.set_status(&crowd[0], UserStatus::Deactivated, at(1)).await.unwrap();
     users.set_status(&crowd[1], UserStatus::Deleted, at(1)).await.unwrap();
+    // Nothing brings a deleted user back.
+    users.set_status(&crowd[1], UserStatus::Active, at(9)).await.unwrap();
     assert_eq!(users.unknown(&crowd).await.unwrap(), [user("bob")]);
 }
 
@@ -648,15 +664,15 @@ async fn the_newest_report_stands() {
         (None, 4, Some("{}")),
         (Some("[2]"), 5, Some("[2]")),
         (Some("[3]"), 6, Some("[3]")),
-        (None, 7, None),
+        (None, 7, Some("[3]")),
     ] {
         let report = Report { session: session.clone(), figures: figures.map(str::to_owned) };
         tables.evidence.keep_report(&id(), &report, at(told)).await.unwrap();
         assert_eq!(texts(["session", "figures"]).await, [text("s1"), stands.and_then(text)]);
     }
     let item = tables.item("CALL#c1", "REPORT#s1").await;
-    let month = at(7 + 30 * 24 * 60 * 60).as_secs().to_string();
-    assert_eq!((&item["at"]["N"], &item["ttl"]["N"]), (&json!(millis(at(7))), &json!(month)));
+    let month = at(6 + 30 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!((&item["at"]["N"], &item["ttl"]["N"]), (&json!(millis(at(6))), &json!(month)));
     // It lies beside its call, and is none.
     assert_eq!(tables.calls.get(&id()).await.unwrap(), None);
 }
@@ -686,6 +702,85 @@ async fn the_newest_rating_of_each_member_stands() {
         assert_eq!((&item["userId"]["S"], &item["session"]["S"]), (&json!(who), &json!("s1")));
         assert_eq!(item["at"]["N"], millis(at(told)));
     }
+}
+
+/// A batch of one sample.
+fn batch(user_id: &str, name: &str, jitter: f64) -> Batch {
+    let samples = json!([{"timestamp": at(0).as_millis(), "jitter": jitter}]);
+    Batch {
+        id: BatchId::try_from(name.to_owned()).unwrap(),
+        user: user(user_id),
+        platform: Some(Platform::Ios),
+        received_at: at(5),
+        samples: serde_json::from_value::<Samples>(samples).unwrap().into_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_batch_has_its_place() {
+    let Tables { evidence, _backends, .. } = tables().await;
+    let first = batch("alice", "b1", 0.01);
+    let slots: Vec<Slot> = Slot::of(&first.id).collect();
+    let keep = async |batch: &Batch, slot| evidence.keep_batch(&id(), batch, slot).await.unwrap();
+    assert_eq!(keep(&first, slots[0]).await, Kept::New);
+    assert_eq!(keep(&first, slots[0]).await, Kept::Before);
+    // What was first under an id stands, and nobody else comes into its place.
+    assert_eq!(keep(&batch("alice", "b1", 0.05), slots[0]).await, Kept::Before);
+    assert_eq!(keep(&batch("alice", "b2", 0.05), slots[0]).await, Kept::Taken);
+    assert_eq!(keep(&batch("bob", "b2", 0.05), slots[0]).await, Kept::New);
+    assert_eq!(keep(&batch("alice", "b2", 0.02), slots[1]).await, Kept::New);
+    let mut found = evidence.evidence(&id()).await.unwrap();
+    found.batches.sort_by_key(|batch| (batch.user.clone(), batch.id.as_str().to_owned()));
+    let expected = vec![first, batch("alice", "b2", 0.02), batch("bob", "b2", 0.05)];
+    assert_eq!(found, Evidence { batches: expected, ..Evidence::default() });
+}
+
+#[tokio::test]
+async fn all_that_is_kept_with_a_call_is_read_and_nothing_else() {
+    let Tables { evidence, calls, _backends, .. } = tables().await;
+    calls.begin(&new("a")).await.unwrap();
+    let session = |name: &str| SessionId::try_from(name.to_owned()).unwrap();
+    for (name, figures, told) in [("s1", None, 9), ("s2", Some("{}".to_owned()), 5)] {
+        let report = Report { session: session(name), figures };
+        evidence.keep_report(&id(), &report, at(told)).await.unwrap();
+    }
+    let rating = Rating { session: session("s1"), user: user("bob"), rating: 4, reason: None };
+    evidence.keep_rating(&id(), &rating, at(6)).await.unwrap();
+    let other = CallId::try_from("c10".to_owned()).unwrap();
+    evidence.keep_rating(&other, &rating, at(6)).await.unwrap();
+    let found = evidence.evidence(&id()).await.unwrap();
+    // The newest last.
+    let told: Vec<_> = found.reports.iter().map(|it| (it.session.as_str(), it.at)).collect();
+    assert_eq!(told, [("s2", at(5)), ("s1", at(9))]);
+    let ratings = vec![KeptRating { user: user("bob"), rating: 4, reason: None }];
+    assert_eq!((found.ratings, found.batches.len(), found.cut), (ratings, 0, false));
+}
+
+/// A call of a megabyte of samples, of which a page of DynamoDB's holds less.
+#[tokio::test]
+async fn samples_are_read_to_the_end() {
+    let Tables { evidence, _backends, .. } = tables().await;
+    let one = json!({
+        "timestamp": at(0).as_millis(), "roundTripTime": 0.123_456, "latency": 0.061_234,
+        "jitter": 0.012_345, "packetsLost": 123, "packetsReceived": 45_678, "freezeCount": 12,
+        "totalFreezesDuration": 1.234, "frameWidth": 1280, "frameHeight": 720,
+        "framesPerSecond": 24.5, "bitrate": 1_234_567, "audioLevel": 0.123,
+        "concealedSamples": 1_234, "totalSamplesReceived": 240_000,
+        "qualityLimitationReason": "bandwidth",
+    });
+    let samples: Samples = serde_json::from_value(json!(vec![one; 60])).unwrap();
+    for number in 0..160 {
+        let batch = Batch {
+            samples: samples.clone().into_vec(),
+            ..batch("alice", &format!("b{number}"), 0.0)
+        };
+        let mut slots = Slot::of(&batch.id);
+        while evidence.keep_batch(&id(), &batch, slots.next().unwrap()).await.unwrap() != Kept::New
+        {
+        }
+    }
+    let found = evidence.evidence(&id()).await.unwrap();
+    assert_eq!((found.batches.len(), found.cut), (160, false));
 }
 
 fn millis(at: Timestamp) -> String {

@@ -1,0 +1,50 @@
+//! `POST /api/stream/call/quality/{callId}`: what a member's app measured of the call.
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use shared::auth::Caller;
+use shared::config::ConfigError;
+use shared::error::ApiError;
+use shared::http::{self, Json, Path, Reply};
+use shared::ids::CallId;
+use shared::quality::{BatchId, Platform, Reports, SampleReport, Samples};
+use shared::world::{Configured, World};
+
+fn main() -> ExitCode {
+    http::serve(Deps::new, report_quality)
+}
+
+struct Deps {
+    reports: Reports,
+}
+
+impl Deps {
+    fn new(world: &World, _: &Configured) -> Result<Self, ConfigError> {
+        Ok(Self { reports: world.reports() })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
+struct Ask {
+    batch_id: Option<BatchId>,
+    platform: Option<Platform>,
+    samples: Samples,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    accepted: usize,
+}
+
+async fn report_quality(
+    deps: &Deps,
+    caller: Caller,
+    Path(id): Path<CallId>,
+    Json(ask): Json<Ask>,
+) -> Result<Reply<Answer>, ApiError> {
+    let report = SampleReport { batch: ask.batch_id, platform: ask.platform, samples: ask.samples };
+    let accepted = deps.reports.keep(&caller, &id, report).await?;
+    Ok(Reply::ok("Samples accepted", Answer { accepted }))
+}

@@ -1,0 +1,216 @@
+//! A closed call in numbers for `CloudWatch`: one line of the embedded metric format in the log.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use metrique_writer::format::Format as _;
+use metrique_writer::unit::{Millisecond, Percent, Second, WithUnit};
+use metrique_writer::{Entry, EntryWriter};
+use metrique_writer_format_emf::Emf;
+
+use crate::calls::sweep::Epilogue;
+use crate::calls::{Call, CallType};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{ApiError, Source};
+use crate::quality::batch::Platform;
+use crate::quality::evidence::EvidenceStore;
+use crate::quality::stream::Live;
+use crate::quality::{Quality, merge};
+
+/// The namespace of the project's metrics.
+const NAMESPACE: &str = "StreamFunctions";
+
+/// Leaves a line of metrics for every closed call.
+#[derive(Clone)]
+pub struct CallMetrics {
+    evidence: Arc<dyn EvidenceStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl CallMetrics {
+    /// From what is kept of calls.
+    #[must_use]
+    pub fn new(evidence: Arc<dyn EvidenceStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { evidence, clock }
+    }
+}
+
+#[async_trait]
+impl Epilogue for CallMetrics {
+    async fn closed(&self, call: &Call) {
+        let evidence = match self.evidence.evidence(&call.call_id).await {
+            Ok(evidence) => evidence,
+            Err(error) => {
+                ApiError::from(error).note("a closed call leaves no metrics", &call.call_id);
+                return;
+            }
+        };
+        let now = self.clock.now();
+        let quality = merge(call, evidence, Live::Away, |_| false, now);
+        let written = line(&Closed::of(call, &quality, now))
+            .and_then(|line| std::io::stdout().lock().write_all(&line).map_err(Source::from));
+        if let Err(error) = written {
+            tracing::error!(subject = %call.call_id, cause = %error, "a closed call leaves no metrics");
+        }
+    }
+}
+
+/// What is said of a closed call. What nobody measured is left out.
+#[derive(Clone, Debug, PartialEq)]
+struct Closed {
+    at: Timestamp,
+    call_id: String,
+    call_type: &'static str,
+    platform: &'static str,
+    duration: Option<Duration>,
+    mos: Option<f64>,
+    loss_percent: Option<f64>,
+    rtt_ms: Option<f64>,
+    jitter_ms: Option<f64>,
+    freezes_ms: Option<f64>,
+}
+
+impl Closed {
+    fn of(call: &Call, quality: &Quality, at: Timestamp) -> Self {
+        let metrics = &quality.metrics;
+        Self {
+            at,
+            call_id: call.call_id.to_string(),
+            call_type: match call.call_type {
+                CallType::Video => "video",
+                CallType::Voice => "voice",
+            },
+            platform: platform(quality),
+            duration: call.duration(),
+            mos: quality.verdict.score,
+            loss_percent: metrics.packet_loss,
+            rtt_ms: metrics.round_trip_time,
+            jitter_ms: metrics.jitter,
+            freezes_ms: metrics.freezes,
+        }
+    }
+}
+
+/// What everybody was on: one platform, several (`mixed`), or nobody knows (`unknown`).
+fn platform(quality: &Quality) -> &'static str {
+    let platforms: BTreeSet<Platform> =
+        quality.participants.iter().filter_map(|one| one.platform).collect();
+    let mut platforms = platforms.into_iter();
+    match (platforms.next(), platforms.next()) {
+        (None, _) => "unknown",
+        (Some(_), Some(_)) => "mixed",
+        (Some(Platform::Ios), None) => "ios",
+        (Some(Platform::Android), None) => "android",
+        (Some(Platform::Web), None) => "web",
+        (Some(Platform::Other), None) => "other",
+    }
+}
+
+impl Entry for Closed {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        let at = u64::try_from(self.at.as_millis()).unwrap_or_default();
+        writer.timestamp(UNIX_EPOCH + Duration::from_millis(at));
+        writer.value("CallId", &self.call_id);
+        writer.value("CallType", self.call_type);
+        writer.value("Platform", self.platform);
+        let seconds = self.duration.map(|duration| duration.as_secs_f64());
+        writer.value("CallDuration", &seconds.map(WithUnit::<_, Second>::from));
+        writer.value("CallMOS", &self.mos);
+        writer.value("LossPercent", &self.loss_percent.map(WithUnit::<_, Percent>::from));
+        writer.value("RttMs", &self.rtt_ms.map(WithUnit::<_, Millisecond>::from));
+        writer.value("JitterMs", &self.jitter_ms.map(WithUnit::<_, Millisecond>::from));
+        let seconds = self.freezes_ms.map(|freezes| freezes / 1000.0);
+        writer.value("FreezeSeconds", &seconds.map(WithUnit::<_, Second>::from));
+    }
+}
+
+fn line(closed: &Closed) -> Result<Vec<u8>, Source> {
+    let by = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let dimensions = vec![by(&["CallType"]), by(&["CallType", "Platform"])];
+    let mut emf = Emf::all_validations(NAMESPACE.to_owned(), dimensions);
+    let mut line = Vec::new();
+    emf.format(closed, &mut line)?;
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn closed() -> Closed {
+        Closed {
+            at: Timestamp::from_millis(1_767_225_600_123),
+            call_id: "c1".to_owned(),
+            call_type: "video",
+            platform: "ios",
+            duration: Some(Duration::from_millis(90_500)),
+            mos: Some(4.125),
+            loss_percent: Some(1.25),
+            rtt_ms: Some(120.0),
+            jitter_ms: Some(7.5),
+            freezes_ms: Some(250.0),
+        }
+    }
+
+    fn printed(closed: &Closed) -> Value {
+        let line = line(closed).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line.lines().count(), 1);
+        assert!(line.ends_with('\n'));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_what_cloudwatch_reads() {
+        let expected = json!({
+            "_aws": {
+                "CloudWatchMetrics": [{
+                    "Namespace": "StreamFunctions",
+                    "Dimensions": [["CallType"], ["CallType", "Platform"]],
+                    "Metrics": [
+                        {"Name": "CallDuration", "Unit": "Seconds"},
+                        {"Name": "CallMOS"},
+                        {"Name": "LossPercent", "Unit": "Percent"},
+                        {"Name": "RttMs", "Unit": "Milliseconds"},
+                        {"Name": "JitterMs", "Unit": "Milliseconds"},
+                        {"Name": "FreezeSeconds", "Unit": "Seconds"},
+                    ],
+                }],
+                "Timestamp": 1_767_225_600_123_i64,
+            },
+            "CallId": "c1",
+            "CallType": "video",
+            "Platform": "ios",
+            "CallDuration": 90.5,
+            "CallMOS": 4.125,
+            "LossPercent": 1.25,
+            "RttMs": 120,
+            "JitterMs": 7.5,
+            "FreezeSeconds": 0.25,
+        });
+        assert_eq!(printed(&closed()), expected);
+    }
+
+    #[test]
+    fn what_nobody_measured_is_left_out() {
+        let silent = Closed {
+            mos: None,
+            loss_percent: None,
+            rtt_ms: None,
+            jitter_ms: None,
+            freezes_ms: None,
+            ..closed()
+        };
+        let line = printed(&silent);
+        let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+        assert_eq!(metrics, &json!([{"Name": "CallDuration", "Unit": "Seconds"}]));
+        assert_eq!(line.get("CallMOS"), None);
+    }
+}

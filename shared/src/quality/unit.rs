@@ -1,0 +1,221 @@
+//! Units: `getStats` counts in seconds and fractions, Stream in milliseconds, people read
+//! milliseconds and per cent. Each is a type, and this is where one becomes another.
+//!
+//! Source: <https://www.w3.org/TR/webrtc-stats/>.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a figure is refused: the bounds that it is out of.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("must be a number from {least} to {most}")]
+pub struct OutOfRange {
+    least: f64,
+    most: f64,
+}
+
+macro_rules! reported {
+    ($($(#[$doc:meta])* $name:ident, $least:literal to $most:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+        #[serde(try_from = "f64")]
+        pub struct $name(f64);
+
+        impl TryFrom<f64> for $name {
+            type Error = OutOfRange;
+
+            fn try_from(value: f64) -> Result<Self, OutOfRange> {
+                // NaN is in no range.
+                if ($least..=$most).contains(&value) {
+                    Ok(Self(value))
+                } else {
+                    Err(OutOfRange { least: $least, most: $most })
+                }
+            }
+        }
+    )*};
+}
+
+reported! {
+    /// Seconds, as `getStats` counts delays and durations: up to a minute.
+    Seconds, 0.0 to 60.0;
+    /// A share of a whole.
+    Fraction, 0.0 to 1.0;
+    /// How many, since the sample before.
+    Count, 0.0 to 10_000_000.0;
+    /// The width or height of a picture.
+    Pixels, 0.0 to 16_384.0;
+    /// Pictures a second.
+    FramesPerSecond, 0.0 to 240.0;
+    /// Bits a second.
+    BitsPerSecond, 0.0 to 1_000_000_000.0;
+    /// Milliseconds since the Unix epoch, as `getStats` dates its reports: before the year 2100.
+    EpochMillis, 0.0 to 4_102_444_800_000.0;
+}
+
+impl Count {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// This many of all of these, in per cent; `None` where there were none at all.
+    #[must_use]
+    pub fn percent_of(self, all: f64) -> Option<Percent> {
+        (all > 0.0).then(|| Percent::rounded(self.0 / all * 100.0))
+    }
+}
+
+impl Pixels {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl FramesPerSecond {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Fraction {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl EpochMillis {
+    /// The instant, to the millisecond.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
+    pub fn instant(self) -> crate::clock::Timestamp {
+        crate::clock::Timestamp::from_millis(self.0 as i64)
+    }
+}
+
+/// Milliseconds: finite and not negative.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(f64);
+
+/// Per cent: 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Percent(f64);
+
+/// Kilobits a second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kilobits(f64);
+
+impl Millis {
+    /// What Stream says is milliseconds, where it can be.
+    #[must_use]
+    pub fn from_stream(value: f64) -> Option<Self> {
+        (value.is_finite() && value >= 0.0).then(|| Self(rounded(value)))
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// One way of a way there and back, where nothing better is known.
+    #[must_use]
+    pub fn one_way(self) -> Self {
+        Self(self.0 / 2.0)
+    }
+}
+
+impl From<Seconds> for Millis {
+    fn from(seconds: Seconds) -> Self {
+        Self(rounded(seconds.0 * 1000.0))
+    }
+}
+
+impl Percent {
+    fn rounded(value: f64) -> Self {
+        Self(rounded(value))
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl From<Fraction> for Percent {
+    fn from(fraction: Fraction) -> Self {
+        Self::rounded(fraction.0 * 100.0)
+    }
+}
+
+impl From<BitsPerSecond> for Kilobits {
+    fn from(bits: BitsPerSecond) -> Self {
+        Self(rounded(bits.0 / 1000.0))
+    }
+}
+
+impl Kilobits {
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// To a thousandth: finer than any source measures.
+#[must_use]
+pub(super) fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, expected: f64) -> bool {
+        (found - expected).abs() < 1e-9
+    }
+
+    #[test]
+    fn what_get_stats_says_in_the_units_that_people_read() {
+        let seconds = Seconds::try_from(0.0834).unwrap();
+        assert!(close(Millis::from(seconds).get(), 83.4));
+        assert!(close(Millis::from(seconds).one_way().get(), 41.7));
+        let fraction = Fraction::try_from(0.0507).unwrap();
+        assert!(close(Percent::from(fraction).get(), 5.07));
+        let lost = Count::try_from(3.0).unwrap();
+        assert!(close(lost.percent_of(60.0).unwrap().get(), 5.0));
+        assert_eq!(lost.percent_of(0.0), None);
+        let bits = BitsPerSecond::try_from(1_250_000.0).unwrap();
+        assert!(close(Kilobits::from(bits).get(), 1250.0));
+    }
+
+    #[test]
+    fn what_stream_says_is_taken_where_it_can_be() {
+        assert!(close(Millis::from_stream(120.0).unwrap().get(), 120.0));
+        for bad in [-1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Millis::from_stream(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn figures_at_their_bounds() {
+        for good in [0.0, 60.0] {
+            assert!(Seconds::try_from(good).is_ok(), "{good}");
+        }
+        for bad in [-0.001, 60.001, 1e308, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let refused = Seconds::try_from(bad).unwrap_err();
+            assert_eq!(refused.to_string(), "must be a number from 0 to 60", "{bad}");
+        }
+    }
+}
