@@ -57,6 +57,7 @@ codes! {
     Unauthenticated "unauthenticated" 401 "A valid bearer token is required",
     BadSignature "bad_signature" 401 "The body is not signed by Stream",
     UserMismatch "user_mismatch" 403 "Only the signed-in user may be named",
+    SessionRevoked "session_revoked" 403 "The session was revoked; sign in again",
     UserDeactivated "user_deactivated" 403 "The user is deactivated",
     UserNotFound "user_not_found" 404 "A user is not known",
     CallNotFound "call_not_found" 404 "There is no such call",

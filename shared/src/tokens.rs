@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::crypto::install;
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code, Source};
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::secret::Secret;
 
 /// `{"alg":"HS256","typ":"JWT"}` in base64url: the header of every Stream token.
@@ -20,7 +20,7 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// Stream refuses a token whose `iat` is ahead of its own clock by any amount (its code 42), so
 /// tokens are dated back by as much as two well-kept clocks may differ.
-const BACKDATE: Duration = Duration::from_secs(5);
+pub(crate) const BACKDATE: Duration = Duration::from_secs(5);
 
 /// How long a token lives: at least a minute and at most a day, which is also what is given where
 /// nothing is asked for.
@@ -70,6 +70,9 @@ struct Claims<'a> {
     user_id: &'a str,
     iat: i64,
     exp: i64,
+    /// The calls that the token is limited to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_cids: Option<[String; 1]>,
 }
 
 /// A signed token and the times that a client plans by.
@@ -96,11 +99,13 @@ impl TokenSigner {
         Self { key: EncodingKey::from_secret(secret.expose().as_bytes()) }
     }
 
-    /// A token for a user, good from just before `now`. One that was revoked up to `revoked_at`
+    /// A token for a user, and for one call alone where one is named, good from just before `now`.
+    /// One that was revoked up to `revoked_at`
     /// gets a token dated no earlier than that, or Stream would count it among the revoked.
     pub fn user_token(
         &self,
         user: &UserId,
+        call: Option<&CallId>,
         now: Timestamp,
         life: TokenLife,
         revoked_at: Option<Timestamp>,
@@ -112,6 +117,7 @@ impl TokenSigner {
             user_id: user.as_str(),
             iat: backdated.max(revoked),
             exp: expires_at.as_secs(),
+            call_cids: call.map(|call| [call.cid()]),
         };
         Ok(UserToken {
             token: self.sign(&claims)?,
@@ -170,7 +176,7 @@ mod tests {
     fn a_user_token_holds_user_iat_and_exp_and_nothing_else() {
         let now = Timestamp::from_millis(1_767_225_605_900);
         let life = TokenLife(Duration::from_hours(1));
-        let made = signer().user_token(&alice(), now, life, None).unwrap();
+        let made = signer().user_token(&alice(), None, now, life, None).unwrap();
         assert_eq!(
             claims(&made.token),
             serde_json::json!({"user_id": "alice", "iat": 1_767_225_600, "exp": 1_767_229_205})
@@ -180,7 +186,7 @@ mod tests {
         let life = TokenLife(Duration::from_secs(3595));
         assert_eq!(
             signer()
-                .user_token(&alice(), at, life, None)
+                .user_token(&alice(), None, at, life, None)
                 .unwrap()
                 .token
                 .expose()
@@ -188,6 +194,21 @@ mod tests {
                 .next(),
             Some("WttwdvmW-p-phUd9xKhGSp1knM_iX1sleiBbf4gDiFc")
         );
+    }
+
+    #[test]
+    fn a_call_token_names_its_call() {
+        let now = Timestamp::from_secs(1_767_225_605);
+        let call = CallId::try_from("c1".to_owned()).unwrap();
+        let life = TokenLife(Duration::from_mins(1));
+        let made = signer().user_token(&alice(), Some(&call), now, life, None).unwrap();
+        let expected = serde_json::json!({
+            "user_id": "alice",
+            "iat": 1_767_225_600,
+            "exp": 1_767_225_665,
+            "call_cids": ["default:c1"],
+        });
+        assert_eq!(claims(&made.token), expected);
     }
 
     #[test]
@@ -213,7 +234,8 @@ mod tests {
         let life = TokenLife::default();
         let iat = |revoked: i64| {
             let revoked = Some(Timestamp::from_millis(revoked));
-            claims(&signer().user_token(&alice(), now, life, revoked).unwrap().token)["iat"].clone()
+            claims(&signer().user_token(&alice(), None, now, life, revoked).unwrap().token)["iat"]
+                .clone()
         };
         assert_eq!(iat(1_767_225_000_000), 1_767_225_600);
         assert_eq!(iat(1_767_225_603_000), 1_767_225_603);

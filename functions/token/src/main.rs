@@ -1,15 +1,17 @@
 //! `POST /api/stream/token`: a short-lived Stream token for the signed-in caller, and nobody else.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::{Caller, StreamRoles};
+use shared::calls::{self, CallStore};
 use shared::clock::{Deadline, Timestamp, rfc3339};
 use shared::config::ConfigError;
 use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, Json, Reply};
-use shared::ids::UserId;
+use shared::ids::{CallId, UserId};
 use shared::tokens::{TokenLife, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
 
 struct Deps {
     api_key: String,
+    calls: Arc<dyn CallStore>,
     roles: StreamRoles,
     signer: TokenSigner,
     unknown: UnknownUsers,
@@ -30,6 +33,7 @@ impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
         Ok(Self {
             api_key: stream.config.api_key.clone(),
+            calls: world.call_store(),
             roles: StreamRoles::from_env(&world.env)?,
             signer: TokenSigner::new(&stream.config.api_secret),
             unknown: UnknownUsers::from_env(&world.env)?,
@@ -44,6 +48,8 @@ struct Ask {
     user_id: Option<UserId>,
     user_data: Option<UserData>,
     ttl_seconds: Option<TokenLife>,
+    /// The one call that the token is for.
+    call_id: Option<CallId>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,10 +85,15 @@ async fn create_token(
         role: users::role_for(&caller, &id, &deps.roles),
         ..ProfileChange::default()
     };
-    let user = deps.users.known_or_provision(&id, &change, deps.unknown, deadline).await?;
+    // Read before the user is: a token counts among those that a revocation meanwhile revokes.
     let now = deps.users.clock.now();
+    if let Some(call) = &ask.call_id {
+        calls::find(&*deps.calls, call, |call| call.has(&id)).await?.require_active()?;
+    }
+    let user = deps.users.known_or_provision(&caller, &id, &change, deps.unknown, deadline).await?;
     let life = ask.ttl_seconds.unwrap_or_default();
-    let made = deps.signer.user_token(&user.id, now, life, user.revoked_at)?;
+    let call = ask.call_id.as_ref();
+    let made = deps.signer.user_token(&user.id, call, now, life, user.revoked_at)?;
     Ok(Reply::ok(
         "Token created",
         Answer {

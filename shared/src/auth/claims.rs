@@ -47,8 +47,9 @@ impl ClaimRules {
         if leeway(expires, LEEWAY_MILLIS) <= now {
             return Err(Unauthenticated::Expired);
         }
-        for name in ["nbf", "iat"] {
-            if date(claims, name)?.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
+        let issued_at = date(claims, "iat")?;
+        for (name, at) in [("nbf", date(claims, "nbf")?), ("iat", issued_at)] {
+            if at.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
                 return Err(Unauthenticated::Claim(name));
             }
         }
@@ -60,6 +61,7 @@ impl ClaimRules {
             user: UserId::try_from(user.to_owned()).map_err(|_| Unauthenticated::User)?,
             role: role.map(str::to_owned),
             service: role == Some(&self.service_role),
+            issued_at,
         })
     }
 

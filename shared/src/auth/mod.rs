@@ -9,6 +9,7 @@ mod verifier;
 pub use roles::{StreamRole, StreamRoles};
 pub use verifier::{Unauthenticated, Verifier};
 
+use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 
@@ -21,6 +22,8 @@ pub struct Caller {
     pub role: Option<String>,
     /// Whether the caller is a service, which may act for other users.
     pub service: bool,
+    /// When the token was issued, if it says so.
+    pub issued_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -45,7 +48,7 @@ mod tests {
     #[test]
     fn only_a_service_acts_for_others() {
         let user = |name: &str| UserId::try_from(name.to_owned()).unwrap();
-        let caller = |service| Caller { user: user("alice"), role: None, service };
+        let caller = |service| Caller { user: user("alice"), role: None, service, issued_at: None };
         assert_eq!(caller(false).acting_for(None).unwrap(), user("alice"));
         assert_eq!(caller(false).acting_for(Some(user("alice"))).unwrap(), user("alice"));
         assert_eq!(caller(true).acting_for(Some(user("bob"))).unwrap(), user("bob"));

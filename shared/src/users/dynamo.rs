@@ -12,7 +12,9 @@ use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
 use crate::ids::UserId;
 use crate::store::StoreError;
-use crate::users::{Profile, ProfileChange, Synced, User, UserStatus, UserStore};
+use crate::users::{
+    Profile, ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore,
+};
 
 /// The users of a table.
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ struct UserItem {
     #[serde(default)]
     synced: u64,
     revoked_at: Option<Timestamp>,
+    sessions_revoked_at: Option<Timestamp>,
     #[serde(default)]
     status: UserStatus,
 }
@@ -64,6 +67,7 @@ fn user(item: Item) -> Result<User, StoreError> {
         version: item.version,
         synced: item.synced,
         revoked_at: item.revoked_at,
+        sessions_revoked_at: item.sessions_revoked_at,
         status: item.status,
     })
 }
@@ -190,6 +194,29 @@ impl UserStore for DynamoUsers {
             Written::New(_) => Ok(Synced::Confirmed),
             Written::Refused(item) => user(item.unwrap_or_default()).map(Synced::Overtaken),
         }
+    }
+
+    async fn revoke(&self, id: &UserId, revocation: Revocation) -> Result<Revoked, StoreError> {
+        let Revocation { sessions, tokens } = revocation;
+        let update = self
+            .0
+            .client
+            .update_item()
+            .table_name(&self.0.name)
+            .set_key(Some(item_key(id)))
+            .update_expression("SET #revokedAt = :tokens, #sessionsRevokedAt = :sessions")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(#revokedAt) \
+                 OR #revokedAt < :tokens)",
+            )
+            .set_expression_attribute_names(Some(names(&["revokedAt", "sessionsRevokedAt"])))
+            .expression_attribute_values(":tokens", number(tokens.as_millis()))
+            .expression_attribute_values(":sessions", number(sessions.as_millis()));
+        Ok(match write(update).await? {
+            Written::New(_) => Revoked::Now,
+            Written::Refused(None) => Revoked::Missing,
+            Written::Refused(Some(item)) => Revoked::Was(user(item)?.revoked_at.unwrap_or(tokens)),
+        })
     }
 
     async fn set_status(

@@ -2,10 +2,11 @@
 
 pub mod dynamo;
 mod profile;
+mod revoke;
 mod store;
 
 pub use profile::{Profile, ProfileChange};
-pub use store::{Synced, User, UserStatus, UserStore};
+pub use store::{Revocation, Revoked, Synced, User, UserStatus, UserStore};
 
 use std::sync::Arc;
 
@@ -60,10 +61,11 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// `user_not_found` where unknown users are rejected, `user_deactivated`, and those of
-    /// [`Users::upsert`].
+    /// `user_not_found` where unknown users are rejected, `user_deactivated`, `session_revoked`
+    /// where the caller's session is, and those of [`Users::upsert`].
     pub async fn known_or_provision(
         &self,
+        caller: &Caller,
         id: &UserId,
         change: &ProfileChange,
         unknown: UnknownUsers,
@@ -72,6 +74,7 @@ impl Users {
         let found = self.store.get(id).await?;
         if let Some(user) = &found {
             user.status.require_active()?;
+            user.require_session(caller)?;
         }
         match found {
             Some(user) if user.is_known() && !change.changes(&user.profile) => Ok(user),

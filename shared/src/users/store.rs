@@ -44,8 +44,10 @@ pub struct User {
     pub version: u64,
     /// The version that Stream is known to have had; 0 where it never had one.
     pub synced: u64,
-    /// Tokens issued before this are worth nothing.
+    /// Stream tokens dated before this are worth nothing.
     pub revoked_at: Option<Timestamp>,
+    /// Sessions that began before this get no Stream token.
+    pub sessions_revoked_at: Option<Timestamp>,
     /// What Stream has said of the account.
     pub status: UserStatus,
 }
@@ -56,6 +58,26 @@ impl User {
     pub fn is_known(&self) -> bool {
         self.synced == self.version
     }
+}
+
+/// A user's tokens and sessions, revoked up to an instant of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Sessions that began before this second get no Stream token any more.
+    pub sessions: Timestamp,
+    /// Stream tokens dated before this are worth nothing; a whole second.
+    pub tokens: Timestamp,
+}
+
+/// What came of a revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is remembered.
+    Now,
+    /// Tokens are revoked up to there already: another one at the same time.
+    Was(Timestamp),
+    /// There is no such user.
+    Missing,
 }
 
 /// What came of confirming a version.
@@ -95,6 +117,9 @@ pub trait UserStore: Send + Sync {
 
     /// Marks that Stream has this version, if it is still the newest.
     async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError>;
+
+    /// Remembers a revocation, if it goes further than the last one.
+    async fn revoke(&self, id: &UserId, revocation: Revocation) -> Result<Revoked, StoreError>;
 
     /// Remembers what Stream has said of a known user's account; the newest stands.
     async fn set_status(

@@ -341,7 +341,7 @@ fn refuse_secrets(output: &str) {
 }
 
 /// Every function, in an order in which their sample events find what they need.
-pub const FUNCTIONS: [&str; 10] = [
+pub const FUNCTIONS: [&str; 11] = [
     "user-upsert",
     "token",
     "call-create",
@@ -352,6 +352,7 @@ pub const FUNCTIONS: [&str; 10] = [
     "call-quality",
     "config",
     "call-end",
+    "token-revoke",
 ];
 
 /// The sample event of a function, as `cargo lambda invoke` is given it.

@@ -76,6 +76,7 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
         get("GET /api/stream/call/quality/{callId}", format!("/api/stream/call/quality/{call_id}")),
         get("GET /api/stream/config", "/api/stream/config".to_owned()),
         post("POST /api/stream/call/end", json!({"callId": call_id})),
+        post("POST /api/stream/token/revoke", json!({})),
     ]
 }
 

@@ -222,7 +222,7 @@ impl Handlers {
     }
 
     async fn end(&self, by: UserId) -> Option<()> {
-        let caller = Caller { user: by, role: None, service: false };
+        let caller = Caller { user: by, role: None, service: false, issued_at: None };
         let id = &self.names.x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let ended = self.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;

@@ -12,7 +12,7 @@ use shared::ids::{CallId, UserId};
 use shared::quality::{Batch, Evidence, EvidenceStore, Kept, Slot};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, Report};
-use shared::users::{ProfileChange, Synced, User, UserStatus, UserStore};
+use shared::users::{ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore};
 
 use crate::mutants::Mutant;
 use crate::sim::{Kind, NoAnswer, Sim};
@@ -423,6 +423,10 @@ impl UserStore for Table {
     }
 
     async fn confirm(&self, _: &UserId, _: u64) -> Result<Synced, StoreError> {
+        Err(StoreError::Broken("not asked for".into()))
+    }
+
+    async fn revoke(&self, _: &UserId, _: Revocation) -> Result<Revoked, StoreError> {
         Err(StoreError::Broken("not asked for".into()))
     }
 

@@ -16,6 +16,7 @@ mod message;
 mod query_calls;
 mod query_channels;
 mod query_user;
+mod revoke_tokens;
 mod send_message;
 mod upsert_user;
 
@@ -35,6 +36,7 @@ pub use message::{Author, Message, MessageAnswer};
 pub use query_calls::{CallsAnswer, QueryCalls, WhichCalls};
 pub use query_channels::{ChannelsAnswer, QueryChannels, WhichChannels};
 pub use query_user::{KnownUser, QueryUser};
+pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
 pub use upsert_user::UpsertUser;
 

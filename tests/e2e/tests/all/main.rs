@@ -16,6 +16,7 @@ mod messages;
 mod output;
 mod quality;
 mod requests;
+mod revoke;
 mod store;
 mod sweeper;
 mod unconfigured;

@@ -29,5 +29,8 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
     assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 1));
     let end = json!({"callId": "c1"});
+    let of_call = json!({"callId": "c1"});
+    assert_eq!(cost(Box::pin(app.post("/token", "alice", of_call))).await, (2, 0));
     assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
+    assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (1, 1));
 }

@@ -14,6 +14,7 @@ async fn every_route_but_config_says_that_stream_is_not_configured() {
         ("/call/create", json!({"receiverId": "bob"})),
         ("/call/end", json!({"callId": "c1"})),
         ("/message/send", message),
+        ("/token/revoke", json!({})),
         ("/call/quality/c1", json!({"samples": [{"timestamp": 0}]})),
     ] {
         let answer = app.post(path, "alice", body).await;
