@@ -70,7 +70,7 @@ async fn call_quality(
     Query(ask): Query<Ask>,
     accept: Accept,
 ) -> Result<Answer, ApiError> {
-    let named = if accept.names("image/svg+xml") { Format::Svg } else { Format::Json };
+    let named = if accept.prefers("image/svg+xml") { Format::Svg } else { Format::Json };
     let quality = deps.readings.of(&caller, &id, deadline).await?;
     Ok(match ask.format.unwrap_or(named) {
         Format::Json => Answer::Numbers(Reply::ok("Call quality", Numbers { quality })),

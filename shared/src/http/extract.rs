@@ -155,20 +155,26 @@ impl FromRequest for IdempotencyKey {
 pub struct Accept(String);
 
 impl Accept {
-    /// Whether this media type is named, and not refused (RFC 9110, section 12.5.1). A wildcard
-    /// asks for nothing in particular.
+    /// Whether this media type is named, and preferred to JSON (RFC 9110, section 12.5.1). A
+    /// wildcard asks for nothing in particular.
     #[must_use]
-    pub fn names(&self, media_type: &str) -> bool {
-        let named = |range: &str| {
+    pub fn prefers(&self, media_type: &str) -> bool {
+        let weight = self.weight(media_type);
+        weight > 0.0 && weight >= self.weight("application/json")
+    }
+
+    /// The weight of a media type that is named; 0 where it is not.
+    fn weight(&self, media_type: &str) -> f64 {
+        let weight = |range: &str| {
             let mut parts = range.split(';').map(str::trim);
-            let refused = |part: &str| {
-                let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-                weight.is_some_and(|weight| weight.parse() == Ok(0.0))
-            };
-            parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type))
-                && !parts.any(refused)
+            if !parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type)) {
+                return 0.0;
+            }
+            let given =
+                parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
+            given.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
         };
-        self.0.split(',').any(named)
+        self.0.split(',').map(weight).fold(0.0, f64::max)
     }
 }
 
@@ -187,6 +193,8 @@ mod tests {
         for (header, named) in [
             ("image/svg+xml", true),
             ("text/html, IMAGE/SVG+XML;q=0.9", true),
+            ("application/json, image/svg+xml;q=0.1", false),
+            ("application/json;q=0.5, image/svg+xml", true),
             ("image/svg+xml; q=0", false),
             ("image/svg+xml;q=0.0, */*", false),
             ("image/*", false),
@@ -194,7 +202,7 @@ mod tests {
             ("application/json", false),
             ("", false),
         ] {
-            assert_eq!(Accept(header.to_owned()).names("image/svg+xml"), named, "{header}");
+            assert_eq!(Accept(header.to_owned()).prefers("image/svg+xml"), named, "{header}");
         }
     }
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 /// The name of this form of the model, which stands beside every score.
 pub const VERSION: &str = "g107-field-1";
 
-/// What a network does to a call in one direction. The values are finite and not negative.
+/// What a network does to a call in one direction. What is no number, or below zero, counts as the
+/// worst that there is: nothing passes for good by being nonsense.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impairment {
     /// One-way delay, in milliseconds.
@@ -77,16 +78,26 @@ impl Impairment {
     pub fn costs(self) -> Costs {
         /// What a perfect sound keeps from being bad, however still the picture stands.
         const MOST_FOR_FREEZES: f64 = 30.0;
-        let (latency, jitter) = (self.latency_ms, 2.0 * self.jitter_ms);
+        let Self { latency_ms, jitter_ms, loss_percent, frozen_percent } = self;
+        let latency = sane(latency_ms, WORST_MS);
+        let jitter = 2.0 * sane(jitter_ms, WORST_MS);
         let delay = delay_cost(latency + jitter + CODEC_MS) - delay_cost(CODEC_MS);
         let share = if latency + jitter > 0.0 { latency / (latency + jitter) } else { 0.0 };
         Costs {
             latency: delay * share,
             jitter: delay * (1.0 - share),
-            loss: 2.5 * self.loss_percent,
-            freezes: (2.5 * self.frozen_percent).min(MOST_FOR_FREEZES),
+            loss: 2.5 * sane(loss_percent, 100.0),
+            freezes: (2.5 * sane(frozen_percent, 100.0)).min(MOST_FOR_FREEZES),
         }
     }
+}
+
+/// A day: the worst delay that there is, in milliseconds.
+const WORST_MS: f64 = 86_400_000.0;
+
+/// A value within 0 and the worst that there is.
+fn sane(value: f64, worst: f64) -> f64 {
+    if (0.0..=worst).contains(&value) { value } else { worst }
 }
 
 /// What coding takes of the time, in milliseconds.
@@ -190,6 +201,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_input_makes_a_score_that_is_none(
+            latency_ms in any::<f64>(),
+            jitter_ms in any::<f64>(),
+            loss_percent in any::<f64>(),
+            frozen_percent in any::<f64>(),
+        ) {
+            let any = Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent };
+            let Score { r, mos } = any.score();
+            prop_assert!((0.0..=100.0).contains(&r) && (1.0..=4.5).contains(&mos), "{any:?}");
+        }
+
         #[test]
         fn a_score_stays_within_its_bounds(impairment in impairments()) {
             let Score { r, mos } = impairment.score();

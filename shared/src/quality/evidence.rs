@@ -82,10 +82,10 @@ pub trait EvidenceStore: Send + Sync {
         slot: Slot,
     ) -> Result<Kept, StoreError>;
 
-    /// Reads all that is kept with a call, up to 8 MB of it.
+    /// Reads all that is kept with a call, up to 16 MB of it.
     async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError>;
 }
 
-/// How much is read of one call, in pages of the table's (1 MB each): the batches of ten people
-/// who talk for four hours.
-pub(super) const MOST_READ: usize = 8;
+/// How much is read of one call, in pages of the table's (1 MB each): all that two people can have
+/// kept (997 batches of at most 6.5 KB each), and of more people what they usually have.
+pub(super) const MOST_READ: usize = 16;

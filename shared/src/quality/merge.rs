@@ -33,7 +33,7 @@ pub fn merge(
     let Evidence { batches, reports, ratings, cut } = evidence;
     let stream = Source::of(live, &reports);
     let count = batches.iter().map(|Batch { samples, .. }| samples.len()).sum();
-    let people = people(batches, call.created_at);
+    let people = people(batches, call);
     let spans = Spans::over(&people);
     let rows: BTreeMap<UserId, Row> = spans.map_or_else(BTreeMap::new, |spans| {
         people.iter().map(|(user, person)| (user.clone(), spans.row(person))).collect()

@@ -63,7 +63,15 @@ impl Readings {
         let stats = match session {
             "" => None,
             session => {
-                known(self.stream.send(&ListParticipantStats { call, session }, deadline).await)?
+                let stats = ListParticipantStats { call, session };
+                match known(self.stream.send(&stats, deadline).await) {
+                    Ok(stats) => stats,
+                    Err(error) => {
+                        // The report stands without them.
+                        ApiError::from(error).note("Stream does not tell of participants", call);
+                        None
+                    }
+                }
             }
         };
         let participants = stats.map(|answer| answer.participants).unwrap_or_default();

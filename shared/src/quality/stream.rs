@@ -51,8 +51,10 @@ impl Source {
         let Live::Said { report, participants } = live else {
             return told.unwrap_or_default();
         };
+        // One that says nothing is none: Stream may answer before there is anything to say.
+        let report = report.map(now).filter(|word| !word.is_empty());
         let mut source = match report {
-            Some(report) => Self { word: now(report), participants },
+            Some(word) => Self { word, participants },
             None => told.clone().unwrap_or_default(),
         };
         if source.participants.is_empty()
@@ -80,6 +82,12 @@ impl Source {
             ..StreamWord::default()
         };
         Some(Self { word, participants: figures.participants.unwrap_or_default() })
+    }
+}
+
+impl StreamWord {
+    fn is_empty(&self) -> bool {
+        self.score.is_none() && self.session_id.is_none() && self.user_ratings.is_none()
     }
 }
 

@@ -102,6 +102,7 @@ impl Row {
         };
         let of = spans.of(moment);
         if let (Some(place), Some(frozen)) = (self.frozen.get_mut(*of.end()), sample.frozen) {
+            // Where it ended: how far back it goes, its duration says.
             *place += frozen.get();
         }
         for at in of {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::calls::Call;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::quality::Metrics;
@@ -56,24 +57,27 @@ impl Person {
 
 /// Sorts samples out by whose they are, where they go and when they were. What would lie before the
 /// call is left out: a clock was set in between.
-pub(super) fn people(mut batches: Vec<Batch>, begun: Timestamp) -> BTreeMap<UserId, Person> {
+pub(super) fn people(mut batches: Vec<Batch>, call: &Call) -> BTreeMap<UserId, Person> {
     // In the same order each time, whatever the table's is.
     batches.sort_by(|a, b| (a.received_at, a.id.as_str()).cmp(&(b.received_at, b.id.as_str())));
     let mut of: BTreeMap<UserId, Vec<Batch>> = BTreeMap::new();
     for batch in batches {
         of.entry(batch.user.clone()).or_default().push(batch);
     }
-    of.into_iter().map(|(user, batches)| (user, person(&batches, begun))).collect()
+    of.into_iter().map(|(user, batches)| (user, person(&batches, call))).collect()
 }
 
-fn person(batches: &[Batch], begun: Timestamp) -> Person {
+fn person(batches: &[Batch], call: &Call) -> Person {
     let behind = |batch: &Batch| {
         let last = batch.samples.iter().map(|sample| sample.at.as_millis()).max()?;
         Some(batch.received_at.as_millis().saturating_sub(last))
     };
-    let shift = batches.iter().filter_map(behind).min().unwrap_or(0);
+    let last = batches.iter().flat_map(|it| &it.samples).map(|it| it.at.as_millis()).max();
+    // Nothing is measured after the end, however late it comes.
+    let end = call.ending_at.zip(last).map(|(end, last)| end.as_millis().saturating_sub(last));
+    let shift = batches.iter().filter_map(behind).chain(end).min().unwrap_or(0);
     let place = |sample: &Sample| sample.at.as_millis().saturating_add(shift);
-    let earliest = begun.as_millis().saturating_sub(EARLY);
+    let earliest = call.created_at.as_millis().saturating_sub(EARLY);
     let samples = || {
         let all = batches.iter().flat_map(|batch| &batch.samples);
         all.filter(|sample| place(sample) >= earliest)
@@ -197,14 +201,19 @@ pub(super) fn metrics(moments: &[Moment]) -> Metrics {
     }
 }
 
-/// How much of the time the picture stood still, in per cent.
+/// How much of the time the picture stood still, in per cent. A freeze is told of when it is over,
+/// by one sample, however long it was; so it is the sum that counts.
 pub(super) fn frozen_percent(moments: &[Moment]) -> Option<f64> {
-    Mean::of(moments, |it| it.sample.frozen.map(|frozen| share(frozen.get(), it.span)))
+    let told = moments.iter().filter_map(|it| Some((it.sample.frozen?.get(), it.span)));
+    let (frozen, span) = told.fold((0.0, 0), |(frozen, span), it| (frozen + it.0, span + it.1));
+    (span > 0).then(|| share(frozen, span))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::{CallType, NewCall};
+    use crate::ids::CallId;
     use crate::quality::BatchId;
     use crate::quality::sample::Reported;
     use serde_json::{Value, json};
@@ -227,7 +236,21 @@ mod tests {
     }
 
     fn alice(batches: Vec<Batch>) -> Person {
-        people(batches, Timestamp::from_millis(START)).into_values().next().unwrap()
+        people(batches, &call()).into_values().next().unwrap()
+    }
+
+    fn call() -> Call {
+        let alice = UserId::try_from("alice".to_owned()).unwrap();
+        Call::begun(&NewCall {
+            id: CallId::try_from("c1".to_owned()).unwrap(),
+            owner: alice.clone(),
+            members: vec![alice],
+            call_type: CallType::Video,
+            fingerprint: "f".to_owned(),
+            parallel: false,
+            attempt: "a".to_owned(),
+            at: Timestamp::from_millis(START),
+        })
     }
 
     fn times(moments: &[Moment]) -> Vec<(i64, i64)> {
@@ -265,6 +288,23 @@ mod tests {
         let far = batch("b", 20_000, &[at(-86_000_000), at(20_000)]);
         let found = alice(vec![batch("a", 10_000, &[at(10_000)]), far]);
         assert_eq!(times(&found.inbound), [(10_000, 10_000), (20_000, 10_000)]);
+    }
+
+    #[test]
+    fn what_comes_late_was_not_measured_after_the_end() {
+        let at = |time: i64| json!({"timestamp": time});
+        let over = Call { ending_at: Some(Timestamp::from_millis(START + 60_000)), ..call() };
+        let batches = vec![batch("a", 86_400_000, &[at(-5_000), at(1)])];
+        let found = people(batches, &over).into_values().next().unwrap();
+        assert_eq!(times(&found.inbound), [(54_999, 5_001), (60_000, 5_001)]);
+    }
+
+    #[test]
+    fn a_freeze_counts_for_as_long_as_it_was() {
+        let frozen =
+            |time: i64, seconds: i64| json!({"timestamp": time, "totalFreezesDuration": seconds});
+        let long = alice(vec![batch("a", 20_000, &[frozen(10_000, 0), frozen(20_000, 15)])]);
+        assert_eq!(frozen_percent(&long.inbound), Some(75.0));
     }
 
     #[test]

@@ -41,7 +41,7 @@ reported! {
     /// A share of a whole.
     Fraction, 0.0 to 1.0;
     /// How many, since the sample before.
-    Count, 0.0 to 10_000_000.0;
+    Count, 0.0 to 1_000_000_000.0;
     /// The width or height of a picture.
     Pixels, 0.0 to 16_384.0;
     /// Pictures a second.
@@ -115,10 +115,10 @@ pub struct Percent(f64);
 pub struct Kilobits(f64);
 
 impl Millis {
-    /// What Stream says is milliseconds, where it can be.
+    /// What Stream says is milliseconds, where it can be: up to a day, the longest that a call is.
     #[must_use]
     pub fn from_stream(value: f64) -> Option<Self> {
-        (value.is_finite() && value >= 0.0).then(|| Self(rounded(value)))
+        (0.0..=86_400_000.0).contains(&value).then(|| Self(rounded(value)))
     }
 
     /// The number itself.
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_stream_says_is_taken_where_it_can_be() {
         assert!(close(Millis::from_stream(120.0).unwrap().get(), 120.0));
-        for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        for bad in [-1.0, 86_400_001.0, 1e308, f64::NAN, f64::INFINITY] {
             assert_eq!(Millis::from_stream(bad), None, "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt as _};
 use crate::calls::store::{RETRY_END, SECOND_LOOK};
 use crate::calls::sweep::look::{Look, look};
 use crate::calls::sweep::summary::is_overdue;
-use crate::calls::sweep::{DueCall, DuePlace, Summary, Sweeper};
+use crate::calls::sweep::{DueCall, DuePlace, LEAST, Summary, Sweeper};
 use crate::calls::{Call, CallState, EndReason, EndRequest, Ending, Reason, Seen};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
@@ -22,6 +22,8 @@ use crate::stream::ops::{
 
 /// How many calls are worked on at the same time.
 const AT_ONCE: usize = 16;
+/// How many closed calls are said to be so at the same time: all that is kept of one is read.
+const TOLD_AT_ONCE: usize = 4;
 /// How often channels are deleted of which some are gone meanwhile.
 const ROUNDS: u32 = 3;
 /// The longest time for which a call that fails is put off.
@@ -40,6 +42,16 @@ struct Leaving {
 struct Channels {
     deleted: BTreeSet<CallId>,
     left: BTreeSet<CallId>,
+}
+
+/// How a call was let go.
+enum LetGo {
+    /// It has ended.
+    Cleared,
+    /// Something was left of it still, or somebody else has let it go.
+    Looked,
+    /// Nothing is left of it.
+    Closed,
 }
 
 /// What a step with one call came to.
@@ -269,15 +281,32 @@ impl Sweeper {
             let found = ended.unwrap_or(false) || channels.deleted.contains(id);
             self.let_go(leaving, cleared.then_some(found))
         });
-        let ends: Vec<Result<CallState, ()>> =
-            stream::iter(ends).buffer_unordered(AT_ONCE).collect().await;
-        for end in ends {
+        let ends: Vec<Result<LetGo, ()>> = stream::iter(ends).buffered(AT_ONCE).collect().await;
+        let mut closed = Vec::new();
+        for (end, leaving) in ends.into_iter().zip(&leaving) {
             match end {
-                Ok(CallState::Ending) => summary.cleared += 1,
-                Ok(_) => summary.settled += 1,
+                Ok(LetGo::Cleared) => summary.cleared += 1,
+                Ok(LetGo::Looked) => summary.settled += 1,
+                Ok(LetGo::Closed) => {
+                    summary.settled += 1;
+                    closed.push(&leaving.call);
+                }
                 Err(()) => summary.failed += 1,
             }
         }
+        self.say_closed(closed, deadline).await;
+    }
+
+    /// Says of which calls nothing is left, now that everything else is done with them.
+    async fn say_closed(&self, calls: Vec<&Call>, deadline: Deadline) {
+        let calls = calls.into_iter().filter(|call| call.active_at.is_some()).map(async |call| {
+            if deadline.remaining(self.calls.clock.now()) < LEAST {
+                tracing::warn!(subject = %call.call_id, "no time to say that a call is closed");
+            } else {
+                self.epilogue.closed(call).await;
+            }
+        });
+        stream::iter(calls).buffer_unordered(TOLD_AT_ONCE).collect::<()>().await;
     }
 
     /// Ends a call at Stream that is ours, and live for all we know; whether it was.
@@ -373,7 +402,7 @@ impl Sweeper {
 
     /// The last step with a call: `found` says whether anything of it was left at Stream, and is
     /// `None` where something still is.
-    async fn let_go(&self, leaving: &Leaving, found: Option<bool>) -> Result<CallState, ()> {
+    async fn let_go(&self, leaving: &Leaving, found: Option<bool>) -> Result<LetGo, ()> {
         let Leaving { call, seen, tries } = leaving;
         let (id, now) = (&call.call_id, self.calls.clock.now());
         let done = match (found, call.state) {
@@ -381,28 +410,26 @@ impl Sweeper {
                 if !call.parallel {
                     self.calls.unmark(&call.members, id, None).await;
                 }
-                self.calls.store.finish(id, now).await.map(|_| ())
+                self.calls.store.finish(id, now).await.map(|_| LetGo::Cleared)
             }
             // Something came late. Perhaps it was not the last.
-            (Some(true), _) => self.due.put_off(id, *seen, now.plus(SECOND_LOOK), 0).await,
-            (Some(false), _) => self.rest(call, *seen).await,
+            (Some(true), _) => {
+                self.due.put_off(id, *seen, now.plus(SECOND_LOOK), 0).await.map(|()| LetGo::Looked)
+            }
+            (Some(false), _) => self
+                .due
+                .rest(id, *seen)
+                .await
+                .map(|closed| if closed { LetGo::Closed } else { LetGo::Looked }),
             (None, _) => {
                 self.back_off(id, *seen, *tries, now).await;
                 return Err(());
             }
         };
         // What fails here is still due.
-        done.map(|()| call.state).map_err(|error| {
+        done.map_err(|error| {
             ApiError::from(error).note("a call is cleared, but still due", id);
         })
-    }
-
-    /// Lets a call go of which nothing is left, and says so once.
-    async fn rest(&self, call: &Call, seen: Timestamp) -> Result<(), StoreError> {
-        if self.due.rest(&call.call_id, seen).await? && call.active_at.is_some() {
-            self.epilogue.closed(call).await;
-        }
-        Ok(())
     }
 }
 

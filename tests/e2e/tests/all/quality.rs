@@ -280,6 +280,9 @@ async fn a_batch_counts_once() {
 #[tokio::test]
 async fn hostile_samples_change_nothing() {
     let app = App::with_call("c1").await;
+    app.known(&["carol", "dave"]).await;
+    let others = json!({"receiverId": "dave", "callId": "c2"});
+    let _ = app.post("/call/create", "carol", others).await.good();
     let now = app.now_millis();
     let before = app.table().await;
     app.reset_counts();
