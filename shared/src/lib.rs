@@ -10,6 +10,7 @@ pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod dynamo;
+pub mod erasure;
 pub mod error;
 pub mod fields;
 mod hex;

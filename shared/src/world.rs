@@ -9,6 +9,8 @@ use crate::calls::{CallStore, Calls, Hearing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
+use crate::erasure::Erasures;
+use crate::erasure::dynamo::DynamoErasures;
 use crate::error::Source;
 use crate::messages::Messages;
 use crate::net;
@@ -141,6 +143,16 @@ impl World {
             evidence: self.evidence(),
             stream: stream.stream.clone(),
             clock: self.clock.clone(),
+        }
+    }
+
+    /// Whoever erases users.
+    #[must_use]
+    pub fn erasures(&self, stream: &Configured) -> Erasures {
+        Erasures {
+            store: Arc::new(DynamoErasures::new(self.table.clone())),
+            calls: self.calls(stream),
+            evidence: self.evidence(),
         }
     }
 

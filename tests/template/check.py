@@ -55,6 +55,7 @@ VARIABLES = {
     "call-end": CALLERS,
     "call-get": CALLERS,
     "call-quality": CALLERS,
+    "user-delete": CALLERS,
     "token-revoke": CALLERS,
     "quality-report": CALLERS,
     "message-send": CALLERS,

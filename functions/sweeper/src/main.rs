@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::calls::sweep::{Reconciled, Summary, Sweeper};
 use shared::clock::Deadline;
 use shared::config::ConfigError;
+use shared::erasure::Erasures;
 use shared::error::ApiError;
 use shared::schedule;
 use shared::world::{Configured, World};
@@ -17,11 +18,12 @@ fn main() -> ExitCode {
 
 struct Deps {
     sweeper: Sweeper,
+    erasures: Erasures,
 }
 
 impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { sweeper: world.sweeper(stream)? })
+        Ok(Self { sweeper: world.sweeper(stream)?, erasures: world.erasures(stream) })
     }
 }
 
@@ -36,13 +38,24 @@ enum Task {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Done {
-    Swept(Summary),
+    Swept(Swept),
     Reconciled(Reconciled),
+}
+
+#[derive(Serialize)]
+struct Swept {
+    #[serde(flatten)]
+    calls: Summary,
+    /// Users who are erased now.
+    erased: u64,
 }
 
 async fn run(deps: &'static Deps, task: Task, deadline: Deadline) -> Result<Done, ApiError> {
     Ok(match task {
-        Task::Sweep => Done::Swept(deps.sweeper.sweep(deadline).await?),
+        Task::Sweep => {
+            let calls = deps.sweeper.sweep(deadline).await?;
+            Done::Swept(Swept { calls, erased: deps.erasures.sweep(deadline).await? })
+        }
         Task::Reconcile => Done::Reconciled(deps.sweeper.reconcile(deadline).await?),
     })
 }

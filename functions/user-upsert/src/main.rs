@@ -71,6 +71,9 @@ async fn upsert_user(
         custom: ask.user_data.custom.map(Custom::into_map),
         role: users::role_for(&caller, &id, &deps.roles),
     };
+    if caller.service {
+        deps.users.reactivate(&id, deadline).await?;
+    }
     let user = deps.users.upsert(&id, &change, deadline).await?;
     Ok(Reply::ok("User saved", Answer { user: Shown { id: user.id, profile: user.profile } }))
 }

@@ -94,6 +94,8 @@ impl EndReason {
     pub const LEFT: Reason = Reason("left");
     /// It reached its longest duration.
     pub const TOO_LONG: Reason = Reason("too_long");
+    /// Somebody in it was deleted.
+    pub const USER_DELETED: Reason = Reason("user_deleted");
     /// It was ended, or its call or channel deleted, at Stream.
     pub const AT_STREAM: Reason = Reason("ended_at_stream");
 }

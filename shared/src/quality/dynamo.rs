@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
 use crate::calls::TOMBSTONE;
@@ -68,6 +70,19 @@ impl DynamoEvidence {
         item.insert("at".to_owned(), number(at.as_millis()));
         item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE).as_secs()));
         self.0.client.put_item().table_name(&self.0.name).set_item(Some(item))
+    }
+
+    /// Starts to read all that is kept with a call: one range of sort keys holds it.
+    fn range(&self, call: &CallId) -> QueryFluentBuilder {
+        self.0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", text(format!("CALL#{call}")))
+            .expression_attribute_values(":first", text("RATING#"))
+            .expression_attribute_values(":last", text("SAMPLES#~"))
     }
 
     /// Puts an item, unless a newer one stands there.
@@ -162,22 +177,41 @@ impl EvidenceStore for DynamoEvidence {
         })
     }
 
+    async fn forget(&self, call: &CallId, user: &UserId) -> Result<(), StoreError> {
+        /// How many items are deleted at the same time.
+        const AT_ONCE: usize = 8;
+        let mut next = None;
+        loop {
+            let query = self
+                .range(call)
+                .projection_expression("pk, sk, userId")
+                .set_exclusive_start_key(next);
+            let page = query.send().await.map_err(failed)?;
+            let theirs = page.items.unwrap_or_default().into_iter().filter_map(|mut item| {
+                let whose = item.remove("userId");
+                let whose = whose.as_ref().and_then(|it| it.as_s().ok());
+                whose.is_none_or(|whose| whose == user.as_str()).then_some(item)
+            });
+            let deleted = theirs.map(|item| {
+                let delete = self.0.client.delete_item().table_name(&self.0.name);
+                delete.set_key(Some(item)).send()
+            });
+            let mut deleted = stream::iter(deleted).buffer_unordered(AT_ONCE);
+            while let Some(outcome) = deleted.next().await {
+                outcome.map_err(failed)?;
+            }
+            next = page.last_evaluated_key;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError> {
         let mut evidence = Evidence::default();
         let mut next = None;
         for _ in 0..MOST_READ {
-            // One range of sort keys holds them all.
-            let query = self
-                .0
-                .client
-                .query()
-                .table_name(&self.0.name)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", text(format!("CALL#{call}")))
-                .expression_attribute_values(":first", text("RATING#"))
-                .expression_attribute_values(":last", text("SAMPLES#~"))
-                .set_exclusive_start_key(next);
+            let query = self.range(call).set_exclusive_start_key(next);
             let page = query.send().await.map_err(failed)?;
             for item in page.items.unwrap_or_default() {
                 take(&mut evidence, item)?;

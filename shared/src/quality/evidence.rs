@@ -82,6 +82,10 @@ pub trait EvidenceStore: Send + Sync {
         slot: Slot,
     ) -> Result<Kept, StoreError>;
 
+    /// Takes away what is kept of a user with a call: batches, ratings, and Stream's statistics,
+    /// which name everybody.
+    async fn forget(&self, call: &CallId, user: &UserId) -> Result<(), StoreError>;
+
     /// Reads all that is kept with a call, up to 16 MB of it.
     async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError>;
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
+use crate::dynamo::{Item, Table, Written, key, names, number, read, text, write};
 use crate::ids::UserId;
 use crate::store::StoreError;
 use crate::users::{
@@ -102,11 +102,12 @@ impl DynamoUsers {
             "#updatedAt = :at".to_owned(),
             "#createdAt = if_not_exists(#createdAt, :at)".to_owned(),
         ];
-        let mut attributes = vec!["userId", "updatedAt", "createdAt", "version"];
+        let mut attributes = vec!["userId", "updatedAt", "createdAt", "version", "status"];
         let mut values = HashMap::from([
             (":userId".to_owned(), text(id.as_str())),
             (":at".to_owned(), number(at.as_millis())),
             (":one".to_owned(), number(1)),
+            (":deleted".to_owned(), text("deleted")),
         ]);
         for (name, value) in given {
             let Some(value) = value else { continue };
@@ -124,10 +125,15 @@ impl DynamoUsers {
             .table_name(&self.0.name)
             .set_key(Some(item_key(id)))
             .update_expression(format!("SET {} ADD #version :one", sets.join(", ")))
+            // A user who was deleted is not remembered anew.
+            .condition_expression("attribute_not_exists(#status) OR #status <> :deleted")
             .set_expression_attribute_names(Some(names(&attributes)))
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew);
-        user(update.send().await.map_err(failed)?.attributes.unwrap_or_default())
+        match write(update).await? {
+            Written::New(item) => user(item),
+            Written::Refused(item) => user(item.unwrap_or_default()),
+        }
     }
 }
 

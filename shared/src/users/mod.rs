@@ -15,8 +15,8 @@ use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
-use crate::stream::Stream;
-use crate::stream::ops::{QueryUser, UpsertUser};
+use crate::stream::ops::{QueryUser, ReactivateUser, UpsertUser};
+use crate::stream::{Stream, StreamError};
 
 /// What becomes of a token request by a user who is not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,9 @@ impl Users {
         deadline: Deadline,
     ) -> Result<User, ApiError> {
         let mut user = self.store.merge(id, change, self.clock.now()).await?;
+        if user.status == UserStatus::Deleted {
+            return Err(ApiError::plain(Code::UserDeleted));
+        }
         if user.synced == 0 {
             user = self.take_over(user, deadline).await?;
         }
@@ -116,6 +119,25 @@ impl Users {
             }
         }
         Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
+    }
+
+    /// Lets a deactivated user in again, which only a service may ask for.
+    ///
+    /// # Errors
+    ///
+    /// `store_unavailable`, and what Stream's failures become.
+    pub async fn reactivate(&self, id: &UserId, deadline: Deadline) -> Result<(), ApiError> {
+        let deactivated =
+            self.store.get(id).await?.is_some_and(|user| user.status == UserStatus::Deactivated);
+        if deactivated {
+            match self.stream.send(&ReactivateUser { id }, deadline).await {
+                // It is active there already, and only the news of it was lost.
+                Ok(_) | Err(StreamError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.store.set_status(id, UserStatus::Active, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// Adds what Stream knows of a user, and we do not.

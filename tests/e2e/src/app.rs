@@ -127,6 +127,12 @@ impl App {
         self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
 
+    /// Deletes as this user.
+    pub async fn delete(&self, path: &str, user: &str) -> Answer {
+        let token = self.stack().token_for(user);
+        self.send(Method::DELETE, path, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+
     /// Sends a request to a path under `/api/stream`.
     pub async fn send(
         &self,
@@ -341,7 +347,7 @@ fn refuse_secrets(output: &str) {
 }
 
 /// Every function, in an order in which their sample events find what they need.
-pub const FUNCTIONS: [&str; 11] = [
+pub const FUNCTIONS: [&str; 12] = [
     "user-upsert",
     "token",
     "call-create",
@@ -353,6 +359,7 @@ pub const FUNCTIONS: [&str; 11] = [
     "config",
     "call-end",
     "token-revoke",
+    "user-delete",
 ];
 
 /// The sample event of a function, as `cargo lambda invoke` is given it.

@@ -77,6 +77,7 @@ pub(crate) fn all(call_id: &str) -> Vec<Sample> {
         get("GET /api/stream/config", "/api/stream/config".to_owned()),
         post("POST /api/stream/call/end", json!({"callId": call_id})),
         post("POST /api/stream/token/revoke", json!({})),
+        get("DELETE /api/stream/user/{userId}", "/api/stream/user/alice".to_owned()),
     ]
 }
 
@@ -114,6 +115,11 @@ fn session_started(call_id: &str) -> Value {
 }
 
 impl Sample {
+    /// Whether what it does cannot be undone.
+    pub(crate) fn is_for_good(&self) -> bool {
+        self.route.starts_with("DELETE ")
+    }
+
     /// The line that sends it from a shell, with the user's token or with what `sign` makes of the
     /// body in Stream's name.
     pub(crate) fn curl(
@@ -130,7 +136,8 @@ impl Sample {
                 format!("x-signature: {}", sign(body.as_deref().unwrap_or_default().as_bytes()))
             }
         };
-        let line = format!("curl -sS '{api_url}{path}' -H '{header}'");
+        let verb = if self.is_for_good() { "-X DELETE " } else { "" };
+        let line = format!("curl -sS {verb}'{api_url}{path}' -H '{header}'");
         match body {
             Some(body) => format!("{line} -H 'content-type: application/json' -d '{body}'"),
             None => line,

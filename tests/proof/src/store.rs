@@ -449,6 +449,10 @@ impl EvidenceStore for Table {
         Err(StoreError::Broken("not asked for".into()))
     }
 
+    async fn forget(&self, _: &CallId, _: &UserId) -> Result<(), StoreError> {
+        Err(StoreError::Broken("not asked for".into()))
+    }
+
     async fn evidence(&self, _: &CallId) -> Result<Evidence, StoreError> {
         Err(StoreError::Broken("not asked for".into()))
     }

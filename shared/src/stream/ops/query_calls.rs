@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::ids::CallId;
+use crate::ids::{CallId, UserId};
 use crate::stream::ops::CallAnswer;
 use crate::stream::{Operation, Request};
 
@@ -23,6 +23,13 @@ pub struct QueryCalls<'a> {
 pub enum WhichCalls<'a> {
     /// These; [`QueryCalls::MOST`] at most.
     Of(&'a [CallId]),
+    /// Those of a user, the oldest first.
+    With {
+        /// The user.
+        user: &'a UserId,
+        /// Not made before.
+        since: Timestamp,
+    },
     /// Those that have not ended, the oldest first.
     Unended {
         /// Not made before.
@@ -56,6 +63,10 @@ impl Operation for QueryCalls<'_> {
                 let cids: Vec<String> = calls.iter().map(CallId::cid).collect();
                 json!({"cid": {"$in": cids}})
             }
+            WhichCalls::With { user, since } => json!({
+                "members": {"$in": [user]},
+                "created_at": {"$gte": since.to_string()},
+            }),
             WhichCalls::Unended { from, until } => json!({
                 "ended_at": {"$exists": false},
                 "created_at": {"$gte": from.to_string(), "$lt": until.to_string()},

@@ -8,6 +8,7 @@ mod config;
 mod consistency;
 mod create;
 mod end;
+mod erasure;
 mod faults;
 mod glare;
 mod happy;

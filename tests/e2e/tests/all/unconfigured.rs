@@ -26,6 +26,8 @@ async fn every_route_but_config_says_that_stream_is_not_configured() {
         let answer = app.get(path, "alice").await;
         assert_eq!(answer.outcome(), (503, "stream_not_configured"), "{path}");
     }
+    let deleted = app.delete("/user/alice", "alice").await;
+    assert_eq!(deleted.outcome(), (503, "stream_not_configured"));
     assert_eq!(app.counts(), (0, 0));
 
     let config = app.get("/config?deep=true", "alice").await.good().body["config"].clone();
