@@ -10,6 +10,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
 use crate::error::Source;
+use crate::limits::dynamo::DynamoLimits;
+use crate::limits::{Limit, Route};
 use crate::messages::Messages;
 use crate::net;
 use crate::quality::dynamo::DynamoEvidence;
@@ -70,6 +72,12 @@ impl World {
             None => None,
         };
         Ok(Self { env, clock, random, table, stream })
+    }
+
+    /// How many requests of a route's a user may send in a minute.
+    pub fn limit(&self, route: Route) -> Result<Limit, ConfigError> {
+        let store = Arc::new(DynamoLimits::new(self.table.clone()));
+        Limit::from_env(route, &self.env, store, self.clock.clone())
     }
 
     /// The mappings of calls.

@@ -10,6 +10,7 @@ use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, Json, Reply};
 use shared::ids::UserId;
+use shared::limits::{Limit, Route};
 use shared::tokens::{TokenLife, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
 
 struct Deps {
     api_key: String,
+    limit: Limit,
     roles: StreamRoles,
     signer: TokenSigner,
     unknown: UnknownUsers,
@@ -30,6 +32,7 @@ impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
         Ok(Self {
             api_key: stream.config.api_key.clone(),
+            limit: world.limit(Route::Token)?,
             roles: StreamRoles::from_env(&world.env)?,
             signer: TokenSigner::new(&stream.config.api_secret),
             unknown: UnknownUsers::from_env(&world.env)?,
@@ -72,6 +75,7 @@ async fn create_token(
     Json(ask): Json<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
     let id = caller.acting_for(ask.user_id)?;
+    let admission = deps.limit.admission(&caller)?;
     let data = ask.user_data.unwrap_or_default();
     let change = ProfileChange {
         name: data.name.map(DisplayName::into_string),
@@ -79,7 +83,8 @@ async fn create_token(
         role: users::role_for(&caller, &id, &deps.roles),
         ..ProfileChange::default()
     };
-    let user = deps.users.known_or_provision(&id, &change, deps.unknown, deadline).await?;
+    let user =
+        deps.users.known_or_provision(&id, &change, deps.unknown, admission, deadline).await?;
     let now = deps.users.clock.now();
     let life = ask.ttl_seconds.unwrap_or_default();
     let made = deps.signer.user_token(&user.id, now, life, user.revoked_at)?;

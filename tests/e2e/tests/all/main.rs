@@ -12,6 +12,7 @@ mod faults;
 mod glare;
 mod happy;
 mod hostile;
+mod limits;
 mod messages;
 mod output;
 mod quality;
