@@ -4,6 +4,9 @@
 //! not use. A value that is empty counts as not set, which is how a template leaves one out.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::fields;
@@ -68,15 +71,33 @@ impl Env {
         &self,
         name: &'static str,
         default: u64,
-        range: std::ops::RangeInclusive<u64>,
+        range: RangeInclusive<u64>,
     ) -> Result<Duration, ConfigError> {
-        let Some(text) = self.get(name) else { return Ok(Duration::from_secs(default)) };
-        let refused = || {
+        self.whole(name, default, &range, "a number of seconds").map(Duration::from_secs)
+    }
+
+    /// A variable that holds a whole number within `range`.
+    pub fn number(
+        &self,
+        name: &'static str,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> Result<u32, ConfigError> {
+        self.whole(name, default, &range, "a number")
+    }
+
+    fn whole<T: FromStr + PartialOrd + Display>(
+        &self,
+        name: &'static str,
+        default: T,
+        range: &RangeInclusive<T>,
+        what: &str,
+    ) -> Result<T, ConfigError> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        text.parse::<T>().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            ConfigError::invalid(name, format!("must be a number of seconds, {least} to {most}"))
-        };
-        let seconds = text.parse().ok().filter(|seconds| range.contains(seconds));
-        seconds.map(Duration::from_secs).ok_or_else(refused)
+            ConfigError::invalid(name, format!("must be {what}, {least} to {most}"))
+        })
     }
 }
 
@@ -189,6 +210,16 @@ mod tests {
         assert_eq!(read("5"), Some(Duration::from_secs(5)));
         for bad in ["4", "901", "5s", "-5", "1e2"] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_whole_and_within_its_range() {
+        let read = |text| Env::from([("N", text)]).number("N", 30, 0..=100);
+        assert_eq!([read(""), read("0"), read("100")], [Ok(30), Ok(0), Ok(100)]);
+        for bad in ["101", "-1", "1.5", "ten"] {
+            let reason = "must be a number, 0 to 100";
+            assert_eq!(read(bad), Err(ConfigError::invalid("N", reason)), "{bad}");
         }
     }
 }

@@ -69,6 +69,7 @@ codes! {
     UserDeleted "user_deleted" 409 "The user id was deleted and cannot come back",
     BodyTooLarge "body_too_large" 413 "The body is too large",
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be JSON",
+    TooManyRequests "too_many_requests" 429 "Too many requests of this user",
     Internal "internal" 500 "Something failed on our side",
     StreamRejectedCredentials "stream_rejected_credentials" 502 "Stream refused this service's credentials",
     StreamRefused "stream_refused" 502 "Stream refused the request",

@@ -1,8 +1,8 @@
 //! What the functions share: auth, the Stream client, the life of a call, and the HTTP edge.
 //!
 //! Dependencies point inward: functions, then [`http`], then [`auth`], [`tokens`], [`calls`],
-//! [`users`], [`messages`] and [`quality`], then [`ids`] and [`clock`]. Stream and the table are
-//! adapters at the edge.
+//! [`users`], [`messages`], [`quality`] and [`limits`], then [`ids`] and [`clock`]. Stream and the
+//! table are adapters at the edge.
 
 pub mod auth;
 pub mod calls;
@@ -18,6 +18,7 @@ pub mod http;
 pub mod ids;
 mod json;
 mod lambda;
+pub mod limits;
 mod log;
 pub mod messages;
 pub mod net;
@@ -27,6 +28,7 @@ pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod stream;
+mod sync;
 pub mod tokens;
 pub mod users;
 pub mod world;

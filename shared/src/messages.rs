@@ -11,6 +11,7 @@ use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
 use crate::ids::{ChannelId, MessageCursor, MessageId};
+use crate::limits::Admission;
 use crate::random::Random;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
 use crate::stream::{Stream, StreamError};
@@ -118,17 +119,18 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `call_not_active`, `call_ended`, `message_id_reused`, `user_deleted`,
-    /// `store_unavailable`, and what Stream's failures become.
+    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended`,
+    /// `message_id_reused`, `user_deleted`, `store_unavailable`, and what Stream's failures become.
     pub async fn send(
         &self,
         caller: &Caller,
         channel: &ChannelId,
         id: &MessageId,
         text: &MessageText,
+        admission: Admission<'_>,
         deadline: Deadline,
     ) -> Result<Message, ApiError> {
-        self.require_active(caller, channel).await?;
+        admission.beside(self.require_active(caller, channel)).await?;
         let send = SendMessage { channel, id, user: &caller.user, text: text.as_str() };
         let message = match self.stream.send(&send, deadline).await {
             Ok(answer) => answer.message,

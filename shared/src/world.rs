@@ -12,6 +12,8 @@ use crate::dynamo::Table;
 use crate::erasure::Erasures;
 use crate::erasure::dynamo::DynamoErasures;
 use crate::error::Source;
+use crate::limits::dynamo::DynamoLimits;
+use crate::limits::{Limit, Route};
 use crate::messages::Messages;
 use crate::net;
 use crate::quality::dynamo::DynamoEvidence;
@@ -72,6 +74,12 @@ impl World {
             None => None,
         };
         Ok(Self { env, clock, random, table, stream })
+    }
+
+    /// How many requests of a route's a user may send in a minute.
+    pub fn limit(&self, route: Route) -> Result<Limit, ConfigError> {
+        let store = Arc::new(DynamoLimits::new(self.table.clone()));
+        Limit::from_env(route, &self.env, store, self.clock.clone())
     }
 
     /// The mappings of calls.

@@ -44,21 +44,22 @@ CALLERS = {
 
 # What each function is given beside EVERY: what it reads, and nothing that it does not.
 VARIABLES = {
-    "token": CALLERS | {"STREAM_ROLE_MAP", "UNKNOWN_USERS"},
+    "token": CALLERS | {"LIMIT_TOKEN_PER_MINUTE", "STREAM_ROLE_MAP", "UNKNOWN_USERS"},
     "user-upsert": CALLERS | {"STREAM_ROLE_MAP"},
     "call-create": CALLERS
     | {
         "CALL_INACTIVITY_TIMEOUT_SECONDS",
         "CALL_MAX_DURATION_SECONDS",
         "CALL_RING_TIMEOUT_SECONDS",
+        "LIMIT_CALL_CREATE_PER_MINUTE",
     },
     "call-end": CALLERS,
     "call-get": CALLERS,
     "call-quality": CALLERS,
     "user-delete": CALLERS,
     "token-revoke": CALLERS,
-    "quality-report": CALLERS,
-    "message-send": CALLERS,
+    "quality-report": CALLERS | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
+    "message-send": CALLERS | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": CALLERS,
     "config": CALLERS,
     "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS", "STREAM_API_SECRET_PREVIOUS"},
@@ -154,6 +155,23 @@ def api_routes(project: Project) -> Iterator[str]:
                 target = re.search(r"functions/\$\{(\w+)\.Arn}/", json.dumps(integration["uri"]))
                 found.add((route, target[1] if target else json.dumps(integration["uri"])))
     yield from difference(found, "the translated API", set(project.routes()))
+
+
+def throttles(project: Project) -> Iterator[str]:
+    limited = {
+        route
+        for route, binary in project.routes_to_binaries()
+        if any(variable.startswith("LIMIT_") for variable in VARIABLES.get(binary, set()))
+    }
+    for name, stage in resources(project.translated, "AWS::ApiGatewayV2::Stage"):
+        own = stage["Properties"].get("RouteSettings", {})
+        yield from (f"{name}: {route} has no throttle of its own" for route in sorted(limited - own.keys()))
+        yield from (f"{name}: {route} is no route whose users have a limit" for route in sorted(own.keys() - limited))
+        others = stage["Properties"].get("DefaultRouteSettings", {})
+        for route, settings in {**own, "every other route": others}.items():
+            for limit in ("ThrottlingBurstLimit", "ThrottlingRateLimit"):
+                if "Ref" not in settings.get(limit, {}):
+                    yield f"{name}: {limit} of {route} is no parameter"
 
 
 def api_permissions(project: Project) -> Iterator[str]:
@@ -357,6 +375,7 @@ def as_list(value: Any) -> list[Any]:
 CHECKS = {
     "cfn-lint accepts the translation": lint,
     "every route of the API reaches its function": api_routes,
+    "every route whose users have a limit has a throttle of its own": throttles,
     "API Gateway may invoke every function for its route": api_permissions,
     "every function has a route or a schedule": invocations,
     "every schedule may invoke its function, does so under no name, and repeats nothing": schedules,

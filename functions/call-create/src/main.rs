@@ -11,6 +11,7 @@ use shared::error::ApiError;
 use shared::fields::Custom;
 use shared::http::{self, IdempotencyKey, Json, Reply};
 use shared::ids::{CallId, UserId};
+use shared::limits::{Limit, Route};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
@@ -19,12 +20,17 @@ fn main() -> ExitCode {
 
 struct Deps {
     calls: Calls,
+    limit: Limit,
     limits: Limits,
 }
 
 impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { calls: world.calls(stream), limits: Limits::from_env(&world.env)? })
+        Ok(Self {
+            calls: world.calls(stream),
+            limit: world.limit(Route::CallCreate)?,
+            limits: Limits::from_env(&world.env)?,
+        })
     }
 }
 
@@ -64,6 +70,7 @@ async fn create_call(
         (None, Some(key)) => CallId::from_idempotency_key(&caller.user, &key),
         (None, None) => deps.calls.fresh_id(),
     };
+    let admission = deps.limit.admission(&caller)?;
     let ask = Ask {
         id,
         owner: caller.user,
@@ -73,7 +80,8 @@ async fn create_call(
         custom: body.custom.map(Custom::into_map),
         parallel: body.allow_parallel,
     };
-    let Created { call, created } = deps.calls.create(&ask, deps.limits, deadline).await?;
+    let Created { call, created } =
+        deps.calls.create(&ask, deps.limits, admission, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
     Ok(Reply::ok(message, Answer { call: call.into(), created }))
 }

@@ -10,6 +10,7 @@ use shared::error::ApiError;
 use shared::fields::MessageText;
 use shared::http::{self, Json, Reply};
 use shared::ids::{ChannelId, MessageId};
+use shared::limits::{Limit, Route};
 use shared::messages::{Message, Messages};
 use shared::world::{Configured, World};
 
@@ -18,12 +19,13 @@ fn main() -> ExitCode {
 }
 
 struct Deps {
+    limit: Limit,
     messages: Messages,
 }
 
 impl Deps {
     fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { messages: world.messages(stream) })
+        Ok(Self { limit: world.limit(Route::MessageSend)?, messages: world.messages(stream) })
     }
 }
 
@@ -47,8 +49,10 @@ async fn send_message(
     deadline: Deadline,
     Json(ask): Json<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
-    let id = ask.message_id.unwrap_or_else(|| deps.messages.fresh_id());
+    let Ask { channel_id, message, message_id } = ask;
+    let id = message_id.unwrap_or_else(|| deps.messages.fresh_id());
+    let admission = deps.limit.admission(&caller)?;
     let message_data =
-        deps.messages.send(&caller, &ask.channel_id, &id, &ask.message, deadline).await?;
+        deps.messages.send(&caller, &channel_id, &id, &message, admission, deadline).await?;
     Ok(Reply::ok("Message sent", Answer { message_data }))
 }

@@ -8,6 +8,7 @@ use shared::config::ConfigError;
 use shared::error::ApiError;
 use shared::http::{self, Json, Path, Reply};
 use shared::ids::CallId;
+use shared::limits::{Limit, Route};
 use shared::quality::{BatchId, Platform, Reports, SampleReport, Samples};
 use shared::world::{Configured, World};
 
@@ -16,12 +17,13 @@ fn main() -> ExitCode {
 }
 
 struct Deps {
+    limit: Limit,
     reports: Reports,
 }
 
 impl Deps {
     fn new(world: &World, _: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { reports: world.reports() })
+        Ok(Self { limit: world.limit(Route::QualityReport)?, reports: world.reports() })
     }
 }
 
@@ -45,6 +47,7 @@ async fn report_quality(
     Json(ask): Json<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
     let report = SampleReport { batch: ask.batch_id, platform: ask.platform, samples: ask.samples };
-    let accepted = deps.reports.keep(&caller, &id, report).await?;
+    let admission = deps.limit.admission(&caller)?;
+    let accepted = deps.reports.keep(&caller, &id, report, admission).await?;
     Ok(Reply::ok("Samples accepted", Answer { accepted }))
 }

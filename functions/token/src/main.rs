@@ -12,6 +12,7 @@ use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, Json, Reply};
 use shared::ids::{CallId, UserId};
+use shared::limits::{Limit, Route};
 use shared::tokens::{TokenLife, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
 struct Deps {
     api_key: String,
     calls: Arc<dyn CallStore>,
+    limit: Limit,
     roles: StreamRoles,
     signer: TokenSigner,
     unknown: UnknownUsers,
@@ -34,6 +36,7 @@ impl Deps {
         Ok(Self {
             api_key: stream.config.api_key.clone(),
             calls: world.call_store(),
+            limit: world.limit(Route::Token)?,
             roles: StreamRoles::from_env(&world.env)?,
             signer: TokenSigner::new(&stream.config.api_secret),
             unknown: UnknownUsers::from_env(&world.env)?,
@@ -78,6 +81,7 @@ async fn create_token(
     Json(ask): Json<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
     let id = caller.acting_for(ask.user_id)?;
+    let admission = deps.limit.admission(&caller)?;
     let data = ask.user_data.unwrap_or_default();
     let change = ProfileChange {
         name: data.name.map(DisplayName::into_string),
@@ -90,7 +94,10 @@ async fn create_token(
     if let Some(call) = &ask.call_id {
         calls::find(&*deps.calls, call, |call| call.has(&id)).await?.require_active()?;
     }
-    let user = deps.users.known_or_provision(&caller, &id, &change, deps.unknown, deadline).await?;
+    let user = deps
+        .users
+        .known_or_provision(&caller, &id, &change, deps.unknown, admission, deadline)
+        .await?;
     let life = ask.ttl_seconds.unwrap_or_default();
     let call = ask.call_id.as_ref();
     let made = deps.signer.user_token(&user.id, call, now, life, user.revoked_at)?;

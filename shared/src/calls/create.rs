@@ -5,9 +5,10 @@
 //! along, since every step is the same when done twice. Where its members have a call open
 //! already, that one is the answer (see [`super::glare`]).
 
+use std::mem;
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 
 use crate::calls::glare::Met;
 use crate::calls::verdict::{Verdict, judge};
@@ -18,6 +19,7 @@ use crate::calls::{
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
+use crate::limits::Admission;
 use crate::store::StoreError;
 use crate::stream::StreamError;
 use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel};
@@ -49,22 +51,24 @@ impl Calls {
     ///
     /// # Errors
     ///
-    /// `user_not_found`, `call_not_found` (the id of somebody else's call of other members),
-    /// `call_id_reused`, `call_ended`, `call_not_active`, `store_unavailable`, and what Stream's
-    /// failures become.
+    /// `too_many_requests`, `user_not_found`, `call_not_found` (the id of somebody else's call of
+    /// other members), `call_id_reused`, `call_ended`, `call_not_active`, `store_unavailable`, and
+    /// what Stream's failures become.
     ///
     /// The call may be another one than was asked for: the one that its members have open.
     pub async fn create(
         &self,
         ask: &Ask,
         limits: Limits,
+        mut admission: Admission<'_>,
         deadline: Deadline,
     ) -> Result<Created, ApiError> {
         for _ in 0..ROUNDS {
             if deadline.remaining(self.clock.now()).is_zero() {
                 break;
             }
-            match self.enter(ask, limits, deadline).await? {
+            // However many rounds it takes, it is one request.
+            match self.enter(ask, limits, mem::take(&mut admission), deadline).await? {
                 Entry::Done(created) => return Ok(created),
                 Entry::InHand(new) => return self.build(ask, &new, limits, deadline).await,
                 Entry::Again => {}
@@ -73,12 +77,14 @@ impl Calls {
         Err(not_active_yet())
     }
 
-    /// W1, with the members looked up and their open call marked at the same time: an unknown
-    /// member, and an open call, take this one back before anything of it exists at Stream.
+    /// W1, with the members looked up, their open call marked and the request counted at the same
+    /// time: an unknown member, an open call, and a request too many, take this one back before
+    /// anything of it exists at Stream.
     async fn enter(
         &self,
         ask: &Ask,
         limits: Limits,
+        admission: Admission<'_>,
         deadline: Deadline,
     ) -> Result<Entry, ApiError> {
         let at = self.clock.now();
@@ -100,8 +106,24 @@ impl Calls {
                 self.store.mark(&set, &new, at, None).await
             }
         };
-        let (begun, unknown, marked) =
-            join3(self.store.begin(&new), self.users.unknown(&new.members), mark).await;
+        let (begun, unknown, marked, counted) = join4(
+            self.store.begin(&new),
+            self.users.unknown(&new.members),
+            mark,
+            admission.counted(),
+        )
+        .await;
+        let alone = matches!(marked, Ok(Marked::Ours { alone: true }));
+        if let Err(refused) = counted {
+            // What was written without an answer goes as well.
+            if !matches!(begun, Ok(Begun::Exists(_))) {
+                self.withdraw(&new).await;
+            }
+            if alone {
+                self.unmark(&new.members, &new.id, Some(&new.attempt)).await;
+            }
+            return Err(refused);
+        }
         let before = match begun? {
             Begun::Started => None,
             Begun::Exists(call) => match judge(&call, &new) {
@@ -111,7 +133,6 @@ impl Calls {
                 Verdict::Refused(code) => return Err(ApiError::plain(code)),
             },
         };
-        let alone = matches!(marked, Ok(Marked::Ours { alone: true }));
         let met = match all_known(unknown).and_then(|()| Ok(marked?)) {
             Ok(Marked::Ours { .. }) => Ok(Met::Nobody),
             Ok(Marked::Theirs(mark)) => self.meet(&set, &new, mark, limits, deadline).await,

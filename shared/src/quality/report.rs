@@ -8,6 +8,7 @@ use crate::calls::{self, Call, CallState, CallStore};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::CallId;
+use crate::limits::Admission;
 use crate::quality::batch::{Batch, BatchId, Platform, Samples, Slot};
 use crate::quality::evidence::{EvidenceStore, Kept};
 
@@ -45,15 +46,17 @@ impl Reports {
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `call_not_active`, `call_ended` where it never was active, `invalid_body`
-    /// for samples that cannot be of this call, `too_many_batches`, `store_unavailable`.
+    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended` where it never was
+    /// active, `invalid_body` for samples that cannot be of this call, `too_many_batches`,
+    /// `store_unavailable`.
     pub async fn keep(
         &self,
         caller: &Caller,
         id: &CallId,
         report: SampleReport,
+        admission: Admission<'_>,
     ) -> Result<usize, ApiError> {
-        let call = calls::find(&*self.calls, id, |call| call.has(&caller.user)).await?;
+        let call = admission.beside(self.find(caller, id)).await?;
         let now = self.clock.now();
         check(&call, &report.samples, now)?;
         let SampleReport { batch, platform, samples } = report;
@@ -72,6 +75,11 @@ impl Reports {
             }
         }
         Err(ApiError::plain(Code::TooManyBatches))
+    }
+
+    /// The call, if the caller is in it.
+    async fn find(&self, caller: &Caller, id: &CallId) -> Result<Call, ApiError> {
+        calls::find(&*self.calls, id, |call| call.has(&caller.user)).await
     }
 }
 

@@ -1,19 +1,27 @@
 //! The client: sends one operation, again where the retry policy says so, and reads its answer.
 
-use std::sync::Arc;
+use std::any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::random::Random;
+use crate::stream::budget::Budget;
+use crate::stream::rate_limit::Watch;
 use crate::stream::retry::{self, Outcome};
-use crate::stream::{Failure, Lost, Operation, RawAnswer, StreamError, Transport};
+use crate::stream::{Failure, Lost, Operation, RateLimit, RawAnswer, StreamError, Transport};
+use crate::sync::lock;
 
-/// Stream's API with our credentials.
+/// Stream's API with our credentials. Clones share what is left of their retries, and what they
+/// have heard of Stream's limits.
 #[derive(Clone)]
 pub struct Stream {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    budget: Arc<Mutex<Budget>>,
+    watch: Arc<Mutex<Watch>>,
 }
 
 /// An answer, and what its journey tells.
@@ -34,7 +42,13 @@ impl Stream {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { transport, clock, random }
+        Self { transport, clock, random, budget: Arc::default(), watch: Arc::default() }
+    }
+
+    /// What Stream has last said of its limits, by the names of our operations.
+    #[must_use]
+    pub fn rate_limits(&self) -> BTreeMap<&'static str, RateLimit> {
+        lock(&self.watch).last()
     }
 
     /// Sends an operation and reads its answer.
@@ -60,8 +74,13 @@ impl Stream {
             if time.is_zero() {
                 return Err(StreamError::Unreachable("the invocation's time is up".into()));
             }
-            let (outcome, error) = match self.transport.send(&request, time).await {
+            let answer = self.transport.send(&request, time).await;
+            if let Ok(raw) = &answer {
+                self.hear(name_of::<O>(), raw);
+            }
+            let (outcome, error) = match answer {
                 Ok(raw) if (200..=299).contains(&raw.status) => {
+                    lock(&self.budget).give_back();
                     let latency = self.clock.now().since(started);
                     return Self::read::<O>(&raw, latency);
                 }
@@ -74,11 +93,22 @@ impl Stream {
             };
             let remaining = deadline.remaining(self.clock.now());
             let jitter = self.random.unit();
-            match retry::wait(attempt, outcome, request.repeat, remaining, jitter) {
+            let wait = retry::wait(attempt, outcome, request.repeat, remaining, jitter);
+            match wait.filter(|_| lock(&self.budget).take()) {
                 Some(span) => self.clock.sleep(span).await,
                 None => return Err(error),
             }
             attempt += 1;
+        }
+    }
+
+    /// Takes note of what an answer says of its limit.
+    fn hear(&self, operation: &'static str, raw: &RawAnswer) {
+        let Some(told) = raw.rate_limit else { return };
+        let now = raw.date.unwrap_or_else(|| self.clock.now());
+        if lock(&self.watch).hear(operation, told, now) {
+            let RateLimit { limit, reset, .. } = told;
+            tracing::warn!(operation, limit, %reset, "Stream's limit is used up");
         }
     }
 
@@ -102,12 +132,19 @@ impl Stream {
     }
 }
 
+/// What an operation is called here, such as `GetApp`.
+fn name_of<O: Operation>() -> &'static str {
+    let path = any::type_name::<O>();
+    let path = path.split('<').next().unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Mutex;
 
     use async_trait::async_trait;
+    use futures_util::FutureExt as _;
     use uuid::Uuid;
 
     use super::*;
@@ -153,7 +190,7 @@ mod tests {
 
     fn answer(status: u16, body: &'static str) -> Result<RawAnswer, Lost> {
         let body = body.as_bytes().into();
-        Ok(RawAnswer { status, retry_after: None, date: None, body })
+        Ok(RawAnswer { status, retry_after: None, date: None, rate_limit: None, body })
     }
 
     fn no_answer() -> Result<RawAnswer, Lost> {
@@ -166,18 +203,21 @@ mod tests {
         outcome: Result<(), StreamError>,
     }
 
+    fn client(answers: Vec<Result<RawAnswer, Lost>>) -> (Stream, Arc<Script>, Arc<Still>) {
+        let script =
+            Arc::new(Script { answers: Mutex::new(answers.into()), sent: Mutex::default() });
+        let clock = Arc::new(Still::default());
+        (Stream::new(script.clone(), clock.clone(), Arc::new(Always)), script, clock)
+    }
+
     fn run<O: Operation>(
         operation: &O,
         budget: Duration,
         answers: Vec<Result<RawAnswer, Lost>>,
     ) -> Found {
-        let script =
-            Arc::new(Script { answers: Mutex::new(answers.into()), sent: Mutex::default() });
-        let clock = Arc::new(Still::default());
-        let stream = Stream::new(script.clone(), clock.clone(), Arc::new(Always));
+        let (stream, script, clock) = client(answers);
         let deadline = Deadline::after(clock.now(), budget);
-        let outcome =
-            futures_util::FutureExt::now_or_never(stream.send(operation, deadline)).unwrap();
+        let outcome = stream.send(operation, deadline).now_or_never().unwrap();
         let slept = clock.0.lock().unwrap().clone();
         let sent = script.sent.lock().unwrap().len();
         Found { sent, slept, outcome: outcome.map(|_| ()) }
@@ -238,6 +278,52 @@ mod tests {
         let found = run(&GetApp, Duration::ZERO, vec![]);
         assert!(matches!(found.outcome, Err(StreamError::Unreachable(_))));
         assert_eq!(found.sent, 0);
+    }
+
+    #[test]
+    fn an_outage_is_not_doubled() {
+        let lost = (0..30).map(|_| no_answer());
+        let back = [answer(200, APP), no_answer()];
+        let (stream, script, clock) = client(lost.chain(back).collect());
+        let send = || {
+            let deadline = Deadline::after(clock.now(), PLENTY);
+            stream.send(&GetApp, deadline).now_or_never().unwrap()
+        };
+        let asked = || script.sent.lock().unwrap().len();
+        // Five requests have two retries each; then there are none left.
+        for (requests, attempts) in [(5, 15), (15, 30)] {
+            for _ in 0..requests {
+                assert!(send().is_err());
+            }
+            assert_eq!(asked(), attempts);
+        }
+        // One success does not make a retry yet.
+        assert!(send().is_ok() && send().is_err());
+        assert_eq!(asked(), 32);
+    }
+
+    #[test]
+    fn what_stream_says_of_its_limits_is_remembered() {
+        let told = |remaining| {
+            let reset = Timestamp::from_secs(1_767_225_660);
+            RateLimit { limit: Some(60), remaining, reset }
+        };
+        let said = |status, remaining| {
+            answer(status, APP).map(|raw| RawAnswer { rate_limit: Some(told(remaining)), ..raw })
+        };
+        let (stream, _, clock) = client(vec![said(200, 1), said(400, 0), answer(200, APP)]);
+        assert_eq!(stream.rate_limits(), BTreeMap::new());
+        for remaining in [1, 0, 0] {
+            let deadline = Deadline::after(clock.now(), PLENTY);
+            let _ = stream.clone().send(&GetApp, deadline).now_or_never().unwrap();
+            assert_eq!(stream.rate_limits(), BTreeMap::from([("GetApp", told(remaining))]));
+        }
+    }
+
+    #[test]
+    fn operations_are_called_what_they_are() {
+        assert_eq!(name_of::<GetApp>(), "GetApp");
+        assert_eq!(name_of::<GetOrCreateCall<'_>>(), "GetOrCreateCall");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Stream (getstream.io) as this service uses it: its v2 API with the app's own credentials.
 //!
 //! A request is data ([`Request`]), made by one typed operation a file ([`ops`]); one client sends
-//! it ([`Stream`]), one pure function says whether to send it again ([`retry`]), and the wire is
-//! behind one trait ([`Transport`]).
+//! it ([`Stream`]), one pure function says whether to send it again ([`retry`]), as far as a
+//! process has retries left, and the wire is behind one trait ([`Transport`]).
 
+mod budget;
 mod client;
 mod error;
 pub mod event;
 pub mod ops;
+mod rate_limit;
 mod request;
 pub mod retry;
 mod time;
@@ -16,6 +18,7 @@ pub mod webhook;
 
 pub use client::{Answered, Stream};
 pub use error::{Failure, StreamError};
+pub use rate_limit::RateLimit;
 pub use request::{Operation, Repeat, Request};
 pub use time::StreamTime;
 pub use transport::{HttpTransport, Lost, RawAnswer, Transport};

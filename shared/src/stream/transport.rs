@@ -12,7 +12,7 @@ use crate::config::StreamConfig;
 use crate::error::{ApiError, Source};
 use crate::net;
 use crate::secret::Secret;
-use crate::stream::Request;
+use crate::stream::{RateLimit, Request};
 use crate::tokens::TokenSigner;
 
 /// The largest answer that is read, in bytes: more than a page of the longest messages takes, and
@@ -28,6 +28,8 @@ pub struct RawAnswer {
     pub retry_after: Option<Duration>,
     /// Stream's clock, to the second.
     pub date: Option<Timestamp>,
+    /// What Stream says of the limit that the request is under.
+    pub rate_limit: Option<RateLimit>,
     /// The body.
     pub body: Bytes,
 }
@@ -113,6 +115,7 @@ impl Transport for HttpTransport {
                     _ => retry_after(headers),
                 },
                 date: date(headers),
+                rate_limit: rate_limit(headers),
                 body: body.ok_or(Lost::TooLarge)?,
             })
         };
@@ -139,10 +142,18 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// The time to the start of the next minute of the rate limit, by Stream's own clock, where the
 /// limit is used up.
 fn until_reset(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse().ok();
-    let (remaining, reset): (i64, i64) =
-        (number("x-ratelimit-remaining")?, number("x-ratelimit-reset")?);
-    (remaining <= 0).then_some(Timestamp::from_secs(reset).since(date(headers)?))
+    let told = rate_limit(headers).filter(RateLimit::is_used_up)?;
+    Some(told.reset.since(date(headers)?))
+}
+
+fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+    let number =
+        |name: &str| -> Option<i64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
+    Some(RateLimit {
+        limit: number("x-ratelimit-limit"),
+        remaining: number("x-ratelimit-remaining")?,
+        reset: Timestamp::from_secs(number("x-ratelimit-reset")?),
+    })
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
@@ -220,6 +231,27 @@ mod tests {
             let (sent, found) = exchange(request, &format!("{head}{headers}\r\n")).await;
             assert!(sent.starts_with("GET /api/v2/users?api_key=key%261&payload=%7B%22"), "{sent}");
             assert_eq!(found.unwrap().retry_after, seconds.map(Duration::from_secs));
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_may_tell_of_its_limit() {
+        let user = UserId::try_from("alice".to_owned()).unwrap();
+        let told = |limit, remaining| {
+            Some(RateLimit { limit, remaining, reset: Timestamp::from_secs(1_767_225_660) })
+        };
+        let (remaining, reset) =
+            ("x-ratelimit-remaining: 3\r\n", "x-ratelimit-reset: 1767225660\r\n");
+        for (headers, found) in [
+            (format!("x-ratelimit-limit: 60\r\n{remaining}{reset}"), told(Some(60), 3)),
+            (format!("{remaining}{reset}"), told(None, 3)),
+            (format!("x-ratelimit-remaining: many\r\n{reset}"), None),
+            (remaining.to_owned(), None),
+            (String::new(), None),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\n{{}}");
+            let (_, answered) = exchange(QueryUser { id: &user }.request(), &answer).await;
+            assert_eq!(answered.unwrap().rate_limit, found, "{headers}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
+use crate::limits::Admission;
 use crate::stream::ops::{QueryUser, ReactivateUser, UpsertUser};
 use crate::stream::{Stream, StreamError};
 
@@ -56,22 +57,23 @@ const ROUNDS: u32 = 5;
 impl Users {
     /// The user, if known and as the change would have it; otherwise made so.
     ///
-    /// A known user whom the change would not change costs one read of the table and no request
-    /// to Stream.
+    /// A known user whom the change would not change costs one read of the table, while the
+    /// request is counted, and no request to Stream.
     ///
     /// # Errors
     ///
-    /// `user_not_found` where unknown users are rejected, `user_deactivated`, `session_revoked`
-    /// where the caller's session is, and those of [`Users::upsert`].
+    /// `too_many_requests`, `user_not_found` where unknown users are rejected, `user_deactivated`,
+    /// `session_revoked` where the caller's session is, and those of [`Users::upsert`].
     pub async fn known_or_provision(
         &self,
         caller: &Caller,
         id: &UserId,
         change: &ProfileChange,
         unknown: UnknownUsers,
+        admission: Admission<'_>,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
-        let found = self.store.get(id).await?;
+        let found = admission.beside(self.store.get(id)).await?;
         if let Some(user) = &found {
             user.status.require_active()?;
             user.require_session(caller)?;

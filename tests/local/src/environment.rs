@@ -7,13 +7,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::options::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice};
+use crate::options::{
+    JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice, UserLimits,
+};
 use crate::template::Function;
 
 /// Variables that are for local use only, and stand in no template: a function that is given the
 /// one on the right is given the one on the left too.
 const LOCAL: [(&str, &str); 2] =
     [("STREAM_BASE_URL", "STREAM_API_KEY"), ("DYNAMODB_ENDPOINT", "TABLE_NAME")];
+
+/// The variables that hold a user to so many requests a minute; 0 is no limit.
+const USER_LIMITS: [&str; 4] = [
+    "LIMIT_CALL_CREATE_PER_MINUTE",
+    "LIMIT_MESSAGE_SEND_PER_MINUTE",
+    "LIMIT_QUALITY_REPORT_PER_MINUTE",
+    "LIMIT_TOKEN_PER_MINUTE",
+];
 
 /// The values of the stack's variables.
 pub(crate) fn values(
@@ -38,6 +48,9 @@ pub(crate) fn values(
     }
     if let Some(url) = stream_url {
         values.insert("STREAM_BASE_URL".to_owned(), url);
+    }
+    if options.user_limits == UserLimits::None {
+        values.extend(USER_LIMITS.map(|name| (name.to_owned(), "0".to_owned())));
     }
     values.extend(options.env.clone());
     values
@@ -69,6 +82,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::template::Template;
 
     fn names_given(options: &Options, named: &[&str]) -> Vec<String> {
         let function = Function {
@@ -109,6 +123,32 @@ mod tests {
         let options = Options { stream: StreamChoice::Unconfigured, ..Options::default() };
         let values = values(&options, None, "http://dynamo", "table");
         assert!(!values.keys().any(|name| name.starts_with("STREAM_")));
+    }
+
+    #[test]
+    fn nobody_is_held_back_unless_that_is_asked_for() {
+        const NAME: &str = "LIMIT_TOKEN_PER_MINUTE";
+        let env = || BTreeMap::from([(NAME.to_owned(), "3".to_owned())]);
+        for (user_limits, env, expected) in [
+            (UserLimits::None, BTreeMap::new(), Some("0")),
+            (UserLimits::None, env(), Some("3")),
+            (UserLimits::Default, BTreeMap::new(), None),
+            (UserLimits::Default, env(), Some("3")),
+        ] {
+            let options = Options { user_limits, env, ..Options::default() };
+            let values = values(&options, None, "", "");
+            assert_eq!(values.get(NAME).map(String::as_str), expected);
+        }
+    }
+
+    /// Each is a variable that some function is given.
+    #[test]
+    fn the_limits_are_those_of_the_template() {
+        let functions = Template::load().unwrap().functions;
+        let given = functions.iter().flat_map(|function| &function.variables);
+        let given: BTreeSet<_> =
+            given.map(String::as_str).filter(|name| name.starts_with("LIMIT_")).collect();
+        assert_eq!(given, BTreeSet::from(USER_LIMITS));
     }
 
     #[test]

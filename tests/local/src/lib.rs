@@ -40,7 +40,8 @@ pub use backends::Backends;
 pub use cargo_build::workspace_root;
 pub use error::{BuildError, InvokeError, StartError, TemplateError};
 pub use options::{
-    Build, JWT_SECRET, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice, TABLE_NAME,
+    Build, JWT_SECRET, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice,
+    TABLE_NAME, UserLimits,
 };
 pub use stack::Stack;
 pub use template::{Schedule, route_keys, schedules};

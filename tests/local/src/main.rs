@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use local::dynamo::DynamoFront;
-use local::{Build, Options, Schedule, Stack, StreamChoice, TemplateError};
+use local::{Build, Options, Schedule, Stack, StreamChoice, TemplateError, UserLimits};
 use stream_emulator::Emulator;
 
 /// Only half of what a Stream app is reached with.
@@ -58,6 +58,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         // real app.
         schedules: matches!(stream, StreamChoice::Emulated),
         stream,
+        user_limits: UserLimits::Default,
         echo: true,
         build: Build::Shown,
         ..Options::default()

@@ -19,7 +19,7 @@ pub const TABLE_NAME: &str = "stream-local";
 pub const REGION: &str = "us-east-1";
 
 /// How to start a stack. The default is what tests want: free ports, everything in memory, the
-/// emulated Stream, nothing that happens by itself, nothing printed.
+/// emulated Stream, nothing that happens by itself, nobody held back, nothing printed.
 #[derive(Clone)]
 pub struct Options {
     /// The port of the API; 0 is any free one.
@@ -36,6 +36,8 @@ pub struct Options {
     pub webhooks: bool,
     /// Whether functions are invoked by the template's schedules, and not only when a test does it.
     pub schedules: bool,
+    /// How many requests a minute the functions take from one user.
+    pub user_limits: UserLimits,
     /// Variables for every function whose entry in the template names them. They win over the
     /// stack's own.
     pub env: BTreeMap<String, String>,
@@ -57,6 +59,7 @@ impl Default for Options {
             stream: StreamChoice::Emulated,
             webhooks: false,
             schedules: false,
+            user_limits: UserLimits::None,
             env: BTreeMap::new(),
             max_instances: 4,
             echo: false,
@@ -79,6 +82,16 @@ pub enum StreamChoice {
     },
     /// None: the functions are given neither key nor secret.
     Unconfigured,
+}
+
+/// How many requests a minute the functions take from one user. What [`Options::env`] says of it
+/// wins over either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserLimits {
+    /// As many as come: a test sends more in a minute than any person.
+    None,
+    /// The functions' own defaults, which are also the template's.
+    Default,
 }
 
 /// How to come by the functions' binaries.

@@ -44,16 +44,18 @@ fn words(line: &str) -> Vec<String> {
 fn curl(line: &str) -> String {
     let mut words = words(line).into_iter();
     let (mut url, mut headers, mut body) = (String::new(), Vec::new(), String::new());
+    let mut verb = None;
     while let Some(word) = words.next() {
         match word.as_str() {
             "curl" | "-sS" => {}
             "-H" => headers.push(words.next().unwrap()),
+            "-X" => verb = words.next(),
             "-d" => body = words.next().unwrap(),
             _ => url = word,
         }
     }
     let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
-    let method = if body.is_empty() { "GET" } else { "POST" };
+    let method = verb.unwrap_or_else(|| if body.is_empty() { "GET" } else { "POST" }.to_owned());
     let mut socket = TcpStream::connect(address).unwrap();
     write!(socket, "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n")
         .unwrap();

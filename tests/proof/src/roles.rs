@@ -11,6 +11,7 @@ use shared::calls::sweep::{Bounds, NoEpilogue, Shard, Sweeper};
 use shared::calls::{Ask, CallState, CallType, Calls, EndReason, Hearing, Limits};
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::ids::{CallId, UserId};
+use shared::limits::Admission;
 use shared::random::Random;
 use shared::stream::Stream;
 use shared::stream::event::{CallNews, Event, News};
@@ -211,7 +212,8 @@ impl Handlers {
             parallel: role == Role::CreateParallel,
         };
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
-        let created = self.calls.create(&ask, LIMITS, deadline).await.ok()?;
+        let admission = Admission::default();
+        let created = self.calls.create(&ask, LIMITS, admission, deadline).await.ok()?;
         let mut core = self.sim.lock();
         let id = created.call.call_id;
         if !core.world.ledger.active.contains(&id) || created.call.state != CallState::Active {

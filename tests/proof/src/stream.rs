@@ -36,7 +36,7 @@ impl Transport for Wire {
             Err(NoAnswer::Unknown) => return Err(Lost::NoAnswer("lost".into())),
         };
         let body = body.to_string().into();
-        Ok(RawAnswer { status, retry_after: None, date: None, body })
+        Ok(RawAnswer { status, retry_after: None, date: None, rate_limit: None, body })
     }
 }
 

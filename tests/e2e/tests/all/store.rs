@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::config::Credentials;
+use futures_util::future::join_all;
 use local::{Backends, Options, Stack, StreamChoice};
 use serde_json::{Value, json};
 use shared::calls::dynamo::DynamoCalls;
@@ -16,6 +17,8 @@ use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
 use shared::ids::{CallId, UserId};
+use shared::limits::dynamo::DynamoLimits;
+use shared::limits::{LimitStore, Route, Window};
 use shared::quality::dynamo::DynamoEvidence;
 use shared::quality::{
     Batch, BatchId, Evidence, EvidenceStore, Kept, KeptRating, Platform, Samples, Slot,
@@ -390,6 +393,51 @@ async fn a_minute_has_thirty_single_deletions() {
     assert_eq!((&item["used"]["N"], &item["ttl"]["N"]), (&json!("30"), &json!(forgotten)));
     let next = tables.item("LIMIT#delete-channel", &(minute + 1).to_string()).await;
     assert_eq!(next["used"]["N"], "2");
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_requests_a_minute() {
+    let tables = tables().await;
+    let limits = DynamoLimits::new(tables.table.clone());
+    let count = async |name: &str, route: Route, second: i64, most: u32| {
+        limits.count(route, &user(name), Window::of(at(second)), most).await.unwrap()
+    };
+    for n in 1..=3 {
+        assert_eq!(count("a@b", Route::Token, i64::from(n), 3).await, Some(n));
+    }
+    let stored = async |partition: &str, minute: i64| {
+        let item = tables.item(partition, &(at(0).as_secs() / 60 + minute).to_string()).await;
+        ["count", "ttl"].map(|name| item[name]["N"].as_str().map(str::to_owned))
+    };
+    let item =
+        |count: &str, ttl: i64| [Some(count.to_owned()), Some(at(ttl).as_secs().to_string())];
+    assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
+    // One more is refused, by whomever it is counted, and changes nothing.
+    for second in [4, 59] {
+        assert_eq!(count("a@b", Route::Token, second, 3).await, None);
+    }
+    assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
+    // Neither another user nor another route has anything to do with it.
+    assert_eq!(count("bob", Route::Token, 59, 3).await, Some(1));
+    assert_eq!(count("a@b", Route::MessageSend, 59, 3).await, Some(1));
+    assert_eq!(stored("LIMIT#message-send#a@b", 0).await, item("1", 180));
+    // The next minute begins anew; and the one before is not forgotten by that.
+    assert_eq!(count("a@b", Route::Token, 60, 3).await, Some(1));
+    assert_eq!(stored("LIMIT#token#a@b", 1).await, item("1", 240));
+    assert_eq!(count("a@b", Route::Token, 59, 3).await, None);
+    // A higher limit holds at once, and so does a lower one.
+    assert_eq!(count("a@b", Route::Token, 59, 4).await, Some(4));
+    assert_eq!(count("a@b", Route::Token, 59, 2).await, None);
+}
+
+#[tokio::test]
+async fn of_many_at_once_no_more_are_counted_than_there_may_be() {
+    let tables = tables().await;
+    let limits = DynamoLimits::new(tables.table.clone());
+    let (alice, window) = (user("alice"), Window::of(at(0)));
+    let counts = (0..20).map(|_| limits.count(Route::CallCreate, &alice, window, 5));
+    let counted = join_all(counts).await.into_iter().filter_map(Result::unwrap);
+    assert_eq!(counted.collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3, 4, 5]));
 }
 
 /// Different calls that are in one shard of the index.
