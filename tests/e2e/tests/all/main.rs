@@ -12,6 +12,7 @@ mod faults;
 mod glare;
 mod happy;
 mod hostile;
+mod jwks;
 mod messages;
 mod output;
 mod quality;
