@@ -55,6 +55,8 @@ pub struct World {
     pub table: Table,
     /// Stream.
     pub stream: Option<Configured>,
+    /// Everything else on the web.
+    pub(crate) http: net::Client,
 }
 
 impl World {
@@ -66,14 +68,14 @@ impl World {
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
         let stream = match StreamConfig::from_env(&env)? {
             Some(config) => {
-                let transport = HttpTransport::new(http, &config)
+                let transport = HttpTransport::new(http.clone(), &config)
                     .map_err(|error| StartError::Client(error.into()))?;
                 let stream = Stream::new(Arc::new(transport), clock.clone(), random.clone());
                 Some(Configured { config, stream })
             }
             None => None,
         };
-        Ok(Self { env, clock, random, table, stream })
+        Ok(Self { env, clock, random, table, stream, http })
     }
 
     /// How many requests of a route's a user may send in a minute.

@@ -3,11 +3,13 @@
 mod claims;
 pub mod crypto;
 mod jws;
+mod keys;
+mod published;
 mod roles;
 mod verifier;
 
 pub use roles::{StreamRole, StreamRoles};
-pub use verifier::{Unauthenticated, Verifier};
+pub use verifier::{Refused, Unauthenticated, Verifier};
 
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};

@@ -1,11 +1,17 @@
 //! The bearer token of a request, verified before anything else happens.
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::DecodingKey;
 
 use crate::auth::claims::ClaimRules;
-use crate::auth::{Caller, crypto, jws};
-use crate::clock::Timestamp;
+use crate::auth::jws::Token;
+use crate::auth::keys::{IssuerKeys, WebKeys};
+use crate::auth::{Caller, crypto, published};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
+use crate::net;
 
 /// Why a token is refused. The caller is told none of this; the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +31,13 @@ pub enum Unauthenticated {
     /// A header parameter that a session token may not have.
     #[error("the token's header has a parameter that is refused")]
     Header,
-    /// Not signed by our key.
+    /// No key is named, where there are several.
+    #[error("the token names no key")]
+    NoKeyId,
+    /// The key that is named is none of the issuer's.
+    #[error("the token's key is not among the issuer's")]
+    UnknownKey,
+    /// Not signed by the key.
     #[error("the token's signature is wrong")]
     Signature,
     /// No longer valid.
@@ -39,71 +51,131 @@ pub enum Unauthenticated {
     User,
 }
 
-/// Checks bearer tokens against the configured key.
-#[derive(Clone)]
+/// Why a request is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Its token is no good.
+    #[error(transparent)]
+    Token(#[from] Unauthenticated),
+    /// The issuer's keys have never come, so that nobody can tell whether its token is.
+    #[error("there are no keys of the issuer's yet")]
+    NoKeys {
+        /// When they are asked for again.
+        retry_after: Duration,
+    },
+}
+
+/// Checks bearer tokens against the configured key, or against those that the issuer publishes.
 pub struct Verifier {
-    key: DecodingKey,
-    algorithm: Algorithm,
+    keys: Keys,
     rules: ClaimRules,
+}
+
+enum Keys {
+    /// A secret that we share with the issuer (HS256).
+    Shared(DecodingKey),
+    /// The issuer's own.
+    Published(IssuerKeys),
 }
 
 /// The least size of an HS256 key, in bytes (RFC 7518, section 3.2).
 const LEAST_SECRET: usize = 32;
 
 impl Verifier {
-    /// Reads `JWT_SECRET` and the `JWT_*` rules. A secret that is too short, or that is Stream's
-    /// own (with which anybody's Stream token would open this service), is refused.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        if env.get("JWT_JWKS_URL").is_some() {
-            return Err(ConfigError::invalid("JWT_JWKS_URL", "is not supported: set JWT_SECRET"));
-        }
-        let secret = env.require("JWT_SECRET")?;
-        if secret.len() < LEAST_SECRET {
-            return Err(ConfigError::invalid("JWT_SECRET", "must have at least 32 bytes"));
-        }
-        if env.get("STREAM_API_SECRET") == Some(secret) {
-            return Err(ConfigError::invalid("JWT_SECRET", "must differ from STREAM_API_SECRET"));
-        }
-        crypto::install();
-        Ok(Self {
-            key: DecodingKey::from_secret(secret.as_bytes()),
-            algorithm: Algorithm::HS256,
-            rules: ClaimRules::from_env(env)?,
-        })
+    /// Reads `JWT_SECRET` or `JWT_JWKS_URL`, of which exactly one is set, and the other `JWT_*`
+    /// rules.
+    pub(crate) fn open(
+        env: &Env,
+        clock: &Arc<dyn Clock>,
+        http: &net::Client,
+    ) -> Result<Self, ConfigError> {
+        const URL: &str = "JWT_JWKS_URL";
+        let keys = match (env.get("JWT_SECRET"), env.get(URL)) {
+            (Some(secret), None) => Keys::Shared(shared(secret, env)?),
+            (None, Some(url)) => {
+                let source = WebKeys::new(http.clone(), url)?;
+                Keys::Published(IssuerKeys::new(source, clock.clone()))
+            }
+            (None, None) => return Err(ConfigError::Missing("JWT_SECRET or JWT_JWKS_URL")),
+            // Whoever knows the one must not get past the other.
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::invalid(URL, "cannot be set beside JWT_SECRET"));
+            }
+        };
+        Ok(Self { keys, rules: ClaimRules::from_env(env)? })
     }
 
-    /// The caller behind an `Authorization` header (RFC 6750, section 2.1).
-    pub fn caller(
+    /// The caller behind an `Authorization` header (RFC 6750, section 2.1). Published keys may
+    /// have to be fetched for it, which ends before `deadline`.
+    pub async fn caller(
         &self,
         authorization: Option<&str>,
         now: Timestamp,
-    ) -> Result<Caller, Unauthenticated> {
-        let (scheme, token) =
-            authorization.and_then(|value| value.split_once(' ')).ok_or(Unauthenticated::Absent)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Unauthenticated::Absent);
+        deadline: Deadline,
+    ) -> Result<Caller, Refused> {
+        let token = Token::read(bearer(authorization)?)?;
+        match &self.keys {
+            Keys::Shared(secret) => Ok(self.rules.caller(&token.verified_by(secret)?, now)?),
+            Keys::Published(keys) => {
+                published::caller(&token, keys, &self.rules, now, deadline).await
+            }
         }
-        let claims = jws::verify(token, &self.key, self.algorithm)?;
-        self.rules.caller(&claims, now)
     }
+}
+
+/// The key of a secret. One that is too short, or that is Stream's own (with which anybody's Stream
+/// token would open this service), is refused.
+fn shared(secret: &str, env: &Env) -> Result<DecodingKey, ConfigError> {
+    if secret.len() < LEAST_SECRET {
+        return Err(ConfigError::invalid("JWT_SECRET", "must have at least 32 bytes"));
+    }
+    if env.get("STREAM_API_SECRET") == Some(secret) {
+        return Err(ConfigError::invalid("JWT_SECRET", "must differ from STREAM_API_SECRET"));
+    }
+    crypto::install();
+    Ok(DecodingKey::from_secret(secret.as_bytes()))
+}
+
+fn bearer(authorization: Option<&str>) -> Result<&str, Unauthenticated> {
+    let (scheme, token) =
+        authorization.and_then(|value| value.split_once(' ')).ok_or(Unauthenticated::Absent)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(Unauthenticated::Absent) }
 }
 
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use futures_util::FutureExt as _;
     use ring::hmac;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clock::SystemClock;
 
     const SECRET: &str = "a-test-secret-of-thirty-two-bytes!";
     const NOW: i64 = 1_767_225_600;
 
+    fn open(pairs: &[(&str, &str)]) -> Result<Verifier, ConfigError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        Verifier::open(&pairs.iter().copied().collect(), &clock, &net::client().unwrap())
+    }
+
     fn verifier(pairs: &[(&str, &str)]) -> Verifier {
         let mut env = vec![("JWT_SECRET", SECRET)];
         env.extend(pairs);
-        Verifier::from_env(&env.into_iter().collect()).unwrap()
+        open(&env).unwrap()
+    }
+
+    fn caller(verifier: &Verifier, header: Option<&str>) -> Result<Caller, Unauthenticated> {
+        let now = Timestamp::from_secs(NOW);
+        let deadline = Deadline::after(now, Duration::from_secs(7));
+        // With a secret of our own there is nothing to wait for.
+        let found = verifier.caller(header, now, deadline).now_or_never().unwrap();
+        found.map_err(|refused| match refused {
+            Refused::Token(cause) => cause,
+            Refused::NoKeys { .. } => panic!("no keys"),
+        })
     }
 
     fn sign(header: &str, claims: &str, secret: &str) -> String {
@@ -117,7 +189,7 @@ mod tests {
     const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
     fn check(verifier: &Verifier, token: &str) -> Result<Caller, Unauthenticated> {
-        verifier.caller(Some(&format!("Bearer {token}")), Timestamp::from_secs(NOW))
+        caller(verifier, Some(&format!("Bearer {token}")))
     }
 
     fn with(claims: &Value) -> Result<Caller, Unauthenticated> {
@@ -139,7 +211,6 @@ mod tests {
     #[test]
     fn the_header_of_the_request() {
         let token = sign(HEADER, &good().to_string(), SECRET);
-        let now = Timestamp::from_secs(NOW);
         for (value, good) in [
             (Some(format!("Bearer {token}")), true),
             (Some(format!("bearer {token}")), true),
@@ -150,7 +221,7 @@ mod tests {
             (Some(String::new()), false),
             (None, false),
         ] {
-            assert_eq!(verifier(&[]).caller(value.as_deref(), now).is_ok(), good, "{value:?}");
+            assert_eq!(caller(&verifier(&[]), value.as_deref()).is_ok(), good, "{value:?}");
         }
     }
 
@@ -285,9 +356,27 @@ mod tests {
             vec![("JWT_SECRET", "0123456789012345678901234567890")],
             vec![("JWT_SECRET", SECRET), ("STREAM_API_SECRET", SECRET)],
             vec![("JWT_SECRET", SECRET), ("JWT_ROLE_CLAIM", "sub")],
-            vec![("JWT_SECRET", SECRET), ("JWT_JWKS_URL", "https://example.com/keys")],
         ] {
-            assert!(Verifier::from_env(&pairs.into_iter().collect()).is_err());
+            assert!(open(&pairs).is_err(), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn there_is_either_a_secret_or_an_address_of_keys() {
+        let (secret, url) = (("JWT_SECRET", SECRET), ("JWT_JWKS_URL", "https://example.com/keys"));
+        for (pairs, good) in [
+            (vec![secret], true),
+            (vec![url], true),
+            (vec![secret, ("JWT_JWKS_URL", "")], true),
+            (vec![("JWT_SECRET", ""), url], true),
+            (vec![secret, url], false),
+            (vec![("JWT_SECRET", ""), ("JWT_JWKS_URL", "")], false),
+            (vec![("JWT_JWKS_URL", "http://example.com/keys")], false),
+            (vec![url, ("JWT_ROLE_CLAIM", "sub")], false),
+        ] {
+            assert_eq!(open(&pairs).is_ok(), good, "{pairs:?}");
+        }
+        let neither = open(&[]).err().unwrap().to_string();
+        assert_eq!(neither, "JWT_SECRET or JWT_JWKS_URL is not set");
     }
 }

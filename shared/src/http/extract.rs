@@ -1,17 +1,19 @@
 //! What a handler's signature asks of a request: each argument reads and checks its own part.
 
 use std::fmt;
+use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use crate::auth::{Caller, Verifier};
+use crate::auth::{Caller, Refused, Verifier};
 use crate::clock::{Deadline, Timestamp};
-use crate::config::{ConfigError, Env};
+use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::http::Request;
 use crate::json;
+use crate::world::World;
 
 /// The first argument of a handler: who sent the request. It is settled before anything else of
 /// the request is looked at.
@@ -22,11 +24,15 @@ pub trait Identity: Sized + Send + 'static {
     /// The largest body that is read, in bytes.
     const LARGEST_BODY: usize = 64 * 1024;
 
-    /// Reads the keys, once.
-    fn keys(env: &Env) -> Result<Self::Keys, ConfigError>;
+    /// Reads the keys, or where they are, once.
+    fn keys(world: &World) -> Result<Self::Keys, ConfigError>;
 
     /// Settles it, or refuses the request.
-    fn of(request: &Request, keys: &Self::Keys, now: Timestamp) -> Result<Self, ApiError>;
+    fn of(
+        request: &Request,
+        keys: &Self::Keys,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Self, ApiError>> + Send;
 }
 
 /// Any further argument of a handler.
@@ -38,15 +44,23 @@ pub trait FromRequest: Sized + Send {
 impl Identity for Caller {
     type Keys = Verifier;
 
-    fn keys(env: &Env) -> Result<Verifier, ConfigError> {
-        Verifier::from_env(env)
+    fn keys(world: &World) -> Result<Verifier, ConfigError> {
+        Verifier::open(&world.env, &world.clock, &world.http)
     }
 
-    fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
-        // One body for every cause: a caller learns nothing about the key or the check.
-        verifier
-            .caller(request.header("authorization"), now)
-            .map_err(|cause| ApiError::plain(Code::Unauthenticated).with_source(cause))
+    async fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
+        let token = request.header("authorization");
+        let caller = verifier.caller(token, now, request.deadline).await;
+        caller.map_err(|cause| {
+            let error = match cause {
+                // One body for every cause: a caller learns nothing about the key or the check.
+                Refused::Token(_) => ApiError::plain(Code::Unauthenticated),
+                Refused::NoKeys { retry_after } => {
+                    ApiError::plain(Code::KeysUnavailable).with_retry_after(Some(retry_after))
+                }
+            };
+            error.with_source(cause)
+        })
     }
 }
 

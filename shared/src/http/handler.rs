@@ -38,7 +38,7 @@ macro_rules! handlers {
                 request: Request,
                 now: Timestamp,
             ) -> Result<Answer, ApiError> {
-                let who = W::of(&request, keys, now)?;
+                let who = W::of(&request, keys, now).await?;
                 let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
                 $(
                     #[expect(non_snake_case, reason = "named after its type")]

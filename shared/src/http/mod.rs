@@ -88,8 +88,8 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
         build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
         handler: H,
     ) -> Result<Self, StartError> {
-        let keys = W::keys(&env)?;
         let world = World::open(env)?;
+        let keys = W::keys(&world)?;
         Ok(Self { keys, deps: build(&world)?, clock: world.clock, handler })
     }
 
@@ -155,11 +155,11 @@ mod tests {
     impl Identity for Anybody {
         type Keys = ();
 
-        fn keys(_: &Env) -> Result<(), ConfigError> {
+        fn keys(_: &World) -> Result<(), ConfigError> {
             Ok(())
         }
 
-        fn of(_: &Request, (): &(), _: Timestamp) -> Result<Self, ApiError> {
+        async fn of(_: &Request, (): &(), _: Timestamp) -> Result<Self, ApiError> {
             Ok(Self)
         }
     }

@@ -1,10 +1,11 @@
 //! A request that Stream has signed.
 
 use crate::clock::Timestamp;
-use crate::config::{ConfigError, Env};
+use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::http::{Identity, Request};
 use crate::stream::webhook::{LARGEST_SENT, WebhookSecrets};
+use crate::world::World;
 
 /// The body of a webhook whose signature holds, uncompressed and not parsed yet.
 #[derive(Clone, Debug)]
@@ -15,11 +16,15 @@ impl Identity for Signed {
 
     const LARGEST_BODY: usize = LARGEST_SENT;
 
-    fn keys(env: &Env) -> Result<WebhookSecrets, ConfigError> {
-        Ok(WebhookSecrets::from_env(env))
+    fn keys(world: &World) -> Result<WebhookSecrets, ConfigError> {
+        Ok(WebhookSecrets::from_env(&world.env))
     }
 
-    fn of(request: &Request, secrets: &WebhookSecrets, _: Timestamp) -> Result<Self, ApiError> {
+    async fn of(
+        request: &Request,
+        secrets: &WebhookSecrets,
+        _: Timestamp,
+    ) -> Result<Self, ApiError> {
         if secrets.is_empty() {
             return Err(ApiError::plain(Code::StreamNotConfigured));
         }

@@ -1,4 +1,5 @@
-//! The one HTTP client of a function: Stream's API and DynamoDB share its TLS set-up and its pool.
+//! The one HTTP client of a function: Stream's API, DynamoDB and an issuer's keys share its TLS
+//! set-up and its pool.
 
 mod aws;
 
@@ -12,6 +13,9 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::Source;
 
+/// The client, and what it is called where nobody needs to know more of it.
+pub(crate) type Client = reqwest::Client;
+
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(1);
 /// A connection that nobody used for so long may be gone at the other end.
@@ -19,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(50);
 
 /// Builds the client: TLS by `ring` against Mozilla's roots, no proxy, and no redirect, which a
 /// request with credentials never follows.
-pub fn client() -> Result<reqwest::Client, Source> {
+pub fn client() -> Result<Client, Source> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)

@@ -92,7 +92,15 @@ fn dependencies_point_inward() {
         ("aws_sdk_dynamodb", &["shared/src/dynamo.rs", "/dynamo.rs"]),
         ("aws_config", &["shared/src/dynamo.rs"]),
         ("aws_smithy", &["shared/src/net/aws.rs"]),
-        ("reqwest", &["shared/src/net/", "shared/src/stream/transport.rs", "shared/src/dynamo.rs"]),
+        (
+            "reqwest",
+            &[
+                "shared/src/net/",
+                "shared/src/stream/transport.rs",
+                "shared/src/dynamo.rs",
+                "shared/src/auth/keys/fetch.rs",
+            ],
+        ),
         ("std::env", &["shared/src/config.rs"]),
         ("SystemTime", &["shared/src/clock.rs"]),
         ("Uuid::new", &["shared/src/random.rs"]),
