@@ -183,6 +183,16 @@ mod tests {
         assert_eq!(taken.len(), 480);
     }
 
+    #[test]
+    fn every_step_goes_somewhere() {
+        // So many that every step is among them.
+        for number in 0..20_000 {
+            let id = BatchId::try_from(format!("batch-{number}")).unwrap();
+            let places: BTreeSet<Slot> = Slot::of(&id).collect();
+            assert_eq!(places.len(), 16, "{number}");
+        }
+    }
+
     proptest! {
         #[test]
         fn places_are_different_and_always_the_same(name in "[a-z0-9_-]{1,64}") {

@@ -252,6 +252,7 @@ mod tests {
     use super::*;
     use crate::calls::{CallState, CallType, NewCall};
     use crate::ids::CallId;
+    use crate::quality::emodel::Score;
     use crate::quality::evidence::KeptReport;
     use crate::quality::sample::{Reported, Sample};
     use crate::quality::{BatchId, Platform};
@@ -386,6 +387,7 @@ mod tests {
         assert_eq!(found["worstParticipant"], "bob");
         assert_eq!(found["participants"][0]["userId"], "bob");
         assert_eq!(found["participants"][0]["streamScore"], 41.0);
+        assert_eq!(found["participants"][0]["reason"], "no_packet_loss");
         assert_eq!(found["participants"][0]["stays"][0]["joinedAt"], at(5).to_string());
         assert_eq!(found["stream"]["score"], 87.0);
         assert_eq!(found["stream"]["from"], "live");
@@ -461,12 +463,22 @@ mod tests {
         assert_eq!(found["stream"]["reachable"], false);
         assert_eq!(found["participants"][0]["metrics"]["latency"], 50.0);
         // What Stream says now goes first, and what it leaves out is taken from then.
-        let found = answer(stored, live(&[]));
+        let found = answer(stored.clone(), live(&[]));
         assert_eq!(
             (&found["stream"]["score"], &found["stream"]["from"]),
             (&json!(87.0), &json!("live"))
         );
         assert_eq!(found["participants"][0]["userId"], "alice");
+        // A report that says nothing yet takes nothing away.
+        let empty = json!({"session_id": "", "report": {"call": {}, "user_ratings": {"count": 0}}});
+        let empty = Live::Said {
+            report: Some(serde_json::from_value(empty).unwrap()),
+            participants: Vec::new(),
+        };
+        let found = answer(stored, empty.clone());
+        assert_eq!(found["stream"]["score"], 71.0);
+        let nothing = answer(Evidence::default(), empty);
+        assert_eq!((&nothing["reason"], &nothing["sources"]), (&json!("no_data"), &json!([])));
         let broken =
             Evidence { reports: vec![kept(at(0), Some("[]".into()))], ..Evidence::default() };
         assert_eq!(answer(broken, Live::Away)["reason"], "no_data");
@@ -560,6 +572,15 @@ mod tests {
             prop_assert!(points.len() <= 240);
             let worst = points.iter().filter_map(|point| point["packetLoss"].as_f64());
             prop_assert!((worst.fold(0.0, f64::max) - 20.0).abs() < 1e-9);
+            // 20 % lost for five seconds: R is 41.45.
+            let lowest = |scores: &[Value], key: Option<&str>| {
+                let score = |it: &Value| key.map_or(it, |key| &it[key]).as_f64();
+                scores.iter().filter_map(score).fold(f64::MAX, f64::min)
+            };
+            let row = found["participants"][0]["timeline"].as_array().unwrap();
+            for score in [lowest(points, Some("score")), lowest(row, None)] {
+                prop_assert!((score - Score::of_r(41.45).mos).abs() < 0.001, "{score}");
+            }
         }
 
         /// Whatever an app may send, no number comes out that is none.
