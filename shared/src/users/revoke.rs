@@ -37,7 +37,8 @@ impl Users {
                     let request = RevokeTokens { user: id, before: tokens };
                     return match self.stream.send(&request, deadline).await {
                         Ok(_) => Ok(now),
-                        Err(StreamError::NotFound(_)) => Err(ApiError::plain(Code::UserNotFound)),
+                        // We know the user: Stream no longer does.
+                        Err(StreamError::NotFound(_)) => Err(ApiError::plain(Code::UserDeleted)),
                         Err(error) => Err(error.into()),
                     };
                 }

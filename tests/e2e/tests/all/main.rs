@@ -13,6 +13,7 @@ mod faults;
 mod glare;
 mod happy;
 mod hostile;
+mod hostile_table;
 mod jwks;
 mod limits;
 mod messages;

@@ -36,6 +36,6 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.post("/token", "alice", of_call))).await, (3, 0));
     assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
     assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (1, 1));
-    // One call of Alice's: its record and what is kept with it, and the erasure's own four.
+    // One call of Alice's: its record and what is kept with it, and the erasure's own five.
     assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (8, 3));
 }
