@@ -330,8 +330,9 @@ fn bodies(token: &str) -> Vec<Case> {
         cases.push(Case::new(&Request::to(route).by(token).body(""), INVALID_BODY));
     }
     // Where no body is read, none does any harm.
+    let unread: [&[u8]; 4] = [b"null", b"{", b"\xff\xfe", &deep[0]];
     for (method, target, allowed) in REFUSED_BARE {
-        for body in [&b"null"[..], b"{", b"\xff\xfe", &deep[0]] {
+        for body in unread {
             let request = Request::new(method, target).by(token).json(body);
             cases.push(Case::new(&request, allowed));
         }
@@ -789,7 +790,7 @@ fn others(token: &str) -> Vec<Case> {
     cases
 }
 
-/// Names that are refused as headers of a request that is good otherwise.
+/// Keys that are none, on a request that is good otherwise.
 fn idempotency_keys(token: &str) -> Vec<Case> {
     let long = "k".repeat(256);
     let keys: [&[u8]; 7] =
@@ -959,7 +960,7 @@ const TARGETS: &[(&str, &str, Allowed)] = &[
 ];
 
 fn paths(token: &str) -> Vec<Case> {
-    let case = |method: &str, target: &str, allowed| {
+    let case = |method: &str, target: &str, allowed: Allowed| {
         Case::new(&Request::new(method, target).by(token).json("{}"), allowed)
     };
     let mut cases = Vec::new();
