@@ -6,6 +6,8 @@
 
 mod answer;
 mod extract;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handler;
 mod path;
 mod request;

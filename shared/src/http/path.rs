@@ -9,7 +9,9 @@ pub(super) fn is_refused(path: &str) -> bool {
     while let Some(segment) = segments.next() {
         // One slash at the very end is harmless: it is another route, or none.
         let empty = segment.is_empty() && segments.peek().is_some();
-        if empty || segment == "." || segment == ".." || has_refused_byte(segment) {
+        // Some parsers trim the blanks at the end of a URL first.
+        let dots = matches!(segment.trim_matches(' '), "." | "..");
+        if empty || dots || has_refused_byte(segment) {
             return true;
         }
     }
@@ -74,6 +76,7 @@ mod tests {
             "/a%zz",
             "/a%252e",
             "/a\u{7f}",
+            "/a/.. ",
         ] {
             assert!(is_refused(path), "{path:?}");
         }
