@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
+
 /// The call type that every call is made with: Stream's built-in one for video and voice calls.
 pub const CALL_TYPE: &str = "default";
 /// The channel type that every call's chat is made with: Stream's built-in one for private chats.
@@ -89,6 +91,14 @@ id!(
     /// client libraries make longer ids than [`MessageId`] allows: a user id and a UUID.
     MessageCursor, 255, b"@.", IdError::CursorCharacter
 );
+id!(
+    /// A batch of quality samples, by which a repeated one is known: `^[A-Za-z0-9_-]{1,64}$`.
+    BatchId, 64, b"", IdError::Character
+);
+id!(
+    /// A session of a call, as Stream names it: `^[A-Za-z0-9_-]{1,128}$`.
+    SessionId, 128, b"", IdError::Character
+);
 
 impl CallId {
     /// The id that a UUID names.
@@ -119,6 +129,13 @@ impl CallId {
     #[must_use]
     pub fn cid(&self) -> String {
         format!("{}:{}", CALL_TYPE, self.0)
+    }
+}
+
+impl BatchId {
+    /// The id that a digest names.
+    pub(crate) fn from_digest(digest: &[u8; 32]) -> Self {
+        Self(hex::encode(&digest[..16]))
     }
 }
 

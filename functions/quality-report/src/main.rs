@@ -7,9 +7,9 @@ use shared::auth::Caller;
 use shared::config::ConfigError;
 use shared::error::ApiError;
 use shared::http::{self, Json, Path, Reply};
-use shared::ids::CallId;
+use shared::ids::{BatchId, CallId};
 use shared::limits::{Limit, Route};
-use shared::quality::{BatchId, Platform, Reports, SampleReport, Samples};
+use shared::quality::{Platform, Reports, SampleReport, Samples};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures_util::future::join4;
 
-use crate::calls::glare::Met;
 use crate::calls::verdict::{Verdict, judge};
 use crate::calls::{
     Activated, Ask, Begun, Call, CallState, Calls, EndReason, EndRequest, Ending, Limits, Marked,
@@ -134,16 +133,16 @@ impl Calls {
             },
         };
         let met = match all_known(unknown).and_then(|()| Ok(marked?)) {
-            Ok(Marked::Ours { .. }) => Ok(Met::Nobody),
+            Ok(Marked::Ours { .. }) => Ok(None),
             Ok(Marked::Theirs(mark)) => self.meet(&set, &new, mark, limits, deadline).await,
             Err(error) => Err(error),
         };
-        if matches!(met, Ok(Met::Nobody)) {
+        let Some(met) = met.transpose() else {
             return match before {
                 None => Ok(Entry::InHand(new)),
                 Some(_) => self.take_over(new).await,
             };
-        }
+        };
         match before {
             None => {
                 self.withdraw(&new).await;

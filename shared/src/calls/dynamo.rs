@@ -51,6 +51,20 @@ impl DynamoCalls {
         Self { table, used_up: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
+    /// Has an active call looked at no later than `due`, if the condition holds.
+    async fn look(&self, id: &CallId, due: Timestamp, condition: &str) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            Change {
+                update: "SET #dueAt = :due",
+                condition,
+                names: &["dueAt", "state"],
+                values: values([(":due", millis(due)), (":active", state(CallState::Active))]),
+            },
+        );
+        write(update).await.map(|_| ())
+    }
+
     /// A conditional update of one call.
     fn update(&self, id: &CallId, change: Change<'_>) -> UpdateItemFluentBuilder {
         self.table
@@ -308,29 +322,11 @@ impl CallStore for DynamoCalls {
     }
 
     async fn look_by(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
-        let update = self.update(
-            id,
-            Change {
-                update: "SET #dueAt = :due",
-                condition: "#state = :active AND #dueAt > :due",
-                names: &["dueAt", "state"],
-                values: values([(":due", millis(due)), (":active", state(CallState::Active))]),
-            },
-        );
-        write(update).await.map(|_| ())
+        self.look(id, due, "#state = :active AND #dueAt > :due").await
     }
 
     async fn look_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
-        let update = self.update(
-            id,
-            Change {
-                update: "SET #dueAt = :now",
-                condition: "#state = :active",
-                names: &["dueAt", "state"],
-                values: values([(":now", millis(now)), (":active", state(CallState::Active))]),
-            },
-        );
-        write(update).await.map(|_| ())
+        self.look(id, now, "#state = :active").await
     }
 
     async fn mark(

@@ -28,8 +28,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// What another mark than one's own leads to.
 pub(super) enum Met {
-    /// Nothing: the new call is marked now.
-    Nobody,
     /// A call that is open, at Stream too.
     Open(Call),
     /// A call that is being made, and is not done after a while.
@@ -45,7 +43,8 @@ enum Found {
 }
 
 impl Calls {
-    /// Finds another call marked than the new one: which one is it to be?
+    /// Finds another call marked than the new one: which one is it to be? `None` is the new one,
+    /// which is marked now.
     pub(super) async fn meet(
         &self,
         set: &MemberSet,
@@ -53,19 +52,19 @@ impl Calls {
         mut mark: Mark,
         limits: Limits,
         deadline: Deadline,
-    ) -> Result<Met, ApiError> {
+    ) -> Result<Option<Met>, ApiError> {
         let mut waits = Waits::new(new.at, deadline);
         loop {
             let now = self.clock.now();
             match self.look_through(set, &mark, limits, now, deadline).await? {
-                Found::Open(call) => return Ok(Met::Open(call)),
+                Found::Open(call) => return Ok(Some(Met::Open(call))),
                 Found::Over => match self.store.mark(set, new, now, Some(&mark)).await? {
-                    Marked::Ours { .. } => return Ok(Met::Nobody),
+                    Marked::Ours { .. } => return Ok(None),
                     Marked::Theirs(other) => mark = other,
                 },
                 Found::Coming(call) => match waits.next(now) {
                     Some(wait) => self.clock.sleep(wait).await,
-                    None => return Ok(Met::Coming(call)),
+                    None => return Ok(Some(Met::Coming(call))),
                 },
             }
         }
@@ -74,7 +73,6 @@ impl Calls {
     /// Goes on with the call that was met, now that one's own is given up.
     pub(super) async fn join_in(&self, new: NewCall, met: Met) -> Result<Entry, ApiError> {
         match met {
-            Met::Nobody => Ok(Entry::Again),
             Met::Open(call) => Ok(Entry::Done(Created { call, created: false })),
             Met::Coming(found) => self.help(new, found).await,
         }

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::hex;
-use crate::ids::UserId;
+use crate::ids::{BatchId, UserId};
 use crate::quality::Sample;
 use crate::quality::sample::Reported;
 
@@ -47,36 +46,12 @@ impl TryFrom<Vec<Reported>> for Samples {
     }
 }
 
-/// A batch's id, by which a repeated one is known: `^[A-Za-z0-9_-]{1,64}$`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct BatchId(String);
-
 impl BatchId {
     /// The id of a batch that has none: the same for the same samples.
     #[must_use]
     pub fn of(samples: &Samples) -> Self {
         let text = serde_json::to_vec(samples.as_slice()).unwrap_or_default();
-        Self(hex::encode(&digest(&text)[..16]))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for BatchId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text))
-        } else {
-            Err("must have 1 to 64 letters, digits, '_' and '-'")
-        }
+        Self::from_digest(&digest(&text))
     }
 }
 

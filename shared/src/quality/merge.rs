@@ -251,11 +251,11 @@ mod tests {
 
     use super::*;
     use crate::calls::{CallState, CallType, NewCall};
-    use crate::ids::CallId;
+    use crate::ids::{BatchId, CallId};
+    use crate::quality::Platform;
     use crate::quality::emodel::Score;
     use crate::quality::evidence::KeptReport;
     use crate::quality::sample::{Reported, Sample};
-    use crate::quality::{BatchId, Platform};
 
     const START: i64 = 1_767_225_600;
 

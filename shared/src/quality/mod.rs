@@ -21,7 +21,7 @@ pub mod unit;
 
 use answer::Metrics;
 pub use answer::Quality;
-pub use batch::{Batch, BatchId, Platform, Samples, Slot};
+pub use batch::{Batch, Platform, Samples, Slot};
 pub use evidence::{Evidence, EvidenceStore, Kept, KeptRating, KeptReport};
 pub use merge::merge;
 pub use metrics::CallMetrics;

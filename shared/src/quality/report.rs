@@ -7,9 +7,9 @@ use crate::auth::Caller;
 use crate::calls::{self, Call, CallState, CallStore};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::ids::CallId;
+use crate::ids::{BatchId, CallId};
 use crate::limits::Admission;
-use crate::quality::batch::{Batch, BatchId, Platform, Samples, Slot};
+use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::evidence::{EvidenceStore, Kept};
 
 /// How far ahead of ours a phone's clock may be. How far behind does not matter: what counts is

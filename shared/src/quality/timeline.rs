@@ -9,7 +9,7 @@ use crate::quality::answer::{Cause, Freeze, Point, Stretch, Timeline};
 use crate::quality::emodel::{Costs, Score};
 use crate::quality::mean;
 use crate::quality::track::{Moment, Person};
-use crate::quality::unit::rounded;
+use crate::quality::unit::{Millis, Percent, rounded};
 
 /// The most spans that there are.
 const MOST: i64 = 240;
@@ -102,13 +102,13 @@ impl Row {
         };
         let of = spans.of(moment);
         if let (Some(place), Some(frozen)) = (self.frozen.get_mut(*of.end()), sample.frozen) {
-            // Where it ended: how far back it goes, its duration says.
+            // A freeze is put where it ended; its duration says since when it lasted.
             *place += frozen.get();
         }
         for at in of {
-            raise(&mut self.latency, at, sample.one_way().map(super::unit::Millis::get));
-            raise(&mut self.jitter, at, sample.jitter.map(super::unit::Millis::get));
-            raise(&mut self.loss, at, sample.loss.map(super::unit::Percent::get));
+            raise(&mut self.latency, at, sample.one_way().map(Millis::get));
+            raise(&mut self.jitter, at, sample.jitter.map(Millis::get));
+            raise(&mut self.loss, at, sample.loss.map(Percent::get));
             if let (Some(place), Some(worst)) = (self.worst.get_mut(at), worst)
                 && place.is_none_or(|found| worst.r < found.r)
             {

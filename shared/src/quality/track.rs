@@ -213,8 +213,8 @@ pub(super) fn frozen_percent(moments: &[Moment]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::calls::{CallType, NewCall};
+    use crate::ids::BatchId;
     use crate::ids::CallId;
-    use crate::quality::BatchId;
     use crate::quality::sample::Reported;
     use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::ids::{CALL_TYPE, CallId, ChannelId, UserId};
+use crate::ids::{CALL_TYPE, CallId, ChannelId, SessionId, UserId};
 use crate::stream::StreamTime;
 use crate::stream::ops::Creator;
 use crate::users::UserStatus;
@@ -74,32 +74,6 @@ pub struct Rating {
     pub rating: u8,
     /// Why, in the user's own words.
     pub reason: Option<String>,
-}
-
-/// A session of a call: Stream's own id, `^[A-Za-z0-9_-]{1,128}$`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SessionId(String);
-
-impl SessionId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for SessionId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if (1..=128).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text))
-        } else {
-            Err("must have 1 to 128 letters, digits, '_' and '-'")
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -348,7 +322,10 @@ mod tests {
             ),
             (
                 event("call.stats_report_ready"),
-                CallNews::Report(Report { session: SessionId("s1".into()), figures: None }),
+                CallNews::Report(Report {
+                    session: SessionId::try_from("s1".to_owned()).unwrap(),
+                    figures: None,
+                }),
             ),
         ];
         for (event, expected) in cases {

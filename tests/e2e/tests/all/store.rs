@@ -16,14 +16,12 @@ use shared::calls::{
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
-use shared::ids::{CallId, UserId};
+use shared::ids::{BatchId, CallId, SessionId, UserId};
 use shared::limits::dynamo::DynamoLimits;
 use shared::limits::{LimitStore, Route, Window};
 use shared::quality::dynamo::DynamoEvidence;
-use shared::quality::{
-    Batch, BatchId, Evidence, EvidenceStore, Kept, KeptRating, Platform, Samples, Slot,
-};
-use shared::stream::event::{Rating, Report, SessionId};
+use shared::quality::{Batch, Evidence, EvidenceStore, Kept, KeptRating, Platform, Samples, Slot};
+use shared::stream::event::{Rating, Report};
 use shared::users::dynamo::DynamoUsers;
 use shared::users::{ProfileChange, Synced, UserStatus, UserStore};
 
