@@ -1,7 +1,10 @@
 //! The edge under a fuzzer: what anybody can send, and what must hold of it whatever it is.
 //!
-//! Only compiled for `cargo fuzz`, which sets `cfg(fuzzing)`; the targets are in `fuzz/`. Each takes
-//! any bytes, and panics where something does not hold.
+//! Only compiled for `cargo fuzz`, which sets `cfg(fuzzing)`, and for the tests, which go through
+//! what is kept in `fuzz/corpus`. Each target takes any bytes, and panics where something does not
+//! hold.
+
+#![expect(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
@@ -57,7 +60,7 @@ pub fn path(bytes: &[u8]) {
         return;
     }
     let decoded = percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
-    let slashes = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'/').count();
+    let slashes = |bytes: &[u8]| bytes.split(|byte| *byte == b'/').count();
     assert_eq!(slashes(&decoded), slashes(bytes), "an escape hides a slash");
     for segment in decoded.split(|byte| *byte == b'/') {
         assert!(!matches!(segment, b"." | b".."), "a dot segment");
@@ -187,4 +190,31 @@ pub fn batch(bytes: &[u8]) {
     assert!(score.is_null() || score.as_f64().is_some_and(|mos| (1.0..=4.5).contains(&mos)));
     let drawn = picture::svg(&quality, Width::default());
     assert!(drawn.is_ok_and(|svg| !svg.contains("NaN") && !svg.contains("inf")));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    type Target = fn(&[u8]);
+
+    #[test]
+    fn what_was_kept_is_no_finding_any_more() {
+        let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus"));
+        let targets: [(&str, Target); 5] = [
+            ("event", super::event),
+            ("path", super::path),
+            ("bearer", super::bearer),
+            ("webhook", super::webhook),
+            ("batch", super::batch),
+        ];
+        for (name, target) in targets {
+            let kept: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().collect();
+            assert!(!kept.is_empty(), "{name}");
+            for file in kept {
+                target(&fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 mod answer;
 mod extract;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod handler;
 mod path;
