@@ -29,6 +29,7 @@ pub mod secret;
 pub mod store;
 pub mod stream;
 mod sync;
+pub mod telemetry;
 pub mod tokens;
 pub mod users;
 pub mod world;

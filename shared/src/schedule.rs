@@ -20,31 +20,35 @@ use crate::clock::{Clock, Deadline};
 use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::telemetry::{Gauged, Line, Telemetry};
 use crate::world::{Configured, World};
 
 /// A scheduled function, ready to run.
 struct Job<D> {
     clock: Arc<dyn Clock>,
     deps: Option<D>,
+    telemetry: Telemetry,
 }
 
-/// Runs a function by the clock. Without Stream's credentials it starts all the same, and says so
+/// Runs a function by the clock, by its name. Without Stream's credentials it starts all the same, and says so
 /// every time.
 pub fn serve<D, I, T, Fut>(
+    function: &'static str,
     build: fn(&World, &Configured) -> Result<D, ConfigError>,
     run: fn(&'static D, I, Deadline) -> Fut,
 ) -> ExitCode
 where
     D: Send + Sync + 'static,
     I: DeserializeOwned,
-    T: Serialize,
+    T: Serialize + Gauged,
     Fut: Future<Output = Result<T, ApiError>> + 'static,
 {
     lambda::run(
         |env| {
             let world = World::open(env)?;
             let deps = world.stream.as_ref().map(|stream| build(&world, stream)).transpose()?;
-            Ok(Job { deps, clock: world.clock })
+            let telemetry = Telemetry::with_gauges(function, &world);
+            Ok(Job { deps, clock: world.clock, telemetry })
         },
         move |job: &'static Job<D>, event| async move { job.answer(run, event).await },
     )
@@ -58,7 +62,7 @@ impl<D> Job<D> {
     ) -> Value
     where
         I: DeserializeOwned,
-        T: Serialize,
+        T: Serialize + Gauged,
         Fut: Future<Output = Result<T, ApiError>>,
     {
         let started = self.clock.now();
@@ -69,22 +73,44 @@ impl<D> Job<D> {
             let input = serde_json::from_str(event.payload.get())
                 .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
             let done = run(deps, input, deadline).await?;
-            serde_json::to_value(done)
-                .map_err(|error| ApiError::plain(Code::Internal).with_source(error))
+            let summary = serde_json::to_value(&done)
+                .map_err(|error| ApiError::plain(Code::Internal).with_source(error))?;
+            Ok((summary, done.gauges()))
         };
         let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             Err(ApiError::plain(Code::Internal).with_source("a panic was caught"))
         });
-        let millis = self.clock.now().since(started).as_millis();
-        let request_id = &event.context.request_id;
+        let now = self.clock.now();
+        let line = Line {
+            at: now,
+            message: "done",
+            request_id: &event.context.request_id,
+            route: None,
+            status: None,
+            code: "ok",
+            failed: false,
+            took: now.since(started),
+            user: None,
+            cause: None,
+            summary: None,
+            gauges: &[],
+        };
         match outcome {
-            Ok(summary) => {
-                tracing::info!(request_id, code = "ok", millis, %summary, "done");
+            Ok((summary, gauges)) => {
+                let text = summary.to_string();
+                self.telemetry.leave(&Line { summary: Some(&text), gauges: &gauges, ..line });
                 summary
             }
             Err(error) => {
                 let (code, cause) = (error.code().as_str(), error.causes());
-                tracing::error!(request_id, code, millis, cause, "not done");
+                let cause = cause.as_deref();
+                self.telemetry.leave(&Line {
+                    message: "not done",
+                    code,
+                    failed: true,
+                    cause,
+                    ..line
+                });
                 json!({"error": true, "code": code})
             }
         }

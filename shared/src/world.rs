@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::calls::dynamo::DynamoCalls;
 use crate::calls::limits;
-use crate::calls::sweep::{Bounds, Sweeper};
+use crate::calls::sweep::{Bounds, OpenCalls, Sweeper};
 use crate::calls::{CallStore, Calls, Hearing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
@@ -20,6 +20,7 @@ use crate::quality::dynamo::DynamoEvidence;
 use crate::quality::{CallMetrics, EvidenceStore, Readings, Reports};
 use crate::random::{Random, SystemRandom};
 use crate::stream::{HttpTransport, Stream};
+use crate::telemetry;
 use crate::users::Users;
 use crate::users::dynamo::DynamoUsers;
 
@@ -166,13 +167,23 @@ impl World {
         }
     }
 
+    /// Whoever counts the open calls.
+    #[must_use]
+    pub fn open_calls(&self) -> OpenCalls {
+        OpenCalls::new(DynamoCalls::new(self.table.clone()), self.clock.clone())
+    }
+
     /// The sweeper.
     pub fn sweeper(&self, stream: &Configured) -> Result<Sweeper, ConfigError> {
         Ok(Sweeper {
             calls: self.calls(stream),
             due: Arc::new(DynamoCalls::new(self.table.clone())),
             bounds: Bounds::from_env(&self.env)?,
-            epilogue: Arc::new(CallMetrics::new(self.evidence(), self.clock.clone())),
+            epilogue: Arc::new(CallMetrics::new(
+                self.evidence(),
+                self.clock.clone(),
+                &telemetry::namespace(&self.env),
+            )),
         })
     }
 }

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOG_POLICY = "service-role/AWSLambdaBasicExecutionRole"
 
 # The variables of every function, and of every function that verifies its callers.
-EVERY = {"LOG_LEVEL", "STREAM_API_KEY", "STREAM_API_SECRET", "TABLE_NAME"}
+EVERY = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_API_SECRET", "TABLE_NAME"}
 CALLERS = {
     "JWT_AUDIENCE",
     "JWT_ISSUER",

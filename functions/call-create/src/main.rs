@@ -15,7 +15,7 @@ use shared::limits::{Limit, Route};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, create_call)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, create_call)
 }
 
 struct Deps {

@@ -13,7 +13,7 @@ use shared::ids::{CallId, ChannelId};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, end_call)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, end_call)
 }
 
 struct Deps {

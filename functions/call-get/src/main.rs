@@ -12,7 +12,7 @@ use shared::ids::CallId;
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, get_call)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, get_call)
 }
 
 struct Deps {

@@ -15,7 +15,7 @@ use shared::quality::{Quality, Readings};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, call_quality)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, call_quality)
 }
 
 struct Deps {

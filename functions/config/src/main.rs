@@ -16,7 +16,7 @@ use shared::stream::Stream;
 use shared::world::World;
 
 fn main() -> ExitCode {
-    http::serve_unconfigured(Deps::new, show_config)
+    http::serve_unconfigured(env!("CARGO_PKG_NAME"), Deps::new, show_config)
 }
 
 struct Deps {

@@ -13,7 +13,7 @@ use shared::messages::{Messages, Page, PageLimit};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, list_messages)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, list_messages)
 }
 
 struct Deps {

@@ -15,7 +15,7 @@ use shared::messages::{Message, Messages};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, send_message)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, send_message)
 }
 
 struct Deps {

@@ -13,7 +13,7 @@ use shared::quality::{Platform, Reports, SampleReport, Samples};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, report_quality)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, report_quality)
 }
 
 struct Deps {

@@ -14,7 +14,7 @@ use shared::users::Users;
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, revoke_tokens)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, revoke_tokens)
 }
 
 struct Deps {

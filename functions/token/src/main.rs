@@ -18,7 +18,7 @@ use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, create_token)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, create_token)
 }
 
 struct Deps {

@@ -14,7 +14,7 @@ use shared::ids::UserId;
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, delete_user)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, delete_user)
 }
 
 struct Deps {

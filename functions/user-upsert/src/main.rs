@@ -14,7 +14,7 @@ use shared::users::{self, Profile, ProfileChange, Users};
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, upsert_user)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, upsert_user)
 }
 
 struct Deps {

@@ -10,7 +10,7 @@ use shared::stream::event::Event;
 use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(Deps::new, hear)
+    http::serve(env!("CARGO_PKG_NAME"), Deps::new, hear)
 }
 
 struct Deps {

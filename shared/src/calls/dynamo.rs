@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
 };
 use serde::Deserialize;
 
@@ -63,6 +63,30 @@ impl DynamoCalls {
             },
         );
         write(update).await.map(|_| ())
+    }
+
+    /// How many calls are in a shard of the index.
+    pub(super) async fn count(&self, part: Shard) -> Result<u64, StoreError> {
+        let (mut count, mut start) = (0, None);
+        loop {
+            let query = self
+                .table
+                .client
+                .query()
+                .table_name(&self.table.name)
+                .index_name("due")
+                .select(Select::Count)
+                .key_condition_expression("#dueShard = :shard")
+                .set_expression_attribute_names(Some(names(&["dueShard"])))
+                .expression_attribute_values(":shard", shard(part))
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(failed)?;
+            count += u64::try_from(page.count).unwrap_or(0);
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// A conditional update of one call.

@@ -25,7 +25,7 @@ use crate::stream::ops::{DeleteUser, GetTask, QueryCalls, TaskStatus, WhichCalls
 /// What has less time than this is left to the sweeper.
 const LEAST: Duration = Duration::from_secs(3);
 /// How many erasures one sweep goes on with.
-const MOST: u16 = 20;
+const MOST: usize = 20;
 
 /// How far an erasure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +35,15 @@ pub enum Progress {
     Deleting,
     /// Nothing is left.
     Deleted,
+}
+
+/// What a sweep has done of the erasures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// Users who are erased now.
+    pub erased: u64,
+    /// Users who are not yet.
+    pub erasing: u64,
 }
 
 /// Whoever erases users.
@@ -62,20 +71,28 @@ impl Erasures {
         }
     }
 
-    /// Goes on with what is begun; how much of it is done now.
+    /// Goes on with what is begun; what has become of it.
     ///
     /// # Errors
     ///
     /// `store_unavailable`.
-    pub async fn sweep(&self, deadline: Deadline) -> Result<u64, ApiError> {
-        let mut done = 0;
-        for erasure in self.store.begun(MOST).await? {
+    pub async fn sweep(&self, deadline: Deadline) -> Result<Erased, ApiError> {
+        let mut begun = self.store.begun().await?;
+        let mut erased = Erased { erased: 0, erasing: begun.len() as u64 };
+        // Each minute from another one on, so that those that are stuck keep nobody waiting.
+        let minute = usize::try_from(self.calls.clock.now().as_secs() / 60).unwrap_or(0);
+        let first = (minute * MOST).checked_rem(begun.len()).unwrap_or(0);
+        begun.rotate_left(first);
+        for erasure in begun.into_iter().take(MOST) {
             if deadline.remaining(self.calls.clock.now()) < LEAST {
                 break;
             }
-            done += u64::from(self.go_on(erasure, deadline).await == Progress::Deleted);
+            if self.go_on(erasure, deadline).await == Progress::Deleted {
+                erased.erased += 1;
+                erased.erasing -= 1;
+            }
         }
-        Ok(done)
+        Ok(erased)
     }
 
     async fn go_on(&self, erasure: Erasure, deadline: Deadline) -> Progress {
@@ -107,15 +124,23 @@ impl Erasures {
             }
         }
         let Some(task) = erasure.task.take() else { return Ok(Progress::Deleting) };
-        match self.calls.stream.send(&GetTask { id: &task }, deadline).await?.status {
+        let status = match self.calls.stream.send(&GetTask { id: &task }, deadline).await {
+            Ok(task) => task.status,
+            // Stream forgets its tasks after a while, whatever became of them.
+            Err(StreamError::NotFound(_)) => TaskStatus::Failed,
+            Err(error) => return Err(error.into()),
+        };
+        match status {
             TaskStatus::Completed => self.finish(&user).await,
-            TaskStatus::Failed => {
-                // From the beginning, the next time.
-                self.store.save(&Erasure { next: None, ..erasure }).await?;
-                Ok(Progress::Deleting)
-            }
+            TaskStatus::Failed => self.begin_anew(erasure).await,
             TaskStatus::Running => Ok(Progress::Deleting),
         }
+    }
+
+    /// Forgets how far it was; the next time it begins with the calls.
+    async fn begin_anew(&self, erasure: Erasure) -> Result<Progress, ApiError> {
+        self.store.save(&Erasure { next: None, task: None, ..erasure }).await?;
+        Ok(Progress::Deleting)
     }
 
     async fn finish(&self, user: &UserId) -> Result<Progress, ApiError> {
@@ -136,7 +161,15 @@ impl Erasures {
         loop {
             let which = WhichCalls::With { user: &erasure.user, since };
             let query = QueryCalls { which, next: erasure.next.as_deref() };
-            let page = self.calls.stream.send(&query, deadline).await?;
+            let page = match self.calls.stream.send(&query, deadline).await {
+                Ok(page) => page,
+                // A place in a list does not last for ever.
+                Err(StreamError::Refused(_)) if erasure.next.is_some() => {
+                    self.begin_anew(erasure.clone()).await?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            };
             for call in page.calls {
                 let Ok(id) = CallId::try_from(call.call.id) else { continue };
                 if deadline.remaining(self.calls.clock.now()) < LEAST {

@@ -38,8 +38,8 @@ pub trait ErasureStore: Send + Sync {
     /// stands, and the next attempt makes up for it.
     async fn begin(&self, user: &UserId, at: Timestamp) -> Result<Begun, StoreError>;
 
-    /// Erasures that are not done, so many at most.
-    async fn begun(&self, most: u16) -> Result<Vec<Erasure>, StoreError>;
+    /// Erasures that are not done, as many as one request tells of.
+    async fn begun(&self) -> Result<Vec<Erasure>, StoreError>;
 
     /// Remembers how far an erasure is.
     async fn save(&self, erasure: &Erasure) -> Result<(), StoreError>;

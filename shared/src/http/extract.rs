@@ -12,6 +12,7 @@ use crate::clock::{Deadline, Timestamp};
 use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::http::Request;
+use crate::ids::UserId;
 use crate::json;
 use crate::world::World;
 
@@ -26,6 +27,11 @@ pub trait Identity: Sized + Send + 'static {
 
     /// Reads the keys, or where they are, once.
     fn keys(world: &World) -> Result<Self::Keys, ConfigError>;
+
+    /// The user who sent it, where it is one.
+    fn user(&self) -> Option<&UserId> {
+        None
+    }
 
     /// Settles it, or refuses the request.
     fn of(
@@ -43,6 +49,10 @@ pub trait FromRequest: Sized + Send {
 
 impl Identity for Caller {
     type Keys = Verifier;
+
+    fn user(&self) -> Option<&UserId> {
+        Some(&self.user)
+    }
 
     fn keys(world: &World) -> Result<Verifier, ConfigError> {
         Verifier::open(&world.env, &world.clock, &world.http)

@@ -13,7 +13,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::FutureExt as _;
-use lambda_runtime::Context;
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +22,8 @@ use crate::auth::{Caller, Verifier};
 use crate::calls::{Call, CallState, CallType, NewCall};
 use crate::clock::{Clock, Deadline, SystemClock, Timestamp};
 use crate::config::Env;
-use crate::http::{FromRequest as _, Json, Request, path, request};
+use crate::http::request::{self, Label};
+use crate::http::{FromRequest as _, Json, Request, path};
 use crate::ids::{BatchId, CallId, UserId};
 use crate::net;
 use crate::quality::picture::{self, Width};
@@ -35,15 +35,18 @@ const LARGEST: usize = 64 * 1024;
 const SECRET: &str = "a-secret-of-the-fuzzer-0123456789";
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 
+fn deadline() -> Deadline {
+    Deadline::after(NOW, Duration::from_secs(1))
+}
+
 /// An invocation's payload: a request comes out of it whose form is good, or an error that a
 /// client may see.
 pub fn event(bytes: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<&RawValue>(bytes) else { return };
-    let (label, read) = request::read(payload, &Context::default(), NOW, LARGEST);
-    match read {
+    let mut label = Label::default();
+    match request::read(payload, deadline(), LARGEST, &mut label) {
         Ok(request) => {
             assert!(request.body.len() <= LARGEST);
-            assert!(request.deadline.remaining(NOW) <= Duration::from_mins(15));
         }
         Err(error) => {
             assert!(error.code().status() < 500);
@@ -81,9 +84,8 @@ static VERIFIER: LazyLock<Option<Verifier>> = LazyLock::new(|| {
 });
 
 fn caller(authorization: &str) -> Option<Caller> {
-    let deadline = Deadline::after(NOW, Duration::from_secs(1));
     let verifier = VERIFIER.as_ref().unwrap_or_else(|| unreachable!("the verifier opens"));
-    let found = verifier.caller(Some(authorization), NOW, deadline).now_or_never();
+    let found = verifier.caller(Some(authorization), NOW, deadline()).now_or_never();
     found.and_then(Result::ok)
 }
 
@@ -156,7 +158,7 @@ pub fn batch(bytes: &[u8]) {
         "rawPath": "/", "requestContext": {}, "body": STANDARD.encode(bytes), "isBase64Encoded": true,
     });
     let Ok(payload) = RawValue::from_string(event.to_string()) else { return };
-    let (_, request) = request::read(&payload, &Context::default(), NOW, LARGEST);
+    let request = request::read(&payload, deadline(), LARGEST, &mut Label::default());
     let samples =
         |request: Request| Json::<Ask>::from_request(&request).map(|Json(ask)| ask.samples);
     let Ok(samples) = request.and_then(samples) else { return };

@@ -2,21 +2,19 @@
 
 use std::future::Future;
 
-use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::http::{Answer, FromRequest, Identity, Request, Respond};
 
 /// An async function from what the function needs of the world, who calls and what is asked, to
 /// something to [`Respond`] with or an [`ApiError`].
 pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
-    /// Reads the arguments and calls the function. Who calls is settled first; then whether the
-    /// function has what it needs; then the rest of the request is read.
+    /// Reads the arguments and calls the function, once it is settled who calls: first whether the
+    /// function has what it needs, then the rest of the request.
     fn handle(
         &self,
         deps: Option<&'static D>,
-        keys: &W::Keys,
+        who: W,
         request: Request,
-        now: Timestamp,
     ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
 }
 
@@ -34,11 +32,9 @@ macro_rules! handlers {
             async fn handle(
                 &self,
                 deps: Option<&'static D>,
-                keys: &W::Keys,
+                who: W,
                 request: Request,
-                now: Timestamp,
             ) -> Result<Answer, ApiError> {
-                let who = W::of(&request, keys, now).await?;
                 let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
                 $(
                     #[expect(non_snake_case, reason = "named after its type")]

@@ -27,16 +27,18 @@ use futures_util::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 use serde_json::value::RawValue;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::telemetry::{Line, Telemetry};
 use crate::world::{Configured, StartError, World};
 use request::Label;
 
-/// Runs a function that needs Stream. Without Stream's credentials it starts all the same, and
+/// Runs a function that needs Stream, by its name. Without Stream's credentials it starts all the same, and
 /// answers everybody who may call it with `stream_not_configured`.
 pub fn serve<D, W, A, H>(
+    function: &'static str,
     build: fn(&World, &Configured) -> Result<D, ConfigError>,
     handler: H,
 ) -> ExitCode
@@ -45,11 +47,13 @@ where
     W: Identity,
     H: Handler<D, W, A>,
 {
-    start(|world| world.stream.as_ref().map(|stream| build(world, stream)).transpose(), handler)
+    let build = |world: &World| world.stream.as_ref().map(|it| build(world, it)).transpose();
+    start(function, build, handler)
 }
 
 /// Runs a function that works without Stream too.
 pub fn serve_unconfigured<D, W, A, H>(
+    function: &'static str,
     build: fn(&World) -> Result<D, ConfigError>,
     handler: H,
 ) -> ExitCode
@@ -58,10 +62,11 @@ where
     W: Identity,
     H: Handler<D, W, A>,
 {
-    start(|world| build(world).map(Some), handler)
+    start(function, |world| build(world).map(Some), handler)
 }
 
 fn start<D, W, A, H>(
+    function: &'static str,
     build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
     handler: H,
 ) -> ExitCode
@@ -71,7 +76,7 @@ where
     H: Handler<D, W, A>,
 {
     lambda::run(
-        |env| App::<D, W, H>::open(env, build, handler),
+        |env| App::<D, W, H>::open(function, env, build, handler),
         |app, event| async move { app.answer(event).await },
     )
 }
@@ -82,17 +87,20 @@ struct App<D, W: Identity, H> {
     clock: Arc<dyn Clock>,
     deps: Option<D>,
     handler: H,
+    telemetry: Telemetry,
 }
 
 impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
     fn open(
+        function: &'static str,
         env: Env,
         build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
         handler: H,
     ) -> Result<Self, StartError> {
         let world = World::open(env)?;
         let keys = W::keys(&world)?;
-        Ok(Self { keys, deps: build(&world)?, clock: world.clock, handler })
+        let (deps, telemetry) = (build(&world)?, Telemetry::new(function, &world));
+        Ok(Self { keys, deps, clock: world.clock, handler, telemetry })
     }
 
     /// Answers an event, whatever happens on the way.
@@ -100,48 +108,48 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
     where
         H: Handler<D, W, A>,
     {
-        let id = event.context.request_id.clone();
-        AssertUnwindSafe(self.handle(event)).catch_unwind().await.unwrap_or_else(|_| {
-            let label = Label { id, route: String::new() };
-            let error = ApiError::plain(Code::Internal).with_source("a panic was caught");
-            let answer = Answer::failure(&error, &label.id);
-            note(&label, answer.status(), Some(&error), 0);
-            answer
-        })
-    }
-
-    async fn handle<A>(&'static self, event: LambdaEvent<Box<RawValue>>) -> Answer
-    where
-        H: Handler<D, W, A>,
-    {
         let started = self.clock.now();
-        let (label, request) =
-            request::read(&event.payload, &event.context, started, W::LARGEST_BODY);
-        let outcome = match request {
-            Ok(request) => {
-                self.handler.handle(self.deps.as_ref(), &self.keys, request, started).await
-            }
-            Err(error) => Err(error),
-        };
+        let mut label = Label::of(&event.context);
+        let handled = AssertUnwindSafe(self.handle(&event, started, &mut label)).catch_unwind();
+        let outcome = handled.await.unwrap_or_else(|_| {
+            Err(ApiError::plain(Code::Internal).with_source("a panic was caught"))
+        });
         let (answer, error) = match outcome {
             Ok(answer) => (answer, None),
             Err(error) => (Answer::failure(&error, &label.id), Some(error)),
         };
-        let millis = self.clock.now().since(started).as_millis();
-        note(&label, answer.status(), error.as_ref(), millis);
+        let now = self.clock.now();
+        self.telemetry.leave(&Line {
+            at: now,
+            message: "answered",
+            request_id: &label.id,
+            route: Some(&label.route),
+            status: Some(answer.status()),
+            code: error.as_ref().map_or("ok", |error| error.code().as_str()),
+            failed: answer.status() >= 500,
+            took: now.since(started),
+            user: label.user.as_ref().and_then(|user| self.telemetry.tag(user)).as_ref(),
+            cause: error.as_ref().and_then(ApiError::causes).as_deref(),
+            summary: None,
+            gauges: &[],
+        });
         answer
     }
-}
 
-/// The one line that every request leaves.
-fn note(label: &Label, status: u16, error: Option<&ApiError>, millis: u128) {
-    let Label { id, route } = label;
-    let code = error.map_or("ok", |error| error.code().as_str());
-    let cause = error.and_then(ApiError::causes);
-    if status >= 500 {
-        tracing::error!(request_id = id, route, status, code, millis, cause, "answered");
-    } else {
-        tracing::info!(request_id = id, route, status, code, millis, cause, "answered");
+    async fn handle<A>(
+        &'static self,
+        event: &LambdaEvent<Box<RawValue>>,
+        now: Timestamp,
+        label: &mut Label,
+    ) -> Result<Answer, ApiError>
+    where
+        H: Handler<D, W, A>,
+    {
+        let deadline = Deadline::from_lambda(event.context.deadline, now);
+        let request = request::read(&event.payload, deadline, W::LARGEST_BODY, label)?;
+        let who = W::of(&request, &self.keys, now).await?;
+        label.user = who.user().cloned();
+        self.handler.handle(self.deps.as_ref(), who, request).await
     }
 }
 
@@ -189,6 +197,7 @@ mod tests {
             clock: Arc::new(SystemClock::default()),
             deps: Some(()),
             handler: moody,
+            telemetry: Telemetry::open("moody", "StreamFunctions", None, false),
         };
         let app: &'static App<_, _, _> = Box::leak(Box::new(app));
         for (panics, status) in [(true, 500), (false, 200), (true, 500), (false, 200)] {

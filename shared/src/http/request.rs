@@ -15,9 +15,10 @@ use lambda_runtime::Context;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::clock::{Deadline, Timestamp};
+use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::http::path;
+use crate::ids::UserId;
 
 /// The event, as far as it is read.
 #[derive(Deserialize)]
@@ -68,6 +69,15 @@ pub(super) struct Label {
     pub(super) id: String,
     /// The route that it came by.
     pub(super) route: String,
+    /// Who sent it, once that is settled.
+    pub(super) user: Option<UserId>,
+}
+
+impl Label {
+    /// Before anything of the request is read.
+    pub(super) fn of(context: &Context) -> Self {
+        Self { id: context.request_id.clone(), ..Self::default() }
+    }
 }
 
 /// Where an event stops being readable. What stands there is not said: it may be a token.
@@ -81,24 +91,19 @@ struct Unreadable {
 /// Reads and checks an event.
 pub(super) fn read(
     event: &RawValue,
-    context: &Context,
-    now: Timestamp,
+    deadline: Deadline,
     largest: usize,
-) -> (Label, Result<Request, ApiError>) {
-    let mut label = Label { id: context.request_id.clone(), route: String::new() };
-    let event: Event = match serde_json::from_str(event.get()) {
-        Ok(event) => event,
-        Err(error) => {
-            let place = Unreadable { line: error.line(), column: error.column() };
-            return (label, Err(refused("the event has no readable form", place)));
-        }
-    };
+    label: &mut Label,
+) -> Result<Request, ApiError> {
+    let event: Event = serde_json::from_str(event.get()).map_err(|error| {
+        let place = Unreadable { line: error.line(), column: error.column() };
+        refused("the event has no readable form", place)
+    })?;
     if let Some(id) = &event.request_context.request_id {
         label.id.clone_from(id);
     }
     label.route = event.route_key.clone().unwrap_or_default();
-    let deadline = Deadline::from_lambda(context.deadline, now);
-    (label, check(event, deadline, largest))
+    check(event, deadline, largest)
 }
 
 fn check(event: Event, deadline: Deadline, largest: usize) -> Result<Request, ApiError> {

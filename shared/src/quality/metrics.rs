@@ -3,12 +3,10 @@
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use metrique_writer::format::Format as _;
 use metrique_writer::unit::{Millisecond, Percent, Second, WithUnit};
 use metrique_writer::{Entry, EntryWriter};
 use metrique_writer_format_emf::Emf;
@@ -16,27 +14,26 @@ use metrique_writer_format_emf::Emf;
 use crate::calls::sweep::Epilogue;
 use crate::calls::{Call, CallType};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{ApiError, Source};
+use crate::error::ApiError;
 use crate::quality::batch::Platform;
 use crate::quality::evidence::EvidenceStore;
 use crate::quality::stream::Live;
 use crate::quality::{Quality, merge};
-
-/// The namespace of the project's metrics.
-const NAMESPACE: &str = "StreamFunctions";
+use crate::sync::lock;
+use crate::telemetry;
 
 /// Leaves a line of metrics for every closed call.
-#[derive(Clone)]
 pub struct CallMetrics {
     evidence: Arc<dyn EvidenceStore>,
     clock: Arc<dyn Clock>,
+    emf: Mutex<Emf>,
 }
 
 impl CallMetrics {
-    /// From what is kept of calls.
+    /// From what is kept of calls, in this namespace.
     #[must_use]
-    pub fn new(evidence: Arc<dyn EvidenceStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { evidence, clock }
+    pub fn new(evidence: Arc<dyn EvidenceStore>, clock: Arc<dyn Clock>, namespace: &str) -> Self {
+        Self { evidence, clock, emf: Mutex::new(emf(namespace)) }
     }
 }
 
@@ -52,9 +49,8 @@ impl Epilogue for CallMetrics {
         };
         let now = self.clock.now();
         let quality = merge(call, evidence, Live::Away, |_| false, now);
-        let written = line(&Closed::of(call, &quality, now))
-            .and_then(|line| std::io::stdout().lock().write_all(&line).map_err(Source::from));
-        if let Err(error) = written {
+        let closed = Closed::of(call, &quality, now);
+        if let Err(error) = telemetry::write(&mut lock(&self.emf), &closed) {
             tracing::error!(subject = %call.call_id, cause = %error, "a closed call leaves no metrics");
         }
     }
@@ -129,17 +125,15 @@ impl Entry for Closed {
     }
 }
 
-fn line(closed: &Closed) -> Result<Vec<u8>, Source> {
+fn emf(namespace: &str) -> Emf {
     let by = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let dimensions = vec![by(&["CallType"]), by(&["CallType", "Platform"])];
-    let mut emf = Emf::all_validations(NAMESPACE.to_owned(), dimensions);
-    let mut line = Vec::new();
-    emf.format(closed, &mut line)?;
-    Ok(line)
+    Emf::all_validations(namespace.to_owned(), dimensions)
 }
 
 #[cfg(test)]
 mod tests {
+    use metrique_writer::format::Format as _;
     use serde_json::{Value, json};
 
     use super::*;
@@ -160,7 +154,8 @@ mod tests {
     }
 
     fn printed(closed: &Closed) -> Value {
-        let line = line(closed).unwrap();
+        let mut line = Vec::new();
+        emf("StreamFunctions").format(closed, &mut line).unwrap();
         let line = String::from_utf8(line).unwrap();
         assert_eq!(line.lines().count(), 1);
         assert!(line.ends_with('\n'));

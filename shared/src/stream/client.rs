@@ -1,16 +1,18 @@
 //! The client: sends one operation, again where the retry policy says so, and reads its answer.
 
-use std::any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{any, mem};
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::random::Random;
 use crate::stream::budget::Budget;
 use crate::stream::rate_limit::Watch;
 use crate::stream::retry::{self, Outcome};
-use crate::stream::{Failure, Lost, Operation, RateLimit, RawAnswer, StreamError, Transport};
+use crate::stream::{
+    Failure, Lost, Operation, RateLimit, RawAnswer, StreamError, Tally, Transport,
+};
 use crate::sync::lock;
 
 /// Stream's API with our credentials. Clones share what is left of their retries, and what they
@@ -22,6 +24,7 @@ pub struct Stream {
     random: Arc<dyn Random>,
     budget: Arc<Mutex<Budget>>,
     watch: Arc<Mutex<Watch>>,
+    tally: Arc<Mutex<Tally>>,
 }
 
 /// An answer, and what its journey tells.
@@ -42,13 +45,20 @@ impl Stream {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { transport, clock, random, budget: Arc::default(), watch: Arc::default() }
+        let (budget, watch, tally) = (Arc::default(), Arc::default(), Arc::default());
+        Self { transport, clock, random, budget, watch, tally }
     }
 
     /// What Stream has last said of its limits, by the names of our operations.
     #[must_use]
     pub fn rate_limits(&self) -> BTreeMap<&'static str, RateLimit> {
         lock(&self.watch).last()
+    }
+
+    /// What was heard of Stream since this was last asked.
+    #[must_use]
+    pub fn take_tally(&self) -> Tally {
+        mem::take(&mut *lock(&self.tally))
     }
 
     /// Sends an operation and reads its answer.
@@ -75,13 +85,14 @@ impl Stream {
                 return Err(StreamError::Unreachable("the invocation's time is up".into()));
             }
             let answer = self.transport.send(&request, time).await;
+            let latency = self.clock.now().since(started);
+            lock(&self.tally).attempt(latency, answer.as_ref().ok().map(|raw| raw.status));
             if let Ok(raw) = &answer {
                 self.hear(name_of::<O>(), raw);
             }
             let (outcome, error) = match answer {
                 Ok(raw) if (200..=299).contains(&raw.status) => {
                     lock(&self.budget).give_back();
-                    let latency = self.clock.now().since(started);
                     return Self::read::<O>(&raw, latency);
                 }
                 Ok(raw) => Self::refused(&raw),

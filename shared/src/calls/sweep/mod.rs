@@ -8,6 +8,7 @@
 mod batch;
 mod epilogue;
 mod look;
+mod open;
 mod queue;
 mod reconcile;
 mod store;
@@ -16,6 +17,7 @@ mod summary;
 pub use epilogue::{Epilogue, NoEpilogue};
 pub use look::Bounds;
 pub(super) use look::{Look, look};
+pub use open::OpenCalls;
 pub use reconcile::Reconciled;
 pub use store::{DueCall, DuePage, DuePlace, DueStore, Shard};
 pub use summary::Summary;

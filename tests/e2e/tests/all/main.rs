@@ -16,6 +16,7 @@ mod hostile;
 mod hostile_table;
 mod jwks;
 mod limits;
+mod log;
 mod messages;
 mod output;
 mod quality;
