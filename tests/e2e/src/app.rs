@@ -1,5 +1,7 @@
 //! The stack with a client in front of it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -58,6 +60,7 @@ impl App {
     pub async fn stop(mut self) -> String {
         match self.stack.take() {
             Some(stack) => {
+                note_used(&stack);
                 let output = stack.stop().await;
                 refuse_secrets(&output);
                 output
@@ -333,8 +336,20 @@ impl Drop for App {
             && !std::thread::panicking()
         {
             refuse_secrets(&stack.output());
+            note_used(stack);
         }
     }
+}
+
+/// Adds what the functions have asked of the table to the file that `USED_ACTIONS` names:
+/// `tests/template/used.py` compares it with what the policies allow.
+fn note_used(stack: &Stack) {
+    let Some(path) = std::env::var_os("USED_ACTIONS") else { return };
+    let used = stack.dynamo().used().into_iter();
+    let lines: Vec<_> = used.map(|(function, action)| format!("{function} {action}\n")).collect();
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(lines.concat().as_bytes()));
+    assert!(written.is_ok(), "{written:?}");
 }
 
 /// `{"alg":"` in base64url: how every token here begins.

@@ -11,7 +11,7 @@ use crate::environment;
 use crate::error::StartError;
 use crate::listen::listen;
 use crate::options::{Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice};
-use crate::template::{Table, Template};
+use crate::template::Template;
 use crate::tokens;
 use crate::webhooks;
 
@@ -27,18 +27,18 @@ impl Backends {
     /// For an API that somebody else serves, on the port that the options name.
     pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let api_url = format!("http://localhost:{}", options.api_port);
-        let table = Template::load()?.table;
-        Self::behind(&api_url, options, &table, StackClock::default()).await
+        let template = Template::load()?;
+        Self::behind(&api_url, options, &template, StackClock::default()).await
     }
 
     pub(crate) async fn behind(
         api_url: &str,
         options: &Options,
-        table: &Table,
+        template: &Template,
         clock: StackClock,
     ) -> Result<Self, StartError> {
         let dynamo =
-            DynamoFront::start(table, options.dynamo_port, options.data_dir.as_deref()).await?;
+            DynamoFront::start(template, options.dynamo_port, options.data_dir.as_deref()).await?;
         let stream = match options.stream {
             StreamChoice::Emulated => {
                 let (listener, _) = listen("the Stream emulator", options.stream_port).await?;
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
 
     async fn backends(options: &Options, clock: &StackClock) -> Backends {
-        let table = Template::load().unwrap().table;
-        Backends::behind("http://api", options, &table, clock.clone()).await.unwrap()
+        let template = Template::load().unwrap();
+        Backends::behind("http://api", options, &template, clock.clone()).await.unwrap()
     }
 
     /// The time at Stream, as its answers are dated.

@@ -92,6 +92,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: named.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
+            actions: BTreeSet::new(),
         };
         let values = values(options, Some("http://stream".to_owned()), "http://dynamo", "table");
         given(&function, &values).into_keys().collect()

@@ -44,7 +44,7 @@ impl Stack {
         let (api, api_address) = listen("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
         let clock = StackClock::default();
-        let backends = Backends::behind(&api_url, &options, &template.table, clock.clone()).await?;
+        let backends = Backends::behind(&api_url, &options, &template, clock.clone()).await?;
         let binaries = Binaries::prepare(options.build).await?;
         let output = Output::new(options.echo);
         let (listener, address) = listen("the Runtime API", 0).await?;

@@ -8,7 +8,7 @@ mod faults;
 mod proxy;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::error::StartError;
 use crate::listen::listen;
 use crate::options::TABLE_NAME;
 use crate::serve::Server;
-use crate::template::Table;
+use crate::template::{Action, Table, Template};
 pub use faults::{Fault, Rule};
 use proxy::Proxy;
 pub use wire::{call, create_table_at};
@@ -53,15 +53,15 @@ struct Engine {
 
 impl DynamoFront {
     pub(crate) async fn start(
-        table: &Table,
+        template: &Template,
         port: u16,
         data_dir: Option<&Path>,
     ) -> Result<Self, StartError> {
         let (listener, address) = listen("DynamoDB", port).await?;
         let database = open(data_dir)?;
-        prepare(&database, table)?;
+        prepare(&database, &template.table)?;
         let (engine, upstream) = Engine::start(database).await?;
-        let proxy = Arc::new(Proxy::new(upstream));
+        let proxy = Arc::new(Proxy::new(upstream, template.policies()));
         let answering = Arc::clone(&proxy);
         let server = Server::start(listener, move |request, _| {
             let proxy = Arc::clone(&answering);
@@ -87,6 +87,12 @@ impl DynamoFront {
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.proxy.counts()
+    }
+
+    /// Which function has asked for what. What its policy does not allow is refused, as IAM would.
+    #[must_use]
+    pub fn used(&self) -> BTreeSet<(String, Action)> {
+        self.proxy.used()
     }
 
     /// Starts counting anew.

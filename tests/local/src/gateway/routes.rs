@@ -110,6 +110,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: BTreeSet::new(),
+            actions: BTreeSet::new(),
         };
         Routes::new(&[
             function("any", "ANY /call/{callId}"),

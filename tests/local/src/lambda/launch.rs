@@ -48,7 +48,8 @@ impl Launch {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
             .env("AWS_REGION", REGION)
-            .env("AWS_ACCESS_KEY_ID", "local")
+            // By it DynamoDB knows who asks, and what that one may do.
+            .env("AWS_ACCESS_KEY_ID", &self.function)
             .env("AWS_SECRET_ACCESS_KEY", "local");
         let process = Process::start(command, &self.function, &self.output, &self.pids)
             .map_err(|reason| InvokeError::Spawn { function: self.function.clone(), reason })?;

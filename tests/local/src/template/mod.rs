@@ -5,6 +5,7 @@
 //! of both together.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html>
 
+mod policy;
 mod schedule;
 mod table;
 mod yaml;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use crate::cargo_build::workspace_root;
 use crate::error::TemplateError;
+pub use policy::Action;
 pub use schedule::Schedule;
 pub(crate) use table::Table;
 
@@ -44,12 +46,19 @@ pub(crate) struct Function {
     pub(crate) memory_mb: u64,
     /// The names of the variables that it is given.
     pub(crate) variables: BTreeSet<String>,
+    /// What it may do with the table.
+    pub(crate) actions: BTreeSet<Action>,
 }
 
 /// The API's routes, such as `POST /api/stream/token`, as `template.yaml` has them.
 pub fn route_keys() -> Result<Vec<String>, TemplateError> {
     let routes = Template::load()?.functions.into_iter().flat_map(|function| function.routes);
     Ok(routes.collect())
+}
+
+/// What each function may do with the table, by its policies in `template.yaml`.
+pub fn policies() -> Result<BTreeMap<String, BTreeSet<Action>>, TemplateError> {
+    Ok(Template::load()?.policies())
 }
 
 /// The schedules that `template.yaml` has, each with the name of its function.
@@ -64,6 +73,11 @@ impl Template {
     /// The workspace's `template.yaml`.
     pub(crate) fn load() -> Result<Self, TemplateError> {
         Self::parse(&fs::read_to_string(workspace_root().join("template.yaml"))?)
+    }
+
+    /// What each function may do with the table.
+    pub(crate) fn policies(&self) -> BTreeMap<String, BTreeSet<Action>> {
+        self.functions.iter().map(|it| (it.name.clone(), it.actions.clone())).collect()
     }
 
     fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -133,6 +147,8 @@ struct Properties {
     code_uri: String,
     #[serde(default)]
     events: BTreeMap<String, Event>,
+    #[serde(default)]
+    policies: Value,
     #[serde(flatten)]
     own: Settings,
 }
@@ -154,7 +170,7 @@ struct HttpApi {
 }
 
 fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
-    let Properties { code_uri, events, own } =
+    let Properties { code_uri, events, policies, own } =
         Properties::deserialize(properties).map_err(|error| error.to_string())?;
     let name = code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
@@ -179,6 +195,7 @@ fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
         timeout: Duration::from_secs(timeout),
         memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
         variables: variables.cloned().collect(),
+        actions: policy::actions(&policies)?,
     })
 }
 

@@ -56,6 +56,10 @@ Resources:
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: target/lambda/sweeper
+      Policies:
+        - Statement:
+            - {Effect: Allow, Action: [dynamodb:Query], Resource: !Sub '${Table.Arn}/index/due'}
+            - {Effect: Allow, Action: [dynamodb:Scan, sqs:SendMessage], Resource: '*'}
       Events:
         Minute:
           Type: ScheduleV2
@@ -92,6 +96,21 @@ fn a_function_is_what_the_globals_and_its_own_properties_say() {
     assert_eq!(sweeper.timeout, Duration::from_secs(10));
     assert_eq!(sweeper.memory_mb, DEFAULT_MEMORY);
     assert!(sweeper.variables.iter().eq(["JWT_SECRET", "TABLE_NAME"]));
+}
+
+#[test]
+fn a_function_may_do_what_its_policies_say() {
+    let template = Template::parse(TEMPLATE).unwrap();
+    let [end, sweeper] = template.functions.as_slice() else { panic!("two functions") };
+    assert!(end.actions.iter().eq(&[Action::new("UpdateItem", false)]));
+    assert!(sweeper.actions.iter().eq(&[Action::new("Query", true), Action::new("Scan", false)]));
+    for (says, refused) in [("*", "Allow *"), ("dynamodb:*", "Allow *")] {
+        let text = TEMPLATE.replace("dynamodb:UpdateItem", &format!("'{says}'"));
+        let parsed = Template::parse(&text).map(|_| ());
+        let told = parsed.err().map(|error| error.to_string());
+        // A bare star is of no service, and allows nothing here.
+        assert_eq!(told.is_some_and(|told| told.contains(refused)), says != "*", "{says}");
+    }
 }
 
 #[test]

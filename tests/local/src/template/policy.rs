@@ -1,0 +1,67 @@
+//! What a function may do with the table: the statements of its policies.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One of DynamoDB's operations on the table, or on an index of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Action {
+    operation: String,
+    index: bool,
+}
+
+impl Action {
+    /// An operation such as `GetItem`; `index` where it names an index.
+    #[must_use]
+    pub fn new(operation: &str, index: bool) -> Self {
+        Self { operation: operation.to_owned(), index }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.index { " on an index" } else { "" };
+        write!(f, "{}{place}", self.operation)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: String,
+    action: OneOrMore,
+    #[serde(default)]
+    resource: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// The actions on the table that these policies allow. Policies of other services are passed over.
+pub(super) fn actions(policies: &Value) -> Result<BTreeSet<Action>, String> {
+    let mut allowed = BTreeSet::new();
+    let statements = policies.as_array().into_iter().flatten().filter_map(|it| it.get("Statement"));
+    for statement in statements.filter_map(Value::as_array).flatten() {
+        let Ok(Statement { effect, action, resource }) = Statement::deserialize(statement) else {
+            continue;
+        };
+        let actions = match action {
+            OneOrMore::One(action) => vec![action],
+            OneOrMore::More(actions) => actions,
+        };
+        for action in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
+            if effect != "Allow" || action.contains('*') {
+                return Err(format!("its policy says {effect} {action}"));
+            }
+            allowed.insert(Action::new(action, resource.to_string().contains("/index/")));
+        }
+    }
+    Ok(allowed)
+}
