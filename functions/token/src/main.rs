@@ -12,7 +12,7 @@ use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, Json, Reply};
 use shared::ids::{CallId, UserId};
-use shared::limits::{Limit, Route};
+use shared::limits::{Admission, Limit, Route};
 use shared::tokens::{TokenLife, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
@@ -91,9 +91,14 @@ async fn create_token(
     };
     // Read before the user is: a token counts among those that a revocation meanwhile revokes.
     let now = deps.users.clock.now();
-    if let Some(call) = &ask.call_id {
-        calls::find(&*deps.calls, call, |call| call.has(&id)).await?.require_active()?;
-    }
+    let admission = match &ask.call_id {
+        Some(call) => {
+            let found = calls::find(&*deps.calls, call, |call| call.has(&id));
+            admission.beside(found).await?.require_active()?;
+            Admission::default()
+        }
+        None => admission,
+    };
     let user = deps
         .users
         .known_or_provision(&caller, &id, &change, deps.unknown, admission, deadline)

@@ -107,7 +107,7 @@ impl DynamoUsers {
             (":userId".to_owned(), text(id.as_str())),
             (":at".to_owned(), number(at.as_millis())),
             (":one".to_owned(), number(1)),
-            (":deleted".to_owned(), text("deleted")),
+            (":active".to_owned(), text("active")),
         ]);
         for (name, value) in given {
             let Some(value) = value else { continue };
@@ -125,8 +125,9 @@ impl DynamoUsers {
             .table_name(&self.0.name)
             .set_key(Some(item_key(id)))
             .update_expression(format!("SET {} ADD #version :one", sets.join(", ")))
-            // A user who was deleted is not remembered anew.
-            .condition_expression("attribute_not_exists(#status) OR #status <> :deleted")
+            // A user who was deleted is not remembered anew, and one who was deactivated stays
+            // as it was.
+            .condition_expression("attribute_not_exists(#status) OR #status = :active")
             .set_expression_attribute_names(Some(names(&attributes)))
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew);

@@ -98,7 +98,7 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// `user_deleted`, `store_unavailable`, and what Stream's failures become.
+    /// `user_deleted`, `user_deactivated`, `store_unavailable`, and what Stream's failures become.
     pub async fn upsert(
         &self,
         id: &UserId,
@@ -106,9 +106,7 @@ impl Users {
         deadline: Deadline,
     ) -> Result<User, ApiError> {
         let mut user = self.store.merge(id, change, self.clock.now()).await?;
-        if user.status == UserStatus::Deleted {
-            return Err(ApiError::plain(Code::UserDeleted));
-        }
+        user.status.require_active()?;
         if user.synced == 0 {
             user = self.take_over(user, deadline).await?;
         }

@@ -100,7 +100,7 @@ pub trait UserStore: Send + Sync {
     async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
 
     /// Merges a change into the profile, which is made where there is none, and counts a version.
-    /// Of a deleted user nothing changes, and the stone is answered.
+    /// Of a user who is not active nothing changes, and what stands there is answered.
     async fn merge(
         &self,
         id: &UserId,

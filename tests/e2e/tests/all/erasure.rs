@@ -110,6 +110,11 @@ async fn a_service_lets_a_deactivated_user_in_again() {
     app.stream().webhooks_idle().await;
     let refused = app.post("/token", "alice", json!({})).await;
     assert_eq!(refused.outcome(), (403, "user_deactivated"));
+    app.reset_counts();
+    let upsert = json!({"userData": {"name": "Somebody else"}});
+    let refused = app.post("/user/upsert", "alice", upsert).await;
+    assert_eq!(refused.outcome(), (403, "user_deactivated"));
+    assert_eq!(app.counts(), (1, 0));
     let service = app.service();
     let headers = [("authorization", service.as_str())];
     let upsert = r#"{"userId":"alice","userData":{}}"#;

@@ -66,6 +66,16 @@ async fn tokens_have_a_limit() {
 }
 
 #[tokio::test]
+async fn tokens_that_are_refused_for_their_call_count() {
+    let app = app("LIMIT_TOKEN_PER_MINUTE").await;
+    let ask = async || app.post("/token", "alice", json!({"callId": "no-such-call"})).await;
+    for _ in 0..MOST {
+        assert_eq!(ask().await.outcome(), (404, "call_not_found"));
+    }
+    assert_refused(&ask().await);
+}
+
+#[tokio::test]
 async fn new_calls_have_a_limit() {
     let app = app("LIMIT_CALL_CREATE_PER_MINUTE").await;
     let create = async |n: u64| {
