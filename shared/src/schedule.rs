@@ -20,6 +20,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::stream::Tally;
 use crate::telemetry::{Gauged, Line, Telemetry};
 use crate::world::{Configured, World};
 
@@ -77,7 +78,8 @@ impl<D> Job<D> {
                 .map_err(|error| ApiError::plain(Code::Internal).with_source(error))?;
             Ok((summary, done.gauges()))
         };
-        let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        let (outcome, heard) = Tally::of(AssertUnwindSafe(work).catch_unwind()).await;
+        let outcome = outcome.unwrap_or_else(|_| {
             Err(ApiError::plain(Code::Internal).with_source("a panic was caught"))
         });
         let now = self.clock.now();
@@ -98,19 +100,15 @@ impl<D> Job<D> {
         match outcome {
             Ok((summary, gauges)) => {
                 let text = summary.to_string();
-                self.telemetry.leave(&Line { summary: Some(&text), gauges: &gauges, ..line });
+                let line = Line { summary: Some(&text), gauges: &gauges, ..line };
+                self.telemetry.leave(&line, heard);
                 summary
             }
             Err(error) => {
                 let (code, cause) = (error.code().as_str(), error.causes());
                 let cause = cause.as_deref();
-                self.telemetry.leave(&Line {
-                    message: "not done",
-                    code,
-                    failed: true,
-                    cause,
-                    ..line
-                });
+                let line = Line { message: "not done", code, failed: true, cause, ..line };
+                self.telemetry.leave(&line, heard);
                 json!({"error": true, "code": code})
             }
         }

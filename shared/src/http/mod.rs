@@ -31,6 +31,7 @@ use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::stream::Tally;
 use crate::telemetry::{Line, Telemetry};
 use crate::world::{Configured, StartError, World};
 use request::Label;
@@ -111,7 +112,8 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
         let started = self.clock.now();
         let mut label = Label::of(&event.context);
         let handled = AssertUnwindSafe(self.handle(&event, started, &mut label)).catch_unwind();
-        let outcome = handled.await.unwrap_or_else(|_| {
+        let (outcome, heard) = Tally::of(handled).await;
+        let outcome = outcome.unwrap_or_else(|_| {
             Err(ApiError::plain(Code::Internal).with_source("a panic was caught"))
         });
         let (answer, error) = match outcome {
@@ -119,7 +121,9 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
             Err(error) => (Answer::failure(&error, &label.id), Some(error)),
         };
         let now = self.clock.now();
-        self.telemetry.leave(&Line {
+        let user = label.user.as_ref().and_then(|user| self.telemetry.tag(user));
+        let cause = error.as_ref().and_then(ApiError::causes);
+        let line = Line {
             at: now,
             message: "answered",
             request_id: &label.id,
@@ -128,11 +132,12 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
             code: error.as_ref().map_or("ok", |error| error.code().as_str()),
             failed: answer.status() >= 500,
             took: now.since(started),
-            user: label.user.as_ref().and_then(|user| self.telemetry.tag(user)).as_ref(),
-            cause: error.as_ref().and_then(ApiError::causes).as_deref(),
+            user: user.as_ref(),
+            cause: cause.as_deref(),
             summary: None,
             gauges: &[],
-        });
+        };
+        self.telemetry.leave(&line, heard);
         answer
     }
 

@@ -1,9 +1,9 @@
 //! The client: sends one operation, again where the retry policy says so, and reads its answer.
 
+use std::any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{any, mem};
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::random::Random;
@@ -24,7 +24,6 @@ pub struct Stream {
     random: Arc<dyn Random>,
     budget: Arc<Mutex<Budget>>,
     watch: Arc<Mutex<Watch>>,
-    tally: Arc<Mutex<Tally>>,
 }
 
 /// An answer, and what its journey tells.
@@ -45,20 +44,13 @@ impl Stream {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let (budget, watch, tally) = (Arc::default(), Arc::default(), Arc::default());
-        Self { transport, clock, random, budget, watch, tally }
+        Self { transport, clock, random, budget: Arc::default(), watch: Arc::default() }
     }
 
     /// What Stream has last said of its limits, by the names of our operations.
     #[must_use]
     pub fn rate_limits(&self) -> BTreeMap<&'static str, RateLimit> {
         lock(&self.watch).last()
-    }
-
-    /// What was heard of Stream since this was last asked.
-    #[must_use]
-    pub fn take_tally(&self) -> Tally {
-        mem::take(&mut *lock(&self.tally))
     }
 
     /// Sends an operation and reads its answer.
@@ -86,7 +78,7 @@ impl Stream {
             }
             let answer = self.transport.send(&request, time).await;
             let latency = self.clock.now().since(started);
-            lock(&self.tally).attempt(latency, answer.as_ref().ok().map(|raw| raw.status));
+            Tally::note(latency, answer.as_ref().ok().map(|raw| raw.status));
             if let Ok(raw) = &answer {
                 self.hear(name_of::<O>(), raw);
             }

@@ -1,8 +1,14 @@
 //! What was heard of Stream, for the metrics.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-/// What was heard of Stream since it was last asked for.
+tokio::task_local! {
+    /// Of the piece of work that this task is at: several may be under way in one process.
+    static HEARD: RefCell<Tally>;
+}
+
+/// What was heard of Stream in the course of a piece of work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// How long each attempt took, answered or not.
@@ -14,13 +20,57 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// One more attempt, which took so long; `None` is no answer.
-    pub(super) fn attempt(&mut self, took: Duration, status: Option<u16>) {
+    /// Does a piece of work; what came of it, and what was heard of Stream meanwhile.
+    pub(crate) async fn of<T>(work: impl Future<Output = T>) -> (T, Self) {
+        let work = async { (work.await, HEARD.with(RefCell::take)) };
+        HEARD.scope(RefCell::default(), work).await
+    }
+
+    /// Notes one more attempt, which took so long; `None` is no answer. Where nobody listens it is
+    /// forgotten.
+    pub(super) fn note(took: Duration, status: Option<u16>) {
+        let _ = HEARD.try_with(|heard| heard.borrow_mut().attempt(took, status));
+    }
+
+    fn attempt(&mut self, took: Duration, status: Option<u16>) {
         self.attempts.push(took);
         match status {
             Some(429) => self.rate_limited += 1,
             None | Some(500..) => self.failures += 1,
             Some(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::future::join;
+
+    use super::*;
+
+    const SPAN: Duration = Duration::from_millis(7);
+
+    #[test]
+    fn every_piece_of_work_has_its_own() {
+        let work = |statuses: &'static [Option<u16>]| {
+            Tally::of(async move {
+                for status in statuses {
+                    Tally::note(SPAN, *status);
+                    tokio::task::yield_now().await;
+                }
+                statuses.len()
+            })
+        };
+        Tally::note(SPAN, None);
+        let both = join(work(&[Some(200), Some(429), Some(404)]), work(&[None, Some(503)]));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (one, other) = runtime.block_on(both);
+        let tally = |attempts, rate_limited, failures| {
+            (attempts, Tally { attempts: vec![SPAN; attempts], rate_limited, failures })
+        };
+        assert_eq!((one, other), (tally(3, 1, 0), tally(2, 0, 2)));
+        let again = Tally::of(async {}).now_or_never().unwrap();
+        assert_eq!(again, ((), Tally::default()));
     }
 }

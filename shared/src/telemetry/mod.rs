@@ -23,7 +23,7 @@ use metrique_writer_format_emf::Emf;
 use crate::config::Env;
 use crate::error::Source;
 use crate::ids::UserId;
-use crate::stream::Stream;
+use crate::stream::Tally;
 use crate::sync::lock;
 use crate::world::{Configured, World};
 use line::Whole;
@@ -48,7 +48,6 @@ pub(crate) struct Telemetry {
     emf: Mutex<Emf>,
     /// Whether nothing has been asked of this process yet.
     cold: AtomicBool,
-    stream: Option<Stream>,
     tagger: Option<Tagger>,
 }
 
@@ -73,7 +72,6 @@ impl Telemetry {
             function,
             emf: Mutex::new(line::emf(namespace, of_all)),
             cold: AtomicBool::new(true),
-            stream: configured.map(|it| it.stream.clone()),
             tagger: configured.map(|it| Tagger::new(&it.config.api_secret)),
         }
     }
@@ -83,9 +81,8 @@ impl Telemetry {
         self.tagger.as_ref().map(|tagger| tagger.tag(user))
     }
 
-    /// Leaves a line.
-    pub(crate) fn leave(&self, line: &Line<'_>) {
-        let stream = self.stream.as_ref().map(Stream::take_tally).unwrap_or_default();
+    /// Leaves a line, with what was heard of Stream.
+    pub(crate) fn leave(&self, line: &Line<'_>, stream: Tally) {
         let cold = self.cold.swap(false, Ordering::Relaxed);
         let whole = Whole { line, function: self.function, cold, stream };
         if let Err(error) = write(&mut lock(&self.emf), &whole) {
