@@ -1,11 +1,12 @@
-//! A function's process: what is built once at its start, and the events that it then takes one
-//! after the other.
+//! A function's process: what is built once at its start, and the events that it then takes.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::panic;
 use std::process::ExitCode;
 
+use futures_util::FutureExt as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use crate::error;
 use crate::log;
 use crate::world::StartError;
 
-/// Builds a function and runs it until Lambda ends it.
+/// Builds a function and runs it until Lambda ends it: one event after the other.
 pub(crate) fn run<A, T, Fut>(
     open: impl FnOnce(Env) -> Result<A, StartError>,
     answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
@@ -24,6 +25,36 @@ where
     A: Send + Sync + 'static,
     T: Serialize,
     Fut: Future<Output = T>,
+{
+    start(open, |app| {
+        lambda_runtime::run(service_fn(move |event| answer(app, event).map(Ok::<_, Infallible>)))
+    })
+}
+
+/// The same with several events at once, where Lambda says that it sends them so
+/// (`AWS_LAMBDA_MAX_CONCURRENCY`, on Lambda Managed Instances).
+pub(crate) fn run_concurrent<A, T, Fut>(
+    open: impl FnOnce(Env) -> Result<A, StartError>,
+    answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut + Clone + Send + 'static,
+) -> ExitCode
+where
+    A: Send + Sync + 'static,
+    T: Serialize + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    start(open, |app| {
+        let answer = move |event| answer(app, event).map(Ok::<_, Infallible>);
+        lambda_runtime::run_concurrent(service_fn(answer))
+    })
+}
+
+fn start<A, Fut>(
+    open: impl FnOnce(Env) -> Result<A, StartError>,
+    serve: impl FnOnce(&'static A) -> Fut,
+) -> ExitCode
+where
+    A: Send + Sync + 'static,
+    Fut: Future<Output = Result<(), lambda_runtime::Error>>,
 {
     let env = Env::of_process();
     log::init(&env);
@@ -42,11 +73,7 @@ where
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let served = runtime.block_on(lambda_runtime::run(service_fn(|event| {
-        let answered = answer(app, event);
-        async move { Ok::<_, lambda_runtime::Error>(answered.await) }
-    })));
-    match served {
+    match runtime.block_on(serve(app)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&*error),
     }

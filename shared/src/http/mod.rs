@@ -76,7 +76,7 @@ where
     W: Identity,
     H: Handler<D, W, A>,
 {
-    lambda::run(
+    lambda::run_concurrent(
         |env| App::<D, W, H>::open(function, env, build, handler),
         |app, event| async move { app.answer(event).await },
     )

@@ -4,7 +4,7 @@ use e2e::App;
 use http::Method;
 use local::Options;
 use serde_json::{Value, json};
-use stream_emulator::{Fault, Operation, Rule};
+use stream_emulator::{Emulator, Fault, Operation, Rule};
 
 /// Whether anything in the table names a user beyond the stone, and the calls that others had a
 /// part in, too.
@@ -83,6 +83,90 @@ async fn what_stream_cannot_do_now_the_sweeper_does() {
     assert_eq!(app.minutes(1).await[0]["erased"], 1);
     assert_eq!(app.minutes(1).await[0]["erased"], 0);
     assert_eq!(traces(&app, "alice").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_task_that_stream_gives_up_or_forgets_is_given_again() {
+    for give_up in [Emulator::fail_tasks, Emulator::forget_tasks] {
+        let app = App::start().await;
+        app.known(&["alice"]).await;
+        app.stream().script(Rule::on(Operation::GetTask, Fault::Status(503)));
+        assert_eq!(app.delete("/user/alice", "alice").await.status, 202);
+        assert!(app.item("ERASURES", "alice").await["task"].is_object());
+        app.stream().clear_faults();
+        give_up(app.stream());
+        let asked = app.stream().counts().get(Operation::DeleteUsers);
+        let sweep = app.minutes(1).await;
+        assert_eq!((&sweep[0]["erased"], &sweep[0]["erasing"]), (&json!(0), &json!(1)));
+        assert!(app.item("ERASURES", "alice").await["task"].is_null());
+        let sweep = app.minutes(1).await;
+        assert_eq!((&sweep[0]["erased"], &sweep[0]["erasing"]), (&json!(1), &json!(0)));
+        assert_eq!(app.stream().counts().get(Operation::DeleteUsers), asked + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_of_calls_is_gone_through_page_by_page() {
+    let app = App::start().await;
+    let ids: Vec<String> = (0..105).map(|n| format!("c{n}")).collect();
+    app.calls(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    // Of the list one page comes, and then Stream is away.
+    app.stream().script(Rule::on(Operation::QueryCalls, Fault::Status(503)).after(1));
+    let delete = async || {
+        let answer = app.delete("/user/alice", "alice").await;
+        assert_eq!((answer.status, &answer.body["status"]), (202, &json!("deleting")));
+        app.item("ERASURES", "alice").await
+    };
+    let begun = delete().await;
+    let mut sweeps = 0;
+    while app.item("ERASURES", "alice").await["next"].is_null() {
+        app.minutes(1).await;
+        sweeps += 1;
+        assert!(sweeps < 10, "the first page takes too long");
+    }
+    assert_eq!(delete().await["begunAt"], begun["begunAt"]);
+    // A place in the list that Stream has forgotten is given up.
+    app.stream().clear_faults();
+    app.stream().script(Rule::on(Operation::QueryCalls, Fault::Status(400)));
+    assert_eq!(app.minutes(1).await[0]["erased"], 0);
+    assert!(app.item("ERASURES", "alice").await["next"].is_null());
+    app.stream().clear_faults();
+    let swept = app.minutes(3).await;
+    assert!(swept.iter().any(|sweep| sweep["erased"] == 1), "{swept:?}");
+    for id in ids {
+        assert_eq!(app.call_item(&id).await["endReason"]["S"], "user_deleted", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_left_alone_that_is_the_users_only_at_stream() {
+    let app = App::with_call("c1").await;
+    let mut call = app.item("CALL#c1", "CALL").await;
+    call["members"] = json!({"L": [{"S": "bob"}, {"S": "carol"}]});
+    app.put(call.clone()).await;
+    let _ = app.delete("/user/alice", "alice").await.good();
+    assert_eq!(app.item("CALL#c1", "CALL").await, call);
+}
+
+#[tokio::test]
+async fn erasures_that_are_stuck_keep_nobody_waiting() {
+    let app = App::start().await;
+    for n in 0..40 {
+        let begun = json!({"N": "1767225600000"});
+        let (user, task) = (format!("a{n:02}"), json!({"S": "task-of-nobody"}));
+        app.put(json!({"pk": {"S": "ERASURES"}, "sk": {"S": user}, "userId": {"S": user}, "begunAt": begun, "task": task})).await;
+    }
+    app.known(&["zoe"]).await;
+    // All of them wait for Stream, Zoe behind the others.
+    app.stream().script(Rule::on(Operation::GetTask, Fault::Status(503)));
+    assert_eq!(app.delete("/user/zoe", "zoe").await.status, 202);
+    app.stream().clear_faults();
+    app.stream().script(Rule::on(Operation::DeleteUsers, Fault::Status(503)));
+    let mut erased = 0;
+    for sweep in app.minutes(3).await {
+        erased += sweep["erased"].as_u64().unwrap();
+    }
+    assert_eq!(erased, 1);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
 
 mod access;
+mod concurrent;
 mod config;
 mod consistency;
 mod create;

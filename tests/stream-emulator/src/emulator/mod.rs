@@ -160,6 +160,16 @@ impl Emulator {
         Ok(self.state().check_user_token(token)?)
     }
 
+    /// Gives up the tasks that nobody has asked about yet. What they have done stays done.
+    pub fn fail_tasks(&self) {
+        self.state().act(|inner, now| inner.world.fail_tasks(now));
+    }
+
+    /// Forgets all tasks, as Stream does after a while.
+    pub fn forget_tasks(&self) {
+        self.state().act(|inner, _| inner.world.forget_tasks());
+    }
+
     /// Deletes a user behind the client's back. A user that does not exist stays so.
     pub fn delete_user(&self, id: &str) {
         self.state().act(|inner, now| inner.world.mark_deleted(id, now));
