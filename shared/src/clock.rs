@@ -3,9 +3,11 @@
 //! Everything else is given a [`Clock`], so that a test owns every instant.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::{ConfigError, Env};
@@ -89,6 +91,25 @@ pub trait Clock: Send + Sync {
 
     /// Waits this long.
     async fn sleep(&self, span: Duration);
+}
+
+/// What is left of a span that began then, if anything is. A clock that was set back ends it.
+pub(crate) fn rests(began: Option<Timestamp>, span: Duration, now: Timestamp) -> Option<Duration> {
+    let began = began.filter(|began| *began <= now)?;
+    span.checked_sub(now.since(began)).filter(|rest| !rest.is_zero())
+}
+
+/// What comes of this within a time.
+pub(crate) async fn within<T>(
+    clock: &dyn Clock,
+    time: Duration,
+    work: impl Future<Output = T> + Send,
+) -> Option<T> {
+    let work = pin!(work);
+    match select(work, clock.sleep(time)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 /// The machine's clock, or one that is ahead of it.

@@ -61,6 +61,13 @@ impl Env {
         self.get(name).unwrap_or(default)
     }
 
+    /// The same with a secret in the place of a variable.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, secret: &Secret) -> Self {
+        self.0.insert(name.to_owned(), secret.expose().to_owned());
+        self
+    }
+
     /// The value of a variable that must be set.
     pub fn require(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.get(name).ok_or(ConfigError::Missing(name))

@@ -5,23 +5,18 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_sdk_dynamodb::config::ProvideCredentials;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use aws_sdk_dynamodb::{Client, Config};
 use serde::de::DeserializeOwned;
 
 use crate::config::StoreConfig;
-use crate::net::AwsHttp;
+use crate::net::{self, sdk};
 use crate::store::StoreError;
 
 /// An item, or the part of one that a request names.
@@ -38,37 +33,20 @@ impl Table {
     /// Reaches the table through this client, with the credentials that Lambda puts in the
     /// environment. Nothing is sent yet.
     #[must_use]
-    pub fn new(config: &StoreConfig, http: reqwest::Client) -> Self {
-        Self::with_credentials(config, http, EnvironmentVariableCredentialsProvider::new())
+    pub fn new(config: &StoreConfig, http: net::Client) -> Self {
+        Self::with_credentials(config, http, sdk::credentials())
     }
 
     /// As [`Table::new`], with credentials from elsewhere.
     #[must_use]
     pub fn with_credentials(
         config: &StoreConfig,
-        http: reqwest::Client,
+        http: net::Client,
         credentials: impl ProvideCredentials + 'static,
     ) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(1))
-            .operation_timeout(Duration::from_millis(2_500))
-            .build();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(3)
-            .with_initial_backoff(Duration::from_millis(50));
-        let mut builder = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(config.region.clone()))
-            .credentials_provider(credentials)
-            .http_client(AwsHttp::new(http))
-            .timeout_config(timeouts)
-            .retry_config(retries)
-            // Answers are read whole, within the attempt's own time.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = &config.endpoint {
-            builder = builder.endpoint_url(endpoint);
-        }
-        Self { client: Client::from_conf(builder.build()), name: config.table.clone() }
+        let StoreConfig { table, region, endpoint } = config;
+        let settings = sdk::settings(region, endpoint.as_deref(), credentials, http);
+        Self { client: Client::new(&settings), name: table.clone() }
     }
 
     /// Asks for an item that is never there: whether the table answers, at the price of half a

@@ -75,6 +75,7 @@ codes! {
     StreamRefused "stream_refused" 502 "Stream refused the request",
     StreamBadAnswer "stream_bad_answer" 502 "Stream's answer could not be read",
     StreamNotConfigured "stream_not_configured" 503 "Stream's credentials are not configured",
+    SecretsUnavailable "secrets_unavailable" 503 "This service's secrets cannot be fetched",
     KeysUnavailable "keys_unavailable" 503 "The issuer's keys cannot be fetched",
     StreamBusy "stream_busy" 503 "Stream asks to slow down",
     StreamUnavailable "stream_unavailable" 503 "Stream cannot be reached",

@@ -16,13 +16,19 @@ use crate::error;
 use crate::log;
 use crate::world::StartError;
 
-/// Builds a function and runs it until Lambda ends it: one event after the other.
+/// A function, as its process sees it.
+pub(crate) trait Function: Sized + Send + Sync + 'static {
+    /// What is done before anything is asked of it.
+    fn start(&'static self) -> impl Future<Output = Result<(), StartError>>;
+}
+
+/// Opens a function and runs it until Lambda ends it: one event after the other.
 pub(crate) fn run<A, T, Fut>(
     open: impl FnOnce(Env) -> Result<A, StartError>,
     answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
 ) -> ExitCode
 where
-    A: Send + Sync + 'static,
+    A: Function,
     T: Serialize,
     Fut: Future<Output = T>,
 {
@@ -38,7 +44,7 @@ pub(crate) fn run_concurrent<A, T, Fut>(
     answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut + Clone + Send + 'static,
 ) -> ExitCode
 where
-    A: Send + Sync + 'static,
+    A: Function,
     T: Serialize + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
@@ -53,7 +59,7 @@ fn start<A, Fut>(
     serve: impl FnOnce(&'static A) -> Fut,
 ) -> ExitCode
 where
-    A: Send + Sync + 'static,
+    A: Function,
     Fut: Future<Output = Result<(), lambda_runtime::Error>>,
 {
     let env = Env::of_process();
@@ -73,7 +79,11 @@ where
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(serve(app)) {
+    let life = async {
+        app.start().await?;
+        serve(app).await
+    };
+    match runtime.block_on(life) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&*error),
     }

@@ -16,19 +16,27 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, SystemClock};
 use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::parts::Parts;
 use crate::stream::Tally;
 use crate::telemetry::{Gauged, Line, Telemetry};
-use crate::world::{Configured, World};
+use crate::world::{Configured, StartError, World};
 
 /// A scheduled function, ready to run.
-struct Job<D> {
+struct Job<D: 'static> {
     clock: Arc<dyn Clock>,
-    deps: Option<D>,
+    /// The function's own; none where Stream is not configured.
+    parts: Parts<Option<D>>,
     telemetry: Telemetry,
+}
+
+impl<D: Send + Sync + 'static> lambda::Function for Job<D> {
+    async fn start(&'static self) -> Result<(), StartError> {
+        self.parts.start().await
+    }
 }
 
 /// Runs a function by the clock, by its name. Without Stream's credentials it starts all the same, and says so
@@ -46,16 +54,19 @@ where
 {
     lambda::run(
         |env| {
-            let world = World::open(env)?;
-            let deps = world.stream.as_ref().map(|stream| build(&world, stream)).transpose()?;
-            let telemetry = Telemetry::with_gauges(function, &world);
-            Ok(Job { deps, clock: world.clock, telemetry })
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::from_env(&env)?);
+            let telemetry = Telemetry::with_gauges(function, &env);
+            let build = move |world: &World| {
+                Ok(world.stream.as_ref().map(|stream| build(world, stream)).transpose()?)
+            };
+            let parts = Parts::open(env, clock.clone(), build)?;
+            Ok(Job { clock, parts, telemetry })
         },
         move |job: &'static Job<D>, event| async move { job.answer(run, event).await },
     )
 }
 
-impl<D> Job<D> {
+impl<D: Send + Sync + 'static> Job<D> {
     async fn answer<I, T, Fut>(
         &'static self,
         run: fn(&'static D, I, Deadline) -> Fut,
@@ -69,11 +80,16 @@ impl<D> Job<D> {
         let started = self.clock.now();
         let deadline = Deadline::from_lambda(event.context.deadline, started);
         let work = async {
-            let deps =
-                self.deps.as_ref().ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
+            let parts = self.parts.current(deadline).await?;
+            let deps = parts.as_ref().ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
             let input = serde_json::from_str(event.payload.get())
                 .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
-            let done = run(deps, input, deadline).await?;
+            let done = run(deps, input, deadline).await;
+            if Tally::so_far(|heard| heard.unauthorized > 0) {
+                // The next run has others, if there are any.
+                self.parts.after_refusal(parts, deadline).await;
+            }
+            let done = done?;
             let summary = serde_json::to_value(&done)
                 .map_err(|error| ApiError::plain(Code::Internal).with_source(error))?;
             Ok((summary, done.gauges()))

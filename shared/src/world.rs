@@ -6,7 +6,7 @@ use crate::calls::dynamo::DynamoCalls;
 use crate::calls::limits;
 use crate::calls::sweep::{Bounds, OpenCalls, Sweeper};
 use crate::calls::{CallStore, Calls, Hearing};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
 use crate::erasure::Erasures;
@@ -33,6 +33,9 @@ pub enum StartError {
     /// A client could not be built.
     #[error("a client could not be built")]
     Client(#[source] Source),
+    /// The secrets cannot be had now.
+    #[error("the secrets cannot be fetched")]
+    Secrets(#[source] Source),
 }
 
 /// Stream, where its credentials are configured.
@@ -61,11 +64,10 @@ pub struct World {
 }
 
 impl World {
-    /// Reads the configuration and builds the clients. Nothing is sent yet.
-    pub fn open(env: Env) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::from_env(&env)?);
+    /// Reads the configuration and builds what speaks to the world through this client. Nothing is
+    /// sent yet.
+    pub fn open(env: Env, clock: Arc<dyn Clock>, http: net::Client) -> Result<Self, StartError> {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let http = net::client().map_err(StartError::Client)?;
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
         let stream = match StreamConfig::from_env(&env)? {
             Some(config) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
+use serde_json::{Map, Value};
 
 use crate::auth::claims::ClaimRules;
 use crate::auth::jws::Token;
@@ -72,8 +73,8 @@ pub struct Verifier {
 }
 
 enum Keys {
-    /// A secret that we share with the issuer (HS256).
-    Shared(DecodingKey),
+    /// A secret that we share with the issuer (HS256), or two while it is changed.
+    Shared(Vec<DecodingKey>),
     /// The issuer's own.
     Published(IssuerKeys),
 }
@@ -82,8 +83,8 @@ enum Keys {
 const LEAST_SECRET: usize = 32;
 
 impl Verifier {
-    /// Reads `JWT_SECRET` or `JWT_JWKS_URL`, of which exactly one is set, and the other `JWT_*`
-    /// rules.
+    /// Reads `JWT_SECRET` (and `JWT_SECRET_PREVIOUS`) or `JWT_JWKS_URL`, of which exactly one is
+    /// set, and the other `JWT_*` rules.
     pub(crate) fn open(
         env: &Env,
         clock: &Arc<dyn Clock>,
@@ -91,7 +92,7 @@ impl Verifier {
     ) -> Result<Self, ConfigError> {
         const URL: &str = "JWT_JWKS_URL";
         let keys = match (env.get("JWT_SECRET"), env.get(URL)) {
-            (Some(secret), None) => Keys::Shared(shared(secret, env)?),
+            (Some(_), None) => Keys::Shared(shared(env)?),
             (None, Some(url)) => {
                 let source = WebKeys::new(http.clone(), url)?;
                 Keys::Published(IssuerKeys::new(source, clock.clone()))
@@ -115,7 +116,7 @@ impl Verifier {
     ) -> Result<Caller, Refused> {
         let token = Token::read(bearer(authorization)?)?;
         match &self.keys {
-            Keys::Shared(secret) => Ok(self.rules.caller(&token.verified_by(secret)?, now)?),
+            Keys::Shared(secrets) => Ok(self.rules.caller(&verified(&token, secrets)?, now)?),
             Keys::Published(keys) => {
                 published::caller(&token, keys, &self.rules, now, deadline).await
             }
@@ -123,17 +124,38 @@ impl Verifier {
     }
 }
 
-/// The key of a secret. One that is too short, or that is Stream's own (with which anybody's Stream
-/// token would open this service), is refused.
-fn shared(secret: &str, env: &Env) -> Result<DecodingKey, ConfigError> {
-    if secret.len() < LEAST_SECRET {
-        return Err(ConfigError::invalid("JWT_SECRET", "must have at least 32 bytes"));
+/// The claims, if one of the secrets has signed them.
+fn verified(
+    token: &Token<'_>,
+    secrets: &[DecodingKey],
+) -> Result<Map<String, Value>, Unauthenticated> {
+    let mut outcome = Err(Unauthenticated::Signature);
+    for secret in secrets {
+        outcome = token.verified_by(secret);
+        if !matches!(outcome, Err(Unauthenticated::Signature)) {
+            break;
+        }
     }
-    if env.get("STREAM_API_SECRET") == Some(secret) {
-        return Err(ConfigError::invalid("JWT_SECRET", "must differ from STREAM_API_SECRET"));
-    }
+    outcome
+}
+
+/// The keys of the secrets. One that is too short, or that is one of Stream's (with which anybody's
+/// Stream token would open this service), is refused.
+fn shared(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
+    const STREAMS: [&str; 2] = ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"];
     crypto::install();
-    Ok(DecodingKey::from_secret(secret.as_bytes()))
+    let mut keys = Vec::new();
+    for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
+        let Some(secret) = env.get(name) else { continue };
+        if secret.len() < LEAST_SECRET {
+            return Err(ConfigError::invalid(name, "must have at least 32 bytes"));
+        }
+        if let Some(other) = STREAMS.into_iter().find(|other| env.get(other) == Some(secret)) {
+            return Err(ConfigError::invalid(name, format!("must differ from {other}")));
+        }
+        keys.push(DecodingKey::from_secret(secret.as_bytes()));
+    }
+    Ok(keys)
 }
 
 fn bearer(authorization: Option<&str>) -> Result<&str, Unauthenticated> {
@@ -349,12 +371,33 @@ mod tests {
     }
 
     #[test]
+    fn both_secrets_are_good_while_one_is_being_changed() {
+        const OTHER: &str = "another-secret-of-thirty-two-bytes!";
+        let both = verifier(&[("JWT_SECRET_PREVIOUS", OTHER)]);
+        let by = |secret: &str| sign(HEADER, &good().to_string(), secret);
+        for secret in [SECRET, OTHER] {
+            assert!(check(&both, &by(secret)).is_ok());
+        }
+        let third = by(&SECRET.replace('!', "?"));
+        assert_eq!(check(&both, &third), Err(Unauthenticated::Signature));
+        // Without it, the other is nobody's.
+        assert_eq!(check(&verifier(&[]), &by(OTHER)), Err(Unauthenticated::Signature));
+        // What the first one has signed is judged by what it says.
+        let mut late = good();
+        late["exp"] = json!(NOW - 3_600);
+        let late = sign(HEADER, &late.to_string(), SECRET);
+        assert_eq!(check(&both, &late), Err(Unauthenticated::Expired));
+    }
+
+    #[test]
     fn secrets_that_are_refused_at_start() {
         for pairs in [
             vec![],
             vec![("JWT_SECRET", "short")],
             vec![("JWT_SECRET", "0123456789012345678901234567890")],
             vec![("JWT_SECRET", SECRET), ("STREAM_API_SECRET", SECRET)],
+            vec![("JWT_SECRET", SECRET), ("STREAM_API_SECRET_PREVIOUS", SECRET)],
+            vec![("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", "short")],
             vec![("JWT_SECRET", SECRET), ("JWT_ROLE_CLAIM", "sub")],
         ] {
             assert!(open(&pairs).is_err(), "{pairs:?}");

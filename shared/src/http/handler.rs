@@ -14,7 +14,7 @@ pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
         &self,
         deps: Option<&'static D>,
         who: W,
-        request: Request,
+        request: &Request,
     ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
 }
 
@@ -29,18 +29,18 @@ macro_rules! handlers {
             R: Respond,
             $($argument: FromRequest,)*
         {
+            #[allow(unused_variables, reason = "a handler may ask nothing of the request")]
             async fn handle(
                 &self,
                 deps: Option<&'static D>,
                 who: W,
-                request: Request,
+                request: &Request,
             ) -> Result<Answer, ApiError> {
                 let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
                 $(
                     #[expect(non_snake_case, reason = "named after its type")]
-                    let $argument = $argument::from_request(&request)?;
+                    let $argument = $argument::from_request(request)?;
                 )*
-                drop(request);
                 self(deps, who, $($argument),*).await?.respond()
             }
         }

@@ -27,12 +27,13 @@ use futures_util::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 use serde_json::value::RawValue;
 
-use crate::clock::{Clock, Deadline, Timestamp};
+use crate::clock::{Clock, Deadline, SystemClock, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::parts::Parts;
 use crate::stream::Tally;
-use crate::telemetry::{Line, Telemetry};
+use crate::telemetry::{Line, Tagger, Telemetry};
 use crate::world::{Configured, StartError, World};
 use request::Label;
 
@@ -48,7 +49,7 @@ where
     W: Identity,
     H: Handler<D, W, A>,
 {
-    let build = |world: &World| world.stream.as_ref().map(|it| build(world, it)).transpose();
+    let build = move |world: &World| world.stream.as_ref().map(|it| build(world, it)).transpose();
     start(function, build, handler)
 }
 
@@ -63,12 +64,12 @@ where
     W: Identity,
     H: Handler<D, W, A>,
 {
-    start(function, |world| build(world).map(Some), handler)
+    start(function, move |world| build(world).map(Some), handler)
 }
 
 fn start<D, W, A, H>(
     function: &'static str,
-    build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
+    build: impl Fn(&World) -> Result<Option<D>, ConfigError> + Send + Sync + 'static,
     handler: H,
 ) -> ExitCode
 where
@@ -83,25 +84,48 @@ where
 }
 
 /// A function, ready to answer.
-struct App<D, W: Identity, H> {
-    keys: W::Keys,
+struct App<D: 'static, W: Identity, H> {
     clock: Arc<dyn Clock>,
-    deps: Option<D>,
     handler: H,
+    parts: Parts<Deps<D, W>>,
     telemetry: Telemetry,
+}
+
+/// What is built from the function's configuration.
+struct Deps<D, W: Identity> {
+    keys: W::Keys,
+    /// The handler's own; none where Stream is not configured.
+    own: Option<D>,
+    tagger: Option<Tagger>,
+}
+
+impl<D, W, H> lambda::Function for App<D, W, H>
+where
+    D: Send + Sync + 'static,
+    W: Identity,
+    H: Send + Sync + 'static,
+{
+    async fn start(&'static self) -> Result<(), StartError> {
+        self.parts.start().await
+    }
 }
 
 impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
     fn open(
         function: &'static str,
         env: Env,
-        build: impl FnOnce(&World) -> Result<Option<D>, ConfigError>,
+        build: impl Fn(&World) -> Result<Option<D>, ConfigError> + Send + Sync + 'static,
         handler: H,
     ) -> Result<Self, StartError> {
-        let world = World::open(env)?;
-        let keys = W::keys(&world)?;
-        let (deps, telemetry) = (build(&world)?, Telemetry::new(function, &world));
-        Ok(Self { keys, deps, clock: world.clock, handler, telemetry })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::from_env(&env)?);
+        let telemetry = Telemetry::new(function, &env);
+        let build = move |world: &World| {
+            let (keys, own) = (W::keys(world)?, build(world)?);
+            let tagger = world.stream.as_ref().map(|it| Tagger::new(&it.config.api_secret));
+            Ok(Deps { keys, own, tagger })
+        };
+        let parts = Parts::open(env, clock.clone(), build)?;
+        Ok(Self { clock, handler, parts, telemetry })
     }
 
     /// Answers an event, whatever happens on the way.
@@ -121,7 +145,6 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
             Err(error) => (Answer::failure(&error, &label.id), Some(error)),
         };
         let now = self.clock.now();
-        let user = label.user.as_ref().and_then(|user| self.telemetry.tag(user));
         let cause = error.as_ref().and_then(ApiError::causes);
         let line = Line {
             at: now,
@@ -132,7 +155,7 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
             code: error.as_ref().map_or("ok", |error| error.code().as_str()),
             failed: answer.status() >= 500,
             took: now.since(started),
-            user: user.as_ref(),
+            user: label.user.as_ref(),
             cause: cause.as_deref(),
             summary: None,
             gauges: &[],
@@ -152,10 +175,42 @@ impl<D: Send + Sync + 'static, W: Identity, H> App<D, W, H> {
     {
         let deadline = Deadline::from_lambda(event.context.deadline, now);
         let request = request::read(&event.payload, deadline, W::LARGEST_BODY, label)?;
-        let who = W::of(&request, &self.keys, now).await?;
-        label.user = who.user().cloned();
-        self.handler.handle(self.deps.as_ref(), who, request).await
+        let deps = self.parts.current(deadline).await?;
+        let outcome = self.attempt(deps, &request, now, label).await;
+        let refused = Tally::so_far(|heard| heard.unauthorized > 0)
+            || outcome.as_ref().is_err_and(|error| error.code() == Code::BadSignature);
+        if !refused {
+            return outcome;
+        }
+        let others = self.parts.after_refusal(deps, deadline).await;
+        match (outcome, others) {
+            // Nothing was done with secrets that are none any more: it begins again, once.
+            (Err(error), Some(others)) if is_refusal(error.code()) => {
+                self.attempt(others, &request, now, label).await
+            }
+            (outcome, _) => outcome,
+        }
     }
+
+    async fn attempt<A>(
+        &'static self,
+        deps: &'static Deps<D, W>,
+        request: &Request,
+        now: Timestamp,
+        label: &mut Label,
+    ) -> Result<Answer, ApiError>
+    where
+        H: Handler<D, W, A>,
+    {
+        let who = W::of(request, &deps.keys, now).await?;
+        label.user = who.user().and_then(|user| Some(deps.tagger.as_ref()?.tag(user)));
+        self.handler.handle(deps.own.as_ref(), who, request).await
+    }
+}
+
+/// Whether an error may come of a secret that has changed since it was fetched.
+fn is_refusal(code: Code) -> bool {
+    matches!(code, Code::StreamRejectedCredentials | Code::BadSignature)
 }
 
 #[cfg(test)]
@@ -163,7 +218,6 @@ mod tests {
     use lambda_runtime::Context;
 
     use super::*;
-    use crate::clock::{Deadline, SystemClock, Timestamp};
 
     struct Anybody;
 
@@ -197,13 +251,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_and_the_next_request_too() {
-        let app = App::<_, Anybody, _> {
-            keys: (),
-            clock: Arc::new(SystemClock::default()),
-            deps: Some(()),
-            handler: moody,
-            telemetry: Telemetry::open("moody", "StreamFunctions", None, false),
-        };
+        let env = Env::from([("AWS_REGION", "us-east-1"), ("TABLE_NAME", "table")]);
+        let app = App::<_, Anybody, _>::open("moody", env, |_| Ok(Some(())), moody).unwrap();
         let app: &'static App<_, _, _> = Box::leak(Box::new(app));
         for (panics, status) in [(true, 500), (false, 200), (true, 500), (false, 200)] {
             let event = serde_json::json!({

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::http::path;
-use crate::ids::UserId;
+use crate::telemetry::UserTag;
 
 /// The event, as far as it is read.
 #[derive(Deserialize)]
@@ -70,7 +70,7 @@ pub(super) struct Label {
     /// The route that it came by.
     pub(super) route: String,
     /// Who sent it, once that is settled.
-    pub(super) user: Option<UserId>,
+    pub(super) user: Option<UserTag>,
 }
 
 impl Label {

@@ -19,12 +19,12 @@ const LARGEST: usize = 16 * 1024 * 1024;
 
 /// `reqwest` as the AWS SDK's HTTP client.
 #[derive(Clone)]
-pub(crate) struct AwsHttp(reqwest::Client);
+pub(super) struct AwsHttp(reqwest::Client);
 
 impl AwsHttp {
     /// Sends through this client.
     #[must_use]
-    pub(crate) fn new(client: reqwest::Client) -> Self {
+    pub(super) fn new(client: reqwest::Client) -> Self {
         Self(client)
     }
 }

@@ -1,9 +1,10 @@
-//! The one HTTP client of a function: Stream's API, DynamoDB and an issuer's keys share its TLS
+//! The one HTTP client of a function: Stream's API, the AWS SDK and an issuer's keys share its TLS
 //! set-up and its pool.
 
 mod aws;
+pub(crate) mod sdk;
 
-pub(crate) use aws::AwsHttp;
+use aws::AwsHttp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::error::Source;
 
 /// The client, and what it is called where nobody needs to know more of it.
-pub(crate) type Client = reqwest::Client;
+pub type Client = reqwest::Client;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(1);

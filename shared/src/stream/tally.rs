@@ -17,6 +17,8 @@ pub struct Tally {
     pub rate_limited: u64,
     /// How many of them got no answer, or a 5xx.
     pub failures: u64,
+    /// How many of them were refused because of our credentials.
+    pub unauthorized: u64,
 }
 
 impl Tally {
@@ -24,6 +26,11 @@ impl Tally {
     pub(crate) async fn of<T>(work: impl Future<Output = T>) -> (T, Self) {
         let work = async { (work.await, HEARD.with(RefCell::take)) };
         HEARD.scope(RefCell::default(), work).await
+    }
+
+    /// What is to be told of the piece of work so far; where nobody listens, of none.
+    pub(crate) fn so_far<T>(tell: impl Fn(&Self) -> T) -> T {
+        HEARD.try_with(|heard| tell(&heard.borrow())).unwrap_or_else(|_| tell(&Self::default()))
     }
 
     /// Notes one more attempt, which took so long; `None` is no answer. Where nobody listens it is
@@ -35,6 +42,7 @@ impl Tally {
     fn attempt(&mut self, took: Duration, status: Option<u16>) {
         self.attempts.push(took);
         match status {
+            Some(401) => self.unauthorized += 1,
             Some(429) => self.rate_limited += 1,
             None | Some(500..) => self.failures += 1,
             Some(_) => {}
@@ -63,13 +71,15 @@ mod tests {
             })
         };
         Tally::note(SPAN, None);
-        let both = join(work(&[Some(200), Some(429), Some(404)]), work(&[None, Some(503)]));
+        let one = work(&[Some(200), Some(429), Some(404), Some(401)]);
+        let both = join(one, work(&[None, Some(503)]));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (one, other) = runtime.block_on(both);
-        let tally = |attempts, rate_limited, failures| {
-            (attempts, Tally { attempts: vec![SPAN; attempts], rate_limited, failures })
+        let tally = |attempts, rate_limited, failures, unauthorized| {
+            let spans = vec![SPAN; attempts];
+            (attempts, Tally { attempts: spans, rate_limited, failures, unauthorized })
         };
-        assert_eq!((one, other), (tally(3, 1, 0), tally(2, 0, 2)));
+        assert_eq!((one, other), (tally(4, 1, 0, 1), tally(2, 0, 2, 0)));
         let again = Tally::of(async {}).now_or_never().unwrap();
         assert_eq!(again, ((), Tally::default()));
     }

@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn a_cold_start_and_what_was_heard_of_stream_are_counted() {
         let took = |millis| Duration::from_millis(millis);
-        let stream = Tally { attempts: vec![took(80), took(3000)], rate_limited: 1, failures: 2 };
+        let attempts = vec![took(80), took(3000)];
+        let stream = Tally { attempts, rate_limited: 1, failures: 2, unauthorized: 0 };
         let line = Line { failed: true, status: Some(503), cause: Some("why"), ..line() };
         let found = printed(&whole(&line, true, stream), false);
         assert_eq!(
@@ -280,7 +281,8 @@ mod tests {
         let mut documented: Vec<Vec<String>> = cells.map(|it| it.take(3).collect()).collect();
         // Those of closed calls are compared beside them.
         documented.retain(|row| ["Function", "Code", "–"].contains(&&*row[2]));
-        let stream = Tally { attempts: vec![Duration::ZERO], rate_limited: 1, failures: 1 };
+        let attempts = vec![Duration::ZERO];
+        let stream = Tally { attempts, rate_limited: 1, failures: 1, unauthorized: 1 };
         let found = printed(&whole(&line(), true, stream), true);
         let directives = found["_aws"]["CloudWatchMetrics"].as_array().unwrap();
         let mut written = Vec::new();

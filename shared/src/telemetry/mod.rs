@@ -10,6 +10,7 @@ mod user;
 
 pub(crate) use line::Line;
 pub use line::{Gauge, Gauged};
+pub(crate) use user::Tagger;
 pub use user::UserTag;
 
 use std::io::Write as _;
@@ -22,12 +23,9 @@ use metrique_writer_format_emf::Emf;
 
 use crate::config::Env;
 use crate::error::Source;
-use crate::ids::UserId;
 use crate::stream::Tally;
 use crate::sync::lock;
-use crate::world::{Configured, World};
 use line::Whole;
-use user::Tagger;
 
 /// The namespace of the metrics: `METRICS_NAMESPACE`, so that two deployments in one account do not
 /// mix.
@@ -48,37 +46,22 @@ pub(crate) struct Telemetry {
     emf: Mutex<Emf>,
     /// Whether nothing has been asked of this process yet.
     cold: AtomicBool,
-    tagger: Option<Tagger>,
 }
 
 impl Telemetry {
     /// For a function of the API, by its name.
-    pub(crate) fn new(function: &'static str, world: &World) -> Self {
-        Self::open(function, &namespace(&world.env), world.stream.as_ref(), false)
+    pub(crate) fn new(function: &'static str, env: &Env) -> Self {
+        Self::open(function, &namespace(env), false)
     }
 
     /// For a function that sees the whole deployment.
-    pub(crate) fn with_gauges(function: &'static str, world: &World) -> Self {
-        Self::open(function, &namespace(&world.env), world.stream.as_ref(), true)
+    pub(crate) fn with_gauges(function: &'static str, env: &Env) -> Self {
+        Self::open(function, &namespace(env), true)
     }
 
-    pub(crate) fn open(
-        function: &'static str,
-        namespace: &str,
-        configured: Option<&Configured>,
-        of_all: bool,
-    ) -> Self {
-        Self {
-            function,
-            emf: Mutex::new(line::emf(namespace, of_all)),
-            cold: AtomicBool::new(true),
-            tagger: configured.map(|it| Tagger::new(&it.config.api_secret)),
-        }
-    }
-
-    /// What stands in the log for a user.
-    pub(crate) fn tag(&self, user: &UserId) -> Option<UserTag> {
-        self.tagger.as_ref().map(|tagger| tagger.tag(user))
+    fn open(function: &'static str, namespace: &str, of_all: bool) -> Self {
+        let emf = Mutex::new(line::emf(namespace, of_all));
+        Self { function, emf, cold: AtomicBool::new(true) }
     }
 
     /// Leaves a line, with what was heard of Stream.

@@ -28,17 +28,17 @@ impl fmt::Display for UserTag {
 
 /// Makes tags. Ids are short and can be guessed, so a digest alone would hide nothing: it takes a
 /// key.
-pub(super) struct Tagger(hmac::Key);
+pub(crate) struct Tagger(hmac::Key);
 
 impl Tagger {
     /// With the app's secret, which every function has. What is signed begins like nothing that
     /// Stream signs with it.
-    pub(super) fn new(secret: &Secret) -> Self {
+    pub(crate) fn new(secret: &Secret) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
     }
 
     /// The first 64 bits of HMAC-SHA256 over `log-user:` and the id.
-    pub(super) fn tag(&self, user: &UserId) -> UserTag {
+    pub(crate) fn tag(&self, user: &UserId) -> UserTag {
         let tag = hmac::sign(&self.0, format!("log-user:{user}").as_bytes());
         UserTag(hex::encode(&tag.as_ref()[..8]))
     }

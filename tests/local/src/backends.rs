@@ -10,7 +10,8 @@ use crate::dynamo::DynamoFront;
 use crate::environment;
 use crate::error::StartError;
 use crate::listen::listen;
-use crate::options::{Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice};
+use crate::options::{Options, STREAM_API_KEY, STREAM_API_SECRET, Secrets, StreamChoice};
+use crate::secrets::SecretStore;
 use crate::template::Template;
 use crate::tokens;
 use crate::webhooks;
@@ -19,6 +20,7 @@ use crate::webhooks;
 pub struct Backends {
     dynamo: DynamoFront,
     stream: Option<Emulator>,
+    secrets: Option<SecretStore>,
     variables: BTreeMap<String, String>,
     clock: StackClock,
 }
@@ -55,8 +57,16 @@ impl Backends {
             StreamChoice::Real { .. } | StreamChoice::Unconfigured => None,
         };
         let stream_url = stream.as_ref().map(Emulator::base_url);
-        let variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
-        Ok(Self { dynamo, stream, variables, clock })
+        let mut variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
+        let secrets = match options.secrets {
+            Secrets::Given => None,
+            Secrets::Kept => {
+                let store = SecretStore::start().await?;
+                environment::keep(&mut variables, &store);
+                Some(store)
+            }
+        };
+        Ok(Self { dynamo, stream, secrets, variables, clock })
     }
 
     /// DynamoDB.
@@ -69,6 +79,12 @@ impl Backends {
     #[must_use]
     pub fn stream(&self) -> Option<&Emulator> {
         self.stream.as_ref()
+    }
+
+    /// Secrets Manager; none where the functions are given their secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Option<&SecretStore> {
+        self.secrets.as_ref()
     }
 
     /// The variables that lead a function here, secrets included.
@@ -96,8 +112,11 @@ impl Backends {
         webhooks::signature(&self.variables, body)
     }
 
-    /// Stops both.
+    /// Stops all of them.
     pub async fn stop(self) {
+        if let Some(secrets) = self.secrets {
+            secrets.stop().await;
+        }
         if let Some(stream) = self.stream {
             stream.stop().await;
         }

@@ -7,15 +7,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::options::{
-    JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice, UserLimits,
+    JWT_SECRET, JWT_SECRET_ARN, Options, STREAM_API_KEY, STREAM_API_SECRET, STREAM_SECRET_ARN,
+    StreamChoice, UserLimits,
 };
+use crate::secrets::SecretStore;
 use crate::template::Function;
 
 /// Variables that are for local use only, and stand in no template: a function that is given the
 /// one on the right is given the one on the left too.
-const LOCAL: [(&str, &str); 2] =
-    [("STREAM_BASE_URL", "STREAM_API_KEY"), ("DYNAMODB_ENDPOINT", "TABLE_NAME")];
+const LOCAL: [(&str, &str); 3] = [
+    ("STREAM_BASE_URL", "STREAM_API_KEY"),
+    ("DYNAMODB_ENDPOINT", "TABLE_NAME"),
+    ("SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"),
+];
+
+/// Secrets that are kept elsewhere when deployed, under the ARN on the left. A function that is
+/// given one gets those on the right instead, where nothing is kept elsewhere.
+const SECRETS: [(&str, [&str; 2]); 2] = [
+    ("STREAM_SECRET_ARN", ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"]),
+    ("JWT_SECRET_ARN", ["JWT_SECRET", "JWT_SECRET_PREVIOUS"]),
+];
 
 /// The variables that hold a user to so many requests a minute; 0 is no limit.
 const USER_LIMITS: [&str; 4] = [
@@ -56,6 +70,20 @@ pub(crate) fn values(
     values
 }
 
+/// Puts the plain secrets where functions fetch them.
+pub(crate) fn keep(values: &mut BTreeMap<String, String>, store: &SecretStore) {
+    values.insert("SECRETS_MANAGER_ENDPOINT".to_owned(), store.url().to_owned());
+    for (name, [current, previous], arn) in [
+        (SECRETS[0].0, SECRETS[0].1, STREAM_SECRET_ARN),
+        (SECRETS[1].0, SECRETS[1].1, JWT_SECRET_ARN),
+    ] {
+        if let Some(secret) = values.get(current) {
+            store.put(arn, &json!({"secret": secret, "previous": values.get(previous)}));
+            values.insert(name.to_owned(), arn.to_owned());
+        }
+    }
+}
+
 /// What a process that starts now is told of the clock. For local use only as well, and only where
 /// the clock has been moved.
 pub(crate) fn of_clock(ahead: Duration) -> Option<(&'static str, String)> {
@@ -69,10 +97,13 @@ pub(crate) fn given(
 ) -> BTreeMap<String, String> {
     let names = &function.variables;
     let local = LOCAL.iter().filter(|(_, with)| names.contains(*with)).map(|&(name, _)| name);
+    let here = |arn: &str| names.contains(arn) && !values.contains_key(arn);
+    let secrets = SECRETS.iter().filter(|(arn, _)| here(arn)).flat_map(|&(_, plain)| plain);
     names
         .iter()
         .map(String::as_str)
         .chain(local)
+        .chain(secrets)
         .filter_map(|name| Some((name.to_owned(), values.get(name)?.clone())))
         .collect()
 }
@@ -102,7 +133,7 @@ mod tests {
     fn a_function_is_given_what_it_names_and_has_a_value() {
         let mut options = Options::default();
         options.env.insert("LOG_LEVEL".to_owned(), "debug".to_owned());
-        assert_eq!(names_given(&options, &["JWT_SECRET", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(names_given(&options, &["JWT_SECRET_ARN", "JWT_ISSUER"]), ["JWT_SECRET"]);
         assert_eq!(names_given(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
         assert_eq!(names_given(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
         assert_eq!(
@@ -110,6 +141,25 @@ mod tests {
             ["STREAM_API_KEY", "STREAM_BASE_URL"]
         );
         assert!(names_given(&options, &[]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_elsewhere_is_not_given() {
+        let store = SecretStore::start().await.unwrap();
+        let mut values = values(&Options::default(), None, "http://dynamo", "table");
+        keep(&mut values, &store);
+        let function = Function {
+            name: "f".to_owned(),
+            routes: Vec::new(),
+            schedules: Vec::new(),
+            timeout: Duration::from_secs(1),
+            memory_mb: 128,
+            variables: ["STREAM_SECRET_ARN", "JWT_SECRET_ARN"].map(str::to_owned).into(),
+            actions: BTreeSet::new(),
+        };
+        let names: Vec<_> = given(&function, &values).into_keys().collect();
+        assert_eq!(names, ["JWT_SECRET_ARN", "SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"]);
+        store.stop().await;
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - `gateway` is what stands in front: routes, events, answers; `scheduler` is what invokes by the
 //!   clock.
 //! - [`dynamo`] is DynamoDB, with a count of every request and faults on demand.
+//! - `secrets` is Secrets Manager, for tests that keep the secrets there.
 //! - `webhooks` leads the Stream emulator's events back to the API.
 //! - `clock` is the time of all of them, which a test can move.
 //! - `backends` and `stack` put it together.
@@ -29,6 +30,7 @@ mod listen;
 mod options;
 mod output;
 mod scheduler;
+mod secrets;
 mod serve;
 mod stack;
 mod sync;
@@ -40,8 +42,9 @@ pub use backends::Backends;
 pub use cargo_build::workspace_root;
 pub use error::{BuildError, InvokeError, StartError, TemplateError};
 pub use options::{
-    Build, JWT_SECRET, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET, StreamChoice,
-    TABLE_NAME, UserLimits,
+    Build, JWT_SECRET, JWT_SECRET_ARN, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET,
+    STREAM_SECRET_ARN, Secrets, StreamChoice, TABLE_NAME, UserLimits,
 };
+pub use secrets::SecretStore;
 pub use stack::Stack;
 pub use template::{Action, Schedule, policies, route_keys, schedules};

@@ -12,6 +12,12 @@ pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";
 /// The secret of the emulated Stream app.
 pub const STREAM_API_SECRET: &str = "local-stream-api-secret-never-deploy-this-one";
 
+/// Where the Stream secret is kept, with [`Secrets::Kept`].
+pub const STREAM_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:stream";
+
+/// Where the secret of the session JWTs is kept, with [`Secrets::Kept`].
+pub const JWT_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:session";
+
 /// The table.
 pub const TABLE_NAME: &str = "stream-local";
 
@@ -32,6 +38,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Which Stream the functions talk to.
     pub stream: StreamChoice,
+    /// How the functions come by their secrets.
+    pub secrets: Secrets,
     /// Whether the emulator sends its events to the API's webhook.
     pub webhooks: bool,
     /// Whether functions are invoked by the template's schedules, and not only when a test does it.
@@ -57,6 +65,7 @@ impl Default for Options {
             stream_port: 0,
             data_dir: None,
             stream: StreamChoice::Emulated,
+            secrets: Secrets::Given,
             webhooks: false,
             schedules: false,
             user_limits: UserLimits::None,
@@ -92,6 +101,15 @@ pub enum UserLimits {
     None,
     /// The functions' own defaults, which are also the template's.
     Default,
+}
+
+/// How the functions come by their secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are given them, as on a developer's machine.
+    Given,
+    /// They are given the ARNs under which they are kept, as when deployed.
+    Kept,
 }
 
 /// How to come by the functions' binaries.

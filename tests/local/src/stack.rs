@@ -17,6 +17,7 @@ use crate::listen::listen;
 use crate::options::Options;
 use crate::output::Output;
 use crate::scheduler::Scheduler;
+use crate::secrets::SecretStore;
 use crate::serve::Server;
 use crate::template::Template;
 
@@ -91,6 +92,12 @@ impl Stack {
     #[must_use]
     pub fn stream(&self) -> Option<&Emulator> {
         self.backends.stream()
+    }
+
+    /// Secrets Manager; none where the functions are given their secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Option<&SecretStore> {
+        self.backends.secrets()
     }
 
     /// Invokes a function, named as its binary is, with an event as it stands.

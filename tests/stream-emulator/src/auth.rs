@@ -71,7 +71,7 @@ impl Credentials {
         let Some(token) = &self.token else {
             return Err(StreamFailure::unauthenticated(5, "Authorization token missing"));
         };
-        Claims::of(token, &settings.api_secret, signature, now)
+        Claims::of(token, &settings.api_secret(), signature, now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which app the emulator plays, and which clock it believes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 /// Where the emulator reads the time from.
@@ -13,7 +13,7 @@ pub struct Settings {
     /// The key that every request must carry as `api_key`.
     pub api_key: String,
     /// The secret that every token must be signed with.
-    pub api_secret: String,
+    api_secret: Arc<RwLock<String>>,
     /// The emulator's clock.
     pub now: Clock,
     /// Whether a request beyond its rate limit is refused.
@@ -26,10 +26,21 @@ impl Settings {
     pub fn new(api_key: impl Into<String>, api_secret: impl Into<String>) -> Self {
         Self {
             api_key: api_key.into(),
-            api_secret: api_secret.into(),
+            api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
             rate_limits: true,
         }
+    }
+
+    /// The secret that every token must be signed with now.
+    #[must_use]
+    pub fn api_secret(&self) -> String {
+        self.api_secret.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it. From now on nothing that was signed with the old one is good.
+    pub(crate) fn set_api_secret(&self, secret: String) {
+        *self.api_secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
     /// The same app on another clock.

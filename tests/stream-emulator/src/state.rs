@@ -104,7 +104,7 @@ impl State {
     /// What connecting as a user with this token would come to.
     pub(crate) fn check_user_token(&self, token: &str) -> Result<UserToken, StreamFailure> {
         self.act(|inner, now| {
-            let secret = &self.settings.api_secret;
+            let secret = &self.settings.api_secret();
             let claims = Claims::of(token, secret, signature(&inner.world), now)?;
             inner.world.app().not_suspended()?;
             let user_id = claims

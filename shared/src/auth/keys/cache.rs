@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::jwk::PublicKey;
 use super::set::KeySet;
 use crate::auth::{Refused, Unauthenticated};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, rests};
 
 /// Keys of this age are asked for again, so that one that its issuer has withdrawn goes here too.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -82,12 +82,6 @@ impl Cache {
     pub(super) fn failed(&mut self, now: Timestamp) {
         self.failed = Some(now);
     }
-}
-
-/// What is left of a span that began then, if anything is. A clock that was set back ends it.
-fn rests(began: Option<Timestamp>, span: Duration, now: Timestamp) -> Option<Duration> {
-    let began = began.filter(|began| *began <= now)?;
-    span.checked_sub(now.since(began)).filter(|rest| !rest.is_zero())
 }
 
 #[cfg(test)]

@@ -15,17 +15,14 @@ mod set;
 pub(super) use algorithm::Algorithm;
 pub(super) use fetch::WebKeys;
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as AsyncMutex;
 use serde_json::Value;
 
 use crate::auth::Refused;
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, within};
 use crate::error;
 use cache::{Cache, Due};
 use fetch::{KeySource, NotFetched};
@@ -67,7 +64,7 @@ impl IssuerKeys {
             _ if self.left(deadline).is_zero() => None,
             // If somebody does it already, the old ones are good meanwhile.
             Due::Renewal => self.flight.try_lock(),
-            Due::Keys => self.within(self.left(deadline), self.flight.lock()).await,
+            Due::Keys => within(&*self.clock, self.left(deadline), self.flight.lock()).await,
         };
         // Whoever was in flight before may have brought what is asked for here.
         if flight.is_some() && self.due(id) != Due::Nothing {
@@ -80,7 +77,7 @@ impl IssuerKeys {
 
     async fn fetch(&self, id: &str, deadline: Deadline) {
         let time = self.left(deadline).min(LONGEST);
-        let answer = self.within(time, self.source.fetch()).await;
+        let answer = within(&*self.clock, time, self.source.fetch()).await;
         let keys = answer.unwrap_or(Err(NotFetched::Late));
         let keys = keys.and_then(|text| KeySet::read(&text).map_err(NotFetched::from));
         let now = self.clock.now();
@@ -104,15 +101,6 @@ impl IssuerKeys {
 
     fn left(&self, deadline: Deadline) -> Duration {
         deadline.remaining(self.clock.now())
-    }
-
-    /// What comes of this within a time.
-    async fn within<T>(&self, time: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
-        let work = pin!(work);
-        match select(work, self.clock.sleep(time)).await {
-            Either::Left((done, _)) => Some(done),
-            Either::Right(_) => None,
-        }
     }
 
     /// The cache, for a moment. Nothing in it can be left halfway.

@@ -90,7 +90,8 @@ fn dependencies_point_inward() {
             &["shared/src/http/", "shared/src/lambda.rs", "shared/src/schedule.rs"][..],
         ),
         ("aws_sdk_dynamodb", &["shared/src/dynamo.rs", "/dynamo.rs"]),
-        ("aws_config", &["shared/src/dynamo.rs"]),
+        ("aws_sdk_secretsmanager", &["shared/src/secrets/manager.rs"]),
+        ("aws_config", &["shared/src/net/sdk.rs"]),
         ("aws_smithy", &["shared/src/net/aws.rs"]),
         (
             "reqwest",

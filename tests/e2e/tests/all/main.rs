@@ -23,6 +23,7 @@ mod output;
 mod quality;
 mod requests;
 mod revoke;
+mod secrets;
 mod store;
 mod sweeper;
 mod unconfigured;

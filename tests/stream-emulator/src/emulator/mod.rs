@@ -202,6 +202,11 @@ impl Emulator {
         self.state().act(|inner, _| inner.world.app_mut().suspended = suspended);
     }
 
+    /// Changes the app's secret, as its operator does.
+    pub fn set_api_secret(&self, secret: impl Into<String>) {
+        self.state().settings().set_api_secret(secret.into());
+    }
+
     /// Stops looking at signatures, as an app with this (dangerous) switch on does.
     pub fn set_disable_auth_checks(&self, disabled: bool) {
         self.state().act(|inner, _| inner.world.app_mut().disable_auth_checks = disabled);

@@ -52,7 +52,7 @@ impl Emulator {
     /// Signs a webhook's body, as it is before compression.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
-        signature(&self.state().settings().api_secret, body)
+        signature(&self.state().settings().api_secret(), body)
     }
 
     /// Sends an event as if it had arisen.

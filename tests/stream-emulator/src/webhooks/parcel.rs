@@ -41,7 +41,7 @@ impl Parcel {
         settings: &Settings,
     ) -> Self {
         let plain = event.to_string().into_bytes();
-        let signature = signature(&settings.api_secret, &plain);
+        let signature = signature(&settings.api_secret(), &plain);
         let zipped = compressed.then(|| gzip(&plain).ok()).flatten();
         Self {
             kind: event["type"].as_str().unwrap_or_default().to_owned(),
