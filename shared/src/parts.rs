@@ -72,7 +72,7 @@ impl<T: Send + Sync> Parts<T> {
         clock: Arc<dyn Clock>,
         build: impl Fn(&World) -> Result<T, StartError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let http = net::client().map_err(StartError::Client)?;
+        let http = net::client_from_env(&env)?;
         let source = Box::new(SecretsManager::from_env(&env, http.clone())?);
         let its_clock = Arc::clone(&clock);
         let build = move |env| build(&World::open(env, Arc::clone(&its_clock), http.clone())?);

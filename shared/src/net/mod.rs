@@ -10,9 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::config::{ConfigError, Env};
 use crate::error::Source;
+use crate::world::StartError;
 
 /// The client, and what it is called where nobody needs to know more of it.
 pub type Client = reqwest::Client;
@@ -25,7 +29,24 @@ const IDLE: Duration = Duration::from_secs(50);
 /// Builds the client: TLS by `ring` against Mozilla's roots, no proxy, and no redirect, which a
 /// request with credentials never follows.
 pub fn client() -> Result<Client, Source> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    over(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+}
+
+/// The same, with the roots that a function's environment adds: `TLS_EXTRA_ROOTS` names a file of
+/// certificates (PEM), for servers that stand in for the real ones.
+pub(crate) fn client_from_env(env: &Env) -> Result<Client, StartError> {
+    const FILE: &str = "TLS_EXTRA_ROOTS";
+    let Some(file) = env.get(FILE) else { return client().map_err(StartError::Client) };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let unusable = || ConfigError::invalid(FILE, "must name a file of certificates");
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|_| unusable())?;
+    for certificate in certificates {
+        roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
+    }
+    over(roots).map_err(StartError::Client)
+}
+
+fn over(roots: RootCertStore) -> Result<Client, Source> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -1,0 +1,188 @@
+//! The results, as a table for people and as JSON.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use serde::Serialize;
+
+use crate::Failure;
+use crate::instructions::Instructions;
+use crate::measure::Life;
+use crate::stats::{median, millis, percentile};
+use crate::variant::Variant;
+
+/// What a variant has cost: medians over its lives. Times are in milliseconds, sizes in bytes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Row {
+    name: String,
+    init_cpu: f64,
+    cold_cpu: f64,
+    cold_wall: f64,
+    warm_cpu: f64,
+    warm_p50: f64,
+    warm_p99: f64,
+    memory: f64,
+    size: u64,
+    zipped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cold_instructions: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm_instructions: Option<u64>,
+}
+
+impl Row {
+    pub(crate) fn new(
+        variant: &Variant,
+        lives: &[Life],
+        instructions: Option<Instructions>,
+    ) -> Result<Self, Failure> {
+        let of = |value: fn(&Life) -> f64| median(lives.iter().map(value));
+        let warm: Vec<f64> =
+            lives.iter().flat_map(|life| &life.warm_wall).copied().map(millis).collect();
+        let (size, zipped) = sizes(&variant.artefact())?;
+        #[expect(clippy::cast_precision_loss, reason = "as many bytes as a machine has")]
+        let memory = of(|life| life.memory as f64);
+        Ok(Self {
+            name: variant.name(),
+            init_cpu: of(|life| millis(life.init_cpu)),
+            cold_cpu: of(|life| millis(life.cold_cpu)),
+            cold_wall: of(|life| millis(life.cold_wall)),
+            warm_cpu: of(|life| millis(life.warm_cpu)),
+            warm_p50: percentile(warm.clone(), 0.5),
+            warm_p99: percentile(warm, 0.99),
+            memory,
+            size,
+            zipped,
+            cold_instructions: instructions.map(|it| it.cold),
+            warm_instructions: instructions.map(|it| it.warm),
+        })
+    }
+}
+
+/// Of a file as it is, and as it is in a zip (deflate, at its best).
+fn sizes(path: &Path) -> Result<(u64, u64), Failure> {
+    let bytes = std::fs::read(path)?;
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&bytes)?;
+    Ok((bytes.len() as u64, encoder.finish()?.len() as u64))
+}
+
+/// Of the zips of these binaries, by name.
+pub(crate) fn zips(names: &[String]) -> Result<Vec<(String, u64)>, Failure> {
+    let zip = |name: &String| Ok((name.clone(), sizes(&crate::build::binary(name))?.1));
+    names.iter().map(zip).collect()
+}
+
+/// The rows as a Markdown table.
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| | cold CPU ms (init) | cold wall ms | warm CPU ms | warm p50 / p99 ms | peak MB | \
+         binary / zip MB | instructions, cold M / warm k |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let count = |value: Option<u64>, scale: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+            value.map_or_else(|| "–".to_owned(), |it| format!("{:.2}", it as f64 / scale as f64))
+        };
+        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} ({:.2}) | {:.2} | {:.3} | {:.2} / {:.2} | {:.1} | {:.2} / {:.2} | {} / {} |",
+            row.name,
+            row.cold_cpu,
+            row.init_cpu,
+            row.cold_wall,
+            row.warm_cpu,
+            row.warm_p50,
+            row.warm_p99,
+            row.memory / 1e6,
+            mb(row.size),
+            mb(row.zipped),
+            count(row.cold_instructions, 1_000_000),
+            count(row.warm_instructions, 1_000),
+        );
+    }
+    text
+}
+
+/// A ratio between two rows, and what it was to be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ratio {
+    what: &'static str,
+    ratio: f64,
+    /// The most that it may be, or the least where it is negative.
+    bound: f64,
+    met: bool,
+}
+
+/// The ratios that this project is held to, as far as there are rows for them.
+pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
+    let of = |name: &str, value: fn(&Row) -> f64| {
+        rows.iter().find(|row| row.name == name).map(value).filter(|value| *value > 0.0)
+    };
+    let cold: fn(&Row) -> f64 = |row| row.cold_cpu;
+    let warm: fn(&Row) -> f64 = |row| row.warm_cpu;
+    let memory: fn(&Row) -> f64 = |row| row.memory;
+    let at_most = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
+        let ratio = over? / under?;
+        Some(Ratio { what, ratio, bound, met: ratio <= bound })
+    };
+    let at_least = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
+        let ratio = over? / under?;
+        Some(Ratio { what, ratio, bound, met: ratio >= bound })
+    };
+    [
+        at_most("token, cold CPU, over the floor's", of("token", cold), of("floor", cold), 2.0),
+        at_most("token, warm CPU, over the floor's", of("token", warm), of("floor", warm), 3.0),
+        at_most(
+            "call-create, cold CPU, over the floor's",
+            of("call-create", cold),
+            of("floor", cold),
+            2.5,
+        ),
+        at_least("Node's token, cold CPU, over ours", of("Node token", cold), of("token", cold), 60.0),
+        at_least(
+            "Node's token, peak memory, over ours",
+            of("Node token", memory),
+            of("token", memory),
+            15.0,
+        ),
+        at_least(
+            "Node's call-create, peak memory, over ours",
+            of("Node call-create", memory),
+            of("call-create", memory),
+            15.0,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The ratios as a Markdown table.
+pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
+    let mut text = String::from("| ratio of medians, in one run | is | to be | |\n|---|---|---|---|\n");
+    for Ratio { what, ratio, bound, met } in ratios {
+        let sign = if (*met) == (ratio <= bound) { "≤" } else { "≥" };
+        let met = if *met { "met" } else { "missed" };
+        let _ = writeln!(text, "| {what} | {ratio:.2} | {sign} {bound:.1} | {met} |");
+    }
+    text
+}
+
+/// Everything as JSON.
+#[derive(Serialize)]
+pub(crate) struct Results<'a> {
+    pub(crate) rounds: u32,
+    pub(crate) later_answers: u32,
+    pub(crate) node: Option<&'a str>,
+    pub(crate) rows: &'a [Row],
+    pub(crate) ratios: &'a [Ratio],
+    pub(crate) zips: &'a [(String, u64)],
+}

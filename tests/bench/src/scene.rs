@@ -1,0 +1,95 @@
+//! What the functions stand on while they are measured: the local stack's DynamoDB and Stream,
+//! behind TLS, and users who are known.
+
+use std::path::{Path, PathBuf};
+
+use local::{Backends, Options, Stack};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::process::Process;
+use crate::tls::Authority;
+use crate::{Failure, build};
+
+/// What the functions stand on.
+pub(crate) struct Scene {
+    backends: Backends,
+    /// The variables that lead a function here.
+    variables: Vec<(String, String)>,
+    authority: PathBuf,
+}
+
+/// A function's sample event, as `events/` has it.
+fn sample(function: &str) -> Result<Value, Failure> {
+    let path = local::workspace_root().join("events").join(format!("{function}.json"));
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+impl Scene {
+    /// Starts everything, with its certificate in this folder, and makes two users known.
+    pub(crate) async fn start(folder: &Path) -> Result<Self, Failure> {
+        let mut options = Options::default();
+        // What counts a user's requests works as when deployed, and lets them all through.
+        for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
+            options.env.insert(format!("LIMIT_{function}_PER_MINUTE"), "10000".to_owned());
+        }
+        let backends =
+            Stack::backends(options).await.map_err(|error| Failure::new(error.to_string()))?;
+        let authority = Authority::new(folder)?;
+        let stream = backends.stream().ok_or_else(|| Failure::new("no Stream"))?;
+        let dynamo = authority.before(backends.dynamo().url()).await?;
+        let stream = authority.before(&stream.base_url()).await?;
+        let mut variables = backends.variables().clone();
+        variables.insert("DYNAMODB_ENDPOINT".to_owned(), dynamo);
+        variables.insert("STREAM_BASE_URL".to_owned(), stream);
+        let variables = variables.into_iter().collect();
+        let authority = authority.file().to_owned();
+        let scene = Self { backends, variables, authority };
+        for user in ["alice", "bob"] {
+            let mut process = Process::start(scene.rust("token")).await?;
+            process.invoke(&scene.event("token", user, &json!({}))?).await?;
+            process.end().await?;
+        }
+        Ok(scene)
+    }
+
+    /// How one of ours is started.
+    pub(crate) fn rust(&self, function: &str) -> Command {
+        let mut command = Command::new(build::binary(function));
+        self.surround(&mut command);
+        command.env("TLS_EXTRA_ROOTS", &self.authority);
+        command
+    }
+
+    /// How any function is started: with nothing but what leads it here.
+    pub(crate) fn surround(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("NODE_EXTRA_CA_CERTS", &self.authority)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+            .env("AWS_REGION", local::REGION)
+            .env("AWS_ACCESS_KEY_ID", "bench")
+            .env("AWS_SECRET_ACCESS_KEY", "bench")
+            .env("LOG_LEVEL", "info");
+    }
+
+    /// A function's event: its sample, from this user and with this body.
+    pub(crate) fn event(&self, function: &str, user: &str, body: &Value) -> Result<Value, Failure> {
+        let mut event = sample(function)?;
+        let bearer = format!("Bearer {}", self.backends.token_for(user));
+        let body = body.to_string();
+        event["headers"]["authorization"] = json!(bearer);
+        event["headers"]["content-length"] = json!(body.len().to_string());
+        event["body"] = json!(body);
+        Ok(event)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.backends.stop().await;
+    }
+}

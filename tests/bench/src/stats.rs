@@ -1,0 +1,40 @@
+//! What is said of many measurements.
+
+use std::time::Duration;
+
+/// The value below which this share of them lies; zero of none.
+pub(crate) fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    let place = ((values.len().saturating_sub(1)) as f64 * share).round() as usize;
+    values.get(place).copied().unwrap_or_default()
+}
+
+/// The middle one.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    percentile(values.into_iter().collect(), 0.5)
+}
+
+/// In milliseconds.
+pub(crate) fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let values: Vec<f64> = (1..=101).rev().map(f64::from).collect();
+        for (share, expected) in [(0.0, 1.0), (0.5, 51.0), (0.99, 100.0), (1.0, 101.0)] {
+            assert!((percentile(values.clone(), share) - expected).abs() < f64::EPSILON);
+        }
+        assert!(median([]).abs() < f64::EPSILON);
+    }
+}

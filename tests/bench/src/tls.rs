@@ -1,0 +1,71 @@
+//! TLS before the stand-ins: a certificate of our own, and everything behind it as it comes.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::Failure;
+
+/// An authority that nobody else trusts, and its server's certificate.
+pub(crate) struct Authority {
+    acceptor: TlsAcceptor,
+    file: PathBuf,
+}
+
+impl Authority {
+    /// Makes one, and writes its certificate into this folder.
+    pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let names = vec!["127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+        let file = folder.join("roots.pem");
+        std::fs::write(&file, issuer.pem())?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)?;
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), file })
+    }
+
+    /// The file with the authority's certificate.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Puts TLS before a server on this machine; the URL to reach it by.
+    pub(crate) async fn before(&self, url: &str) -> Result<String, Failure> {
+        let address = url.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+        let behind: SocketAddr =
+            address.parse().map_err(|_| Failure::new(format!("{url} is no address")))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let acceptor = self.acceptor.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(pass(acceptor.clone(), socket, behind));
+            }
+        });
+        Ok(format!("https://{address}"))
+    }
+}
+
+/// Whoever hangs up ends it; that is nobody's failure here.
+async fn pass(acceptor: TlsAcceptor, socket: TcpStream, behind: SocketAddr) {
+    let _ = socket.set_nodelay(true);
+    let Ok(mut outside) = acceptor.accept(socket).await else { return };
+    let Ok(mut inside) = TcpStream::connect(behind).await else { return };
+    let _ = inside.set_nodelay(true);
+    let _ = copy_bidirectional(&mut outside, &mut inside).await;
+}
