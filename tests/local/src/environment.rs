@@ -13,9 +13,15 @@ use crate::options::{
 use crate::template::Function;
 
 /// Variables that are for local use only, and stand in no template: a function that is given the
-/// one on the right is given the one on the left too.
-const LOCAL: [(&str, &str); 2] =
-    [("STREAM_BASE_URL", "STREAM_API_KEY"), ("DYNAMODB_ENDPOINT", "TABLE_NAME")];
+/// one on the right is given the one on the left too, where that has a value. A deployed function is
+/// told where its secrets are, and a local one what they are.
+const LOCAL: [(&str, &str); 5] = [
+    ("STREAM_BASE_URL", "STREAM_API_KEY"),
+    ("STREAM_API_SECRET", "STREAM_SECRET_ARN"),
+    ("STREAM_API_SECRET_PREVIOUS", "STREAM_SECRET_ARN"),
+    ("JWT_SECRET", "JWT_SECRET_ARN"),
+    ("DYNAMODB_ENDPOINT", "TABLE_NAME"),
+];
 
 /// The variables that hold a user to so many requests a minute; 0 is no limit.
 const USER_LIMITS: [&str; 4] = [
@@ -102,7 +108,8 @@ mod tests {
     fn a_function_is_given_what_it_names_and_has_a_value() {
         let mut options = Options::default();
         options.env.insert("LOG_LEVEL".to_owned(), "debug".to_owned());
-        assert_eq!(names_given(&options, &["JWT_SECRET", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(names_given(&options, &["JWT_SECRET_ARN", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(names_given(&options, &["STREAM_SECRET_ARN"]), ["STREAM_API_SECRET"]);
         assert_eq!(names_given(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
         assert_eq!(names_given(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
         assert_eq!(
