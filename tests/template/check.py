@@ -3,42 +3,37 @@
 Linting the SAM file is not enough: errors under Globals pass it, and nothing in it says whether a
 route reaches the right function. So the template is translated first, and the translation is
 compared with everything else that names a function: functions/, events/ and the router table of
-`cargo lambda watch`.
+`cargo lambda watch`. What functions may do is checked in grants.py, what operators see in
+operations.py.
 
     pip install -r tests/template/requirements.txt
     python tests/template/check.py
 """
 
-import copy
 import json
-import os
 import re
 import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cfnlint.api
 from samtranslator.public.exceptions import InvalidDocumentException
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# What SAM attaches to every role so that the function can write its log.
-LOG_POLICY = "service-role/AWSLambdaBasicExecutionRole"
+import grants
+import operations
+from project import ROOT, Project, as_list, resources, statements
 
 # The variables of every function, and of every function that verifies its callers.
-EVERY = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_API_SECRET", "TABLE_NAME"}
+EVERY = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_SECRET_ARN", "TABLE_NAME"}
 CALLERS = {
     "JWT_AUDIENCE",
     "JWT_ISSUER",
     "JWT_JWKS_URL",
     "JWT_ROLE_CLAIM",
-    "JWT_SECRET",
+    "JWT_SECRET_ARN",
     "JWT_SERVICE_ROLE",
     "JWT_USER_ID_CLAIM",
 }
@@ -63,72 +58,12 @@ VARIABLES = {
     "message-send": CALLERS | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": CALLERS,
     "config": CALLERS,
-    "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS", "STREAM_API_SECRET_PREVIOUS"},
+    "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
     "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
 }
 
-# What a policy may name: the table, and for queries nothing but its one index.
-TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
-INDEX = {"Fn::Sub": "${Table.Arn}/index/due"}
-
-
-class NoManagedPolicies:
-    """Stands in for a call to IAM: the template names no managed policy."""
-
-    def load(self) -> dict[str, str]:
-        return {}
-
-
-@dataclass
-class Project:
-    """The template before and after its translation, and what it says about functions."""
-
-    sam: dict[str, Any]
-    translated: dict[str, Any]
-
-    @classmethod
-    def load(cls) -> "Project":
-        sam = yaml_parse((ROOT / "template.yaml").read_text())
-        packaged = copy.deepcopy(sam)
-        for _, function in resources(packaged, "AWS::Serverless::Function"):
-            # The translator takes packaged code only, as `sam deploy` hands it over.
-            properties = function["Properties"]
-            properties["CodeUri"] = f"s3://bucket/{properties.get('CodeUri', 'missing')}"
-        # The translator only tells partitions apart by it; nothing is sent anywhere.
-        os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-        return cls(sam, transform(packaged, {}, NoManagedPolicies()))
-
-    def functions(self) -> Iterator[tuple[str, dict[str, Any], str]]:
-        """Logical id, properties and binary of each function."""
-        for name, resource in resources(self.sam, "AWS::Serverless::Function"):
-            properties = resource["Properties"]
-            yield name, properties, Path(properties.get("CodeUri", "")).name
-
-    def routes(self) -> list[tuple[str, str]]:
-        """Each route, such as `POST /api/stream/token`, with the logical id of its function."""
-        return [
-            (f"{event['Properties'].get('Method', 'ANY').upper()} {event['Properties'].get('Path')}", name)
-            for name, properties, _ in self.functions()
-            for event in properties.get("Events", {}).values()
-            if event["Type"] == "HttpApi"
-        ]
-
-    def schedules(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Logical id and properties of each schedule, after the logical id of its function."""
-        return [
-            (name, name + event_name, event["Properties"])
-            for name, properties, _ in self.functions()
-            for event_name, event in properties.get("Events", {}).items()
-            if event["Type"] == "ScheduleV2"
-        ]
-
-    def routes_to_binaries(self) -> set[tuple[str, str]]:
-        binaries = {name: binary for name, _, binary in self.functions()}
-        return {(route, binaries[name]) for route, name in self.routes()}
-
-
-def resources(template: dict[str, Any], kind: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(n, r) for n, r in template["Resources"].items() if r["Type"] == kind]
+# Where `sam build` finds the Makefile, and where it runs it.
+BUILD = {"BuildMethod": "makefile", "ContextPath": ".", "WorkingDirectory": "."}
 
 
 def difference(found: set[tuple[str, str]], place: str, wanted: set[tuple[str, str]]) -> Iterator[str]:
@@ -227,8 +162,10 @@ def schedules(project: Project) -> Iterator[str]:
         ]
         if assumed != [("Allow", ["sts:AssumeRole"], {"Service": ["scheduler.amazonaws.com"]})]:
             yield f"{schedule_id}: its role is for {assumed}"
-        if list(statements(role)) != [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}]:
-            yield f"{schedule_id}: its role may do something else than invoke {name}"
+        invoke = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}
+        give_up = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": grants.DEAD_LETTERS}
+        if list(statements(role)) != [invoke, give_up]:
+            yield f"{schedule_id}: its role may do something else than invoke {name}, or say that it cannot"
 
 
 def schedule_input(properties: dict[str, Any]) -> Any:
@@ -256,8 +193,10 @@ def variables(project: Project) -> Iterator[str]:
 
 def function_packages(project: Project) -> Iterator[str]:
     for name, properties, binary in project.functions():
-        if properties.get("CodeUri") != f"target/lambda/{binary}/":
-            yield f"{name}: CodeUri is {properties.get('CodeUri')}, cargo-lambda builds target/lambda/<binary>/"
+        if properties.get("CodeUri") != f"functions/{binary}/":
+            yield f"{name}: CodeUri is {properties.get('CodeUri')}, and not functions/<binary>/"
+        if binary_of(name) != binary:
+            yield f"{name}: the Makefile would take the binary {binary_of(name)} for {binary}"
         manifest = ROOT / "functions" / binary / "Cargo.toml"
         if not manifest.is_file():
             yield f"{name}: functions/{binary}/Cargo.toml does not exist"
@@ -266,6 +205,11 @@ def function_packages(project: Project) -> Iterator[str]:
         built = {b.get("name") for b in cargo.get("bin", [])} or {cargo["package"]["name"]}
         if built != {binary}:
             yield f"{name}: functions/{binary} builds {', '.join(sorted(map(str, built)))}, not {binary}"
+
+
+def binary_of(name: str) -> str:
+    """What the Makefile makes of a function's logical id."""
+    return re.sub(r"([a-z])([A-Z])", r"\1-\2", name.removesuffix("Function")).lower()
 
 
 def packages_deployed(project: Project) -> Iterator[str]:
@@ -278,13 +222,13 @@ def packages_deployed(project: Project) -> Iterator[str]:
 
 def built_once(project: Project) -> Iterator[str]:
     for name, resource in resources(project.sam, "AWS::Serverless::Function"):
-        if resource.get("Metadata", {}).get("SkipBuild") is not True:
-            yield f"{name}: without Metadata SkipBuild, `sam build` tries to build it"
+        if resource.get("Metadata") != BUILD:
+            yield f"{name}: with Metadata {resource.get('Metadata')} `sam build` does not use the Makefile"
     for name, resource in resources(project.translated, "AWS::Lambda::Function"):
         properties = resource["Properties"]
         found = [properties.get(key) for key in ("Runtime", "Architectures", "Handler")]
         if found != ["provided.al2023", ["arm64"], "bootstrap"]:
-            yield f"{name}: {found} does not run what `cargo lambda build --arm64` leaves"
+            yield f"{name}: {found} does not run what the Makefile builds"
 
 
 def router_table(project: Project) -> Iterator[str]:
@@ -340,39 +284,6 @@ def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
         yield f"content-length is {length}, the body has {len(event.get('body', '').encode())} bytes"
 
 
-def policies(project: Project) -> Iterator[str]:
-    scheduled = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in project.schedules()]
-    allowed = {"dynamodb:Query": [INDEX, TABLE], "lambda:InvokeFunction": scheduled}
-    for name, resource in project.translated["Resources"].items():
-        properties = resource.get("Properties", {})
-        for arn in properties.get("ManagedPolicyArns", []):
-            if not json.dumps(arn).strip('"').endswith(LOG_POLICY):
-                yield f"{name}: managed policy {arn}"
-        for statement in statements(properties):
-            for key in ("NotAction", "NotResource"):
-                if key in statement:
-                    yield f"{name}: {key} grants everything else"
-            for action in as_list(statement.get("Action", [])):
-                if not isinstance(action, str) or "*" in action:
-                    yield f"{name}: Action {json.dumps(action)}"
-                    continue
-                for granted in as_list(statement.get("Resource", [])):
-                    if granted not in allowed.get(action, [TABLE]):
-                        yield f"{name}: {action} on {json.dumps(granted)}"
-
-
-def statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each statement of the policies that a role has, or of the policy that a resource is."""
-    documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-    documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
-    for document in documents:
-        yield from as_list(document["Statement"])
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 CHECKS = {
     "cfn-lint accepts the translation": lint,
     "every route of the API reaches its function": api_routes,
@@ -386,8 +297,7 @@ CHECKS = {
     "every function runs what the one workspace build leaves": built_once,
     "the router table of cargo lambda watch has the same routes": router_table,
     "every function has a sample event of its own route or schedule": events,
-    "every policy names the table, its index or a scheduled function, and no wildcard": policies,
-}
+} | grants.CHECKS | operations.CHECKS
 
 
 def main() -> int:

@@ -10,26 +10,14 @@ would. So nothing is missing; this says whether something is granted that nobody
 import sys
 from pathlib import Path
 
-from check import Project
-
-
-def granted(project: Project) -> set[str]:
-    lines = set()
-    for _, properties, binary in project.functions():
-        for policy in properties["Policies"]:
-            for statement in policy["Statement"]:
-                actions = statement["Action"]
-                place = " on an index" if "/index/" in str(statement["Resource"]) else ""
-                for action in [actions] if isinstance(actions, str) else actions:
-                    service, _, operation = action.partition(":")
-                    if service == "dynamodb":
-                        lines.add(f"{binary} {operation}{place}")
-    return lines
+from grants import granted
+from project import Project
 
 
 def main(path: str) -> int:
     used = set(Path(path).read_text().splitlines())
-    allowed = granted(Project.load())
+    grants = granted(Project.load())
+    allowed = {f"{binary} {operation}" for binary in grants for operation in grants[binary]}
     for line in sorted(allowed - used):
         print(f"granted and not used: {line}")
     for line in sorted(used - allowed):

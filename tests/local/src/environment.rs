@@ -134,6 +134,7 @@ mod tests {
         let mut options = Options::default();
         options.env.insert("LOG_LEVEL".to_owned(), "debug".to_owned());
         assert_eq!(names_given(&options, &["JWT_SECRET_ARN", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(names_given(&options, &["STREAM_SECRET_ARN"]), ["STREAM_API_SECRET"]);
         assert_eq!(names_given(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
         assert_eq!(names_given(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
         assert_eq!(

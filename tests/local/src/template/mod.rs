@@ -82,6 +82,7 @@ impl Template {
 
     fn parse(text: &str) -> Result<Self, TemplateError> {
         let document = Document::deserialize(yaml::parse(text)?)?;
+        let roles = document.roles();
         let globals = document.globals.function;
         let mut functions = Vec::new();
         let mut tables = Vec::new();
@@ -89,7 +90,7 @@ impl Template {
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
                     let wrong = |problem| TemplateError::Resource { id: id.clone(), problem };
-                    functions.push(function(resource.properties, &globals).map_err(wrong)?);
+                    functions.push(function(resource.properties, &globals, &roles).map_err(wrong)?);
                 }
                 "AWS::DynamoDB::Table" => tables.push(Table::new(resource.properties)),
                 _ => {}
@@ -109,6 +110,14 @@ struct Document {
     #[serde(default)]
     globals: Globals,
     resources: BTreeMap<String, Resource>,
+}
+
+impl Document {
+    /// The policies of each role, by its id.
+    fn roles(&self) -> BTreeMap<String, Value> {
+        let roles = self.resources.iter().filter(|(_, it)| it.kind == "AWS::IAM::Role");
+        roles.map(|(id, role)| (id.clone(), role.properties["Policies"].clone())).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -148,6 +157,8 @@ struct Properties {
     #[serde(default)]
     events: BTreeMap<String, Event>,
     #[serde(default)]
+    role: Value,
+    #[serde(default)]
     policies: Value,
     #[serde(flatten)]
     own: Settings,
@@ -169,8 +180,12 @@ struct HttpApi {
     path: String,
 }
 
-fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
-    let Properties { code_uri, events, policies, own } =
+fn function(
+    properties: Value,
+    globals: &Settings,
+    roles: &BTreeMap<String, Value>,
+) -> Result<Function, String> {
+    let Properties { code_uri, events, role, policies, own } =
         Properties::deserialize(properties).map_err(|error| error.to_string())?;
     let name = code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
@@ -195,8 +210,23 @@ fn function(properties: Value, globals: &Settings) -> Result<Function, String> {
         timeout: Duration::from_secs(timeout),
         memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
         variables: variables.cloned().collect(),
-        actions: policy::actions(&policies)?,
+        actions: policy::actions(policies_of(&role, &policies, roles)?)?,
     })
+}
+
+/// The policies of the role that a function names, or its own, of which SAM makes a role.
+fn policies_of<'a>(
+    role: &Value,
+    own: &'a Value,
+    roles: &'a BTreeMap<String, Value>,
+) -> Result<&'a Value, String> {
+    if role.is_null() {
+        return Ok(own);
+    }
+    role["Fn::GetAtt"]
+        .as_str()
+        .and_then(|attribute| roles.get(attribute.strip_suffix(".Arn")?))
+        .ok_or_else(|| "its Role is not one of the template's".to_owned())
 }
 
 fn route(properties: Value) -> Result<String, String> {

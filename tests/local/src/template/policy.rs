@@ -47,7 +47,10 @@ enum OneOrMore {
 /// The actions on the table that these policies allow. Policies of other services are passed over.
 pub(super) fn actions(policies: &Value) -> Result<BTreeSet<Action>, String> {
     let mut allowed = BTreeSet::new();
-    let statements = policies.as_array().into_iter().flatten().filter_map(|it| it.get("Statement"));
+    // A role wraps each document up with a name, a function does not.
+    let documents =
+        policies.as_array().into_iter().flatten().map(|it| it.get("PolicyDocument").unwrap_or(it));
+    let statements = documents.filter_map(|it| it.get("Statement"));
     for statement in statements.filter_map(Value::as_array).flatten() {
         let Ok(Statement { effect, action, resource }) = Statement::deserialize(statement) else {
             continue;

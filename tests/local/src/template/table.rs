@@ -28,6 +28,11 @@ impl Table {
         });
         let mut request: Map<String, Value> = shared.collect();
         request.insert("TableName".to_owned(), json!(name));
+        // How much a deployment may spend is up to its parameters.
+        let indexes = request.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut);
+        for index in indexes.into_iter().flatten().filter_map(Value::as_object_mut) {
+            index.remove("OnDemandThroughput");
+        }
         Value::Object(request)
     }
 

@@ -28,20 +28,30 @@ Resources:
         - {AttributeName: dueAt, AttributeType: N}
       KeySchema:
         - {AttributeName: pk, KeyType: HASH}
+      GlobalSecondaryIndexes:
+        - {IndexName: due, OnDemandThroughput: {MaxReadRequestUnits: !Ref Most}}
+      OnDemandThroughput: {MaxReadRequestUnits: !Ref Most}
       TimeToLiveSpecification: {AttributeName: ttl, Enabled: true}
       SSESpecification: {SSEEnabled: true}
+  EndRole:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyName: call-end
+          PolicyDocument:
+            Statement:
+              - {Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn}
+              - {Effect: Allow, Action: logs:PutLogEvents, Resource: !GetAtt EndLog.Arn}
   EndFunction:
     Type: AWS::Serverless::Function
-    Metadata: {SkipBuild: true}
     Properties:
-      CodeUri: target/lambda/call-end/
+      CodeUri: functions/call-end/
+      Role: !GetAtt EndRole.Arn
       MemorySize: 512
       Timeout: 15
       Environment:
         Variables:
           UNKNOWN_USERS: reject
-      Policies:
-        - Statement: [{Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn}]
       Events:
         Route:
           Type: HttpApi
@@ -126,6 +136,7 @@ fn the_table_becomes_what_dynamodb_is_asked_for() {
                 {"AttributeName": "dueAt", "AttributeType": "N"},
             ],
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "GlobalSecondaryIndexes": [{"IndexName": "due"}],
         })
     );
     assert_eq!(
@@ -142,6 +153,11 @@ fn what_is_not_understood_is_named() {
     let cases = [
         ("Resources: {}", "it has 0 tables instead of one"),
         ("Resources: {F: {Type: 'AWS::Serverless::Function'}}", "F: "),
+        (
+            "Resources: {F: {Type: 'AWS::Serverless::Function', \
+             Properties: {CodeUri: f, Role: !GetAtt F.Arn}}}",
+            "F: its Role is not one of the template's",
+        ),
         ("Resources: [", "it is not YAML: "),
         ("Other: {}", "it is not a template: missing field `Resources`"),
     ];
