@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::{Failure, cpu};
 
 /// A process that says nothing for so long is stuck: under valgrind a start takes seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running process.
 pub(crate) struct Process {

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::Serialize;
 
-use crate::Failure;
+use crate::{Failure, build};
 use crate::instructions::Instructions;
 use crate::measure::Life;
 use crate::stats::{median, millis, percentile};
@@ -71,10 +71,10 @@ fn sizes(path: &Path) -> Result<(u64, u64), Failure> {
     Ok((bytes.len() as u64, encoder.finish()?.len() as u64))
 }
 
-/// Of the zips of these binaries, by name.
+/// Of the zips of those of these binaries that are built, by name.
 pub(crate) fn zips(names: &[String]) -> Result<Vec<(String, u64)>, Failure> {
-    let zip = |name: &String| Ok((name.clone(), sizes(&crate::build::binary(name))?.1));
-    names.iter().map(zip).collect()
+    let built = names.iter().filter(|name| build::binary(name).is_file());
+    built.map(|name| Ok((name.clone(), sizes(&build::binary(name))?.1))).collect()
 }
 
 /// The rows as a Markdown table.
@@ -115,9 +115,10 @@ pub(crate) fn table(rows: &[Row]) -> String {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ratio {
     what: &'static str,
-    ratio: f64,
-    /// The most that it may be, or the least where it is negative.
+    is: f64,
     bound: f64,
+    /// Whether the bound is the least that it may be, and not the most.
+    least: bool,
     met: bool,
 }
 
@@ -131,11 +132,11 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
     let memory: fn(&Row) -> f64 = |row| row.memory;
     let at_most = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
         let ratio = over? / under?;
-        Some(Ratio { what, ratio, bound, met: ratio <= bound })
+        Some(Ratio { what, is: ratio, bound, least: false, met: ratio <= bound })
     };
     let at_least = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
         let ratio = over? / under?;
-        Some(Ratio { what, ratio, bound, met: ratio >= bound })
+        Some(Ratio { what, is: ratio, bound, least: true, met: ratio >= bound })
     };
     [
         at_most("token, cold CPU, over the floor's", of("token", cold), of("floor", cold), 2.0),
@@ -168,10 +169,10 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
 /// The ratios as a Markdown table.
 pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
     let mut text = String::from("| ratio of medians, in one run | is | to be | |\n|---|---|---|---|\n");
-    for Ratio { what, ratio, bound, met } in ratios {
-        let sign = if (*met) == (ratio <= bound) { "≤" } else { "≥" };
+    for Ratio { what, is, bound, least, met } in ratios {
+        let sign = if *least { "≥" } else { "≤" };
         let met = if *met { "met" } else { "missed" };
-        let _ = writeln!(text, "| {what} | {ratio:.2} | {sign} {bound:.1} | {met} |");
+        let _ = writeln!(text, "| {what} | {is:.2} | {sign} {bound:.1} | {met} |");
     }
     text
 }
