@@ -44,4 +44,4 @@ pub use options::{
     TABLE_NAME, UserLimits,
 };
 pub use stack::Stack;
-pub use template::{Action, Schedule, policies, route_keys, schedules};
+pub use template::{Action, Schedule, policies, read_yaml, route_keys, schedules};
