@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -14,7 +14,7 @@ use local::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, Stack};
 use serde_json::{Value, json};
 use stream_emulator::{APP_OBJECT_SECRET, Emulator};
 
-use crate::Answer;
+use crate::{Answer, Description};
 
 /// A running stack and a client for it.
 pub struct App {
@@ -185,7 +185,7 @@ impl App {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(uri);
+        let mut request = Request::builder().method(method.clone()).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -201,12 +201,17 @@ impl App {
             Ok(body) => body.to_bytes(),
             Err(error) => panic!("{error}"),
         };
-        Answer {
+        let answer = Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
             text: String::from_utf8_lossy(&body).into_owned(),
+        };
+        let path = uri.strip_prefix(self.stack().api_url()).filter(|path| path.starts_with('/'));
+        if let Some(path) = path {
+            Description::get().hold_request(&method, path, &answer);
         }
+        answer
     }
 
     /// Gives a function an event as it stands, and reads its answer.
@@ -216,12 +221,14 @@ impl App {
             Err(error) => panic!("{function}: {error}"),
         };
         let body = answer["body"].as_str().unwrap_or_default();
-        Answer {
+        let answer = Answer {
             status: answer["statusCode"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
-            headers: http::HeaderMap::new(),
+            headers: headers(&answer["headers"]),
             body: serde_json::from_str(body).unwrap_or_default(),
             text: body.to_owned(),
-        }
+        };
+        Description::get().hold_function(function, &answer);
+        answer
     }
 
     /// What time it is for this stack, in milliseconds since 1970.
@@ -339,6 +346,15 @@ impl Drop for App {
             note_used(stack);
         }
     }
+}
+
+/// The headers that a function has given its answer.
+fn headers(named: &Value) -> HeaderMap {
+    let header = |(name, value): (&String, &Value)| {
+        let name = HeaderName::try_from(name.as_str()).ok()?;
+        Some((name, HeaderValue::try_from(value.as_str()?).ok()?))
+    };
+    named.as_object().into_iter().flatten().filter_map(header).collect()
 }
 
 /// Adds what the functions have asked of the table to the file that `USED_ACTIONS` names:

@@ -2,8 +2,10 @@
 
 mod answer;
 mod app;
+mod description;
 mod raw;
 
 pub use answer::Answer;
 pub use app::{App, FUNCTIONS, event};
+pub use description::Description;
 pub use raw::exchange;

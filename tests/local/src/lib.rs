@@ -47,4 +47,4 @@ pub use options::{
 };
 pub use secrets::SecretStore;
 pub use stack::Stack;
-pub use template::{Action, Schedule, policies, route_keys, schedules};
+pub use template::{Action, Schedule, policies, read_yaml, route_keys, schedules};

@@ -8,6 +8,7 @@ mod concurrent;
 mod config;
 mod consistency;
 mod create;
+mod description;
 mod end;
 mod erasure;
 mod faults;

@@ -22,6 +22,7 @@ use crate::error::TemplateError;
 pub use policy::Action;
 pub use schedule::Schedule;
 pub(crate) use table::Table;
+pub use yaml::parse as read_yaml;
 
 /// Lambda's own defaults, where the template is silent.
 const DEFAULT_TIMEOUT: u64 = 3;

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::TemplateError;
 
-/// The one document of a file.
-pub(super) fn parse(text: &str) -> Result<Value, TemplateError> {
+/// The one document of a file of YAML, as JSON.
+pub fn parse(text: &str) -> Result<Value, TemplateError> {
     let documents =
         Yaml::load_from_str(text).map_err(|error| TemplateError::Yaml(error.to_string()))?;
     match documents.as_slice() {
