@@ -4,6 +4,10 @@
 //! the first, and the two then disagree on what was asked (RFC 8259, section 4). So such a text
 //! is refused, at every depth.
 
+mod exact;
+
+pub(crate) use exact::Exact;
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};

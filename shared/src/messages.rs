@@ -169,8 +169,8 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `call_not_active`, `call_ended`, `store_unavailable`, and what Stream's
-    /// failures become.
+    /// `call_not_found`, `call_not_active`, `call_ended`, `invalid_query` where nothing is known by
+    /// the cursor, `store_unavailable`, and what Stream's failures become.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -183,7 +183,15 @@ impl Messages {
         let limit = limit.get();
         // One more than asked for tells whether there are more. Stream gives up to 300 at once.
         let list = ListMessages { channel, limit: limit + 1, before };
-        let mut found = self.stream.send(&list, deadline).await.map_err(gone)?.messages;
+        let mut found = match self.stream.send(&list, deadline).await {
+            Ok(page) => page.messages,
+            // Everything else in the request is our own.
+            Err(error @ StreamError::Refused(_)) if before.is_some() => {
+                let detail = "before names no message that Stream knows";
+                return Err(ApiError::new(Code::InvalidQuery, detail).with_source(error));
+            }
+            Err(error) => return Err(gone(error)),
+        };
         let older = found.len().saturating_sub(usize::from(limit));
         found.drain(..older);
         let has_more = older > 0;

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::error::{ApiError, Code};
 use crate::http::Request;
 use crate::ids::UserId;
-use crate::json;
+use crate::json::{self, Exact};
 use crate::world::World;
 
 /// The first argument of a handler: who sent the request. It is settled before anything else of
@@ -85,7 +85,7 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
         let text: &[u8] = if request.body.is_empty() { b"{}" } else { &request.body };
         let object = json::object(text)
             .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
-        match serde_path_to_error::deserialize(Value::Object(object)) {
+        match serde_path_to_error::deserialize(Exact(Value::Object(object))) {
             Ok(body) => Ok(Self(body)),
             Err(error) => {
                 // It may repeat the refused value: enough of it to be recognised, and no more.

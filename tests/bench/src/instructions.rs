@@ -6,10 +6,10 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::Failure;
 use crate::process::Process;
 use crate::scene::Scene;
 use crate::variant::Variant;
-use crate::Failure;
 
 /// How many later answers are counted.
 const MORE: u32 = 100;

@@ -71,11 +71,8 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
     for (variant, lives) in variants.iter().zip(&lives) {
         // A compiler at run time makes code that valgrind has to be told of.
         let counted = counted && variant.kind != variant::Kind::Node;
-        let instructions = if counted {
-            Some(instructions::count(&scene, variant, &folder).await?)
-        } else {
-            None
-        };
+        let instructions =
+            if counted { Some(instructions::count(&scene, variant, &folder).await?) } else { None };
         rows.push(Row::new(variant, lives, instructions)?);
     }
     scene.stop().await;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::Failure;
 use crate::process::Process;
 use crate::scene::Scene;
 use crate::variant::Variant;
-use crate::Failure;
 
 /// What one life has cost.
 #[derive(Clone, Debug)]

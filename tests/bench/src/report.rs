@@ -8,11 +8,11 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::Serialize;
 
-use crate::{Failure, build};
 use crate::instructions::Instructions;
 use crate::measure::Life;
 use crate::stats::{median, millis, percentile};
 use crate::variant::Variant;
+use crate::{Failure, build};
 
 /// What a variant has cost: medians over its lives. Times are in milliseconds, sizes in bytes.
 #[derive(Debug, Serialize)]
@@ -147,7 +147,12 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
             of("floor", cold),
             2.5,
         ),
-        at_least("Node's token, cold CPU, over ours", of("Node token", cold), of("token", cold), 60.0),
+        at_least(
+            "Node's token, cold CPU, over ours",
+            of("Node token", cold),
+            of("token", cold),
+            60.0,
+        ),
         at_least(
             "Node's token, peak memory, over ours",
             of("Node token", memory),
@@ -168,7 +173,8 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
 
 /// The ratios as a Markdown table.
 pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
-    let mut text = String::from("| ratio of medians, in one run | is | to be | |\n|---|---|---|---|\n");
+    let mut text =
+        String::from("| ratio of medians, in one run | is | to be | |\n|---|---|---|---|\n");
     for Ratio { what, is, bound, least, met } in ratios {
         let sign = if *least { "≥" } else { "≤" };
         let met = if *met { "met" } else { "missed" };

@@ -112,9 +112,16 @@ async fn a_lost_answer_does_not_double_a_message() {
 #[tokio::test]
 async fn queries_that_are_refused() {
     let app = App::with_call("c1").await;
-    for query in
-        ["limit=0", "limit=101", "limit=x", "limit=5&limit=6", "after=m1", "before=", "before=a,b"]
-    {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=5&limit=6",
+        "after=m1",
+        "before=",
+        "before=a,b",
+        "before=no-such-message",
+    ] {
         let answer = app.get(&format!("/message/call-c1?{query}"), "bob").await;
         assert_eq!(answer.outcome(), (400, "invalid_query"), "{query}");
     }
