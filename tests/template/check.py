@@ -231,6 +231,36 @@ def built_once(project: Project) -> Iterator[str]:
             yield f"{name}: {found} does not run what the Makefile builds"
 
 
+def sample_parameters(project: Project) -> Iterator[str]:
+    place = "samconfig.toml.example"
+    environments = tomllib.loads((ROOT / place).read_text())
+    parameters = project.sam["Parameters"]
+    for environment in ("dev", "prod"):
+        given = environments[environment]["deploy"]["parameters"]["parameter_overrides"]
+        for name, _, value in (override.partition("=") for override in given):
+            parameter = parameters.get(name)
+            if parameter is None:
+                yield f"{place}, {environment}: there is no parameter {name}"
+            elif not allowed(parameter, value):
+                yield f"{place}, {environment}: {name} may not be {value}"
+    for name, parameter in parameters.items():
+        if parameter.get("NoEcho"):
+            yield f"{name} is a secret, and the stack is to know the ARN of it alone"
+        # What cannot be left out keeps a stack from being made without questions.
+        if not allowed(parameter, str(parameter.get("Default"))):
+            yield f"{name}: its default is none of its values"
+
+
+def allowed(parameter: dict[str, Any], value: str) -> bool:
+    """Whether CloudFormation takes a value for a parameter."""
+    values = [str(it) for it in parameter.get("AllowedValues", [value])]
+    fits = value in values and re.search(parameter.get("AllowedPattern", ""), value) is not None
+    if parameter["Type"] == "Number":
+        number = float(value)
+        fits = fits and parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+    return fits
+
+
 def router_table(project: Project) -> Iterator[str]:
     workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
     router = workspace.get("metadata", {}).get("lambda", {}).get("watch", {}).get("router", {})
@@ -295,6 +325,7 @@ CHECKS = {
     "every CodeUri is a binary of functions/": function_packages,
     "every package of functions/ is deployed exactly once": packages_deployed,
     "every function runs what the one workspace build leaves": built_once,
+    "the sample parameters and the defaults are allowed, and no parameter is a secret": sample_parameters,
     "the router table of cargo lambda watch has the same routes": router_table,
     "every function has a sample event of its own route or schedule": events,
 } | grants.CHECKS | operations.CHECKS

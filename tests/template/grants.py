@@ -142,8 +142,10 @@ def access_patterns(project: Project) -> Iterator[str]:
     used, unread = documented(binaries)
     yield from (f"docs/DATA.md: no access pattern: {line}" for line in unread)
     for binary in sorted(binaries):
-        yield from (f"{binary}: docs/DATA.md does not say what {it} is for" for it in sorted(allowed[binary] - used[binary]))
-        yield from (f"{binary}: it may not do {it}, of docs/DATA.md" for it in sorted(used[binary] - allowed[binary]))
+        for operation in sorted(allowed[binary] - used[binary]):
+            yield f"{binary}: docs/DATA.md does not say what {operation} is for"
+        for operation in sorted(used[binary] - allowed[binary]):
+            yield f"{binary}: it may not do {operation}, of docs/DATA.md"
 
 
 CHECKS = {

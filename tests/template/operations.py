@@ -11,8 +11,14 @@ from project import ORIGINS, ROOT, Project, as_list, resources
 NO_VALUE = {"Ref": "AWS::NoValue"}
 NAMESPACE = {"Fn::Sub": "StreamFunctions/${AWS::StackName}"}
 
+OTHER_TOPIC = {"Fn::If": ["OtherTopic", {"Ref": "AlarmTopicArn"}, NO_VALUE]}
+TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlarmTopic"}, OTHER_TOPIC]}
+
 # An alarm has no more metrics than this.
 MOST_METRICS = 10
+
+# What QUALITY.md has beside the score, and the dashboard leaves to those who look for its causes.
+NOT_SHOWN = {"FreezeSeconds", "JitterMs", "LossPercent", "RttMs"}
 
 # What an access log may tell: nothing that a caller has sent, but for the route.
 ACCESS_LOG = {
@@ -106,7 +112,7 @@ def table(project: Project) -> Iterator[str]:
         }.items():
             if properties.get(place) != wanted:
                 yield f"{name}: {place} is {properties.get(place)}"
-        bound = {"MaxReadRequestUnits": {"Ref": "TableMaxReadUnits"}, "MaxWriteRequestUnits": {"Ref": "TableMaxWriteUnits"}}
+        bound = {f"Max{it}RequestUnits": {"Ref": f"TableMax{it}Units"} for it in ("Read", "Write")}
         for part in [properties, *properties.get("GlobalSecondaryIndexes", [])]:
             if part.get("OnDemandThroughput") != {"Fn::If": ["CostStop", bound, NO_VALUE]}:
                 yield f"{name}: {part.get('IndexName', 'the table')} has no cost stop"
@@ -142,9 +148,8 @@ def alarms(project: Project) -> Iterator[str]:
             yield f"{name}: docs/OPERATIONS.md has no paragraph #{link[1]}"
         else:
             linked.add(link[1])
-        topic = {"Fn::If": ["OwnTopic", {"Ref": "AlarmTopic"}, {"Fn::If": ["OtherTopic", {"Ref": "AlarmTopicArn"}, NO_VALUE]}]}
         for actions in ("AlarmActions", "OKActions"):
-            if alarm.get(actions) != [topic]:
+            if alarm.get(actions) != [TOPIC]:
                 yield f"{name}: {actions} tell nobody"
         silent = [("Sweeps" in metric) for _, metric, _ in alarm_metrics(alarm)]
         wanted = "breaching" if any(silent) else "notBreaching"
@@ -183,25 +188,24 @@ def documented_metrics() -> dict[str, set[frozenset[str]]]:
     return found
 
 
-def dashboard_metrics(body: dict[str, Any]) -> Iterator[tuple[str, str, frozenset[str], dict[str, str]]]:
-    """Namespace, name, names of dimensions, and dimensions with their values, of each line of a dashboard."""
-    for widget in body["widgets"]:
-        line: list[str] = []
-        for metric in widget["properties"].get("metrics", []):
-            options = metric[-1] if isinstance(metric[-1], dict) else {}
-            if "expression" in options:
-                search = re.match(r"SEARCH\('\{\"([^\"]+)\",?([\w,]*)} MetricName=\"(\w+)\"'", options["expression"])
-                if search is None:
-                    yield options["expression"], "", frozenset(), {}
-                    continue
-                yield search[1], search[3], frozenset(filter(None, search[2].split(","))), {}
-                continue
-            own = [part for part in metric if isinstance(part, str)]
-            if own[0] == "...":
-                own = line[: len(line) - len(own) + 1] + own[1:]
-            line = own
-            dimensions = dict(zip(line[2::2], line[3::2]))
-            yield line[0], line[1], frozenset(dimensions), dimensions
+def widget_metrics(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each line of a widget; a search has no values of them."""
+    line: list[str] = []
+    for metric in widget["properties"].get("metrics", []):
+        expression = metric[-1].get("expression") if isinstance(metric[-1], dict) else None
+        if expression is not None:
+            search = re.match(r"SEARCH\('\{\"([^\"]+)\",?([\w,]*)} MetricName=\"(\w+)\"'", expression)
+            if search is None:
+                yield expression, "", {}
+            else:
+                yield search[1], search[3], dict.fromkeys(filter(None, search[2].split(",")), "")
+            continue
+        own = [part for part in metric if isinstance(part, str)]
+        if own[0] == "...":
+            # As much of the line before as is not said anew.
+            own = line[: len(line) - len(own) + 1] + own[1:]
+        line = own
+        yield line[0], line[1], dict(zip(line[2::2], line[3::2]))
 
 
 def dashboard(project: Project) -> Iterator[str]:
@@ -214,24 +218,31 @@ def dashboard(project: Project) -> Iterator[str]:
         except ValueError as error:
             yield f"{name}: it is no JSON: {error}"
             continue
-        lines = list(dashboard_metrics(body))
-        for namespace, metric, dimensions, _ in lines:
-            if not namespace.startswith(("AWS/", ours)):
-                yield f"{name}: {namespace} cannot be read here"
-            elif namespace == ours and dimensions not in known.get(metric, set()):
-                yield f"{name}: docs/LOGGING.md has no {metric} by {sorted(dimensions)}"
-        for metric in sorted({metric for namespace, metric, _, _ in lines if namespace == "AWS/Lambda"}):
-            shown = {it["FunctionName"] for namespace, other, _, it in lines if (namespace, other) == ("AWS/Lambda", metric)}
-            yield from (f"{name}: {metric} of {it} is not shown" for it in sorted(functions - shown))
-        for metric in sorted(known.keys() - {"LossPercent", "RttMs", "JitterMs", "FreezeSeconds"}):
-            if metric not in {other for namespace, other, _, _ in lines if namespace == ours}:
-                yield f"{name}: it does not show {metric}"
+        shown = set()
+        for widget in body["widgets"]:
+            place = f"{name}, {widget['properties']['title']}"
+            lines = list(widget_metrics(widget))
+            for namespace, metric, dimensions in lines:
+                if namespace == ours:
+                    shown.add(metric)
+                    if frozenset(dimensions) not in known.get(metric, set()):
+                        yield f"{place}: docs/LOGGING.md has no {metric} by {sorted(dimensions)}"
+                elif not namespace.startswith("AWS/"):
+                    yield f"{place}: {namespace} cannot be read here"
+            drawn = {dimensions["FunctionName"] for namespace, _, dimensions in lines if namespace == "AWS/Lambda"}
+            if drawn:
+                yield from (f"{place}: {it} is missing" for it in sorted(functions - drawn))
+                yield from (f"{place}: {it} is no function" for it in sorted(drawn - functions))
+        yield from (f"{name}: it does not show {metric}" for metric in sorted(known.keys() - shown - NOT_SHOWN))
 
 
 def metrics_of_ours(project: Project) -> Iterator[str]:
     known = documented_metrics()
+    codes = set(re.findall(r"^\| `(\w+)` \| \d{3} \|", (ROOT / "docs/ERRORS.md").read_text(), re.M))
     for name, resource in resources(project.translated, "AWS::CloudWatch::Alarm"):
         for namespace, metric, dimensions in alarm_metrics(resource["Properties"]):
+            if dimensions.get("Code", "internal") not in codes:
+                yield f"{name}: docs/ERRORS.md has no code {dimensions['Code']}"
             if namespace == NAMESPACE and frozenset(dimensions) not in known.get(metric, set()):
                 yield f"{name}: docs/LOGGING.md has no {metric} by {sorted(dimensions)}"
             elif not isinstance(namespace, str) and namespace != NAMESPACE:
@@ -250,6 +261,6 @@ CHECKS = {
     "the table is protected, and so is the bill": table,
     "every alarm leads to a paragraph of docs/OPERATIONS.md, and tells somebody": alarms,
     "every function is watched": watched,
-    "every metric of ours that is watched is in docs/LOGGING.md": metrics_of_ours,
+    "every metric and code of ours that is watched is documented": metrics_of_ours,
     "the dashboard is JSON, and shows what docs/LOGGING.md and the template have": dashboard,
 }
