@@ -55,7 +55,12 @@ impl Backends {
             StreamChoice::Real { .. } | StreamChoice::Unconfigured => None,
         };
         let stream_url = stream.as_ref().map(Emulator::base_url);
-        let variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
+        let mut variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
+        if options.webhooks && stream.is_some() {
+            // Not the address that API Gateway's events have, which are played.
+            let url = || webhooks::url(api_url);
+            variables.entry("WEBHOOK_URL".to_owned()).or_insert_with(url);
+        }
         Ok(Self { dynamo, stream, variables, clock })
     }
 
@@ -151,6 +156,8 @@ mod tests {
             let backends = backends(&options, &StackClock::default()).await;
             let world = backends.stream().unwrap().snapshot().to_string();
             assert_eq!(world.contains("http://api/api/stream/webhook"), webhooks, "{world}");
+            let url = backends.variables().get("WEBHOOK_URL").map(String::as_str);
+            assert_eq!(url, webhooks.then_some("http://api/api/stream/webhook"));
             backends.stop().await;
         }
     }
