@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_webhook_is_registered_where_all_that_matters_comes() {
-        let only_calls: Vec<_> =
+        let of_others: Vec<_> =
             event::HEARD.into_iter().filter(|kind| !kind.starts_with("call.")).collect();
         let of_calls: Vec<_> =
             event::HEARD.into_iter().filter(|kind| kind.starts_with("call.")).collect();
@@ -172,7 +172,7 @@ mod tests {
             (vec![json!({"product": null, "event_types": null})], 1, vec![]),
             (vec![json!({"event_types": event::HEARD})], 1, vec![]),
             (vec![json!({"event_types": one_less})], 1, vec![event::HEARD[0]]),
-            (vec![json!({"product": "video"})], 1, only_calls),
+            (vec![json!({"product": "video"})], 1, of_others),
             (vec![json!({"product": "chat"})], 1, of_calls),
             (vec![json!({"product": "video"}), json!({"product": "chat"})], 2, vec![]),
             (vec![json!({"enabled": false})], 0, all.clone()),

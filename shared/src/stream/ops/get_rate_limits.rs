@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::stream::{Operation, Request};
 
-/// The endpoints that the operations here use, by Stream's names for them.
+/// The endpoints that the functions use, by Stream's names for them.
 pub const ENDPOINTS: [&str; 21] = [
     "DeleteChannel",
     "DeleteChannels",

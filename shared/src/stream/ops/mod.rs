@@ -5,6 +5,7 @@ mod delete_channels;
 mod delete_user;
 mod end_call;
 mod get_app;
+mod get_app_settings;
 mod get_call;
 mod get_call_report;
 mod get_channel;
@@ -15,6 +16,7 @@ mod get_rate_limits;
 mod get_task;
 mod list_messages;
 mod list_participant_stats;
+mod list_roles;
 mod message;
 mod query_calls;
 mod query_channels;
@@ -22,6 +24,7 @@ mod query_user;
 mod reactivate_user;
 mod revoke_tokens;
 mod send_message;
+mod update_event_hooks;
 mod upsert_user;
 
 pub use delete_channel::DeleteChannel;
@@ -29,6 +32,7 @@ pub use delete_channels::{DeleteChannels, DeletedChannel, DeletedChannels};
 pub use delete_user::{DeleteUser, DeleteUserAnswer};
 pub use end_call::EndCall;
 pub use get_app::{App, GetApp};
+pub use get_app_settings::GetAppSettings;
 pub use get_call::{CallAnswer, GetCall, LiveCall, LiveSession, Participant};
 pub use get_call_report::{CallReport, GetCallReport};
 pub use get_channel::GetChannel;
@@ -39,6 +43,7 @@ pub use get_rate_limits::{ENDPOINTS, EndpointLimit, GetRateLimits, RateLimitsAns
 pub use get_task::{GetTask, Task, TaskStatus};
 pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
+pub use list_roles::{ListRoles, Role, RolesAnswer};
 pub use message::{Author, Message, MessageAnswer};
 pub use query_calls::{CallsAnswer, QueryCalls, WhichCalls};
 pub use query_channels::{ChannelsAnswer, QueryChannels, WhichChannels};
@@ -46,6 +51,7 @@ pub use query_user::{KnownUser, QueryUser};
 pub use reactivate_user::ReactivateUser;
 pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
+pub use update_event_hooks::UpdateEventHooks;
 pub use upsert_user::UpsertUser;
 
 /// Who made a channel or a call.
