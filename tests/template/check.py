@@ -57,7 +57,7 @@ VARIABLES = {
     "quality-report": CALLERS | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
     "message-send": CALLERS | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": CALLERS,
-    "config": CALLERS,
+    "config": CALLERS | {"WEBHOOK_URL"},
     "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
     "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
 }

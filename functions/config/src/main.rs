@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::checks::{self, Check, StreamCheck};
+use shared::checks::{self, Check, RateLimitsCheck, StreamCheck, WebhookCheck};
 use shared::clock::{Clock, Deadline};
 use shared::config::ConfigError;
 use shared::dynamo::Table;
 use shared::error::ApiError;
-use shared::http::{self, Query, Reply};
+use shared::http::{self, DomainName, Query, Reply};
 use shared::stream::Stream;
+use shared::stream::hooks::WebhookUrl;
 use shared::world::World;
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ struct Deps {
     api_key: Option<String>,
     has_api_secret: bool,
     region: String,
+    webhook_url: Option<WebhookUrl>,
     stream: Option<Stream>,
     table: Table,
     clock: Arc<dyn Clock>,
@@ -34,6 +36,7 @@ impl Deps {
             api_key: world.env.get("STREAM_API_KEY").map(str::to_owned),
             has_api_secret: world.env.get("STREAM_API_SECRET").is_some(),
             region: world.env.require("AWS_REGION")?.to_owned(),
+            webhook_url: WebhookUrl::from_env(&world.env)?,
             stream: world.stream.as_ref().map(|stream| stream.stream.clone()),
             table: world.table.clone(),
             clock: world.clock.clone(),
@@ -69,8 +72,11 @@ struct Config {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Checks {
     stream: StreamCheck,
+    webhook: WebhookCheck,
+    rate_limits: RateLimitsCheck,
     dynamodb: Check,
 }
 
@@ -78,12 +84,17 @@ async fn show_config(
     deps: &Deps,
     _: Caller,
     deadline: Deadline,
+    DomainName(domain): DomainName,
     Query(ask): Query<Ask>,
 ) -> Result<Reply<Answer>, ApiError> {
     let checks = if ask.deep {
-        let stream = checks::stream(deps.stream.as_ref(), &*deps.clock, deadline);
-        let (stream, dynamodb) = join(stream, checks::table(&deps.table, &*deps.clock)).await;
-        Some(Checks { stream, dynamodb })
+        let url = deps.webhook_url.clone().or_else(|| domain.as_deref().map(WebhookUrl::of_domain));
+        let (stream, clock) = (deps.stream.as_ref(), &*deps.clock);
+        let app = checks::stream(stream, clock, deadline, url.as_ref());
+        let limits = checks::rate_limits(stream, deadline);
+        let table = checks::table(&deps.table, clock);
+        let ((stream, webhook), rate_limits, dynamodb) = join3(app, limits, table).await;
+        Some(Checks { stream, webhook, rate_limits, dynamodb })
     } else {
         None
     };

@@ -1,6 +1,6 @@
 //! The apps' roles, mapped to the roles that Stream knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,13 @@ impl StreamRoles {
         Ok(Self(map))
     }
 
+    /// The names of all Stream roles that somebody may get.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let default = StreamRole::default();
+        self.0.values().chain([&default]).map(|role| role.0.clone()).collect()
+    }
+
     /// The Stream role of somebody whose token gives this role. Whatever is not in the map is
     /// Stream's `user`, so that nobody is raised by a word that nobody meant.
     #[must_use]
@@ -76,6 +83,18 @@ mod tests {
             (None, "user"),
         ] {
             assert_eq!(roles.of(ours), StreamRole(theirs.to_owned()), "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_map_and_user() {
+        for (map, names) in [
+            ("user=user,streamer=user,admin=admin", vec!["admin", "user"]),
+            ("boss=admin", vec!["admin", "user"]),
+            ("a=host,b=host", vec!["host", "user"]),
+        ] {
+            let roles = StreamRoles::from_env(&Env::from([("STREAM_ROLE_MAP", map)])).unwrap();
+            assert!(roles.names().iter().eq(names), "{map}");
         }
     }
 

@@ -156,6 +156,17 @@ impl FromRequest for Deadline {
     }
 }
 
+/// The domain of the API that the request came by, where API Gateway names one. It is not read from
+/// a header, which the caller writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainName(pub Option<String>);
+
+impl FromRequest for DomainName {
+    fn from_request(request: &Request) -> Result<Self, ApiError> {
+        Ok(Self(request.domain.clone().filter(|domain| !domain.is_empty())))
+    }
+}
+
 /// The `Idempotency-Key` header: 1 to 255 visible ASCII characters, so no space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(pub Option<String>);

@@ -14,7 +14,7 @@ mod request;
 mod signed;
 
 pub use answer::{Answer, Reply, Respond, Svg};
-pub use extract::{Accept, FromRequest, IdempotencyKey, Identity, Json, Path, Query};
+pub use extract::{Accept, DomainName, FromRequest, IdempotencyKey, Identity, Json, Path, Query};
 pub use handler::Handler;
 pub use request::Request;
 pub use signed::Signed;

@@ -39,6 +39,7 @@ struct Event {
 #[serde(rename_all = "camelCase")]
 struct EventContext {
     request_id: Option<String>,
+    domain_name: Option<String>,
 }
 
 /// A request whose form has been checked; who sent it and what it asks has not.
@@ -47,6 +48,8 @@ pub struct Request {
     pub(super) parameters: BTreeMap<String, String>,
     /// The query, without its question mark.
     pub(super) query: String,
+    /// The domain that it came by, in API Gateway's word and not the caller's.
+    pub(super) domain: Option<String>,
     /// The headers, by their names in lower case.
     headers: BTreeMap<String, String>,
     /// The body's bytes.
@@ -119,6 +122,7 @@ fn check(event: Event, deadline: Deadline, largest: usize) -> Result<Request, Ap
     Ok(Request {
         parameters: event.path_parameters.unwrap_or_default(),
         query: event.raw_query_string.unwrap_or_default(),
+        domain: event.request_context.domain_name,
         headers,
         body: body(event.body.unwrap_or_default(), event.is_base64_encoded, largest)?,
         deadline,

@@ -13,6 +13,30 @@ use crate::stream::StreamTime;
 use crate::stream::ops::Creator;
 use crate::users::UserStatus;
 
+/// The types of the events that matter here: those that [`Event::read`] makes something of.
+pub const HEARD: [&str; 14] = [
+    "call.session_started",
+    "call.session_participant_joined",
+    "call.session_participant_left",
+    "call.session_ended",
+    "call.missed",
+    "call.rejected",
+    "call.ended",
+    "call.deleted",
+    "call.stats_report_ready",
+    "call.user_feedback_submitted",
+    "channel.deleted",
+    "user.deactivated",
+    "user.reactivated",
+    "user.deleted",
+];
+
+/// Which of Stream's products tells of events of this type.
+#[must_use]
+pub fn product(kind: &str) -> &'static str {
+    if kind.starts_with("call.") { "video" } else { "chat" }
+}
+
 /// Something that has happened at Stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -395,6 +419,29 @@ mod tests {
         ] {
             let event = json!({"type": kind, "user": {"id": "alice"}});
             assert_eq!(news(event), News::User(alice.clone(), status));
+        }
+    }
+
+    #[test]
+    fn what_is_heard_is_listed_and_documented() {
+        let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SETUP.md");
+        let setup = std::fs::read_to_string(setup).unwrap();
+        let event = |kind: &str| {
+            json!({
+                "type": kind,
+                "call_cid": "default:c1",
+                "cid": "messaging:call-c1",
+                "session_id": "s1",
+                "rating": 3,
+                "user": {"id": "alice"},
+            })
+        };
+        for kind in HEARD {
+            assert_ne!(news(event(kind)), News::Other, "{kind}");
+            assert!(setup.contains(&format!("`{kind}`")), "{kind}");
+        }
+        for kind in ["call.created", "message.new", "user.updated"] {
+            assert_eq!(news(event(kind)), News::Other, "{kind}");
         }
     }
 

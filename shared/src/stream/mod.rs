@@ -8,6 +8,7 @@ mod budget;
 mod client;
 mod error;
 pub mod event;
+pub mod hooks;
 pub mod ops;
 mod rate_limit;
 mod request;

@@ -59,8 +59,13 @@ impl Request {
     }
 
     /// Sets the body.
-    pub(super) fn json(mut self, body: &Value) -> Self {
-        self.body = Some(body.to_string().into_bytes());
+    pub(super) fn json(self, body: &Value) -> Self {
+        self.text(body.to_string())
+    }
+
+    /// Sets the body, which is JSON already.
+    pub(super) fn text(mut self, body: String) -> Self {
+        self.body = Some(body.into_bytes());
         self
     }
 

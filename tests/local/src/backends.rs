@@ -58,6 +58,11 @@ impl Backends {
         };
         let stream_url = stream.as_ref().map(Emulator::base_url);
         let mut variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
+        if options.webhooks && stream.is_some() {
+            // Not the address that API Gateway's events have, which are played.
+            let url = || webhooks::url(api_url);
+            variables.entry("WEBHOOK_URL".to_owned()).or_insert_with(url);
+        }
         let secrets = match options.secrets {
             Secrets::Given => None,
             Secrets::Kept => {
@@ -170,6 +175,8 @@ mod tests {
             let backends = backends(&options, &StackClock::default()).await;
             let world = backends.stream().unwrap().snapshot().to_string();
             assert_eq!(world.contains("http://api/api/stream/webhook"), webhooks, "{world}");
+            let url = backends.variables().get("WEBHOOK_URL").map(String::as_str);
+            assert_eq!(url, webhooks.then_some("http://api/api/stream/webhook"));
             backends.stop().await;
         }
     }

@@ -10,12 +10,17 @@ use serde_json::{Value, json};
 /// The route that takes them.
 const PATH: &str = "/api/stream/webhook";
 
+/// Where this API takes them.
+pub(crate) fn url(api_url: &str) -> String {
+    format!("{api_url}{PATH}")
+}
+
 /// The hook of an app whose events all go to this API, as Stream's dashboard would write it.
 pub(crate) fn hook(api_url: &str) -> Value {
     json!({
         "hook_type": "webhook",
         "enabled": true,
-        "webhook_url": format!("{api_url}{PATH}"),
+        "webhook_url": url(api_url),
         "event_types": [],
         "product": "all",
     })

@@ -9,14 +9,15 @@ use crate::rate::Windows;
 use crate::request::{Ask, Query};
 use crate::route::Route;
 use crate::state::Inner;
-use crate::world::{ChannelPart, StatsPage};
+use crate::world::{ChannelPart, StatsPage, list_roles};
 
 pub(crate) fn dispatch(inner: &mut Inner, ask: &Ask, now: Moment) -> Result<Value, StreamFailure> {
     let world = &mut inner.world;
     match &ask.route {
         Route::GetApp => Ok(world.app().response()),
-        Route::UpdateApp => world.update_app(ask.body()?),
+        Route::UpdateApp => world.update_app(ask.body()?, now),
         Route::GetRateLimits => Ok(rate_limits(&inner.windows, &ask.query, now)),
+        Route::ListRoles => Ok(list_roles()),
         Route::GetTask(id) => world.get_task(id, now),
         Route::UpdateUsers => world.upsert_users(ask.body()?, now),
         Route::UpdateUsersPartial => world.update_users_partial(ask.body()?, now),

@@ -45,6 +45,8 @@ operations! {
     UpdateApp: 60,
     /// `GET /api/v2/rate_limits`
     GetRateLimits: 60,
+    /// `GET /api/v2/roles`
+    ListRoles: 60,
     /// `GET /api/v2/tasks/{id}`
     GetTask: 1_000,
     /// `POST /api/v2/users`

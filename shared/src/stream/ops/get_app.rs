@@ -3,6 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 
+use crate::stream::hooks::EventHook;
 use crate::stream::{Operation, Request};
 
 /// Reads the app. The whole object holds push and queue secrets, so only what is named in [`App`]
@@ -29,6 +30,8 @@ pub struct App {
     /// Whether anybody may do anything.
     #[serde(default)]
     pub disable_permissions_checks: bool,
+    /// Where its events go.
+    pub event_hooks: Option<Vec<EventHook>>,
 }
 
 impl Operation for GetApp {

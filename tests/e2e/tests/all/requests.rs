@@ -30,7 +30,7 @@ async fn every_endpoint_costs_what_the_documentation_says() {
     assert_eq!(cost(Box::pin(app.post("/call/quality/c1", "alice", measured))).await, (3, 0));
     assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (2, 1));
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
-    assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 1));
+    assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 2));
     let end = json!({"callId": "c1"});
     let of_call = json!({"callId": "c1"});
     assert_eq!(cost(Box::pin(app.post("/token", "alice", of_call))).await, (3, 0));

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::call_settings::default_settings;
+use super::channel_config::channel_config;
+use super::limits::{ROLES, require};
 use super::{Reply, World, compact, joined};
 use crate::error::StreamFailure;
 use crate::moment::Moment;
@@ -32,16 +35,54 @@ pub(crate) struct UpdateApp {
 
 impl World {
     /// What is named is replaced as a whole: a hook that is not in the new list is gone.
-    pub(crate) fn update_app(&mut self, ask: UpdateApp) -> Reply {
+    pub(crate) fn update_app(&mut self, ask: UpdateApp, now: Moment) -> Reply {
         if let Some(hooks) = ask.event_hooks {
-            self.app.event_hooks = hooks;
+            let hooks = hooks.into_iter().map(|hook| self.hook(hook, now));
+            self.app.event_hooks = hooks.collect::<Result<_, _>>()?;
         }
         if let Some(compressed) = ask.enable_hook_payload_compression {
             self.app.hook_compression = compressed;
         }
         Ok(json!({}))
     }
+
+    /// A hook as it is kept: one that comes with an id that is there stays the same one. Times in
+    /// requests are RFC 3339, and those of a hook are Stream's own.
+    fn hook(&mut self, mut hook: Value, now: Moment) -> Result<Value, StreamFailure> {
+        require(hook.is_object(), "event_hooks must hold objects")?;
+        for name in ["created_at", "updated_at"] {
+            let time = &hook[name];
+            let fits = time.is_null() || time.as_str().and_then(Moment::parse).is_some();
+            require(fits, "a time of event_hooks is not RFC 3339")?;
+        }
+        let same = |known: &&Value| hook["id"].is_string() && known["id"] == hook["id"];
+        let known = self.app.event_hooks.iter().find(same);
+        let created_at = known.map(|known| known["created_at"].clone());
+        if !hook["id"].is_string() {
+            hook["id"] = json!(self.make_id("hook"));
+        }
+        hook["created_at"] = created_at.filter(Value::is_number).unwrap_or_else(|| json!(now));
+        hook["updated_at"] = json!(now);
+        Ok(hook)
+    }
 }
+
+/// The roles that every app has.
+pub(crate) fn list_roles() -> Value {
+    let role = |name: &str| {
+        json!({
+            "name": name,
+            "custom": false,
+            "scopes": [".app"],
+            "created_at": BEGINNING,
+            "updated_at": BEGINNING,
+        })
+    };
+    json!({ "roles": ROLES.map(role) })
+}
+
+/// When what every app has was made.
+const BEGINNING: Moment = Moment::from_nanos(1_577_836_800_000_000_000);
 
 impl App {
     pub(crate) fn not_suspended(&self) -> Result<(), StreamFailure> {
@@ -131,8 +172,8 @@ fn configuration() -> Value {
         "moderation_webhook_url": "",
         "reminders_interval": 0,
         "user_search_disallowed_roles": [],
-        "call_types": {},
-        "channel_configs": {},
+        "call_types": { "default": call_type("default") },
+        "channel_configs": { "messaging": channel_config("messaging", BEGINNING) },
         "file_upload_config": uploads,
         "image_upload_config": uploads,
         "grants": {},
@@ -140,8 +181,21 @@ fn configuration() -> Value {
     })
 }
 
+fn call_type(name: &str) -> Value {
+    json!({
+        "app": 1,
+        "id": 1,
+        "name": name,
+        "recording_external_storage": "",
+        "created_at": BEGINNING,
+        "updated_at": BEGINNING,
+        "settings": default_settings(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::testing::at;
     use super::*;
 
     #[test]
@@ -158,12 +212,32 @@ mod tests {
         let mut world = World::default();
         let mut update = |ask: Value| {
             let ask = serde_json::from_value(ask).expect("a request");
-            world.update_app(ask).expect("updated");
+            world.update_app(ask, at(0)).expect("updated");
             (world.app.event_hooks.len(), world.app.hook_compression)
         };
         assert_eq!(update(json!({ "event_hooks": [{ "id": "a" }, { "id": "b" }] })), (2, false));
         assert_eq!(update(json!({ "enable_hook_payload_compression": true })), (2, true));
         assert_eq!(update(json!({ "event_hooks": [], "name": "unheard of" })), (0, true));
         assert_eq!(world.app().response()["app"]["event_hooks"], json!([]));
+    }
+
+    #[test]
+    fn a_hook_keeps_its_id_and_the_time_of_its_making() {
+        let mut world = World::default();
+        let mut update = |hooks: Value, seconds: u64| {
+            let ask = serde_json::from_value(json!({ "event_hooks": hooks })).expect("a request");
+            world.update_app(ask, at(seconds)).map(|_| world.app.event_hooks.clone())
+        };
+        let first = update(json!([{ "hook_type": "sqs" }]), 0).expect("updated");
+        let id = first[0]["id"].clone();
+        assert!(id.is_string());
+        assert_eq!(first[0]["created_at"], json!(at(0)));
+        let again = json!([{ "id": id, "created_at": "2026-01-01T00:00:00Z" }, {}]);
+        let second = update(again, 5).expect("updated");
+        assert_eq!(second[0], json!({ "id": id, "created_at": at(0), "updated_at": at(5) }));
+        assert_ne!(second[1]["id"], id);
+        // Both times as an answer has them, which a request may not.
+        assert!(update(json!([{ "created_at": at(0) }]), 6).is_err());
+        assert!(update(json!(["no hook"]), 6).is_err());
     }
 }

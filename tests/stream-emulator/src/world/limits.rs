@@ -8,7 +8,7 @@ use crate::error::StreamFailure;
 const OBJECT_BYTES: usize = 5 * 1024;
 const CHANNEL_TYPES: [&str; 6] = ["ai", "commerce", "gaming", "livestream", "messaging", "team"];
 const CALL_TYPES: [&str; 4] = ["audio_room", "default", "development", "livestream"];
-const ROLES: [&str; 7] =
+pub(super) const ROLES: [&str; 7] =
     ["admin", "anonymous", "global_admin", "global_moderator", "guest", "moderator", "user"];
 
 /// Refuses unless a condition holds.

@@ -38,7 +38,7 @@ use tasks::Task;
 use user::User;
 
 pub use app::APP_OBJECT_SECRET;
-pub(crate) use app::App;
+pub(crate) use app::{App, list_roles};
 pub(crate) use channels::ChannelPart;
 pub(crate) use cid::Cid;
 pub(crate) use stats::StatsPage;

@@ -1,0 +1,231 @@
+//! The app's event hooks at Stream, as far as they lead to this service's webhook.
+//!
+//! A hook is what Stream's dashboard calls a webhook, or a queue. Source:
+//! <https://getstream.io/docs/platform/webhooks/>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::config::{ConfigError, Env};
+use crate::fields;
+use crate::stream::event;
+
+/// The route that Stream's events come to.
+const PATH: &str = "/api/stream/webhook";
+
+/// Where a deployment takes Stream's events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookUrl(String);
+
+/// Not an address that a hook may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an http or https URL")]
+pub struct NotAUrl;
+
+impl WebhookUrl {
+    /// That of an API under this domain.
+    #[must_use]
+    pub fn of_domain(domain: &str) -> Self {
+        Self(format!("https://{domain}{PATH}"))
+    }
+
+    /// Reads `WEBHOOK_URL`, for an API that Stream reaches under another domain than who asks.
+    pub fn from_env(env: &Env) -> Result<Option<Self>, ConfigError> {
+        const NAME: &str = "WEBHOOK_URL";
+        let url = env.get(NAME).map(str::parse::<Self>).transpose();
+        url.map_err(|error| ConfigError::invalid(NAME, error.to_string()))
+    }
+
+    /// The address itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WebhookUrl {
+    type Err = NotAUrl;
+
+    fn from_str(text: &str) -> Result<Self, NotAUrl> {
+        if fields::is_http_url(text) { Ok(Self(text.to_owned())) } else { Err(NotAUrl) }
+    }
+}
+
+/// A hook, as far as it is read. Its address may have a secret in it, and its other fields are
+/// credentials: nothing of it is shown.
+#[derive(Clone, Default, Deserialize)]
+pub struct EventHook {
+    hook_type: Option<String>,
+    enabled: Option<bool>,
+    webhook_url: Option<String>,
+    /// None at all are all of them.
+    event_types: Option<Vec<String>>,
+    product: Option<String>,
+}
+
+impl fmt::Debug for EventHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHook").field("enabled", &self.enabled).finish_non_exhaustive()
+    }
+}
+
+impl EventHook {
+    /// Whether it leads there, enabled or not.
+    #[must_use]
+    pub fn leads_to(&self, url: &WebhookUrl) -> bool {
+        self.hook_type.as_deref() == Some("webhook")
+            && self.webhook_url.as_deref() == Some(url.as_str())
+    }
+
+    /// Whether it sends events at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled == Some(true)
+    }
+
+    /// Whether it sends events of this type.
+    fn sends(&self, kind: &str) -> bool {
+        let product = match self.product.as_deref() {
+            None | Some("" | "all") => true,
+            Some(product) => product == event::product(kind),
+        };
+        let types = self.event_types.as_deref().unwrap_or_default();
+        self.is_enabled() && product && (types.is_empty() || types.iter().any(|it| it == kind))
+    }
+}
+
+/// How a webhook is registered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// How many hooks lead to it, enabled or not.
+    pub hooks: usize,
+    /// How many of them are enabled.
+    pub enabled: usize,
+    /// The events that matter here and are not sent to it.
+    pub missing: Vec<&'static str>,
+    /// Whether some event is sent to it by more than one hook.
+    pub twice: bool,
+}
+
+impl Registration {
+    /// How this webhook is registered among an app's hooks.
+    #[must_use]
+    pub fn of(hooks: &[EventHook], url: &WebhookUrl) -> Self {
+        let ours: Vec<_> = hooks.iter().filter(|hook| hook.leads_to(url)).collect();
+        let senders = |kind: &str| ours.iter().filter(|hook| hook.sends(kind)).count();
+        Self {
+            hooks: ours.len(),
+            enabled: ours.iter().filter(|hook| hook.is_enabled()).count(),
+            missing: event::HEARD.into_iter().filter(|kind| senders(kind) == 0).collect(),
+            twice: event::HEARD.into_iter().any(|kind| senders(kind) > 1),
+        }
+    }
+
+    /// Whether every event that matters here comes.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const URL: &str = "https://api.example.com/api/stream/webhook";
+
+    fn hook(changed: Value) -> Value {
+        let mut hook = json!({
+            "id": "h1",
+            "hook_type": "webhook",
+            "enabled": true,
+            "webhook_url": URL,
+            "event_types": [],
+            "product": "all",
+            "created_at": 1_767_225_600_000_000_000_i64,
+        });
+        if let (Value::Object(hook), Value::Object(changed)) = (&mut hook, changed) {
+            hook.extend(changed);
+        }
+        hook
+    }
+
+    fn registration(hooks: Vec<Value>) -> Registration {
+        let hooks: Vec<EventHook> = serde_json::from_value(Value::Array(hooks)).unwrap();
+        Registration::of(&hooks, &URL.parse().unwrap())
+    }
+
+    #[test]
+    fn a_webhook_is_registered_where_all_that_matters_comes() {
+        let of_others: Vec<_> =
+            event::HEARD.into_iter().filter(|kind| !kind.starts_with("call.")).collect();
+        let of_calls: Vec<_> =
+            event::HEARD.into_iter().filter(|kind| kind.starts_with("call.")).collect();
+        let one_less = &event::HEARD[1..];
+        let all = event::HEARD.to_vec();
+        for (hooks, enabled, missing) in [
+            (vec![json!({})], 1, vec![]),
+            (vec![json!({"product": null, "event_types": null})], 1, vec![]),
+            (vec![json!({"event_types": event::HEARD})], 1, vec![]),
+            (vec![json!({"event_types": one_less})], 1, vec![event::HEARD[0]]),
+            (vec![json!({"product": "video"})], 1, of_others),
+            (vec![json!({"product": "chat"})], 1, of_calls),
+            (vec![json!({"product": "video"}), json!({"product": "chat"})], 2, vec![]),
+            (vec![json!({"enabled": false})], 0, all.clone()),
+            (vec![json!({"enabled": null})], 0, all.clone()),
+            (vec![json!({"enabled": false}), json!({})], 1, vec![]),
+        ] {
+            let count = hooks.len();
+            let shown = format!("{hooks:?}");
+            let found = registration(hooks.into_iter().map(hook).collect());
+            let expected = Registration { hooks: count, enabled, missing, twice: false };
+            assert_eq!(found, expected, "{shown}");
+        }
+        for other in [
+            json!({"hook_type": "sqs"}),
+            json!({"hook_type": null}),
+            json!({"webhook_url": null}),
+            json!({"webhook_url": format!("{URL}/")}),
+            json!({"webhook_url": "https://elsewhere.example.com/api/stream/webhook"}),
+        ] {
+            let found = registration(vec![hook(other.clone())]);
+            assert_eq!(
+                (found.hooks, found.enabled, found.missing.len()),
+                (0, 0, all.len()),
+                "{other}"
+            );
+        }
+        assert_eq!(registration(vec![]).missing, all);
+    }
+
+    #[test]
+    fn two_hooks_for_one_event_are_noticed() {
+        assert!(registration(vec![hook(json!({})), hook(json!({"product": "video"}))]).twice);
+        let other = json!({"event_types": ["message.new"]});
+        assert!(!registration(vec![hook(json!({})), hook(other)]).twice);
+    }
+
+    #[test]
+    fn nothing_of_a_hook_is_shown() {
+        let hook: EventHook = serde_json::from_value(hook(json!({"product": "video"}))).unwrap();
+        assert_eq!(format!("{hook:?}"), "EventHook { enabled: Some(true), .. }");
+    }
+
+    #[test]
+    fn the_address_is_the_domains_or_the_configured_one() {
+        let url = WebhookUrl::of_domain("a1.execute-api.eu-central-1.amazonaws.com");
+        let text = "https://a1.execute-api.eu-central-1.amazonaws.com/api/stream/webhook";
+        assert_eq!(url.as_str(), text);
+        let read = |text| WebhookUrl::from_env(&Env::from([("WEBHOOK_URL", text)]));
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read(URL), Ok(Some(WebhookUrl(URL.to_owned()))));
+        for bad in ["api.example.com", "ftp://a/", "nonsense"] {
+            let invalid = ConfigError::invalid("WEBHOOK_URL", "must be an http or https URL");
+            assert_eq!(read(bad), Err(invalid), "{bad}");
+        }
+    }
+}

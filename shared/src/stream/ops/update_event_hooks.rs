@@ -1,0 +1,40 @@
+//! `PATCH /api/v2/app`: where the app's events go.
+
+use http::Method;
+use serde_json::value::RawValue;
+
+use crate::stream::ops::Ignored;
+use crate::stream::{Operation, Repeat, Request};
+
+/// Replaces the list of hooks: one that is not in it is deleted. It is sent once, since somebody
+/// else may have changed the list before it is sent again.
+pub struct UpdateEventHooks<'a> {
+    /// All of them, each as it is to be written.
+    pub hooks: &'a [Box<RawValue>],
+}
+
+impl Operation for UpdateEventHooks<'_> {
+    type Answer = Ignored;
+
+    fn request(&self) -> Request {
+        let hooks: Vec<&str> = self.hooks.iter().map(|hook| hook.get()).collect();
+        let body = format!(r#"{{"event_hooks":[{}]}}"#, hooks.join(","));
+        Request::new(Method::PATCH, &["app"]).text(body).repeat(Repeat::Unsafe)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_are_sent_as_they_are() {
+        let hook = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let hooks = [hook(r#"{"b": 1.50, "a":"\u00e9"}"#), hook("{}")];
+        let request = UpdateEventHooks { hooks: &hooks }.request();
+        let body = br#"{"event_hooks":[{"b": 1.50, "a":"\u00e9"},{}]}"#;
+        assert_eq!(request.body.as_deref(), Some(&body[..]));
+        assert_eq!((request.method, request.repeat), (Method::PATCH, Repeat::Unsafe));
+        assert_eq!(request.path, "/api/v2/app");
+    }
+}

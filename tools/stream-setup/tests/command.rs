@@ -1,0 +1,176 @@
+//! The command as a person has it, against the Stream emulator: a hook of somebody else's stays,
+//! ours comes, a second time changes nothing, and no secret is printed.
+#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use stream_emulator::{APP_OBJECT_SECRET, Emulator, Fault, Operation, Rule, Settings};
+use tokio::net::TcpListener;
+
+const KEY: &str = "key-of-the-emulated-app";
+const SECRET: &str = "secret-of-the-emulated-app-never-deploy-this-one";
+const OTHERS: &str = "secret-of-somebody-elses-queue";
+const URL: &str = "https://api.example.com/api/stream/webhook";
+
+async fn emulator() -> Emulator {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Emulator::serve(listener, Settings::new(KEY, SECRET)).await.unwrap()
+}
+
+/// Hooks of other people, with members that nobody here knows.
+fn others() -> Vec<Value> {
+    let times = 1_767_225_600_123_456_789_i64;
+    vec![
+        json!({
+            "id": "9d2f4c1e-0000-4000-8000-000000000001",
+            "hook_type": "sqs",
+            "enabled": true,
+            "sqs_queue_url": "https://sqs.example.com/queue",
+            "sqs_secret": OTHERS,
+            "event_types": ["message.new"],
+            "product": "chat",
+            "unheard_of": {"z": [1.5, null, "\u{e9}"], "a": 7},
+            "created_at": times,
+            "updated_at": times,
+        }),
+        json!({
+            "id": "9d2f4c1e-0000-4000-8000-000000000002",
+            "hook_type": "webhook",
+            "enabled": false,
+            "webhook_url": format!("https://elsewhere.example.com/?key={OTHERS}"),
+            "event_types": [],
+            "product": "video",
+            "created_at": times,
+            "updated_at": times,
+        }),
+    ]
+}
+
+/// The hooks as the emulator has them, without the time of their last change.
+fn hooks(emulator: &Emulator) -> Vec<Value> {
+    let mut hooks = emulator.snapshot()["app"]["event_hooks"].as_array().unwrap().clone();
+    for hook in &mut hooks {
+        hook.as_object_mut().unwrap().remove("updated_at");
+    }
+    hooks
+}
+
+/// Runs the command; its exit code, and what it printed.
+async fn run(emulator: &Emulator, secret: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stream-setup"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("STREAM_API_KEY", KEY)
+        .env("STREAM_API_SECRET", secret)
+        .env("STREAM_BASE_URL", emulator.base_url());
+    // Beside the emulator, which answers on this thread.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+    for secret in [SECRET, secret, OTHERS, APP_OBJECT_SECRET, "eyJhbGciOi"] {
+        assert!(!text.contains(secret), "a secret or a token was printed");
+    }
+    (output.status.code(), text)
+}
+
+#[tokio::test]
+async fn the_webhook_is_registered_once_and_others_stay() {
+    let emulator = emulator().await;
+    emulator.set_event_hooks(others());
+    let before = hooks(&emulator);
+    let writes = || emulator.counts().get(Operation::UpdateApp);
+    let check = ["check", "--webhook-url", URL];
+    let apply = ["apply", "--webhook-url", URL];
+    let apply_yes = ["apply", "--webhook-url", URL, "--yes"];
+
+    let (code, text) = run(&emulator, SECRET, &check).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&format!("fail no hook leads to {URL}\n")), "{text}");
+
+    let (code, text) = run(&emulator, SECRET, &apply).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.starts_with("keep   hook 1: sqs\nkeep   hook 2: webhook\nadd    hook 3:"),
+        "{text}"
+    );
+    assert!(text.ends_with("Nothing was changed; with --yes it is.\n"), "{text}");
+    assert_eq!((writes(), hooks(&emulator)), (0, before.clone()));
+
+    let (code, text) = run(&emulator, SECRET, &apply_yes).await;
+    assert_eq!((code, writes()), (Some(0), 1), "{text}");
+    let after = hooks(&emulator);
+    assert_eq!(after[..2], before[..]);
+    assert_eq!(after.len(), 3);
+    assert_eq!((&after[2]["webhook_url"], &after[2]["enabled"]), (&json!(URL), &json!(true)));
+
+    let (code, text) = run(&emulator, SECRET, &apply_yes).await;
+    assert_eq!((code, writes()), (Some(0), 1), "{text}");
+    assert!(text.contains("there is nothing to change"), "{text}");
+    assert_eq!(hooks(&emulator), after);
+
+    let (code, text) = run(&emulator, SECRET, &check).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("ok   ")), "{text}");
+    assert_eq!(writes(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_of_ours_that_is_off_is_switched_on() {
+    let emulator = emulator().await;
+    let ours = json!({
+        "id": "9d2f4c1e-0000-4000-8000-000000000003",
+        "hook_type": "webhook",
+        "enabled": false,
+        "webhook_url": URL,
+        "event_types": ["message.new"],
+        "product": "chat",
+        "timeout_ms": 1_500,
+    });
+    emulator.set_event_hooks(others().into_iter().chain([ours]).collect());
+    let before = hooks(&emulator);
+    let (code, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(0), "{text}");
+    let after = hooks(&emulator);
+    assert_eq!(after[..2], before[..2]);
+    let ours = &after[2];
+    assert_eq!((&ours["id"], &ours["timeout_ms"]), (&before[2]["id"], &before[2]["timeout_ms"]));
+    assert_eq!((&ours["enabled"], &ours["product"]), (&json!(true), &json!("all")));
+    assert_eq!(ours["event_types"][0], "message.new");
+    let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_app_is_a_line() {
+    let emulator = emulator().await;
+    let (_, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
+    assert!(text.contains("Done:"), "{text}");
+    emulator.script(Rule::on(Operation::ListRoles, Fault::Status(403)));
+    let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("warn whether the role admin exists cannot be checked"), "{text}");
+    emulator.set_disable_auth_checks(true);
+    let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("fail authentication checks are off"), "{text}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_one_line() {
+    let emulator = emulator().await;
+    let wrong = "another-secret-than-the-one-that-stream-has";
+    let (code, text) = run(&emulator, wrong, &["check", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.starts_with("stream-setup: Stream rejected our credentials: "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+
+    let (code, text) = run(&emulator, SECRET, &["apply"]).await;
+    assert_eq!((code, text.as_str()), (Some(2), "stream-setup: --webhook-url is missing\n"));
+
+    // The change may have been made, and nobody says so: it is not repeated.
+    emulator.script(Rule::on(Operation::UpdateApp, Fault::AppliedThenLost));
+    let (code, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert_eq!(emulator.counts().get(Operation::UpdateApp), 1);
+}
