@@ -33,7 +33,8 @@ pub(crate) struct Parts<T: 'static> {
     env: Env,
     clock: Arc<dyn Clock>,
     wanted: Wanted,
-    source: Box<dyn SecretSource>,
+    /// Where they are fetched; nowhere where none are wanted.
+    source: Option<Box<dyn SecretSource>>,
     state: Mutex<State<T>>,
     /// Held by whoever fetches secrets, so that nobody else does at the same time.
     flight: AsyncMutex<()>,
@@ -73,21 +74,27 @@ impl<T: Send + Sync> Parts<T> {
         build: impl Fn(&World) -> Result<T, StartError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let http = net::client_from_env(&env)?;
-        let source = Box::new(SecretsManager::from_env(&env, http.clone())?);
+        let wanted = Wanted::from_env(&env)?;
+        let source = if wanted.is_empty() {
+            None
+        } else {
+            let manager = SecretsManager::from_env(&env, http.clone())?;
+            Some(Box::new(manager) as Box<dyn SecretSource>)
+        };
         let its_clock = Arc::clone(&clock);
         let build = move |env| build(&World::open(env, Arc::clone(&its_clock), http.clone())?);
-        Self::over(env, clock, source, Box::new(build))
+        Ok(Self::over(env, clock, wanted, source, Box::new(build)))
     }
 
     fn over(
         env: Env,
         clock: Arc<dyn Clock>,
-        source: Box<dyn SecretSource>,
+        wanted: Wanted,
+        source: Option<Box<dyn SecretSource>>,
         build: Box<dyn Fn(Env) -> Result<T, StartError> + Send + Sync>,
-    ) -> Result<Self, StartError> {
-        let wanted = Wanted::from_env(&env)?;
+    ) -> Self {
         let state = Mutex::new(State { built: None, failed: None, refused: None });
-        Ok(Self { build, env, clock, wanted, source, state, flight: AsyncMutex::new(()) })
+        Self { build, env, clock, wanted, source, state, flight: AsyncMutex::new(()) }
     }
 
     /// Builds them before anything is asked of them. A configuration that cannot be used is an
@@ -127,9 +134,7 @@ impl<T: Send + Sync> Parts<T> {
         of: &'static T,
         deadline: Deadline,
     ) -> Option<&'static T> {
-        if self.wanted.is_empty() {
-            return None;
-        }
+        self.source.as_ref()?;
         let _flight = within(&*self.clock, self.left(deadline), self.flight.lock()).await?;
         let others = || {
             let state = lock(&self.state);
@@ -157,7 +162,7 @@ impl<T: Send + Sync> Parts<T> {
             let rests = rests(state.failed, RETRY, now).is_some();
             return if rests { Due::Nothing } else { Due::Everything };
         };
-        let fresh = self.wanted.is_empty()
+        let fresh = self.source.is_none()
             || rests(Some(built.since), MAX_AGE, now).is_some()
             || rests(state.failed, COOLDOWN, now).is_some();
         if fresh { Due::Nothing } else { Due::Renewal }
@@ -189,11 +194,9 @@ impl<T: Send + Sync> Parts<T> {
     }
 
     async fn fetched(&self, deadline: Deadline) -> Result<Values, StartError> {
-        if self.wanted.is_empty() {
-            return Ok(Values::default());
-        }
+        let Some(source) = &self.source else { return Ok(Values::default()) };
         let time = self.left(deadline).min(LONGEST);
-        let fetched = within(&*self.clock, time, self.wanted.fetch(&*self.source)).await;
+        let fetched = within(&*self.clock, time, self.wanted.fetch(&**source)).await;
         fetched.unwrap_or(Err(NoSecrets::Late)).map_err(|error| match error {
             NoSecrets::Unusable(error) => StartError::Config(error),
             error => StartError::Secrets(error.into()),
@@ -288,8 +291,9 @@ mod tests {
                 Some("bad") => Err(ConfigError::invalid("STREAM_API_SECRET", "is bad").into()),
                 secret => Ok(secret.unwrap_or("none").to_owned()),
             };
-            let source = Box::new(kept.clone());
-            let parts = Parts::over(env, clock.clone(), source, Box::new(build)).unwrap();
+            let wanted = Wanted::from_env(&env).unwrap();
+            let source = (!wanted.is_empty()).then(|| Box::new(kept.clone()) as Box<_>);
+            let parts = Parts::over(env, clock.clone(), wanted, source, Box::new(build));
             Self { kept, clock, parts }
         }
 

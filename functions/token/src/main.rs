@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use shared::auth::{Caller, StreamRoles};
 use shared::calls::{self, CallStore};
@@ -12,7 +13,7 @@ use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, Json, Reply};
 use shared::ids::{CallId, UserId};
-use shared::limits::{Admission, Limit, Route};
+use shared::limits::{Limit, Route};
 use shared::tokens::{TokenLife, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUsers, Users};
 use shared::world::{Configured, World};
@@ -91,18 +92,20 @@ async fn create_token(
     };
     // Read before the user is: a token counts among those that a revocation meanwhile revokes.
     let now = deps.users.clock.now();
-    let admission = match &ask.call_id {
+    let found = deps.users.find_counted(&id, admission);
+    let found = match &ask.call_id {
         Some(call) => {
-            let found = calls::find(&*deps.calls, call, |call| call.has(&id));
-            admission.beside(found).await?.require_active()?;
-            Admission::default()
+            let call = calls::find(&*deps.calls, call, |call| call.has(&id));
+            let (found, call) = join(found, call).await;
+            // Who has asked too often hears that first.
+            let found = found?;
+            call?.require_active()?;
+            found
         }
-        None => admission,
+        None => found.await?,
     };
-    let user = deps
-        .users
-        .known_or_provision(&caller, &id, &change, deps.unknown, admission, deadline)
-        .await?;
+    let user =
+        deps.users.known_or_provision(&caller, &id, found, &change, deps.unknown, deadline).await?;
     let life = ask.ttl_seconds.unwrap_or_default();
     let call = ask.call_id.as_ref();
     let made = deps.signer.user_token(&user.id, call, now, life, user.revoked_at)?;

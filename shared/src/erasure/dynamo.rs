@@ -51,7 +51,17 @@ fn erasure(item: Item) -> Result<Erasure, StoreError> {
 #[async_trait]
 impl ErasureStore for DynamoErasures {
     async fn begin(&self, user: &UserId, at: Timestamp) -> Result<Begun, StoreError> {
-        let profile = ["name", "image", "language", "custom", "role", "createdAt", "updatedAt"];
+        let profile = [
+            "name",
+            "image",
+            "language",
+            "custom",
+            "role",
+            "createdAt",
+            "updatedAt",
+            "tokenMinute",
+            "tokenCount",
+        ];
         let gone = profile.map(|name| format!("#{name}")).join(", ");
         let attributes: Vec<&str> = profile.into_iter().chain(["status", "statusAt"]).collect();
         let update = self

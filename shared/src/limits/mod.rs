@@ -82,6 +82,11 @@ impl Limit {
 
     async fn count(&self, user: UserId, window: Window) -> Result<(), ApiError> {
         let counted = self.store.count(self.route, &user, window, self.most).await?;
+        self.note(user, window, counted)
+    }
+
+    /// Takes note of how many there are now; `None` is one too many.
+    fn note(&self, user: UserId, window: Window, counted: Option<u32>) -> Result<(), ApiError> {
         // Whoever takes the last one knows already what the next one would hear.
         if counted.is_none_or(|count| count >= self.most) {
             lock(&self.used_up).add(window, user);
@@ -91,6 +96,15 @@ impl Limit {
             None => Err(refused(window, self.clock.now())),
         }
     }
+}
+
+/// How many requests a user may send in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The window.
+    pub window: Window,
+    /// How many.
+    pub most: u32,
 }
 
 fn refused(window: Window, now: Timestamp) -> ApiError {
@@ -117,6 +131,27 @@ impl Admission<'_> {
     pub async fn counted(self) -> Result<(), ApiError> {
         match self.0 {
             Some(Pending { limit, user, window }) => limit.count(user, window).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What a first step has to keep to that counts the request itself, and then says so with
+    /// [`Admission::counted_as`]; nothing where nobody counts.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        let Pending { limit, window, .. } = self.0.as_ref()?;
+        Some(Quota { window: *window, most: limit.most })
+    }
+
+    /// Takes the word of a first step that has counted: how many there are now, and `None` where
+    /// it is one too many.
+    ///
+    /// # Errors
+    ///
+    /// `too_many_requests`.
+    pub fn counted_as(self, counted: Option<u32>) -> Result<(), ApiError> {
+        match self.0 {
+            Some(Pending { limit, user, window }) => limit.note(user, window, counted),
             None => Ok(()),
         }
     }
@@ -288,6 +323,26 @@ mod tests {
         };
         let found = limit.admission(&alice).unwrap().beside(step).await;
         assert_eq!(found.unwrap(), "read");
+    }
+
+    #[tokio::test]
+    async fn a_step_may_count_by_itself() {
+        let (store, clock) = (Arc::<Counters>::default(), Arc::<Still>::default());
+        let (one, none) = (limit("2", &store, &clock), limit("0", &store, &clock));
+        let alice = caller("alice", false);
+        let quota = Quota { window: Window::of(clock.now()), most: 2 };
+        assert_eq!(one.admission(&alice).unwrap().quota(), Some(quota));
+        assert_eq!(none.admission(&alice).unwrap().quota(), None);
+        assert_eq!(one.admission(&caller("billing", true)).unwrap().quota(), None);
+        assert!(one.admission(&alice).unwrap().counted_as(Some(1)).is_ok());
+        // The last one is remembered, and so is one too many.
+        assert!(one.admission(&alice).unwrap().counted_as(Some(2)).is_ok());
+        assert!(one.admission(&alice).is_err());
+        let bob = caller("bob", false);
+        let refused = one.admission(&bob).unwrap().counted_as(None).unwrap_err();
+        assert_eq!(refused.code(), Code::TooManyRequests);
+        assert!(one.admission(&bob).is_err());
+        assert_eq!(store.asked.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 //! The SDK brings a client of its own; with it a binary would set TLS up twice and hold two pools.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -13,19 +15,51 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+use futures_util::lock::Mutex;
 
 /// An answer of DynamoDB's is at most 16 MB by its own limits; this reads no more than that.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// `reqwest` as the AWS SDK's HTTP client.
+/// `reqwest` as the AWS SDK's HTTP client, for one service.
 #[derive(Clone)]
-pub(super) struct AwsHttp(reqwest::Client);
+pub(super) struct AwsHttp {
+    client: reqwest::Client,
+    opening: Arc<Opening>,
+}
+
+/// The first connection of a process. What else is sent before it has brought an answer waits for
+/// it: each would pay for a whole handshake of its own, which takes longer than the wait where a
+/// function has a part of a processor (`docs/adr/0022`). Those that come later resume its session.
+#[derive(Default)]
+struct Opening {
+    open: AtomicBool,
+    turn: Mutex<()>,
+}
+
+impl Opening {
+    /// Sends a request when it is its turn; once there is a connection, it always is.
+    async fn pass<T, E>(&self, send: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        if self.open.load(Ordering::Relaxed) {
+            return send.await;
+        }
+        let turn = self.turn.lock().await;
+        if self.open.load(Ordering::Relaxed) {
+            drop(turn);
+            return send.await;
+        }
+        let answer = send.await;
+        if answer.is_ok() {
+            self.open.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+}
 
 impl AwsHttp {
     /// Sends through this client.
     #[must_use]
     pub(super) fn new(client: reqwest::Client) -> Self {
-        Self(client)
+        Self { client, opening: Arc::default() }
     }
 }
 
@@ -43,23 +77,32 @@ impl HttpClient for AwsHttp {
     ) -> SharedHttpConnector {
         // The time to connect is the client's own, the same for every host.
         SharedHttpConnector::new(Connector {
-            client: self.0.clone(),
+            client: self.client.clone(),
+            opening: Arc::clone(&self.opening),
             read_timeout: settings.read_timeout(),
         })
     }
 }
 
-#[derive(Debug)]
 struct Connector {
     client: reqwest::Client,
+    opening: Arc<Opening>,
     read_timeout: Option<Duration>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
+        let (client, opening) = (self.client.clone(), Arc::clone(&self.opening));
         let read_timeout = self.read_timeout;
-        HttpConnectorFuture::new(async move { send(client, request, read_timeout).await })
+        HttpConnectorFuture::new(
+            async move { opening.pass(send(client, request, read_timeout)).await },
+        )
     }
 }
 
@@ -94,4 +137,43 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
     let timeout = error.is_timeout();
     let error = error.without_url().into();
     if timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::FutureExt as _;
+    use futures_util::future::join3;
+
+    use super::*;
+
+    #[test]
+    fn until_there_is_a_connection_one_waits_for_the_other() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let opening = Opening::default();
+        let (at_once, most) = (Cell::new(0), Cell::new(0));
+        let send = |good: bool| {
+            let (at_once, most) = (&at_once, &most);
+            async move {
+                at_once.set(at_once.get() + 1);
+                most.set(most.get().max(at_once.get()));
+                tokio::task::yield_now().await;
+                at_once.set(at_once.get() - 1);
+                if good { Ok(()) } else { Err(()) }
+            }
+        };
+        let three = |good| {
+            let three =
+                join3(opening.pass(send(good)), opening.pass(send(good)), opening.pass(send(good)));
+            let _ = runtime.block_on(three);
+            most.replace(0)
+        };
+        // A failure is no connection. After the first success the others go together.
+        assert_eq!((three(false), three(true), three(true)), (1, 2, 3));
+        // Whoever gives up lets the next one go.
+        let opening = Opening::default();
+        assert!(opening.pass(std::future::pending::<Result<(), ()>>()).now_or_never().is_none());
+        assert_eq!(opening.pass(send(true)).now_or_never(), None);
+    }
 }

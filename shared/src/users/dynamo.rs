@@ -11,9 +11,10 @@ use crate::auth::StreamRole;
 use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, Written, key, names, number, read, text, write};
 use crate::ids::UserId;
+use crate::limits::Quota;
 use crate::store::StoreError;
 use crate::users::{
-    Profile, ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore,
+    Counted, Profile, ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore,
 };
 
 /// The users of a table.
@@ -70,6 +71,17 @@ fn user(item: Item) -> Result<User, StoreError> {
         sessions_revoked_at: item.sessions_revoked_at,
         status: item.status,
     })
+}
+
+/// A user's item with its count.
+fn counted(item: Item) -> Result<Counted, StoreError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Count {
+        token_count: u32,
+    }
+    let Count { token_count } = read(item.clone())?;
+    Ok(Counted::Within(user(item)?, token_count))
 }
 
 /// What becomes of a field that the profile has already.
@@ -142,6 +154,46 @@ impl DynamoUsers {
 impl UserStore for DynamoUsers {
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError> {
         self.0.get(item_key(id)).await?.map(user).transpose()
+    }
+
+    async fn get_counted(&self, id: &UserId, quota: Quota) -> Result<Counted, StoreError> {
+        let Quota { window, most } = quota;
+        let update = |change: &str, condition: &str| {
+            self.0
+                .client
+                .update_item()
+                .table_name(&self.0.name)
+                .set_key(Some(item_key(id)))
+                .update_expression(change)
+                .condition_expression(condition)
+                .set_expression_attribute_names(Some(names(&["tokenMinute", "tokenCount"])))
+                .expression_attribute_values(":minute", number(window.number()))
+                .expression_attribute_values(":one", number(1))
+                .return_values(ReturnValue::AllNew)
+        };
+        // Most are the first of their window.
+        let first = update(
+            "SET #tokenMinute = :minute, #tokenCount = :one",
+            "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :deleted) AND \
+             (attribute_not_exists(#tokenMinute) OR #tokenMinute < :minute)",
+        )
+        .expression_attribute_names("#status", "status")
+        .expression_attribute_values(":deleted", text("deleted"));
+        let was = match write(first).await? {
+            Written::New(item) => return counted(item),
+            Written::Refused(None) => return Ok(Counted::Missing),
+            Written::Refused(Some(item)) => user(item)?,
+        };
+        if was.status == UserStatus::Deleted {
+            return Ok(Counted::Deleted(was));
+        }
+        let later =
+            update("ADD #tokenCount :one", "#tokenMinute >= :minute AND #tokenCount < :most")
+                .expression_attribute_values(":most", number(most));
+        match write(later).await? {
+            Written::New(item) => counted(item),
+            Written::Refused(_) => Ok(Counted::Over),
+        }
     }
 
     async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {

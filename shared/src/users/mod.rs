@@ -6,7 +6,7 @@ mod revoke;
 mod store;
 
 pub use profile::{Profile, ProfileChange};
-pub use store::{Revocation, Revoked, Synced, User, UserStatus, UserStore};
+pub use store::{Counted, Revocation, Revoked, Synced, User, UserStatus, UserStore};
 
 use std::sync::Arc;
 
@@ -55,25 +55,46 @@ pub struct Users {
 const ROUNDS: u32 = 5;
 
 impl Users {
-    /// The user, if known and as the change would have it; otherwise made so.
-    ///
-    /// A known user whom the change would not change costs one read of the table, while the
-    /// request is counted, and no request to Stream.
+    /// The user, if there is one, with this request counted by the same question to the table.
     ///
     /// # Errors
     ///
-    /// `too_many_requests`, `user_not_found` where unknown users are rejected, `user_deactivated`,
-    /// `session_revoked` where the caller's session is, and those of [`Users::upsert`].
+    /// `too_many_requests`, `store_unavailable`.
+    pub async fn find_counted(
+        &self,
+        id: &UserId,
+        admission: Admission<'_>,
+    ) -> Result<Option<User>, ApiError> {
+        let Some(quota) = admission.quota() else { return Ok(self.store.get(id).await?) };
+        match self.store.get_counted(id, quota).await? {
+            Counted::Within(user, count) => {
+                admission.counted_as(Some(count))?;
+                Ok(Some(user))
+            }
+            Counted::Deleted(user) => Ok(Some(user)),
+            Counted::Over => admission.counted_as(None).map(|()| None),
+            // Where nobody is, there is no place to count but the limit's own.
+            Counted::Missing => admission.counted().await.map(|()| None),
+        }
+    }
+
+    /// The user that was found, if known and as the change would have it; otherwise made so.
+    ///
+    /// A known user whom the change would not change costs no request at all.
+    ///
+    /// # Errors
+    ///
+    /// `user_not_found` where unknown users are rejected, `user_deactivated`, `session_revoked`
+    /// where the caller's session is, and those of [`Users::upsert`].
     pub async fn known_or_provision(
         &self,
         caller: &Caller,
         id: &UserId,
+        found: Option<User>,
         change: &ProfileChange,
         unknown: UnknownUsers,
-        admission: Admission<'_>,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
-        let found = admission.beside(self.store.get(id)).await?;
         if let Some(user) = &found {
             user.status.require_active()?;
             user.require_session(caller)?;

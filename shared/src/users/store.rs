@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
+use crate::limits::Quota;
 use crate::store::StoreError;
 use crate::users::{Profile, ProfileChange};
 
@@ -80,6 +81,19 @@ pub enum Revoked {
     Missing,
 }
 
+/// What came of reading a user and counting a request with it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Counted {
+    /// The user, and how many requests there are now.
+    Within(User, u32),
+    /// The user's account is deleted, and nothing is counted there any more.
+    Deleted(User),
+    /// It is one too many, which changes nothing.
+    Over,
+    /// There is no such user, and so no place to count.
+    Missing,
+}
+
 /// What came of confirming a version.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Synced {
@@ -95,6 +109,10 @@ pub enum Synced {
 pub trait UserStore: Send + Sync {
     /// Reads a user.
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Reads a user, and counts one more token of theirs, unless there were as many as there may
+    /// be. The second and later ones of a window are one more request.
+    async fn get_counted(&self, id: &UserId, quota: Quota) -> Result<Counted, StoreError>;
 
     /// Those of these users whom Stream was never told of, or who were deleted there.
     async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;

@@ -9,10 +9,13 @@ use shared::calls::{
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
+use shared::limits::Quota;
 use shared::quality::{Batch, Evidence, EvidenceStore, Kept, Slot};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, Report};
-use shared::users::{ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore};
+use shared::users::{
+    Counted, ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore,
+};
 
 use crate::mutants::Mutant;
 use crate::sim::{Kind, NoAnswer, Sim};
@@ -408,6 +411,10 @@ impl DueStore for Table {
 impl UserStore for Table {
     async fn get(&self, _: &UserId) -> Result<Option<User>, StoreError> {
         Ok(None)
+    }
+
+    async fn get_counted(&self, _: &UserId, _: Quota) -> Result<Counted, StoreError> {
+        Err(StoreError::Broken("not asked for".into()))
     }
 
     async fn unknown(&self, _: &[UserId]) -> Result<Vec<UserId>, StoreError> {

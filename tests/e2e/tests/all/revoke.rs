@@ -117,7 +117,7 @@ async fn a_call_token_is_for_a_member_and_a_call_that_goes_on() {
     for (user, call) in [("mallory", "c1"), ("bob", "no-such-call")] {
         assert_eq!(ask(user, call).await.outcome(), (404, "call_not_found"), "{user} {call}");
     }
-    assert_eq!(app.counts(), (2, 0));
+    assert_eq!(app.counts(), (4, 0));
     let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
     assert_eq!(ask("bob", "c1").await.outcome(), (409, "call_ended"));
 }

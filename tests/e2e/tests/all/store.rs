@@ -18,12 +18,12 @@ use shared::config::StoreConfig;
 use shared::dynamo::Table;
 use shared::ids::{BatchId, CallId, SessionId, UserId};
 use shared::limits::dynamo::DynamoLimits;
-use shared::limits::{LimitStore, Route, Window};
+use shared::limits::{LimitStore, Quota, Route, Window};
 use shared::quality::dynamo::DynamoEvidence;
 use shared::quality::{Batch, Evidence, EvidenceStore, Kept, KeptRating, Platform, Samples, Slot};
 use shared::stream::event::{Rating, Report};
 use shared::users::dynamo::DynamoUsers;
-use shared::users::{ProfileChange, Synced, UserStatus, UserStore};
+use shared::users::{Counted, ProfileChange, Synced, UserStatus, UserStore};
 
 /// A table, and what keeps it alive.
 struct Tables {
@@ -679,6 +679,46 @@ async fn the_newest_status_of_a_known_user_stands() {
     let second = users.merge(&alice, &ProfileChange::default(), at(8)).await.unwrap();
     // Of a deleted user nothing is remembered anew.
     assert_eq!((second.status, second.version), (UserStatus::Deleted, 1));
+}
+
+#[tokio::test]
+async fn a_user_is_read_and_counted_at_once() {
+    let tables = tables().await;
+    let alice = user("alice");
+    let quota = |minute: i64| {
+        let window = Window::of(Timestamp::from_secs(minute * 60));
+        Quota { window, most: 2 }
+    };
+    let count = async |minute| tables.users.get_counted(&alice, quota(minute)).await.unwrap();
+    assert_eq!(count(100).await, Counted::Missing);
+    assert_eq!(tables.item("USER#alice", "PROFILE").await, Value::Null);
+
+    let change = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
+    let known = tables.users.merge(&alice, &change, Timestamp::from_secs(1)).await.unwrap();
+    let within = |count| Counted::Within(known.clone(), count);
+    for (minute, expected) in [
+        (100, within(1)),
+        (100, within(2)),
+        (100, Counted::Over),
+        (100, Counted::Over),
+        // A clock that is behind counts in the minute that has begun.
+        (99, Counted::Over),
+        (101, within(1)),
+        (100, within(2)),
+        (101, Counted::Over),
+        (102, within(1)),
+    ] {
+        assert_eq!(count(minute).await, expected, "{minute}");
+    }
+    // Whoever merges a change meanwhile keeps both.
+    let changed = tables.users.merge(&alice, &change, Timestamp::from_secs(2)).await.unwrap();
+    assert_eq!(count(102).await, Counted::Within(changed, 2));
+
+    tables.users.set_status(&alice, UserStatus::Deleted, Timestamp::from_secs(3)).await.unwrap();
+    let before = tables.item("USER#alice", "PROFILE").await;
+    let Counted::Deleted(found) = count(103).await else { panic!("counted") };
+    assert_eq!(found.status, UserStatus::Deleted);
+    assert_eq!(tables.item("USER#alice", "PROFILE").await, before);
 }
 
 #[tokio::test]
