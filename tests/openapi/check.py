@@ -108,7 +108,10 @@ def codes_of(schema: dict[str, Any]) -> list[str]:
 
 def template_check() -> ModuleType:
     """tests/template/check.py, which reads template.yaml."""
-    spec = importlib.util.spec_from_file_location("template_check", ROOT / "tests/template/check.py")
+    folder = ROOT / "tests/template"
+    # It is in several files, which find one another by their names.
+    sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location("template_check", folder / "check.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -197,8 +200,11 @@ def closed(document: Document) -> Iterator[str]:
         seen.add((id(schema), covered))
         covered = covered or closes(schema)
         is_object = "properties" in schema or "object" in str(schema.get("type"))
-        if is_object and not covered and schema.get("additionalProperties") is not True:
+        others = schema.get("additionalProperties")
+        if is_object and not covered and others is not True and not isinstance(others, dict):
             yield f"{place}: other fields are neither refused nor allowed"
+        # Fields of any name, each of which is described.
+        yield from walk(f"{place}.*", others, False)
         for keyword in ("allOf", "anyOf", "oneOf"):
             for part in schema.get(keyword, []):
                 yield from walk(place, part, covered)
