@@ -111,6 +111,8 @@ impl<T: Send + Sync> Parts<T> {
     pub(crate) async fn current(&self, deadline: Deadline) -> Result<&'static T, ApiError> {
         let flight = match self.due() {
             Due::Nothing => None,
+            // It would only pass for a failure, and keep others from asking.
+            _ if self.left(deadline).is_zero() => None,
             // If somebody does it already, the old ones are good meanwhile.
             Due::Renewal => self.flight.try_lock(),
             Due::Everything => within(&*self.clock, self.left(deadline), self.flight.lock()).await,
@@ -145,6 +147,9 @@ impl<T: Send + Sync> Parts<T> {
             return Some(others);
         }
         let now = self.clock.now();
+        if self.left(deadline).is_zero() {
+            return None;
+        }
         {
             let mut state = lock(&self.state);
             if rests(state.refused, COOLDOWN, now).is_some() {
@@ -428,6 +433,19 @@ mod tests {
         scene.pass(30);
         assert_eq!((scene.after_refusal(new), scene.asked()), (None, 4));
         assert_eq!(scene.secret(), Ok("new"));
+    }
+
+    #[test]
+    fn whoever_has_no_time_left_asks_nobody() {
+        let scene = Scene::started(OLD);
+        scene.does(NEW);
+        scene.pass(300);
+        let over = Deadline::after(scene.clock.now(), Duration::ZERO);
+        let old = scene.parts.current(over).now_or_never().unwrap().unwrap();
+        assert_eq!((old.as_str(), scene.asked()), ("old", 1));
+        assert_eq!(scene.parts.after_refusal(old, over).now_or_never(), Some(None));
+        // And whoever has some is not kept from it.
+        assert_eq!((scene.secret(), scene.asked()), (Ok("new"), 2));
     }
 
     #[test]

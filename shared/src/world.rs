@@ -1,4 +1,5 @@
-//! What a function needs of the world, put together once at its start.
+//! What a function needs of the world, put together at its start, and again when its secrets have
+//! changed.
 
 use std::sync::Arc;
 
