@@ -52,12 +52,13 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
         println!("There is no Node.js here: the peer is left out.");
     }
     let folder = folder()?;
-    let scene = Scene::start(&folder).await?;
+    let users = wanted.answers.max(instructions::MORE) + 1;
+    let scene = Scene::start(&folder, users).await?;
     let variants = variant::all(node);
     let mut lives = vec![Vec::new(); variants.len()];
     for round in 1..=wanted.rounds {
         for (variant, lives) in variants.iter().zip(&mut lives) {
-            let life = measure::life(&scene, variant, wanted.answers).await;
+            let life = measure::life(&scene, variant, wanted.answers, round).await;
             lives.push(life.map_err(|failure| failure.about(&variant.name()))?);
         }
         eprint!("\rround {round} of {}", wanted.rounds);
@@ -68,11 +69,15 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
         println!("There is no valgrind here: instructions are not counted.");
     }
     let mut rows = Vec::new();
+    let after = wanted.rounds + 1;
     for (variant, lives) in variants.iter().zip(&lives) {
         // A compiler at run time makes code that valgrind has to be told of.
         let counted = counted && variant.kind != variant::Kind::Node;
-        let instructions =
-            if counted { Some(instructions::count(&scene, variant, &folder).await?) } else { None };
+        let instructions = if counted {
+            Some(instructions::count(&scene, variant, &folder, after).await?)
+        } else {
+            None
+        };
         rows.push(Row::new(variant, lives, instructions)?);
     }
     scene.stop().await;
