@@ -4,9 +4,12 @@
 
 mod args;
 mod build;
+mod client;
 mod cpu;
 mod failure;
+mod growth;
 mod instructions;
+mod load;
 mod measure;
 mod process;
 mod report;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 use failure::Failure;
 
-use args::{Command, Compare};
+use args::{Command, Compare, Run, What};
 use report::{Results, Row};
 use scene::Scene;
 
@@ -38,15 +41,21 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Failure> {
     match args::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::HELP),
-        Command::Compare(compare) => self::compare(&compare).await?,
+        Command::Run(Run { build, what }) => {
+            if build {
+                build::rust().await?;
+            }
+            match what {
+                What::Compare(wanted) => compare(&wanted).await?,
+                What::Load(wanted) => load::run(wanted).await?,
+                What::Growth { calls } => growth::run(calls).await?,
+            }
+        }
     }
     Ok(())
 }
 
 async fn compare(wanted: &Compare) -> Result<(), Failure> {
-    if wanted.build {
-        build::rust().await?;
-    }
     let node = wanted.node && build::node().await?;
     if wanted.node && !node {
         println!("There is no Node.js here: the peer is left out.");
