@@ -11,9 +11,10 @@ import json
 import math
 import re
 import sys
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "COST.md"
@@ -62,11 +63,13 @@ PRICES = {
     "stored log GB": Price("a GB of logs kept, compressed", 1, flat(0.03), "cloudwatch", "others"),
     "metric": Price("a custom metric, of the first 10,000", 1, flat(0.30), "cloudwatch",
                     "others, 2026"),
-    "alarm": Price("an alarm on a metric", 1, flat(0.10), "cloudwatch", "others"),
+    "alarm": Price("an alarm, for each metric that it watches", 1, flat(0.10), "cloudwatch",
+                   "others; by the metric: AWS's documentation"),
     "dashboard": Price("a dashboard", 1, flat(3.00), "cloudwatch", "others, 2026"),
     "secret": Price("Secrets Manager: a secret", 1, flat(0.40), "secrets-manager", "others"),
     "secret call": Price("ten thousand requests", 1e4, flat(0.05), "secrets-manager", "others"),
-    "kms call": Price("KMS: ten thousand requests", 1e4, flat(0.03), "kms", "others, 2026"),
+    "key": Price("KMS: a key of one's own", 1, flat(1.00), "kms", "others, 2026"),
+    "kms call": Price("ten thousand requests", 1e4, flat(0.03), "kms", "others, 2026"),
     "schedule": Price("EventBridge Scheduler: a million invocations", 1e6, flat(1.00),
                       "eventbridge", "others, 2026"),
     "out GB": Price("a GB to the internet", 1,
@@ -93,9 +96,27 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """What template.yaml makes, with what its parameters are by default."""
+
+    memory_mb: dict[str, int]  # of each function
+    fetches: dict[str, int]  # secrets of each function
+    alarms: dict[str, int]  # how many metrics each watches
+    dashboards: int
+    secrets: int
+    retention_days: int
+    access_line: int  # bytes of a line of the access log; 0 without one
+    lambda_lines: bool  # its system log level writes a line for an invocation's start and its end
+    tracing: bool
+    keys: int = 0  # of KMS, of one's own; by default none
+    secrets_key: bool = False  # one of them is the secrets'
+
+
+@dataclass(frozen=True)
 class Model:
     """A call, and the stack that serves it."""
 
+    stack: Stack
     minutes: float = 10
     people: int = 2
     tokens: int = 2  # of each person: one for Stream's chat, one for its video
@@ -115,15 +136,10 @@ class Model:
     slower: float = 1
     colder: float = 1
     memory: float = 1  # of what the template gives
-    # The stack. Compared with the template where that has such a thing.
-    alarms: int = 12
-    dashboards: int = 1
-    secrets: int = 2
-    retention_days: int = 30
-    access_log: bool = True
-    lambda_lines: bool = True  # START, END and REPORT
-    tracing: bool = False
-    memory_mb: dict[str, int] = field(default_factory=dict)
+
+    def on(self, **changes: Any) -> "Model":
+        """The same on another stack."""
+        return replace(self, stack=replace(self.stack, **changes))
 
     def batches(self) -> float:
         return self.sampled * self.people * self.minutes * 60 / self.batch_seconds
@@ -178,12 +194,15 @@ def metrics_rows() -> list[tuple[str, int, int]]:
     quiet = 3  # call-get, quality-report and webhook never ask Stream
     codes = len(re.findall(r"^\| `\w+` \| \d{3} ", read("docs/ERRORS.md"), re.M)) + 1
     types, platforms, figures = 2, 6, 6
+    whole = r"^\| `\w+` \| \w+ \| –( \(API Gateway\))? \|"
+    rows = re.findall(whole, read("docs/LOGGING.md"), re.M)
+    filtered = sum(map(bool, rows))  # counted in the access log, where there is something to count
     return [
         ("`Answers` and `ColdStarts` by function", 2 * ORDINARY_FUNCTIONS, 2 * functions),
         ("`StreamLatency` by function", ORDINARY_ASKING, functions - quiet),
         ("`StreamRateLimited`, `StreamFailures` by function", 0, 2 * (functions - quiet)),
         ("`Answers` by code", ORDINARY_CODES, codes),
-        ("of the whole deployment", 5, 5),
+        ("of the whole deployment", len(rows) - filtered, len(rows)),
         ("of closed calls, by type, and by type and platform",
          figures * types * (1 + ORDINARY_PLATFORMS), figures * types * (1 + platforms)),
     ]  # fmt: skip
@@ -216,9 +235,48 @@ def line_bytes(function: str, asks_stream: int) -> int:
     return len(json.dumps(line, separators=(",", ":"))) + 26
 
 
-# Assumptions, with 26 bytes for each event: Lambda's three lines of an invocation, API Gateway's
-# line of a request, and the line of a closed call.
-LAMBDA_LINES, ACCESS_LINE, CALL_LINE = 370, 350, 700
+def lambda_bytes(function: str, memory: int) -> tuple[int, int]:
+    """Lambda's lines at INFO, with 26 bytes each: of an invocation, and of a cold start."""
+    words = "".join(word.capitalize() for word in function.split("-"))
+    name = f"stream-functions-{words}Function-0123456789ab"
+    request = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+    metrics = {"durationMs": 12.345, "billedDurationMs": 13, "memorySizeMB": memory,
+               "maxMemoryUsedMB": 35}  # fmt: skip
+    start = {"requestId": request, "functionArn": arn, "version": "$LATEST"}
+    report = {"requestId": request, "metrics": metrics, "status": "success"}
+    began = {
+        "initializationType": "on-demand", "phase": "init",
+        "runtimeVersion": "provided:al2023.v100",
+        "runtimeVersionArn": f"arn:aws:lambda:us-east-1::runtime:{'0' * 64}",
+        "functionName": name, "functionVersion": "$LATEST",
+        "instanceId": f"2026/01/01/{name}[$LATEST]{'0' * 32}",
+        "instanceMaxMemory": memory * 1024 * 1024,
+    }  # fmt: skip
+
+    def line(kind: str, record: dict[str, Any]) -> int:
+        whole = {"time": "2026-01-01T00:00:00.123Z", "type": f"platform.{kind}", "record": record}
+        return len(json.dumps(whole, separators=(",", ":"))) + 26
+
+    return line("start", start) + line("report", report), line("initStart", began)
+
+
+# What API Gateway's variables are in a usual line; the others are a dash.
+ACCESS = {
+    "requestId": "JKJaXmPLvHcESHA=", "requestTime": "01/Jan/2026:00:00:00 +0000",
+    "routeKey": "POST /api/stream/call/quality/{callId}", "protocol": "HTTP/1.1", "status": "200",
+    "responseLength": "60", "responseLatency": "14", "integrationLatency": "13",
+    "integrationStatus": "200", "integration.status": "200",
+}  # fmt: skip
+
+
+def access_bytes(form: str) -> int:
+    """A line of the access log in that format, with 26 bytes of an event's own."""
+    return len(re.sub(r"\$context\.([\w.]+)", lambda it: ACCESS.get(it[1], "-"), form)) + 26
+
+
+# Assumptions, with 26 bytes for each: the lines of a closed call and of a run of the sweeper.
+CALL_LINE, SWEEP_LINE = 700, 1_100
 # Assumptions: headers of an answer, and a request to Stream with its share of a handshake.
 HEADERS, TO_STREAM = 400, 2_000
 # The table keeps a call's things for 30 days, and TTL takes some days more.
@@ -255,7 +313,8 @@ def bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     sweep = model.own_ms + 9 * model.table_ms + batches * model.batch_ms
     seconds["sweeper"] = (sweeps + reconciliations) * sweep * model.slower / 1e3
     times["sweeper"] = sweeps + reconciliations
-    gb_seconds = sum(model.memory_mb[function] / 1024 * took for function, took in seconds.items())
+    stack = model.stack
+    gb_seconds = sum(stack.memory_mb[function] / 1024 * took for function, took in seconds.items())
 
     swept = model.sweeper_units()
     writes = calls * (sum(step.times * step.writes for step in steps) + swept[0]) + reconciliations
@@ -265,9 +324,13 @@ def bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     table_gb = calls * kept * KEPT_MONTHS / GB
 
     log = sum(calls * step.times * line_bytes(step.function, step.asks_stream) for step in steps)
-    log += calls * CALL_LINE + (sweeps + reconciliations) * 1_100
-    log += invocations * LAMBDA_LINES * model.lambda_lines
-    log += requests * ACCESS_LINE * model.access_log
+    log += calls * CALL_LINE + (sweeps + reconciliations) * SWEEP_LINE
+    log += requests * stack.access_line
+    colds = {function: times[function] * cold for function in times}
+    colds["sweeper"] = 0.0  # it runs each minute
+    for function, number in times.items():
+        invocation, start = lambda_bytes(function, stack.memory_mb[function])
+        log += (number * invocation + colds[function] * start) * stack.lambda_lines
     log_gb = log / GB
 
     # Metrics are paid by the hour in which something is sent: the sweeper's always.
@@ -275,16 +338,18 @@ def bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     always = 8
     metrics = always + (usual - always) * (1 - math.exp(-calls / HOURS))
 
-    # A process asks for its secrets and a connection for the table's key at first and every five
-    # minutes, as long as requests come. Processes: an assumption, three times what is busy.
-    refreshed = 0.0
+    # A process asks for its secrets and a connection for the table's key at first, and with the
+    # first request after five minutes. Processes: an assumption, three times what is busy.
+    fetches, connections = 0.0, 0.0
     for function, number in times.items():
         processes = max(1.0, 3 * seconds[function] / SECONDS)
-        refreshed += min(number, processes * MINUTES / 5) + number * cold * (function != "sweeper")
+        again = min(number - colds[function], processes * MINUTES / 5)
+        fetches += (colds[function] + again) * stack.fetches[function]
+        connections += colds[function] + again
 
     out = sum(calls * step.times * (step.answer + HEADERS) for step in steps)
     out += calls * TO_STREAM * sum(step.times * step.asks_stream for step in steps)
-    traces = sum(traced(number) for number in times.values()) * model.tracing
+    traces = sum(traced(number) for number in times.values()) * stack.tracing
 
     lines = {
         "API Gateway, requests": ("http request", requests),
@@ -295,13 +360,14 @@ def bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
         "DynamoDB, GB kept": ("table GB", table_gb),
         "DynamoDB, GB of point-in-time recovery": ("recovery GB", table_gb),
         "Logs, GB written": ("log GB", log_gb),
-        "Logs, GB kept (compressed)": ("stored log GB", log_gb * 0.15 * model.retention_days / 30),
+        "Logs, GB kept (compressed)": ("stored log GB", log_gb * 0.15 * stack.retention_days / 30),
         "Custom metrics": ("metric", metrics),
-        "Alarms": ("alarm", model.alarms),
-        "Dashboards": ("dashboard", model.dashboards),
-        "Secrets": ("secret", model.secrets),
-        "Secrets Manager, requests": ("secret call", refreshed * model.secrets),
-        "KMS, requests of the table": ("kms call", refreshed),
+        "Alarms, metrics watched": ("alarm", sum(stack.alarms.values())),
+        "Dashboards": ("dashboard", stack.dashboards),
+        "Secrets": ("secret", stack.secrets),
+        "Secrets Manager, requests": ("secret call", fetches),
+        "KMS, keys": ("key", stack.keys),
+        "KMS, requests": ("kms call", connections + fetches * stack.secrets_key),
         "Scheduler, invocations": ("schedule", sweeps + reconciliations),
         "Data transfer out, GB": ("out GB", out / GB),
         "X-Ray, traces": ("trace", traces),
@@ -407,11 +473,17 @@ def turn_table(model: Model) -> str:
             model, batch_seconds=60, sample_seconds=10),
         "no samples": replace(model, sampled=False),
         "`LimitQualityReportPerMinute` 0": replace(model, batch_counted=False),
-        "without Lambda's own lines": replace(model, lambda_lines=False),
-        "without the access log": replace(model, access_log=False),
+        "without Lambda's own lines": model.on(lambda_lines=False),
+        "without the access log": model.on(access_line=0),
+        "`LogRetentionDays` 365": model.on(retention_days=365),
         "every one of Stream's events to the webhook: 15 more a call": replace(
             model, other_events=15),
-        "X-Ray on every function": replace(model, tracing=True),
+        "`Tracing` `Active`: X-Ray on every function": model.on(tracing=True),
+        "`JwtJwksUrl` in place of a JWT secret": replace(
+            model, stack=template_stack(read("template.yaml"), WITH_KEYS)),
+        "`SecretsKmsKeyArn`: a key of one's own for the secrets": model.on(
+            keys=1, secrets_key=True),
+        "`AlarmEmail`: a topic with a key": model.on(keys=1),
         "half the memory": replace(model, memory=0.5),
         "double the memory": replace(model, memory=2),
     }  # fmt: skip
@@ -437,6 +509,7 @@ def change_table(model: Model, others: dict[str, Model]) -> str:
     for what, other in others.items():
         changes = [total(calls, other) - total(calls, model) for calls in CALLS]
         share = f"{changes[1] / total(CALLS[1], model):+.0%}".replace("-", "−")
+        share = "0%" if share[1:] == "0%" else share
         rows.append([what, *(change(each) for each in changes), share])
     return table(["", "1 thousand, $", "1 million, $", "100 million, $", "of a million"], rows)
 
@@ -448,6 +521,33 @@ def metrics_table(_: Model) -> str:
     cells.append(["**together**", f"**{usual}**", f"**{most}**"])
     cells.append(["$ a month", *(money(PRICES["metric"].of(each)) for each in (usual, most))])
     return table(["custom metrics", "an ordinary month", "at most"], cells)
+
+
+def stack_table(model: Model) -> str:
+    stack = model.stack
+    sizes: dict[int, list[str]] = {}
+    for function, memory in sorted(stack.memory_mb.items()):
+        sizes.setdefault(memory, []).append(f"`{function}`")
+    usual = max(sizes, key=lambda memory: len(sizes[memory]))
+    others = [f"{memory} of {', '.join(sizes[memory])}" for memory in sizes if memory != usual]
+    watched = stack.alarms.values()
+    several = sum(number > 1 for number in watched)
+    fetching = Counter(stack.fetches.values()).items()
+    of_lambda = lambda_bytes("quality-report", stack.memory_mb["quality-report"])
+    invocation, start = of_lambda if stack.lambda_lines else (0, 0)
+    rows = [
+        ["alarms", f"{len(watched)}, {several} of them on several metrics: {sum(watched)} metrics"],
+        ["dashboards", str(stack.dashboards)],
+        ["secrets", f"{stack.secrets}; "
+         + ", ".join(f"{many} functions fetch {number}" for number, many in fetching)],
+        ["memory, MB", "; ".join([*others, f"{usual} of the others"])],
+        ["`LogRetentionDays`", str(stack.retention_days)],
+        ["Lambda's lines of an invocation, bytes", str(invocation)],
+        ["Lambda's line of a cold start, bytes", str(start)],
+        ["a line of the access log, bytes", str(stack.access_line)],
+        ["X-Ray", "on" if stack.tracing else "off"],
+    ]  # fmt: skip
+    return table(["of `template.yaml`", "by default"], rows, texts=(0, 1))
 
 
 def prices_table(_: Model) -> str:
@@ -470,37 +570,139 @@ TABLES = {
     "turns": turn_table,
     "doubts": doubt_table,
     "metrics": metrics_table,
+    "stack": stack_table,
     "prices": prices_table,
 }
 
 # The template, and what this model takes over from elsewhere.
 
+# Conditions that hold in the deployment of the tables; those that hold with published keys.
+WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop"}
+WITH_KEYS = {"StreamConfigured", "PublishedKeys", "CostStop"}
+CONDITION_OF_SECRET = {"STREAM_SECRET_ARN": "StreamConfigured", "JWT_SECRET_ARN": "SessionSecret"}
 
-def template_memory(text: str) -> dict[str, int]:
-    """MemorySize of each function, by the name of its folder."""
-    ours = int(re.search(r"^Globals:.*?MemorySize: (\d+)", text, re.M | re.S)[1])
-    found = {}
-    for block in re.split(r"^  (?=\w+:$)", text.split("\nResources:", 1)[1], flags=re.M):
-        if folder := re.search(r"CodeUri: target/lambda/([\w-]+)/", block):
-            own = re.search(r"^      MemorySize: (\d+)", block, re.M)
-            found[folder[1]] = int(own[1]) if own else ours
-    return found
+
+def blocks(section: str) -> dict[str, str]:
+    """Of a section of the template: its members."""
+    parts = re.split(r"^  (\w+):\n", section, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def sections(text: str) -> dict[str, str]:
+    """Of the template, without its comments."""
+    parts = re.split(r"^(\w+):", re.sub(r"^ *#.*\n", "", text, flags=re.M), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def found(pattern: str, text: str) -> str:
+    """What the group of the pattern is, in a text that has to have it."""
+    match = re.search(pattern, text, re.M | re.S)
+    if not match:
+        raise SystemExit(f"template.yaml: nothing is like {pattern}")
+    return match[1]
+
+
+def template_stack(text: str, holds: set[str]) -> Stack:
+    """What it makes where these conditions hold, and no others."""
+    parts = sections(text)
+    parameters, resources = blocks(parts["Parameters"]), blocks(parts["Resources"])
+
+    def default(name: str) -> str:
+        return found(r"^    Default: (\S+)", parameters[name])
+
+    def is_made(block: str) -> bool:
+        condition = re.search(r"^    Condition: (\w+)", block, re.M)
+        return not condition or condition[1] in holds
+
+    def made(kind: str) -> dict[str, str]:
+        return {
+            name: block
+            for name, block in resources.items()
+            if re.search(rf"^    Type: {kind}$", block, re.M) and is_made(block)
+        }
+
+    secrets = {name for name, condition in CONDITION_OF_SECRET.items() if condition in holds}
+
+    def named(block: str) -> set[str]:
+        return {name for name in secrets if re.search(rf"^ +{name}: ", block, re.M)}
+
+    everywhere, memory, fetches = named(parts["Globals"]), {}, {}
+    for block in made("AWS::Serverless::Function").values():
+        folder = found(r"^      CodeUri: functions/([\w-]+)/$", block)
+        own = re.search(r"^      MemorySize: (\d+)", block, re.M)
+        memory[folder] = int(own[1] if own else found(r"^    MemorySize: (\d+)", parts["Globals"]))
+        fetches[folder] = len(everywhere | named(block))
+    access = r"AccessLogSettings:\n.*?Format: >-\n((?: {10}\S[^\n]*\n)+)"
+    form = re.search(access, parts["Resources"], re.S)
+    return Stack(
+        memory_mb=memory,
+        fetches=fetches,
+        alarms={
+            name: block.count("MetricStat: ") or 1
+            for name, block in made("AWS::CloudWatch::Alarm").items()
+        },
+        dashboards=len(made("AWS::CloudWatch::Dashboard")),
+        secrets=len(secrets),
+        retention_days=int(default("LogRetentionDays")),
+        access_line=access_bytes(" ".join(form[1].split("\n          ")).strip()) if form else 0,
+        lambda_lines=found(r"^      SystemLogLevel: (\w+)", parts["Globals"]) != "WARN",
+        tracing=default("Tracing") == "Active",
+    )  # fmt: skip
+
+
+# What the model takes for granted, as the template has to have it.
+GRANTED = {
+    "functions run on arm64": r"^    Architectures: \[arm64\]$",
+    "Lambda's own lines are JSON": r"^      LogFormat: JSON$",
+    "Lambda's own lines are those of INFO or WARN": r"^      SystemLogLevel: (?:INFO|WARN)$",
+    "functions take the parameter for X-Ray": r"^    Tracing: !Ref Tracing$",
+    "the table is paid for on demand": r"^      BillingMode: PAY_PER_REQUEST$",
+    "the table has point-in-time recovery": r"PointInTimeRecoveryEnabled: true",
+    "the table is encrypted with aws/dynamodb": r"^      SSESpecification: \{SSEEnabled: true\}$",
+}
+# What must not be in it, since the model has no price for it.
+UNKNOWN = {
+    "log groups that are kept for another time": r"RetentionInDays: (?!!Ref LogRetentionDays$)",
+    "log groups of another class": r"LogGroupClass:",
+    "functions with a log level of their own": r"^      LoggingConfig:(?! \{LogGroup: !Ref \w+\}$)",
+    "alarms of high resolution": r"Period: [1-5]?\d\b",
+    "composite alarms": r"AWS::CloudWatch::CompositeAlarm",
+    "alarms of metrics by a query or a band": r"ANOMALY_DETECTION_BAND|Expression: .*SELECT ",
+    "provisioned concurrency": r"ProvisionedConcurrencyConfig:",
+}
 
 
 def disagreements(model: Model, template: str) -> list[str]:
     """Where the model says something else than what it is made after."""
-    found = []
-    alarms = len(re.findall(r"Type: AWS::CloudWatch::(?:Composite)?Alarm$", template, re.M))
-    dashboards = template.count("Type: AWS::CloudWatch::Dashboard")
-    retention = {int(days) for days in re.findall(r"RetentionInDays: (\d+)", template)}
-    for what, ours, theirs in (
-        ("alarms", model.alarms, alarms),
-        ("dashboards", model.dashboards, dashboards),
-        ("retention_days", model.retention_days, retention and max(retention)),
-    ):
-        if theirs and ours != theirs:
-            found.append(f"the template has {what} {theirs}, the model {ours}")
-    return found + other_units(model)
+    wrong = []
+    parts = sections(template)
+    resources = blocks(parts["Resources"])
+    for what, pattern in GRANTED.items():
+        if not re.search(pattern, parts["Globals"] + parts["Resources"], re.M):
+            wrong.append(f"the template has not: {what}")
+    for what, pattern in UNKNOWN.items():
+        if re.search(pattern, parts["Resources"], re.M):
+            wrong.append(f"the model knows no {what}, the template does")
+    alarms = [block for block in resources.values() if "Type: AWS::CloudWatch::Alarm\n" in block]
+    conditions = set(re.findall(r"^    Condition: (\w+)", "".join(alarms), re.M))
+    if strange := conditions - WITH_SECRET - WITH_KEYS:
+        wrong.append(f"the model knows no condition {', '.join(sorted(strange))} of alarms")
+    secrets = set(re.findall(r"^ +(\w+_SECRET_ARN): ", parts["Globals"] + parts["Resources"], re.M))
+    if secrets != set(CONDITION_OF_SECRET):
+        wrong.append(f"the template's functions fetch {', '.join(sorted(secrets))}")
+    schedules = sorted(re.findall(r"ScheduleExpression: (.+)", parts["Resources"]))
+    if schedules != ["rate(1 hour)", "rate(1 minute)"]:
+        wrong.append(f"the template has other schedules: {', '.join(schedules)}")
+    folders = {folder.name for folder in (ROOT / "functions").iterdir()}
+    if folders != set(model.stack.memory_mb):
+        wrong.append(f"not both in functions/ and the template: "
+                     f"{', '.join(sorted(folders ^ set(model.stack.memory_mb)))}")  # fmt: skip
+    if not model.stack.alarms or not model.stack.dashboards:
+        wrong.append("no alarm or no dashboard was found in the template")
+    for name in ("LimitQualityReportPerMinute", "TableMaxReadUnits", "TableMaxWriteUnits"):
+        if found(r"Default: (\d+)", blocks(parts["Parameters"])[name]) == "0":
+            wrong.append(f"{name} is 0 by default, and the model takes it to be more")
+    return wrong + other_units(model)
 
 
 def other_units(model: Model) -> list[str]:
@@ -523,7 +725,7 @@ def other_units(model: Model) -> list[str]:
 
 def main() -> int:
     template = read("template.yaml")
-    model = Model(memory_mb=template_memory(template))
+    model = Model(template_stack(template, WITH_SECRET))
     tables = {name: make(model) for name, make in TABLES.items()}
     if sys.argv[1:] not in (["--check"], ["--write"]):
         print("\n\n".join(f"{name}\n{text}" for name, text in tables.items()))

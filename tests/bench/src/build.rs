@@ -6,11 +6,16 @@ use tokio::process::Command;
 
 use crate::Failure;
 
-/// Where a release build of one of the workspace's binaries lies: beside this one's own folder.
-pub(crate) fn binary(name: &str) -> PathBuf {
+/// Where the release builds lie: beside this one's own folder.
+pub(crate) fn folder() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let target = own.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
-    target.join("release").join(name)
+    target.join("release")
+}
+
+/// Where the release build of one of the workspace's binaries lies.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    folder().join(name)
 }
 
 /// Builds the functions and the floor, by themselves: together, one's features would be the

@@ -12,7 +12,7 @@ use crate::scene::Scene;
 use crate::variant::Variant;
 
 /// How many later answers are counted.
-const MORE: u32 = 100;
+pub(crate) const MORE: u32 = 100;
 
 /// What a process executes.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,10 @@ pub(crate) async fn count(
     scene: &Scene,
     variant: &Variant,
     folder: &Path,
+    minute: u32,
 ) -> Result<Instructions, Failure> {
-    let cold = executed(scene, variant, folder, 1).await?;
-    let all = executed(scene, variant, folder, 1 + MORE).await?;
+    let cold = executed(scene, variant, folder, 0, minute).await?;
+    let all = executed(scene, variant, folder, MORE, minute + 1).await?;
     Ok(Instructions { cold, warm: all.saturating_sub(cold) / u64::from(MORE) })
 }
 
@@ -44,7 +45,8 @@ async fn executed(
     scene: &Scene,
     variant: &Variant,
     folder: &Path,
-    answers: u32,
+    more: u32,
+    minute: u32,
 ) -> Result<u64, Failure> {
     let log = folder.join("valgrind.log");
     let mut command = Command::new("valgrind");
@@ -58,10 +60,10 @@ async fn executed(
         .arg(format!("--log-file={}", log.display()))
         .arg(inner.as_std().get_program())
         .args(inner.as_std().get_args());
-    let event = variant.event(scene)?;
+    command.env("CLOCK_AHEAD_SECONDS", (minute * 60).to_string());
     let mut process = Process::start(command).await?;
-    for _ in 0..answers {
-        process.invoke(&event).await?;
+    for number in 0..=more {
+        process.invoke(&variant.event(scene, number)?).await?;
     }
     process.end().await?;
     read(&std::fs::read_to_string(log)?).ok_or_else(|| Failure::new("valgrind counted nothing"))

@@ -4,9 +4,12 @@
 
 mod args;
 mod build;
+mod client;
 mod cpu;
 mod failure;
+mod growth;
 mod instructions;
+mod load;
 mod measure;
 mod process;
 mod report;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 use failure::Failure;
 
-use args::{Command, Compare};
+use args::{Command, Compare, Run, What};
 use report::{Results, Row};
 use scene::Scene;
 
@@ -38,26 +41,33 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Failure> {
     match args::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::HELP),
-        Command::Compare(compare) => self::compare(&compare).await?,
+        Command::Run(Run { build, what }) => {
+            if build {
+                build::rust().await?;
+            }
+            match what {
+                What::Compare(wanted) => compare(&wanted).await?,
+                What::Load(wanted) => load::run(wanted).await?,
+                What::Growth { calls } => growth::run(calls).await?,
+            }
+        }
     }
     Ok(())
 }
 
 async fn compare(wanted: &Compare) -> Result<(), Failure> {
-    if wanted.build {
-        build::rust().await?;
-    }
     let node = wanted.node && build::node().await?;
     if wanted.node && !node {
         println!("There is no Node.js here: the peer is left out.");
     }
     let folder = folder()?;
-    let scene = Scene::start(&folder).await?;
+    let users = wanted.answers.max(instructions::MORE) + 1;
+    let scene = Scene::start(&folder, users).await?;
     let variants = variant::all(node);
     let mut lives = vec![Vec::new(); variants.len()];
     for round in 1..=wanted.rounds {
         for (variant, lives) in variants.iter().zip(&mut lives) {
-            let life = measure::life(&scene, variant, wanted.answers).await;
+            let life = measure::life(&scene, variant, wanted.answers, round).await;
             lives.push(life.map_err(|failure| failure.about(&variant.name()))?);
         }
         eprint!("\rround {round} of {}", wanted.rounds);
@@ -68,11 +78,15 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
         println!("There is no valgrind here: instructions are not counted.");
     }
     let mut rows = Vec::new();
+    let after = wanted.rounds + 1;
     for (variant, lives) in variants.iter().zip(&lives) {
         // A compiler at run time makes code that valgrind has to be told of.
         let counted = counted && variant.kind != variant::Kind::Node;
-        let instructions =
-            if counted { Some(instructions::count(&scene, variant, &folder).await?) } else { None };
+        let instructions = if counted {
+            Some(instructions::count(&scene, variant, &folder, after).await?)
+        } else {
+            None
+        };
         rows.push(Row::new(variant, lives, instructions)?);
     }
     scene.stop().await;

@@ -24,15 +24,23 @@ pub(crate) struct Life {
     pub(crate) memory: u64,
 }
 
-/// Lets a process live for a first answer and so many more.
-pub(crate) async fn life(scene: &Scene, variant: &Variant, more: u32) -> Result<Life, Failure> {
-    let event = variant.event(scene)?;
-    let mut process = Process::start(variant.command(scene)?).await?;
+/// Lets a process live for a first answer and so many more, in a minute of its own: nobody asks
+/// twice in it.
+pub(crate) async fn life(
+    scene: &Scene,
+    variant: &Variant,
+    more: u32,
+    minute: u32,
+) -> Result<Life, Failure> {
+    let mut command = variant.command(scene)?;
+    command.env("CLOCK_AHEAD_SECONDS", (minute * 60).to_string());
+    let mut process = Process::start(command).await?;
     let init = process.ready().await?;
-    let first = process.invoke(&event).await?;
+    let first = process.invoke(&variant.event(scene, 0)?).await?;
     let mut last = first;
     let mut warm_wall = Vec::new();
-    for _ in 0..more {
+    for number in 1..=more {
+        let event = variant.event(scene, number)?;
         let reached = process.invoke(&event).await?;
         warm_wall.push(reached.wall.saturating_sub(last.wall));
         last = reached;

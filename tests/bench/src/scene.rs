@@ -19,6 +19,11 @@ pub(crate) struct Scene {
     authority: PathBuf,
 }
 
+/// One of the users who are known.
+pub(crate) fn user(number: u32) -> String {
+    format!("user-{number}")
+}
+
 /// A function's sample event, as `events/` has it.
 fn sample(function: &str) -> Result<Value, Failure> {
     let path = local::workspace_root().join("events").join(format!("{function}.json"));
@@ -26,8 +31,9 @@ fn sample(function: &str) -> Result<Value, Failure> {
 }
 
 impl Scene {
-    /// Starts everything, with its certificate in this folder, and makes two users known.
-    pub(crate) async fn start(folder: &Path) -> Result<Self, Failure> {
+    /// Starts everything, with its certificate in this folder, and makes `bob` and so many others
+    /// known.
+    pub(crate) async fn start(folder: &Path, users: u32) -> Result<Self, Failure> {
         let mut options = Options::default();
         // What counts a user's requests works as when deployed, and lets them all through.
         for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
@@ -45,11 +51,11 @@ impl Scene {
         let variables = variables.into_iter().collect();
         let authority = authority.file().to_owned();
         let scene = Self { backends, variables, authority };
-        for user in ["alice", "bob"] {
-            let mut process = Process::start(scene.rust("token")).await?;
-            process.invoke(&scene.event("token", user, &json!({}))?).await?;
-            process.end().await?;
+        let mut process = Process::start(scene.rust("token")).await?;
+        for user in (0..users).map(user).chain(["bob".to_owned()]) {
+            process.invoke(&scene.event("token", &user, &json!({}))?).await?;
         }
+        process.end().await?;
         Ok(scene)
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 use crate::{Failure, build};
 
 /// In what a function is written.
@@ -82,14 +82,15 @@ impl Variant {
         }
     }
 
-    /// What it is asked: each time something that it has to work for.
-    pub(crate) fn event(&self, scene: &Scene) -> Result<Value, Failure> {
+    /// What it is asked: each time by somebody else, as it would be.
+    pub(crate) fn event(&self, scene: &Scene, number: u32) -> Result<Value, Failure> {
+        let user = scene::user(number);
         match self.function {
             "call-create" => {
                 let body = json!({"receiverId": "bob", "allowParallel": true});
-                scene.event("call-create", "alice", &body)
+                scene.event("call-create", &user, &body)
             }
-            _ => scene.event("token", "alice", &json!({})),
+            _ => scene.event("token", &user, &json!({})),
         }
     }
 }

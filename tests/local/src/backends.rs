@@ -10,7 +10,9 @@ use crate::dynamo::DynamoFront;
 use crate::environment;
 use crate::error::StartError;
 use crate::listen::listen;
-use crate::options::{Options, STREAM_API_KEY, STREAM_API_SECRET, Secrets, StreamChoice};
+use crate::options::{
+    Options, STREAM_API_KEY, STREAM_API_SECRET, Secrets, StreamChoice, StreamLimits,
+};
 use crate::secrets::SecretStore;
 use crate::template::Template;
 use crate::tokens;
@@ -45,8 +47,9 @@ impl Backends {
             StreamChoice::Emulated => {
                 let (listener, _) = listen("the Stream emulator", options.stream_port).await?;
                 let its_clock = clock.clone();
-                let settings =
-                    Settings::new(STREAM_API_KEY, STREAM_API_SECRET).clock(move || its_clock.now());
+                let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET)
+                    .clock(move || its_clock.now())
+                    .rate_limits(options.stream_limits == StreamLimits::Enforced);
                 let emulator =
                     Emulator::serve(listener, settings).await.map_err(StartError::Stream)?;
                 if options.webhooks {

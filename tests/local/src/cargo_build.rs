@@ -40,7 +40,7 @@ pub(crate) enum Binaries {
     /// As Cargo reported them.
     Built(&'static BTreeMap<String, PathBuf>),
     /// In this folder, under their names.
-    Beside(PathBuf),
+    In(PathBuf),
 }
 
 impl Binaries {
@@ -50,7 +50,7 @@ impl Binaries {
             OnceCell::const_new();
 
         let shown = match build {
-            Build::Skip => return Ok(Self::Beside(folder_of_this_executable())),
+            Build::Done(folder) => return Ok(Self::In(folder)),
             Build::Shown => true,
             Build::Quiet => false,
         };
@@ -62,23 +62,15 @@ impl Binaries {
 
     /// The binary of a function.
     pub(crate) fn of(&self, function: &str) -> Result<PathBuf, StartError> {
-        let (found, beside) = match self {
+        let (found, folder) = match self {
             Self::Built(binaries) => (binaries.get(function).cloned(), None),
-            Self::Beside(folder) => {
+            Self::In(folder) => {
                 let path = folder.join(format!("{function}{}", env::consts::EXE_SUFFIX));
                 (path.is_file().then_some(path), Some(folder.clone()))
             }
         };
-        found.ok_or_else(|| StartError::NoBinary { function: function.to_owned(), beside })
+        found.ok_or_else(|| StartError::NoBinary { function: function.to_owned(), folder })
     }
-}
-
-/// Test executables lie one folder below the others.
-fn folder_of_this_executable() -> PathBuf {
-    let executable = env::current_exe().unwrap_or_default();
-    let folder = executable.parent().unwrap_or(Path::new("."));
-    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-    folder.to_owned()
 }
 
 async fn cargo_build(shown: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {

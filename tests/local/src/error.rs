@@ -24,12 +24,12 @@ pub enum StartError {
         reason: io::Error,
     },
     /// The template names a function that was not built.
-    #[error("template.yaml has the function `{function}`, but there is no binary of that name{}", place(.beside.as_ref()))]
+    #[error("template.yaml has the function `{function}`, but there is no binary of that name{}", place(.folder.as_ref()))]
     NoBinary {
         /// The name that the template's `CodeUri` ends with.
         function: String,
         /// Where it was looked for, if the build was skipped.
-        beside: Option<PathBuf>,
+        folder: Option<PathBuf>,
     },
     /// DynamoDB does not start.
     #[error("DynamoDB: {0}")]

@@ -43,7 +43,7 @@ pub use cargo_build::workspace_root;
 pub use error::{BuildError, InvokeError, StartError, TemplateError};
 pub use options::{
     Build, JWT_SECRET, JWT_SECRET_ARN, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET,
-    STREAM_SECRET_ARN, Secrets, StreamChoice, TABLE_NAME, UserLimits,
+    STREAM_SECRET_ARN, Secrets, StreamChoice, StreamLimits, TABLE_NAME, UserLimits,
 };
 pub use secrets::SecretStore;
 pub use stack::Stack;

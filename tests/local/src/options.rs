@@ -46,6 +46,8 @@ pub struct Options {
     pub schedules: bool,
     /// How many requests a minute the functions take from one user.
     pub user_limits: UserLimits,
+    /// What becomes of Stream's own limits.
+    pub stream_limits: StreamLimits,
     /// Variables for every function whose entry in the template names them. They win over the
     /// stack's own.
     pub env: BTreeMap<String, String>,
@@ -69,6 +71,7 @@ impl Default for Options {
             webhooks: false,
             schedules: false,
             user_limits: UserLimits::None,
+            stream_limits: StreamLimits::Enforced,
             env: BTreeMap::new(),
             max_instances: 4,
             echo: false,
@@ -103,6 +106,15 @@ pub enum UserLimits {
     Default,
 }
 
+/// What becomes of Stream's own limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamLimits {
+    /// What goes beyond them is refused.
+    Enforced,
+    /// They are only told of: to measure what the functions can do.
+    Told,
+}
+
 /// How the functions come by their secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
@@ -113,12 +125,12 @@ pub enum Secrets {
 }
 
 /// How to come by the functions' binaries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Build {
     /// `cargo build`, whose messages are kept for the error.
     Quiet,
     /// `cargo build`, whose messages are shown.
     Shown,
-    /// No build: they lie beside the running executable, where Cargo puts everything of a profile.
-    Skip,
+    /// No build: they lie in this folder, under their names.
+    Done(PathBuf),
 }

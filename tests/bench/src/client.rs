@@ -1,0 +1,51 @@
+//! A client of the API, as the apps are.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::Failure;
+
+/// A client; clones share its connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    hyper: Hyper<HttpConnector, Full<Bytes>>,
+    base: String,
+}
+
+impl Client {
+    /// Of the API at this URL.
+    pub(crate) fn new(api: &str) -> Self {
+        let hyper = Hyper::builder(TokioExecutor::new()).build_http();
+        Self { hyper, base: format!("{api}/api/stream") }
+    }
+
+    /// Sends a request; `Null` is no body. What is not a success is a failure.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(Full::from(text))?;
+        let answer = self.hyper.request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        if status.is_success() {
+            return Ok(serde_json::from_slice(&body)?);
+        }
+        let code: Value = serde_json::from_slice(&body).unwrap_or_default();
+        Err(Failure::new(format!("{method} {path}: {status} {}", code["code"])))
+    }
+}
