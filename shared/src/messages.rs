@@ -186,8 +186,9 @@ impl Messages {
         let mut found = match self.stream.send(&list, deadline).await {
             Ok(page) => page.messages,
             // Everything else in the request is our own.
-            Err(error @ StreamError::Refused(_)) if before.is_some() => {
+            Err(StreamError::Refused(failure)) if before.is_some() && failure.status == 400 => {
                 let detail = "before names no message that Stream knows";
+                let error = StreamError::Refused(failure);
                 return Err(ApiError::new(Code::InvalidQuery, detail).with_source(error));
             }
             Err(error) => return Err(gone(error)),

@@ -20,6 +20,9 @@ use futures_util::lock::Mutex;
 /// An answer of DynamoDB's is at most 16 MB by its own limits; this reads no more than that.
 const LARGEST: usize = 16 * 1024 * 1024;
 
+/// How long a request waits for the first connection.
+const LONGEST_WAIT: Duration = Duration::from_millis(300);
+
 /// `reqwest` as the AWS SDK's HTTP client, for one service.
 #[derive(Clone)]
 pub(super) struct AwsHttp {
@@ -37,13 +40,14 @@ struct Opening {
 }
 
 impl Opening {
-    /// Sends a request when it is its turn; once there is a connection, it always is.
+    /// Sends a request when it is its turn; once there is a connection, it always is. Nobody waits
+    /// for long: the wait is part of the request's own time.
     async fn pass<T, E>(&self, send: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         if self.open.load(Ordering::Relaxed) {
             return send.await;
         }
-        let turn = self.turn.lock().await;
-        if self.open.load(Ordering::Relaxed) {
+        let turn = tokio::time::timeout(LONGEST_WAIT, self.turn.lock()).await;
+        if turn.is_err() || self.open.load(Ordering::Relaxed) {
             drop(turn);
             return send.await;
         }
@@ -142,15 +146,19 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::pin::pin;
 
-    use futures_util::FutureExt as _;
-    use futures_util::future::join3;
+    use futures_util::future::{join3, select};
 
     use super::*;
 
     #[test]
     fn until_there_is_a_connection_one_waits_for_the_other() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         let opening = Opening::default();
         let (at_once, most) = (Cell::new(0), Cell::new(0));
         let send = |good: bool| {
@@ -171,9 +179,14 @@ mod tests {
         };
         // A failure is no connection. After the first success the others go together.
         assert_eq!((three(false), three(true), three(true)), (1, 2, 3));
-        // Whoever gives up lets the next one go.
+        // One that hangs keeps nobody waiting for long.
         let opening = Opening::default();
-        assert!(opening.pass(std::future::pending::<Result<(), ()>>()).now_or_never().is_none());
-        assert_eq!(opening.pass(send(true)).now_or_never(), None);
+        let waited = runtime.block_on(async {
+            let began = tokio::time::Instant::now();
+            let hanging = pin!(opening.pass(std::future::pending::<Result<(), ()>>()));
+            let _ = select(hanging, pin!(opening.pass(send(true)))).await;
+            began.elapsed()
+        });
+        assert_eq!(waited, LONGEST_WAIT);
     }
 }

@@ -65,6 +65,22 @@ async fn a_changed_stream_secret_fails_no_request() {
 }
 
 #[tokio::test]
+async fn a_call_without_an_id_is_made_once_though_the_secret_has_changed() {
+    let app = app().await;
+    app.known(&["alice", "bob", "carol"]).await;
+    let create = |with: &str| json!({"receiverId": with});
+    let _ = app.post("/call/create", "alice", create("carol")).await.good();
+    rotate(&app);
+    let made = app.post("/call/create", "alice", create("bob")).await.good().body;
+    assert_eq!(made["status"], "active");
+    // What was begun under the old secret is gone, and nothing of it is at Stream.
+    assert_eq!(app.stream().live_calls().len(), 2);
+    assert_eq!(app.stream().live_channels().len(), 2);
+    let again = app.post("/call/create", "alice", create("bob")).await.good().body;
+    assert_eq!((&again["callId"], &again["created"]), (&made["callId"], &json!(false)));
+}
+
+#[tokio::test]
 async fn what_stream_refuses_for_good_is_asked_for_once() {
     let app = app().await;
     app.known(&["alice", "bob"]).await;
