@@ -162,7 +162,8 @@ class Model:
     def steps(self) -> list[Step]:
         counted, persons, hooks = int(self.batch_counted), self.people, int(self.webhooks)
         return [
-            Step("token", "token", self.tokens * persons, 1, 1, 1, 0, 0, 700),
+            Step("token", "token", persons, 1, 0, 1, 0, 0, 700),
+            Step("token, again in its minute", "token", (self.tokens - 1) * persons, 2, 0, 2, 0, 0, 700),
             Step("call/create", "call-create", 1, 7, persons, 2, 2, 2, 700),
             Step("call/{callId}", "call-get", 1, 0, 1, 1, 0, 0, 700),
             Step("call/quality, POST", "quality-report", self.batches(),

@@ -34,10 +34,11 @@ pub(crate) async fn count(
     scene: &Scene,
     variant: &Variant,
     folder: &Path,
-    minute: u32,
+    minutes: &mut impl Iterator<Item = u32>,
 ) -> Result<Instructions, Failure> {
-    let cold = executed(scene, variant, folder, 0, minute).await?;
-    let all = executed(scene, variant, folder, MORE, minute + 1).await?;
+    let mut minute = || minutes.next().unwrap_or_default();
+    let cold = executed(scene, variant, folder, 0, minute()).await?;
+    let all = executed(scene, variant, folder, MORE, minute()).await?;
     Ok(Instructions { cold, warm: all.saturating_sub(cold) / u64::from(MORE) })
 }
 

@@ -65,9 +65,11 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
     let scene = Scene::start(&folder, users).await?;
     let variants = variant::all(node);
     let mut lives = vec![Vec::new(); variants.len()];
+    let mut minutes = 1..;
     for round in 1..=wanted.rounds {
         for (variant, lives) in variants.iter().zip(&mut lives) {
-            let life = measure::life(&scene, variant, wanted.answers, round).await;
+            let minute = minutes.next().unwrap_or_default();
+            let life = measure::life(&scene, variant, wanted.answers, minute).await;
             lives.push(life.map_err(|failure| failure.about(&variant.name()))?);
         }
         eprint!("\rround {round} of {}", wanted.rounds);
@@ -78,12 +80,11 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
         println!("There is no valgrind here: instructions are not counted.");
     }
     let mut rows = Vec::new();
-    let after = wanted.rounds + 1;
     for (variant, lives) in variants.iter().zip(&lives) {
         // A compiler at run time makes code that valgrind has to be told of.
         let counted = counted && variant.kind != variant::Kind::Node;
         let instructions = if counted {
-            Some(instructions::count(&scene, variant, &folder, after).await?)
+            Some(instructions::count(&scene, variant, &folder, &mut minutes).await?)
         } else {
             None
         };

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use local::{Backends, Options, Stack};
+use local::{Backends, Options, Secrets, Stack};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -17,6 +17,13 @@ pub(crate) struct Scene {
     /// The variables that lead a function here.
     variables: Vec<(String, String)>,
     authority: PathBuf,
+}
+
+/// Where secrets are fetched.
+const SECRETS_MANAGER: &str = "SECRETS_MANAGER_ENDPOINT";
+
+fn leads_to_secrets(variable: &str) -> bool {
+    variable == SECRETS_MANAGER || variable.ends_with("_SECRET_ARN")
 }
 
 /// One of the users who are known.
@@ -34,7 +41,7 @@ impl Scene {
     /// Starts everything, with its certificate in this folder, and makes `bob` and so many others
     /// known.
     pub(crate) async fn start(folder: &Path, users: u32) -> Result<Self, Failure> {
-        let mut options = Options::default();
+        let mut options = Options { secrets: Secrets::Kept, ..Options::default() };
         // What counts a user's requests works as when deployed, and lets them all through.
         for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
             options.env.insert(format!("LIMIT_{function}_PER_MINUTE"), "10000".to_owned());
@@ -48,6 +55,9 @@ impl Scene {
         let mut variables = backends.variables().clone();
         variables.insert("DYNAMODB_ENDPOINT".to_owned(), dynamo);
         variables.insert("STREAM_BASE_URL".to_owned(), stream);
+        if let Some(url) = variables.get_mut(SECRETS_MANAGER) {
+            *url = authority.before(url).await?;
+        }
         let variables = variables.into_iter().collect();
         let authority = authority.file().to_owned();
         let scene = Self { backends, variables, authority };
@@ -59,7 +69,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// How one of ours is started.
+    /// How one of ours is started, with its secrets.
     pub(crate) fn rust(&self, function: &str) -> Command {
         let mut command = Command::new(build::binary(function));
         self.surround(&mut command);
@@ -67,11 +77,24 @@ impl Scene {
         command
     }
 
+    /// The same where it has to fetch them.
+    pub(crate) fn rust_fetching(&self, function: &str) -> Command {
+        let mut command = self.rust(function);
+        for (name, value) in self.variables.iter().filter(|(name, _)| leads_to_secrets(name)) {
+            command.env(name, value);
+        }
+        for secret in ["STREAM_API_SECRET", "JWT_SECRET"] {
+            command.env_remove(secret);
+        }
+        command
+    }
+
     /// How any function is started: with nothing but what leads it here.
     pub(crate) fn surround(&self, command: &mut Command) {
+        let variables = self.variables.iter().filter(|(name, _)| !leads_to_secrets(name));
         command
             .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(variables.map(|(name, value)| (name, value)))
             .env("NODE_EXTRA_CA_CERTS", &self.authority)
             .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")

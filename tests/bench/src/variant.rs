@@ -13,6 +13,8 @@ use crate::{Failure, build};
 pub(crate) enum Kind {
     /// Ours.
     Rust,
+    /// Ours, with the secrets where they are kept when deployed.
+    Fetching,
     /// Nothing but `lambda_http`.
     Floor,
     /// The peer.
@@ -34,6 +36,7 @@ pub(crate) fn all(node: bool) -> Vec<Variant> {
     let variant = |kind| move |&function| Variant { kind, function };
     let mut variants = vec![Variant { kind: Kind::Floor, function: "floor" }];
     variants.extend(RUST.iter().map(variant(Kind::Rust)));
+    variants.push(Variant { kind: Kind::Fetching, function: "token" });
     if node {
         variants.extend(NODE.iter().map(variant(Kind::Node)));
     }
@@ -45,6 +48,7 @@ impl Variant {
     pub(crate) fn name(&self) -> String {
         match self.kind {
             Kind::Rust => self.function.to_owned(),
+            Kind::Fetching => format!("{}, fetching its secrets", self.function),
             Kind::Floor => "floor".to_owned(),
             Kind::Node => format!("Node {}", self.function),
         }
@@ -54,6 +58,7 @@ impl Variant {
     pub(crate) fn command(&self, scene: &Scene) -> Result<Command, Failure> {
         match self.kind {
             Kind::Rust | Kind::Floor => Ok(scene.rust(self.function)),
+            Kind::Fetching => Ok(scene.rust_fetching(self.function)),
             Kind::Node => {
                 let runtime = std::fs::read(build::peer().join("dist/runtime.json"))?;
                 let runtime: Value = serde_json::from_slice(&runtime)?;
@@ -77,7 +82,7 @@ impl Variant {
     /// What is deployed.
     pub(crate) fn artefact(&self) -> PathBuf {
         match self.kind {
-            Kind::Rust | Kind::Floor => build::binary(self.function),
+            Kind::Rust | Kind::Fetching | Kind::Floor => build::binary(self.function),
             Kind::Node => build::peer().join("dist").join(format!("{}.js", self.function)),
         }
     }

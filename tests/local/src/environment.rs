@@ -115,8 +115,8 @@ mod tests {
     use super::*;
     use crate::template::Template;
 
-    fn names_given(options: &Options, named: &[&str]) -> Vec<String> {
-        let function = Function {
+    fn function(named: &[&str]) -> Function {
+        Function {
             name: "f".to_owned(),
             routes: Vec::new(),
             schedules: Vec::new(),
@@ -124,9 +124,12 @@ mod tests {
             memory_mb: 128,
             variables: named.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
             actions: BTreeSet::new(),
-        };
+        }
+    }
+
+    fn names_given(options: &Options, named: &[&str]) -> Vec<String> {
         let values = values(options, Some("http://stream".to_owned()), "http://dynamo", "table");
-        given(&function, &values).into_keys().collect()
+        given(&function(named), &values).into_keys().collect()
     }
 
     #[test]
@@ -149,16 +152,9 @@ mod tests {
         let store = SecretStore::start().await.unwrap();
         let mut values = values(&Options::default(), None, "http://dynamo", "table");
         keep(&mut values, &store);
-        let function = Function {
-            name: "f".to_owned(),
-            routes: Vec::new(),
-            schedules: Vec::new(),
-            timeout: Duration::from_secs(1),
-            memory_mb: 128,
-            variables: ["STREAM_SECRET_ARN", "JWT_SECRET_ARN"].map(str::to_owned).into(),
-            actions: BTreeSet::new(),
-        };
-        let names: Vec<_> = given(&function, &values).into_keys().collect();
+        let names: Vec<_> = given(&function(&["STREAM_SECRET_ARN", "JWT_SECRET_ARN"]), &values)
+            .into_keys()
+            .collect();
         assert_eq!(names, ["JWT_SECRET_ARN", "SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"]);
         store.stop().await;
     }
