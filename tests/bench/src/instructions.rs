@@ -51,10 +51,10 @@ async fn executed(
 ) -> Result<u64, Failure> {
     let log = folder.join("valgrind.log");
     let mut command = Command::new("valgrind");
-    scene.surround(&mut command);
     let inner = variant.command(scene)?;
     let environment = inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
     command
+        .env_clear()
         .envs(environment)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])

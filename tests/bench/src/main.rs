@@ -11,6 +11,7 @@ mod growth;
 mod instructions;
 mod load;
 mod measure;
+mod older;
 mod process;
 mod report;
 mod scene;

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use local::{Backends, Options, Secrets, Stack};
+use local::{Backends, Options, Secrets, Stack, StreamLimits};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::process::Process;
 use crate::tls::Authority;
-use crate::{Failure, build};
+use crate::{Failure, build, older};
 
 /// What the functions stand on.
 pub(crate) struct Scene {
@@ -41,7 +41,11 @@ impl Scene {
     /// Starts everything, with its certificate in this folder, and makes `bob` and so many others
     /// known.
     pub(crate) async fn start(folder: &Path, users: u32) -> Result<Self, Failure> {
-        let mut options = Options { secrets: Secrets::Kept, ..Options::default() };
+        let mut options = Options {
+            secrets: Secrets::Kept,
+            stream_limits: StreamLimits::Told,
+            ..Options::default()
+        };
         // What counts a user's requests works as when deployed, and lets them all through.
         for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
             options.env.insert(format!("LIMIT_{function}_PER_MINUTE"), "10000".to_owned());
@@ -51,7 +55,7 @@ impl Scene {
         let authority = Authority::new(folder)?;
         let stream = backends.stream().ok_or_else(|| Failure::new("no Stream"))?;
         let dynamo = authority.before(backends.dynamo().url()).await?;
-        let stream = authority.before(&stream.base_url()).await?;
+        let stream = authority.before(&older::before(&stream.base_url()).await?).await?;
         let mut variables = backends.variables().clone();
         variables.insert("DYNAMODB_ENDPOINT".to_owned(), dynamo);
         variables.insert("STREAM_BASE_URL".to_owned(), stream);
