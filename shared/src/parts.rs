@@ -73,7 +73,7 @@ impl<T: Send + Sync> Parts<T> {
         clock: Arc<dyn Clock>,
         build: impl Fn(&World) -> Result<T, StartError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let http = net::client_from_env(&env)?;
+        let http = net::client_from_env(&env).map_err(StartError::Client)?;
         let wanted = Wanted::from_env(&env)?;
         let source = if wanted.is_empty() {
             None

@@ -16,7 +16,6 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ConfigError, Env};
 use crate::error::Source;
-use crate::world::StartError;
 
 /// The client, and what it is called where nobody needs to know more of it.
 pub type Client = reqwest::Client;
@@ -34,16 +33,19 @@ pub fn client() -> Result<Client, Source> {
 
 /// The same, with the roots that a function's environment adds: `TLS_EXTRA_ROOTS` names a file of
 /// certificates (PEM), for servers that stand in for the real ones.
-pub(crate) fn client_from_env(env: &Env) -> Result<Client, StartError> {
+pub(crate) fn client_from_env(env: &Env) -> Result<Client, Source> {
     const FILE: &str = "TLS_EXTRA_ROOTS";
-    let Some(file) = env.get(FILE) else { return client().map_err(StartError::Client) };
+    let Some(file) = env.get(FILE) else { return client() };
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let unusable = || ConfigError::invalid(FILE, "must name a file of certificates");
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|_| unusable())?;
-    for certificate in certificates {
+    let ours = roots.len();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|_| unusable())? {
         roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
     }
-    over(roots).map_err(StartError::Client)
+    if roots.len() == ours {
+        return Err(unusable().into());
+    }
+    over(roots)
 }
 
 fn over(roots: RootCertStore) -> Result<Client, Source> {
@@ -76,4 +78,19 @@ pub(crate) async fn read(
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_roots_are_a_file_of_certificates() {
+        let open = |file: &str| client_from_env(&Env::from([("TLS_EXTRA_ROOTS", file)]));
+        assert!(open("").is_ok());
+        for file in ["/there/is/none", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let refused = open(file).unwrap_err().to_string();
+            assert_eq!(refused, "TLS_EXTRA_ROOTS must name a file of certificates");
+        }
+    }
 }
