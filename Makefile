@@ -1,10 +1,10 @@
-# Only for `sam build`, which runs `make build-<id of the function in template.yaml>` for each function, with
-# ARTIFACTS_DIR set to where its package is put together.
+# Used by `sam build` only: for each function it runs `make build-<logical id in template.yaml>`, with ARTIFACTS_DIR set
+# to the directory of the package.
 #
-# Every run asks cargo for the whole workspace. The first compiles it; the others find that there is nothing to
-# do, which cargo alone can tell, and take another binary. To ask for one package each would compile the
-# dependencies again wherever their features differ.
-# ARCHITECTURE is for a look at the packages on a machine that has no other target: the template deploys arm64.
+# Every run builds all functions. The first run compiles them; the later runs find them up to date, and copy another
+# binary. Building one package per run would recompile the dependencies wherever their features differ.
+#
+# Set ARCHITECTURE to inspect the packages on a machine without the arm64 target. The template deploys arm64.
 ARCHITECTURE ?= --arm64
 
 build-%Function:

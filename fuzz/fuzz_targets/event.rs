@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| shared::http::fuzzing::event(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| shared::fuzzing::event(bytes));

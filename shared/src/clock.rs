@@ -94,20 +94,24 @@ pub trait Clock: Send + Sync {
 }
 
 /// What is left of a span that began then, if anything is. A clock that was set back ends it.
-pub(crate) fn rests(began: Option<Timestamp>, span: Duration, now: Timestamp) -> Option<Duration> {
-    let began = began.filter(|began| *began <= now)?;
-    span.checked_sub(now.since(began)).filter(|rest| !rest.is_zero())
+pub(crate) fn time_remaining(
+    started_at: Option<Timestamp>,
+    duration: Duration,
+    now: Timestamp,
+) -> Option<Duration> {
+    let started_at = started_at.filter(|started_at| *started_at <= now)?;
+    duration.checked_sub(now.since(started_at)).filter(|remaining| !remaining.is_zero())
 }
 
 /// What comes of this within a time.
-pub(crate) async fn within<T>(
+pub(crate) async fn timeout<T>(
     clock: &dyn Clock,
-    time: Duration,
-    work: impl Future<Output = T> + Send,
+    limit: Duration,
+    future: impl Future<Output = T> + Send,
 ) -> Option<T> {
-    let work = pin!(work);
-    match select(work, clock.sleep(time)).await {
-        Either::Left((done, _)) => Some(done),
+    let future = pin!(future);
+    match select(future, clock.sleep(limit)).await {
+        Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }
 }
@@ -115,15 +119,15 @@ pub(crate) async fn within<T>(
 /// The machine's clock, or one that is ahead of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock {
-    ahead: Duration,
+    offset: Duration,
 }
 
 impl SystemClock {
     /// Reads `CLOCK_AHEAD_SECONDS`, by which a local stack moves its functions' time; it is not
     /// set where the machine's own time is the time.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        const TEN_YEARS: u64 = 10 * 366 * 24 * 60 * 60;
-        Ok(Self { ahead: env.seconds("CLOCK_AHEAD_SECONDS", 0, 0..=TEN_YEARS)? })
+        const TEN_YEARS_SECS: u64 = 10 * 366 * 24 * 60 * 60;
+        Ok(Self { offset: env.seconds("CLOCK_AHEAD_SECONDS", 0, 0..=TEN_YEARS_SECS)? })
     }
 }
 
@@ -131,7 +135,7 @@ impl SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let span = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from((span + self.ahead).as_millis()).unwrap_or(i64::MAX))
+        Timestamp(i64::try_from((span + self.offset).as_millis()).unwrap_or(i64::MAX))
     }
 
     async fn sleep(&self, span: Duration) {
@@ -155,11 +159,11 @@ impl Deadline {
     /// sends a constant of 1970.
     #[must_use]
     pub fn from_lambda(deadline_millis: u64, now: Timestamp) -> Self {
-        let given = Timestamp(i64::try_from(deadline_millis).unwrap_or(i64::MAX));
-        if given <= now {
+        let deadline = Timestamp(i64::try_from(deadline_millis).unwrap_or(i64::MAX));
+        if deadline <= now {
             Self(now.plus(DEFAULT_BUDGET))
         } else {
-            Self(Timestamp(given.0.saturating_sub(RESERVE_MILLIS).max(now.0)))
+            Self(Timestamp(deadline.0.saturating_sub(RESERVE_MILLIS).max(now.0)))
         }
     }
 
@@ -181,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_shown_as_rfc_3339_with_milliseconds() {
+    fn timestamp_displays_as_rfc_3339_with_milliseconds() {
         let cases = [
             (0, "1970-01-01T00:00:00.000Z"),
             (1_767_225_600_123, "2026-01-01T00:00:00.123Z"),
@@ -193,10 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_in_the_past_means_unknown() {
+    fn past_lambda_deadline_uses_the_default_budget() {
         let now = Timestamp::from_secs(1_767_225_600);
         assert_eq!(Deadline::from_lambda(600_000, now).remaining(now), DEFAULT_BUDGET);
-        let given = u64::try_from(now.plus(Duration::from_secs(10)).as_millis()).unwrap();
-        assert_eq!(Deadline::from_lambda(given, now).remaining(now), Duration::from_millis(7_200));
+        let deadline_millis = u64::try_from(now.plus(Duration::from_secs(10)).as_millis()).unwrap();
+        assert_eq!(
+            Deadline::from_lambda(deadline_millis, now).remaining(now),
+            Duration::from_millis(7_200)
+        );
     }
 }

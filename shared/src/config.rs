@@ -9,8 +9,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::fields;
-use crate::secret::Secret;
 
 /// Why a function does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,7 @@ pub struct Env(BTreeMap<String, String>);
 impl Env {
     /// The process's own. A value that is not Unicode counts as not set.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((key.into_string().ok()?, value.into_string().ok()?))
         };
@@ -63,8 +64,8 @@ impl Env {
 
     /// The same with a secret in the place of a variable.
     #[must_use]
-    pub(crate) fn with(mut self, name: &str, secret: &Secret) -> Self {
-        self.0.insert(name.to_owned(), secret.expose().to_owned());
+    pub(crate) fn with_secret(mut self, name: &str, secret: &SecretString) -> Self {
+        self.0.insert(name.to_owned(), secret.expose_secret().to_owned());
         self
     }
 
@@ -80,7 +81,7 @@ impl Env {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> Result<Duration, ConfigError> {
-        self.whole(name, default, &range, "a number of seconds").map(Duration::from_secs)
+        self.parse_integer(name, default, &range, "a number of seconds").map(Duration::from_secs)
     }
 
     /// A variable that holds a whole number within `range`.
@@ -90,20 +91,20 @@ impl Env {
         default: u32,
         range: RangeInclusive<u32>,
     ) -> Result<u32, ConfigError> {
-        self.whole(name, default, &range, "a number")
+        self.parse_integer(name, default, &range, "a number")
     }
 
-    fn whole<T: FromStr + PartialOrd + Display>(
+    fn parse_integer<T: FromStr + PartialOrd + Display>(
         &self,
         name: &'static str,
         default: T,
         range: &RangeInclusive<T>,
-        what: &str,
+        description: &str,
     ) -> Result<T, ConfigError> {
         let Some(text) = self.get(name) else { return Ok(default) };
         text.parse::<T>().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            ConfigError::invalid(name, format!("must be {what}, {least} to {most}"))
+            let (min, max) = (range.start(), range.end());
+            ConfigError::invalid(name, format!("must be {description}, {min} to {max}"))
         })
     }
 }
@@ -126,13 +127,13 @@ pub struct StreamConfig {
     /// The app's public key.
     pub api_key: String,
     /// The app's secret: it signs tokens and opens everything.
-    pub api_secret: Secret,
+    pub api_secret: SecretString,
     /// Where Stream's API is, without a slash at the end.
     pub base_url: String,
 }
 
 /// Stream's own host: its server SDKs send users, chat and video alike to this one.
-const STREAM_HOST: &str = "https://chat.stream-io-api.com";
+const DEFAULT_STREAM_BASE_URL: &str = "https://chat.stream-io-api.com";
 
 impl StreamConfig {
     /// Reads `STREAM_API_KEY`, `STREAM_API_SECRET` and `STREAM_BASE_URL`; `None` where the key or
@@ -143,13 +144,13 @@ impl StreamConfig {
         else {
             return Ok(None);
         };
-        let base_url = env.get_or("STREAM_BASE_URL", STREAM_HOST).trim_end_matches('/');
+        let base_url = env.get_or("STREAM_BASE_URL", DEFAULT_STREAM_BASE_URL).trim_end_matches('/');
         if !fields::is_http_url(base_url) {
             return Err(ConfigError::invalid("STREAM_BASE_URL", "must be an http or https URL"));
         }
         Ok(Some(Self {
             api_key: api_key.to_owned(),
-            api_secret: Secret::new(api_secret),
+            api_secret: SecretString::from(api_secret),
             base_url: base_url.to_owned(),
         }))
     }
@@ -183,22 +184,22 @@ mod tests {
 
     #[test]
     fn stream_is_configured_only_with_both_key_and_secret() {
-        let read = |env: Env| StreamConfig::from_env(&env).map(|found| found.is_some());
-        assert_eq!(read(Env::from([])), Ok(false));
-        assert_eq!(read(Env::from([("STREAM_API_KEY", "k")])), Ok(false));
+        let is_configured = |env: Env| StreamConfig::from_env(&env).map(|found| found.is_some());
+        assert_eq!(is_configured(Env::from([])), Ok(false));
+        assert_eq!(is_configured(Env::from([("STREAM_API_KEY", "k")])), Ok(false));
         assert_eq!(
-            read(Env::from([("STREAM_API_KEY", "k"), ("STREAM_API_SECRET", "")])),
+            is_configured(Env::from([("STREAM_API_KEY", "k"), ("STREAM_API_SECRET", "")])),
             Ok(false)
         );
         assert_eq!(
-            read(Env::from([("STREAM_API_KEY", "k"), ("STREAM_API_SECRET", "s")])),
+            is_configured(Env::from([("STREAM_API_KEY", "k"), ("STREAM_API_SECRET", "s")])),
             Ok(true)
         );
     }
 
     #[test]
     fn a_base_url_must_be_http() {
-        for (url, good) in
+        for (url, is_valid) in
             [("http://127.0.0.1:3300/", true), ("ftp://x", false), ("nonsense", false)]
         {
             let env = Env::from([
@@ -206,12 +207,12 @@ mod tests {
                 ("STREAM_API_SECRET", "s"),
                 ("STREAM_BASE_URL", url),
             ]);
-            assert_eq!(StreamConfig::from_env(&env).is_ok(), good, "{url}");
+            assert_eq!(StreamConfig::from_env(&env).is_ok(), is_valid, "{url}");
         }
     }
 
     #[test]
-    fn seconds_are_a_number_within_their_range() {
+    fn seconds_must_be_an_integer_within_range() {
         let read = |text| Env::from([("T", text)]).seconds("T", 300, 5..=900).ok();
         assert_eq!(read(""), Some(Duration::from_mins(5)));
         assert_eq!(read("5"), Some(Duration::from_secs(5)));
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_whole_and_within_its_range() {
+    fn number_must_be_an_integer_within_range() {
         let read = |text| Env::from([("N", text)]).number("N", 30, 0..=100);
         assert_eq!([read(""), read("0"), read("100")], [Ok(30), Ok(0), Ok(100)]);
         for bad in ["101", "-1", "1.5", "ten"] {

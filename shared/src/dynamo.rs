@@ -9,10 +9,15 @@ use std::error::Error;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde::de::DeserializeOwned;
 
 use crate::config::StoreConfig;
@@ -34,7 +39,7 @@ impl Table {
     /// environment. Nothing is sent yet.
     #[must_use]
     pub fn new(config: &StoreConfig, http: net::Client) -> Self {
-        Self::with_credentials(config, http, sdk::credentials())
+        Self::with_credentials(config, http, sdk::env_credentials())
     }
 
     /// As [`Table::new`], with credentials from elsewhere.
@@ -45,43 +50,43 @@ impl Table {
         credentials: impl ProvideCredentials + 'static,
     ) -> Self {
         let StoreConfig { table, region, endpoint } = config;
-        let settings = sdk::settings(region, endpoint.as_deref(), credentials, http);
-        Self { client: Client::new(&settings), name: table.clone() }
+        let sdk_config = sdk::config(region, endpoint.as_deref(), credentials, http);
+        Self { client: Client::new(&sdk_config), name: table.clone() }
     }
 
     /// Asks for an item that is never there: whether the table answers, at the price of half a
     /// read unit and with no other permission than to read.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        let get =
+        let request =
             self.client.get_item().table_name(&self.name).set_key(Some(key("PROBE", "PROBE")));
-        get.send().await.map(|_| ()).map_err(failed)
+        request.send().await.map(|_| ()).map_err(map_sdk_error)
     }
 
     /// Reads an item as it stands now.
     pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let get = self.client.get_item().table_name(&self.name).set_key(Some(key));
-        Ok(get.consistent_read(true).send().await.map_err(failed)?.item)
+        let request = self.client.get_item().table_name(&self.name).set_key(Some(key));
+        Ok(request.consistent_read(true).send().await.map_err(map_sdk_error)?.item)
     }
 
     /// Reads up to a hundred items as they stand now, in no order. Those that do not exist are left
     /// out; what the table leaves out of its answers is an error, and never taken for that.
-    pub(crate) async fn get_many(
+    pub(crate) async fn batch_get(
         &self,
-        wanted: KeysAndAttributesBuilder,
+        keys: KeysAndAttributesBuilder,
     ) -> Result<Vec<Item>, StoreError> {
         /// How often the table is asked for what it left out of an answer.
-        const ROUNDS: u32 = 2;
-        let wanted = wanted.consistent_read(true).build();
-        let wanted = wanted.map_err(|error| StoreError::Broken(error.into()))?;
-        let mut wanted = HashMap::from([(self.name.clone(), wanted)]);
-        let mut found = Vec::new();
-        for _ in 0..ROUNDS {
-            let batch = self.client.batch_get_item().set_request_items(Some(wanted));
-            let output = batch.send().await.map_err(failed)?;
-            found.extend(output.responses.unwrap_or_default().into_values().flatten());
-            wanted = output.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(found);
+        const MAX_ATTEMPTS: u32 = 2;
+        let keys = keys.consistent_read(true).build();
+        let keys = keys.map_err(|error| StoreError::Internal(error.into()))?;
+        let mut pending = HashMap::from([(self.name.clone(), keys)]);
+        let mut items = Vec::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let request = self.client.batch_get_item().set_request_items(Some(pending));
+            let output = request.send().await.map_err(map_sdk_error)?;
+            items.extend(output.responses.unwrap_or_default().into_values().flatten());
+            pending = output.unprocessed_keys.unwrap_or_default();
+            if pending.is_empty() {
+                return Ok(items);
             }
         }
         Err(StoreError::Unavailable("the table left keys out of its answers".into()))
@@ -107,56 +112,109 @@ pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
 }
 
 /// Reads an item that this code wrote.
-pub(crate) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
-    serde_dynamo::from_item(item).map_err(|error| StoreError::Broken(error.into()))
+pub(crate) fn parse_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Internal(error.into()))
 }
 
 /// Placeholders for attribute names: many good names are reserved words of DynamoDB's.
-pub(crate) fn names(attributes: &[&str]) -> HashMap<String, String> {
+pub(crate) fn attribute_names(attributes: &[&str]) -> HashMap<String, String> {
     attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
 }
 
-/// What came of a conditional write.
-pub(crate) enum Written {
-    /// The item as it is now, as far as the update asks for it.
-    New(Item),
-    /// The condition failed: the item as it stands, if there is one.
-    Refused(Option<Item>),
+/// The result of a conditional write.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ConditionalResult {
+    /// The write was applied. The item holds what the request asks to be returned.
+    Applied(Item),
+    /// The condition failed: the current item, if there is one.
+    ConditionFailed(Option<Item>),
 }
 
-/// Sends a conditional update; a refusal brings what stands there, so no read has to follow it.
-pub(crate) async fn write(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
-    let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
-    match update.return_values_on_condition_check_failure(all_old).send().await {
-        Ok(output) => Ok(Written::New(output.attributes.unwrap_or_default())),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(Written::Refused(refused.item.clone()))
-            }
-            _ => Err(failed(error)),
+/// Sends a conditional update. A failed condition returns the current item, so no read follows it.
+pub(crate) async fn update_conditionally(
+    update: UpdateItemFluentBuilder,
+) -> Result<ConditionalResult, StoreError> {
+    let result = update.return_values_on_condition_check_failure(AllOld).send().await;
+    conditional_result(
+        result,
+        |output| output.attributes,
+        |error| match error {
+            UpdateItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
+            _ => None,
+        },
+    )
+}
+
+/// As [`update_conditionally`], for a put.
+pub(crate) async fn put_conditionally(
+    put: PutItemFluentBuilder,
+) -> Result<ConditionalResult, StoreError> {
+    let result = put.return_values_on_condition_check_failure(AllOld).send().await;
+    conditional_result(
+        result,
+        |output| output.attributes,
+        |error| match error {
+            PutItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
+            _ => None,
+        },
+    )
+}
+
+/// As [`update_conditionally`], for a delete.
+pub(crate) async fn delete_conditionally(
+    delete: DeleteItemFluentBuilder,
+) -> Result<ConditionalResult, StoreError> {
+    let result = delete.return_values_on_condition_check_failure(AllOld).send().await;
+    conditional_result(
+        result,
+        |output| output.attributes,
+        |error| match error {
+            DeleteItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
+            _ => None,
+        },
+    )
+}
+
+fn conditional_result<O, E>(
+    result: Result<O, SdkError<E>>,
+    attributes: impl FnOnce(O) -> Option<Item>,
+    failed_condition: impl FnOnce(&E) -> Option<Option<Item>>,
+) -> Result<ConditionalResult, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    match result {
+        Ok(output) => Ok(ConditionalResult::Applied(attributes(output).unwrap_or_default())),
+        Err(error) => match error.as_service_error().and_then(failed_condition) {
+            Some(item) => Ok(ConditionalResult::ConditionFailed(item)),
+            None => Err(map_sdk_error(error)),
         },
     }
 }
 
 /// What an error of the SDK's means.
-pub(crate) fn failed<E>(error: SdkError<E>) -> StoreError
+pub(crate) fn map_sdk_error<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     /// What is answered 400, and passes all the same.
-    const PASSING: [&str; 4] = [
+    const RETRYABLE: [&str; 4] = [
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ThrottlingException",
         "TransactionConflictException",
     ];
-    let passing = match &error {
+    let is_retryable = match &error {
         SdkError::ServiceError(service) => {
             service.raw().status().is_server_error()
-                || service.err().code().is_some_and(|code| PASSING.contains(&code))
+                || service.err().code().is_some_and(|code| RETRYABLE.contains(&code))
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,
     };
-    if passing { StoreError::Unavailable(error.into()) } else { StoreError::Broken(error.into()) }
+    if is_retryable {
+        StoreError::Unavailable(error.into())
+    } else {
+        StoreError::Internal(error.into())
+    }
 }

@@ -92,7 +92,7 @@ pub struct FieldError {
 }
 
 /// Whatever lies behind an error; for the log only.
-pub type Source = Box<dyn StdError + Send + Sync>;
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The one error that handlers return.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ pub struct ApiError {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     #[source]
-    source: Option<Source>,
+    source: Option<BoxError>,
 }
 
 impl ApiError {
@@ -114,13 +114,13 @@ impl ApiError {
 
     /// An error whose title says all there is to say.
     #[must_use]
-    pub fn plain(code: Code) -> Self {
+    pub fn from_code(code: Code) -> Self {
         Self::new(code, code.title())
     }
 
     /// A refused field of the body.
-    pub fn field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::plain(Code::InvalidBody).with_field(pointer, reason)
+    pub fn invalid_field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::from_code(Code::InvalidBody).with_field(pointer, reason)
     }
 
     /// Names one more refused place.
@@ -132,14 +132,14 @@ impl ApiError {
 
     /// Says when it is worth trying again.
     #[must_use]
-    pub fn with_retry_after(mut self, span: Option<Duration>) -> Self {
-        self.retry_after = span;
+    pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
+        self.retry_after = delay;
         self
     }
 
     /// Keeps what lies behind it, for the log.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -158,18 +158,18 @@ impl ApiError {
 
     /// The chain of causes as one line of text, for the log.
     #[must_use]
-    pub fn causes(&self) -> Option<String> {
-        chain(StdError::source(self))
+    pub fn source_chain(&self) -> Option<String> {
+        format_chain(StdError::source(self))
     }
 
     /// Leaves a line in the log about something by its id, where the error does not become the
     /// answer.
-    pub fn note(&self, what: &'static str, subject: &dyn fmt::Display) {
-        let (code, cause) = (self.code.as_str(), self.causes());
+    pub fn log(&self, message: &'static str, subject: &dyn fmt::Display) {
+        let (code, cause) = (self.code.as_str(), self.source_chain());
         if self.code.status() >= 500 {
-            tracing::error!(%subject, code, cause, "{what}");
+            tracing::error!(%subject, code, cause, "{message}");
         } else {
-            tracing::warn!(%subject, code, cause, "{what}");
+            tracing::warn!(%subject, code, cause, "{message}");
         }
     }
 
@@ -191,7 +191,7 @@ impl ApiError {
 }
 
 /// An error and what lies behind it, as one line of text for the log.
-pub(crate) fn chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
+pub(crate) fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
     let mut text = String::new();
     while let Some(cause) = next {
         if !text.is_empty() {
@@ -224,8 +224,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_has_the_members_of_rfc_9457_and_those_the_apps_read() {
-        let error = ApiError::field("/ttlSeconds", "must be at least 60")
+    fn problem_has_rfc_9457_members_and_error_and_message() {
+        let error = ApiError::invalid_field("/ttlSeconds", "must be at least 60")
             .with_source(std::io::Error::other("secret upstream text"));
         let body = serde_json::to_value(error.problem("req-1")).unwrap();
         assert_eq!(
@@ -242,20 +242,20 @@ mod tests {
                 "errors": [{"pointer": "/ttlSeconds", "reason": "must be at least 60"}],
             })
         );
-        assert_eq!(error.causes().as_deref(), Some("secret upstream text"));
+        assert_eq!(error.source_chain().as_deref(), Some("secret upstream text"));
     }
 
     #[test]
-    fn every_code_is_named_once_and_has_an_error_status() {
-        let mut seen = std::collections::BTreeSet::new();
+    fn codes_are_unique_and_have_error_statuses() {
+        let mut unique = std::collections::BTreeSet::new();
         for code in Code::ALL {
-            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(unique.insert(code.as_str()), "{} stands twice", code.as_str());
             assert!((400..=599).contains(&code.status()));
         }
     }
 
     #[test]
-    fn the_documentation_lists_the_same_codes() {
+    fn documented_codes_match_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ERRORS.md");
         let text = std::fs::read_to_string(path).unwrap();
         let documented: Vec<(String, String, String)> = text

@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 
 /// Why a value is refused; the value itself is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FieldRefused {
+pub enum InvalidField {
     /// The length, in characters, is out of bounds.
     #[error("must have {0} to {1} characters")]
-    Characters(usize, usize),
+    Length(usize, usize),
     /// The size, in bytes, is over the bound.
     #[error("must be at most {0} bytes of JSON")]
-    Bytes(usize),
+    Size(usize),
     /// Not an address of a picture.
     #[error("must be an http or https URL of at most {0} characters")]
     Url(usize),
@@ -20,7 +20,7 @@ pub enum FieldRefused {
     Language,
     /// A control character.
     #[error("must have no control characters")]
-    Control,
+    ControlCharacter,
 }
 
 macro_rules! text_field {
@@ -45,10 +45,10 @@ macro_rules! text_field {
         }
 
         impl TryFrom<String> for $name {
-            type Error = FieldRefused;
+            type Error = InvalidField;
 
-            fn try_from(text: String) -> Result<Self, FieldRefused> {
-                let check: fn(&str) -> Result<(), FieldRefused> = $check;
+            fn try_from(text: String) -> Result<Self, InvalidField> {
+                let check: fn(&str) -> Result<(), InvalidField> = $check;
                 check(&text).map(|()| Self(text))
             }
         }
@@ -62,11 +62,11 @@ pub(crate) fn is_http_url(text: &str) -> bool {
     })
 }
 
-fn characters(text: &str, least: usize, most: usize) -> Result<(), FieldRefused> {
-    if (least..=most).contains(&text.chars().count()) {
+fn check_length(text: &str, min: usize, max: usize) -> Result<(), InvalidField> {
+    if (min..=max).contains(&text.chars().count()) {
         Ok(())
     } else {
-        Err(FieldRefused::Characters(least, most))
+        Err(InvalidField::Length(min, max))
     }
 }
 
@@ -74,8 +74,8 @@ text_field!(
     /// The name of a user, as others see it: 1 to 64 characters, none of them a control character.
     DisplayName,
     |text| {
-        characters(text, 1, 64)?;
-        if text.chars().any(char::is_control) { Err(FieldRefused::Control) } else { Ok(()) }
+        check_length(text, 1, 64)?;
+        if text.chars().any(char::is_control) { Err(InvalidField::ControlCharacter) } else { Ok(()) }
     }
 );
 
@@ -83,9 +83,9 @@ text_field!(
     /// The address of a user's picture: http or https, at most 512 characters.
     ImageUrl,
     |text| {
-        const MOST: usize = 512;
-        let good = text.len() <= MOST && is_http_url(text);
-        if good { Ok(()) } else { Err(FieldRefused::Url(MOST)) }
+        const MAX_LENGTH: usize = 512;
+        let is_valid = text.len() <= MAX_LENGTH && is_http_url(text);
+        if is_valid { Ok(()) } else { Err(InvalidField::Url(MAX_LENGTH)) }
     }
 );
 
@@ -94,30 +94,30 @@ text_field!(
     Language,
     |text| {
         let mut parts = text.split('-');
-        let fits = |part: &str, least, most, of: fn(&u8) -> bool| {
-            (least..=most).contains(&part.len()) && part.bytes().all(|byte| of(&byte))
+        let fits = |part: &str, min, max, is_allowed: fn(&u8) -> bool| {
+            (min..=max).contains(&part.len()) && part.bytes().all(|byte| is_allowed(&byte))
         };
-        let good = parts.next().is_some_and(|part| fits(part, 2, 3, u8::is_ascii_alphabetic))
+        let is_valid = parts.next().is_some_and(|part| fits(part, 2, 3, u8::is_ascii_alphabetic))
             && parts.next().is_none_or(|part| fits(part, 2, 4, u8::is_ascii_alphanumeric))
             && parts.next().is_none();
-        if good { Ok(()) } else { Err(FieldRefused::Language) }
+        if is_valid { Ok(()) } else { Err(InvalidField::Language) }
     }
 );
 
 text_field!(
     /// The text of a message: 1 to 5,000 characters, the most that Stream takes.
     MessageText,
-    |text| characters(text, 1, 5_000)
+    |text| check_length(text, 1, 5_000)
 );
 
 /// Data of the apps' own: an object of at most 4 KB as JSON, which with the other fields stays
 /// under the 5 KB that Stream takes of a user, a channel or a call.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
-pub struct Custom(Map<String, Value>);
+pub struct CustomData(Map<String, Value>);
 
-impl Custom {
-    const MOST: usize = 4096;
+impl CustomData {
+    const MAX_BYTES: usize = 4096;
 
     /// The object itself.
     #[must_use]
@@ -126,12 +126,16 @@ impl Custom {
     }
 }
 
-impl TryFrom<Map<String, Value>> for Custom {
-    type Error = FieldRefused;
+impl TryFrom<Map<String, Value>> for CustomData {
+    type Error = InvalidField;
 
-    fn try_from(map: Map<String, Value>) -> Result<Self, FieldRefused> {
+    fn try_from(map: Map<String, Value>) -> Result<Self, InvalidField> {
         let size = serde_json::to_string(&map).map_or(usize::MAX, |text| text.len());
-        if size <= Self::MOST { Ok(Self(map)) } else { Err(FieldRefused::Bytes(Self::MOST)) }
+        if size <= Self::MAX_BYTES {
+            Ok(Self(map))
+        } else {
+            Err(InvalidField::Size(Self::MAX_BYTES))
+        }
     }
 }
 
@@ -139,24 +143,24 @@ impl TryFrom<Map<String, Value>> for Custom {
 mod tests {
     use super::*;
 
-    fn good<T: TryFrom<String>>(text: &str) -> bool {
+    fn is_valid<T: TryFrom<String>>(text: &str) -> bool {
         T::try_from(text.to_owned()).is_ok()
     }
 
     #[test]
-    fn texts_at_their_limits() {
-        assert!(good::<DisplayName>("Zo\u{eb}"));
-        assert!(good::<DisplayName>(&"\u{1f600}".repeat(64)));
-        assert!(!good::<DisplayName>(&"a".repeat(65)));
-        assert!(!good::<DisplayName>(""));
-        assert!(!good::<DisplayName>("a\nb"));
-        assert!(good::<MessageText>(&"\u{e9}".repeat(5_000)));
-        assert!(!good::<MessageText>(&"a".repeat(5_001)));
-        assert!(!good::<MessageText>(""));
+    fn text_lengths_are_limited() {
+        assert!(is_valid::<DisplayName>("Zo\u{eb}"));
+        assert!(is_valid::<DisplayName>(&"\u{1f600}".repeat(64)));
+        assert!(!is_valid::<DisplayName>(&"a".repeat(65)));
+        assert!(!is_valid::<DisplayName>(""));
+        assert!(!is_valid::<DisplayName>("a\nb"));
+        assert!(is_valid::<MessageText>(&"\u{e9}".repeat(5_000)));
+        assert!(!is_valid::<MessageText>(&"a".repeat(5_001)));
+        assert!(!is_valid::<MessageText>(""));
     }
 
     #[test]
-    fn image_addresses() {
+    fn image_url_must_be_http_or_https() {
         let long = |n: usize| format!("https://e.com/{}", "a".repeat(n - 14));
         for (url, ok) in [
             ("https://example.com/a.png", true),
@@ -168,12 +172,12 @@ mod tests {
             (&long(512), true),
             (&long(513), false),
         ] {
-            assert_eq!(good::<ImageUrl>(url), ok, "{url}");
+            assert_eq!(is_valid::<ImageUrl>(url), ok, "{url}");
         }
     }
 
     #[test]
-    fn language_tags() {
+    fn language_must_be_a_short_tag() {
         for (tag, ok) in [
             ("en", true),
             ("pt-BR", true),
@@ -184,14 +188,15 @@ mod tests {
             ("en-", false),
             ("en-US-x", false),
         ] {
-            assert_eq!(good::<Language>(tag), ok, "{tag}");
+            assert_eq!(is_valid::<Language>(tag), ok, "{tag}");
         }
     }
 
     #[test]
     fn custom_data_is_bounded_as_json() {
-        let of = |n: usize| serde_json::json!({"a": "x".repeat(n)}).as_object().cloned().unwrap();
-        assert!(Custom::try_from(of(4096 - 8)).is_ok());
-        assert!(Custom::try_from(of(4096 - 7)).is_err());
+        let custom_of_size =
+            |n: usize| serde_json::json!({"a": "x".repeat(n)}).as_object().cloned().unwrap();
+        assert!(CustomData::try_from(custom_of_size(4096 - 8)).is_ok());
+        assert!(CustomData::try_from(custom_of_size(4096 - 7)).is_err());
     }
 }

@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hex;
-
 /// The call type that every call is made with: Stream's built-in one for video and voice calls.
 pub const CALL_TYPE: &str = "default";
 /// The channel type that every call's chat is made with: Stream's built-in one for private chats.
@@ -31,19 +29,23 @@ pub enum IdError {
     NotACallChannel,
 }
 
-fn plain(byte: u8) -> bool {
+fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-fn check(text: &str, longest: usize, extra: &[u8], error: IdError) -> Result<(), IdError> {
-    if text.is_empty() || text.len() > longest {
-        return Err(IdError::Length(longest));
+fn validate(text: &str, max_length: usize, extra: &[u8], error: IdError) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > max_length {
+        return Err(IdError::Length(max_length));
     }
-    if text.bytes().all(|byte| plain(byte) || extra.contains(&byte)) { Ok(()) } else { Err(error) }
+    if text.bytes().all(|byte| is_id_byte(byte) || extra.contains(&byte)) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $longest:expr, $extra:expr, $error:expr) => {
+macro_rules! define_id {
+    ($(#[$doc:meta])* $name:ident, $max_length:expr, $extra:expr, $error:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -61,7 +63,7 @@ macro_rules! id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                check(&text, $longest, $extra, $error)?;
+                validate(&text, $max_length, $extra, $error)?;
                 Ok(Self(text))
             }
         }
@@ -74,28 +76,28 @@ macro_rules! id {
     };
 }
 
-id!(
+define_id!(
     /// A user, the same in the apps' sessions and at Stream: `^[A-Za-z0-9_@-]{1,64}$`.
     UserId, 64, b"@", IdError::UserCharacter
 );
-id!(
+define_id!(
     /// A call: `^[A-Za-z0-9_-]{1,59}$`, so that its channel's id fits in 64 characters.
     CallId, 59, b"", IdError::Character
 );
-id!(
+define_id!(
     /// A message's id as a client may choose it: `^[A-Za-z0-9_-]{1,64}$`.
     MessageId, 64, b"", IdError::Character
 );
-id!(
+define_id!(
     /// The id of a message already in a channel, by which a page is asked for. Stream's own
     /// client libraries make longer ids than [`MessageId`] allows: a user id and a UUID.
     MessageCursor, 255, b"@.", IdError::CursorCharacter
 );
-id!(
+define_id!(
     /// A batch of quality samples, by which a repeated one is known: `^[A-Za-z0-9_-]{1,64}$`.
     BatchId, 64, b"", IdError::Character
 );
-id!(
+define_id!(
     /// A session of a call, as Stream names it: `^[A-Za-z0-9_-]{1,128}$`.
     SessionId, 128, b"", IdError::Character
 );
@@ -173,7 +175,7 @@ impl TryFrom<String> for ChannelId {
     type Error = IdError;
 
     fn try_from(text: String) -> Result<Self, IdError> {
-        check(&text, 64, b"", IdError::Character)?;
+        validate(&text, 64, b"", IdError::Character)?;
         let call = text.strip_prefix(Self::PREFIX).ok_or(IdError::NotACallChannel)?;
         // What is left can only fail by being empty.
         CallId::try_from(call.to_owned()).map(Self).map_err(|_| IdError::NotACallChannel)
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_hold_only_what_their_form_allows() {
+    fn ids_accept_only_their_documented_form() {
         let long = |n: usize| "a".repeat(n);
         let cases: [(String, bool, bool, bool); 12] = [
             // text, user, call, channel
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_and_its_call_name_each_other() {
+    fn channel_id_and_call_id_convert_both_ways() {
         let call = CallId::try_from("abc".to_owned()).unwrap();
         assert_eq!(call.channel().to_string(), "call-abc");
         assert_eq!(call.channel().cid(), "messaging:call-abc");
@@ -235,7 +237,7 @@ mod tests {
     proptest! {
         /// Whatever is accepted is what came, fits, and needs no encoding anywhere.
         #[test]
-        fn an_accepted_id_is_the_text_itself(text in "\\PC{0,70}") {
+        fn accepted_id_equals_its_text(text in "\\PC{0,70}") {
             if let Ok(id) = UserId::try_from(text.clone()) {
                 prop_assert_eq!(id.as_str(), &text);
                 prop_assert!((1..=64).contains(&text.len()));
@@ -244,7 +246,7 @@ mod tests {
         }
 
         #[test]
-        fn every_call_and_its_channel_name_each_other(text in "[A-Za-z0-9_-]{1,59}") {
+        fn any_call_id_round_trips_through_its_channel_id(text in "[A-Za-z0-9_-]{1,59}") {
             let call = CallId::try_from(text).unwrap();
             let channel = ChannelId::try_from(call.channel().to_string()).unwrap();
             prop_assert_eq!(channel.call(), &call);

@@ -4,9 +4,9 @@
 //! the first, and the two then disagree on what was asked (RFC 8259, section 4). So such a text
 //! is refused, at every depth.
 
-mod exact;
+mod strict;
 
-pub(crate) use exact::Exact;
+pub(crate) use strict::StrictDeserializer;
 
 use std::fmt;
 
@@ -14,9 +14,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 
 /// Parses a text that must be one JSON object without duplicate names.
-pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+pub(crate) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict.deserialize(&mut deserializer)?;
+    let value = UniqueNames.deserialize(&mut deserializer)?;
     deserializer.end()?;
     match value {
         Value::Object(map) => Ok(map),
@@ -24,9 +24,9 @@ pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Erro
     }
 }
 
-struct Strict;
+struct UniqueNames;
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for UniqueNames {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -34,7 +34,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for UniqueNames {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Strict)? {
+        while let Some(item) = seq.next_element_seed(UniqueNames)? {
             items.push(item);
         }
         Ok(items.into())
@@ -88,7 +88,7 @@ impl<'de> Visitor<'de> for Strict {
             if name.starts_with("$serde_json::private::") {
                 return Err(A::Error::custom("a name is reserved"));
             }
-            let value = access.next_value_seed(Strict)?;
+            let value = access.next_value_seed(UniqueNames)?;
             map.insert(name, value);
         }
         Ok(map.into())
@@ -102,15 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_accepted_is_what_serde_json_reads() {
+    fn accepted_object_matches_serde_json() {
         let text = br#"{"a": [1, -2, 1.5, "x", null, true, {"b": {}}], "c": "\u00e9"}"#;
         let expected: Value = serde_json::from_slice(text).unwrap();
-        assert_eq!(Value::Object(object(text).unwrap()), expected);
+        assert_eq!(Value::Object(parse_object(text).unwrap()), expected);
     }
 
     #[test]
-    fn refused_texts() {
-        let deep = format!("{}{}", "{\"a\":".repeat(200), "1".to_owned() + &"}".repeat(200));
+    fn invalid_or_duplicate_names_are_rejected() {
+        let too_deep = format!("{}{}", "{\"a\":".repeat(200), "1".to_owned() + &"}".repeat(200));
         for text in [
             "",
             "[]",
@@ -120,31 +120,31 @@ mod tests {
             r#"{"a":1,"a":1}"#,
             r#"{"x":[{"a":1,"a":2}]}"#,
             r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}}"#,
-            &deep,
+            &too_deep,
         ] {
-            assert!(object(text.as_bytes()).is_err(), "{text}");
+            assert!(parse_object(text.as_bytes()).is_err(), "{text}");
         }
     }
 
     proptest! {
         /// A text without duplicates reads as it always did.
         #[test]
-        fn what_serde_json_writes_is_read_back(map in objects()) {
+        fn serialized_object_round_trips(map in object_strategy()) {
             let text = serde_json::to_vec(&map).unwrap();
-            prop_assert_eq!(object(&text).unwrap(), map);
+            prop_assert_eq!(parse_object(&text).unwrap(), map);
         }
 
         /// No text, however broken, does more than be refused.
         #[test]
-        fn any_text_is_an_object_or_an_error(text in proptest::collection::vec(any::<u8>(), 0..64)) {
-            if let Ok(map) = object(&text) {
-                let read: Map<String, Value> = serde_json::from_slice(&text).unwrap();
-                prop_assert_eq!(map, read);
+        fn arbitrary_bytes_parse_like_serde_json_or_fail(text in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(map) = parse_object(&text) {
+                let expected: Map<String, Value> = serde_json::from_slice(&text).unwrap();
+                prop_assert_eq!(map, expected);
             }
         }
     }
 
-    fn objects() -> impl Strategy<Value = Map<String, Value>> {
+    fn object_strategy() -> impl Strategy<Value = Map<String, Value>> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

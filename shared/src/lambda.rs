@@ -1,9 +1,9 @@
-//! A function's process: what is built once at its start, and the events that it then takes.
+//! The process of a Lambda function: its initialization and its events.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use futures_util::FutureExt as _;
@@ -12,85 +12,100 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::config::Env;
-use crate::error;
+use crate::context::StartError;
+use crate::error::{self, ApiError, Code};
 use crate::log;
-use crate::world::StartError;
+use crate::stream::RequestStats;
 
-/// A function, as its process sees it.
+/// A function that a process runs.
 pub(crate) trait Function: Sized + Send + Sync + 'static {
-    /// What is done before anything is asked of it.
-    fn start(&'static self) -> impl Future<Output = Result<(), StartError>>;
+    /// Runs once, before the first event.
+    fn init(&'static self) -> impl Future<Output = Result<(), StartError>>;
 }
 
-/// Opens a function and runs it until Lambda ends it: one event after the other.
+/// Creates a function and runs it until Lambda ends the process, one event at a time.
 pub(crate) fn run<A, T, Fut>(
-    open: impl FnOnce(Env) -> Result<A, StartError>,
-    answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
+    create: impl FnOnce(Env) -> Result<A, StartError>,
+    handle: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
 ) -> ExitCode
 where
     A: Function,
     T: Serialize,
     Fut: Future<Output = T>,
 {
-    start(open, |app| {
-        lambda_runtime::run(service_fn(move |event| answer(app, event).map(Ok::<_, Infallible>)))
+    run_process(create, |function| {
+        lambda_runtime::run(service_fn(move |event| {
+            handle(function, event).map(Ok::<_, Infallible>)
+        }))
     })
 }
 
-/// The same with several events at once, where Lambda says that it sends them so
+/// As [`run`], with several events at a time if Lambda sends them so
 /// (`AWS_LAMBDA_MAX_CONCURRENCY`, on Lambda Managed Instances).
 pub(crate) fn run_concurrent<A, T, Fut>(
-    open: impl FnOnce(Env) -> Result<A, StartError>,
-    answer: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut + Clone + Send + 'static,
+    create: impl FnOnce(Env) -> Result<A, StartError>,
+    handle: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut + Clone + Send + 'static,
 ) -> ExitCode
 where
     A: Function,
     T: Serialize + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    start(open, |app| {
-        let answer = move |event| answer(app, event).map(Ok::<_, Infallible>);
-        lambda_runtime::run_concurrent(service_fn(answer))
+    run_process(create, |function| {
+        let handle = move |event| handle(function, event).map(Ok::<_, Infallible>);
+        lambda_runtime::run_concurrent(service_fn(handle))
     })
 }
 
-fn start<A, Fut>(
-    open: impl FnOnce(Env) -> Result<A, StartError>,
+/// Runs the work of one invocation. A panic becomes an error. The statistics are those of its
+/// requests to Stream.
+pub(crate) async fn invoke<T>(
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> (Result<T, ApiError>, RequestStats) {
+    let (outcome, stats) = RequestStats::collect(AssertUnwindSafe(work).catch_unwind()).await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(ApiError::from_code(Code::Internal).with_source("a panic was caught"))
+    });
+    (outcome, stats)
+}
+
+fn run_process<A, Fut>(
+    create: impl FnOnce(Env) -> Result<A, StartError>,
     serve: impl FnOnce(&'static A) -> Fut,
 ) -> ExitCode
 where
     A: Function,
     Fut: Future<Output = Result<(), lambda_runtime::Error>>,
 {
-    let env = Env::of_process();
+    let env = Env::from_process();
     log::init(&env);
-    // Where, and not what: a panic's own words may hold anything.
+    // The location only: the panic's message may hold a secret.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
     }));
-    let app = match open(env) {
-        Ok(app) => app,
-        Err(error) => return fail(&error),
+    let function = match create(env) {
+        Ok(function) => function,
+        Err(error) => return exit_with_error(&error),
     };
-    // The function's own parts live as long as its process, so that a handler may hold on to them.
-    let app: &'static A = Box::leak(Box::new(app));
+    // Lives as long as the process, so that a handler may hold references to it.
+    let function: &'static A = Box::leak(Box::new(function));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => return exit_with_error(&error),
     };
-    let life = async {
-        app.start().await?;
-        serve(app).await
+    let lifecycle = async {
+        function.init().await?;
+        serve(function).await
     };
-    match runtime.block_on(life) {
+    match runtime.block_on(lifecycle) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
+        Err(error) => exit_with_error(&*error),
     }
 }
 
-fn fail(error: &(dyn Error + 'static)) -> ExitCode {
-    let cause = error::chain(Some(error));
-    tracing::error!(cause, "the function cannot go on");
+fn exit_with_error(error: &(dyn Error + 'static)) -> ExitCode {
+    let cause = error::format_chain(Some(error));
+    tracing::error!(cause, "initialization failed");
     ExitCode::FAILURE
 }

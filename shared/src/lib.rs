@@ -6,32 +6,36 @@
 
 pub mod auth;
 pub mod calls;
-pub mod checks;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod dynamo;
 pub mod erasure;
 pub mod error;
 pub mod fields;
-mod hex;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
+pub mod health;
 pub mod http;
 pub mod ids;
 mod json;
 mod lambda;
-pub mod limits;
 mod log;
 pub mod messages;
 pub mod net;
-mod parts;
 pub mod quality;
 pub mod random;
+pub mod rate_limiter;
+mod refresh;
+mod reloadable;
 pub mod schedule;
-pub mod secret;
 mod secrets;
 pub mod store;
 pub mod stream;
 mod sync;
 pub mod telemetry;
+#[cfg(test)]
+mod test_support;
 pub mod tokens;
 pub mod users;
-pub mod world;
+pub mod webhooks;

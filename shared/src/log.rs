@@ -14,12 +14,12 @@ pub(crate) fn init(env: &Env) {
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
         .with_target(env!("CARGO_PKG_NAME"), level);
-    let lines = tracing_subscriber::fmt::layer()
+    let format_layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false);
     // It can only fail where a log was started before.
-    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(targets).with(format_layer).try_init();
 }

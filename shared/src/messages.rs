@@ -11,10 +11,10 @@ use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
 use crate::ids::{ChannelId, MessageCursor, MessageId};
-use crate::limits::Admission;
 use crate::random::Random;
+use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
-use crate::stream::{Stream, StreamError};
+use crate::stream::{StreamClient, StreamError};
 
 /// A message as the apps see it.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +43,7 @@ struct Author {
 }
 
 impl Message {
-    fn of(message: ops::Message, channel: &ChannelId) -> Self {
+    fn from_stream(message: ops::Message, channel: &ChannelId) -> Self {
         Self {
             id: message.id,
             channel_id: channel.clone(),
@@ -64,7 +64,7 @@ impl Message {
 /// A page of a call's chat.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Page {
+pub struct MessagePage {
     /// Oldest first.
     messages: Vec<Message>,
     /// Whether there are older ones.
@@ -102,18 +102,18 @@ impl TryFrom<String> for PageLimit {
 
 /// The chats of calls.
 #[derive(Clone)]
-pub struct Messages {
+pub struct MessageService {
     /// The calls that they belong to.
     pub calls: Arc<dyn CallStore>,
     /// Stream.
-    pub stream: Stream,
+    pub stream: StreamClient,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids of our own.
     pub random: Arc<dyn Random>,
 }
 
-impl Messages {
+impl MessageService {
     /// Sends a message to the chat of an active call that the caller is a member of. The same
     /// message under the same id is sent once, and answered the same each time.
     ///
@@ -127,23 +127,23 @@ impl Messages {
         channel: &ChannelId,
         id: &MessageId,
         text: &MessageText,
-        admission: Admission<'_>,
+        permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Message, ApiError> {
-        admission.beside(self.require_active(caller, channel)).await?;
+        permit.consume_alongside(self.require_active(caller, channel)).await?;
         let send = SendMessage { channel, id, user: &caller.user, text: text.as_str() };
         let message = match self.stream.send(&send, deadline).await {
-            Ok(answer) => answer.message,
-            Err(StreamError::Refused(failure)) if failure.is_id_taken() => {
-                self.sent_before(caller, channel, id, text, deadline).await?
+            Ok(response) => response.message,
+            Err(StreamError::Rejected(failure)) if failure.is_id_taken() => {
+                self.get_existing(caller, channel, id, text, deadline).await?
             }
-            Err(error) => return Err(gone(error)),
+            Err(error) => return Err(map_channel_error(error)),
         };
-        Ok(Message::of(message, channel))
+        Ok(Message::from_stream(message, channel))
     }
 
     /// The message that has this id already, if it is the one that was to be sent.
-    async fn sent_before(
+    async fn get_existing(
         &self,
         caller: &Caller,
         channel: &ChannelId,
@@ -151,17 +151,19 @@ impl Messages {
         text: &MessageText,
         deadline: Deadline,
     ) -> Result<ops::Message, ApiError> {
-        let found = match self.stream.send(&GetMessage { id }, deadline).await {
-            Ok(answer) => answer.message,
+        let existing = match self.stream.send(&GetMessage { id }, deadline).await {
+            Ok(response) => response.message,
             // Deleted since, but the id stays taken.
-            Err(StreamError::NotFound(_)) => return Err(ApiError::plain(Code::MessageIdReused)),
+            Err(StreamError::NotFound(_)) => {
+                return Err(ApiError::from_code(Code::MessageIdReused));
+            }
             Err(error) => return Err(error.into()),
         };
-        let author = found.user.as_ref().map(|user| user.id.as_str());
-        let same = found.cid == channel.cid()
+        let author = existing.user.as_ref().map(|user| user.id.as_str());
+        let is_same = existing.cid == channel.cid()
             && author == Some(caller.user.as_str())
-            && found.text == text.as_str();
-        if same { Ok(found) } else { Err(ApiError::plain(Code::MessageIdReused)) }
+            && existing.text == text.as_str();
+        if is_same { Ok(existing) } else { Err(ApiError::from_code(Code::MessageIdReused)) }
     }
 
     /// The newest messages of the chat of an active call that the caller is a member of, or the
@@ -178,44 +180,47 @@ impl Messages {
         limit: PageLimit,
         before: Option<&MessageCursor>,
         deadline: Deadline,
-    ) -> Result<Page, ApiError> {
+    ) -> Result<MessagePage, ApiError> {
         self.require_active(caller, channel).await?;
         let limit = limit.get();
         // One more than asked for tells whether there are more. Stream gives up to 300 at once.
         let list = ListMessages { channel, limit: limit + 1, before };
-        let mut found = match self.stream.send(&list, deadline).await {
+        let mut fetched = match self.stream.send(&list, deadline).await {
             Ok(page) => page.messages,
             // Everything else in the request is our own.
-            Err(StreamError::Refused(failure)) if before.is_some() && failure.status == 400 => {
+            Err(StreamError::Rejected(failure)) if before.is_some() && failure.status == 400 => {
                 let detail = "before names no message that Stream knows";
-                let error = StreamError::Refused(failure);
+                let error = StreamError::Rejected(failure);
                 return Err(ApiError::new(Code::InvalidQuery, detail).with_source(error));
             }
-            Err(error) => return Err(gone(error)),
+            Err(error) => return Err(map_channel_error(error)),
         };
-        let older = found.len().saturating_sub(usize::from(limit));
-        found.drain(..older);
-        let has_more = older > 0;
-        let messages: Vec<_> = found.into_iter().map(|m| Message::of(m, channel)).collect();
+        let excess = fetched.len().saturating_sub(usize::from(limit));
+        fetched.drain(..excess);
+        let has_more = excess > 0;
+        let messages: Vec<_> =
+            fetched.into_iter().map(|m| Message::from_stream(m, channel)).collect();
         let next = messages.first().filter(|_| has_more).map(|oldest| oldest.id.clone());
-        Ok(Page { messages, has_more, next })
+        Ok(MessagePage { messages, has_more, next })
     }
 
     /// Chat is for those in the call, and for no service: it has no voice of its own at Stream.
     async fn require_active(&self, caller: &Caller, channel: &ChannelId) -> Result<(), ApiError> {
-        let find = calls::find(&*self.calls, channel.call(), |call| call.has(&caller.user));
-        find.await?.require_active()
+        let get_call = calls::get_authorized(&*self.calls, channel.call(), |call| {
+            call.is_member(&caller.user)
+        });
+        get_call.await?.require_active()
     }
 
     /// An id for a message that its sender has not named. With it our own repeats are safe, too.
     #[must_use]
-    pub fn fresh_id(&self) -> MessageId {
+    pub fn generate_id(&self) -> MessageId {
         MessageId::from_uuid(self.random.uuid_v7(self.clock.now()))
     }
 }
 
 /// An active call whose channel is gone at Stream has lost its chat for good.
-fn gone(error: StreamError) -> ApiError {
+fn map_channel_error(error: StreamError) -> ApiError {
     match error {
         StreamError::NotFound(ref failure) if !failure.is_user_deleted() => {
             calls::not_found().with_source(error)

@@ -18,7 +18,7 @@ pub trait Random: Send + Sync {
     }
 
     /// A number in `0.0..1.0`, for jitter.
-    fn unit(&self) -> f64 {
+    fn unit_f64(&self) -> f64 {
         let [a, b, c, d, ..] = self.uuid_v4().into_bytes();
         f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
     }
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn jitter_stays_below_one() {
         for _ in 0..1000 {
-            assert!((0.0..1.0).contains(&SystemRandom.unit()));
+            assert!((0.0..1.0).contains(&SystemRandom.unit_f64()));
         }
     }
 }

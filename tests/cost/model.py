@@ -1,10 +1,10 @@
-"""What a month costs on AWS: the model behind the tables of docs/COST.md.
+"""The monthly cost on AWS: the model behind the tables of docs/COST.md.
 
     python tests/cost/model.py            # prints the tables
-    python tests/cost/model.py --write    # puts them into docs/COST.md
-    python tests/cost/model.py --check    # fails where docs/COST.md has others
+    python tests/cost/model.py --write    # writes them into docs/COST.md
+    python tests/cost/model.py --check    # fails if docs/COST.md is out of date
 
-Needs nothing but Python. Nothing here was measured on AWS: what is an assumption is called one.
+It needs Python only. No figure was measured on AWS; comments mark the assumptions.
 """
 
 import json
@@ -17,99 +17,106 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "COST.md"
-CALLS = (1_000, 1_000_000, 100_000_000)
-HOURS = 730
-MINUTES, SECONDS = HOURS * 60, HOURS * 3600
-GB = 1e9
-REST = math.inf
+COST_PAGE = ROOT / "docs" / "COST.md"
+CALL_VOLUMES = (1_000, 1_000_000, 100_000_000)
+HOURS_PER_MONTH = 730
+MINUTES_PER_MONTH, SECONDS_PER_MONTH = HOURS_PER_MONTH * 60, HOURS_PER_MONTH * 3600
+BYTES_PER_GB = 1e9
+UNLIMITED = math.inf
 
 
 class Price(NamedTuple):
-    """US dollars in us-east-1: by steps, each up to so many in a month."""
+    """US dollars in us-east-1, in tiers: the upper limit per month, and the price of a unit."""
 
-    what: str
-    size: float  # of what the price is of
-    steps: list[tuple[float, float]]
-    page: str  # at aws.amazon.com
-    seen: str  # where else than in memory
+    description: str
+    unit_size: float
+    tiers: list[tuple[float, float]]
+    aws_page: str  # path at aws.amazon.com
+    source: str  # what confirms the figure
 
-    def of(self, quantity: float) -> float:
-        total, below = 0.0, 0.0
-        for up_to, each in self.steps:
-            total += max(0.0, min(quantity, up_to) - below) / self.size * each
-            below = up_to
-        return total
+    def cost(self, quantity: float) -> float:
+        cost, tier_start = 0.0, 0.0
+        for tier_end, unit_price in self.tiers:
+            cost += max(0.0, min(quantity, tier_end) - tier_start) / self.unit_size * unit_price
+            tier_start = tier_end
+        return cost
 
 
 def flat(price: float) -> list[tuple[float, float]]:
-    return [(REST, price)]
+    return [(UNLIMITED, price)]
 
 
 PRICES = {
-    "lambda request": Price("Lambda: a million requests", 1e6, flat(0.20), "lambda", "others"),
+    "lambda request": Price("Lambda: a million requests", 1e6, flat(0.20), "lambda",
+                            "third parties"),
     "lambda GB-s": Price("a million GB-seconds, arm64", 1e6, flat(13.3334), "lambda",
-                         "others, 2024"),
+                         "third parties, 2024"),
     "http request": Price("API Gateway, HTTP API: a million requests of up to 512 KB", 1e6,
-                          [(300e6, 1.00), (REST, 0.90)], "api-gateway", "others, 2026"),
+                          [(300e6, 1.00), (UNLIMITED, 0.90)], "api-gateway",
+                          "third parties, 2026"),
     "write unit": Price("DynamoDB on demand: a million write units", 1e6, flat(0.625),
-                        "dynamodb", "others, 2025"),
-    "read unit": Price("a million read units", 1e6, flat(0.125), "dynamodb", "others, 2025"),
-    "table GB": Price("a GB kept", 1, flat(0.25), "dynamodb", "AWS's page, an old copy"),
-    "recovery GB": Price("a GB of point-in-time recovery", 1, flat(0.20), "dynamodb", "others"),
+                        "dynamodb", "third parties, 2025"),
+    "read unit": Price("a million read units", 1e6, flat(0.125), "dynamodb",
+                       "third parties, 2025"),
+    "table GB": Price("a GB stored", 1, flat(0.25), "dynamodb", "AWS's page, archived copy"),
+    "recovery GB": Price("a GB of point-in-time recovery", 1, flat(0.20), "dynamodb",
+                         "third parties"),
     "log GB": Price("CloudWatch: a GB of Lambda's logs", 1,
-                    [(10e3, 0.50), (30e3, 0.25), (50e3, 0.10), (REST, 0.05)],
-                    "cloudwatch", "others, 2025 and 2026"),
-    "stored log GB": Price("a GB of logs kept, compressed", 1, flat(0.03), "cloudwatch", "others"),
+                    [(10e3, 0.50), (30e3, 0.25), (50e3, 0.10), (UNLIMITED, 0.05)],
+                    "cloudwatch", "third parties, 2025 and 2026"),
+    "stored log GB": Price("a GB of logs stored, compressed", 1, flat(0.03), "cloudwatch",
+                           "third parties"),
     "metric": Price("a custom metric, of the first 10,000", 1, flat(0.30), "cloudwatch",
-                    "others, 2026"),
-    "alarm": Price("an alarm, for each metric that it watches", 1, flat(0.10), "cloudwatch",
-                   "others; by the metric: AWS's documentation"),
-    "dashboard": Price("a dashboard", 1, flat(3.00), "cloudwatch", "others, 2026"),
-    "secret": Price("Secrets Manager: a secret", 1, flat(0.40), "secrets-manager", "others"),
-    "secret call": Price("ten thousand requests", 1e4, flat(0.05), "secrets-manager", "others"),
-    "key": Price("KMS: a key of one's own", 1, flat(1.00), "kms", "others, 2026"),
-    "kms call": Price("ten thousand requests", 1e4, flat(0.03), "kms", "others, 2026"),
+                    "third parties, 2026"),
+    "alarm": Price("an alarm, per metric", 1, flat(0.10), "cloudwatch",
+                   "third parties; per metric: AWS's documentation"),
+    "dashboard": Price("a dashboard", 1, flat(3.00), "cloudwatch", "third parties, 2026"),
+    "secret": Price("Secrets Manager: a secret", 1, flat(0.40), "secrets-manager",
+                    "third parties"),
+    "secret call": Price("ten thousand requests", 1e4, flat(0.05), "secrets-manager",
+                         "third parties"),
+    "key": Price("KMS: a customer managed key", 1, flat(1.00), "kms", "third parties, 2026"),
+    "kms call": Price("ten thousand requests", 1e4, flat(0.03), "kms", "third parties, 2026"),
     "schedule": Price("EventBridge Scheduler: a million invocations", 1e6, flat(1.00),
-                      "eventbridge", "others, 2026"),
+                      "eventbridge", "third parties, 2026"),
     "out GB": Price("a GB to the internet", 1,
-                    [(10e3, 0.09), (50e3, 0.085), (150e3, 0.07), (REST, 0.05)],
-                    "ec2/pricing/on-demand", "others, 2026"),
+                    [(10e3, 0.09), (50e3, 0.085), (150e3, 0.07), (UNLIMITED, 0.05)],
+                    "ec2/pricing/on-demand", "third parties, 2026"),
     "trace": Price("X-Ray: a million traces recorded", 1e6, flat(5.00), "xray",
-                   "AWS's page, no date"),
+                   "AWS's page, undated copy"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a function does in a call: docs/DATA.md, "Requests per endpoint", "Access patterns"."""
+class RequestProfile:
+    """A request of a call: docs/DATA.md, "Requests per endpoint", "Access patterns"."""
 
-    what: str
+    name: str
     function: str
-    times: float  # in a call
-    writes: float  # write units, each time
-    reads: float  # read units, each time
-    table_steps: int  # requests to the table that wait for one another
-    stream_steps: int  # the same to Stream
-    asks_stream: int  # requests to Stream, whether they wait or not
-    answer: int  # bytes of the answer's body
+    requests_per_call: float
+    write_units: float  # per request
+    read_units: float  # per request
+    sequential_table_requests: int  # parallel requests count as one
+    sequential_stream_requests: int  # the same for Stream
+    stream_requests: int  # parallel requests count separately
+    response_bytes: int  # of the body
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What template.yaml makes, with what its parameters are by default."""
+    """The resources of template.yaml with its default parameters."""
 
-    memory_mb: dict[str, int]  # of each function
-    fetches: dict[str, int]  # secrets of each function
-    alarms: dict[str, int]  # how many metrics each watches
+    memory_mb: dict[str, int]  # by function
+    fetched_secrets: dict[str, int]  # number of secrets, by function
+    alarms: dict[str, int]  # number of metrics, by alarm
     dashboards: int
     secrets: int
     retention_days: int
-    access_line: int  # bytes of a line of the access log; 0 without one
-    lambda_lines: bool  # its system log level writes a line for an invocation's start and its end
-    tracing: bool
-    keys: int = 0  # of KMS, of one's own; by default none
-    secrets_key: bool = False  # one of them is the secrets'
+    access_log_line_bytes: int  # 0 without an access log
+    has_platform_logs: bool  # SystemLogLevel INFO: Lambda logs the start and end of invocations
+    has_tracing: bool
+    kms_keys: int = 0  # customer managed keys
+    has_secrets_kms_key: bool = False  # one of them encrypts the secrets
 
 
 @dataclass(frozen=True)
@@ -118,94 +125,104 @@ class Model:
 
     stack: Stack
     minutes: float = 10
-    people: int = 2
-    tokens: int = 2  # of each person: one for Stream's chat, one for its video
+    participants: int = 2
+    tokens_per_participant: int = 2  # one for Stream's chat, one for its video
     messages: int = 5
     batch_seconds: int = 30
-    sample_seconds: int = 5  # one of each direction
-    sampled: bool = True  # the apps send samples
-    batch_counted: bool = True  # LIMIT_QUALITY_REPORT_PER_MINUTE is not 0
-    webhooks: bool = True
-    other_events: int = 0  # webhooks that are sent and not needed
-    # Assumptions: milliseconds that a function is billed for.
-    own_ms: float = 5
+    sample_seconds: int = 5  # interval of the samples of each direction
+    has_samples: bool = True  # the apps report quality samples
+    is_batch_rate_limited: bool = True  # LIMIT_QUALITY_REPORT_PER_MINUTE is not 0
+    has_webhooks: bool = True
+    unneeded_events: int = 0  # webhooks per call that the project does not use
+    # Assumptions: billed milliseconds.
+    handler_ms: float = 5
     table_ms: float = 5
     stream_ms: float = 80
-    cold_ms: float = 400  # start, secrets and first connections, beyond a warm request
+    cold_ms: float = 400  # init, secrets and first connections, beyond a warm request
     batch_ms: float = 333  # of the sweeper: docs/DATA.md, "What else a million needs"
-    slower: float = 1
-    colder: float = 1
-    memory: float = 1  # of what the template gives
+    duration_factor: float = 1
+    cold_start_factor: float = 1
+    memory_factor: float = 1
 
-    def on(self, **changes: Any) -> "Model":
-        """The same on another stack."""
+    def with_stack(self, **changes: Any) -> "Model":
+        """The same model with changes to its stack."""
         return replace(self, stack=replace(self.stack, **changes))
 
     def batches(self) -> float:
-        return self.sampled * self.people * self.minutes * 60 / self.batch_seconds
+        return self.has_samples * self.participants * self.minutes * 60 / self.batch_seconds
 
     def batch_bytes(self) -> float:
-        """docs/DATA.md, "What samples cost": 98 bytes a sample, and 170."""
+        """docs/DATA.md, "What samples cost": 98 bytes per sample, and 170 per batch."""
         return 98 * 2 * self.batch_seconds / self.sample_seconds + 170
 
     def batch_units(self) -> int:
         return math.ceil(self.batch_bytes() / 1024)
 
     def quality_units(self) -> int:
-        """Reading all that is kept of a call's quality."""
+        """Read units for all quality data of a call."""
         return max(1, math.ceil(self.batches() * self.batch_bytes() / 4096))
 
-    def looks(self) -> float:
+    def sweeper_checks(self) -> float:
         """docs/DATA.md, "Why 64 shards"."""
         return max(0, (self.minutes - 2) / 4 + 0.5)
 
-    def steps(self) -> list[Step]:
-        counted, persons, hooks = int(self.batch_counted), self.people, int(self.webhooks)
+    def requests(self) -> list[RequestProfile]:
+        participants, webhooks = self.participants, int(self.has_webhooks)
+        report_units = self.batch_units() + int(self.is_batch_rate_limited)
         return [
-            Step("token", "token", persons, 1, 0, 1, 0, 0, 700),
-            Step("token, again in its minute", "token", (self.tokens - 1) * persons, 2, 0, 2, 0, 0, 700),
-            Step("call/create", "call-create", 1, 7, persons, 2, 2, 2, 700),
-            Step("call/{callId}", "call-get", 1, 0, 1, 1, 0, 0, 700),
-            Step("call/quality, POST", "quality-report", self.batches(),
-                 self.batch_units() + counted, 1, 2, 0, 0, 60),
-            Step("message/send", "message-send", self.messages, 1, 1, 1, 1, 1, 500),
-            Step("message/{channelId}", "message-list", persons, 0, 1, 1, 1, 1, 2_000),
-            Step("call/quality", "call-quality", 1, 0, 1 + self.quality_units(), 1, 2, 2, 20_000),
-            Step("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
-            # session_started, each one's joined and left, session_ended, ended, channel.deleted
-            Step("webhook", "webhook", hooks * (4 + 2 * persons), 1, 0, 1, 0, 0, 2),
-            Step("webhook, the report", "webhook", hooks, 2, 1, 2, 0, 0, 2),
-            Step("webhook, others", "webhook", self.other_events, 0, 0, 0, 0, 0, 2),
+            RequestProfile("token", "token", participants, 1, 0, 1, 0, 0, 700),
+            RequestProfile("token, repeated in the same minute", "token",
+                           (self.tokens_per_participant - 1) * participants, 2, 0, 2, 0, 0, 700),
+            RequestProfile("call/create", "call-create", 1, 7, participants, 2, 2, 2, 700),
+            RequestProfile("call/{callId}", "call-get", 1, 0, 1, 1, 0, 0, 700),
+            RequestProfile("call/quality, POST", "quality-report", self.batches(),
+                           report_units, 1, 2, 0, 0, 60),
+            RequestProfile("message/send", "message-send", self.messages, 1, 1, 1, 1, 1, 500),
+            RequestProfile("message/{channelId}", "message-list", participants,
+                           0, 1, 1, 1, 1, 2_000),
+            RequestProfile("call/quality", "call-quality", 1,
+                           0, 1 + self.quality_units(), 1, 2, 2, 20_000),
+            RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
+            # session_started, joined and left of each participant, session_ended, ended,
+            # channel.deleted
+            RequestProfile("webhook", "webhook", webhooks * (4 + 2 * participants),
+                           1, 0, 1, 0, 0, 2),
+            RequestProfile("webhook, call report", "webhook", webhooks, 2, 1, 2, 0, 0, 2),
+            RequestProfile("webhook, other events", "webhook", self.unneeded_events,
+                           0, 0, 0, 0, 0, 2),
         ]  # fmt: skip
 
     def sweeper_units(self) -> tuple[float, float]:
-        """Writes and reads of the sweeper for a call: its looks, and the second look at its end."""
-        return 3 * self.looks() + 2, self.looks() + 1 + self.quality_units()
+        """Write and read units of the sweeper per call: its checks, and the cleanup recheck."""
+        return 3 * self.sweeper_checks() + 2, self.sweeper_checks() + 1 + self.quality_units()
 
 
-# Codes of answers that an ordinary month has; and how calls are told apart in it.
-ORDINARY_CODES, ORDINARY_PLATFORMS = 8, 3
-# Functions of the model; those of them that ask Stream.
-ORDINARY_FUNCTIONS, ORDINARY_ASKING = 10, 7
+# Response codes of a typical month, and the platforms of its calls.
+TYPICAL_CODES, TYPICAL_PLATFORMS = 8, 3
+# Functions of the model, and those of them that call Stream.
+TYPICAL_FUNCTIONS, TYPICAL_STREAM_FUNCTIONS = 10, 7
 
 
 def metrics_rows() -> list[tuple[str, int, int]]:
-    """Custom metrics of docs/LOGGING.md: in an ordinary month, and at most."""
+    """Custom metrics of docs/LOGGING.md: in a typical month, and the maximum."""
     functions = len(list((ROOT / "functions").iterdir()))
-    quiet = 3  # call-get, quality-report and webhook never ask Stream
+    functions_without_stream = 3  # call-get, quality-report and webhook do not call Stream
+    stream_functions = functions - functions_without_stream
     codes = len(re.findall(r"^\| `\w+` \| \d{3} ", read("docs/ERRORS.md"), re.M)) + 1
-    types, platforms, figures = 2, 6, 6
-    whole = r"^\| `\w+` \| \w+ \| –( \(API Gateway\))? \|"
-    rows = re.findall(whole, read("docs/LOGGING.md"), re.M)
-    filtered = sum(map(bool, rows))  # counted in the access log, where there is something to count
+    call_types, platforms, call_metrics = 2, 6, 6
+    without_dimensions = r"^\| `\w+` \| \w+ \| –( \(API Gateway\))? \|"
+    rows = re.findall(without_dimensions, read("docs/LOGGING.md"), re.M)
+    # A metric filter of the access log emits a value only if a line matches.
+    access_log_metrics = sum(map(bool, rows))
     return [
-        ("`Answers` and `ColdStarts` by function", 2 * ORDINARY_FUNCTIONS, 2 * functions),
-        ("`StreamLatency` by function", ORDINARY_ASKING, functions - quiet),
-        ("`StreamRateLimited`, `StreamFailures` by function", 0, 2 * (functions - quiet)),
-        ("`Answers` by code", ORDINARY_CODES, codes),
-        ("of the whole deployment", len(rows) - filtered, len(rows)),
+        ("`Responses` and `ColdStarts` by function", 2 * TYPICAL_FUNCTIONS, 2 * functions),
+        ("`StreamLatency` by function", TYPICAL_STREAM_FUNCTIONS, stream_functions),
+        ("`StreamRateLimited`, `StreamFailures` by function", 0, 2 * stream_functions),
+        ("`Responses` by code", TYPICAL_CODES, codes),
+        ("of the deployment", len(rows) - access_log_metrics, len(rows)),
         ("of closed calls, by type, and by type and platform",
-         figures * types * (1 + ORDINARY_PLATFORMS), figures * types * (1 + platforms)),
+         call_metrics * call_types * (1 + TYPICAL_PLATFORMS),
+         call_metrics * call_types * (1 + platforms)),
     ]  # fmt: skip
 
 
@@ -213,10 +230,14 @@ def read(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
-def line_bytes(function: str, asks_stream: int) -> int:
-    """The line of a request, with the fields of docs/LOGGING.md, and 26 bytes of an event's own."""
-    counts = [{"Name": "Answers", "Unit": "Count"}]
-    latency = [{"Name": "StreamLatency", "Unit": "Milliseconds"}] if asks_stream else []
+# CloudWatch bills each log event with this overhead.
+LOG_EVENT_OVERHEAD_BYTES = 26
+
+
+def request_log_bytes(function: str, stream_requests: int) -> int:
+    """The log line of a request, with the fields of docs/LOGGING.md."""
+    counts = [{"Name": "Responses", "Unit": "Count"}]
+    latency = [{"Name": "StreamLatency", "Unit": "Milliseconds"}] if stream_requests else []
     namespace = "StreamFunctions/stream-functions"
     line = {
         "_aws": {
@@ -226,18 +247,20 @@ def line_bytes(function: str, asks_stream: int) -> int:
             ],
             "Timestamp": 1767225600123,
         },
-        "timestamp": "2026-01-01T00:00:00.123Z", "level": "INFO", "message": "answered",
+        "timestamp": "2026-01-01T00:00:00.123Z", "level": "INFO", "message": "request completed",
         "requestId": "JKJaXmPLvHcESHA=", "function": function,
         "route": "POST /api/stream/call/quality/{callId}", "status": 200, "code": "ok",
-        "millis": 12, "user": "0123456789abcdef", "Function": function, "Code": "ok", "Answers": 1,
+        "durationMs": 12, "user": "0123456789abcdef", "Function": function, "Code": "ok",
+        "Responses": 1,
     }  # fmt: skip
-    if asks_stream:
-        line["StreamLatency"] = {"Values": [80.123] * asks_stream, "Counts": [1] * asks_stream}
-    return len(json.dumps(line, separators=(",", ":"))) + 26
+    if stream_requests:
+        values, counts_of_values = [80.123] * stream_requests, [1] * stream_requests
+        line["StreamLatency"] = {"Values": values, "Counts": counts_of_values}
+    return len(json.dumps(line, separators=(",", ":"))) + LOG_EVENT_OVERHEAD_BYTES
 
 
-def lambda_bytes(function: str, memory: int) -> tuple[int, int]:
-    """Lambda's lines at INFO, with 26 bytes each: of an invocation, and of a cold start."""
+def platform_log_bytes(function: str, memory: int) -> tuple[int, int]:
+    """Lambda's log lines at INFO: those of an invocation, and that of a cold start."""
     words = "".join(word.capitalize() for word in function.split("-"))
     name = f"stream-functions-{words}Function-0123456789ab"
     request = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -246,7 +269,7 @@ def lambda_bytes(function: str, memory: int) -> tuple[int, int]:
                "maxMemoryUsedMB": 35}  # fmt: skip
     start = {"requestId": request, "functionArn": arn, "version": "$LATEST"}
     report = {"requestId": request, "metrics": metrics, "status": "success"}
-    began = {
+    init_start = {
         "initializationType": "on-demand", "phase": "init",
         "runtimeVersion": "provided:al2023.v100",
         "runtimeVersionArn": f"arn:aws:lambda:us-east-1::runtime:{'0' * 64}",
@@ -255,15 +278,16 @@ def lambda_bytes(function: str, memory: int) -> tuple[int, int]:
         "instanceMaxMemory": memory * 1024 * 1024,
     }  # fmt: skip
 
-    def line(kind: str, record: dict[str, Any]) -> int:
-        whole = {"time": "2026-01-01T00:00:00.123Z", "type": f"platform.{kind}", "record": record}
-        return len(json.dumps(whole, separators=(",", ":"))) + 26
+    def line_bytes(kind: str, record: dict[str, Any]) -> int:
+        line = {"time": "2026-01-01T00:00:00.123Z", "type": f"platform.{kind}", "record": record}
+        return len(json.dumps(line, separators=(",", ":"))) + LOG_EVENT_OVERHEAD_BYTES
 
-    return line("start", start) + line("report", report), line("initStart", began)
+    invocation_bytes = line_bytes("start", start) + line_bytes("report", report)
+    return invocation_bytes, line_bytes("initStart", init_start)
 
 
-# What API Gateway's variables are in a usual line; the others are a dash.
-ACCESS = {
+# API Gateway's variables in a typical line of the access log. Every other variable is a dash.
+ACCESS_LOG_VALUES = {
     "requestId": "JKJaXmPLvHcESHA=", "requestTime": "01/Jan/2026:00:00:00 +0000",
     "routeKey": "POST /api/stream/call/quality/{callId}", "protocol": "HTTP/1.1", "status": "200",
     "responseLength": "60", "responseLatency": "14", "integrationLatency": "13",
@@ -271,257 +295,297 @@ ACCESS = {
 }  # fmt: skip
 
 
-def access_bytes(form: str) -> int:
-    """A line of the access log in that format, with 26 bytes of an event's own."""
-    return len(re.sub(r"\$context\.([\w.]+)", lambda it: ACCESS.get(it[1], "-"), form)) + 26
+def access_log_bytes(log_format: str) -> int:
+    """A line of the access log in this format."""
+
+    def value(variable: re.Match[str]) -> str:
+        return ACCESS_LOG_VALUES.get(variable[1], "-")
+
+    return len(re.sub(r"\$context\.([\w.]+)", value, log_format)) + LOG_EVENT_OVERHEAD_BYTES
 
 
-# Assumptions, with 26 bytes for each: the lines of a closed call and of a run of the sweeper.
-CALL_LINE, SWEEP_LINE = 700, 1_100
-# Assumptions: headers of an answer, and a request to Stream with its share of a handshake.
-HEADERS, TO_STREAM = 400, 2_000
-# The table keeps a call's things for 30 days, and TTL takes some days more.
-KEPT_MONTHS = 32 / 30
-# A batch, and everything else, has 100 bytes of DynamoDB's own. Call, report and rests of counters.
-ITEM_OWN, CALL_KEPT = 100, 4_000
+# Assumptions, with the overhead: the log line of a closed call, and of a run of the sweeper.
+CALL_LOG_BYTES, SWEEP_LOG_BYTES = 700, 1_100
+# Assumptions: headers of a response, and a request to Stream with its share of a TLS handshake.
+RESPONSE_HEADER_BYTES, STREAM_REQUEST_BYTES = 400, 2_000
+# Items of a call expire after 30 days. Assumption: TTL deletes them two days later.
+RETENTION_MONTHS = 32 / 30
+# DynamoDB's overhead per item. Assumption: call, report and counters of a call, with overhead.
+ITEM_OVERHEAD_BYTES, STORED_CALL_BYTES = 100, 4_000
 
 
-def cold_share(calls: int, model: Model) -> float:
-    """An assumption: where little goes on, most functions of a call start cold."""
-    return (0.2 if calls < 100_000 else 0.01) * model.colder
+def cold_start_share(calls: int, model: Model) -> float:
+    """Assumption: with few calls, a large share of the requests starts cold."""
+    return (0.2 if calls < 100_000 else 0.01) * model.cold_start_factor
 
 
-def bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
-    """Of a month: quantity and dollars of each line."""
-    cold, steps = cold_share(calls, model), model.steps()
-    requests = calls * sum(step.times for step in steps)
-    sweeps, reconciliations = MINUTES, HOURS
+def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
+    """Quantity and dollars of each line of the bill."""
+    stack, profiles = model.stack, model.requests()
+    cold_share = cold_start_share(calls, model)
+    requests = calls * sum(it.requests_per_call for it in profiles)
+    sweeps, reconciliations = MINUTES_PER_MONTH, HOURS_PER_MONTH
     invocations = requests + sweeps + reconciliations
 
-    seconds: dict[str, float] = {}  # of each function
-    times: dict[str, float] = {}
-    for step in steps:
-        warm = model.own_ms + step.table_steps * model.table_ms
-        warm += step.stream_steps * model.stream_ms
-        each = math.ceil(warm * model.slower) + cold * model.cold_ms * model.slower
-        seconds[step.function] = seconds.get(step.function, 0) + calls * step.times * each / 1e3
-        times[step.function] = times.get(step.function, 0) + calls * step.times
-    # 64 queries, eight at a time, and the list of erasures; then a hundred calls at a time. Of more
-    # ends than 30 a minute the sweeper does the clearing.
-    uncleared = max(0.0, 1 - 30 * MINUTES / calls)
-    due = calls * (model.looks() + 1 + uncleared) / sweeps
-    batches = (1 - math.exp(-due)) + due / 100
-    sweep = model.own_ms + 9 * model.table_ms + batches * model.batch_ms
-    seconds["sweeper"] = (sweeps + reconciliations) * sweep * model.slower / 1e3
-    times["sweeper"] = sweeps + reconciliations
-    stack = model.stack
-    gb_seconds = sum(stack.memory_mb[function] / 1024 * took for function, took in seconds.items())
+    function_seconds: dict[str, float] = {}
+    function_invocations: dict[str, float] = {}
+    for it in profiles:
+        warm_ms = model.handler_ms + it.sequential_table_requests * model.table_ms
+        warm_ms += it.sequential_stream_requests * model.stream_ms
+        billed_ms = math.ceil(warm_ms * model.duration_factor)
+        billed_ms += cold_share * model.cold_ms * model.duration_factor
+        count = calls * it.requests_per_call
+        function_seconds.setdefault(it.function, 0)
+        function_seconds[it.function] += count * billed_ms / 1e3
+        function_invocations.setdefault(it.function, 0)
+        function_invocations[it.function] += count
+    # A sweep makes 64 queries, eight at a time, and lists the erasures. Then it processes batches
+    # of 100 calls. It also cleans up the calls beyond the quota of 30 deletions per minute.
+    deferred_cleanups = max(0.0, 1 - 30 * MINUTES_PER_MONTH / calls)
+    due_per_sweep = calls * (model.sweeper_checks() + 1 + deferred_cleanups) / sweeps
+    batches_per_sweep = (1 - math.exp(-due_per_sweep)) + due_per_sweep / 100
+    sweep_ms = model.handler_ms + 9 * model.table_ms + batches_per_sweep * model.batch_ms
+    sweeper_runs = sweeps + reconciliations
+    function_seconds["sweeper"] = sweeper_runs * sweep_ms * model.duration_factor / 1e3
+    function_invocations["sweeper"] = sweeper_runs
+    gb_seconds = sum(
+        stack.memory_mb[function] / 1024 * seconds
+        for function, seconds in function_seconds.items()
+    )
 
-    swept = model.sweeper_units()
-    writes = calls * (sum(step.times * step.writes for step in steps) + swept[0]) + reconciliations
-    reads = calls * (sum(step.times * step.reads for step in steps) + swept[1])
-    reads += 33 * sweeps + reconciliations
-    kept = model.batches() * (model.batch_bytes() + ITEM_OWN) + CALL_KEPT
-    table_gb = calls * kept * KEPT_MONTHS / GB
+    sweeper_writes, sweeper_reads = model.sweeper_units()
+    call_writes = sum(it.requests_per_call * it.write_units for it in profiles) + sweeper_writes
+    call_reads = sum(it.requests_per_call * it.read_units for it in profiles) + sweeper_reads
+    writes = calls * call_writes + reconciliations
+    reads = calls * call_reads + 33 * sweeps + reconciliations
+    stored_bytes = model.batches() * (model.batch_bytes() + ITEM_OVERHEAD_BYTES) + STORED_CALL_BYTES
+    table_gb = calls * stored_bytes * RETENTION_MONTHS / BYTES_PER_GB
 
-    log = sum(calls * step.times * line_bytes(step.function, step.asks_stream) for step in steps)
-    log += calls * CALL_LINE + (sweeps + reconciliations) * SWEEP_LINE
-    log += requests * stack.access_line
-    colds = {function: times[function] * cold for function in times}
-    colds["sweeper"] = 0.0  # it runs each minute
-    for function, number in times.items():
-        invocation, start = lambda_bytes(function, stack.memory_mb[function])
-        log += (number * invocation + colds[function] * start) * stack.lambda_lines
-    log_gb = log / GB
+    log_bytes = sum(
+        calls * it.requests_per_call * request_log_bytes(it.function, it.stream_requests)
+        for it in profiles
+    )
+    log_bytes += calls * CALL_LOG_BYTES + sweeper_runs * SWEEP_LOG_BYTES
+    log_bytes += requests * stack.access_log_line_bytes
+    cold_starts = {function: count * cold_share for function, count in function_invocations.items()}
+    cold_starts["sweeper"] = 0.0  # it runs each minute
+    for function, count in function_invocations.items():
+        invocation, start = platform_log_bytes(function, stack.memory_mb[function])
+        log_bytes += (
+            count * invocation + cold_starts[function] * start
+        ) * stack.has_platform_logs
+    log_gb = log_bytes / BYTES_PER_GB
 
-    # Metrics are paid by the hour in which something is sent: the sweeper's always.
-    usual = sum(row[1] for row in metrics_rows())
-    always = 8
-    metrics = always + (usual - always) * (1 - math.exp(-calls / HOURS))
+    # A metric is billed for the hours in which it gets a value. Those of the sweeper always do.
+    typical_metrics = sum(row[1] for row in metrics_rows())
+    sweeper_metrics = 8
+    busy_hours = 1 - math.exp(-calls / HOURS_PER_MONTH)
+    metrics = sweeper_metrics + (typical_metrics - sweeper_metrics) * busy_hours
 
-    # A process asks for its secrets and a connection for the table's key at first, and with the
-    # first request after five minutes. Processes: an assumption, three times what is busy.
-    fetches, connections = 0.0, 0.0
-    for function, number in times.items():
-        processes = max(1.0, 3 * seconds[function] / SECONDS)
-        again = min(number - colds[function], processes * MINUTES / 5)
-        fetches += (colds[function] + again) * stack.fetches[function]
-        connections += colds[function] + again
+    # When a process starts, and with the first request after five minutes, it fetches its secrets,
+    # and DynamoDB requests the table's key from KMS. Assumption: one process in three is busy.
+    secret_requests, key_requests = 0.0, 0.0
+    for function, count in function_invocations.items():
+        processes = max(1.0, 3 * function_seconds[function] / SECONDS_PER_MONTH)
+        refreshes = min(count - cold_starts[function], processes * MINUTES_PER_MONTH / 5)
+        secret_requests += (cold_starts[function] + refreshes) * stack.fetched_secrets[function]
+        key_requests += cold_starts[function] + refreshes
 
-    out = sum(calls * step.times * (step.answer + HEADERS) for step in steps)
-    out += calls * TO_STREAM * sum(step.times * step.asks_stream for step in steps)
-    traces = sum(traced(number) for number in times.values()) * stack.tracing
+    outbound_bytes = sum(
+        calls * it.requests_per_call * (it.response_bytes + RESPONSE_HEADER_BYTES)
+        for it in profiles
+    )
+    stream_requests = sum(it.requests_per_call * it.stream_requests for it in profiles)
+    outbound_bytes += calls * STREAM_REQUEST_BYTES * stream_requests
+    traces = sum(sampled_traces(count) for count in function_invocations.values())
 
     lines = {
         "API Gateway, requests": ("http request", requests),
         "Lambda, requests": ("lambda request", invocations),
-        "Lambda, GB-seconds": ("lambda GB-s", gb_seconds * model.memory),
+        "Lambda, GB-seconds": ("lambda GB-s", gb_seconds * model.memory_factor),
         "DynamoDB, write units": ("write unit", writes),
         "DynamoDB, read units": ("read unit", reads),
-        "DynamoDB, GB kept": ("table GB", table_gb),
+        "DynamoDB, GB stored": ("table GB", table_gb),
         "DynamoDB, GB of point-in-time recovery": ("recovery GB", table_gb),
         "Logs, GB written": ("log GB", log_gb),
-        "Logs, GB kept (compressed)": ("stored log GB", log_gb * 0.15 * stack.retention_days / 30),
+        "Logs, GB stored (compressed)": (
+            "stored log GB", log_gb * 0.15 * stack.retention_days / 30),
         "Custom metrics": ("metric", metrics),
-        "Alarms, metrics watched": ("alarm", sum(stack.alarms.values())),
+        "Alarms, metrics": ("alarm", sum(stack.alarms.values())),
         "Dashboards": ("dashboard", stack.dashboards),
         "Secrets": ("secret", stack.secrets),
-        "Secrets Manager, requests": ("secret call", fetches),
-        "KMS, keys": ("key", stack.keys),
-        "KMS, requests": ("kms call", connections + fetches * stack.secrets_key),
-        "Scheduler, invocations": ("schedule", sweeps + reconciliations),
-        "Data transfer out, GB": ("out GB", out / GB),
-        "X-Ray, traces": ("trace", traces),
+        "Secrets Manager, requests": ("secret call", secret_requests),
+        "KMS, keys": ("key", stack.kms_keys),
+        "KMS, requests": ("kms call", key_requests + secret_requests * stack.has_secrets_kms_key),
+        "Scheduler, invocations": ("schedule", sweeper_runs),
+        "Data transfer out, GB": ("out GB", outbound_bytes / BYTES_PER_GB),
+        "X-Ray, traces": ("trace", traces * stack.has_tracing),
+    }  # fmt: skip
+    return {
+        line: (quantity, PRICES[price].cost(quantity)) for line, (price, quantity) in lines.items()
     }
-    return {line: (quantity, PRICES[name].of(quantity)) for line, (name, quantity) in lines.items()}
 
 
-def traced(number: float) -> float:
-    """One a second and 5 % of the rest, of each function."""
-    rate = number / SECONDS
-    return SECONDS * (1 - math.exp(-rate) + 0.05 * max(0.0, rate - 1))
+def sampled_traces(invocations: float) -> float:
+    """Assumption: of each function one request per second, and 5 % of the others."""
+    rate = invocations / SECONDS_PER_MONTH
+    return SECONDS_PER_MONTH * (1 - math.exp(-rate) + 0.05 * max(0.0, rate - 1))
 
 
-def total(calls: int, model: Model) -> float:
-    return sum(dollars for _, dollars in bill(calls, model).values())
+def total_cost(calls: int, model: Model) -> float:
+    return sum(dollars for _, dollars in monthly_bill(calls, model).values())
 
 
-# Tables.
+# Tables of docs/COST.md.
 
 
-def number(value: float) -> str:
-    """Three digits, from a hundred thousand on with k, M or G."""
-    for least, size, name in ((1e9, 1e9, " G"), (1e6, 1e6, " M"), (1e5, 1e3, " k")):
-        if value >= least:
-            return f"{float(f'{value / size:.3g}'):,g}{name}"
+def format_number(value: float) -> str:
+    """Three significant digits, with the suffix k, M or G from 100,000."""
+    for minimum, divisor, suffix in ((1e9, 1e9, " G"), (1e6, 1e6, " M"), (1e5, 1e3, " k")):
+        if value >= minimum:
+            return f"{float(f'{value / divisor:.3g}'):,g}{suffix}"
     return f"{float(f'{value:.3g}'):,g}"
 
 
-def money(value: float) -> str:
+def format_money(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.2f}"
 
 
-def change(value: float) -> str:
-    return "0" if abs(value) < 0.005 else f"{'+' if value > 0 else '−'}{money(abs(value))}"
+def format_change(value: float) -> str:
+    return "0" if abs(value) < 0.005 else f"{'+' if value > 0 else '−'}{format_money(abs(value))}"
 
 
-def table(head: list[str], rows: list[list[str]], texts: tuple[int, ...] = (0,)) -> str:
-    """Of Markdown; what is no text stands at the right."""
-    lines = [head, ["---" if at in texts else "--:" for at in range(len(head))], *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+def markdown_table(
+    head: list[str], rows: list[list[str]], text_columns: tuple[int, ...] = (0,)
+) -> str:
+    """A Markdown table; columns that are not text are right-aligned."""
+    alignment = ["---" if column in text_columns else "--:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, alignment, *rows])
 
 
 def call_table(model: Model) -> str:
-    rows, sums = [], [0.0] * 4
-    shown = [step for step in model.steps() if step.times]
-    for step in shown:
-        values = [step.times, step.times * step.writes, step.times * step.reads,
-                  step.times * step.asks_stream]  # fmt: skip
-        sums = [a + b for a, b in zip(sums, values)]
-        rows.append([step.what, f"`{step.function}`", *(f"{value:g}" for value in values)])
+    rows, totals = [], [0.0] * 4
+    for it in model.requests():
+        if not it.requests_per_call:
+            continue
+        per_request = (1, it.write_units, it.read_units, it.stream_requests)
+        values = [it.requests_per_call * value for value in per_request]
+        totals = [a + b for a, b in zip(totals, values)]
+        rows.append([it.name, f"`{it.function}`", *(f"{value:g}" for value in values)])
     writes, reads = model.sweeper_units()
-    rows.append(["looks, and the second look", "`sweeper`", "", f"{writes:g}", f"{reads:g}", ""])
-    sums[1] += writes
-    sums[2] += reads
-    rows.append(["**together**", "", *(f"**{value:g}**" for value in sums)])
-    head = ["what", "function", "requests", "write units", "read units", "to Stream"]
-    return table(head, rows, texts=(0, 1))
+    sweeper_cells = ["`sweeper`", "", f"{writes:g}", f"{reads:g}", ""]
+    rows.append(["checks, and the cleanup recheck", *sweeper_cells])
+    totals[1] += writes
+    totals[2] += reads
+    rows.append(["**total**", "", *(f"**{value:g}**" for value in totals)])
+    head = ["request", "function", "requests", "write units", "read units", "requests to Stream"]
+    return markdown_table(head, rows, text_columns=(0, 1))
 
 
 def month_table(model: Model) -> str:
-    bills = [bill(calls, model) for calls in CALLS]
+    bills = [monthly_bill(calls, model) for calls in CALL_VOLUMES]
     rows = []
     for line in bills[0]:
-        if any(each[line][0] for each in bills):
-            pairs = ((number(each[line][0]), money(each[line][1])) for each in bills)
+        if any(bill[line][0] for bill in bills):
+            pairs = ((format_number(bill[line][0]), format_money(bill[line][1])) for bill in bills)
             rows.append([line, *(cell for pair in pairs for cell in pair)])
-    totals = [total(calls, model) for calls in CALLS]
-    rows.append(["**together**", *(cell for each in totals for cell in ("", f"**{money(each)}**"))])
-    rows.append(["a thousand calls", *(cell for calls, each in zip(CALLS, totals)
-                                       for cell in ("", f"{each / calls * 1e3:.2f}"))])  # fmt: skip
-    return table(["", "1 thousand", "$", "1 million", "$", "100 million", "$"], rows)
+    totals = [total_cost(calls, model) for calls in CALL_VOLUMES]
+    pairs = (("", f"**{format_money(total)}**") for total in totals)
+    rows.append(["**total**", *(cell for pair in pairs for cell in pair)])
+    pairs = (("", f"{total / calls * 1e3:.2f}") for calls, total in zip(CALL_VOLUMES, totals))
+    rows.append(["per thousand calls", *(cell for pair in pairs for cell in pair)])
+    return markdown_table(["", "1 thousand", "$", "1 million", "$", "100 million", "$"], rows)
 
 
 def share_table(model: Model) -> str:
-    """What a part costs: what goes away without it."""
+    """The cost of a part is the difference to a model without it."""
     parts = {
-        "samples: their requests, writes, lines and storage": replace(model, sampled=False),
-        "webhooks": replace(model, webhooks=False),
+        "samples: requests, writes, log lines and storage": replace(model, has_samples=False),
+        "webhooks": replace(model, has_webhooks=False),
         "messages": replace(model, messages=0),
-        "tokens": replace(model, tokens=0),
+        "tokens": replace(model, tokens_per_participant=0),
     }
-    wholes = [total(calls, model) for calls in CALLS]
+    totals = [total_cost(calls, model) for calls in CALL_VOLUMES]
     shares = {
-        what: [whole - total(calls, other) for calls, whole in zip(CALLS, wholes)]
-        for what, other in parts.items()
+        part: [total - total_cost(calls, without) for calls, total in zip(CALL_VOLUMES, totals)]
+        for part, without in parts.items()
     }
-    shares["log lines of all kinds"] = [
-        sum(dollars for line, (_, dollars) in bill(calls, model).items() if line.startswith("Logs"))
-        for calls in CALLS
+    shares["all log lines"] = [
+        sum(
+            dollars
+            for line, (_, dollars) in monthly_bill(calls, model).items()
+            if line.startswith("Logs")
+        )
+        for calls in CALL_VOLUMES
     ]
     rows = []
-    for what, dollars in shares.items():
-        pairs = ((money(each), f"{each / whole:.0%}") for each, whole in zip(dollars, wholes))
-        rows.append([what, *(cell for pair in pairs for cell in pair)])
-    head = ["of the month", "1 thousand, $", "", "1 million, $", "", "100 million, $", ""]
-    return table(head, rows)
+    for part, costs in shares.items():
+        pairs = (
+            (format_money(cost), f"{cost / total:.0%}") for cost, total in zip(costs, totals)
+        )
+        rows.append([part, *(cell for pair in pairs for cell in pair)])
+    head = ["part", "1 thousand, $", "", "1 million, $", "", "100 million, $", ""]
+    return markdown_table(head, rows)
 
 
-def turn_table(model: Model) -> str:
-    turns = {
-        "a batch each minute": replace(model, batch_seconds=60),
-        "a batch each minute, a sample every ten seconds": replace(
+def options_table(model: Model) -> str:
+    jwks_stack = template_stack(read("template.yaml"), CONDITIONS_WITH_JWKS)
+    options = {
+        "one batch per minute": replace(model, batch_seconds=60),
+        "one batch per minute, one sample per ten seconds": replace(
             model, batch_seconds=60, sample_seconds=10),
-        "no samples": replace(model, sampled=False),
-        "`LimitQualityReportPerMinute` 0": replace(model, batch_counted=False),
-        "without Lambda's own lines": model.on(lambda_lines=False),
-        "without the access log": model.on(access_line=0),
-        "`LogRetentionDays` 365": model.on(retention_days=365),
-        "every one of Stream's events to the webhook: 15 more a call": replace(
-            model, other_events=15),
-        "`Tracing` `Active`: X-Ray on every function": model.on(tracing=True),
-        "`JwtJwksUrl` in place of a JWT secret": replace(
-            model, stack=template_stack(read("template.yaml"), WITH_KEYS)),
-        "`SecretsKmsKeyArn`: a key of one's own for the secrets": model.on(
-            keys=1, secrets_key=True),
-        "`AlarmEmail`: a topic with a key": model.on(keys=1),
-        "half the memory": replace(model, memory=0.5),
-        "double the memory": replace(model, memory=2),
+        "no samples": replace(model, has_samples=False),
+        "`LimitQualityReportPerMinute` 0": replace(model, is_batch_rate_limited=False),
+        "without Lambda's platform logs": model.with_stack(has_platform_logs=False),
+        "without the access log": model.with_stack(access_log_line_bytes=0),
+        "`LogRetentionDays` 365": model.with_stack(retention_days=365),
+        "all of Stream's events to the webhook: 15 more per call": replace(
+            model, unneeded_events=15),
+        "`Tracing` `Active`: X-Ray on every function": model.with_stack(has_tracing=True),
+        "`JwtJwksUrl` instead of a JWT secret": replace(model, stack=jwks_stack),
+        "`SecretsKmsKeyArn`: a customer managed key for the secrets": model.with_stack(
+            kms_keys=1, has_secrets_kms_key=True),
+        "`AlarmEmail`: a topic with a customer managed key": model.with_stack(kms_keys=1),
+        "half the memory": replace(model, memory_factor=0.5),
+        "double the memory": replace(model, memory_factor=2),
     }  # fmt: skip
-    return change_table(model, turns)
+    return change_table(model, options)
 
 
-def doubt_table(model: Model) -> str:
-    doubts = {
-        "functions take twice as long, cold and warm": replace(model, slower=2),
-        "twice as many cold starts": replace(model, colder=2),
-        "Stream answers in 200 ms in place of 80": replace(model, stream_ms=200),
+def sensitivity_table(model: Model) -> str:
+    variations = {
+        "functions take twice as long, cold and warm": replace(model, duration_factor=2),
+        "twice as many cold starts": replace(model, cold_start_factor=2),
+        "Stream responds in 200 ms instead of 80": replace(model, stream_ms=200),
         "calls of 3 minutes": replace(model, minutes=3),
         "calls of 30 minutes": replace(model, minutes=30),
         "calls of 60 minutes": replace(model, minutes=60),
-        "50 messages in place of 5": replace(model, messages=50),
-        "four people in place of two": replace(model, people=4),
+        "50 messages instead of 5": replace(model, messages=50),
+        "four participants instead of two": replace(model, participants=4),
     }
-    return change_table(model, doubts)
+    return change_table(model, variations)
 
 
-def change_table(model: Model, others: dict[str, Model]) -> str:
+def change_table(model: Model, variations: dict[str, Model]) -> str:
     rows = []
-    for what, other in others.items():
-        changes = [total(calls, other) - total(calls, model) for calls in CALLS]
-        share = f"{changes[1] / total(CALLS[1], model):+.0%}".replace("-", "−")
+    for name, variation in variations.items():
+        costs = [total_cost(calls, model) for calls in CALL_VOLUMES]
+        changes = [total_cost(calls, variation) - cost for calls, cost in zip(CALL_VOLUMES, costs)]
+        share = f"{changes[1] / costs[1]:+.0%}".replace("-", "−")
         share = "0%" if share[1:] == "0%" else share
-        rows.append([what, *(change(each) for each in changes), share])
-    return table(["", "1 thousand, $", "1 million, $", "100 million, $", "of a million"], rows)
+        rows.append([name, *(format_change(change) for change in changes), share])
+    head = ["change", "1 thousand, $", "1 million, $", "100 million, $", "relative, at 1 million"]
+    return markdown_table(head, rows)
 
 
 def metrics_table(_: Model) -> str:
     rows = metrics_rows()
-    usual, most = sum(row[1] for row in rows), sum(row[2] for row in rows)
-    cells = [[what, str(low), str(high)] for what, low, high in rows]
-    cells.append(["**together**", f"**{usual}**", f"**{most}**"])
-    cells.append(["$ a month", *(money(PRICES["metric"].of(each)) for each in (usual, most))])
-    return table(["custom metrics", "an ordinary month", "at most"], cells)
+    typical, maximum = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    cells = [[name, str(low), str(high)] for name, low, high in rows]
+    cells.append(["**total**", f"**{typical}**", f"**{maximum}**"])
+    costs = (format_money(PRICES["metric"].cost(count)) for count in (typical, maximum))
+    cells.append(["$ per month", *costs])
+    return markdown_table(["custom metrics", "typical month", "maximum"], cells)
 
 
 def stack_table(model: Model) -> str:
@@ -529,225 +593,244 @@ def stack_table(model: Model) -> str:
     sizes: dict[int, list[str]] = {}
     for function, memory in sorted(stack.memory_mb.items()):
         sizes.setdefault(memory, []).append(f"`{function}`")
-    usual = max(sizes, key=lambda memory: len(sizes[memory]))
-    others = [f"{memory} of {', '.join(sizes[memory])}" for memory in sizes if memory != usual]
-    watched = stack.alarms.values()
-    several = sum(number > 1 for number in watched)
-    fetching = Counter(stack.fetches.values()).items()
-    of_lambda = lambda_bytes("quality-report", stack.memory_mb["quality-report"])
-    invocation, start = of_lambda if stack.lambda_lines else (0, 0)
+    default_size = max(sizes, key=lambda memory: len(sizes[memory]))
+    others = [f"{size} for {', '.join(sizes[size])}" for size in sizes if size != default_size]
+    alarm_metrics = stack.alarms.values()
+    multi_metric_alarms = sum(count > 1 for count in alarm_metrics)
+    functions_by_secrets = Counter(stack.fetched_secrets.values()).items()
+    platform_bytes = platform_log_bytes("quality-report", stack.memory_mb["quality-report"])
+    invocation, start = platform_bytes if stack.has_platform_logs else (0, 0)
     rows = [
-        ["alarms", f"{len(watched)}, {several} of them on several metrics: {sum(watched)} metrics"],
+        ["alarms", f"{len(alarm_metrics)}, {multi_metric_alarms} of them on several metrics: "
+         f"{sum(alarm_metrics)} metrics"],
         ["dashboards", str(stack.dashboards)],
         ["secrets", f"{stack.secrets}; "
-         + ", ".join(f"{many} functions fetch {number}" for number, many in fetching)],
-        ["memory, MB", "; ".join([*others, f"{usual} of the others"])],
+         + ", ".join(f"{functions} functions fetch {secrets}"
+                     for secrets, functions in functions_by_secrets)],
+        ["memory, MB", "; ".join([*others, f"{default_size} for the others"])],
         ["`LogRetentionDays`", str(stack.retention_days)],
-        ["Lambda's lines of an invocation, bytes", str(invocation)],
-        ["Lambda's line of a cold start, bytes", str(start)],
-        ["a line of the access log, bytes", str(stack.access_line)],
-        ["X-Ray", "on" if stack.tracing else "off"],
+        ["Lambda's log lines per invocation, bytes", str(invocation)],
+        ["Lambda's log line per cold start, bytes", str(start)],
+        ["access log line, bytes", str(stack.access_log_line_bytes)],
+        ["X-Ray", "on" if stack.has_tracing else "off"],
     ]  # fmt: skip
-    return table(["of `template.yaml`", "by default"], rows, texts=(0, 1))
+    return markdown_table(["`template.yaml`", "default"], rows, text_columns=(0, 1))
 
 
 def prices_table(_: Model) -> str:
     rows = []
-    for what, _size, steps, page, seen in PRICES.values():
-        said, below = [], 0.0
-        for up_to, each in steps:
-            dollars = f"{each:.2f}" if round(each, 2) == each else f"{each:g}"
-            said.append(dollars + (f" from {number(below)} on" if below else ""))
-            below = up_to
-        url = f"https://aws.amazon.com/{page}/" + ("" if "/" in page else "pricing/")
-        rows.append([what, "; ".join(said), f"[{page.split('/')[0]}]({url})", seen])
-    return table(["price", "$", "AWS's page", "seen at"], rows, texts=(0, 1, 2, 3))
+    for description, _unit_size, tiers, aws_page, source in PRICES.values():
+        tier_prices, tier_start = [], 0.0
+        for tier_end, price in tiers:
+            dollars = f"{price:.2f}" if round(price, 2) == price else f"{price:g}"
+            above = f" above {format_number(tier_start)}" if tier_start else ""
+            tier_prices.append(dollars + above)
+            tier_start = tier_end
+        url = f"https://aws.amazon.com/{aws_page}/" + ("" if "/" in aws_page else "pricing/")
+        link = f"[{aws_page.split('/')[0]}]({url})"
+        rows.append([description, "; ".join(tier_prices), link, source])
+    head = ["price", "$", "AWS's page", "source"]
+    return markdown_table(head, rows, text_columns=(0, 1, 2, 3))
 
 
+# By the name in the marker in docs/COST.md.
 TABLES = {
     "call": call_table,
     "month": month_table,
     "shares": share_table,
-    "turns": turn_table,
-    "doubts": doubt_table,
+    "options": options_table,
+    "sensitivity": sensitivity_table,
     "metrics": metrics_table,
     "stack": stack_table,
     "prices": prices_table,
 }
 
-# The template, and what this model takes over from elsewhere.
+# The template, and the figures that the model takes from other documents.
 
-# Conditions that hold in the deployment of the tables; those that hold with published keys.
-WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop"}
-WITH_KEYS = {"StreamConfigured", "PublishedKeys", "CostStop"}
-CONDITION_OF_SECRET = {"STREAM_SECRET_ARN": "StreamConfigured", "JWT_SECRET_ARN": "SessionSecret"}
+# True conditions of the deployment in the tables, and of one with JWKS instead of a JWT secret.
+CONDITIONS_WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop"}
+CONDITIONS_WITH_JWKS = {"StreamConfigured", "PublishedKeys", "CostStop"}
+SECRET_CONDITIONS = {"STREAM_SECRET_ARN": "StreamConfigured", "JWT_SECRET_ARN": "SessionSecret"}
 
 
-def blocks(section: str) -> dict[str, str]:
-    """Of a section of the template: its members."""
+def yaml_members(section: str) -> dict[str, str]:
+    """The members of a section of the template, by name."""
     parts = re.split(r"^  (\w+):\n", section, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def sections(text: str) -> dict[str, str]:
-    """Of the template, without its comments."""
+def yaml_sections(text: str) -> dict[str, str]:
+    """The sections of the template, without comments."""
     parts = re.split(r"^(\w+):", re.sub(r"^ *#.*\n", "", text, flags=re.M), flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def found(pattern: str, text: str) -> str:
-    """What the group of the pattern is, in a text that has to have it."""
+def require_match(pattern: str, text: str) -> str:
+    """The first group of the pattern; exits if it does not match."""
     match = re.search(pattern, text, re.M | re.S)
     if not match:
-        raise SystemExit(f"template.yaml: nothing is like {pattern}")
+        raise SystemExit(f"template.yaml: no match for {pattern}")
     return match[1]
 
 
-def template_stack(text: str, holds: set[str]) -> Stack:
-    """What it makes where these conditions hold, and no others."""
-    parts = sections(text)
-    parameters, resources = blocks(parts["Parameters"]), blocks(parts["Resources"])
+def template_stack(text: str, conditions: set[str]) -> Stack:
+    """The stack of the template if exactly these conditions are true."""
+    sections = yaml_sections(text)
+    global_settings = sections["Globals"]
+    parameters = yaml_members(sections["Parameters"])
+    resources = yaml_members(sections["Resources"])
 
     def default(name: str) -> str:
-        return found(r"^    Default: (\S+)", parameters[name])
+        return require_match(r"^    Default: (\S+)", parameters[name])
 
-    def is_made(block: str) -> bool:
+    def is_created(block: str) -> bool:
         condition = re.search(r"^    Condition: (\w+)", block, re.M)
-        return not condition or condition[1] in holds
+        return not condition or condition[1] in conditions
 
-    def made(kind: str) -> dict[str, str]:
+    def resources_of_type(kind: str) -> dict[str, str]:
         return {
             name: block
             for name, block in resources.items()
-            if re.search(rf"^    Type: {kind}$", block, re.M) and is_made(block)
+            if re.search(rf"^    Type: {kind}$", block, re.M) and is_created(block)
         }
 
-    secrets = {name for name, condition in CONDITION_OF_SECRET.items() if condition in holds}
+    secrets = {name for name, condition in SECRET_CONDITIONS.items() if condition in conditions}
 
-    def named(block: str) -> set[str]:
+    def secret_variables(block: str) -> set[str]:
         return {name for name in secrets if re.search(rf"^ +{name}: ", block, re.M)}
 
-    everywhere, memory, fetches = named(parts["Globals"]), {}, {}
-    for block in made("AWS::Serverless::Function").values():
-        folder = found(r"^      CodeUri: functions/([\w-]+)/$", block)
-        own = re.search(r"^      MemorySize: (\d+)", block, re.M)
-        memory[folder] = int(own[1] if own else found(r"^    MemorySize: (\d+)", parts["Globals"]))
-        fetches[folder] = len(everywhere | named(block))
-    access = r"AccessLogSettings:\n.*?Format: >-\n((?: {10}\S[^\n]*\n)+)"
-    form = re.search(access, parts["Resources"], re.S)
+    global_secrets, memory, fetched_secrets = secret_variables(global_settings), {}, {}
+    for block in resources_of_type("AWS::Serverless::Function").values():
+        function = require_match(r"^      CodeUri: functions/([\w-]+)/$", block)
+        own_size = re.search(r"^      MemorySize: (\d+)", block, re.M)
+        default_size = require_match(r"^    MemorySize: (\d+)", global_settings)
+        memory[function] = int(own_size[1] if own_size else default_size)
+        fetched_secrets[function] = len(global_secrets | secret_variables(block))
+    format_pattern = r"AccessLogSettings:\n.*?Format: >-\n((?: {10}\S[^\n]*\n)+)"
+    access_log = re.search(format_pattern, sections["Resources"], re.S)
+    log_format = " ".join(access_log[1].split("\n          ")).strip() if access_log else ""
     return Stack(
         memory_mb=memory,
-        fetches=fetches,
+        fetched_secrets=fetched_secrets,
         alarms={
             name: block.count("MetricStat: ") or 1
-            for name, block in made("AWS::CloudWatch::Alarm").items()
+            for name, block in resources_of_type("AWS::CloudWatch::Alarm").items()
         },
-        dashboards=len(made("AWS::CloudWatch::Dashboard")),
+        dashboards=len(resources_of_type("AWS::CloudWatch::Dashboard")),
         secrets=len(secrets),
         retention_days=int(default("LogRetentionDays")),
-        access_line=access_bytes(" ".join(form[1].split("\n          ")).strip()) if form else 0,
-        lambda_lines=found(r"^      SystemLogLevel: (\w+)", parts["Globals"]) != "WARN",
-        tracing=default("Tracing") == "Active",
-    )  # fmt: skip
+        access_log_line_bytes=access_log_bytes(log_format) if access_log else 0,
+        has_platform_logs=require_match(r"^      SystemLogLevel: (\w+)", global_settings) != "WARN",
+        has_tracing=default("Tracing") == "Active",
+    )
 
 
-# What the model takes for granted, as the template has to have it.
-GRANTED = {
+# Assumptions of the model that the template must meet.
+TEMPLATE_ASSUMPTIONS = {
     "functions run on arm64": r"^    Architectures: \[arm64\]$",
-    "Lambda's own lines are JSON": r"^      LogFormat: JSON$",
-    "Lambda's own lines are those of INFO or WARN": r"^      SystemLogLevel: (?:INFO|WARN)$",
-    "functions take the parameter for X-Ray": r"^    Tracing: !Ref Tracing$",
-    "the table is paid for on demand": r"^      BillingMode: PAY_PER_REQUEST$",
+    "Lambda's platform logs are JSON": r"^      LogFormat: JSON$",
+    "SystemLogLevel is INFO or WARN": r"^      SystemLogLevel: (?:INFO|WARN)$",
+    "functions use the parameter Tracing": r"^    Tracing: !Ref Tracing$",
+    "the table is billed on demand": r"^      BillingMode: PAY_PER_REQUEST$",
     "the table has point-in-time recovery": r"PointInTimeRecoveryEnabled: true",
     "the table is encrypted with aws/dynamodb": r"^      SSESpecification: \{SSEEnabled: true\}$",
 }
-# What must not be in it, since the model has no price for it.
-UNKNOWN = {
-    "log groups that are kept for another time": r"RetentionInDays: (?!!Ref LogRetentionDays$)",
+# Features for which the model has no price. The template must not use them.
+UNPRICED_FEATURES = {
+    "log groups with another retention": r"RetentionInDays: (?!!Ref LogRetentionDays$)",
     "log groups of another class": r"LogGroupClass:",
-    "functions with a log level of their own": r"^      LoggingConfig:(?! \{LogGroup: !Ref \w+\}$)",
-    "alarms of high resolution": r"Period: [1-5]?\d\b",
+    "functions with their own log level": r"^      LoggingConfig:(?! \{LogGroup: !Ref \w+\}$)",
+    "high-resolution alarms": r"Period: [1-5]?\d\b",
     "composite alarms": r"AWS::CloudWatch::CompositeAlarm",
-    "alarms of metrics by a query or a band": r"ANOMALY_DETECTION_BAND|Expression: .*SELECT ",
+    "alarms on queries or anomalies": r"ANOMALY_DETECTION_BAND|Expression: .*SELECT ",
     "provisioned concurrency": r"ProvisionedConcurrencyConfig:",
 }
+SCHEDULES = ["rate(1 hour)", "rate(1 minute)"]
 
 
-def disagreements(model: Model, template: str) -> list[str]:
-    """Where the model says something else than what it is made after."""
-    wrong = []
-    parts = sections(template)
-    resources = blocks(parts["Resources"])
-    for what, pattern in GRANTED.items():
-        if not re.search(pattern, parts["Globals"] + parts["Resources"], re.M):
-            wrong.append(f"the template has not: {what}")
-    for what, pattern in UNKNOWN.items():
-        if re.search(pattern, parts["Resources"], re.M):
-            wrong.append(f"the model knows no {what}, the template does")
+def template_mismatches(model: Model, template: str) -> list[str]:
+    """Differences between the model and the sources of its figures."""
+    mismatches = []
+    sections = yaml_sections(template)
+    resources = yaml_members(sections["Resources"])
+    settings = sections["Globals"] + sections["Resources"]
+    for assumption, pattern in TEMPLATE_ASSUMPTIONS.items():
+        if not re.search(pattern, settings, re.M):
+            mismatches.append(f"template.yaml contradicts the assumption: {assumption}")
+    for feature, pattern in UNPRICED_FEATURES.items():
+        if re.search(pattern, sections["Resources"], re.M):
+            mismatches.append(f"the model has no price for a feature of template.yaml: {feature}")
     alarms = [block for block in resources.values() if "Type: AWS::CloudWatch::Alarm\n" in block]
     conditions = set(re.findall(r"^    Condition: (\w+)", "".join(alarms), re.M))
-    if strange := conditions - WITH_SECRET - WITH_KEYS:
-        wrong.append(f"the model knows no condition {', '.join(sorted(strange))} of alarms")
-    secrets = set(re.findall(r"^ +(\w+_SECRET_ARN): ", parts["Globals"] + parts["Resources"], re.M))
-    if secrets != set(CONDITION_OF_SECRET):
-        wrong.append(f"the template's functions fetch {', '.join(sorted(secrets))}")
-    schedules = sorted(re.findall(r"ScheduleExpression: (.+)", parts["Resources"]))
-    if schedules != ["rate(1 hour)", "rate(1 minute)"]:
-        wrong.append(f"the template has other schedules: {', '.join(schedules)}")
-    folders = {folder.name for folder in (ROOT / "functions").iterdir()}
-    if folders != set(model.stack.memory_mb):
-        wrong.append(f"not both in functions/ and the template: "
-                     f"{', '.join(sorted(folders ^ set(model.stack.memory_mb)))}")  # fmt: skip
+    if unknown_conditions := conditions - CONDITIONS_WITH_SECRET - CONDITIONS_WITH_JWKS:
+        names = ", ".join(sorted(unknown_conditions))
+        mismatches.append(f"the model does not support alarms with the condition {names}")
+    secrets = set(re.findall(r"^ +(\w+_SECRET_ARN): ", settings, re.M))
+    if secrets != set(SECRET_CONDITIONS):
+        mismatches.append(f"the functions of template.yaml fetch {', '.join(sorted(secrets))}, "
+                          f"the model expects {', '.join(SECRET_CONDITIONS)}")  # fmt: skip
+    schedules = sorted(re.findall(r"ScheduleExpression: (.+)", sections["Resources"]))
+    if schedules != SCHEDULES:
+        mismatches.append(f"the schedules of template.yaml are {', '.join(schedules)}, "
+                          f"the model expects {', '.join(SCHEDULES)}")  # fmt: skip
+    functions = {folder.name for folder in (ROOT / "functions").iterdir()}
+    if functions != set(model.stack.memory_mb):
+        names = ", ".join(sorted(functions ^ set(model.stack.memory_mb)))
+        mismatches.append(f"only in functions/ or only in template.yaml: {names}")
     if not model.stack.alarms or not model.stack.dashboards:
-        wrong.append("no alarm or no dashboard was found in the template")
+        mismatches.append("template.yaml: no alarm or no dashboard found")
     for name in ("LimitQualityReportPerMinute", "TableMaxReadUnits", "TableMaxWriteUnits"):
-        if found(r"Default: (\d+)", blocks(parts["Parameters"])[name]) == "0":
-            wrong.append(f"{name} is 0 by default, and the model takes it to be more")
-    return wrong + other_units(model)
+        if require_match(r"Default: (\d+)", yaml_members(sections["Parameters"])[name]) == "0":
+            mismatches.append(f"{name} is 0 by default, the model expects a positive number")
+    return mismatches + data_doc_mismatches(model)
 
 
-def other_units(model: Model) -> list[str]:
-    """Units of docs/DATA.md: of a call without looks and samples, and of the batches of a call."""
-    bare = replace(model, sampled=False)
-    life = [step for step in bare.steps() if step.function in ("call-create", "call-end")]
-    writes, reads = bare.sweeper_units()
-    writes += sum(step.writes for step in life) - 3 * bare.looks()
-    reads += sum(step.reads for step in life) - bare.looks()
-    report = next(step for step in model.steps() if step.function == "quality-report")
-    batches = report.times * report.writes, report.times * report.reads
+def data_doc_mismatches(model: Model) -> list[str]:
+    """Units of docs/DATA.md: of a call without sweeper checks and samples, and of its batches."""
+    without_samples = replace(model, has_samples=False)
+    lifecycle = [
+        it for it in without_samples.requests() if it.function in ("call-create", "call-end")
+    ]
+    writes, reads = without_samples.sweeper_units()
+    checks = without_samples.sweeper_checks()
+    writes += sum(it.write_units for it in lifecycle) - 3 * checks
+    reads += sum(it.read_units for it in lifecycle) - checks
+    report = next(it for it in model.requests() if it.function == "quality-report")
+    batches = report.requests_per_call
+    batch_writes, batch_reads = batches * report.write_units, batches * report.read_units
     text = " ".join(read("docs/DATA.md").split())
     sentences = (
         f"costs {writes:g} write units and {reads:g} read units",
-        f"{report.times:g} batches: {batches[0]:g} write units and {batches[1]:g} read units, "
+        f"{batches:g} batches: {batch_writes:g} write units and {batch_reads:g} read units, "
         f"and {model.quality_units()} read units for each reading",
     )
-    return [f"docs/DATA.md does not say: {each}" for each in sentences if each not in text]
+    return [f"docs/DATA.md does not contain: {it}" for it in sentences if it not in text]
 
 
 def main() -> int:
     template = read("template.yaml")
-    model = Model(template_stack(template, WITH_SECRET))
-    tables = {name: make(model) for name, make in TABLES.items()}
+    model = Model(template_stack(template, CONDITIONS_WITH_SECRET))
+    tables = {name: make_table(model) for name, make_table in TABLES.items()}
     if sys.argv[1:] not in (["--check"], ["--write"]):
         print("\n\n".join(f"{name}\n{text}" for name, text in tables.items()))
         return 0
     page = read("docs/COST.md")
-    wrong = disagreements(model, template)
+    mismatches = template_mismatches(model, template)
     for name, text in tables.items():
         begin, end = f"<!-- {name}: tests/cost/model.py -->\n", "<!-- end -->"
         if page.count(begin) != 1:
-            wrong.append(f"docs/COST.md has no one place for the table {name}")
+            mismatches.append(f"docs/COST.md must contain {begin.strip()} exactly once")
             continue
         before, rest = page.split(begin)
         old, after = rest.split(end, 1)
         text += "\n"
         if sys.argv[1] == "--check" and old != text:
-            wrong.append(f"the table {name} of docs/COST.md is another; --write mends it")
+            mismatches.append(f"the table {name} of docs/COST.md is out of date, run --write")
         page = before + begin + text + end + after
     if sys.argv[1] == "--write":
-        PAGE.write_text(page, encoding="utf-8")
-    print("\n".join(wrong) or "docs/COST.md says what the model says")
-    return 1 if wrong else 0
+        COST_PAGE.write_text(page, encoding="utf-8")
+    print("\n".join(mismatches) or "docs/COST.md is up to date")
+    return 1 if mismatches else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Checks what CloudFormation and API Gateway would make of template.yaml, without an account.
+"""Checks the CloudFormation translation of template.yaml, without an AWS account.
 
-Linting the SAM file is not enough: errors under Globals pass it, and nothing in it says whether a
+Linting the SAM file does not suffice: it misses errors under Globals, and it does not check that a
 route reaches the right function. So the template is translated first, and the translation is
 compared with everything else that names a function: functions/, events/ and the router table of
-`cargo lambda watch`. What functions may do is checked in grants.py, what operators see in
-operations.py.
+`cargo lambda watch`. grants.py checks the permissions of the functions; operations.py checks logs,
+alarms, the dashboard and the protection of the table.
 
     pip install -r tests/template/requirements.txt
     python tests/template/check.py
@@ -26,9 +26,9 @@ import grants
 import operations
 from project import ROOT, Project, as_list, resources, statements
 
-# The variables of every function, and of every function that verifies its callers.
-EVERY = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_SECRET_ARN", "TABLE_NAME"}
-CALLERS = {
+# The variables of every function, and of every function that authenticates its callers.
+COMMON_VARIABLES = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_SECRET_ARN", "TABLE_NAME"}
+AUTH_VARIABLES = {
     "JWT_AUDIENCE",
     "JWT_ISSUER",
     "JWT_JWKS_URL",
@@ -38,39 +38,39 @@ CALLERS = {
     "JWT_USER_ID_CLAIM",
 }
 
-# What each function is given beside EVERY: what it reads, and nothing that it does not.
-VARIABLES = {
-    "token": CALLERS | {"LIMIT_TOKEN_PER_MINUTE", "STREAM_ROLE_MAP", "UNKNOWN_USERS"},
-    "user-upsert": CALLERS | {"STREAM_ROLE_MAP"},
-    "call-create": CALLERS
+# The variables of each function beside COMMON_VARIABLES: exactly those that it reads.
+FUNCTION_VARIABLES = {
+    "token": AUTH_VARIABLES | {"LIMIT_TOKEN_PER_MINUTE", "STREAM_ROLE_MAP", "UNKNOWN_USERS"},
+    "user-upsert": AUTH_VARIABLES | {"STREAM_ROLE_MAP"},
+    "call-create": AUTH_VARIABLES
     | {
         "CALL_INACTIVITY_TIMEOUT_SECONDS",
         "CALL_MAX_DURATION_SECONDS",
         "CALL_RING_TIMEOUT_SECONDS",
         "LIMIT_CALL_CREATE_PER_MINUTE",
     },
-    "call-end": CALLERS,
-    "call-get": CALLERS,
-    "call-quality": CALLERS,
-    "user-delete": CALLERS,
-    "token-revoke": CALLERS,
-    "quality-report": CALLERS | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
-    "message-send": CALLERS | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
-    "message-list": CALLERS,
-    "config": CALLERS | {"WEBHOOK_URL"},
+    "call-end": AUTH_VARIABLES,
+    "call-get": AUTH_VARIABLES,
+    "call-quality": AUTH_VARIABLES,
+    "user-delete": AUTH_VARIABLES,
+    "token-revoke": AUTH_VARIABLES,
+    "quality-report": AUTH_VARIABLES | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
+    "message-send": AUTH_VARIABLES | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
+    "message-list": AUTH_VARIABLES,
+    "config": AUTH_VARIABLES | {"WEBHOOK_URL"},
     "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
     "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
 }
 
-# Where `sam build` finds the Makefile, and where it runs it.
-BUILD = {"BuildMethod": "makefile", "ContextPath": ".", "WorkingDirectory": "."}
+# Where `sam build` finds the Makefile, and the directory in which it runs make.
+BUILD_METADATA = {"BuildMethod": "makefile", "ContextPath": ".", "WorkingDirectory": "."}
 
 
-def difference(found: set[tuple[str, str]], place: str, wanted: set[tuple[str, str]]) -> Iterator[str]:
-    for route, target in sorted(wanted - found):
-        yield f"{place} lacks {route} -> {target}"
-    for route, target in sorted(found - wanted):
-        yield f"{place} has {route} -> {target}, template.yaml has not"
+def route_differences(found: set[tuple[str, str]], source: str, expected: set[tuple[str, str]]) -> Iterator[str]:
+    for route, target in sorted(expected - found):
+        yield f"{source} lacks {route} -> {target}"
+    for route, target in sorted(found - expected):
+        yield f"{source} has {route} -> {target}, which is not in template.yaml"
 
 
 def lint(project: Project) -> Iterator[str]:
@@ -87,34 +87,36 @@ def api_routes(project: Project) -> Iterator[str]:
                 route = f"{method.upper()} {path}"
                 integration = operation["x-amazon-apigateway-integration"]
                 if integration["payloadFormatVersion"] != "2.0":
-                    yield f"{route}: the functions read payload format 2.0 only"
+                    yield f"{route}: the functions accept payload format 2.0 only"
                 target = re.search(r"functions/\$\{(\w+)\.Arn}/", json.dumps(integration["uri"]))
                 found.add((route, target[1] if target else json.dumps(integration["uri"])))
-    yield from difference(found, "the translated API", set(project.routes()))
+    yield from route_differences(found, "the translated API", set(project.routes()))
 
 
 def throttles(project: Project) -> Iterator[str]:
     limited = {
         route
         for route, binary in project.routes_to_binaries()
-        if any(variable.startswith("LIMIT_") for variable in VARIABLES.get(binary, set()))
+        if any(variable.startswith("LIMIT_") for variable in FUNCTION_VARIABLES.get(binary, set()))
     }
     for name, stage in resources(project.translated, "AWS::ApiGatewayV2::Stage"):
-        own = stage["Properties"].get("RouteSettings", {})
-        yield from (f"{name}: {route} has no throttle of its own" for route in sorted(limited - own.keys()))
-        yield from (f"{name}: {route} is no route whose users have a limit" for route in sorted(own.keys() - limited))
-        others = stage["Properties"].get("DefaultRouteSettings", {})
-        for route, settings in {**own, "every other route": others}.items():
+        route_settings = stage["Properties"].get("RouteSettings", {})
+        for route in sorted(limited - route_settings.keys()):
+            yield f"{name}: {route} has a rate limit, but no RouteSettings"
+        for route in sorted(route_settings.keys() - limited):
+            yield f"{name}: {route} has RouteSettings, but no rate limit"
+        default_settings = stage["Properties"].get("DefaultRouteSettings", {})
+        for route, settings in {**route_settings, "every other route": default_settings}.items():
             for limit in ("ThrottlingBurstLimit", "ThrottlingRateLimit"):
                 if "Ref" not in settings.get(limit, {}):
-                    yield f"{name}: {limit} of {route} is no parameter"
+                    yield f"{name}: {limit} of {route} must be a parameter"
 
 
 def api_permissions(project: Project) -> Iterator[str]:
     permissions = [p["Properties"] for _, p in resources(project.translated, "AWS::Lambda::Permission")]
     for route, name in project.routes():
         method, path = route.split(" ")
-        # API Gateway writes path parameters as * in the ARN of the request.
+        # In the ARN of a request, API Gateway replaces a path parameter with *.
         suffix = f"/{method}{re.sub(r'{[^}]*}', '*', path)}"
         if not any(
             permission["FunctionName"] == {"Ref": name}
@@ -122,17 +124,17 @@ def api_permissions(project: Project) -> Iterator[str]:
             and suffix in json.dumps(permission.get("SourceArn"))
             for permission in permissions
         ):
-            yield f"{name}: API Gateway may not invoke it for {route}"
+            yield f"{name}: API Gateway has no permission to invoke it for {route}"
 
 
 def invocations(project: Project) -> Iterator[str]:
     invoked = {name for _, name in project.routes()} | {name for name, _, _ in project.schedules()}
     for name, properties, _ in project.functions():
         if name not in invoked:
-            yield f"{name}: it has neither a route nor a schedule"
+            yield f"{name}: the function has neither a route nor a schedule"
         for event_name, event in properties.get("Events", {}).items():
             if event["Type"] not in ("HttpApi", "ScheduleV2"):
-                yield f"{name}: the local stack does not serve its event {event_name} ({event['Type']})"
+                yield f"{name}: the local stack does not support its event {event_name} ({event['Type']})"
 
 
 def schedules(project: Project) -> Iterator[str]:
@@ -146,30 +148,34 @@ def schedules(project: Project) -> Iterator[str]:
         target = schedule["Target"]
         arn = {"Fn::GetAtt": [name, "Arn"]}
         if target["Arn"] != arn:
-            yield f"{schedule_id}: it invokes {target['Arn']}"
+            yield f"{schedule_id}: Target.Arn is {target['Arn']}, must be {arn}"
         if "Name" in schedule:
-            yield f"{schedule_id}: a name of its own keeps a second stack from being made; write OmitName: true"
+            yield f"{schedule_id}: a fixed name prevents a second stack; write OmitName: true"
         if schedule_input(target) is None:
-            yield f"{schedule_id}: its Input is not JSON"
-        # Scheduler hands the event to Lambda's own queue, which repeats by itself too.
-        for place, retries in (("its RetryPolicy", target.get("RetryPolicy")), (name, invoke_configs.get(name))):
+            yield f"{schedule_id}: Input is not JSON"
+        # Scheduler invokes asynchronously, so both Scheduler and Lambda retry by default.
+        retry_settings = (
+            ("RetryPolicy", target.get("RetryPolicy")),
+            (f"the EventInvokeConfig of {name}", invoke_configs.get(name)),
+        )
+        for setting, retries in retry_settings:
             if retries is None or retries.get("MaximumRetryAttempts") != 0:
-                yield f"{schedule_id}: {place} repeats what fails, and the next run does that anyway"
+                yield f"{schedule_id}: MaximumRetryAttempts of {setting} must be 0, since the next run retries"
         role = translated[target["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
-        assumed = [
+        trust = [
             (statement["Effect"], as_list(statement["Action"]), statement["Principal"])
             for statement in role["AssumeRolePolicyDocument"]["Statement"]
         ]
-        if assumed != [("Allow", ["sts:AssumeRole"], {"Service": ["scheduler.amazonaws.com"]})]:
-            yield f"{schedule_id}: its role is for {assumed}"
+        if trust != [("Allow", ["sts:AssumeRole"], {"Service": ["scheduler.amazonaws.com"]})]:
+            yield f"{schedule_id}: its role trusts {trust}"
         invoke = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}
-        give_up = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": grants.DEAD_LETTERS}
-        if list(statements(role)) != [invoke, give_up]:
-            yield f"{schedule_id}: its role may do something else than invoke {name}, or say that it cannot"
+        send_dead_letter = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": grants.DEAD_LETTER_QUEUE_ARN}
+        if list(statements(role)) != [invoke, send_dead_letter]:
+            yield f"{schedule_id}: its role must allow to invoke {name} and to send to DeadLetters, and nothing else"
 
 
 def schedule_input(properties: dict[str, Any]) -> Any:
-    """What a schedule gives its function; None where that is no JSON."""
+    """The payload with which a schedule invokes its function; None if it is not JSON."""
     try:
         return json.loads(properties.get("Input", ""))
     except ValueError:
@@ -181,22 +187,22 @@ def variables(project: Project) -> Iterator[str]:
     for name, function in resources(project.translated, "AWS::Lambda::Function"):
         binary = binaries[name]
         found = set(function["Properties"].get("Environment", {}).get("Variables", {}))
-        if binary not in VARIABLES:
-            yield f"{name}: {Path(__file__).name} does not say which variables {binary} is given"
+        if binary not in FUNCTION_VARIABLES:
+            yield f"{name}: FUNCTION_VARIABLES of {Path(__file__).name} has no entry for {binary}"
             continue
-        wanted = EVERY | VARIABLES[binary]
-        yield from (f"{name}: it is not given {variable}" for variable in sorted(wanted - found))
-        yield from (f"{name}: it has no use for {variable}" for variable in sorted(found - wanted))
-    for binary in sorted(VARIABLES.keys() - set(binaries.values())):
-        yield f"{Path(__file__).name} names {binary}, which is no function"
+        expected = COMMON_VARIABLES | FUNCTION_VARIABLES[binary]
+        yield from (f"{name}: missing variable {variable}" for variable in sorted(expected - found))
+        yield from (f"{name}: unused variable {variable}" for variable in sorted(found - expected))
+    for binary in sorted(FUNCTION_VARIABLES.keys() - set(binaries.values())):
+        yield f"FUNCTION_VARIABLES of {Path(__file__).name} has {binary}, which is not a function"
 
 
 def function_packages(project: Project) -> Iterator[str]:
     for name, properties, binary in project.functions():
         if properties.get("CodeUri") != f"functions/{binary}/":
-            yield f"{name}: CodeUri is {properties.get('CodeUri')}, and not functions/<binary>/"
-        if binary_of(name) != binary:
-            yield f"{name}: the Makefile would take the binary {binary_of(name)} for {binary}"
+            yield f"{name}: CodeUri is {properties.get('CodeUri')}, must be functions/<binary>/"
+        if binary_name(name) != binary:
+            yield f"{name}: the Makefile packages the binary {binary_name(name)}, not {binary}"
         manifest = ROOT / "functions" / binary / "Cargo.toml"
         if not manifest.is_file():
             yield f"{name}: functions/{binary}/Cargo.toml does not exist"
@@ -207,58 +213,58 @@ def function_packages(project: Project) -> Iterator[str]:
             yield f"{name}: functions/{binary} builds {', '.join(sorted(map(str, built)))}, not {binary}"
 
 
-def binary_of(name: str) -> str:
-    """What the Makefile makes of a function's logical id."""
+def binary_name(name: str) -> str:
+    """The binary that the Makefile derives from a function's logical id."""
     return re.sub(r"([a-z])([A-Z])", r"\1-\2", name.removesuffix("Function")).lower()
 
 
-def packages_deployed(project: Project) -> Iterator[str]:
-    times = Counter(binary for _, _, binary in project.functions())
+def deployed_packages(project: Project) -> Iterator[str]:
+    deployments = Counter(binary for _, _, binary in project.functions())
     for manifest in sorted(ROOT.glob("functions/*/Cargo.toml")):
         package = manifest.parent.name
-        if times[package] != 1:
-            yield f"functions/{package} is in template.yaml {times[package]} times"
+        if deployments[package] != 1:
+            yield f"functions/{package} is in template.yaml {deployments[package]} times, must be once"
 
 
-def built_once(project: Project) -> Iterator[str]:
+def makefile_build(project: Project) -> Iterator[str]:
     for name, resource in resources(project.sam, "AWS::Serverless::Function"):
-        if resource.get("Metadata") != BUILD:
-            yield f"{name}: with Metadata {resource.get('Metadata')} `sam build` does not use the Makefile"
+        if resource.get("Metadata") != BUILD_METADATA:
+            yield f"{name}: Metadata is {resource.get('Metadata')}, with which `sam build` does not use the Makefile"
     for name, resource in resources(project.translated, "AWS::Lambda::Function"):
         properties = resource["Properties"]
         found = [properties.get(key) for key in ("Runtime", "Architectures", "Handler")]
         if found != ["provided.al2023", ["arm64"], "bootstrap"]:
-            yield f"{name}: {found} does not run what the Makefile builds"
+            yield f"{name}: Runtime, Architectures, Handler are {found}, which cannot run the Makefile's binary"
 
 
 def sample_parameters(project: Project) -> Iterator[str]:
-    place = "samconfig.toml.example"
-    environments = tomllib.loads((ROOT / place).read_text())
+    file_name = "samconfig.toml.example"
+    environments = tomllib.loads((ROOT / file_name).read_text())
     parameters = project.sam["Parameters"]
     for environment in ("dev", "prod"):
-        given = environments[environment]["deploy"]["parameters"]["parameter_overrides"]
-        for name, _, value in (override.partition("=") for override in given):
+        overrides = environments[environment]["deploy"]["parameters"]["parameter_overrides"]
+        for name, _, value in (override.partition("=") for override in overrides):
             parameter = parameters.get(name)
             if parameter is None:
-                yield f"{place}, {environment}: there is no parameter {name}"
-            elif not allowed(parameter, value):
-                yield f"{place}, {environment}: {name} may not be {value}"
+                yield f"{file_name}, {environment}: unknown parameter {name}"
+            elif not is_allowed(parameter, value):
+                yield f"{file_name}, {environment}: {name} does not allow the value {value}"
     for name, parameter in parameters.items():
         if parameter.get("NoEcho"):
-            yield f"{name} is a secret, and the stack is to know the ARN of it alone"
-        # What cannot be left out keeps a stack from being made without questions.
-        if not allowed(parameter, str(parameter.get("Default"))):
-            yield f"{name}: its default is none of its values"
+            yield f"{name} is a secret value; the parameter must be the ARN of a secret"
+        # Without a valid default, `sam deploy` cannot run unattended.
+        if not is_allowed(parameter, str(parameter.get("Default"))):
+            yield f"{name}: the default is not an allowed value"
 
 
-def allowed(parameter: dict[str, Any], value: str) -> bool:
-    """Whether CloudFormation takes a value for a parameter."""
-    values = [str(it) for it in parameter.get("AllowedValues", [value])]
-    fits = value in values and re.search(parameter.get("AllowedPattern", ""), value) is not None
+def is_allowed(parameter: dict[str, Any], value: str) -> bool:
+    """Whether CloudFormation accepts a value for a parameter."""
+    values = [str(item) for item in parameter.get("AllowedValues", [value])]
+    is_valid = value in values and re.search(parameter.get("AllowedPattern", ""), value) is not None
     if parameter["Type"] == "Number":
         number = float(value)
-        fits = fits and parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
-    return fits
+        is_valid = is_valid and parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+    return is_valid
 
 
 def router_table(project: Project) -> Iterator[str]:
@@ -267,13 +273,13 @@ def router_table(project: Project) -> Iterator[str]:
     found = set()
     for path, targets in router.items():
         if isinstance(targets, str):
-            yield f"{path} answers every method; write [{{ method = ..., function = ... }}]"
+            yield f"{path} matches every method; write [{{ method = ..., function = ... }}]"
             continue
         found.update((f"{target['method']} {path}", target["function"]) for target in targets)
-    yield from difference(found, "Cargo.toml's router table", project.routes_to_binaries())
+    yield from route_differences(found, "Cargo.toml's router table", project.routes_to_binaries())
 
 
-def events(project: Project) -> Iterator[str]:
+def sample_events(project: Project) -> Iterator[str]:
     binaries = {binary for _, _, binary in project.functions()}
     inputs = {
         binary: [schedule_input(schedule) for owner, _, schedule in project.schedules() if owner == name]
@@ -281,7 +287,7 @@ def events(project: Project) -> Iterator[str]:
     }
     for path in sorted(ROOT.glob("events/*.json")):
         if path.stem not in binaries:
-            yield f"events/{path.name} belongs to no function"
+            yield f"events/{path.name}: there is no such function"
     for binary in sorted(binaries):
         path = ROOT / "events" / f"{binary}.json"
         routes = {route for route, target in project.routes_to_binaries() if target == binary}
@@ -308,7 +314,7 @@ def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
     if event.get("version") != "2.0":
         yield "version is not 2.0"
     if (context.get("routeKey"), context.get("http", {}).get("path")) != (route, event.get("rawPath")):
-        yield "requestContext disagrees with routeKey or rawPath"
+        yield "requestContext differs from routeKey or rawPath"
     length = event.get("headers", {}).get("content-length", "0")
     if length != str(len(event.get("body", "").encode())):
         yield f"content-length is {length}, the body has {len(event.get('body', '').encode())} bytes"
@@ -317,17 +323,17 @@ def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
 CHECKS = {
     "cfn-lint accepts the translation": lint,
     "every route of the API reaches its function": api_routes,
-    "every route whose users have a limit has a throttle of its own": throttles,
-    "API Gateway may invoke every function for its route": api_permissions,
+    "every rate-limited route has its own API Gateway throttle": throttles,
+    "API Gateway may invoke every function for its routes": api_permissions,
     "every function has a route or a schedule": invocations,
-    "every schedule may invoke its function, does so under no name, and repeats nothing": schedules,
-    "every function is given the variables that it uses, and no others": variables,
-    "every CodeUri is a binary of functions/": function_packages,
-    "every package of functions/ is deployed exactly once": packages_deployed,
-    "every function runs what the one workspace build leaves": built_once,
-    "the sample parameters and the defaults are allowed, and no parameter is a secret": sample_parameters,
-    "the router table of cargo lambda watch has the same routes": router_table,
-    "every function has a sample event of its own route or schedule": events,
+    "every schedule may invoke its function, has no fixed name, and does not retry": schedules,
+    "every function has exactly the variables that it reads": variables,
+    "every CodeUri is the package of its function's binary": function_packages,
+    "every package of functions/ is deployed exactly once": deployed_packages,
+    "every function runs the binary of the workspace build": makefile_build,
+    "sample parameters and defaults are allowed values, and no parameter is a secret": sample_parameters,
+    "the router table of cargo lambda watch matches the routes": router_table,
+    "every function has a sample event for its route or schedule": sample_events,
 } | grants.CHECKS | operations.CHECKS
 
 

@@ -1,4 +1,4 @@
-"""Checks what functions may do: each what it needs, and nothing else."""
+"""Checks IAM permissions: every function has exactly those that it needs."""
 
 import json
 import re
@@ -8,24 +8,24 @@ from typing import Any
 
 from project import ROOT, Project, as_list, resources, statements
 
-TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
-INDEX = {"Fn::Sub": "${Table.Arn}/index/due"}
-DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+TABLE_ARN = {"Fn::GetAtt": ["Table", "Arn"]}
+INDEX_ARN = {"Fn::Sub": "${Table.Arn}/index/due"}
+DEAD_LETTER_QUEUE_ARN = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
 
-# The places that a policy may name for each action; for one that is not here, the table.
-PLACES: dict[str, list[Any]] = {
-    "dynamodb:Query": [INDEX, TABLE],
+# The resources that a policy may name for each action. The default is the table.
+ALLOWED_RESOURCES: dict[str, list[Any]] = {
+    "dynamodb:Query": [INDEX_ARN, TABLE_ARN],
     "kms:Decrypt": [{"Ref": "SecretsKmsKeyArn"}],
     "secretsmanager:GetSecretValue": [{"Ref": "StreamSecretArn"}, {"Ref": "JwtSecretArn"}],
-    "sqs:SendMessage": [DEAD_LETTERS],
-    # X-Ray knows no resources.
+    "sqs:SendMessage": [DEAD_LETTER_QUEUE_ARN],
+    # X-Ray has no resource-level permissions.
     "xray:PutTelemetryRecords": ["*"],
     "xray:PutTraceSegments": ["*"],
 }
 
-# The policies that several roles share: the variable that a function has where it needs one (None for
-# all of them), and the condition without which there is none.
-SHARED = {
+# Managed policies that several roles share: the variable of the functions that need the policy (None
+# for every function), and the condition under which the policy exists.
+SHARED_POLICIES = {
     "StreamSecretPolicy": ("STREAM_SECRET_ARN", "StreamConfigured"),
     "JwtSecretPolicy": ("JWT_SECRET_ARN", "SessionSecret"),
     "SecretsKeyPolicy": (None, "SecretsKey"),
@@ -37,7 +37,7 @@ def policies(project: Project) -> Iterator[str]:
     scheduled = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in project.schedules()]
     for name, resource in project.translated["Resources"].items():
         own_log = {"Fn::GetAtt": [name.removesuffix("Role") + "Log", "Arn"]}
-        places = PLACES | {
+        allowed_resources = ALLOWED_RESOURCES | {
             "lambda:InvokeFunction": scheduled,
             "logs:CreateLogStream": [own_log],
             "logs:PutLogEvents": [own_log],
@@ -45,79 +45,79 @@ def policies(project: Project) -> Iterator[str]:
         for statement in statements(resource.get("Properties", {})):
             for key in ("NotAction", "NotResource"):
                 if key in statement:
-                    yield f"{name}: {key} grants everything else"
+                    yield f"{name}: {key} grants everything that it does not list"
             for action in as_list(statement.get("Action", [])):
                 if not isinstance(action, str) or "*" in action:
-                    yield f"{name}: Action {json.dumps(action)}"
+                    yield f"{name}: Action {json.dumps(action)} must be a name without wildcards"
                     continue
-                for granted in as_list(statement.get("Resource", [])):
-                    if granted not in places.get(action, [TABLE]):
-                        yield f"{name}: {action} on {json.dumps(granted)}"
+                for resource_arn in as_list(statement.get("Resource", [])):
+                    if resource_arn not in allowed_resources.get(action, [TABLE_ARN]):
+                        yield f"{name}: {action} is not allowed on {json.dumps(resource_arn)}"
                 if action == "kms:Decrypt" and "kms:ViaService" not in json.dumps(statement.get("Condition")):
-                    yield f"{name}: {action} also where Secrets Manager has no part in it"
+                    yield f"{name}: {action} must be limited to Secrets Manager by kms:ViaService"
 
 
 def roles(project: Project) -> Iterator[str]:
     translated = project.translated["Resources"]
     owners = defaultdict(list)
     for name, function in resources(project.translated, "AWS::Lambda::Function"):
-        owners[project.role_of(name)].append(name)
-        if project.role_of(name) is None:
-            yield f"{name}: the role that SAM makes may write to every log group"
+        owners[project.role_name(name)].append(name)
+        if project.role_name(name) is None:
+            yield f"{name}: Role is missing, and the role that SAM creates may write to every log group"
             continue
-        role = translated[project.role_of(name)]["Properties"]
-        trusted = [
+        role = translated[project.role_name(name)]["Properties"]
+        trust = [
             (statement["Effect"], as_list(statement["Action"]), statement["Principal"])
             for statement in role["AssumeRolePolicyDocument"]["Statement"]
         ]
-        if trusted != [("Allow", ["sts:AssumeRole"], {"Service": "lambda.amazonaws.com"})]:
-            yield f"{name}: its role is for {trusted}"
+        if trust != [("Allow", ["sts:AssumeRole"], {"Service": "lambda.amazonaws.com"})]:
+            yield f"{name}: its role trusts {trust}"
     for role, names in owners.items():
         if role and len(names) > 1:
-            yield f"{role} is the role of {' and '.join(names)}"
+            yield f"{role} is shared by {' and '.join(names)}"
 
 
 def shared_policies(project: Project) -> Iterator[str]:
     for name, function in resources(project.translated, "AWS::Lambda::Function"):
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
-        wanted = [
+        expected = [
             {"Fn::If": [condition, {"Ref": policy}, {"Ref": "AWS::NoValue"}]}
-            for policy, (variable, condition) in SHARED.items()
+            for policy, (variable, condition) in SHARED_POLICIES.items()
             if variable is None or variable in variables
         ]
-        role = project.translated["Resources"].get(project.role_of(name), {}).get("Properties", {})
+        role = project.translated["Resources"].get(project.role_name(name), {}).get("Properties", {})
         found = role.get("ManagedPolicyArns", [])
-        yield from (f"{name}: it lacks {json.dumps(policy)}" for policy in wanted if policy not in found)
-        yield from (f"{name}: it has no use for {json.dumps(policy)}" for policy in found if policy not in wanted)
+        yield from (f"{name}: missing policy {json.dumps(policy)}" for policy in expected if policy not in found)
+        yield from (f"{name}: unneeded policy {json.dumps(policy)}" for policy in found if policy not in expected)
         for variable, parameter in (("STREAM_SECRET_ARN", "StreamSecretArn"), ("JWT_SECRET_ARN", "JwtSecretArn")):
             if variables.get(variable, {"Ref": parameter}) != {"Ref": parameter}:
-                yield f"{name}: {variable} is not {parameter}, which its policy is for"
-    for policy, (_, condition) in SHARED.items():
+                yield f"{name}: {variable} must be {parameter}, to which its policy is limited"
+    for policy, (_, condition) in SHARED_POLICIES.items():
         if project.translated["Resources"].get(policy, {}).get("Condition") != condition:
-            yield f"{policy} is there without {condition}"
+            yield f"{policy} must have the condition {condition}"
     for name, resource in resources(project.translated, "AWS::IAM::Role"):
-        if name not in {project.role_of(function) for function, _, _ in project.functions()}:
+        if name not in {project.role_name(function) for function, _, _ in project.functions()}:
             for arn in resource["Properties"].get("ManagedPolicyArns", []):
-                yield f"{name}: managed policy {json.dumps(arn)}"
+                yield f"{name}: only functions may have managed policies, found {json.dumps(arn)}"
 
 
-def granted(project: Project) -> dict[str, set[str]]:
-    """What each binary may do with the table, as `Query on an index`."""
+def granted_actions(project: Project) -> dict[str, set[str]]:
+    """The DynamoDB operations that each binary is granted, such as `Query on an index`."""
     allowed = defaultdict(set)
     for name, _, binary in project.functions():
-        role = project.translated["Resources"].get(project.role_of(name), {}).get("Properties", {})
+        role = project.translated["Resources"].get(project.role_name(name), {}).get("Properties", {})
         for statement in statements(role):
-            place = " on an index" if "/index/" in str(statement["Resource"]) else ""
+            suffix = " on an index" if "/index/" in str(statement["Resource"]) else ""
             for action in as_list(statement["Action"]):
                 service, _, operation = action.partition(":")
                 if service == "dynamodb":
-                    allowed[binary].add(operation + place)
+                    allowed[binary].add(operation + suffix)
     return allowed
 
 
-def documented(binaries: set[str]) -> tuple[dict[str, set[str]], list[str]]:
-    """The same, as the access patterns of docs/DATA.md say it, and what of them cannot be read."""
-    used, unread = defaultdict(set), []
+def documented_actions(binaries: set[str]) -> tuple[dict[str, set[str]], list[str]]:
+    """The same from the access patterns of docs/DATA.md, and the rows that cannot be parsed."""
+    actions, unparsed = defaultdict(set), []
     text = (ROOT / "docs/DATA.md").read_text()
     table = text.split("\n## Access patterns\n")[1].split("\n## ")[0]
     for line in re.findall(r"^\|(.*)\|$", table, re.M):
@@ -125,32 +125,32 @@ def documented(binaries: set[str]) -> tuple[dict[str, set[str]], list[str]]:
         action = re.fullmatch(r"`dynamodb:(\w+)`(, on the index)?", cells[-1])
         if cells[0] == "function" or set(line) <= set("|-"):
             continue
-        # A function, and perhaps of whom or when: `token with ...`, `config, deep=true`.
-        named = [re.split(r"[ ,]", part.strip())[0] for part in re.split(r"[,;]", cells[0])]
-        named = [name for name in named if not name.startswith("`")]
-        if action is None or not named or not set(named) <= binaries:
-            unread.append(line.strip())
+        # A function, with an optional condition: `token with ...`, `config, deep=true`.
+        names = [re.split(r"[ ,]", part.strip())[0] for part in re.split(r"[,;]", cells[0])]
+        names = [name for name in names if not name.startswith("`")]
+        if action is None or not names or not set(names) <= binaries:
+            unparsed.append(line.strip())
             continue
-        for name in named:
-            used[name].add(action[1] + (" on an index" if action[2] else ""))
-    return used, unread
+        for name in names:
+            actions[name].add(action[1] + (" on an index" if action[2] else ""))
+    return actions, unparsed
 
 
 def access_patterns(project: Project) -> Iterator[str]:
-    allowed = granted(project)
+    allowed = granted_actions(project)
     binaries = {binary for _, _, binary in project.functions()}
-    used, unread = documented(binaries)
-    yield from (f"docs/DATA.md: no access pattern: {line}" for line in unread)
+    documented, unparsed = documented_actions(binaries)
+    yield from (f"docs/DATA.md: cannot parse the access pattern: {line}" for line in unparsed)
     for binary in sorted(binaries):
-        for operation in sorted(allowed[binary] - used[binary]):
-            yield f"{binary}: docs/DATA.md does not say what {operation} is for"
-        for operation in sorted(used[binary] - allowed[binary]):
-            yield f"{binary}: it may not do {operation}, of docs/DATA.md"
+        for operation in sorted(allowed[binary] - documented[binary]):
+            yield f"{binary}: {operation} is granted, but not in the access patterns of docs/DATA.md"
+        for operation in sorted(documented[binary] - allowed[binary]):
+            yield f"{binary}: {operation} is in the access patterns of docs/DATA.md, but not granted"
 
 
 CHECKS = {
-    "every policy names what is the project's own, and no wildcard": policies,
-    "every function has a role of its own, for Lambda alone": roles,
-    "every function may read the secrets that it is told of, and no others": shared_policies,
-    "every function may do with the table what docs/DATA.md says": access_patterns,
+    "every policy names resources of the project, and has no wildcard": policies,
+    "every function has its own role, which trusts Lambda only": roles,
+    "every function may read exactly the secrets that its variables name": shared_policies,
+    "every function is granted exactly the DynamoDB operations of docs/DATA.md": access_patterns,
 }

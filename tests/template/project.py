@@ -1,4 +1,4 @@
-"""The template before and after its translation: what every check looks at."""
+"""The SAM template and its translation to CloudFormation, which every check reads."""
 
 import copy
 import os
@@ -12,12 +12,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The translator puts this parameter's value into the API by itself, so the checks need one.
-ORIGINS = "https://one.example.com,https://two.example.com"
+# The translator resolves this parameter itself, so the checks have to set a value.
+CORS_ORIGINS = "https://one.example.com,https://two.example.com"
 
 
 class NoManagedPolicies:
-    """Stands in for a call to IAM: the template names no managed policy."""
+    """Stub for the translator's request to IAM: the template names no managed policy."""
 
     def load(self) -> dict[str, str]:
         return {}
@@ -25,7 +25,7 @@ class NoManagedPolicies:
 
 @dataclass
 class Project:
-    """The template before and after its translation, and what it says about functions."""
+    """The SAM template, its translation, and accessors for functions, routes and schedules."""
 
     sam: dict[str, Any]
     translated: dict[str, Any]
@@ -35,12 +35,12 @@ class Project:
         sam = yaml_parse((ROOT / "template.yaml").read_text())
         packaged = copy.deepcopy(sam)
         for _, function in resources(packaged, "AWS::Serverless::Function"):
-            # The translator takes packaged code only, as `sam deploy` hands it over.
+            # The translator accepts packaged code only, which `sam deploy` uploads to S3.
             properties = function["Properties"]
             properties["CodeUri"] = f"s3://bucket/{properties.get('CodeUri', 'missing')}"
-        # The translator only tells partitions apart by it; nothing is sent anywhere.
+        # The translator derives the partition from the region. It sends no request.
         os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-        return cls(sam, transform(packaged, {"CorsOrigins": ORIGINS}, NoManagedPolicies()))
+        return cls(sam, transform(packaged, {"CorsOrigins": CORS_ORIGINS}, NoManagedPolicies()))
 
     def functions(self) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Logical id, properties and binary of each function."""
@@ -66,22 +66,23 @@ class Project:
             if event["Type"] == "ScheduleV2"
         ]
 
-    def role_of(self, name: str) -> str | None:
-        """Logical id of the role that a function names; None where SAM makes one."""
+    def role_name(self, name: str) -> str | None:
+        """Logical id of the role that a function names; None if SAM creates one."""
         role = self.sam["Resources"][name]["Properties"].get("Role", {})
         return role.get("Fn::GetAtt", [None])[0]
 
     def routes_to_binaries(self) -> set[tuple[str, str]]:
+        """Each route with the binary of its function."""
         binaries = {name: binary for name, _, binary in self.functions()}
         return {(route, binaries[name]) for route, name in self.routes()}
 
 
 def resources(template: dict[str, Any], kind: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(n, r) for n, r in template["Resources"].items() if r["Type"] == kind]
+    return [(name, resource) for name, resource in template["Resources"].items() if resource["Type"] == kind]
 
 
 def statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each statement of the policies that a role has, or of the policy that a resource is."""
+    """Each statement of a role's inline policies, or of a policy resource."""
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
     for document in documents:

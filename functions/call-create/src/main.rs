@@ -4,39 +4,40 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{Ask, CallType, CallView, Calls, Created, Limits};
+use shared::calls::{
+    CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts,
+};
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::fields::Custom;
-use shared::http::{self, IdempotencyKey, Json, Reply};
+use shared::fields::CustomData;
+use shared::http::{self, ApiResponse, IdempotencyKey, Json};
 use shared::ids::{CallId, UserId};
-use shared::limits::{Limit, Route};
-use shared::world::{Configured, World};
+use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, create_call)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, create_call)
 }
 
-struct Deps {
-    calls: Calls,
-    limit: Limit,
-    limits: Limits,
+struct State {
+    calls: CallService,
+    rate_limiter: RateLimiter,
+    timeouts: CreateTimeouts,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
         Ok(Self {
-            calls: world.calls(stream),
-            limit: world.limit(Route::CallCreate)?,
-            limits: Limits::from_env(&world.env)?,
+            calls: context.call_service()?,
+            rate_limiter: context.rate_limiter(Route::CallCreate)?,
+            timeouts: CreateTimeouts::from_env(&context.env)?,
         })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Body {
+struct Request {
     receiver_id: Option<UserId>,
     member_ids: Option<Vec<UserId>>,
     #[serde(default)]
@@ -44,69 +45,75 @@ struct Body {
     call_id: Option<CallId>,
     #[serde(default)]
     ring: bool,
-    custom: Option<Custom>,
+    custom: Option<CustomData>,
     /// Makes a call even where its members have one open.
     #[serde(default)]
     allow_parallel: bool,
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     #[serde(flatten)]
-    call: CallView,
+    call: CallResponse,
     created: bool,
 }
 
 async fn create_call(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
     IdempotencyKey(key): IdempotencyKey,
-    Json(body): Json<Body>,
-) -> Result<Reply<Answer>, ApiError> {
-    let members = members(&caller.user, body.receiver_id, body.member_ids)?;
-    let id = match (body.call_id, key) {
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let members = resolve_members(&caller.user, request.receiver_id, request.member_ids)?;
+    let id = match (request.call_id, key) {
         (Some(id), _) => id,
         (None, Some(key)) => CallId::from_idempotency_key(&caller.user, &key),
-        (None, None) => deps.calls.fresh_id(),
+        (None, None) => state.calls.generate_id(),
     };
-    let admission = deps.limit.admission(&caller)?;
-    let ask = Ask {
+    let permit = state.rate_limiter.check(&caller)?;
+    let command = CreateCall {
         id,
         owner: caller.user,
         members,
-        call_type: body.call_type,
-        ring: body.ring,
-        custom: body.custom.map(Custom::into_map),
-        parallel: body.allow_parallel,
+        call_type: request.call_type,
+        ring: request.ring,
+        custom: request.custom.map(CustomData::into_map),
+        parallel: request.allow_parallel,
     };
-    let Created { call, created } =
-        deps.calls.create(&ask, deps.limits, admission, deadline).await?;
+    let CreateResult { call, created } =
+        state.calls.create(&command, state.timeouts, permit, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
-    Ok(Reply::ok(message, Answer { call: call.into(), created }))
+    Ok(ApiResponse::ok(message, Response { call: call.into(), created }))
 }
 
 /// Everybody in the call, the caller first and nobody twice.
-fn members(
+fn resolve_members(
     caller: &UserId,
-    receiver: Option<UserId>,
-    many: Option<Vec<UserId>>,
+    receiver_id: Option<UserId>,
+    member_ids: Option<Vec<UserId>>,
 ) -> Result<Vec<UserId>, ApiError> {
     /// As many as Stream takes for one call.
-    const MOST: usize = 100;
-    let (pointer, named) = match (receiver, many) {
+    const MAX_MEMBERS: usize = 100;
+    let (pointer, invited) = match (receiver_id, member_ids) {
         (Some(one), None) => ("/receiverId", vec![one]),
         (None, Some(many)) => ("/memberIds", many),
         (Some(_), Some(_)) => {
-            return Err(ApiError::field("/receiverId", "give receiverId or memberIds, not both"));
+            return Err(ApiError::invalid_field(
+                "/receiverId",
+                "give receiverId or memberIds, not both",
+            ));
         }
         (None, None) => {
-            return Err(ApiError::field("/receiverId", "receiverId or memberIds is required"));
+            return Err(ApiError::invalid_field(
+                "/receiverId",
+                "receiverId or memberIds is required",
+            ));
         }
     };
     let mut members = vec![caller.clone()];
-    for user in named {
-        if members.len() > MOST {
+    for user in invited {
+        if members.len() > MAX_MEMBERS {
             break;
         }
         if !members.contains(&user) {
@@ -114,9 +121,12 @@ fn members(
         }
     }
     match members.len() {
-        1 => Err(ApiError::field(pointer, "must name somebody else than the caller")),
-        2..=MOST => Ok(members),
-        _ => Err(ApiError::field(pointer, "a call has at most 100 members, the caller included")),
+        1 => Err(ApiError::invalid_field(pointer, "must name somebody else than the caller")),
+        2..=MAX_MEMBERS => Ok(members),
+        _ => Err(ApiError::invalid_field(
+            pointer,
+            "a call has at most 100 members, the caller included",
+        )),
     }
 }
 
@@ -129,25 +139,25 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_comes_first_and_nobody_twice() {
-        let many = vec![user("bob"), user("alice"), user("bob"), user("carol")];
-        let found = members(&user("alice"), None, Some(many)).unwrap();
+    fn members_start_with_the_caller_without_duplicates() {
+        let member_ids = vec![user("bob"), user("alice"), user("bob"), user("carol")];
+        let found = resolve_members(&user("alice"), None, Some(member_ids)).unwrap();
         assert_eq!(found, [user("alice"), user("bob"), user("carol")]);
     }
 
     #[test]
-    fn somebody_else_and_at_most_a_hundred() {
-        let crowd = |n: usize| Some((0..n).map(|i| user(&format!("u{i}"))).collect::<Vec<_>>());
-        for (receiver, many, good) in [
+    fn member_count_is_between_two_and_a_hundred() {
+        let users = |n: usize| Some((0..n).map(|i| user(&format!("u{i}"))).collect::<Vec<_>>());
+        for (receiver_id, member_ids, is_valid) in [
             (Some(user("bob")), None, true),
             (Some(user("alice")), None, false),
             (None, None, false),
-            (Some(user("bob")), crowd(1), false),
-            (None, crowd(0), false),
-            (None, crowd(99), true),
-            (None, crowd(100), false),
+            (Some(user("bob")), users(1), false),
+            (None, users(0), false),
+            (None, users(99), true),
+            (None, users(100), false),
         ] {
-            assert_eq!(members(&user("alice"), receiver, many).is_ok(), good);
+            assert_eq!(resolve_members(&user("alice"), receiver_id, member_ids).is_ok(), is_valid);
         }
     }
 }

@@ -4,31 +4,30 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{CallState, Calls, EndReason};
+use shared::calls::{CallService, CallState, EndReason};
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, Code};
-use shared::http::{self, Json, Reply};
+use shared::http::{self, ApiResponse, Json};
 use shared::ids::{CallId, ChannelId};
-use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, end_call)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, end_call)
 }
 
-struct Deps {
-    calls: Calls,
+struct State {
+    calls: CallService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { calls: world.calls(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { calls: context.call_service()? })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     call_id: Option<CallId>,
     channel_id: Option<ChannelId>,
     reason: Option<EndReason>,
@@ -36,7 +35,7 @@ struct Ask {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Response {
     call_id: CallId,
     channel_id: ChannelId,
     status: CallState,
@@ -46,35 +45,38 @@ struct Answer {
 }
 
 async fn end_call(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let id = named(ask.call_id, ask.channel_id)?;
-    let reason = ask.reason.unwrap_or_default();
-    let call = deps.calls.end(&caller, &id, &reason, deadline).await?;
-    let answer = Answer {
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let id = resolve_call_id(request.call_id, request.channel_id)?;
+    let reason = request.reason.unwrap_or_default();
+    let call = state.calls.end(&caller, &id, &reason, deadline).await?;
+    let response = Response {
         duration_seconds: call.duration().map(|span| span.as_secs()),
         channel_id: call.call_id.channel(),
         status: call.state,
         call_id: call.call_id,
     };
-    Ok(if answer.status == CallState::Ended {
-        Reply::ok("Call ended", answer)
+    Ok(if response.status == CallState::Ended {
+        ApiResponse::ok("Call ended", response)
     } else {
-        Reply::accepted("Call is ending", answer)
+        ApiResponse::accepted("Call is ending", response)
     })
 }
 
 /// The call that is meant, by its own id, its channel's, or both.
-fn named(call: Option<CallId>, channel: Option<ChannelId>) -> Result<CallId, ApiError> {
-    match (call, channel) {
+fn resolve_call_id(
+    call_id: Option<CallId>,
+    channel_id: Option<ChannelId>,
+) -> Result<CallId, ApiError> {
+    match (call_id, channel_id) {
         (Some(call), Some(channel)) if channel.call() != &call => {
-            Err(ApiError::plain(Code::CallChannelMismatch))
+            Err(ApiError::from_code(Code::CallChannelMismatch))
         }
         (Some(call), _) => Ok(call),
         (None, Some(channel)) => Ok(channel.call().clone()),
-        (None, None) => Err(ApiError::field("/callId", "callId or channelId is required")),
+        (None, None) => Err(ApiError::invalid_field("/callId", "callId or channelId is required")),
     }
 }

@@ -4,32 +4,34 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::auth::Caller;
-use shared::calls::{self, CallStore, CallView};
-use shared::config::ConfigError;
+use shared::calls::{self, CallResponse, CallStore};
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::http::{self, Path, Reply};
+use shared::http::{self, ApiResponse, Path};
 use shared::ids::CallId;
-use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, get_call)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, get_call)
 }
 
-struct Deps {
-    calls: Arc<dyn CallStore>,
+struct State {
+    call_store: Arc<dyn CallStore>,
 }
 
-impl Deps {
-    fn new(world: &World, _: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { calls: world.call_store() })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        context.require_stream()?;
+        Ok(Self { call_store: context.call_store() })
     }
 }
 
 async fn get_call(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     Path(id): Path<CallId>,
-) -> Result<Reply<CallView>, ApiError> {
-    let call = calls::find(&*deps.calls, &id, |call| call.may_be_ended_by(&caller)).await?;
-    Ok(Reply::ok("Call", call.into()))
+) -> Result<ApiResponse<CallResponse>, ApiError> {
+    let call =
+        calls::get_authorized(&*state.call_store, &id, |call| call.is_accessible_to(&caller))
+            .await?;
+    Ok(ApiResponse::ok("Call", call.into()))
 }

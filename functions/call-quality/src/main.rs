@@ -6,31 +6,30 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, Code};
-use shared::http::{self, Accept, Path, Query, Reply, Respond, Svg};
+use shared::http::{self, Accept, ApiResponse, IntoResponse, Path, Query, Svg};
 use shared::ids::CallId;
-use shared::quality::picture::{self, Width};
-use shared::quality::{Quality, Readings};
-use shared::world::{Configured, World};
+use shared::quality::chart::{self, Width};
+use shared::quality::{Quality, QualityService};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, call_quality)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, get_call_quality)
 }
 
-struct Deps {
-    readings: Readings,
+struct State {
+    quality: QualityService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { readings: world.readings(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { quality: context.quality_service()? })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ask {
+struct Params {
     format: Option<Format>,
     #[serde(default)]
     width: Width,
@@ -44,40 +43,42 @@ enum Format {
 }
 
 #[derive(Serialize)]
-struct Numbers {
+struct QualityResponse {
     quality: Quality,
 }
 
-enum Answer {
-    Numbers(Reply<Numbers>),
-    Picture(Svg),
+enum Response {
+    Json(ApiResponse<QualityResponse>),
+    Svg(Svg),
 }
 
-impl Respond for Answer {
-    fn respond(&self) -> Result<http::Answer, ApiError> {
+impl IntoResponse for Response {
+    fn into_response(self) -> Result<http::Response, ApiError> {
         match self {
-            Self::Numbers(reply) => reply.respond(),
-            Self::Picture(picture) => picture.respond(),
+            Self::Json(response) => response.into_response(),
+            Self::Svg(svg) => svg.into_response(),
         }
     }
 }
 
-async fn call_quality(
-    deps: &Deps,
+async fn get_call_quality(
+    state: &State,
     caller: Caller,
     deadline: Deadline,
     Path(id): Path<CallId>,
-    Query(ask): Query<Ask>,
+    Query(params): Query<Params>,
     accept: Accept,
-) -> Result<Answer, ApiError> {
-    let named = if accept.prefers("image/svg+xml") { Format::Svg } else { Format::Json };
-    let quality = deps.readings.of(&caller, &id, deadline).await?;
-    Ok(match ask.format.unwrap_or(named) {
-        Format::Json => Answer::Numbers(Reply::ok("Call quality", Numbers { quality })),
+) -> Result<Response, ApiError> {
+    let negotiated = if accept.prefers("image/svg+xml") { Format::Svg } else { Format::Json };
+    let quality = state.quality.get(&caller, &id, deadline).await?;
+    Ok(match params.format.unwrap_or(negotiated) {
+        Format::Json => {
+            Response::Json(ApiResponse::ok("Call quality", QualityResponse { quality }))
+        }
         Format::Svg => {
-            let drawn = picture::svg(&quality, ask.width)
-                .map_err(|error| ApiError::plain(Code::Internal).with_source(error))?;
-            Answer::Picture(Svg(drawn))
+            let svg = chart::render_svg(&quality, params.width)
+                .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
+            Response::Svg(Svg(svg))
         }
     })
 }

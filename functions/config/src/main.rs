@@ -6,53 +6,52 @@ use std::sync::Arc;
 use futures_util::future::join3;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::checks::{self, Check, RateLimitsCheck, StreamCheck, WebhookCheck};
 use shared::clock::{Clock, Deadline};
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::dynamo::Table;
 use shared::error::ApiError;
-use shared::http::{self, DomainName, Query, Reply};
-use shared::stream::Stream;
+use shared::health::{self, Check, RateLimitsCheck, StreamCheck, WebhookCheck};
+use shared::http::{self, ApiResponse, DomainName, Query};
+use shared::stream::StreamClient;
 use shared::stream::hooks::WebhookUrl;
-use shared::world::World;
 
 fn main() -> ExitCode {
-    http::serve_unconfigured(env!("CARGO_PKG_NAME"), Deps::new, show_config)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, get_config)
 }
 
-struct Deps {
+struct State {
     api_key: Option<String>,
     has_api_secret: bool,
     region: String,
     webhook_url: Option<WebhookUrl>,
-    stream: Option<Stream>,
+    stream: Option<StreamClient>,
     table: Table,
     clock: Arc<dyn Clock>,
 }
 
-impl Deps {
-    fn new(world: &World) -> Result<Self, ConfigError> {
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
         Ok(Self {
-            api_key: world.env.get("STREAM_API_KEY").map(str::to_owned),
-            has_api_secret: world.env.get("STREAM_API_SECRET").is_some(),
-            region: world.env.require("AWS_REGION")?.to_owned(),
-            webhook_url: WebhookUrl::from_env(&world.env)?,
-            stream: world.stream.as_ref().map(|stream| stream.stream.clone()),
-            table: world.table.clone(),
-            clock: world.clock.clone(),
+            api_key: context.env.get("STREAM_API_KEY").map(str::to_owned),
+            has_api_secret: context.env.get("STREAM_API_SECRET").is_some(),
+            region: context.env.require("AWS_REGION")?.to_owned(),
+            webhook_url: WebhookUrl::from_env(&context.env)?,
+            stream: context.stream.as_ref().map(|stream| stream.client.clone()),
+            table: context.table.clone(),
+            clock: context.clock.clone(),
         })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ask {
+struct Params {
     #[serde(default)]
     deep: bool,
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     config: Config,
 }
 
@@ -80,35 +79,39 @@ struct Checks {
     dynamodb: Check,
 }
 
-async fn show_config(
-    deps: &Deps,
+async fn get_config(
+    state: &State,
     _: Caller,
     deadline: Deadline,
     DomainName(domain): DomainName,
-    Query(ask): Query<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let checks = if ask.deep {
-        let url = deps.webhook_url.clone().or_else(|| domain.as_deref().map(WebhookUrl::of_domain));
-        let (stream, clock) = (deps.stream.as_ref(), &*deps.clock);
-        let app = checks::stream(stream, clock, deadline, url.as_ref());
-        let limits = checks::rate_limits(stream, deadline);
-        let table = checks::table(&deps.table, clock);
+    Query(params): Query<Params>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let checks = if params.deep {
+        let url =
+            state.webhook_url.clone().or_else(|| domain.as_deref().map(WebhookUrl::from_domain));
+        let (stream, clock) = (state.stream.as_ref(), &*state.clock);
+        let app = health::check_stream(stream, clock, deadline, url.as_ref());
+        let limits = health::check_rate_limits(stream, deadline);
+        let table = health::check_table(&state.table, clock);
         let ((stream, webhook), rate_limits, dynamodb) = join3(app, limits, table).await;
         Some(Checks { stream, webhook, rate_limits, dynamodb })
     } else {
         None
     };
     let missing =
-        [("STREAM_API_KEY", deps.api_key.is_none()), ("STREAM_API_SECRET", !deps.has_api_secret)];
+        [("STREAM_API_KEY", state.api_key.is_none()), ("STREAM_API_SECRET", !state.has_api_secret)];
     let config = Config {
-        api_key: deps.api_key.clone(),
-        has_api_secret: deps.has_api_secret,
-        is_configured: deps.stream.is_some(),
-        client_initialized: deps.stream.is_some(),
-        missing: missing.into_iter().filter_map(|(name, is)| is.then_some(name)).collect(),
-        region: deps.region.clone(),
+        api_key: state.api_key.clone(),
+        has_api_secret: state.has_api_secret,
+        is_configured: state.stream.is_some(),
+        client_initialized: state.stream.is_some(),
+        missing: missing
+            .into_iter()
+            .filter_map(|(name, is_missing)| is_missing.then_some(name))
+            .collect(),
+        region: state.region.clone(),
         version: env!("CARGO_PKG_VERSION"),
         checks,
     };
-    Ok(Reply::ok("Configuration", Answer { config }))
+    Ok(ApiResponse::ok("Configuration", Response { config }))
 }

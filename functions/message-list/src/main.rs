@@ -5,43 +5,42 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use shared::auth::Caller;
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::http::{self, Path, Query, Reply};
+use shared::http::{self, ApiResponse, Path, Query};
 use shared::ids::{ChannelId, MessageCursor};
-use shared::messages::{Messages, Page, PageLimit};
-use shared::world::{Configured, World};
+use shared::messages::{MessagePage, MessageService, PageLimit};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, list_messages)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, list_messages)
 }
 
-struct Deps {
-    messages: Messages,
+struct State {
+    messages: MessageService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { messages: world.messages(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { messages: context.message_service()? })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ask {
+struct Params {
     #[serde(default)]
     limit: PageLimit,
     before: Option<MessageCursor>,
 }
 
 async fn list_messages(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
     Path(channel): Path<ChannelId>,
-    Query(ask): Query<Ask>,
-) -> Result<Reply<Page>, ApiError> {
-    let before = ask.before.as_ref();
-    let page = deps.messages.list(&caller, &channel, ask.limit, before, deadline).await?;
-    Ok(Reply::ok("Messages", page))
+    Query(params): Query<Params>,
+) -> Result<ApiResponse<MessagePage>, ApiError> {
+    let before = params.before.as_ref();
+    let page = state.messages.list(&caller, &channel, params.limit, before, deadline).await?;
+    Ok(ApiResponse::ok("Messages", page))
 }

@@ -5,33 +5,35 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::fields::MessageText;
-use shared::http::{self, Json, Reply};
+use shared::http::{self, ApiResponse, Json};
 use shared::ids::{ChannelId, MessageId};
-use shared::limits::{Limit, Route};
-use shared::messages::{Message, Messages};
-use shared::world::{Configured, World};
+use shared::messages::{Message, MessageService};
+use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, send_message)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, send_message)
 }
 
-struct Deps {
-    limit: Limit,
-    messages: Messages,
+struct State {
+    rate_limiter: RateLimiter,
+    messages: MessageService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { limit: world.limit(Route::MessageSend)?, messages: world.messages(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self {
+            rate_limiter: context.rate_limiter(Route::MessageSend)?,
+            messages: context.message_service()?,
+        })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     channel_id: ChannelId,
     message: MessageText,
     message_id: Option<MessageId>,
@@ -39,20 +41,20 @@ struct Ask {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Response {
     message_data: Message,
 }
 
 async fn send_message(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let Ask { channel_id, message, message_id } = ask;
-    let id = message_id.unwrap_or_else(|| deps.messages.fresh_id());
-    let admission = deps.limit.admission(&caller)?;
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let Request { channel_id, message, message_id } = request;
+    let id = message_id.unwrap_or_else(|| state.messages.generate_id());
+    let permit = state.rate_limiter.check(&caller)?;
     let message_data =
-        deps.messages.send(&caller, &channel_id, &id, &message, admission, deadline).await?;
-    Ok(Reply::ok("Message sent", Answer { message_data }))
+        state.messages.send(&caller, &channel_id, &id, &message, permit, deadline).await?;
+    Ok(ApiResponse::ok("Message sent", Response { message_data }))
 }

@@ -4,50 +4,57 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::http::{self, Json, Path, Reply};
+use shared::http::{self, ApiResponse, Json, Path};
 use shared::ids::{BatchId, CallId};
-use shared::limits::{Limit, Route};
-use shared::quality::{Platform, Reports, SampleReport, Samples};
-use shared::world::{Configured, World};
+use shared::quality::{NewBatch, Platform, SampleIngest, Samples};
+use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, report_quality)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, report_quality)
 }
 
-struct Deps {
-    limit: Limit,
-    reports: Reports,
+struct State {
+    rate_limiter: RateLimiter,
+    sample_ingest: SampleIngest,
 }
 
-impl Deps {
-    fn new(world: &World, _: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { limit: world.limit(Route::QualityReport)?, reports: world.reports() })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        context.require_stream()?;
+        Ok(Self {
+            rate_limiter: context.rate_limiter(Route::QualityReport)?,
+            sample_ingest: context.sample_ingest(),
+        })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     batch_id: Option<BatchId>,
     platform: Option<Platform>,
     samples: Samples,
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     accepted: usize,
 }
 
 async fn report_quality(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     Path(id): Path<CallId>,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let report = SampleReport { batch: ask.batch_id, platform: ask.platform, samples: ask.samples };
-    let admission = deps.limit.admission(&caller)?;
-    let accepted = deps.reports.keep(&caller, &id, report, admission).await?;
-    Ok(Reply::ok("Samples accepted", Answer { accepted }))
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let report = NewBatch {
+        batch_id: request.batch_id,
+        platform: request.platform,
+        samples: request.samples,
+    };
+    let permit = state.rate_limiter.check(&caller)?;
+    let accepted = state.sample_ingest.ingest(&caller, &id, report, permit).await?;
+    Ok(ApiResponse::ok("Samples accepted", Response { accepted }))
 }

@@ -4,29 +4,28 @@
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
-use shared::calls::sweep::{OpenCalls, Reconciled, Summary, Sweeper};
+use shared::calls::sweep::{OpenCallCounter, ReconcileSummary, SweepSummary, Sweeper};
 use shared::clock::Deadline;
-use shared::config::ConfigError;
-use shared::erasure::{Erased, Erasures};
+use shared::context::{AppContext, StartError};
+use shared::erasure::{ErasureService, ErasureSummary};
 use shared::error::ApiError;
 use shared::schedule;
-use shared::telemetry::{Gauge, Gauged};
-use shared::world::{Configured, World};
+use shared::telemetry::{Gauge, GaugeSource};
 
 fn main() -> ExitCode {
-    schedule::serve(env!("CARGO_PKG_NAME"), Deps::new, run)
+    schedule::serve(env!("CARGO_PKG_NAME"), State::new, run_task)
 }
 
-struct Deps {
+struct State {
     sweeper: Sweeper,
-    erasures: Erasures,
-    open: OpenCalls,
+    erasures: ErasureService,
+    open_calls: OpenCallCounter,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        let (sweeper, erasures) = (world.sweeper(stream)?, world.erasures(stream));
-        Ok(Self { sweeper, erasures, open: world.open_calls() })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        let (sweeper, erasures) = (context.sweeper()?, context.erasure_service()?);
+        Ok(Self { sweeper, erasures, open_calls: context.open_call_counter() })
     }
 }
 
@@ -40,24 +39,24 @@ enum Task {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Done {
-    Swept(Swept),
-    Reconciled(Reconciled),
+enum TaskOutcome {
+    Swept(SweepOutcome),
+    Reconciled(ReconcileSummary),
 }
 
 #[derive(Serialize)]
-struct Swept {
+struct SweepOutcome {
     #[serde(flatten)]
-    calls: Summary,
+    calls: SweepSummary,
     #[serde(flatten)]
-    users: Erased,
+    users: ErasureSummary,
     /// Calls of which something is still to be closed; `None` where they could not be counted.
     open: Option<u64>,
 }
 
-impl Gauged for Done {
+impl GaugeSource for TaskOutcome {
     fn gauges(&self) -> Vec<Gauge> {
-        let Self::Swept(Swept { calls, users, open }) = self else { return Vec::new() };
+        let Self::Swept(SweepOutcome { calls, users, open }) = self else { return Vec::new() };
         let open = open.map(|open| Gauge::count("OpenCalls", open));
         let gauges = [
             Gauge::count("Sweeps", 1),
@@ -69,13 +68,21 @@ impl Gauged for Done {
     }
 }
 
-async fn run(deps: &'static Deps, task: Task, deadline: Deadline) -> Result<Done, ApiError> {
+async fn run_task(
+    state: &'static State,
+    task: Task,
+    deadline: Deadline,
+) -> Result<TaskOutcome, ApiError> {
     Ok(match task {
         Task::Sweep => {
-            let calls = deps.sweeper.sweep(deadline).await?;
-            let users = deps.erasures.sweep(deadline).await?;
-            Done::Swept(Swept { calls, users, open: deps.open.count(deadline).await })
+            let calls = state.sweeper.sweep(deadline).await?;
+            let users = state.erasures.sweep(deadline).await?;
+            TaskOutcome::Swept(SweepOutcome {
+                calls,
+                users,
+                open: state.open_calls.count(deadline).await,
+            })
         }
-        Task::Reconcile => Done::Reconciled(deps.sweeper.reconcile(deadline).await?),
+        Task::Reconcile => TaskOutcome::Reconciled(state.sweeper.reconcile(deadline).await?),
     })
 }

@@ -6,48 +6,47 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::clock::{Deadline, Timestamp, rfc3339};
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::http::{self, Json, Reply};
+use shared::http::{self, ApiResponse, Json};
 use shared::ids::UserId;
-use shared::users::Users;
-use shared::world::{Configured, World};
+use shared::users::UserService;
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, revoke_tokens)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, revoke_tokens)
 }
 
-struct Deps {
-    users: Users,
+struct State {
+    users: UserService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { users: world.users(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { users: context.user_service()? })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     user_id: Option<UserId>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Response {
     user_id: UserId,
     #[serde(serialize_with = "rfc3339")]
     revoked_at: Timestamp,
 }
 
 async fn revoke_tokens(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let user_id = caller.acting_for(ask.user_id)?;
-    let revoked_at = deps.users.revoke(&user_id, deadline).await?;
-    Ok(Reply::ok("Tokens revoked", Answer { user_id, revoked_at }))
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let user_id = caller.resolve_user(request.user_id)?;
+    let revoked_at = state.users.revoke(&user_id, deadline).await?;
+    Ok(ApiResponse::ok("Tokens revoked", Response { user_id, revoked_at }))
 }

@@ -4,54 +4,55 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::future::join;
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use shared::auth::{Caller, StreamRoles};
+use shared::auth::{Caller, StreamRoleMap};
 use shared::calls::{self, CallStore};
 use shared::clock::{Deadline, Timestamp, rfc3339};
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::fields::{DisplayName, ImageUrl};
-use shared::http::{self, Json, Reply};
+use shared::http::{self, ApiResponse, Json};
 use shared::ids::{CallId, UserId};
-use shared::limits::{Limit, Route};
-use shared::tokens::{TokenLife, TokenSigner};
-use shared::users::{self, ProfileChange, UnknownUsers, Users};
-use shared::world::{Configured, World};
+use shared::rate_limiter::{RateLimiter, Route};
+use shared::tokens::{TokenLifetime, TokenSigner};
+use shared::users::{self, ProfileChange, UnknownUserPolicy, UserService};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, create_token)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, create_token)
 }
 
-struct Deps {
+struct State {
     api_key: String,
-    calls: Arc<dyn CallStore>,
-    limit: Limit,
-    roles: StreamRoles,
+    call_store: Arc<dyn CallStore>,
+    rate_limiter: RateLimiter,
+    roles: StreamRoleMap,
     signer: TokenSigner,
-    unknown: UnknownUsers,
-    users: Users,
+    unknown_users: UnknownUserPolicy,
+    users: UserService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        let stream = context.require_stream()?;
         Ok(Self {
             api_key: stream.config.api_key.clone(),
-            calls: world.call_store(),
-            limit: world.limit(Route::Token)?,
-            roles: StreamRoles::from_env(&world.env)?,
+            call_store: context.call_store(),
+            rate_limiter: context.rate_limiter(Route::Token)?,
+            roles: StreamRoleMap::from_env(&context.env)?,
             signer: TokenSigner::new(&stream.config.api_secret),
-            unknown: UnknownUsers::from_env(&world.env)?,
-            users: world.users(stream),
+            unknown_users: UnknownUserPolicy::from_env(&context.env)?,
+            users: context.user_service()?,
         })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     user_id: Option<UserId>,
     user_data: Option<UserData>,
-    ttl_seconds: Option<TokenLife>,
+    ttl_seconds: Option<TokenLifetime>,
     /// The one call that the token is for.
     call_id: Option<CallId>,
 }
@@ -65,7 +66,7 @@ struct UserData {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Response {
     token: String,
     api_key: String,
     user_id: UserId,
@@ -76,47 +77,49 @@ struct Answer {
 }
 
 async fn create_token(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let id = caller.acting_for(ask.user_id)?;
-    let admission = deps.limit.admission(&caller)?;
-    let data = ask.user_data.unwrap_or_default();
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let id = caller.resolve_user(request.user_id)?;
+    let permit = state.rate_limiter.check(&caller)?;
+    let user_data = request.user_data.unwrap_or_default();
     let change = ProfileChange {
-        name: data.name.map(DisplayName::into_string),
-        image: data.image.map(ImageUrl::into_string),
-        role: users::role_for(&caller, &id, &deps.roles),
+        name: user_data.name.map(DisplayName::into_string),
+        image: user_data.image.map(ImageUrl::into_string),
+        role: users::role_for(&caller, &id, &state.roles),
         ..ProfileChange::default()
     };
     // Read before the user is: a token counts among those that a revocation meanwhile revokes.
-    let now = deps.users.clock.now();
-    let found = deps.users.find_counted(&id, admission);
-    let found = match &ask.call_id {
+    let now = state.users.clock.now();
+    let lookup = state.users.find_and_count(&id, permit);
+    let existing = match &request.call_id {
         Some(call) => {
-            let call = calls::find(&*deps.calls, call, |call| call.has(&id));
-            let (found, call) = join(found, call).await;
+            let call = calls::get_authorized(&*state.call_store, call, |call| call.is_member(&id));
+            let (existing, call) = join(lookup, call).await;
             // Who has asked too often hears that first.
-            let found = found?;
+            let existing = existing?;
             call?.require_active()?;
-            found
+            existing
         }
-        None => found.await?,
+        None => lookup.await?,
     };
-    let user =
-        deps.users.known_or_provision(&caller, &id, found, &change, deps.unknown, deadline).await?;
-    let life = ask.ttl_seconds.unwrap_or_default();
-    let call = ask.call_id.as_ref();
-    let made = deps.signer.user_token(&user.id, call, now, life, user.revoked_at)?;
-    Ok(Reply::ok(
+    let user = state
+        .users
+        .get_or_provision(&caller, &id, existing, &change, state.unknown_users, deadline)
+        .await?;
+    let lifetime = request.ttl_seconds.unwrap_or_default();
+    let call = request.call_id.as_ref();
+    let issued = state.signer.sign_user_token(&user.id, call, now, lifetime, user.revoked_at)?;
+    Ok(ApiResponse::ok(
         "Token created",
-        Answer {
-            token: made.token.expose().to_owned(),
-            api_key: deps.api_key.clone(),
+        Response {
+            token: issued.token.expose_secret().to_owned(),
+            api_key: state.api_key.clone(),
             user_id: user.id,
-            expires_at: made.expires_at,
-            refresh_after: made.refresh_after,
+            expires_at: issued.expires_at,
+            refresh_after: issued.refresh_after,
         },
     ))
 }

@@ -6,45 +6,44 @@ use std::process::ExitCode;
 use serde::Serialize;
 use shared::auth::Caller;
 use shared::clock::Deadline;
-use shared::config::ConfigError;
-use shared::erasure::{Erasures, Progress};
+use shared::context::{AppContext, StartError};
+use shared::erasure::{ErasureService, ErasureStatus};
 use shared::error::ApiError;
-use shared::http::{self, Path, Reply};
+use shared::http::{self, ApiResponse, Path};
 use shared::ids::UserId;
-use shared::world::{Configured, World};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, delete_user)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, delete_user)
 }
 
-struct Deps {
-    erasures: Erasures,
+struct State {
+    erasures: ErasureService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { erasures: world.erasures(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { erasures: context.erasure_service()? })
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Response {
     user_id: UserId,
-    status: Progress,
+    status: ErasureStatus,
 }
 
 async fn delete_user(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
     Path(id): Path<UserId>,
-) -> Result<Reply<Answer>, ApiError> {
-    let user_id = caller.acting_for(Some(id))?;
-    let status = deps.erasures.erase(&user_id, deadline).await?;
-    let answer = Answer { user_id, status };
+) -> Result<ApiResponse<Response>, ApiError> {
+    let user_id = caller.resolve_user(Some(id))?;
+    let status = state.erasures.erase(&user_id, deadline).await?;
+    let response = Response { user_id, status };
     Ok(match status {
-        Progress::Deleted => Reply::ok("User deleted", answer),
-        Progress::Deleting => Reply::accepted("User is being deleted", answer),
+        ErasureStatus::Deleted => ApiResponse::ok("User deleted", response),
+        ErasureStatus::Deleting => ApiResponse::accepted("User is being deleted", response),
     })
 }

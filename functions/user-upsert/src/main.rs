@@ -3,34 +3,33 @@
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
-use shared::auth::{Caller, StreamRoles};
+use shared::auth::{Caller, StreamRoleMap};
 use shared::clock::Deadline;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::fields::{Custom, DisplayName, ImageUrl, Language};
-use shared::http::{self, Json, Reply};
+use shared::fields::{CustomData, DisplayName, ImageUrl, Language};
+use shared::http::{self, ApiResponse, Json};
 use shared::ids::UserId;
-use shared::users::{self, Profile, ProfileChange, Users};
-use shared::world::{Configured, World};
+use shared::users::{self, Profile, ProfileChange, UserService};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, upsert_user)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, upsert_user)
 }
 
-struct Deps {
-    roles: StreamRoles,
-    users: Users,
+struct State {
+    roles: StreamRoleMap,
+    users: UserService,
 }
 
-impl Deps {
-    fn new(world: &World, stream: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { roles: StreamRoles::from_env(&world.env)?, users: world.users(stream) })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        Ok(Self { roles: StreamRoleMap::from_env(&context.env)?, users: context.user_service()? })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
-struct Ask {
+struct Request {
     user_id: Option<UserId>,
     user_data: UserData,
 }
@@ -42,38 +41,41 @@ struct UserData {
     name: Option<DisplayName>,
     image: Option<ImageUrl>,
     language: Option<Language>,
-    custom: Option<Custom>,
+    custom: Option<CustomData>,
 }
 
 #[derive(Serialize)]
-struct Answer {
-    user: Shown,
+struct Response {
+    user: UserResponse,
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct UserResponse {
     id: UserId,
     #[serde(flatten)]
     profile: Profile,
 }
 
 async fn upsert_user(
-    deps: &Deps,
+    state: &State,
     caller: Caller,
     deadline: Deadline,
-    Json(ask): Json<Ask>,
-) -> Result<Reply<Answer>, ApiError> {
-    let id = caller.acting_for(ask.user_id)?;
+    Json(request): Json<Request>,
+) -> Result<ApiResponse<Response>, ApiError> {
+    let id = caller.resolve_user(request.user_id)?;
     let change = ProfileChange {
-        name: ask.user_data.name.map(DisplayName::into_string),
-        image: ask.user_data.image.map(ImageUrl::into_string),
-        language: ask.user_data.language.map(Language::into_string),
-        custom: ask.user_data.custom.map(Custom::into_map),
-        role: users::role_for(&caller, &id, &deps.roles),
+        name: request.user_data.name.map(DisplayName::into_string),
+        image: request.user_data.image.map(ImageUrl::into_string),
+        language: request.user_data.language.map(Language::into_string),
+        custom: request.user_data.custom.map(CustomData::into_map),
+        role: users::role_for(&caller, &id, &state.roles),
     };
-    if caller.service {
-        deps.users.reactivate(&id, deadline).await?;
+    if caller.is_service {
+        state.users.reactivate(&id, deadline).await?;
     }
-    let user = deps.users.upsert(&id, &change, deadline).await?;
-    Ok(Reply::ok("User saved", Answer { user: Shown { id: user.id, profile: user.profile } }))
+    let user = state.users.upsert(&id, &change, deadline).await?;
+    Ok(ApiResponse::ok(
+        "User saved",
+        Response { user: UserResponse { id: user.id, profile: user.profile } },
+    ))
 }

@@ -2,32 +2,35 @@
 
 use std::process::ExitCode;
 
-use shared::calls::Hearing;
-use shared::config::ConfigError;
+use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, Code};
-use shared::http::{self, Reply, Signed};
+use shared::http::{self, ApiResponse, VerifiedWebhook};
 use shared::stream::event::Event;
-use shared::world::{Configured, World};
+use shared::webhooks::EventHandler;
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), Deps::new, hear)
+    http::serve(env!("CARGO_PKG_NAME"), State::new, handle_event)
 }
 
-struct Deps {
-    hearing: Hearing,
+struct State {
+    event_handler: EventHandler,
 }
 
-impl Deps {
-    fn new(world: &World, _: &Configured) -> Result<Self, ConfigError> {
-        Ok(Self { hearing: world.hearing()? })
+impl State {
+    fn new(context: &AppContext) -> Result<Self, StartError> {
+        context.require_stream()?;
+        Ok(Self { event_handler: context.event_handler()? })
     }
 }
 
 /// Answers once what the event tells is written down. A failure of ours is a 5xx, after which
 /// Stream sends the event again; an event that cannot be read would be the same a second time.
-async fn hear(deps: &Deps, Signed(body): Signed) -> Result<Reply<()>, ApiError> {
-    let event = Event::read(&body)
-        .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
-    deps.hearing.hear(event).await?;
-    Ok(Reply::ok("Heard", ()))
+async fn handle_event(
+    state: &State,
+    VerifiedWebhook(body): VerifiedWebhook,
+) -> Result<ApiResponse<()>, ApiError> {
+    let event = Event::parse(&body)
+        .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))?;
+    state.event_handler.handle(event).await?;
+    Ok(ApiResponse::ok("Event processed", ()))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::auth::{Caller, Unauthenticated};
+use crate::auth::{Caller, TokenError};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
 use crate::ids::UserId;
@@ -37,38 +37,38 @@ impl ClaimRules {
         Ok(rules)
     }
 
-    pub(super) fn caller(
+    pub(super) fn validate(
         &self,
         claims: &Map<String, Value>,
         now: Timestamp,
-    ) -> Result<Caller, Unauthenticated> {
+    ) -> Result<Caller, TokenError> {
         let leeway = |at: Timestamp, by| Timestamp::from_millis(at.as_millis().saturating_add(by));
-        let expires = date(claims, "exp")?.ok_or(Unauthenticated::Claim("exp"))?;
-        if leeway(expires, LEEWAY_MILLIS) <= now {
-            return Err(Unauthenticated::Expired);
+        let expires_at = numeric_date(claims, "exp")?.ok_or(TokenError::InvalidClaim("exp"))?;
+        if leeway(expires_at, LEEWAY_MILLIS) <= now {
+            return Err(TokenError::Expired);
         }
-        let issued_at = date(claims, "iat")?;
-        for (name, at) in [("nbf", date(claims, "nbf")?), ("iat", issued_at)] {
+        let issued_at = numeric_date(claims, "iat")?;
+        for (name, at) in [("nbf", numeric_date(claims, "nbf")?), ("iat", issued_at)] {
             if at.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
-                return Err(Unauthenticated::Claim(name));
+                return Err(TokenError::InvalidClaim(name));
             }
         }
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
-        let user = text(claims, &self.user_claim).ok_or(Unauthenticated::User)?;
-        let role = text(claims, &self.role_claim);
+        let user = string_claim(claims, &self.user_claim).ok_or(TokenError::InvalidUserId)?;
+        let role = string_claim(claims, &self.role_claim);
         Ok(Caller {
-            user: UserId::try_from(user.to_owned()).map_err(|_| Unauthenticated::User)?,
+            user: UserId::try_from(user.to_owned()).map_err(|_| TokenError::InvalidUserId)?,
             role: role.map(str::to_owned),
-            service: role == Some(&self.service_role),
+            is_service: role == Some(&self.service_role),
             issued_at,
         })
     }
 
-    fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), Unauthenticated> {
+    fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
         match &self.issuer {
-            Some(issuer) if text(claims, "iss") != Some(issuer) => {
-                Err(Unauthenticated::Claim("iss"))
+            Some(issuer) if string_claim(claims, "iss") != Some(issuer) => {
+                Err(TokenError::InvalidClaim("iss"))
             }
             _ => Ok(()),
         }
@@ -76,36 +76,36 @@ impl ClaimRules {
 
     /// A token that names audiences must name us, and we are nobody where none is configured
     /// (RFC 7519, section 4.1.3).
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Unauthenticated> {
-        let refused = Err(Unauthenticated::Claim("aud"));
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
+        let rejected = Err(TokenError::InvalidClaim("aud"));
         match (&self.audience, claims.get("aud")) {
             (None, None) => Ok(()),
-            (Some(us), Some(Value::String(one))) if one == us => Ok(()),
-            (Some(us), Some(Value::Array(many)))
-                if many.iter().all(Value::is_string)
-                    && many.iter().any(|one| one.as_str() == Some(us)) =>
+            (Some(expected), Some(Value::String(audience))) if audience == expected => Ok(()),
+            (Some(expected), Some(Value::Array(audiences)))
+                if audiences.iter().all(Value::is_string)
+                    && audiences.iter().any(|one| one.as_str() == Some(expected)) =>
             {
                 Ok(())
             }
-            _ => refused,
+            _ => rejected,
         }
     }
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+fn string_claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the epoch, perhaps with a fraction.
-fn date(
+fn numeric_date(
     claims: &Map<String, Value>,
     name: &'static str,
-) -> Result<Option<Timestamp>, Unauthenticated> {
+) -> Result<Option<Timestamp>, TokenError> {
     /// The year 9999: what is later is not a date that anybody means.
-    const LATEST: f64 = 253_402_300_799.0;
+    const MAX_SECONDS: f64 = 253_402_300_799.0;
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds));
-    let seconds = seconds.ok_or(Unauthenticated::Claim(name))?;
+    let seconds = value.as_f64().filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds));
+    let seconds = seconds.ok_or(TokenError::InvalidClaim(name))?;
     #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
     let millis = (seconds * 1000.0) as i64;
     Ok(Some(Timestamp::from_millis(millis)))

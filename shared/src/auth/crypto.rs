@@ -53,7 +53,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
     Ok(Box::new(hs256(*algorithm, key.try_get_as_bytes()?)?))
 }
 
-static RING: CryptoProvider = CryptoProvider {
+static RING_PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
     // Only the making of JWKs from private keys needs these, and nothing here does that.
@@ -61,10 +61,10 @@ static RING: CryptoProvider = CryptoProvider {
 };
 
 /// Makes `ring` what `jsonwebtoken` uses. Whoever signs or verifies calls this first.
-pub(crate) fn install() {
+pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // It can only fail by being installed already, and nothing else installs one.
-        let _ = RING.install_default();
+        let _ = RING_PROVIDER.install_default();
     });
 }

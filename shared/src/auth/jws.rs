@@ -9,48 +9,50 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
-use crate::auth::Unauthenticated;
+use crate::auth::TokenError;
 use crate::json;
 
 /// The longest token that is looked at, in bytes.
-const LONGEST: usize = 4096;
+const MAX_TOKEN_BYTES: usize = 4096;
 
 /// A token of good form with a good header. Whether anybody has signed it is not known yet.
-pub(super) struct Token<'a> {
+pub(super) struct UnverifiedToken<'a> {
     header: Map<String, Value>,
     /// Header and claims, as they were signed.
-    signed: &'a str,
+    signing_input: &'a str,
     claims: &'a str,
     signature: &'a str,
 }
 
-impl<'a> Token<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, Unauthenticated> {
-        if text.len() > LONGEST {
-            return Err(Unauthenticated::TooLong);
+impl<'a> UnverifiedToken<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, TokenError> {
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
         }
-        let (signed, signature) = text.rsplit_once('.').ok_or(Unauthenticated::Malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(Unauthenticated::Malformed)?;
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, claims) = signing_input.split_once('.').ok_or(TokenError::Malformed)?;
         if claims.contains('.') {
-            return Err(Unauthenticated::Malformed);
+            return Err(TokenError::Malformed);
         }
-        let header = object(header)?;
+        let header = decode_object(header)?;
         check_header(&header)?;
-        Ok(Self { header, signed, claims, signature })
+        Ok(Self { header, signing_input, claims, signature })
     }
 
     /// The claims, if this secret verifies the signature. The algorithm is the key's: the header
     /// may only agree with it (RFC 8725, section 3.1).
-    pub(super) fn verified_by(
-        &self,
-        secret: &DecodingKey,
-    ) -> Result<Map<String, Value>, Unauthenticated> {
+    pub(super) fn verify(&self, secret: &DecodingKey) -> Result<Map<String, Value>, TokenError> {
         if self.header("alg").and_then(Value::as_str) != Some("HS256") {
-            return Err(Unauthenticated::Algorithm);
+            return Err(TokenError::AlgorithmMismatch);
         }
-        match crypto::verify(self.signature, self.signed.as_bytes(), secret, Algorithm::HS256) {
-            Ok(true) => self.claims(),
-            Ok(false) | Err(_) => Err(Unauthenticated::Signature),
+        match crypto::verify(
+            self.signature,
+            self.signing_input.as_bytes(),
+            secret,
+            Algorithm::HS256,
+        ) {
+            Ok(true) => self.unverified_claims(),
+            Ok(false) | Err(_) => Err(TokenError::InvalidSignature),
         }
     }
 
@@ -60,39 +62,39 @@ impl<'a> Token<'a> {
     }
 
     /// What the token says, whoever says it.
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, Unauthenticated> {
-        object(self.claims)
+    pub(super) fn unverified_claims(&self) -> Result<Map<String, Value>, TokenError> {
+        decode_object(self.claims)
     }
 
     /// The bytes that the signature is over.
-    pub(super) fn signed(&self) -> &[u8] {
-        self.signed.as_bytes()
+    pub(super) fn signing_input(&self) -> &[u8] {
+        self.signing_input.as_bytes()
     }
 
     /// The signature's own bytes.
-    pub(super) fn signature(&self) -> Result<Vec<u8>, Unauthenticated> {
-        URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| Unauthenticated::Malformed)
+    pub(super) fn signature(&self) -> Result<Vec<u8>, TokenError> {
+        URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| TokenError::Malformed)
     }
 }
 
 /// Base64url without padding, holding one JSON object without duplicate names.
-fn object(part: &str) -> Result<Map<String, Value>, Unauthenticated> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unauthenticated::Malformed)?;
-    json::object(&bytes).map_err(|_| Unauthenticated::Malformed)
+fn decode_object(part: &str) -> Result<Map<String, Value>, TokenError> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
+    json::parse_object(&bytes).map_err(|_| TokenError::Malformed)
 }
 
-fn check_header(header: &Map<String, Value>) -> Result<(), Unauthenticated> {
+fn check_header(header: &Map<String, Value>) -> Result<(), TokenError> {
     // An extension that must be understood, compression, encryption or a nested token: none of
     // them is part of a session token (RFC 7515 section 4.1.11, RFC 8725 sections 3.6 and 3.11).
     if ["crit", "zip", "enc", "cty"].iter().any(|name| header.contains_key(*name)) {
-        return Err(Unauthenticated::Header);
+        return Err(TokenError::UnsupportedHeader);
     }
-    let session = |typ: &Value| {
+    let is_session_type = |typ: &Value| {
         typ.as_str()
             .is_some_and(|typ| ["jwt", "at+jwt"].iter().any(|t| typ.eq_ignore_ascii_case(t)))
     };
-    if header.get("typ").is_some_and(|typ| !session(typ)) {
-        return Err(Unauthenticated::Header);
+    if header.get("typ").is_some_and(|typ| !is_session_type(typ)) {
+        return Err(TokenError::UnsupportedHeader);
     }
     Ok(())
 }

@@ -2,14 +2,16 @@
 
 mod claims;
 pub mod crypto;
+mod error;
+pub(crate) mod jwks;
+mod jwks_verifier;
 mod jws;
-mod keys;
-mod published;
 mod roles;
 mod verifier;
 
-pub use roles::{StreamRole, StreamRoles};
-pub use verifier::{Refused, Unauthenticated, Verifier};
+pub use error::{AuthError, TokenError};
+pub use roles::{StreamRole, StreamRoleMap};
+pub use verifier::Verifier;
 
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
@@ -23,7 +25,7 @@ pub struct Caller {
     /// The role that the token gives, in the apps' own words.
     pub role: Option<String>,
     /// Whether the caller is a service, which may act for other users.
-    pub service: bool,
+    pub is_service: bool,
     /// When the token was issued, if it says so.
     pub issued_at: Option<Timestamp>,
 }
@@ -31,10 +33,10 @@ pub struct Caller {
 impl Caller {
     /// The user that a request is about: the caller, or the one that the body names where the
     /// caller may act for others.
-    pub fn acting_for(&self, named: Option<UserId>) -> Result<UserId, ApiError> {
-        match named {
+    pub fn resolve_user(&self, requested: Option<UserId>) -> Result<UserId, ApiError> {
+        match requested {
             None => Ok(self.user.clone()),
-            Some(user) if user == self.user || self.service => Ok(user),
+            Some(user) if user == self.user || self.is_service => Ok(user),
             Some(_) => Err(ApiError::new(
                 Code::UserMismatch,
                 "userId names somebody else than the signed-in user",
@@ -48,13 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_service_acts_for_others() {
+    fn only_a_service_may_act_for_other_users() {
         let user = |name: &str| UserId::try_from(name.to_owned()).unwrap();
-        let caller = |service| Caller { user: user("alice"), role: None, service, issued_at: None };
-        assert_eq!(caller(false).acting_for(None).unwrap(), user("alice"));
-        assert_eq!(caller(false).acting_for(Some(user("alice"))).unwrap(), user("alice"));
-        assert_eq!(caller(true).acting_for(Some(user("bob"))).unwrap(), user("bob"));
-        let refused = caller(false).acting_for(Some(user("bob"))).unwrap_err();
-        assert_eq!(refused.code(), Code::UserMismatch);
+        let caller = |service| Caller {
+            user: user("alice"),
+            role: None,
+            is_service: service,
+            issued_at: None,
+        };
+        assert_eq!(caller(false).resolve_user(None).unwrap(), user("alice"));
+        assert_eq!(caller(false).resolve_user(Some(user("alice"))).unwrap(), user("alice"));
+        assert_eq!(caller(true).resolve_user(Some(user("bob"))).unwrap(), user("bob"));
+        let error = caller(false).resolve_user(Some(user("bob"))).unwrap_err();
+        assert_eq!(error.code(), Code::UserMismatch);
     }
 }

@@ -12,6 +12,12 @@ use crate::config::{ConfigError, Env};
 pub struct StreamRole(String);
 
 impl StreamRole {
+    /// A role of this name.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self(name)
+    }
+
     /// The role's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -28,25 +34,25 @@ impl Default for StreamRole {
 
 /// Which Stream role goes with which role of the apps (`STREAM_ROLE_MAP`).
 #[derive(Clone, Debug)]
-pub struct StreamRoles(BTreeMap<String, StreamRole>);
+pub struct StreamRoleMap(BTreeMap<String, StreamRole>);
 
-impl StreamRoles {
+impl StreamRoleMap {
     /// Reads `STREAM_ROLE_MAP`, a list such as `user=user,streamer=user,admin=admin`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         const NAME: &str = "STREAM_ROLE_MAP";
         let mut map = BTreeMap::new();
         for pair in env.get_or(NAME, "user=user,streamer=user,admin=admin").split(',') {
-            let refused = || ConfigError::invalid(NAME, "must be a list of role=stream-role");
-            let (ours, theirs) = pair.split_once('=').ok_or_else(refused)?;
-            let (ours, theirs) = (ours.trim(), theirs.trim());
-            let known = |text: &str| {
+            let invalid = || ConfigError::invalid(NAME, "must be a list of role=stream-role");
+            let (app_role, stream_role) = pair.split_once('=').ok_or_else(invalid)?;
+            let (app_role, stream_role) = (app_role.trim(), stream_role.trim());
+            let is_role_name = |text: &str| {
                 !text.is_empty()
                     && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
             };
-            if !known(ours) || !known(theirs) {
-                return Err(refused());
+            if !is_role_name(app_role) || !is_role_name(stream_role) {
+                return Err(invalid());
             }
-            if map.insert(ours.to_owned(), StreamRole(theirs.to_owned())).is_some() {
+            if map.insert(app_role.to_owned(), StreamRole(stream_role.to_owned())).is_some() {
                 return Err(ConfigError::invalid(NAME, "names a role twice"));
             }
         }
@@ -63,7 +69,7 @@ impl StreamRoles {
     /// The Stream role of somebody whose token gives this role. Whatever is not in the map is
     /// Stream's `user`, so that nobody is raised by a word that nobody meant.
     #[must_use]
-    pub fn of(&self, role: Option<&str>) -> StreamRole {
+    pub fn map_role(&self, role: Option<&str>) -> StreamRole {
         role.and_then(|role| self.0.get(role)).cloned().unwrap_or_default()
     }
 }
@@ -73,36 +79,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_map_does_not_name_is_a_user() {
-        let roles = StreamRoles::from_env(&Env::default()).unwrap();
-        for (ours, theirs) in [
+    fn unmapped_role_becomes_user() {
+        let roles = StreamRoleMap::from_env(&Env::default()).unwrap();
+        for (app_role, stream_role) in [
             (Some("admin"), "admin"),
             (Some("streamer"), "user"),
             (Some("Admin"), "user"),
             (Some("service"), "user"),
             (None, "user"),
         ] {
-            assert_eq!(roles.of(ours), StreamRole(theirs.to_owned()), "{ours:?}");
+            assert_eq!(
+                roles.map_role(app_role),
+                StreamRole(stream_role.to_owned()),
+                "{app_role:?}"
+            );
         }
     }
 
     #[test]
-    fn the_names_are_those_of_the_map_and_user() {
+    fn role_names_are_the_mapped_roles_and_user() {
         for (map, names) in [
             ("user=user,streamer=user,admin=admin", vec!["admin", "user"]),
             ("boss=admin", vec!["admin", "user"]),
             ("a=host,b=host", vec!["host", "user"]),
         ] {
-            let roles = StreamRoles::from_env(&Env::from([("STREAM_ROLE_MAP", map)])).unwrap();
+            let roles = StreamRoleMap::from_env(&Env::from([("STREAM_ROLE_MAP", map)])).unwrap();
             assert!(roles.names().iter().eq(names), "{map}");
         }
     }
 
     #[test]
-    fn a_broken_map_is_refused() {
+    fn malformed_role_map_is_rejected() {
         for text in ["user", "a=b,", "a=b,a=c", "=b", "a=", "a=b=c", "a=b c"] {
             assert!(
-                StreamRoles::from_env(&Env::from([("STREAM_ROLE_MAP", text)])).is_err(),
+                StreamRoleMap::from_env(&Env::from([("STREAM_ROLE_MAP", text)])).is_err(),
                 "{text}"
             );
         }

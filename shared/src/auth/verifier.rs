@@ -1,101 +1,48 @@
 //! The bearer token of a request, verified before anything else happens.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use crate::auth::claims::ClaimRules;
-use crate::auth::jws::Token;
-use crate::auth::keys::{IssuerKeys, WebKeys};
-use crate::auth::{Caller, crypto, published};
+use crate::auth::jwks::{HttpJwks, IssuerKeys};
+use crate::auth::jws::UnverifiedToken;
+use crate::auth::{AuthError, Caller, TokenError, crypto, jwks_verifier};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::net;
 
-/// Why a token is refused. The caller is told none of this; the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unauthenticated {
-    /// No `Authorization` header, or more than one value.
-    #[error("no bearer token")]
-    Absent,
-    /// Over the size that is looked at.
-    #[error("the token is over 4096 bytes")]
-    TooLong,
-    /// Not a JWS in compact form with a JSON object in header and claims.
-    #[error("the token is not a well-formed JWT")]
-    Malformed,
-    /// Another algorithm than the key's.
-    #[error("the token's algorithm is not the key's")]
-    Algorithm,
-    /// A header parameter that a session token may not have.
-    #[error("the token's header has a parameter that is refused")]
-    Header,
-    /// No key is named, where there are several.
-    #[error("the token names no key")]
-    NoKeyId,
-    /// The key that is named is none of the issuer's.
-    #[error("the token's key is not among the issuer's")]
-    UnknownKey,
-    /// Not signed by the key.
-    #[error("the token's signature is wrong")]
-    Signature,
-    /// No longer valid.
-    #[error("the token has expired")]
-    Expired,
-    /// A registered claim that is missing, of the wrong type or of the wrong value.
-    #[error("the token's claim '{0}' is missing or refused")]
-    Claim(&'static str),
-    /// The claim that names the user is missing or not a user id.
-    #[error("the token names no user")]
-    User,
-}
-
-/// Why a request is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Its token is no good.
-    #[error(transparent)]
-    Token(#[from] Unauthenticated),
-    /// The issuer's keys have never come, so that nobody can tell whether its token is.
-    #[error("there are no keys of the issuer's yet")]
-    NoKeys {
-        /// When they are asked for again.
-        retry_after: Duration,
-    },
-}
-
 /// Checks bearer tokens against the configured key, or against those that the issuer publishes.
 pub struct Verifier {
-    keys: Keys,
+    keys: VerificationKeys,
     rules: ClaimRules,
 }
 
-enum Keys {
+enum VerificationKeys {
     /// A secret that we share with the issuer (HS256), or two while it is changed.
-    Shared(Vec<DecodingKey>),
+    SharedSecrets(Vec<DecodingKey>),
     /// The issuer's own.
-    Published(IssuerKeys),
+    Jwks(IssuerKeys),
 }
 
 /// The least size of an HS256 key, in bytes (RFC 7518, section 3.2).
-const LEAST_SECRET: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 
 impl Verifier {
     /// Reads `JWT_SECRET` (and `JWT_SECRET_PREVIOUS`) or `JWT_JWKS_URL`, of which exactly one is
     /// set, and the other `JWT_*` rules.
-    pub(crate) fn open(
+    pub(crate) fn from_env(
         env: &Env,
         clock: &Arc<dyn Clock>,
         http: &net::Client,
     ) -> Result<Self, ConfigError> {
         const URL: &str = "JWT_JWKS_URL";
         let keys = match (env.get("JWT_SECRET"), env.get(URL)) {
-            (Some(_), None) => Keys::Shared(shared(env)?),
+            (Some(_), None) => VerificationKeys::SharedSecrets(secrets_from_env(env)?),
             (None, Some(url)) => {
-                let source = WebKeys::new(http.clone(), url)?;
-                Keys::Published(IssuerKeys::new(source, clock.clone()))
+                let source = HttpJwks::new(http.clone(), url)?;
+                VerificationKeys::Jwks(IssuerKeys::new(source, clock.clone()))
             }
             (None, None) => return Err(ConfigError::Missing("JWT_SECRET or JWT_JWKS_URL")),
             // Whoever knows the one must not get past the other.
@@ -108,31 +55,33 @@ impl Verifier {
 
     /// The caller behind an `Authorization` header (RFC 6750, section 2.1). Published keys may
     /// have to be fetched for it, which ends before `deadline`.
-    pub async fn caller(
+    pub async fn authenticate(
         &self,
         authorization: Option<&str>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Caller, Refused> {
-        let token = Token::read(bearer(authorization)?)?;
+    ) -> Result<Caller, AuthError> {
+        let token = UnverifiedToken::parse(bearer_token(authorization)?)?;
         match &self.keys {
-            Keys::Shared(secrets) => Ok(self.rules.caller(&verified(&token, secrets)?, now)?),
-            Keys::Published(keys) => {
-                published::caller(&token, keys, &self.rules, now, deadline).await
+            VerificationKeys::SharedSecrets(secrets) => {
+                Ok(self.rules.validate(&verify_with_secrets(&token, secrets)?, now)?)
+            }
+            VerificationKeys::Jwks(keys) => {
+                jwks_verifier::authenticate(&token, keys, &self.rules, now, deadline).await
             }
         }
     }
 }
 
 /// The claims, if one of the secrets has signed them.
-fn verified(
-    token: &Token<'_>,
+fn verify_with_secrets(
+    token: &UnverifiedToken<'_>,
     secrets: &[DecodingKey],
-) -> Result<Map<String, Value>, Unauthenticated> {
-    let mut outcome = Err(Unauthenticated::Signature);
+) -> Result<Map<String, Value>, TokenError> {
+    let mut outcome = Err(TokenError::InvalidSignature);
     for secret in secrets {
-        outcome = token.verified_by(secret);
-        if !matches!(outcome, Err(Unauthenticated::Signature)) {
+        outcome = token.verify(secret);
+        if !matches!(outcome, Err(TokenError::InvalidSignature)) {
             break;
         }
     }
@@ -141,16 +90,17 @@ fn verified(
 
 /// The keys of the secrets. One that is too short, or that is one of Stream's (with which anybody's
 /// Stream token would open this service), is refused.
-fn shared(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
-    const STREAMS: [&str; 2] = ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"];
-    crypto::install();
+fn secrets_from_env(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
+    const STREAM_SECRETS: [&str; 2] = ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"];
+    crypto::install_provider();
     let mut keys = Vec::new();
     for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
         let Some(secret) = env.get(name) else { continue };
-        if secret.len() < LEAST_SECRET {
+        if secret.len() < MIN_SECRET_BYTES {
             return Err(ConfigError::invalid(name, "must have at least 32 bytes"));
         }
-        if let Some(other) = STREAMS.into_iter().find(|other| env.get(other) == Some(secret)) {
+        if let Some(other) = STREAM_SECRETS.into_iter().find(|other| env.get(other) == Some(secret))
+        {
             return Err(ConfigError::invalid(name, format!("must differ from {other}")));
         }
         keys.push(DecodingKey::from_secret(secret.as_bytes()));
@@ -158,10 +108,10 @@ fn shared(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
     Ok(keys)
 }
 
-fn bearer(authorization: Option<&str>) -> Result<&str, Unauthenticated> {
+fn bearer_token(authorization: Option<&str>) -> Result<&str, TokenError> {
     let (scheme, token) =
-        authorization.and_then(|value| value.split_once(' ')).ok_or(Unauthenticated::Absent)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(Unauthenticated::Absent) }
+        authorization.and_then(|value| value.split_once(' ')).ok_or(TokenError::Missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(TokenError::Missing) }
 }
 
 #[cfg(test)]
@@ -172,31 +122,33 @@ mod tests {
     use ring::hmac;
     use serde_json::{Value, json};
 
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::SystemClock;
 
     const SECRET: &str = "a-test-secret-of-thirty-two-bytes!";
     const NOW: i64 = 1_767_225_600;
 
-    fn open(pairs: &[(&str, &str)]) -> Result<Verifier, ConfigError> {
+    fn from_pairs(pairs: &[(&str, &str)]) -> Result<Verifier, ConfigError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        Verifier::open(&pairs.iter().copied().collect(), &clock, &net::client().unwrap())
+        Verifier::from_env(&pairs.iter().copied().collect(), &clock, &net::client().unwrap())
     }
 
     fn verifier(pairs: &[(&str, &str)]) -> Verifier {
         let mut env = vec![("JWT_SECRET", SECRET)];
         env.extend(pairs);
-        open(&env).unwrap()
+        from_pairs(&env).unwrap()
     }
 
-    fn caller(verifier: &Verifier, header: Option<&str>) -> Result<Caller, Unauthenticated> {
+    fn authenticate(verifier: &Verifier, header: Option<&str>) -> Result<Caller, TokenError> {
         let now = Timestamp::from_secs(NOW);
         let deadline = Deadline::after(now, Duration::from_secs(7));
         // With a secret of our own there is nothing to wait for.
-        let found = verifier.caller(header, now, deadline).now_or_never().unwrap();
-        found.map_err(|refused| match refused {
-            Refused::Token(cause) => cause,
-            Refused::NoKeys { .. } => panic!("no keys"),
+        let result = verifier.authenticate(header, now, deadline).now_or_never().unwrap();
+        result.map_err(|error| match error {
+            AuthError::InvalidToken(error) => error,
+            AuthError::KeysUnavailable { .. } => panic!("no keys"),
         })
     }
 
@@ -210,30 +162,34 @@ mod tests {
 
     const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-    fn check(verifier: &Verifier, token: &str) -> Result<Caller, Unauthenticated> {
-        caller(verifier, Some(&format!("Bearer {token}")))
+    fn authenticate_token(verifier: &Verifier, token: &str) -> Result<Caller, TokenError> {
+        authenticate(verifier, Some(&format!("Bearer {token}")))
     }
 
-    fn with(claims: &Value) -> Result<Caller, Unauthenticated> {
-        check(&verifier(&[]), &sign(HEADER, &claims.to_string(), SECRET))
+    fn authenticate_claims(claims: &Value) -> Result<Caller, TokenError> {
+        authenticate_token(&verifier(&[]), &sign(HEADER, &claims.to_string(), SECRET))
     }
 
-    fn good() -> Value {
+    fn valid_claims() -> Value {
         json!({"sub": "alice", "role": "streamer", "iat": NOW, "exp": NOW + 60})
     }
 
     #[test]
-    fn a_good_token_names_its_caller() {
-        let caller = with(&good()).unwrap();
+    fn valid_token_identifies_the_caller() {
+        let caller = authenticate_claims(&valid_claims()).unwrap();
         assert_eq!((caller.user.as_str(), caller.role.as_deref()), ("alice", Some("streamer")));
-        assert!(!caller.service);
-        assert!(with(&json!({"sub": "s", "role": "service", "exp": NOW + 60})).unwrap().service);
+        assert!(!caller.is_service);
+        assert!(
+            authenticate_claims(&json!({"sub": "s", "role": "service", "exp": NOW + 60}))
+                .unwrap()
+                .is_service
+        );
     }
 
     #[test]
-    fn the_header_of_the_request() {
-        let token = sign(HEADER, &good().to_string(), SECRET);
-        for (value, good) in [
+    fn authorization_header_must_be_a_bearer_token() {
+        let token = sign(HEADER, &valid_claims().to_string(), SECRET);
+        for (value, is_accepted) in [
             (Some(format!("Bearer {token}")), true),
             (Some(format!("bearer {token}")), true),
             (Some(format!("Bearer  {token}")), false),
@@ -243,12 +199,16 @@ mod tests {
             (Some(String::new()), false),
             (None, false),
         ] {
-            assert_eq!(caller(&verifier(&[]), value.as_deref()).is_ok(), good, "{value:?}");
+            assert_eq!(
+                authenticate(&verifier(&[]), value.as_deref()).is_ok(),
+                is_accepted,
+                "{value:?}"
+            );
         }
     }
 
     #[test]
-    fn headers_that_are_refused() {
+    fn unsupported_jws_headers_are_rejected() {
         for header in [
             r#"{"alg":"none"}"#,
             r#"{"alg":"HS384"}"#,
@@ -267,17 +227,17 @@ mod tests {
             r#"["HS256"]"#,
             "HS256",
         ] {
-            let token = sign(header, &good().to_string(), SECRET);
-            assert!(check(&verifier(&[]), &token).is_err(), "{header}");
+            let token = sign(header, &valid_claims().to_string(), SECRET);
+            assert!(authenticate_token(&verifier(&[]), &token).is_err(), "{header}");
         }
         for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","typ":"at+JWT","kid":"x"}"#] {
-            let token = sign(header, &good().to_string(), SECRET);
-            assert!(check(&verifier(&[]), &token).is_ok(), "{header}");
+            let token = sign(header, &valid_claims().to_string(), SECRET);
+            assert!(authenticate_token(&verifier(&[]), &token).is_ok(), "{header}");
         }
     }
 
     #[test]
-    fn claims_that_are_refused() {
+    fn invalid_claims_are_rejected() {
         for (name, value) in [
             ("exp", json!(NOW - 60)),
             ("exp", json!(NOW.to_string())),
@@ -295,20 +255,22 @@ mod tests {
             ("sub", Value::Null),
             ("aud", json!("somebody else")),
         ] {
-            let mut claims = good();
+            let mut claims = valid_claims();
             claims[name] = value.clone();
-            assert!(with(&claims).is_err(), "{name}: {value}");
+            assert!(authenticate_claims(&claims).is_err(), "{name}: {value}");
         }
-        let mut claims = good();
+        let mut claims = valid_claims();
         claims.as_object_mut().unwrap().remove("exp");
-        assert_eq!(with(&claims), Err(Unauthenticated::Claim("exp")));
-        let twice = format!(r#"{{"sub":"alice","sub":"bob","exp":{}}}"#, NOW + 60);
-        assert!(check(&verifier(&[]), &sign(HEADER, &twice, SECRET)).is_err());
+        assert_eq!(authenticate_claims(&claims), Err(TokenError::InvalidClaim("exp")));
+        let duplicate_claim = format!(r#"{{"sub":"alice","sub":"bob","exp":{}}}"#, NOW + 60);
+        assert!(
+            authenticate_token(&verifier(&[]), &sign(HEADER, &duplicate_claim, SECRET)).is_err()
+        );
     }
 
     #[test]
-    fn times_have_a_minute_of_leeway() {
-        for (name, value, good) in [
+    fn time_claims_have_one_minute_of_leeway() {
+        for (name, value, is_accepted) in [
             ("exp", NOW - 59, true),
             ("exp", NOW - 60, false),
             ("nbf", NOW + 60, true),
@@ -316,9 +278,9 @@ mod tests {
             ("iat", NOW + 60, true),
             ("iat", NOW + 61, false),
         ] {
-            let mut claims = self::good();
+            let mut claims = valid_claims();
             claims[name] = json!(value);
-            assert_eq!(with(&claims).is_ok(), good, "{name} {}", value - NOW);
+            assert_eq!(authenticate_claims(&claims).is_ok(), is_accepted, "{name} {}", value - NOW);
         }
     }
 
@@ -336,61 +298,67 @@ mod tests {
             (json!("them"), json!("calls"), false),
             (Value::Null, json!("calls"), false),
         ] {
-            let mut claims = good();
+            let mut claims = valid_claims();
             claims["iss"] = issuer;
             claims["aud"] = audience;
             let token = sign(HEADER, &claims.to_string(), SECRET);
-            assert_eq!(check(&verifier, &token).is_ok(), accepted, "{claims}");
+            assert_eq!(authenticate_token(&verifier, &token).is_ok(), accepted, "{claims}");
         }
-        let token = sign(HEADER, &good().to_string(), SECRET);
-        assert!(check(&verifier, &token).is_err());
+        let token = sign(HEADER, &valid_claims().to_string(), SECRET);
+        assert!(authenticate_token(&verifier, &token).is_err());
     }
 
     #[test]
-    fn every_changed_byte_is_noticed() {
-        let token = sign(HEADER, &good().to_string(), SECRET);
+    fn any_modified_byte_invalidates_the_token() {
+        let token = sign(HEADER, &valid_claims().to_string(), SECRET);
         let verifier = verifier(&[]);
         for at in 0..token.len() {
             let mut bytes = token.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).unwrap();
-            assert!(check(&verifier, &changed).is_err(), "byte {at}");
+            assert!(authenticate_token(&verifier, &changed).is_err(), "byte {at}");
         }
         for changed in [format!("{token}="), format!("{token}."), token.replace('.', "..")] {
-            assert!(check(&verifier, &changed).is_err(), "{changed}");
+            assert!(authenticate_token(&verifier, &changed).is_err(), "{changed}");
         }
-        let other = sign(HEADER, &good().to_string(), &SECRET.replace('!', "?"));
-        assert_eq!(check(&verifier, &other), Err(Unauthenticated::Signature));
+        let other = sign(HEADER, &valid_claims().to_string(), &SECRET.replace('!', "?"));
+        assert_eq!(authenticate_token(&verifier, &other), Err(TokenError::InvalidSignature));
     }
 
     #[test]
-    fn a_token_over_four_kilobytes_is_not_looked_at() {
-        let mut claims = good();
+    fn token_over_4096_bytes_is_rejected() {
+        let mut claims = valid_claims();
         claims["pad"] = json!("x".repeat(4096));
-        assert_eq!(with(&claims), Err(Unauthenticated::TooLong));
+        assert_eq!(authenticate_claims(&claims), Err(TokenError::TooLong));
     }
 
     #[test]
-    fn both_secrets_are_good_while_one_is_being_changed() {
+    fn current_and_previous_secrets_are_both_accepted() {
         const OTHER: &str = "another-secret-of-thirty-two-bytes!";
-        let both = verifier(&[("JWT_SECRET_PREVIOUS", OTHER)]);
-        let by = |secret: &str| sign(HEADER, &good().to_string(), secret);
+        let with_previous = verifier(&[("JWT_SECRET_PREVIOUS", OTHER)]);
+        let signed_by = |secret: &str| sign(HEADER, &valid_claims().to_string(), secret);
         for secret in [SECRET, OTHER] {
-            assert!(check(&both, &by(secret)).is_ok());
+            assert!(authenticate_token(&with_previous, &signed_by(secret)).is_ok());
         }
-        let third = by(&SECRET.replace('!', "?"));
-        assert_eq!(check(&both, &third), Err(Unauthenticated::Signature));
+        let unknown_signer_token = signed_by(&SECRET.replace('!', "?"));
+        assert_eq!(
+            authenticate_token(&with_previous, &unknown_signer_token),
+            Err(TokenError::InvalidSignature)
+        );
         // Without it, the other is nobody's.
-        assert_eq!(check(&verifier(&[]), &by(OTHER)), Err(Unauthenticated::Signature));
+        assert_eq!(
+            authenticate_token(&verifier(&[]), &signed_by(OTHER)),
+            Err(TokenError::InvalidSignature)
+        );
         // What the first one has signed is judged by what it says.
-        let mut late = good();
-        late["exp"] = json!(NOW - 3_600);
-        let late = sign(HEADER, &late.to_string(), SECRET);
-        assert_eq!(check(&both, &late), Err(Unauthenticated::Expired));
+        let mut expired = valid_claims();
+        expired["exp"] = json!(NOW - 3_600);
+        let expired_token = sign(HEADER, &expired.to_string(), SECRET);
+        assert_eq!(authenticate_token(&with_previous, &expired_token), Err(TokenError::Expired));
     }
 
     #[test]
-    fn secrets_that_are_refused_at_start() {
+    fn invalid_secrets_are_rejected_at_startup() {
         for pairs in [
             vec![],
             vec![("JWT_SECRET", "short")],
@@ -400,14 +368,14 @@ mod tests {
             vec![("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", "short")],
             vec![("JWT_SECRET", SECRET), ("JWT_ROLE_CLAIM", "sub")],
         ] {
-            assert!(open(&pairs).is_err(), "{pairs:?}");
+            assert!(from_pairs(&pairs).is_err(), "{pairs:?}");
         }
     }
 
     #[test]
-    fn there_is_either_a_secret_or_an_address_of_keys() {
+    fn exactly_one_of_secret_and_jwks_url_is_required() {
         let (secret, url) = (("JWT_SECRET", SECRET), ("JWT_JWKS_URL", "https://example.com/keys"));
-        for (pairs, good) in [
+        for (pairs, is_valid) in [
             (vec![secret], true),
             (vec![url], true),
             (vec![secret, ("JWT_JWKS_URL", "")], true),
@@ -417,9 +385,9 @@ mod tests {
             (vec![("JWT_JWKS_URL", "http://example.com/keys")], false),
             (vec![url, ("JWT_ROLE_CLAIM", "sub")], false),
         ] {
-            assert_eq!(open(&pairs).is_ok(), good, "{pairs:?}");
+            assert_eq!(from_pairs(&pairs).is_ok(), is_valid, "{pairs:?}");
         }
-        let neither = open(&[]).err().unwrap().to_string();
-        assert_eq!(neither, "JWT_SECRET or JWT_JWKS_URL is not set");
+        let error = from_pairs(&[]).err().unwrap().to_string();
+        assert_eq!(error, "JWT_SECRET or JWT_JWKS_URL is not set");
     }
 }

@@ -1,226 +1,170 @@
-//! Glare: two members call each other at the same time, or one of them taps twice. A set of
-//! members has one open call, unless somebody asks for another one.
+//! Glare: two members call each other at the same time, or one of them taps twice. A set of members
+//! has one open call, unless a request allows parallel calls.
 //!
-//! The open call is marked in an item of the set's own. The mark is a pointer and no lock: whoever
-//! finds it looks at the call itself, so a mark that was left behind by a call that is over, or by
-//! an attempt that died, is passed over.
+//! An item of the member set points to its open call. The pointer is not a lock: the create that
+//! finds it inspects the call itself, so a pointer left behind by an ended call or a dead attempt is
+//! replaced.
 
 use std::time::Duration;
 
-use crate::calls::create::{Entry, not_active_yet};
-use crate::calls::limits::Limits;
-use crate::calls::store::LEASE;
-use crate::calls::sweep::{Look, look};
+use crate::calls::decision::{Decision, evaluate};
+use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{
-    Call, CallState, Calls, Created, EndReason, EndRequest, Ending, Mark, Marked, MemberSet,
-    NewCall, Seen, TakenOver,
+    Call, CallService, CallState, CreateTimeouts, EndReason, EndResult, MemberSet, NewCall,
+    OpenCallPointer, SetOpenCallResult, not_active_yet,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::ids::{CallId, UserId};
 use crate::stream::StreamError;
 use crate::stream::ops::GetCall;
 
-/// A call that is being made is waited for less than this: three waits, each twice the one before.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the first wait is.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest wait for a call that is being created: three waits, each twice the one before.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+const INITIAL_WAIT: Duration = Duration::from_millis(250);
 
-/// What another mark than one's own leads to.
-pub(super) enum Met {
-    /// A call that is open, at Stream too.
-    Open(Call),
-    /// A call that is being made, and is not done after a while.
-    Coming(Option<Call>),
+/// Another call of the same members.
+pub(super) enum ConflictingCall {
+    /// It is active, at Stream too.
+    Active(Call),
+    /// It is still being created after [`MAX_WAIT`]; `None` if its item does not exist yet.
+    Pending(Option<Call>),
 }
 
-/// What has become of a marked call.
-enum Found {
-    Open(Call),
-    Coming(Option<Call>),
-    /// It is over, or never came to be.
-    Over,
+/// The call that a pointer names.
+enum OpenCall {
+    Active(Call),
+    Pending(Option<Call>),
+    /// It has ended, or was never created.
+    Gone,
 }
 
-impl Calls {
-    /// Finds another call marked than the new one: which one is it to be? `None` is the new one,
-    /// which is marked now.
-    pub(super) async fn meet(
+impl CallService {
+    /// Decides between the new call and the one that the pointer names. `None` is the new one,
+    /// which the pointer names from then on.
+    pub(super) async fn resolve_conflict(
         &self,
-        set: &MemberSet,
-        new: &NewCall,
-        mut mark: Mark,
-        limits: Limits,
+        member_set: &MemberSet,
+        new_call: &NewCall,
+        mut pointer: OpenCallPointer,
+        timeouts: CreateTimeouts,
         deadline: Deadline,
-    ) -> Result<Option<Met>, ApiError> {
-        let mut waits = Waits::new(new.at, deadline);
+    ) -> Result<Option<ConflictingCall>, ApiError> {
+        let mut backoff = Backoff::new(new_call.at, deadline);
         loop {
             let now = self.clock.now();
-            match self.look_through(set, &mark, limits, now, deadline).await? {
-                Found::Open(call) => return Ok(Some(Met::Open(call))),
-                Found::Over => match self.store.mark(set, new, now, Some(&mark)).await? {
-                    Marked::Ours { .. } => return Ok(None),
-                    Marked::Theirs(other) => mark = other,
-                },
-                Found::Coming(call) => match waits.next(now) {
+            match self.inspect(member_set, &pointer, timeouts, now, deadline).await? {
+                OpenCall::Active(call) => return Ok(Some(ConflictingCall::Active(call))),
+                OpenCall::Gone => {
+                    let replaced = Some(&pointer);
+                    match self.store.set_open_call(member_set, new_call, now, replaced).await? {
+                        SetOpenCallResult::Set { .. } => return Ok(None),
+                        SetOpenCallResult::Occupied(other) => pointer = other,
+                    }
+                }
+                OpenCall::Pending(call) => match backoff.next_wait(now) {
                     Some(wait) => self.clock.sleep(wait).await,
-                    None => return Ok(Some(Met::Coming(call))),
+                    None => return Ok(Some(ConflictingCall::Pending(call))),
                 },
             }
         }
     }
 
-    /// Goes on with the call that was met, now that one's own is given up.
-    pub(super) async fn join_in(&self, new: NewCall, met: Met) -> Result<Entry, ApiError> {
-        match met {
-            Met::Open(call) => Ok(Entry::Done(Created { call, created: false })),
-            Met::Coming(found) => self.help(new, found).await,
-        }
-    }
-
-    /// Waits for a call that the other side is making under the very same id.
-    pub(super) async fn wait_for(
+    /// Waits for a call that another member is creating under the same id.
+    pub(super) async fn wait_until_active(
         &self,
         mut call: Call,
         since: Timestamp,
         deadline: Deadline,
-    ) -> Result<Entry, ApiError> {
-        let mut waits = Waits::new(since, deadline);
+    ) -> Result<Call, ApiError> {
+        let mut backoff = Backoff::new(since, deadline);
         loop {
             match call.state {
-                CallState::Active => return Ok(Entry::Done(Created { call, created: false })),
+                CallState::Active => return Ok(call),
                 CallState::Ending | CallState::Ended => {
-                    return Err(ApiError::plain(Code::CallEnded));
+                    return Err(ApiError::from_code(Code::CallEnded));
                 }
                 CallState::Creating => {}
             }
-            let wait = waits.next(self.clock.now()).ok_or_else(not_active_yet)?;
+            let wait = backoff.next_wait(self.clock.now()).ok_or_else(not_active_yet)?;
             self.clock.sleep(wait).await;
             call = self.store.get(&call.call_id).await?.ok_or_else(not_active_yet)?;
         }
     }
 
-    /// What has become of the marked call.
-    async fn look_through(
+    /// Inspects the call that a pointer names, and ends it if it is over.
+    async fn inspect(
         &self,
-        set: &MemberSet,
-        mark: &Mark,
-        limits: Limits,
+        member_set: &MemberSet,
+        pointer: &OpenCallPointer,
+        timeouts: CreateTimeouts,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Found, ApiError> {
-        let Some(call) = self.store.get(&mark.call).await? else {
-            // It is written at the same time as its mark: a little patience.
-            let young = now.since(mark.at) < LEASE;
-            return Ok(if young { Found::Coming(None) } else { Found::Over });
+    ) -> Result<OpenCall, ApiError> {
+        let Some(call) = self.store.get(&pointer.call_id).await? else {
+            // The call's item is written at the same time as its pointer.
+            let is_recent = now.since(pointer.at) < LEASE_DURATION;
+            return Ok(if is_recent { OpenCall::Pending(None) } else { OpenCall::Gone });
         };
-        if MemberSet::of(&call.members) != *set {
-            return Ok(Found::Over);
+        if MemberSet::new(&call.members) != *member_set {
+            return Ok(OpenCall::Gone);
         }
-        match call.state {
+        let (reason, ended_at) = match call.state {
             CallState::Creating if call.lease_until.is_some_and(|until| until > now) => {
-                Ok(Found::Coming(Some(call)))
+                return Ok(OpenCall::Pending(Some(call)));
             }
-            // Nobody has it in hand any more, unless somebody takes it over at this moment.
-            CallState::Creating => {
-                self.end_if_same(&call, EndReason::NOT_CREATED.into(), now, now).await
-            }
-            CallState::Active if call.parallel => Ok(Found::Over),
-            CallState::Active => match self.look_at_stream(&call, limits, now, deadline).await? {
-                Look::Again(_) => Ok(Found::Open(call)),
-                Look::Over { reason, since } => {
-                    self.end_if_same(&call, reason.into(), since, now).await
+            // No attempt holds its lease, unless one takes it over at this moment.
+            CallState::Creating => (EndReason::NOT_CREATED, now),
+            CallState::Active if call.parallel => return Ok(OpenCall::Gone),
+            CallState::Active => {
+                match self.evaluate_at_stream(&call, timeouts, now, deadline).await? {
+                    Decision::Recheck(_) => return Ok(OpenCall::Active(call)),
+                    Decision::End { reason, ended_at } => (reason, ended_at),
                 }
-            },
-            CallState::Ending | CallState::Ended => Ok(Found::Over),
-        }
+            }
+            CallState::Ending | CallState::Ended => return Ok(OpenCall::Gone),
+        };
+        Ok(match self.end_if_unchanged(&call, reason.into(), ended_at, now).await? {
+            EndResult::Unchanged(call) if call.state <= CallState::Active => {
+                OpenCall::Pending(Some(call))
+            }
+            _ => OpenCall::Gone,
+        })
     }
 
-    /// Looks at a call that the table has open as the sweeper would, had it come by just now:
-    /// nobody is given a call that was declined, or left.
-    async fn look_at_stream(
+    /// Evaluates an active call as the sweeper does, so that no create returns a call that was
+    /// declined or left.
+    async fn evaluate_at_stream(
         &self,
         call: &Call,
-        limits: Limits,
+        timeouts: CreateTimeouts,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Look, ApiError> {
-        let live = match self.stream.send(&GetCall { id: &call.call_id }, deadline).await {
-            Ok(found) => Some(found.call),
+    ) -> Result<Decision, ApiError> {
+        let stream_call = match self.stream.send(&GetCall { id: &call.call_id }, deadline).await {
+            Ok(response) => Some(response.call),
             Err(StreamError::NotFound(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(look(call, live.as_ref(), limits.bounds(), now))
-    }
-
-    /// Ends a call that is over, or gives it up, unless another attempt has it in hand by now, and
-    /// leaves it to the sweeper to clear it away.
-    async fn end_if_same(
-        &self,
-        call: &Call,
-        reason: EndReason,
-        since: Timestamp,
-        now: Timestamp,
-    ) -> Result<Found, ApiError> {
-        let request = EndRequest {
-            at: since,
-            due: now,
-            unless_moved: Some(Seen::Attempt(&call.attempt)),
-            ..EndRequest::now(&call.call_id, &reason, now)
-        };
-        match self.store.end(request).await? {
-            Ending::Was(call) if call.state <= CallState::Active => Ok(Found::Coming(Some(call))),
-            _ => Ok(Found::Over),
-        }
-    }
-
-    /// Makes way for the marked call with one that an earlier attempt has begun.
-    pub(super) async fn give_up(&self, call: &Call) {
-        let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
-        if let Err(error) = self.end_if_same(call, reason, now, now).await {
-            error.note("a call that was given up stays open until its lease ends", &call.call_id);
-        }
-    }
-
-    /// Takes the mark off a call that is over, whoever has set it, or off one that is withdrawn, if
-    /// this attempt has. Left behind it would only be looked through.
-    pub(super) async fn unmark(&self, members: &[UserId], id: &CallId, attempt: Option<&str>) {
-        if let Err(error) = self.store.unmark(&MemberSet::of(members), id, attempt).await {
-            ApiError::from(error).note("a call that is over is still marked", id);
-        }
-    }
-
-    /// Takes a call over that the very same request is making, and does not get done.
-    async fn help(&self, new: NewCall, found: Option<Call>) -> Result<Entry, ApiError> {
-        let same = |call: &Call| call.owner == new.owner && call.fingerprint == new.fingerprint;
-        let Some(call) = found.filter(same) else { return Err(not_active_yet()) };
-        let theirs = NewCall { id: call.call_id, at: self.clock.now(), ..new };
-        match self.store.take_over(&theirs).await? {
-            TakenOver::Taken => Ok(Entry::InHand(theirs)),
-            TakenOver::Moved(call) if call.state == CallState::Active => {
-                Ok(Entry::Done(Created { call, created: false }))
-            }
-            TakenOver::Moved(_) | TakenOver::Gone => Err(not_active_yet()),
-        }
+        Ok(evaluate(call, stream_call.as_ref(), timeouts.call_timeouts(), now))
     }
 }
 
-/// The waits for a call that is being made.
-struct Waits {
-    until: Timestamp,
-    next: Duration,
+/// The waits for a call that is being created.
+struct Backoff {
+    give_up_at: Timestamp,
+    wait: Duration,
 }
 
-impl Waits {
+impl Backoff {
     fn new(since: Timestamp, deadline: Deadline) -> Self {
-        Self { until: since.plus(PATIENCE.min(deadline.remaining(since))), next: FIRST_WAIT }
+        Self { give_up_at: since.plus(MAX_WAIT.min(deadline.remaining(since))), wait: INITIAL_WAIT }
     }
 
-    /// How long to wait now; `None` where patience is at an end.
-    fn next(&mut self, now: Timestamp) -> Option<Duration> {
-        let wait = self.next;
-        self.next = wait * 2;
-        (now.plus(wait) < self.until).then_some(wait)
+    /// The next wait; `None` if it would end too late.
+    fn next_wait(&mut self, now: Timestamp) -> Option<Duration> {
+        let wait = self.wait;
+        self.wait = wait * 2;
+        (now.plus(wait) < self.give_up_at).then_some(wait)
     }
 }
 
@@ -229,20 +173,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_ends_before_two_seconds_and_before_the_deadline() {
+    fn waits_end_before_two_seconds_and_before_the_deadline() {
         let start = Timestamp::from_secs(1_767_225_600);
-        let all = |budget| {
-            let mut waits = Waits::new(start, Deadline::after(start, budget));
+        let waits_within = |budget| {
+            let mut backoff = Backoff::new(start, Deadline::after(start, budget));
             let mut now = start;
-            let mut found = Vec::new();
-            while let Some(wait) = waits.next(now) {
+            let mut waits = Vec::new();
+            while let Some(wait) = backoff.next_wait(now) {
                 now = now.plus(wait);
-                found.push(wait.as_millis());
+                waits.push(wait.as_millis());
             }
-            found
+            waits
         };
-        assert_eq!(all(Duration::from_secs(10)), [250, 500, 1_000]);
-        assert_eq!(all(Duration::from_secs(1)), [250, 500]);
-        assert_eq!(all(Duration::ZERO), []);
+        assert_eq!(waits_within(Duration::from_secs(10)), [250, 500, 1_000]);
+        assert_eq!(waits_within(Duration::from_secs(1)), [250, 500]);
+        assert_eq!(waits_within(Duration::ZERO), []);
     }
 }

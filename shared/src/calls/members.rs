@@ -2,7 +2,6 @@
 
 use ring::digest;
 
-use crate::hex;
 use crate::ids::UserId;
 
 /// The set as a name: the same for the same members in any order.
@@ -12,11 +11,11 @@ pub struct MemberSet(String);
 impl MemberSet {
     /// The set of these users.
     #[must_use]
-    pub fn of(members: &[UserId]) -> Self {
-        let mut names: Vec<&str> = members.iter().map(UserId::as_str).collect();
-        names.sort_unstable();
+    pub fn new(members: &[UserId]) -> Self {
+        let mut ids: Vec<&str> = members.iter().map(UserId::as_str).collect();
+        ids.sort_unstable();
         // A user id has no zero byte, so two sets cannot run into each other.
-        Self(hex::encode(digest::digest(&digest::SHA256, names.join("\0").as_bytes()).as_ref()))
+        Self(hex::encode(digest::digest(&digest::SHA256, ids.join("\0").as_bytes()).as_ref()))
     }
 
     /// The name: 64 hexadecimal digits.
@@ -33,11 +32,11 @@ mod tests {
     fn set(names: &[&str]) -> MemberSet {
         let users: Vec<_> =
             names.iter().map(|name| UserId::try_from((*name).to_owned()).unwrap()).collect();
-        MemberSet::of(&users)
+        MemberSet::new(&users)
     }
 
     #[test]
-    fn a_set_is_its_members_in_any_order() {
+    fn member_set_ignores_order() {
         assert_eq!(set(&["alice", "bob"]), set(&["bob", "alice"]));
         for other in [&["alice"][..], &["alice", "bob", "carol"], &["aliceb", "ob"], &["alicebob"]]
         {

@@ -5,67 +5,81 @@
 //! the table is written before anything exists at Stream and outlives all of it, so nothing at
 //! Stream is ever without an entry that will remove it.
 
-mod ask;
+mod activate;
 mod call;
+mod call_type;
+mod clean_up;
+mod command;
 mod create;
+mod decision;
 pub mod dynamo;
 mod end;
+mod end_reason;
+mod existing_call;
 mod glare;
-mod hear;
-pub mod limits;
 mod members;
+mod provision;
+mod reserve;
+mod response;
+mod rollback;
 mod store;
 pub mod sweep;
-mod verdict;
-mod view;
+pub mod timeouts;
 
-pub use ask::Ask;
-pub use call::{Call, CallSettings, CallState, CallType, EndReason, Reason};
-pub use create::Created;
-pub use hear::Hearing;
-pub use limits::Limits;
+pub use call::{Call, CallState};
+pub use call_type::{CallSettings, CallType};
+pub use command::{CreateCall, NewCall};
+pub use create::CreateResult;
+pub use end_reason::{EndReason, SystemEndReason};
 pub use members::MemberSet;
+pub use response::CallResponse;
 pub use store::{
-    Activated, Begun, CallStore, EndRequest, Ending, LEASE, LOOK, MARK, Mark, Marked, NewCall,
-    RETRY_END, SECOND_LOOK, Seen, TOMBSTONE, TakenOver, Withdrawn,
+    ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,
+    SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
-pub use view::CallView;
+pub use timeouts::{CallTimeouts, CreateTimeouts};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{ApiError, Code};
 use crate::ids::CallId;
 use crate::random::Random;
-use crate::stream::Stream;
+use crate::stream::StreamClient;
 use crate::users::UserStore;
 
 /// Everything that the life of a call needs of the world.
 #[derive(Clone)]
-pub struct Calls {
+pub struct CallService {
     /// The mappings.
     pub store: Arc<dyn CallStore>,
     /// Who is known.
     pub users: Arc<dyn UserStore>,
     /// Stream.
-    pub stream: Stream,
+    pub stream: StreamClient,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids of our own.
     pub random: Arc<dyn Random>,
 }
 
-/// The answer for a call that is not there, and for one that the caller has no part in: the two
-/// must look alike.
+/// The error for a call that does not exist, and for one that the caller may not access. The two
+/// are the same, so that a caller cannot tell them apart.
 #[must_use]
 pub fn not_found() -> ApiError {
-    ApiError::plain(Code::CallNotFound)
+    ApiError::from_code(Code::CallNotFound)
 }
 
-impl Calls {
+/// The error while another attempt is creating the call.
+fn not_active_yet() -> ApiError {
+    ApiError::from_code(Code::CallNotActive).with_retry_after(Some(Duration::from_secs(1)))
+}
+
+impl CallService {
     /// An id for a call that nobody else has named.
     #[must_use]
-    pub fn fresh_id(&self) -> CallId {
+    pub fn generate_id(&self) -> CallId {
         CallId::from_uuid(self.random.uuid_v7(self.clock.now()))
     }
 }
@@ -75,10 +89,10 @@ impl Calls {
 /// # Errors
 ///
 /// `call_not_found`, `store_unavailable`.
-pub async fn find(
+pub async fn get_authorized(
     store: &dyn CallStore,
     id: &CallId,
-    allowed: impl FnOnce(&Call) -> bool + Send,
+    is_authorized: impl FnOnce(&Call) -> bool + Send,
 ) -> Result<Call, ApiError> {
-    store.get(id).await?.filter(allowed).ok_or_else(not_found)
+    store.get(id).await?.filter(is_authorized).ok_or_else(not_found)
 }

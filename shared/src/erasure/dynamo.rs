@@ -6,15 +6,18 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, Written, failed, key, names, number, read, text, write};
-use crate::erasure::{Begun, Erasure, ErasureStore};
+use crate::dynamo::{
+    ConditionalResult, Item, Table, attribute_names, key, map_sdk_error, number, parse_item, text,
+    update_conditionally,
+};
+use crate::erasure::{BeginErasureResult, Erasure, ErasureStore};
 use crate::error::ApiError;
 use crate::ids::UserId;
 use crate::store::StoreError;
 
 /// The erasures of a table.
 #[derive(Clone, Debug)]
-pub struct DynamoErasures(Table);
+pub struct DynamoErasureStore(Table);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,11 +30,11 @@ struct ErasureItem {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stone {
+struct Tombstone {
     erased_at: Option<Timestamp>,
 }
 
-impl DynamoErasures {
+impl DynamoErasureStore {
     /// The erasures of this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
@@ -43,15 +46,15 @@ fn item_key(user: &UserId) -> Item {
     key("ERASURES", user.as_str())
 }
 
-fn erasure(item: Item) -> Result<Erasure, StoreError> {
-    let ErasureItem { user_id, begun_at, next, task } = read(item)?;
-    Ok(Erasure { user: user_id, begun_at, next, task })
+fn parse_erasure(item: Item) -> Result<Erasure, StoreError> {
+    let ErasureItem { user_id, begun_at, next, task } = parse_item(item)?;
+    Ok(Erasure { user: user_id, started_at: begun_at, next_page: next, task_id: task })
 }
 
 #[async_trait]
-impl ErasureStore for DynamoErasures {
-    async fn begin(&self, user: &UserId, at: Timestamp) -> Result<Begun, StoreError> {
-        let profile = [
+impl ErasureStore for DynamoErasureStore {
+    async fn begin(&self, user: &UserId, at: Timestamp) -> Result<BeginErasureResult, StoreError> {
+        let profile_attributes = [
             "name",
             "image",
             "language",
@@ -62,26 +65,27 @@ impl ErasureStore for DynamoErasures {
             "tokenMinute",
             "tokenCount",
         ];
-        let gone = profile.map(|name| format!("#{name}")).join(", ");
-        let attributes: Vec<&str> = profile.into_iter().chain(["status", "statusAt"]).collect();
+        let removed = profile_attributes.map(|name| format!("#{name}")).join(", ");
+        let attributes: Vec<&str> =
+            profile_attributes.into_iter().chain(["status", "statusAt"]).collect();
         let update = self
             .0
             .client
             .update_item()
             .table_name(&self.0.name)
             .set_key(Some(key(format!("USER#{user}"), "PROFILE")))
-            .update_expression(format!("SET #status = :deleted, #statusAt = :at REMOVE {gone}"))
+            .update_expression(format!("SET #status = :deleted, #statusAt = :at REMOVE {removed}"))
             .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_names(Some(names(&attributes)))
+            .set_expression_attribute_names(Some(attribute_names(&attributes)))
             .expression_attribute_values(":deleted", text("deleted"))
             .expression_attribute_values(":at", number(at.as_millis()))
             .return_values(ReturnValue::AllNew);
-        let stone: Stone = match write(update).await? {
-            Written::New(item) => read(item)?,
-            Written::Refused(_) => return Ok(Begun::Missing),
+        let tombstone: Tombstone = match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => parse_item(item)?,
+            ConditionalResult::ConditionFailed(_) => return Ok(BeginErasureResult::UserNotFound),
         };
-        if stone.erased_at.is_some() {
-            return Ok(Begun::Done);
+        if tombstone.erased_at.is_some() {
+            return Ok(BeginErasureResult::AlreadyErased);
         }
         let update = self
             .0
@@ -90,15 +94,15 @@ impl ErasureStore for DynamoErasures {
             .table_name(&self.0.name)
             .set_key(Some(item_key(user)))
             .update_expression("SET #userId = :user, #begunAt = if_not_exists(#begunAt, :at)")
-            .set_expression_attribute_names(Some(names(&["userId", "begunAt"])))
+            .set_expression_attribute_names(Some(attribute_names(&["userId", "begunAt"])))
             .expression_attribute_values(":user", text(user.as_str()))
             .expression_attribute_values(":at", number(at.as_millis()))
             .return_values(ReturnValue::AllNew);
-        let item = update.send().await.map_err(failed)?.attributes.unwrap_or_default();
-        erasure(item).map(Begun::Now)
+        let item = update.send().await.map_err(map_sdk_error)?.attributes.unwrap_or_default();
+        parse_erasure(item).map(BeginErasureResult::InProgress)
     }
 
-    async fn begun(&self) -> Result<Vec<Erasure>, StoreError> {
+    async fn list_pending(&self) -> Result<Vec<Erasure>, StoreError> {
         let query = self
             .0
             .client
@@ -107,28 +111,28 @@ impl ErasureStore for DynamoErasures {
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text("ERASURES"));
-        let mut begun = Vec::new();
-        for item in query.send().await.map_err(failed)?.items.unwrap_or_default() {
+        let mut pending = Vec::new();
+        for item in query.send().await.map_err(map_sdk_error)?.items.unwrap_or_default() {
             // What nobody can read must not keep the others from being seen to.
-            match erasure(item) {
-                Ok(erasure) => begun.push(erasure),
-                Err(error) => ApiError::from(error).note("an erasure is not one", &"ERASURES"),
+            match parse_erasure(item) {
+                Ok(erasure) => pending.push(erasure),
+                Err(error) => ApiError::from(error).log("an erasure is not one", &"ERASURES"),
             }
         }
-        Ok(begun)
+        Ok(pending)
     }
 
     async fn save(&self, erasure: &Erasure) -> Result<(), StoreError> {
         let mut item = item_key(&erasure.user);
         item.insert("userId".to_owned(), text(erasure.user.as_str()));
-        item.insert("begunAt".to_owned(), number(erasure.begun_at.as_millis()));
-        for (name, value) in [("next", &erasure.next), ("task", &erasure.task)] {
+        item.insert("begunAt".to_owned(), number(erasure.started_at.as_millis()));
+        for (name, value) in [("next", &erasure.next_page), ("task", &erasure.task_id)] {
             if let Some(value) = value {
                 item.insert(name.to_owned(), text(value.as_str()));
             }
         }
         let put = self.0.client.put_item().table_name(&self.0.name).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(failed)
+        put.send().await.map(|_| ()).map_err(map_sdk_error)
     }
 
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError> {
@@ -140,10 +144,10 @@ impl ErasureStore for DynamoErasures {
             .set_key(Some(key(format!("USER#{user}"), "PROFILE")))
             .update_expression("SET #erasedAt = :at")
             .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_names(Some(names(&["erasedAt"])))
+            .set_expression_attribute_names(Some(attribute_names(&["erasedAt"])))
             .expression_attribute_values(":at", number(at.as_millis()));
-        write(update).await?;
+        update_conditionally(update).await?;
         let delete = self.0.client.delete_item().table_name(&self.0.name);
-        delete.set_key(Some(item_key(user))).send().await.map(|_| ()).map_err(failed)
+        delete.set_key(Some(item_key(user))).send().await.map(|_| ()).map_err(map_sdk_error)
     }
 }

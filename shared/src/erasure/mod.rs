@@ -6,7 +6,7 @@
 pub mod dynamo;
 mod store;
 
-pub use store::{Begun, Erasure, ErasureStore};
+pub use store::{BeginErasureResult, Erasure, ErasureStore};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,24 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::auth::Caller;
-use crate::calls::{CallState, Calls, EndReason, TOMBSTONE};
+use crate::calls::timeouts::TOMBSTONE_TTL;
+use crate::calls::{CallService, CallState, EndReason};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
-use crate::quality::EvidenceStore;
+use crate::quality::QualityStore;
 use crate::stream::StreamError;
-use crate::stream::ops::{DeleteUser, GetTask, QueryCalls, TaskStatus, WhichCalls};
+use crate::stream::ops::{CallFilter, DeleteUser, GetTask, QueryCalls, TaskStatus};
 
 /// What has less time than this is left to the sweeper.
-const LEAST: Duration = Duration::from_secs(3);
+const MIN_REMAINING: Duration = Duration::from_secs(3);
 /// How many erasures one sweep goes on with.
-const MOST: usize = 20;
+const MAX_PER_SWEEP: usize = 20;
 
 /// How far an erasure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Progress {
+pub enum ErasureStatus {
     /// Nobody can be this user any more; what is left of the data is on its way out.
     Deleting,
     /// Nothing is left.
@@ -39,7 +40,7 @@ pub enum Progress {
 
 /// What a sweep has done of the erasures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Erased {
+pub struct ErasureSummary {
     /// Users who are erased now.
     pub erased: u64,
     /// Users who are not yet.
@@ -48,26 +49,26 @@ pub struct Erased {
 
 /// Whoever erases users.
 #[derive(Clone)]
-pub struct Erasures {
+pub struct ErasureService {
     /// What is being erased.
     pub store: Arc<dyn ErasureStore>,
     /// The calls, and Stream.
-    pub calls: Calls,
+    pub calls: CallService,
     /// What is kept of calls' quality.
-    pub evidence: Arc<dyn EvidenceStore>,
+    pub quality_store: Arc<dyn QualityStore>,
 }
 
-impl Erasures {
+impl ErasureService {
     /// Erases a user, as far as time allows. From the answer on the id is nobody's, for ever.
     ///
     /// # Errors
     ///
     /// `user_not_found`, `store_unavailable`. What fails at Stream is done later.
-    pub async fn erase(&self, id: &UserId, deadline: Deadline) -> Result<Progress, ApiError> {
+    pub async fn erase(&self, id: &UserId, deadline: Deadline) -> Result<ErasureStatus, ApiError> {
         match self.store.begin(id, self.calls.clock.now()).await? {
-            Begun::Missing => Err(ApiError::plain(Code::UserNotFound)),
-            Begun::Done => Ok(Progress::Deleted),
-            Begun::Now(erasure) => Ok(self.go_on(erasure, deadline).await),
+            BeginErasureResult::UserNotFound => Err(ApiError::from_code(Code::UserNotFound)),
+            BeginErasureResult::AlreadyErased => Ok(ErasureStatus::Deleted),
+            BeginErasureResult::InProgress(erasure) => Ok(self.resume(erasure, deadline).await),
         }
     }
 
@@ -76,46 +77,50 @@ impl Erasures {
     /// # Errors
     ///
     /// `store_unavailable`.
-    pub async fn sweep(&self, deadline: Deadline) -> Result<Erased, ApiError> {
-        let mut begun = self.store.begun().await?;
-        let mut erased = Erased { erased: 0, erasing: begun.len() as u64 };
+    pub async fn sweep(&self, deadline: Deadline) -> Result<ErasureSummary, ApiError> {
+        let mut pending = self.store.list_pending().await?;
+        let mut summary = ErasureSummary { erased: 0, erasing: pending.len() as u64 };
         // Each minute from another one on, so that those that are stuck keep nobody waiting.
         let minute = usize::try_from(self.calls.clock.now().as_secs() / 60).unwrap_or(0);
-        let first = (minute * MOST).checked_rem(begun.len()).unwrap_or(0);
-        begun.rotate_left(first);
-        for erasure in begun.into_iter().take(MOST) {
-            if deadline.remaining(self.calls.clock.now()) < LEAST {
+        let offset = (minute * MAX_PER_SWEEP).checked_rem(pending.len()).unwrap_or(0);
+        pending.rotate_left(offset);
+        for erasure in pending.into_iter().take(MAX_PER_SWEEP) {
+            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
                 break;
             }
-            if self.go_on(erasure, deadline).await == Progress::Deleted {
-                erased.erased += 1;
-                erased.erasing -= 1;
+            if self.resume(erasure, deadline).await == ErasureStatus::Deleted {
+                summary.erased += 1;
+                summary.erasing -= 1;
             }
         }
-        Ok(erased)
+        Ok(summary)
     }
 
-    async fn go_on(&self, erasure: Erasure, deadline: Deadline) -> Progress {
+    async fn resume(&self, erasure: Erasure, deadline: Deadline) -> ErasureStatus {
         let user = erasure.user.clone();
         match self.step(erasure, deadline).await {
             Ok(progress) => progress,
             Err(error) => {
                 // It is still in the table, and comes up again.
-                error.note("a user is not erased yet", &user);
-                Progress::Deleting
+                error.log("a user is not erased yet", &user);
+                ErasureStatus::Deleting
             }
         }
     }
 
-    async fn step(&self, mut erasure: Erasure, deadline: Deadline) -> Result<Progress, ApiError> {
+    async fn step(
+        &self,
+        mut erasure: Erasure,
+        deadline: Deadline,
+    ) -> Result<ErasureStatus, ApiError> {
         let user = erasure.user.clone();
-        if erasure.task.is_none() {
-            if !self.leave_calls(&mut erasure, deadline).await? {
-                return Ok(Progress::Deleting);
+        if erasure.task_id.is_none() {
+            if !self.remove_from_calls(&mut erasure, deadline).await? {
+                return Ok(ErasureStatus::Deleting);
             }
             match self.calls.stream.send(&DeleteUser { id: &user }, deadline).await {
-                Ok(answer) => {
-                    erasure.task = Some(answer.task_id);
+                Ok(response) => {
+                    erasure.task_id = Some(response.task_id);
                     self.store.save(&erasure).await?;
                 }
                 // Gone already, or never there.
@@ -123,8 +128,8 @@ impl Erasures {
                 Err(error) => return Err(error.into()),
             }
         }
-        let Some(task) = erasure.task.take() else { return Ok(Progress::Deleting) };
-        let status = match self.calls.stream.send(&GetTask { id: &task }, deadline).await {
+        let Some(task_id) = erasure.task_id.take() else { return Ok(ErasureStatus::Deleting) };
+        let status = match self.calls.stream.send(&GetTask { id: &task_id }, deadline).await {
             Ok(task) => task.status,
             // Stream forgets its tasks after a while, whatever became of them.
             Err(StreamError::NotFound(_)) => TaskStatus::Failed,
@@ -132,68 +137,74 @@ impl Erasures {
         };
         match status {
             TaskStatus::Completed => self.finish(&user).await,
-            TaskStatus::Failed => self.begin_anew(erasure).await,
-            TaskStatus::Running => Ok(Progress::Deleting),
+            TaskStatus::Failed => self.restart(erasure).await,
+            TaskStatus::Running => Ok(ErasureStatus::Deleting),
         }
     }
 
     /// Forgets how far it was; the next time it begins with the calls.
-    async fn begin_anew(&self, erasure: Erasure) -> Result<Progress, ApiError> {
-        self.store.save(&Erasure { next: None, task: None, ..erasure }).await?;
-        Ok(Progress::Deleting)
+    async fn restart(&self, erasure: Erasure) -> Result<ErasureStatus, ApiError> {
+        self.store.save(&Erasure { next_page: None, task_id: None, ..erasure }).await?;
+        Ok(ErasureStatus::Deleting)
     }
 
-    async fn finish(&self, user: &UserId) -> Result<Progress, ApiError> {
+    async fn finish(&self, user: &UserId) -> Result<ErasureStatus, ApiError> {
         self.store.finish(user, self.calls.clock.now()).await?;
-        Ok(Progress::Deleted)
+        Ok(ErasureStatus::Deleted)
     }
 
     /// Ends the user's calls and takes along what is kept of the user with them; whether it came to
     /// the end of them. Stream has the list: the table is not asked who was in which call.
-    async fn leave_calls(
+    async fn remove_from_calls(
         &self,
         erasure: &mut Erasure,
         deadline: Deadline,
     ) -> Result<bool, ApiError> {
         // What is older is forgotten by itself.
-        let span = i64::try_from((TOMBSTONE * 2).as_millis()).unwrap_or(i64::MAX);
-        let since = Timestamp::from_millis(erasure.begun_at.as_millis() - span);
+        let retention_millis = i64::try_from((TOMBSTONE_TTL * 2).as_millis()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_millis(erasure.started_at.as_millis() - retention_millis);
         loop {
-            let which = WhichCalls::With { user: &erasure.user, since };
-            let query = QueryCalls { which, next: erasure.next.as_deref() };
+            let filter = CallFilter::Member { user: &erasure.user, since };
+            let query = QueryCalls { filter, next: erasure.next_page.as_deref() };
             let page = match self.calls.stream.send(&query, deadline).await {
                 Ok(page) => page,
                 // A place in a list does not last for ever.
-                Err(StreamError::Refused(_)) if erasure.next.is_some() => {
-                    self.begin_anew(erasure.clone()).await?;
+                Err(StreamError::Rejected(_)) if erasure.next_page.is_some() => {
+                    self.restart(erasure.clone()).await?;
                     return Ok(false);
                 }
                 Err(error) => return Err(error.into()),
             };
             for call in page.calls {
                 let Ok(id) = CallId::try_from(call.call.id) else { continue };
-                if deadline.remaining(self.calls.clock.now()) < LEAST {
+                if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
                     return Ok(false);
                 }
-                self.leave(&id, &erasure.user, deadline).await?;
+                self.remove_from_call(&id, &erasure.user, deadline).await?;
             }
-            erasure.next = page.next.filter(|next| !next.is_empty());
-            if erasure.next.is_none() {
+            erasure.next_page = page.next.filter(|next| !next.is_empty());
+            if erasure.next_page.is_none() {
                 return Ok(true);
             }
             self.store.save(erasure).await?;
         }
     }
 
-    async fn leave(&self, id: &CallId, user: &UserId, deadline: Deadline) -> Result<(), ApiError> {
-        let Some(call) = self.calls.store.get(id).await?.filter(|call| call.has(user)) else {
+    async fn remove_from_call(
+        &self,
+        id: &CallId,
+        user: &UserId,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        let Some(call) = self.calls.store.get(id).await?.filter(|call| call.is_member(user)) else {
             return Ok(());
         };
         if call.state < CallState::Ending {
             // As the user would have done it.
-            let leaver = Caller { user: user.clone(), role: None, service: false, issued_at: None };
-            self.calls.end(&leaver, id, &EndReason::USER_DELETED.into(), deadline).await?;
+            let deleted_user =
+                Caller { user: user.clone(), role: None, is_service: false, issued_at: None };
+            self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;
         }
-        Ok(self.evidence.forget(id, user).await?)
+        Ok(self.quality_store.delete_user_data(id, user).await?)
     }
 }

@@ -12,22 +12,22 @@ pub struct Erasure {
     /// Who.
     pub user: UserId,
     /// Since when.
-    pub begun_at: Timestamp,
+    pub started_at: Timestamp,
     /// Where the list of the user's calls is gone on with.
-    pub next: Option<String>,
+    pub next_page: Option<String>,
     /// The task in which Stream deletes the user.
-    pub task: Option<String>,
+    pub task_id: Option<String>,
 }
 
 /// What came of beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begun {
+pub enum BeginErasureResult {
     /// It is begun, now or before.
-    Now(Erasure),
+    InProgress(Erasure),
     /// It was done before.
-    Done,
+    AlreadyErased,
     /// There is no such user.
-    Missing,
+    UserNotFound,
 }
 
 /// The table, as far as erasures go.
@@ -36,10 +36,10 @@ pub trait ErasureStore: Send + Sync {
     /// Takes the user's profile away, leaves a stone in its place that keeps the id from coming
     /// back, and remembers what is left to do. Two writes; if the second one fails the first one
     /// stands, and the next attempt makes up for it.
-    async fn begin(&self, user: &UserId, at: Timestamp) -> Result<Begun, StoreError>;
+    async fn begin(&self, user: &UserId, at: Timestamp) -> Result<BeginErasureResult, StoreError>;
 
     /// Erasures that are not done, as many as one request tells of.
-    async fn begun(&self) -> Result<Vec<Erasure>, StoreError>;
+    async fn list_pending(&self) -> Result<Vec<Erasure>, StoreError>;
 
     /// Remembers how far an erasure is.
     async fn save(&self, erasure: &Erasure) -> Result<(), StoreError>;

@@ -3,30 +3,33 @@
 use std::fmt;
 use std::future::Future;
 
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use crate::auth::{Caller, Refused, Verifier};
+use crate::auth::{AuthError, Caller, Verifier};
 use crate::clock::{Deadline, Timestamp};
 use crate::config::ConfigError;
+use crate::context::AppContext;
 use crate::error::{ApiError, Code};
-use crate::http::Request;
-use crate::ids::UserId;
-use crate::json::{self, Exact};
-use crate::world::World;
+use crate::http::header_text;
+use crate::http::request::RawQuery;
+use crate::ids::{CallId, ChannelId, UserId};
+use crate::json::{self, StrictDeserializer};
 
 /// The first argument of a handler: who sent the request. It is settled before anything else of
 /// the request is looked at.
-pub trait Identity: Sized + Send + 'static {
+pub trait Authenticate: Sized + Send + 'static {
     /// What it is settled with.
-    type Keys: Send + Sync + 'static;
+    type Credentials: Send + Sync + 'static;
 
     /// The largest body that is read, in bytes.
-    const LARGEST_BODY: usize = 64 * 1024;
+    const MAX_BODY_BYTES: usize = 64 * 1024;
 
     /// Reads the keys, or where they are, once.
-    fn keys(world: &World) -> Result<Self::Keys, ConfigError>;
+    fn load_credentials(context: &AppContext) -> Result<Self::Credentials, ConfigError>;
 
     /// The user who sent it, where it is one.
     fn user(&self) -> Option<&UserId> {
@@ -34,9 +37,9 @@ pub trait Identity: Sized + Send + 'static {
     }
 
     /// Settles it, or refuses the request.
-    fn of(
+    fn authenticate(
         request: &Request,
-        keys: &Self::Keys,
+        credentials: &Self::Credentials,
         now: Timestamp,
     ) -> impl Future<Output = Result<Self, ApiError>> + Send;
 }
@@ -47,26 +50,30 @@ pub trait FromRequest: Sized + Send {
     fn from_request(request: &Request) -> Result<Self, ApiError>;
 }
 
-impl Identity for Caller {
-    type Keys = Verifier;
+impl Authenticate for Caller {
+    type Credentials = Verifier;
 
     fn user(&self) -> Option<&UserId> {
         Some(&self.user)
     }
 
-    fn keys(world: &World) -> Result<Verifier, ConfigError> {
-        Verifier::open(&world.env, &world.clock, &world.http)
+    fn load_credentials(context: &AppContext) -> Result<Verifier, ConfigError> {
+        Verifier::from_env(&context.env, &context.clock, &context.http)
     }
 
-    async fn of(request: &Request, verifier: &Verifier, now: Timestamp) -> Result<Self, ApiError> {
-        let token = request.header("authorization");
-        let caller = verifier.caller(token, now, request.deadline).await;
+    async fn authenticate(
+        request: &Request,
+        verifier: &Verifier,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let token = header_text(request.headers(), "authorization");
+        let caller = verifier.authenticate(token, now, Deadline::from_request(request)?).await;
         caller.map_err(|cause| {
             let error = match cause {
                 // One body for every cause: a caller learns nothing about the key or the check.
-                Refused::Token(_) => ApiError::plain(Code::Unauthenticated),
-                Refused::NoKeys { retry_after } => {
-                    ApiError::plain(Code::KeysUnavailable).with_retry_after(Some(retry_after))
+                AuthError::InvalidToken(_) => ApiError::from_code(Code::Unauthenticated),
+                AuthError::KeysUnavailable { retry_after } => {
+                    ApiError::from_code(Code::KeysUnavailable).with_retry_after(Some(retry_after))
                 }
             };
             error.with_source(cause)
@@ -80,24 +87,25 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        require_json(request)?;
+        require_json_content_type(request)?;
         // A request without a body asks for nothing in particular.
-        let text: &[u8] = if request.body.is_empty() { b"{}" } else { &request.body };
-        let object = json::object(text)
-            .map_err(|error| ApiError::plain(Code::InvalidJson).with_source(error))?;
-        match serde_path_to_error::deserialize(Exact(Value::Object(object))) {
+        let body: &[u8] = request.body();
+        let text = if body.is_empty() { b"{}" } else { body };
+        let object = json::parse_object(text)
+            .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))?;
+        match serde_path_to_error::deserialize(StrictDeserializer(Value::Object(object))) {
             Ok(body) => Ok(Self(body)),
             Err(error) => {
                 // It may repeat the refused value: enough of it to be recognised, and no more.
                 let reason: String = error.inner().to_string().chars().take(200).collect();
-                Err(ApiError::field(pointer(error.path()), reason))
+                Err(ApiError::invalid_field(json_pointer(error.path()), reason))
             }
         }
     }
 }
 
-fn require_json(request: &Request) -> Result<(), ApiError> {
-    let Some(value) = request.header("content-type") else { return Ok(()) };
+fn require_json_content_type(request: &Request) -> Result<(), ApiError> {
+    let Some(value) = header_text(request.headers(), "content-type") else { return Ok(()) };
     let essence = value.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         Ok(())
@@ -107,7 +115,7 @@ fn require_json(request: &Request) -> Result<(), ApiError> {
 }
 
 /// A path within a body as a JSON Pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
+fn json_pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         pointer.push('/');
@@ -127,24 +135,44 @@ pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequest for Query<T> {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        serde_urlencoded::from_str(&request.query)
+        let query = request.extensions().get::<RawQuery>().map_or("", |query| &query.0);
+        serde_urlencoded::from_str(query)
             .map(Self)
             .map_err(|error| ApiError::new(Code::InvalidQuery, error.to_string()))
     }
 }
 
-/// The one parameter of the route's path.
+/// A parameter of a route's path.
+pub trait PathParameter: TryFrom<String> + Send {
+    /// Its name in the route key, such as `callId` in `GET /api/stream/call/{callId}`.
+    const NAME: &'static str;
+}
+
+impl PathParameter for CallId {
+    const NAME: &'static str = "callId";
+}
+
+impl PathParameter for ChannelId {
+    const NAME: &'static str = "channelId";
+}
+
+impl PathParameter for UserId {
+    const NAME: &'static str = "userId";
+}
+
+/// A parameter of the route's path.
 #[derive(Clone, Debug)]
 pub struct Path<T>(pub T);
 
 impl<T> FromRequest for Path<T>
 where
-    T: TryFrom<String> + Send,
-    T::Error: fmt::Display,
+    T: PathParameter,
+    <T as TryFrom<String>>::Error: fmt::Display,
 {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        let text = request.parameters.values().next().cloned().unwrap_or_default();
-        T::try_from(text)
+        let parameters = request.path_parameters_ref();
+        let text = parameters.and_then(|parameters| parameters.first(T::NAME)).unwrap_or_default();
+        T::try_from(text.to_owned())
             .map(Self)
             .map_err(|error| ApiError::new(Code::InvalidId, format!("the id in the path {error}")))
     }
@@ -152,18 +180,23 @@ where
 
 impl FromRequest for Deadline {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        Ok(request.deadline)
+        let deadline = request.extensions().get::<Self>().copied();
+        deadline.ok_or_else(|| ApiError::from_code(Code::Internal).with_source("no deadline"))
     }
 }
 
-/// The domain of the API that the request came by, where API Gateway names one. It is not read from
-/// a header, which the caller writes.
+/// The domain of the API that the request came by, as API Gateway names it. The `Host` header is
+/// not read: the caller writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainName(pub Option<String>);
 
 impl FromRequest for DomainName {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        Ok(Self(request.domain.clone().filter(|domain| !domain.is_empty())))
+        let domain = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.clone(),
+            _ => None,
+        };
+        Ok(Self(domain.filter(|domain| !domain.is_empty())))
     }
 }
 
@@ -173,7 +206,9 @@ pub struct IdempotencyKey(pub Option<String>);
 
 impl FromRequest for IdempotencyKey {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        let Some(key) = request.header("idempotency-key") else { return Ok(Self(None)) };
+        let Some(key) = header_text(request.headers(), "idempotency-key") else {
+            return Ok(Self(None));
+        };
         if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(Some(key.to_owned())))
         } else {
@@ -205,9 +240,10 @@ impl Accept {
             if !parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type)) {
                 return 0.0;
             }
-            let given =
-                parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
-            given.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+            let q_value = parts.find_map(|parameter| {
+                parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))
+            });
+            q_value.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
         };
         self.0.split(',').map(weight).fold(0.0, f64::max)
     }
@@ -215,7 +251,7 @@ impl Accept {
 
 impl FromRequest for Accept {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        Ok(Self(request.header("accept").unwrap_or_default().to_owned()))
+        Ok(Self(header_text(request.headers(), "accept").unwrap_or_default().to_owned()))
     }
 }
 
@@ -224,8 +260,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_is_accepted_by_its_name() {
-        for (header, named) in [
+    fn media_type_is_preferred_only_by_name_and_weight() {
+        for (header, is_preferred) in [
             ("image/svg+xml", true),
             ("text/html, IMAGE/SVG+XML;q=0.9", true),
             ("application/json, image/svg+xml;q=0.1", false),
@@ -237,7 +273,11 @@ mod tests {
             ("application/json", false),
             ("", false),
         ] {
-            assert_eq!(Accept(header.to_owned()).prefers("image/svg+xml"), named, "{header}");
+            assert_eq!(
+                Accept(header.to_owned()).prefers("image/svg+xml"),
+                is_preferred,
+                "{header}"
+            );
         }
     }
 }

@@ -1,54 +1,56 @@
-//! Handlers: async functions whose arguments are read from the request, in order.
+//! Handlers: async functions whose arguments are extracted from the request, in order.
 
 use std::future::Future;
 
-use crate::error::{ApiError, Code};
-use crate::http::{Answer, FromRequest, Identity, Request, Respond};
+use lambda_http::Request;
 
-/// An async function from what the function needs of the world, who calls and what is asked, to
-/// something to [`Respond`] with or an [`ApiError`].
-pub trait Handler<D, W: Identity, A>: Send + Sync + 'static {
-    /// Reads the arguments and calls the function, once it is settled who calls: first whether the
-    /// function has what it needs, then the rest of the request.
+use crate::error::{ApiError, Code};
+use crate::http::{Authenticate, FromRequest, IntoResponse, Response};
+
+/// An async function of the function's state, the authenticated principal and the request's parts,
+/// which returns something that becomes a response, or an [`ApiError`].
+pub trait Handler<S, P: Authenticate, A>: Send + Sync + 'static {
+    /// Extracts the arguments and calls the function. `state` is `None` if the function needs
+    /// Stream and Stream is not configured.
     fn handle(
         &self,
-        deps: Option<&'static D>,
-        who: W,
+        state: Option<&'static S>,
+        principal: P,
         request: &Request,
-    ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+    ) -> impl Future<Output = Result<Response, ApiError>> + Send;
 }
 
-macro_rules! handlers {
+macro_rules! impl_handler {
     ($($argument:ident)*) => {
-        impl<D, W, F, Fut, R, $($argument),*> Handler<D, W, ($($argument,)*)> for F
+        impl<S, P, F, Fut, R, $($argument),*> Handler<S, P, ($($argument,)*)> for F
         where
-            D: Send + Sync + 'static,
-            W: Identity,
-            F: Fn(&'static D, W, $($argument),*) -> Fut + Send + Sync + 'static,
+            S: Send + Sync + 'static,
+            P: Authenticate,
+            F: Fn(&'static S, P, $($argument),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = Result<R, ApiError>> + Send,
-            R: Respond,
+            R: IntoResponse,
             $($argument: FromRequest,)*
         {
-            #[allow(unused_variables, reason = "a handler may ask nothing of the request")]
+            #[allow(unused_variables, reason = "a handler may extract nothing")]
             async fn handle(
                 &self,
-                deps: Option<&'static D>,
-                who: W,
+                state: Option<&'static S>,
+                principal: P,
                 request: &Request,
-            ) -> Result<Answer, ApiError> {
-                let deps = deps.ok_or_else(|| ApiError::plain(Code::StreamNotConfigured))?;
+            ) -> Result<Response, ApiError> {
+                let state = state.ok_or_else(|| ApiError::from_code(Code::StreamNotConfigured))?;
                 $(
                     #[expect(non_snake_case, reason = "named after its type")]
                     let $argument = $argument::from_request(request)?;
                 )*
-                self(deps, who, $($argument),*).await?.respond()
+                self(state, principal, $($argument),*).await?.into_response()
             }
         }
     };
 }
 
-handlers!();
-handlers!(A1);
-handlers!(A1 A2);
-handlers!(A1 A2 A3);
-handlers!(A1 A2 A3 A4);
+impl_handler!();
+impl_handler!(A1);
+impl_handler!(A1 A2);
+impl_handler!(A1 A2 A3);
+impl_handler!(A1 A2 A3 A4);

@@ -3,27 +3,27 @@
 
 /// Whether a path is refused: dot segments, encoded dots or slashes, backslashes, empty segments,
 /// control bytes, or a percent sign that encodes nothing.
-pub(super) fn is_refused(path: &str) -> bool {
+pub(crate) fn is_invalid(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return true };
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         // One slash at the very end is harmless: it is another route, or none.
-        let empty = segment.is_empty() && segments.peek().is_some();
+        let is_empty = segment.is_empty() && segments.peek().is_some();
         // Some parsers trim the blanks at the end of a URL first.
-        let dots = matches!(segment.trim_matches(' '), "." | "..");
-        if empty || dots || has_refused_byte(segment) {
+        let is_dot_segment = matches!(segment.trim_matches(' '), "." | "..");
+        if is_empty || is_dot_segment || has_invalid_byte(segment) {
             return true;
         }
     }
     false
 }
 
-fn has_refused_byte(segment: &str) -> bool {
+fn has_invalid_byte(segment: &str) -> bool {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
-        let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        let hex_digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
         let decoded = match byte {
-            b'%' => match (hex(bytes.next()), hex(bytes.next())) {
+            b'%' => match (hex_digit(bytes.next()), hex_digit(bytes.next())) {
                 (Some(high), Some(low)) => u8::try_from(high * 16 + low).unwrap_or(0),
                 _ => return true,
             },
@@ -31,8 +31,8 @@ fn has_refused_byte(segment: &str) -> bool {
             byte => byte,
         };
         // A decoded dot, slash or percent sign means that somebody has something to hide.
-        let hidden = byte == b'%' && matches!(decoded, b'.' | b'/' | b'%');
-        if hidden || decoded == b'\\' || decoded.is_ascii_control() {
+        let is_invalid_escape = byte == b'%' && matches!(decoded, b'.' | b'/' | b'%');
+        if is_invalid_escape || decoded == b'\\' || decoded.is_ascii_control() {
             return true;
         }
     }
@@ -43,19 +43,19 @@ fn has_refused_byte(segment: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::is_refused;
+    use super::is_invalid;
 
     #[test]
-    fn paths_that_pass() {
+    fn valid_paths_are_accepted() {
         for path in
             ["/", "/api/stream/token", "/api/stream/message/call-a_b", "/a/b.c", "/a%40b", "/a/"]
         {
-            assert!(!is_refused(path), "{path}");
+            assert!(!is_invalid(path), "{path}");
         }
     }
 
     #[test]
-    fn paths_that_are_refused() {
+    fn invalid_paths_are_rejected() {
         for path in [
             "",
             "api",
@@ -78,15 +78,15 @@ mod tests {
             "/a\u{7f}",
             "/a/.. ",
         ] {
-            assert!(is_refused(path), "{path:?}");
+            assert!(is_invalid(path), "{path:?}");
         }
     }
 
     proptest! {
         /// A path that passes names the same segments to whoever decodes it.
         #[test]
-        fn a_path_that_passes_hides_nothing(path in "[/a-z.%2eEfF5c\\\\]{0,24}") {
-            if !is_refused(&path) {
+        fn valid_path_decodes_to_the_same_segments(path in "[/a-z.%2eEfF5c\\\\]{0,24}") {
+            if !is_invalid(&path) {
                 let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy();
                 prop_assert!(!decoded.contains('\\') && !decoded.contains("//"));
                 prop_assert!(decoded.split('/').all(|segment| segment != "." && segment != ".."));

@@ -1,34 +1,36 @@
-//! A request, read from API Gateway's event (payload format 2.0) and from nothing else.
+//! Builds a `lambda_http::Request` from an API Gateway event (payload format 2.0).
 //!
-//! Of the event only what is used is read, as it came. `lambda_http`'s conversion rewrites dot
-//! segments and panics on some `Host` headers and on bad base64, and its typed event refuses every
-//! request with a header that is not ASCII.
+//! The raw event is checked before any of it becomes a request. `lambda_http`'s own conversion
+//! rewrites dot segments and panics on inputs that a client can choose
+//! (`docs/adr/0002-http-request-from-the-raw-event.md`).
 //!
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::uri::Authority;
-use lambda_runtime::Context;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Context, Request, RequestExt as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::http::path;
-use crate::telemetry::UserTag;
+use crate::telemetry::UserHash;
 
-/// The event, as far as it is read.
+/// The parts of the event that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+struct ApiGatewayEvent {
     route_key: Option<String>,
     raw_path: Option<String>,
     raw_query_string: Option<String>,
-    headers: Option<BTreeMap<String, String>>,
-    path_parameters: Option<BTreeMap<String, String>>,
+    headers: Option<HashMap<String, String>>,
+    path_parameters: Option<HashMap<String, String>>,
     request_context: EventContext,
     body: Option<String>,
     #[serde(default)]
@@ -40,115 +42,167 @@ struct Event {
 struct EventContext {
     request_id: Option<String>,
     domain_name: Option<String>,
+    http: Option<HttpDescription>,
 }
 
-/// A request whose form has been checked; who sent it and what it asks has not.
-pub struct Request {
-    /// The parameters of the route's path.
-    pub(super) parameters: BTreeMap<String, String>,
-    /// The query, without its question mark.
-    pub(super) query: String,
-    /// The domain that it came by, in API Gateway's word and not the caller's.
-    pub(super) domain: Option<String>,
-    /// The headers, by their names in lower case.
-    headers: BTreeMap<String, String>,
-    /// The body's bytes.
-    pub(super) body: Vec<u8>,
-    /// By when it must be answered.
-    pub(super) deadline: Deadline,
+#[derive(Deserialize)]
+struct HttpDescription {
+    method: Option<String>,
 }
 
-impl Request {
-    /// A header's value. API Gateway joins what stands twice with a comma.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-}
+/// The query string of a request, without its question mark. It is kept apart from the `Uri`, which
+/// would end it at a `#`.
+#[derive(Clone)]
+pub(super) struct RawQuery(pub(super) String);
 
-/// What a log line says of a request, however broken it is.
+/// What a log line says of a request, also of one that cannot be read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Label {
-    /// API Gateway's id for it, or Lambda's.
-    pub(super) id: String,
-    /// The route that it came by.
+pub(crate) struct RequestMeta {
+    /// API Gateway's request id, or Lambda's if there is none.
+    pub(crate) request_id: String,
+    /// The route key, such as `POST /api/stream/token`.
     pub(super) route: String,
-    /// Who sent it, once that is settled.
-    pub(super) user: Option<UserTag>,
+    /// The authenticated user.
+    pub(crate) user_hash: Option<UserHash>,
 }
 
-impl Label {
-    /// Before anything of the request is read.
-    pub(super) fn of(context: &Context) -> Self {
-        Self { id: context.request_id.clone(), ..Self::default() }
+impl RequestMeta {
+    pub(super) fn from_context(context: &Context) -> Self {
+        Self { request_id: context.request_id.clone(), ..Self::default() }
     }
 }
 
-/// Where an event stops being readable. What stands there is not said: it may be a token.
+/// Where parsing an event failed. The text there is left out: it may be a token.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}, column {column}")]
-struct Unreadable {
+struct EventParseError {
     line: usize,
     column: usize,
 }
 
-/// Reads and checks an event.
-pub(super) fn read(
+/// Parses and checks an event.
+pub(crate) fn parse(
     event: &RawValue,
+    context: Context,
     deadline: Deadline,
-    largest: usize,
-    label: &mut Label,
+    max_body_bytes: usize,
+    meta: &mut RequestMeta,
 ) -> Result<Request, ApiError> {
-    let event: Event = serde_json::from_str(event.get()).map_err(|error| {
-        let place = Unreadable { line: error.line(), column: error.column() };
-        refused("the event has no readable form", place)
+    let event: ApiGatewayEvent = serde_json::from_str(event.get()).map_err(|error| {
+        let position = EventParseError { line: error.line(), column: error.column() };
+        invalid_request("the event has no readable form", position)
     })?;
     if let Some(id) = &event.request_context.request_id {
-        label.id.clone_from(id);
+        meta.request_id.clone_from(id);
     }
-    label.route = event.route_key.clone().unwrap_or_default();
-    check(event, deadline, largest)
+    meta.route = event.route_key.clone().unwrap_or_default();
+    build(event, context, deadline, max_body_bytes)
 }
 
-fn check(event: Event, deadline: Deadline, largest: usize) -> Result<Request, ApiError> {
-    if event.raw_path.as_deref().is_none_or(path::is_refused) {
-        return Err(ApiError::plain(Code::InvalidPath));
-    }
-    let headers = event.headers.unwrap_or_default().into_iter();
-    let headers: BTreeMap<_, _> =
-        headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-    if let Some(host) = headers.get("host") {
-        host.parse::<Authority>().map_err(|error| refused("the Host header is refused", error))?;
-    }
-    Ok(Request {
-        parameters: event.path_parameters.unwrap_or_default(),
-        query: event.raw_query_string.unwrap_or_default(),
-        domain: event.request_context.domain_name,
-        headers,
-        body: body(event.body.unwrap_or_default(), event.is_base64_encoded, largest)?,
-        deadline,
-    })
+fn build(
+    event: ApiGatewayEvent,
+    context: Context,
+    deadline: Deadline,
+    max_body_bytes: usize,
+) -> Result<Request, ApiError> {
+    let raw_path = event.raw_path.filter(|path| !path::is_invalid(path));
+    let raw_path = raw_path.ok_or_else(|| ApiError::from_code(Code::InvalidPath))?;
+    let body = decode_body(event.body.unwrap_or_default(), event.is_base64_encoded, max_body_bytes);
+    let mut request = Request::new(body?);
+    let EventContext { request_id, domain_name, http } = event.request_context;
+    let method = http.and_then(|http| http.method);
+    *request.method_mut() = method.and_then(|text| text.parse().ok()).unwrap_or(Method::GET);
+    // A path that is no `Uri` stays readable as the raw path.
+    *request.uri_mut() = raw_path.parse().unwrap_or_default();
+    *request.headers_mut() = header_map(event.headers.unwrap_or_default());
+    request.extensions_mut().insert(RawQuery(event.raw_query_string.unwrap_or_default()));
+    request.extensions_mut().insert(deadline);
+    let mut request_context = ApiGatewayV2httpRequestContext::default();
+    request_context.route_key = event.route_key;
+    request_context.request_id = request_id;
+    request_context.domain_name = domain_name;
+    Ok(request
+        .with_raw_http_path(raw_path)
+        .with_path_parameters(event.path_parameters.unwrap_or_default())
+        .with_request_context(RequestContext::ApiGatewayV2(request_context))
+        .with_lambda_context(context))
 }
 
-fn body(text: String, encoded: bool, largest: usize) -> Result<Vec<u8>, ApiError> {
-    let too_large = |length: usize| length > largest;
-    let bytes = if !encoded {
-        text.into_bytes()
-    } else if too_large((text.len() / 4 * 3).saturating_sub(2)) {
-        // Not worth decoding; what is just at the limit is measured below.
-        return Err(ApiError::plain(Code::BodyTooLarge));
-    } else {
-        STANDARD.decode(text).map_err(|error| refused("the body's base64 is broken", error))?
+/// The headers that HTTP can carry. A name that it cannot is dropped. A control character in a
+/// value becomes U+FFFD, so that the value stays invalid for every reader.
+fn header_map(headers: HashMap<String, String>) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+        let value = HeaderValue::from_bytes(value.as_bytes()).or_else(|_| {
+            HeaderValue::from_bytes(value.replace(char::is_control, "\u{fffd}").as_bytes())
+        });
+        if let Ok(value) = value {
+            map.insert(name, value);
+        }
+    }
+    map
+}
+
+fn decode_body(text: String, is_base64: bool, max_bytes: usize) -> Result<Body, ApiError> {
+    let too_large = || {
+        let detail = format!("the body may have {max_bytes} bytes at most");
+        ApiError::new(Code::BodyTooLarge, detail)
     };
-    if too_large(bytes.len()) {
-        let detail = format!("the body may have {largest} bytes at most");
-        return Err(ApiError::new(Code::BodyTooLarge, detail));
+    if !is_base64 {
+        return if text.len() > max_bytes { Err(too_large()) } else { Ok(Body::from(text)) };
     }
-    Ok(bytes)
+    // Checked before decoding, which may be off by the two bytes of padding.
+    if (text.len() / 4 * 3).saturating_sub(2) > max_bytes {
+        return Err(too_large());
+    }
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| invalid_request("the body's base64 is invalid", error))?;
+    if bytes.len() > max_bytes { Err(too_large()) } else { Ok(Body::from(bytes)) }
 }
 
-fn refused(
+fn invalid_request(
     detail: &'static str,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> ApiError {
     ApiError::new(Code::InvalidRequest, detail).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::header_text;
+
+    fn headers(value: &serde_json::Value) -> HeaderMap {
+        header_map(serde_json::from_value(value.clone()).unwrap())
+    }
+
+    #[test]
+    fn header_names_are_case_insensitive() {
+        let request = headers(&json!({"Content-Type": "application/json"}));
+        assert_eq!(header_text(&request, "content-type"), Some("application/json"));
+    }
+
+    #[test]
+    fn header_values_that_are_not_ascii_pass() {
+        let request = headers(&json!({"x-name": "Zoë"}));
+        assert_eq!(header_text(&request, "x-name"), Some("Zoë"));
+    }
+
+    #[test]
+    fn control_characters_in_header_values_are_replaced() {
+        let request = headers(&json!({"idempotency-key": "a\u{1}b\u{7f}", "x-tab": "a\tb"}));
+        assert_eq!(header_text(&request, "idempotency-key"), Some("a\u{fffd}b\u{fffd}"));
+        assert_eq!(header_text(&request, "x-tab"), Some("a\tb"));
+    }
+
+    #[test]
+    fn invalid_header_names_are_dropped() {
+        let request = headers(&json!({"bad name": "a", "": "b", "é": "c", "good": "d"}));
+        assert_eq!(request.len(), 1);
+        assert_eq!(header_text(&request, "good"), Some("d"));
+    }
 }

@@ -17,63 +17,65 @@ use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
 use futures_util::lock::Mutex;
 
+use crate::net::body;
+
 /// An answer of DynamoDB's is at most 16 MB by its own limits; this reads no more than that.
-const LARGEST: usize = 16 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long a request waits for the first connection.
-const LONGEST_WAIT: Duration = Duration::from_millis(300);
+const MAX_WAIT: Duration = Duration::from_millis(300);
 
 /// `reqwest` as the AWS SDK's HTTP client, for one service.
 #[derive(Clone)]
-pub(super) struct AwsHttp {
+pub(super) struct AwsHttpClient {
     client: reqwest::Client,
-    opening: Arc<Opening>,
+    gate: Arc<FirstConnectionGate>,
 }
 
 /// The first connection of a process. What else is sent before it has brought an answer waits for
 /// it: each would pay for a whole handshake of its own, which takes longer than the wait where a
 /// function has a part of a processor (`docs/adr/0022`). Those that come later resume its session.
 #[derive(Default)]
-struct Opening {
-    open: AtomicBool,
-    turn: Mutex<()>,
+struct FirstConnectionGate {
+    is_open: AtomicBool,
+    first_request: Mutex<()>,
 }
 
-impl Opening {
+impl FirstConnectionGate {
     /// Sends a request when it is its turn; once there is a connection, it always is. Nobody waits
     /// for long: the wait is part of the request's own time.
-    async fn pass<T, E>(&self, send: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        if self.open.load(Ordering::Relaxed) {
+    async fn run<T, E>(&self, send: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        if self.is_open.load(Ordering::Relaxed) {
             return send.await;
         }
-        let turn = tokio::time::timeout(LONGEST_WAIT, self.turn.lock()).await;
-        if turn.is_err() || self.open.load(Ordering::Relaxed) {
-            drop(turn);
+        let guard = tokio::time::timeout(MAX_WAIT, self.first_request.lock()).await;
+        if guard.is_err() || self.is_open.load(Ordering::Relaxed) {
+            drop(guard);
             return send.await;
         }
-        let answer = send.await;
-        if answer.is_ok() {
-            self.open.store(true, Ordering::Relaxed);
+        let result = send.await;
+        if result.is_ok() {
+            self.is_open.store(true, Ordering::Relaxed);
         }
-        answer
+        result
     }
 }
 
-impl AwsHttp {
+impl AwsHttpClient {
     /// Sends through this client.
     #[must_use]
     pub(super) fn new(client: reqwest::Client) -> Self {
-        Self { client, opening: Arc::default() }
+        Self { client, gate: Arc::default() }
     }
 }
 
-impl fmt::Debug for AwsHttp {
+impl fmt::Debug for AwsHttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AwsHttp")
     }
 }
 
-impl HttpClient for AwsHttp {
+impl HttpClient for AwsHttpClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -82,7 +84,7 @@ impl HttpClient for AwsHttp {
         // The time to connect is the client's own, the same for every host.
         SharedHttpConnector::new(Connector {
             client: self.client.clone(),
-            opening: Arc::clone(&self.opening),
+            gate: Arc::clone(&self.gate),
             read_timeout: settings.read_timeout(),
         })
     }
@@ -90,7 +92,7 @@ impl HttpClient for AwsHttp {
 
 struct Connector {
     client: reqwest::Client,
-    opening: Arc<Opening>,
+    gate: Arc<FirstConnectionGate>,
     read_timeout: Option<Duration>,
 }
 
@@ -102,11 +104,9 @@ impl fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (client, opening) = (self.client.clone(), Arc::clone(&self.opening));
+        let (client, gate) = (self.client.clone(), Arc::clone(&self.gate));
         let read_timeout = self.read_timeout;
-        HttpConnectorFuture::new(
-            async move { opening.pass(send(client, request, read_timeout)).await },
-        )
+        HttpConnectorFuture::new(async move { gate.run(send(client, request, read_timeout)).await })
     }
 }
 
@@ -115,32 +115,33 @@ async fn send(
     request: HttpRequest,
     read_timeout: Option<Duration>,
 ) -> Result<HttpResponse, ConnectorError> {
-    let user = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
-    let request = request.try_into_http1x().map_err(|error| user(error.into()))?;
+    let user_error = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
+    let request = request.try_into_http1x().map_err(|error| user_error(error.into()))?;
     let (parts, body) = request.into_parts();
-    let body = body.bytes().ok_or_else(|| user("a body that streams".into()))?.to_vec();
+    let body = body.bytes().ok_or_else(|| user_error("a body that streams".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
-    let mut request = reqwest::Request::try_from(request).map_err(|error| user(error.into()))?;
+    let mut request =
+        reqwest::Request::try_from(request).map_err(|error| user_error(error.into()))?;
     *request.timeout_mut() = read_timeout;
     let mut response = client.execute(request).await.map_err(connector_error)?;
-    let body = super::read(&mut response, LARGEST).await.map_err(connector_error)?;
-    let body = body.ok_or_else(|| user("the answer is too large".into()))?;
+    let body = body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map_err(connector_error)?;
+    let body = body.ok_or_else(|| user_error("the answer is too large".into()))?;
     let status = StatusCode::try_from(response.status().as_u16())
         .map_err(|error| ConnectorError::other(error.into(), None))?;
-    let mut answer = Response::new(status, SdkBody::from(body.to_vec()));
+    let mut sdk_response = Response::new(status, SdkBody::from(body.to_vec()));
     for (name, value) in response.headers() {
         if let Ok(value) = value.to_str() {
-            answer.headers_mut().append(name.as_str().to_owned(), value.to_owned());
+            sdk_response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
         }
     }
-    Ok(answer)
+    Ok(sdk_response)
 }
 
 /// Sorts a failure into what the SDK's retry policy tells apart.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
-    let timeout = error.is_timeout();
+    let is_timeout = error.is_timeout();
     let error = error.without_url().into();
-    if timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
+    if is_timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
 }
 
 #[cfg(test)]
@@ -153,40 +154,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn until_there_is_a_connection_one_waits_for_the_other() {
+    fn requests_are_serialized_until_the_first_success() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
-        let opening = Opening::default();
-        let (at_once, most) = (Cell::new(0), Cell::new(0));
-        let send = |good: bool| {
-            let (at_once, most) = (&at_once, &most);
+        let gate = FirstConnectionGate::default();
+        let (in_flight, max_in_flight) = (Cell::new(0), Cell::new(0));
+        let send = |succeeds: bool| {
+            let (in_flight, max_in_flight) = (&in_flight, &max_in_flight);
             async move {
-                at_once.set(at_once.get() + 1);
-                most.set(most.get().max(at_once.get()));
+                in_flight.set(in_flight.get() + 1);
+                max_in_flight.set(max_in_flight.get().max(in_flight.get()));
                 tokio::task::yield_now().await;
-                at_once.set(at_once.get() - 1);
-                if good { Ok(()) } else { Err(()) }
+                in_flight.set(in_flight.get() - 1);
+                if succeeds { Ok(()) } else { Err(()) }
             }
         };
-        let three = |good| {
-            let three =
-                join3(opening.pass(send(good)), opening.pass(send(good)), opening.pass(send(good)));
-            let _ = runtime.block_on(three);
-            most.replace(0)
+        let send_three = |succeeds| {
+            let requests =
+                join3(gate.run(send(succeeds)), gate.run(send(succeeds)), gate.run(send(succeeds)));
+            let _ = runtime.block_on(requests);
+            max_in_flight.replace(0)
         };
         // A failure is no connection. After the first success the others go together.
-        assert_eq!((three(false), three(true), three(true)), (1, 2, 3));
+        assert_eq!((send_three(false), send_three(true), send_three(true)), (1, 2, 3));
         // One that hangs keeps nobody waiting for long.
-        let opening = Opening::default();
+        let gate = FirstConnectionGate::default();
         let waited = runtime.block_on(async {
-            let began = tokio::time::Instant::now();
-            let hanging = pin!(opening.pass(std::future::pending::<Result<(), ()>>()));
-            let _ = select(hanging, pin!(opening.pass(send(true)))).await;
-            began.elapsed()
+            let started_at = tokio::time::Instant::now();
+            let hanging = pin!(gate.run(std::future::pending::<Result<(), ()>>()));
+            let _ = select(hanging, pin!(gate.run(send(true)))).await;
+            started_at.elapsed()
         });
-        assert_eq!(waited, LONGEST_WAIT);
+        assert_eq!(waited, MAX_WAIT);
     }
 }

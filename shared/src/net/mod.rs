@@ -2,53 +2,53 @@
 //! set-up and its pool.
 
 mod aws;
+mod body;
 pub(crate) mod sdk;
 
-use aws::AwsHttp;
+pub(crate) use body::read_body;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ConfigError, Env};
-use crate::error::Source;
+use crate::error::BoxError;
 
 /// The client, and what it is called where nobody needs to know more of it.
 pub type Client = reqwest::Client;
 
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that nobody used for so long may be gone at the other end.
-const IDLE: Duration = Duration::from_secs(50);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// Builds the client: TLS by `ring` against Mozilla's roots, no proxy, and no redirect, which a
 /// request with credentials never follows.
-pub fn client() -> Result<Client, Source> {
-    over(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+pub fn client() -> Result<Client, BoxError> {
+    client_with_roots(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
 /// The same, with the roots that a function's environment adds: `TLS_EXTRA_ROOTS` names a file of
 /// certificates (PEM), for servers that stand in for the real ones.
-pub(crate) fn client_from_env(env: &Env) -> Result<Client, Source> {
-    const FILE: &str = "TLS_EXTRA_ROOTS";
-    let Some(file) = env.get(FILE) else { return client() };
+pub(crate) fn client_from_env(env: &Env) -> Result<Client, BoxError> {
+    const VARIABLE: &str = "TLS_EXTRA_ROOTS";
+    let Some(file) = env.get(VARIABLE) else { return client() };
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let unusable = || ConfigError::invalid(FILE, "must name a file of certificates");
-    let ours = roots.len();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|_| unusable())? {
-        roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
+    let invalid_file = || ConfigError::invalid(VARIABLE, "must name a file of certificates");
+    let default_roots = roots.len();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|_| invalid_file())? {
+        roots.add(certificate.map_err(|_| invalid_file())?).map_err(|_| invalid_file())?;
     }
-    if roots.len() == ours {
-        return Err(unusable().into());
+    if roots.len() == default_roots {
+        return Err(invalid_file().into());
     }
-    over(roots)
+    client_with_roots(roots)
 }
 
-fn over(roots: RootCertStore) -> Result<Client, Source> {
+fn client_with_roots(roots: RootCertStore) -> Result<Client, BoxError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -58,26 +58,11 @@ fn over(roots: RootCertStore) -> Result<Client, Source> {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .build()?;
     Ok(client)
-}
-
-/// Reads the body of an answer; `None` where it is larger than `largest` bytes.
-pub(crate) async fn read(
-    response: &mut reqwest::Response,
-    largest: usize,
-) -> Result<Option<Bytes>, reqwest::Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > largest {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body.freeze()))
 }
 
 #[cfg(test)]
@@ -85,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn further_roots_are_a_file_of_certificates() {
-        let open = |file: &str| client_from_env(&Env::from([("TLS_EXTRA_ROOTS", file)]));
-        assert!(open("").is_ok());
+    fn extra_roots_must_be_a_certificate_file() {
+        let build_client = |file: &str| client_from_env(&Env::from([("TLS_EXTRA_ROOTS", file)]));
+        assert!(build_client("").is_ok());
         for file in ["/there/is/none", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
-            let refused = open(file).unwrap_err().to_string();
-            assert_eq!(refused, "TLS_EXTRA_ROOTS must name a file of certificates");
+            let error = build_client(file).unwrap_err().to_string();
+            assert_eq!(error, "TLS_EXTRA_ROOTS must name a file of certificates");
         }
     }
 }

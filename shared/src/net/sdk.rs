@@ -9,10 +9,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
-use crate::net::{AwsHttp, Client};
+use crate::net::Client;
+use crate::net::aws::AwsHttpClient;
 
 /// Settings for a region, or for an endpoint that stands in for it.
-pub(crate) fn settings(
+pub(crate) fn config(
     region: &str,
     endpoint: Option<&str>,
     credentials: impl ProvideCredentials + 'static,
@@ -26,20 +27,20 @@ pub(crate) fn settings(
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(50));
-    let mut settings = SdkConfig::builder()
+    let mut builder = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(AwsHttp::new(http))
+        .http_client(AwsHttpClient::new(http))
         .timeout_config(timeouts)
         .retry_config(retries)
         // Answers are read whole, within the attempt's own time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    settings.set_endpoint_url(endpoint.map(str::to_owned));
-    settings.build()
+    builder.set_endpoint_url(endpoint.map(str::to_owned));
+    builder.build()
 }
 
 /// The credentials that Lambda puts in the environment.
-pub(crate) fn credentials() -> impl ProvideCredentials + 'static {
+pub(crate) fn env_credentials() -> impl ProvideCredentials + 'static {
     EnvironmentVariableCredentialsProvider::new()
 }

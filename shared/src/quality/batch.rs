@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, UserId};
 use crate::quality::Sample;
-use crate::quality::sample::Reported;
+use crate::quality::sample::RawSample;
 
 /// The samples of a batch: 1 to 60 of them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "Vec<Reported>")]
+#[serde(try_from = "Vec<RawSample>")]
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
     /// The most that a batch has: half a minute of one a second, both ways.
-    pub const MOST: usize = 60;
+    pub const MAX_COUNT: usize = 60;
 
     /// The samples themselves.
     #[must_use]
@@ -31,17 +31,17 @@ impl Samples {
 
 /// Why a batch's samples are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to {} samples", Samples::MOST)]
-pub struct BadNumber;
+#[error("must have 1 to {} samples", Samples::MAX_COUNT)]
+pub struct InvalidSampleCount;
 
-impl TryFrom<Vec<Reported>> for Samples {
-    type Error = BadNumber;
+impl TryFrom<Vec<RawSample>> for Samples {
+    type Error = InvalidSampleCount;
 
-    fn try_from(reported: Vec<Reported>) -> Result<Self, BadNumber> {
-        if (1..=Self::MOST).contains(&reported.len()) {
+    fn try_from(reported: Vec<RawSample>) -> Result<Self, InvalidSampleCount> {
+        if (1..=Self::MAX_COUNT).contains(&reported.len()) {
             Ok(Self(reported.into_iter().map(Sample::from).collect()))
         } else {
-            Err(BadNumber)
+            Err(InvalidSampleCount)
         }
     }
 }
@@ -49,9 +49,9 @@ impl TryFrom<Vec<Reported>> for Samples {
 impl BatchId {
     /// The id of a batch that has none: the same for the same samples.
     #[must_use]
-    pub fn of(samples: &Samples) -> Self {
-        let text = serde_json::to_vec(samples.as_slice()).unwrap_or_default();
-        Self::from_digest(&digest(&text))
+    pub fn from_samples(samples: &Samples) -> Self {
+        let json = serde_json::to_vec(samples.as_slice()).unwrap_or_default();
+        Self::from_digest(&sha256(&json))
     }
 }
 
@@ -96,15 +96,16 @@ impl Slot {
     /// How many there are: a prime, so that every step goes round all of them.
     pub const COUNT: u16 = 997;
     /// How many are tried. With half of them taken, one batch in 65,536 finds no place.
-    const TRIED: u16 = 16;
+    const MAX_PROBES: u16 = 16;
 
     /// Where a batch may be, the first place first.
-    pub fn of(id: &BatchId) -> impl Iterator<Item = Self> {
-        let digest = digest(id.as_str().as_bytes());
+    pub fn probe_sequence(id: &BatchId) -> impl Iterator<Item = Self> {
+        let digest = sha256(id.as_str().as_bytes());
         let start = u16::from_be_bytes([digest[0], digest[1]]) % Self::COUNT;
         let step = u16::from_be_bytes([digest[2], digest[3]]) % (Self::COUNT - 1) + 1;
-        let places = std::iter::successors(Some(start), move |at| Some((at + step) % Self::COUNT));
-        places.take(usize::from(Self::TRIED)).map(Self)
+        let indices =
+            std::iter::successors(Some(start), move |index| Some((index + step) % Self::COUNT));
+        indices.take(usize::from(Self::MAX_PROBES)).map(Self)
     }
 
     /// Its number, below [`Slot::COUNT`].
@@ -114,7 +115,7 @@ impl Slot {
     }
 }
 
-fn digest(bytes: &[u8]) -> [u8; 32] {
+fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
     digest
@@ -134,49 +135,49 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_so_many_samples_and_no_more() {
-        for (count, good) in [(0, false), (1, true), (60, true), (61, false)] {
-            assert_eq!(samples(count).is_ok(), good, "{count}");
+    fn batch_size_is_limited() {
+        for (count, is_valid) in [(0, false), (1, true), (60, true), (61, false)] {
+            assert_eq!(samples(count).is_ok(), is_valid, "{count}");
         }
     }
 
     #[test]
-    fn samples_name_their_batch() {
-        let id = |count| BatchId::of(&samples(count).unwrap());
+    fn batch_id_is_derived_from_the_samples() {
+        let id = |count| BatchId::from_samples(&samples(count).unwrap());
         assert_eq!(id(2), id(2));
         assert_ne!(id(2), id(3));
         assert!(BatchId::try_from(id(2).as_str().to_owned()).is_ok());
     }
 
     #[test]
-    fn half_of_the_places_are_filled_without_a_refusal() {
+    fn half_of_the_slots_are_filled_without_rejection() {
         let mut taken = BTreeSet::new();
         for number in 0..480 {
             let id = BatchId::try_from(format!("batch-{number}")).unwrap();
-            assert!(Slot::of(&id).any(|slot| taken.insert(slot)), "{number}");
+            assert!(Slot::probe_sequence(&id).any(|slot| taken.insert(slot)), "{number}");
         }
         assert_eq!(taken.len(), 480);
     }
 
     #[test]
-    fn every_step_goes_somewhere() {
+    fn every_probe_sequence_has_distinct_slots() {
         // So many that every step is among them.
         for number in 0..20_000 {
             let id = BatchId::try_from(format!("batch-{number}")).unwrap();
-            let places: BTreeSet<Slot> = Slot::of(&id).collect();
-            assert_eq!(places.len(), 16, "{number}");
+            let slots: BTreeSet<Slot> = Slot::probe_sequence(&id).collect();
+            assert_eq!(slots.len(), 16, "{number}");
         }
     }
 
     proptest! {
         #[test]
-        fn places_are_different_and_always_the_same(name in "[a-z0-9_-]{1,64}") {
+        fn probe_sequence_is_distinct_and_deterministic(name in "[a-z0-9_-]{1,64}") {
             let id = BatchId::try_from(name).unwrap();
-            let places: Vec<Slot> = Slot::of(&id).collect();
-            let different: BTreeSet<_> = places.iter().collect();
-            prop_assert_eq!(different.len(), 16);
-            prop_assert!(places.iter().all(|slot| slot.number() < Slot::COUNT));
-            prop_assert_eq!(places, Slot::of(&id).collect::<Vec<_>>());
+            let slots: Vec<Slot> = Slot::probe_sequence(&id).collect();
+            let distinct: BTreeSet<_> = slots.iter().collect();
+            prop_assert_eq!(distinct.len(), 16);
+            prop_assert!(slots.iter().all(|slot| slot.number() < Slot::COUNT));
+            prop_assert_eq!(slots, Slot::probe_sequence(&id).collect::<Vec<_>>());
         }
     }
 }

@@ -2,26 +2,29 @@
 //! `sk = RATING#<session>#<userId>` or `sk = SAMPLES#<userId>#<slot>`.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
-use crate::calls::TOMBSTONE;
+use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, failed, key, names, number, read, text};
+use crate::dynamo::{
+    ConditionalResult, Item, Table, attribute_names, key, map_sdk_error, number, parse_item,
+    put_conditionally, text,
+};
 use crate::ids::{BatchId, CallId, UserId};
 use crate::quality::batch::{Batch, Platform, Slot};
-use crate::quality::evidence::{Evidence, EvidenceStore, Kept, KeptRating, KeptReport, MOST_READ};
 use crate::quality::sample::Sample;
+use crate::quality::store::{
+    MAX_PAGES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport,
+};
 use crate::store::StoreError;
-use crate::stream::event::{Rating, Report};
+use crate::stream::event::{Rating, StatsReport};
 
 /// The evidence of a table.
 #[derive(Clone, Debug)]
-pub struct DynamoEvidence(Table);
+pub struct DynamoQualityStore(Table);
 
 /// A batch as it is stored.
 #[derive(Deserialize)]
@@ -51,14 +54,7 @@ struct RatingItem {
     reason: Option<String>,
 }
 
-/// What a conditional put came to.
-enum Put {
-    Done,
-    /// The item that stands there.
-    Refused(Option<Item>),
-}
-
-impl DynamoEvidence {
+impl DynamoQualityStore {
     /// The evidence of this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
@@ -66,14 +62,14 @@ impl DynamoEvidence {
     }
 
     /// Starts to put an item, which leaves with its call's tombstone.
-    fn put(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
+    fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
         item.insert("at".to_owned(), number(at.as_millis()));
-        item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE).as_secs()));
+        item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE_TTL).as_secs()));
         self.0.client.put_item().table_name(&self.0.name).set_item(Some(item))
     }
 
     /// Starts to read all that is kept with a call: one range of sort keys holds it.
-    fn range(&self, call: &CallId) -> QueryFluentBuilder {
+    fn query_request(&self, call: &CallId) -> QueryFluentBuilder {
         self.0
             .client
             .query()
@@ -86,49 +82,37 @@ impl DynamoEvidence {
     }
 
     /// Puts an item, unless a newer one stands there.
-    async fn keep(&self, item: Item, at: Timestamp) -> Result<(), StoreError> {
+    async fn put_if_newest(&self, item: Item, at: Timestamp) -> Result<(), StoreError> {
         let put = self
-            .put(item, at)
+            .put_request(item, at)
             .condition_expression("attribute_not_exists(pk) OR #at <= :at")
-            .set_expression_attribute_names(Some(names(&["at"])))
+            .set_expression_attribute_names(Some(attribute_names(&["at"])))
             .expression_attribute_values(":at", number(at.as_millis()));
-        send(put).await.map(|_| ())
-    }
-}
-
-async fn send(put: PutItemFluentBuilder) -> Result<Put, StoreError> {
-    match put.send().await {
-        Ok(_) => Ok(Put::Done),
-        Err(error) => match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(Put::Refused(refused.item.clone()))
-            }
-            _ => Err(failed(error)),
-        },
+        put_conditionally(put).await.map(|_| ())
     }
 }
 
 #[async_trait]
-impl EvidenceStore for DynamoEvidence {
-    async fn keep_report(
+impl QualityStore for DynamoQualityStore {
+    async fn store_report(
         &self,
         call: &CallId,
-        report: &Report,
+        report: &StatsReport,
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let session = report.session.as_str();
         let mut item = key(format!("CALL#{call}"), format!("REPORT#{session}"));
         item.insert("session".to_owned(), text(session));
-        let Some(figures) = &report.figures else {
+        let Some(figures) = &report.stats_json else {
             // That there is a report is no news where its figures are known.
-            let put = self.put(item, at).condition_expression("attribute_not_exists(pk)");
-            return send(put).await.map(|_| ());
+            let put = self.put_request(item, at).condition_expression("attribute_not_exists(pk)");
+            return put_conditionally(put).await.map(|_| ());
         };
         item.insert("figures".to_owned(), text(figures.as_str()));
-        self.keep(item, at).await
+        self.put_if_newest(item, at).await
     }
 
-    async fn keep_rating(
+    async fn store_rating(
         &self,
         call: &CallId,
         rating: &Rating,
@@ -142,106 +126,108 @@ impl EvidenceStore for DynamoEvidence {
         if let Some(reason) = &rating.reason {
             item.insert("reason".to_owned(), text(reason.as_str()));
         }
-        self.keep(item, at).await
+        self.put_if_newest(item, at).await
     }
 
-    async fn keep_batch(
+    async fn store_batch(
         &self,
         call: &CallId,
         batch: &Batch,
         slot: Slot,
-    ) -> Result<Kept, StoreError> {
+    ) -> Result<StoreBatchResult, StoreError> {
         let Batch { id, user, platform, received_at, samples } = batch;
-        let sort = format!("SAMPLES#{user}#{:03}", slot.number());
-        let mut item = key(format!("CALL#{call}"), sort);
-        let broken = |error: serde_json::Error| StoreError::Broken(error.into());
+        let sort_key = format!("SAMPLES#{user}#{:03}", slot.number());
+        let mut item = key(format!("CALL#{call}"), sort_key);
+        let internal = |error: serde_json::Error| StoreError::Internal(error.into());
         item.insert("batch".to_owned(), text(id.as_str()));
         item.insert("userId".to_owned(), text(user.as_str()));
-        item.insert("samples".to_owned(), text(serde_json::to_string(samples).map_err(broken)?));
+        item.insert("samples".to_owned(), text(serde_json::to_string(samples).map_err(internal)?));
         if let Some(platform) = platform {
             let platform = serde_dynamo::to_attribute_value(platform);
-            let platform = platform.map_err(|error| StoreError::Broken(error.into()))?;
+            let platform = platform.map_err(|error| StoreError::Internal(error.into()))?;
             item.insert("platform".to_owned(), platform);
         }
-        let put = self
-            .put(item, *received_at)
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        Ok(match send(put).await? {
-            Put::Done => Kept::New,
-            Put::Refused(Some(found)) => {
-                let found: BatchItem = read(found)?;
-                if found.batch == *id { Kept::Before } else { Kept::Taken }
+        let put =
+            self.put_request(item, *received_at).condition_expression("attribute_not_exists(pk)");
+        Ok(match put_conditionally(put).await? {
+            ConditionalResult::Applied(_) => StoreBatchResult::Stored,
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                let existing: BatchItem = parse_item(item)?;
+                if existing.batch == *id {
+                    StoreBatchResult::Duplicate
+                } else {
+                    StoreBatchResult::SlotTaken
+                }
             }
-            Put::Refused(None) => Kept::Taken,
+            ConditionalResult::ConditionFailed(None) => StoreBatchResult::SlotTaken,
         })
     }
 
-    async fn forget(&self, call: &CallId, user: &UserId) -> Result<(), StoreError> {
+    async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError> {
         /// How many items are deleted at the same time.
-        const AT_ONCE: usize = 8;
-        let mut next = None;
+        const CONCURRENCY: usize = 8;
+        let mut start_key = None;
         loop {
             let query = self
-                .range(call)
+                .query_request(call)
                 .projection_expression("pk, sk, userId")
-                .set_exclusive_start_key(next);
-            let page = query.send().await.map_err(failed)?;
-            let theirs = page.items.unwrap_or_default().into_iter().filter_map(|mut item| {
-                let whose = item.remove("userId");
-                let whose = whose.as_ref().and_then(|it| it.as_s().ok());
-                whose.is_none_or(|whose| whose == user.as_str()).then_some(item)
+                .set_exclusive_start_key(start_key);
+            let page = query.send().await.map_err(map_sdk_error)?;
+            let user_items = page.items.unwrap_or_default().into_iter().filter_map(|mut item| {
+                let owner = item.remove("userId");
+                let owner = owner.as_ref().and_then(|value| value.as_s().ok());
+                owner.is_none_or(|owner| owner == user.as_str()).then_some(item)
             });
-            let deleted = theirs.map(|item| {
+            let deletes = user_items.map(|item| {
                 let delete = self.0.client.delete_item().table_name(&self.0.name);
                 delete.set_key(Some(item)).send()
             });
-            let mut deleted = stream::iter(deleted).buffer_unordered(AT_ONCE);
-            while let Some(outcome) = deleted.next().await {
-                outcome.map_err(failed)?;
+            let mut deletes = stream::iter(deletes).buffer_unordered(CONCURRENCY);
+            while let Some(result) = deletes.next().await {
+                result.map_err(map_sdk_error)?;
             }
-            next = page.last_evaluated_key;
-            if next.is_none() {
+            start_key = page.last_evaluated_key;
+            if start_key.is_none() {
                 return Ok(());
             }
         }
     }
 
-    async fn evidence(&self, call: &CallId) -> Result<Evidence, StoreError> {
-        let mut evidence = Evidence::default();
-        let mut next = None;
-        for _ in 0..MOST_READ {
-            let query = self.range(call).set_exclusive_start_key(next);
-            let page = query.send().await.map_err(failed)?;
+    async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError> {
+        let mut data = StoredQualityData::default();
+        let mut start_key = None;
+        for _ in 0..MAX_PAGES {
+            let query = self.query_request(call).set_exclusive_start_key(start_key);
+            let page = query.send().await.map_err(map_sdk_error)?;
             for item in page.items.unwrap_or_default() {
-                take(&mut evidence, item)?;
+                add_item(&mut data, item)?;
             }
-            next = page.last_evaluated_key;
-            if next.is_none() {
+            start_key = page.last_evaluated_key;
+            if start_key.is_none() {
                 break;
             }
         }
-        evidence.cut = next.is_some();
-        evidence.reports.sort_by_key(|report| report.at);
-        Ok(evidence)
+        data.truncated = start_key.is_some();
+        data.reports.sort_by_key(|report| report.at);
+        Ok(data)
     }
 }
 
 /// Takes an item in by what its sort key begins with.
-fn take(evidence: &mut Evidence, item: Item) -> Result<(), StoreError> {
-    let sort = item.get("sk").and_then(|sort| sort.as_s().ok()).cloned().unwrap_or_default();
-    if sort.starts_with("SAMPLES#") {
-        let BatchItem { at, batch, user_id, platform, samples } = read(item)?;
+fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> {
+    let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    if sort_key.starts_with("SAMPLES#") {
+        let BatchItem { at, batch, user_id, platform, samples } = parse_item(item)?;
         let samples: Vec<Sample> =
-            serde_json::from_str(&samples).map_err(|error| StoreError::Broken(error.into()))?;
+            serde_json::from_str(&samples).map_err(|error| StoreError::Internal(error.into()))?;
         let batch = Batch { id: batch, user: user_id, platform, received_at: at, samples };
-        evidence.batches.push(batch);
-    } else if sort.starts_with("REPORT#") {
-        let ReportItem { at, session, figures } = read(item)?;
-        evidence.reports.push(KeptReport { at, session, figures });
+        data.batches.push(batch);
+    } else if sort_key.starts_with("REPORT#") {
+        let ReportItem { at, session, figures } = parse_item(item)?;
+        data.reports.push(StoredReport { at, session, stats_json: figures });
     } else {
-        let RatingItem { user_id, rating, reason } = read(item)?;
-        evidence.ratings.push(KeptRating { user: user_id, rating, reason });
+        let RatingItem { user_id, rating, reason } = parse_item(item)?;
+        data.ratings.push(StoredRating { user: user_id, rating, reason });
     }
     Ok(())
 }

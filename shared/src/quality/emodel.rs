@@ -11,7 +11,7 @@
 use serde::Serialize;
 
 /// The name of this form of the model, which stands beside every score.
-pub const VERSION: &str = "g107-field-1";
+pub const MODEL_VERSION: &str = "g107-field-1";
 
 /// What a network does to a call in one direction. What is no number, or below zero, counts as the
 /// worst that there is: nothing passes for good by being nonsense.
@@ -70,48 +70,53 @@ impl Impairment {
     #[must_use]
     pub fn score(self) -> Score {
         let Costs { latency, jitter, loss, freezes } = self.costs();
-        Score::of_r(93.2 - delay_cost(CODEC_MS) - latency - jitter - loss - freezes)
+        Score::from_r(93.2 - delay_cost(CODEC_DELAY_MS) - latency - jitter - loss - freezes)
     }
 
     /// What takes how much off R. Latency and jitter share what the delay that they make costs.
     #[must_use]
     pub fn costs(self) -> Costs {
         /// What a perfect sound keeps from being bad, however still the picture stands.
-        const MOST_FOR_FREEZES: f64 = 30.0;
+        const MAX_FREEZE_COST: f64 = 30.0;
         let Self { latency_ms, jitter_ms, loss_percent, frozen_percent } = self;
-        let latency = sane(latency_ms, WORST_MS);
-        let jitter = 2.0 * sane(jitter_ms, WORST_MS);
-        let delay = delay_cost(latency + jitter + CODEC_MS) - delay_cost(CODEC_MS);
-        let share = if latency + jitter > 0.0 { latency / (latency + jitter) } else { 0.0 };
+        let latency = sanitize(latency_ms, MAX_DELAY_MS);
+        let jitter = 2.0 * sanitize(jitter_ms, MAX_DELAY_MS);
+        let network_delay_cost =
+            delay_cost(latency + jitter + CODEC_DELAY_MS) - delay_cost(CODEC_DELAY_MS);
+        let latency_share = if latency + jitter > 0.0 { latency / (latency + jitter) } else { 0.0 };
         Costs {
-            latency: delay * share,
-            jitter: delay * (1.0 - share),
-            loss: 2.5 * sane(loss_percent, 100.0),
-            freezes: (2.5 * sane(frozen_percent, 100.0)).min(MOST_FOR_FREEZES),
+            latency: network_delay_cost * latency_share,
+            jitter: network_delay_cost * (1.0 - latency_share),
+            loss: 2.5 * sanitize(loss_percent, 100.0),
+            freezes: (2.5 * sanitize(frozen_percent, 100.0)).min(MAX_FREEZE_COST),
         }
     }
 }
 
 /// A day: the worst delay that there is, in milliseconds.
-const WORST_MS: f64 = 86_400_000.0;
+const MAX_DELAY_MS: f64 = 86_400_000.0;
 
 /// A value within 0 and the worst that there is.
-fn sane(value: f64, worst: f64) -> f64 {
-    if (0.0..=worst).contains(&value) { value } else { worst }
+fn sanitize(value: f64, max: f64) -> f64 {
+    if (0.0..=max).contains(&value) { value } else { max }
 }
 
 /// What coding takes of the time, in milliseconds.
-const CODEC_MS: f64 = 10.0;
+const CODEC_DELAY_MS: f64 = 10.0;
 
 /// What an effective delay in milliseconds takes off R.
-fn delay_cost(effective: f64) -> f64 {
-    if effective < 160.0 { effective / 40.0 } else { (effective - 120.0) / 10.0 }
+fn delay_cost(effective_delay_ms: f64) -> f64 {
+    if effective_delay_ms < 160.0 {
+        effective_delay_ms / 40.0
+    } else {
+        (effective_delay_ms - 120.0) / 10.0
+    }
 }
 
 impl Score {
     /// The score that a rating factor stands for; it is brought within 0..100 first.
     #[must_use]
-    pub fn of_r(r: f64) -> Self {
+    pub fn from_r(r: f64) -> Self {
         let r = r.clamp(0.0, 100.0);
         let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
         Self { r, mos: mos.max(1.0) }
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_are_what_r_lacks() {
+    fn costs_match_the_formula() {
         let costs = Impairment { frozen_percent: 4.0, ..impairment(200.0, 30.0, 3.0) }.costs();
         let expected = Costs {
             // (270 - 120) / 10 less the quarter that no network takes, as 200 to 60.
@@ -184,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn a_still_picture_is_never_worse_than_poor() {
-        let still = Impairment { frozen_percent: 100.0, ..impairment(0.0, 0.0, 0.0) }.score();
-        assert_eq!(still.band(), Band::Poor);
+    fn frozen_video_is_rated_poor_at_worst() {
+        let frozen = Impairment { frozen_percent: 100.0, ..impairment(0.0, 0.0, 0.0) }.score();
+        assert_eq!(frozen.band(), Band::Poor);
     }
 
     prop_compose! {
@@ -202,26 +207,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_makes_a_score_that_is_none(
+        fn invalid_input_yields_a_score_in_range(
             latency_ms in any::<f64>(),
             jitter_ms in any::<f64>(),
             loss_percent in any::<f64>(),
             frozen_percent in any::<f64>(),
         ) {
-            let any = Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent };
-            let Score { r, mos } = any.score();
-            prop_assert!((0.0..=100.0).contains(&r) && (1.0..=4.5).contains(&mos), "{any:?}");
+            let impairment = Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent };
+            let Score { r, mos } = impairment.score();
+            prop_assert!((0.0..=100.0).contains(&r) && (1.0..=4.5).contains(&mos), "{impairment:?}");
         }
 
         #[test]
-        fn a_score_stays_within_its_bounds(impairment in impairments()) {
+        fn score_is_within_its_bounds(impairment in impairments()) {
             let Score { r, mos } = impairment.score();
             prop_assert!((0.0..=100.0).contains(&r));
             prop_assert!((1.0..=4.5).contains(&mos));
         }
 
         #[test]
-        fn a_worse_network_is_never_a_better_call(
+        fn worse_network_never_improves_the_score(
             impairment in impairments(),
             latency in 0.0..100.0_f64,
             jitter in 0.0..100.0_f64,
@@ -239,9 +244,9 @@ mod tests {
 
         /// Around the place where the two branches meet, whatever share jitter has in it.
         #[test]
-        fn the_two_branches_meet(jitter_ms in 0.0..75.0_f64) {
-            let at = |delay: f64| impairment(delay - 2.0 * jitter_ms - 10.0, jitter_ms, 0.0).score();
-            prop_assert!((at(160.0 - 1e-6).r - at(160.0).r).abs() < 1e-6);
+        fn delay_formula_is_continuous(jitter_ms in 0.0..75.0_f64) {
+            let score_at_delay = |delay: f64| impairment(delay - 2.0 * jitter_ms - 10.0, jitter_ms, 0.0).score();
+            prop_assert!((score_at_delay(160.0 - 1e-6).r - score_at_delay(160.0).r).abs() < 1e-6);
         }
     }
 }

@@ -11,46 +11,50 @@ use metrique_writer::unit::{Millisecond, Percent, Second, WithUnit};
 use metrique_writer::{Entry, EntryWriter};
 use metrique_writer_format_emf::Emf;
 
-use crate::calls::sweep::Epilogue;
+use crate::calls::sweep::ClosedCallObserver;
 use crate::calls::{Call, CallType};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ApiError;
 use crate::quality::batch::Platform;
-use crate::quality::evidence::EvidenceStore;
-use crate::quality::stream::Live;
+use crate::quality::store::QualityStore;
+use crate::quality::stream_stats::StreamStats;
 use crate::quality::{Quality, merge};
 use crate::sync::lock;
 use crate::telemetry;
 
 /// Leaves a line of metrics for every closed call.
-pub struct CallMetrics {
-    evidence: Arc<dyn EvidenceStore>,
+pub struct CallMetricsEmitter {
+    quality_store: Arc<dyn QualityStore>,
     clock: Arc<dyn Clock>,
     emf: Mutex<Emf>,
 }
 
-impl CallMetrics {
+impl CallMetricsEmitter {
     /// From what is kept of calls, in this namespace.
     #[must_use]
-    pub fn new(evidence: Arc<dyn EvidenceStore>, clock: Arc<dyn Clock>, namespace: &str) -> Self {
-        Self { evidence, clock, emf: Mutex::new(emf(namespace)) }
+    pub fn new(
+        quality_store: Arc<dyn QualityStore>,
+        clock: Arc<dyn Clock>,
+        namespace: &str,
+    ) -> Self {
+        Self { quality_store, clock, emf: Mutex::new(emf(namespace)) }
     }
 }
 
 #[async_trait]
-impl Epilogue for CallMetrics {
-    async fn closed(&self, call: &Call) {
-        let evidence = match self.evidence.evidence(&call.call_id).await {
-            Ok(evidence) => evidence,
+impl ClosedCallObserver for CallMetricsEmitter {
+    async fn on_closed(&self, call: &Call) {
+        let data = match self.quality_store.load(&call.call_id).await {
+            Ok(data) => data,
             Err(error) => {
-                ApiError::from(error).note("a closed call leaves no metrics", &call.call_id);
+                ApiError::from(error).log("a closed call leaves no metrics", &call.call_id);
                 return;
             }
         };
         let now = self.clock.now();
-        let quality = merge(call, evidence, Live::Away, |_| false, now);
-        let closed = Closed::of(call, &quality, now);
-        if let Err(error) = telemetry::write(&mut lock(&self.emf), &closed) {
+        let quality = merge(call, data, StreamStats::Unavailable, |_| false, now);
+        let metrics = ClosedCallMetrics::new(call, &quality, now);
+        if let Err(error) = telemetry::write_entry(&mut lock(&self.emf), &metrics) {
             tracing::error!(subject = %call.call_id, cause = %error, "a closed call leaves no metrics");
         }
     }
@@ -58,7 +62,7 @@ impl Epilogue for CallMetrics {
 
 /// What is said of a closed call. What nobody measured is left out.
 #[derive(Clone, Debug, PartialEq)]
-struct Closed {
+struct ClosedCallMetrics {
     at: Timestamp,
     call_id: String,
     call_type: &'static str,
@@ -71,8 +75,8 @@ struct Closed {
     freezes_ms: Option<f64>,
 }
 
-impl Closed {
-    fn of(call: &Call, quality: &Quality, at: Timestamp) -> Self {
+impl ClosedCallMetrics {
+    fn new(call: &Call, quality: &Quality, at: Timestamp) -> Self {
         let metrics = &quality.metrics;
         Self {
             at,
@@ -81,9 +85,9 @@ impl Closed {
                 CallType::Video => "video",
                 CallType::Voice => "voice",
             },
-            platform: platform(quality),
+            platform: platform_label(quality),
             duration: call.duration(),
-            mos: quality.verdict.score,
+            mos: quality.assessment.score,
             loss_percent: metrics.packet_loss,
             rtt_ms: metrics.round_trip_time,
             jitter_ms: metrics.jitter,
@@ -93,7 +97,7 @@ impl Closed {
 }
 
 /// What everybody was on: one platform, several (`mixed`), or nobody knows (`unknown`).
-fn platform(quality: &Quality) -> &'static str {
+fn platform_label(quality: &Quality) -> &'static str {
     let platforms: BTreeSet<Platform> =
         quality.participants.iter().filter_map(|one| one.platform).collect();
     let mut platforms = platforms.into_iter();
@@ -107,10 +111,10 @@ fn platform(quality: &Quality) -> &'static str {
     }
 }
 
-impl Entry for Closed {
+impl Entry for ClosedCallMetrics {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        let at = u64::try_from(self.at.as_millis()).unwrap_or_default();
-        writer.timestamp(UNIX_EPOCH + Duration::from_millis(at));
+        let timestamp_ms = u64::try_from(self.at.as_millis()).unwrap_or_default();
+        writer.timestamp(UNIX_EPOCH + Duration::from_millis(timestamp_ms));
         writer.value("CallId", &self.call_id);
         writer.value("CallType", self.call_type);
         writer.value("Platform", self.platform);
@@ -126,8 +130,9 @@ impl Entry for Closed {
 }
 
 fn emf(namespace: &str) -> Emf {
-    let by = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let dimensions = vec![by(&["CallType"]), by(&["CallType", "Platform"])];
+    let dimension_set =
+        |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let dimensions = vec![dimension_set(&["CallType"]), dimension_set(&["CallType", "Platform"])];
     Emf::all_validations(namespace.to_owned(), dimensions)
 }
 
@@ -138,8 +143,8 @@ mod tests {
 
     use super::*;
 
-    fn closed() -> Closed {
-        Closed {
+    fn sample_metrics() -> ClosedCallMetrics {
+        ClosedCallMetrics {
             at: Timestamp::from_millis(1_767_225_600_123),
             call_id: "c1".to_owned(),
             call_type: "video",
@@ -153,9 +158,9 @@ mod tests {
         }
     }
 
-    fn printed(closed: &Closed) -> Value {
+    fn format_metrics(metrics: &ClosedCallMetrics) -> Value {
         let mut line = Vec::new();
-        emf("StreamFunctions").format(closed, &mut line).unwrap();
+        emf("StreamFunctions").format(metrics, &mut line).unwrap();
         let line = String::from_utf8(line).unwrap();
         assert_eq!(line.lines().count(), 1);
         assert!(line.ends_with('\n'));
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_what_cloudwatch_reads() {
+    fn line_is_in_the_embedded_metric_format() {
         let expected = json!({
             "_aws": {
                 "CloudWatchMetrics": [{
@@ -190,20 +195,20 @@ mod tests {
             "JitterMs": 7.5,
             "FreezeSeconds": 0.25,
         });
-        assert_eq!(printed(&closed()), expected);
+        assert_eq!(format_metrics(&sample_metrics()), expected);
     }
 
     #[test]
-    fn what_nobody_measured_is_left_out() {
-        let silent = Closed {
+    fn missing_metrics_are_omitted() {
+        let unmeasured = ClosedCallMetrics {
             mos: None,
             loss_percent: None,
             rtt_ms: None,
             jitter_ms: None,
             freezes_ms: None,
-            ..closed()
+            ..sample_metrics()
         };
-        let line = printed(&silent);
+        let line = format_metrics(&unmeasured);
         let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
         assert_eq!(metrics, &json!([{"Name": "CallDuration", "Unit": "Seconds"}]));
         assert_eq!(line.get("CallMOS"), None);

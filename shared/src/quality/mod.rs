@@ -3,32 +3,32 @@
 //! The sources are the samples that the apps send, Stream's reports and statistics, and what the
 //! people think of the call. `docs/QUALITY.md` has the units, the formula and its limits.
 
-pub mod answer;
 mod batch;
+pub mod chart;
 pub mod dynamo;
 pub mod emodel;
-mod evidence;
+mod ingest;
 mod merge;
 mod metrics;
-pub mod picture;
-mod read;
-mod report;
+pub mod response;
 mod sample;
-mod stream;
+mod service;
+mod store;
+mod stream_stats;
 mod timeline;
 mod track;
 pub mod unit;
 
-use answer::Metrics;
-pub use answer::Quality;
 pub use batch::{Batch, Platform, Samples, Slot};
-pub use evidence::{Evidence, EvidenceStore, Kept, KeptRating, KeptReport};
+pub use ingest::{NewBatch, SampleIngest};
 pub use merge::merge;
-pub use metrics::CallMetrics;
-pub use read::Readings;
-pub use report::{Reports, SampleReport};
-pub use sample::{Direction, Limitation, Sample};
-pub use stream::Live;
+pub use metrics::CallMetricsEmitter;
+use response::Metrics;
+pub use response::Quality;
+pub use sample::{Direction, QualityLimitationReason, Sample};
+pub use service::QualityService;
+pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
+pub use stream_stats::StreamStats;
 
 /// The mean of these, if there are any.
 fn mean(values: &[f64]) -> Option<f64> {

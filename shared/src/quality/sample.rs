@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::quality::unit::{
-    BitsPerSecond, Count, EpochMillis, Fraction, FramesPerSecond, Kilobits, Millis, Percent,
-    Pixels, Seconds, rounded,
+    BitsPerSecond, Count, EpochMillis, Fraction, FramesPerSecond, KilobitsPerSecond, Millis,
+    Percent, Pixels, Seconds, round_to_thousandth,
 };
 
 /// Which way the media go, seen from the participant.
@@ -28,7 +28,7 @@ pub enum Direction {
 /// What keeps an encoder from doing better (`qualityLimitationReason`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Limitation {
+pub enum QualityLimitationReason {
     /// Nothing.
     None,
     /// The phone.
@@ -42,7 +42,7 @@ pub enum Limitation {
 /// A sample as an app sends it.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Reported {
+pub struct RawSample {
     /// Milliseconds since the Unix epoch by the phone's clock.
     timestamp: EpochMillis,
     #[serde(default)]
@@ -67,72 +67,74 @@ pub struct Reported {
     audio_level: Option<Fraction>,
     concealed_samples: Option<Count>,
     total_samples_received: Option<Count>,
-    quality_limitation_reason: Option<Limitation>,
+    quality_limitation_reason: Option<QualityLimitationReason>,
 }
 
 /// A sample in the units that everything here is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Row", into = "Row")]
+#[serde(from = "CompactSample", into = "CompactSample")]
 pub struct Sample {
     /// When, by the phone's clock.
     pub at: Timestamp,
     /// Which way.
     pub direction: Direction,
     /// There and back.
-    pub round_trip: Option<Millis>,
+    pub round_trip_time: Option<Millis>,
     /// One way, where it is known by itself.
     pub latency: Option<Millis>,
     /// Jitter.
     pub jitter: Option<Millis>,
     /// Packets lost.
-    pub loss: Option<Percent>,
+    pub packet_loss: Option<Percent>,
     /// How often the picture stood still.
     pub freeze_count: Option<f64>,
     /// For how long.
-    pub frozen: Option<Millis>,
+    pub freeze_duration: Option<Millis>,
     /// The picture's width.
-    pub width: Option<f64>,
+    pub frame_width: Option<f64>,
     /// The picture's height.
-    pub height: Option<f64>,
+    pub frame_height: Option<f64>,
     /// Pictures a second.
     pub frame_rate: Option<f64>,
     /// How much was sent or received.
-    pub bitrate: Option<Kilobits>,
+    pub bitrate: Option<KilobitsPerSecond>,
     /// How loud it was, 0 to 1.
     pub audio_level: Option<f64>,
     /// How much of the sound was made up to fill gaps.
-    pub concealed: Option<Percent>,
+    pub concealment: Option<Percent>,
     /// What kept the encoder from doing better.
-    pub limitation: Option<Limitation>,
+    pub quality_limitation_reason: Option<QualityLimitationReason>,
 }
 
-impl From<Reported> for Sample {
-    fn from(said: Reported) -> Self {
-        let counted = match (said.packets_lost, said.packets_received) {
+impl From<RawSample> for Sample {
+    fn from(raw: RawSample) -> Self {
+        let counted_loss = match (raw.packets_lost, raw.packets_received) {
             (Some(lost), Some(received)) => lost.percent_of(lost.get() + received.get()),
             _ => None,
         };
-        let concealed = match (said.concealed_samples, said.total_samples_received) {
+        let concealment = match (raw.concealed_samples, raw.total_samples_received) {
             // Concealed samples are among those received.
-            (Some(concealed), Some(all)) => concealed.percent_of(all.get().max(concealed.get())),
+            (Some(concealed), Some(total)) => {
+                concealed.percent_of(total.get().max(concealed.get()))
+            }
             _ => None,
         };
         Self {
-            at: said.timestamp.instant(),
-            direction: said.direction,
-            round_trip: said.round_trip_time.map(Millis::from),
-            latency: said.latency.map(Millis::from),
-            jitter: said.jitter.map(Millis::from),
-            loss: counted.or(said.fraction_lost.map(Percent::from)),
-            freeze_count: said.freeze_count.map(|it| it.get().round()),
-            frozen: said.total_freezes_duration.map(Millis::from),
-            width: said.frame_width.map(|it| it.get().round()),
-            height: said.frame_height.map(|it| it.get().round()),
-            frame_rate: said.frames_per_second.map(|it| rounded(it.get())),
-            bitrate: said.bitrate.map(Kilobits::from),
-            audio_level: said.audio_level.map(|it| rounded(it.get())),
-            concealed,
-            limitation: said.quality_limitation_reason,
+            at: raw.timestamp.to_timestamp(),
+            direction: raw.direction,
+            round_trip_time: raw.round_trip_time.map(Millis::from),
+            latency: raw.latency.map(Millis::from),
+            jitter: raw.jitter.map(Millis::from),
+            packet_loss: counted_loss.or(raw.fraction_lost.map(Percent::from)),
+            freeze_count: raw.freeze_count.map(|it| it.get().round()),
+            freeze_duration: raw.total_freezes_duration.map(Millis::from),
+            frame_width: raw.frame_width.map(|it| it.get().round()),
+            frame_height: raw.frame_height.map(|it| it.get().round()),
+            frame_rate: raw.frames_per_second.map(|it| round_to_thousandth(it.get())),
+            bitrate: raw.bitrate.map(KilobitsPerSecond::from),
+            audio_level: raw.audio_level.map(|it| round_to_thousandth(it.get())),
+            concealment,
+            quality_limitation_reason: raw.quality_limitation_reason,
         }
     }
 }
@@ -140,20 +142,20 @@ impl From<Reported> for Sample {
 impl Sample {
     /// One-way latency: as it was told, or else half of there and back.
     #[must_use]
-    pub fn one_way(&self) -> Option<Millis> {
-        self.latency.or(self.round_trip.map(Millis::one_way))
+    pub fn one_way_latency(&self) -> Option<Millis> {
+        self.latency.or(self.round_trip_time.map(Millis::one_way))
     }
 
     /// How many lines the picture has, whichever way the phone is held: the shorter side.
     #[must_use]
-    pub fn lines(&self) -> Option<f64> {
-        self.height.map(|height| self.width.map_or(height, |width| width.min(height)))
+    pub fn resolution(&self) -> Option<f64> {
+        self.frame_height.map(|height| self.frame_width.map_or(height, |width| width.min(height)))
     }
 }
 
 /// A sample as it is stored: a third of the room that names would take.
 #[derive(Serialize, Deserialize)]
-struct Row(
+struct CompactSample(
     Timestamp,
     Direction,
     Option<Millis>,
@@ -165,52 +167,52 @@ struct Row(
     Option<f64>,
     Option<f64>,
     Option<f64>,
-    Option<Kilobits>,
+    Option<KilobitsPerSecond>,
     Option<f64>,
     Option<Percent>,
-    Option<Limitation>,
+    Option<QualityLimitationReason>,
 );
 
-impl From<Sample> for Row {
-    fn from(it: Sample) -> Self {
+impl From<Sample> for CompactSample {
+    fn from(sample: Sample) -> Self {
         Self(
-            it.at,
-            it.direction,
-            it.round_trip,
-            it.latency,
-            it.jitter,
-            it.loss,
-            it.freeze_count,
-            it.frozen,
-            it.width,
-            it.height,
-            it.frame_rate,
-            it.bitrate,
-            it.audio_level,
-            it.concealed,
-            it.limitation,
+            sample.at,
+            sample.direction,
+            sample.round_trip_time,
+            sample.latency,
+            sample.jitter,
+            sample.packet_loss,
+            sample.freeze_count,
+            sample.freeze_duration,
+            sample.frame_width,
+            sample.frame_height,
+            sample.frame_rate,
+            sample.bitrate,
+            sample.audio_level,
+            sample.concealment,
+            sample.quality_limitation_reason,
         )
     }
 }
 
-impl From<Row> for Sample {
-    fn from(row: Row) -> Self {
+impl From<CompactSample> for Sample {
+    fn from(compact: CompactSample) -> Self {
         Self {
-            at: row.0,
-            direction: row.1,
-            round_trip: row.2,
-            latency: row.3,
-            jitter: row.4,
-            loss: row.5,
-            freeze_count: row.6,
-            frozen: row.7,
-            width: row.8,
-            height: row.9,
-            frame_rate: row.10,
-            bitrate: row.11,
-            audio_level: row.12,
-            concealed: row.13,
-            limitation: row.14,
+            at: compact.0,
+            direction: compact.1,
+            round_trip_time: compact.2,
+            latency: compact.3,
+            jitter: compact.4,
+            packet_loss: compact.5,
+            freeze_count: compact.6,
+            freeze_duration: compact.7,
+            frame_width: compact.8,
+            frame_height: compact.9,
+            frame_rate: compact.10,
+            bitrate: compact.11,
+            audio_level: compact.12,
+            concealment: compact.13,
+            quality_limitation_reason: compact.14,
         }
     }
 }
@@ -221,12 +223,12 @@ mod tests {
 
     use super::*;
 
-    fn sample(said: serde_json::Value) -> Sample {
-        serde_json::from_value::<Reported>(said).unwrap().into()
+    fn parse_sample(json: serde_json::Value) -> Sample {
+        serde_json::from_value::<RawSample>(json).unwrap().into()
     }
 
     /// What Chrome's `getStats` says of an `inbound-rtp`, as an app sends it.
-    fn said() -> serde_json::Value {
+    fn raw_sample() -> serde_json::Value {
         json!({
             "timestamp": 1_767_225_600_123.456,
             "roundTripTime": 0.0834,
@@ -246,31 +248,31 @@ mod tests {
     }
 
     #[test]
-    fn what_get_stats_says_in_our_units() {
+    fn get_stats_values_are_converted() {
         let expected = Sample {
             at: Timestamp::from_millis(1_767_225_600_123),
             direction: Direction::Inbound,
-            round_trip: Millis::from_stream(83.4),
+            round_trip_time: Millis::from_stream(83.4),
             latency: None,
             jitter: Millis::from_stream(5.0),
-            loss: Count::try_from(1.0).unwrap().percent_of(100.0),
+            packet_loss: Count::try_from(1.0).unwrap().percent_of(100.0),
             freeze_count: Some(1.0),
-            frozen: Millis::from_stream(250.0),
-            width: Some(1280.0),
-            height: Some(720.0),
+            freeze_duration: Millis::from_stream(250.0),
+            frame_width: Some(1280.0),
+            frame_height: Some(720.0),
             frame_rate: Some(24.0),
-            bitrate: Some(Kilobits::from(BitsPerSecond::try_from(1_250_000.0).unwrap())),
+            bitrate: Some(KilobitsPerSecond::from(BitsPerSecond::try_from(1_250_000.0).unwrap())),
             audio_level: Some(0.25),
-            concealed: Count::try_from(1.0).unwrap().percent_of(100.0),
-            limitation: None,
+            concealment: Count::try_from(1.0).unwrap().percent_of(100.0),
+            quality_limitation_reason: None,
         };
-        assert_eq!(sample(said()), expected);
-        assert_eq!(expected.one_way(), Millis::from_stream(41.7));
+        assert_eq!(parse_sample(raw_sample()), expected);
+        assert_eq!(expected.one_way_latency(), Millis::from_stream(41.7));
     }
 
     #[test]
-    fn a_remote_inbound_rtp_tells_of_the_way_out() {
-        let found = sample(json!({
+    fn remote_inbound_rtp_describes_the_outbound_direction() {
+        let found = parse_sample(json!({
             "timestamp": 1_767_225_600_000_i64,
             "direction": "outbound",
             "latency": 0.03,
@@ -279,31 +281,31 @@ mod tests {
             "qualityLimitationReason": "bandwidth",
         }));
         assert_eq!(found.direction, Direction::Outbound);
-        assert_eq!(found.loss, Some(Percent::from(Fraction::try_from(0.05).unwrap())));
-        assert_eq!(found.one_way(), Millis::from_stream(30.0));
-        assert_eq!(found.limitation, Some(Limitation::Bandwidth));
+        assert_eq!(found.packet_loss, Some(Percent::from(Fraction::try_from(0.05).unwrap())));
+        assert_eq!(found.one_way_latency(), Millis::from_stream(30.0));
+        assert_eq!(found.quality_limitation_reason, Some(QualityLimitationReason::Bandwidth));
     }
 
     #[test]
-    fn without_packets_nothing_is_known_of_their_loss() {
-        let none = json!({"timestamp": 0, "packetsLost": 0, "packetsReceived": 0});
-        assert_eq!(sample(none).loss, None);
-        assert_eq!(sample(json!({"timestamp": 0, "packetsLost": 7})).loss, None);
+    fn packet_loss_is_unknown_without_packet_counts() {
+        let no_packets = json!({"timestamp": 0, "packetsLost": 0, "packetsReceived": 0});
+        assert_eq!(parse_sample(no_packets).packet_loss, None);
+        assert_eq!(parse_sample(json!({"timestamp": 0, "packetsLost": 7})).packet_loss, None);
     }
 
     #[test]
-    fn a_sample_is_stored_as_it_is() {
-        let stored = serde_json::to_string(&sample(said())).unwrap();
+    fn stored_sample_round_trips() {
+        let stored = serde_json::to_string(&parse_sample(raw_sample())).unwrap();
         assert!(stored.len() < 120, "{stored}");
-        assert_eq!(serde_json::from_str::<Sample>(&stored).unwrap(), sample(said()));
+        assert_eq!(serde_json::from_str::<Sample>(&stored).unwrap(), parse_sample(raw_sample()));
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
-        let with = |name: &str, value: serde_json::Value| {
-            let mut said = said();
-            said[name] = value;
-            serde_json::from_value::<Reported>(said).map(|_| ()).unwrap_err().to_string()
+    fn invalid_values_are_rejected() {
+        let parse_error_with = |name: &str, value: serde_json::Value| {
+            let mut raw = raw_sample();
+            raw[name] = value;
+            serde_json::from_value::<RawSample>(raw).map(|_| ()).unwrap_err().to_string()
         };
         for (name, value) in [
             ("timestamp", json!(-1)),
@@ -322,7 +324,7 @@ mod tests {
             ("qualityLimitationReason", json!("mood")),
             ("userId", json!("bob")),
         ] {
-            assert!(!with(name, value.clone()).is_empty(), "{name} {value}");
+            assert!(!parse_error_with(name, value.clone()).is_empty(), "{name} {value}");
         }
     }
 }

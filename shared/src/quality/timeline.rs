@@ -5,220 +5,232 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::quality::answer::{Cause, Freeze, Point, Stretch, Timeline};
 use crate::quality::emodel::{Costs, Score};
 use crate::quality::mean;
-use crate::quality::track::{Moment, Person};
-use crate::quality::unit::{Millis, Percent, rounded};
+use crate::quality::response::{Cause, Freeze, Interval, Timeline, TimelinePoint};
+use crate::quality::track::{AlignedSample, ParticipantTrack};
+use crate::quality::unit::{Millis, Percent, round_to_thousandth};
 
 /// The most spans that there are.
-const MOST: i64 = 240;
+const MAX_BUCKETS: i64 = 240;
 /// The shortest that they are, in milliseconds: the documented distance of samples.
-const SHORTEST: i64 = 5_000;
+const MIN_STEP_MS: i64 = 5_000;
 /// How much lower than the rest of the time R must be for a stretch to be worth a word.
-const WORTH_A_WORD: f64 = 5.0;
+const MIN_R_DROP: f64 = 5.0;
 
 /// The spans of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spans {
-    from: i64,
-    step: i64,
+pub(super) struct Buckets {
+    start_ms: i64,
+    step_ms: i64,
     count: usize,
 }
 
 /// The worst moment of a person in a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Worst {
+struct WorstSample {
     r: f64,
     costs: Costs,
 }
 
 /// One person's spans.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
-    worst: Vec<Option<Worst>>,
+pub(super) struct ParticipantTimeline {
+    worst: Vec<Option<WorstSample>>,
     latency: Vec<Option<f64>>,
     jitter: Vec<Option<f64>>,
-    loss: Vec<Option<f64>>,
-    frozen: Vec<f64>,
+    packet_loss: Vec<Option<f64>>,
+    freeze_ms: Vec<f64>,
 }
 
-impl Spans {
+impl Buckets {
     /// Spans for everything that was measured; `None` where nothing was.
-    pub(super) fn over(people: &BTreeMap<UserId, Person>) -> Option<Self> {
-        let moments = || people.values().flat_map(Person::moments);
-        let from = moments().map(|it| it.at.as_millis() - it.span).min()?;
-        let to = moments().map(|it| it.at.as_millis()).max()?;
-        let ceiling = |length: i64, part: i64| (length + part - 1) / part;
+    pub(super) fn from_tracks(tracks: &BTreeMap<UserId, ParticipantTrack>) -> Option<Self> {
+        let samples = || tracks.values().flat_map(ParticipantTrack::samples);
+        let start_ms = samples().map(|it| it.at.as_millis() - it.duration_ms).min()?;
+        let end_ms = samples().map(|it| it.at.as_millis()).max()?;
+        let div_ceil = |dividend: i64, divisor: i64| (dividend + divisor - 1) / divisor;
         // Whole seconds, so that a reader can count them.
-        let step = (ceiling(to - from, MOST * 1000) * 1000).max(SHORTEST);
-        let count = usize::try_from(ceiling(to - from, step)).unwrap_or(1).max(1);
-        Some(Self { from, step, count })
+        let step_ms = (div_ceil(end_ms - start_ms, MAX_BUCKETS * 1000) * 1000).max(MIN_STEP_MS);
+        let count = usize::try_from(div_ceil(end_ms - start_ms, step_ms)).unwrap_or(1).max(1);
+        Some(Self { start_ms, step_ms, count })
     }
 
     /// One person's spans.
-    pub(super) fn row(self, person: &Person) -> Row {
+    pub(super) fn participant_timeline(self, track: &ParticipantTrack) -> ParticipantTimeline {
         let empty = || vec![None; self.count];
-        let mut row = Row {
+        let mut timeline = ParticipantTimeline {
             worst: vec![None; self.count],
             latency: empty(),
             jitter: empty(),
-            loss: empty(),
-            frozen: vec![0.0; self.count],
+            packet_loss: empty(),
+            freeze_ms: vec![0.0; self.count],
         };
-        for moment in person.moments() {
-            row.take(moment, self);
+        for sample in track.samples() {
+            timeline.add_sample(sample, self);
         }
-        row
+        timeline
     }
 
     /// When a span begins.
-    fn start(self, place: usize) -> Timestamp {
-        let place = i64::try_from(place).unwrap_or(i64::MAX);
-        Timestamp::from_millis(self.from.saturating_add(self.step.saturating_mul(place)))
+    fn bucket_start(self, index: usize) -> Timestamp {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        Timestamp::from_millis(self.start_ms.saturating_add(self.step_ms.saturating_mul(index)))
     }
 
     /// The spans that a moment speaks for.
-    fn of(self, moment: &Moment) -> std::ops::RangeInclusive<usize> {
-        let at = moment.at.as_millis();
-        let place = |time: i64| {
-            let place = (time - self.from).max(0) / self.step;
-            usize::try_from(place).unwrap_or(0).min(self.count - 1)
+    fn indices_of(self, sample: &AlignedSample) -> std::ops::RangeInclusive<usize> {
+        let at_ms = sample.at.as_millis();
+        let index_at = |time_ms: i64| {
+            let index = (time_ms - self.start_ms).max(0) / self.step_ms;
+            usize::try_from(index).unwrap_or(0).min(self.count - 1)
         };
-        place(at - moment.span)..=place(at - 1)
+        index_at(at_ms - sample.duration_ms)..=index_at(at_ms - 1)
     }
 }
 
-impl Row {
-    fn take(&mut self, moment: &Moment, spans: Spans) {
-        let sample = &moment.sample;
-        let worst = moment
+impl ParticipantTimeline {
+    fn add_sample(&mut self, aligned: &AlignedSample, buckets: Buckets) {
+        let sample = &aligned.sample;
+        let worst = aligned
             .impairment
-            .map(|impairment| Worst { r: impairment.score().r, costs: impairment.costs() });
-        let raise = |places: &mut [Option<f64>], at: usize, value: Option<f64>| {
-            if let (Some(place), Some(value)) = (places.get_mut(at), value) {
-                *place = Some(place.map_or(value, |found| found.max(value)));
+            .map(|impairment| WorstSample { r: impairment.score().r, costs: impairment.costs() });
+        let raise_max = |values: &mut [Option<f64>], index: usize, value: Option<f64>| {
+            if let (Some(slot), Some(value)) = (values.get_mut(index), value) {
+                *slot = Some(slot.map_or(value, |current| current.max(value)));
             }
         };
-        let of = spans.of(moment);
-        if let (Some(place), Some(frozen)) = (self.frozen.get_mut(*of.end()), sample.frozen) {
+        let indices = buckets.indices_of(aligned);
+        if let (Some(slot), Some(duration)) =
+            (self.freeze_ms.get_mut(*indices.end()), sample.freeze_duration)
+        {
             // A freeze is put where it ended; its duration says since when it lasted.
-            *place += frozen.get();
+            *slot += duration.get();
         }
-        for at in of {
-            raise(&mut self.latency, at, sample.one_way().map(Millis::get));
-            raise(&mut self.jitter, at, sample.jitter.map(Millis::get));
-            raise(&mut self.loss, at, sample.loss.map(Percent::get));
-            if let (Some(place), Some(worst)) = (self.worst.get_mut(at), worst)
-                && place.is_none_or(|found| worst.r < found.r)
+        for index in indices {
+            raise_max(&mut self.latency, index, sample.one_way_latency().map(Millis::get));
+            raise_max(&mut self.jitter, index, sample.jitter.map(Millis::get));
+            raise_max(&mut self.packet_loss, index, sample.packet_loss.map(Percent::get));
+            if let (Some(slot), Some(worst)) = (self.worst.get_mut(index), worst)
+                && slot.is_none_or(|current| worst.r < current.r)
             {
-                *place = Some(worst);
+                *slot = Some(worst);
             }
         }
     }
 
     /// The lowest score in each span.
     pub(super) fn scores(&self) -> Vec<Option<f64>> {
-        let mos = |worst: Worst| rounded(Score::of_r(worst.r).mos);
+        let mos = |worst: WorstSample| round_to_thousandth(Score::from_r(worst.r).mos);
         self.worst.iter().map(|worst| worst.map(mos)).collect()
     }
 
     /// When the picture stood still.
-    pub(super) fn freezes(&self, spans: Spans) -> Vec<Freeze> {
-        let frozen = self.frozen.iter().enumerate().filter(|(_, duration)| **duration > 0.0);
-        frozen
-            .map(|(place, duration)| Freeze {
-                at: spans.start(place),
-                duration: rounded(*duration),
+    pub(super) fn freezes(&self, buckets: Buckets) -> Vec<Freeze> {
+        let freezes = self.freeze_ms.iter().enumerate().filter(|(_, duration)| **duration > 0.0);
+        freezes
+            .map(|(index, duration)| Freeze {
+                at: buckets.bucket_start(index),
+                duration: round_to_thousandth(*duration),
             })
             .collect()
     }
 
     /// The stretch of time in which R is furthest below its mean in all, and by how much it is:
     /// the run of spans whose differences add up to the most (Kadane's algorithm).
-    fn worst_run(&self) -> Option<(std::ops::Range<usize>, f64)> {
-        let known: Vec<f64> = self.worst.iter().flatten().map(|worst| worst.r).collect();
-        let mean = mean(&known)?;
-        let mut best: Option<(std::ops::Range<usize>, f64)> = None;
+    fn worst_bucket_range(&self) -> Option<(std::ops::Range<usize>, f64)> {
+        let scores: Vec<f64> = self.worst.iter().flatten().map(|worst| worst.r).collect();
+        let mean = mean(&scores)?;
+        let mut worst_range: Option<(std::ops::Range<usize>, f64)> = None;
         let (mut start, mut sum) = (0, 0.0);
-        for (place, worst) in self.worst.iter().enumerate() {
+        for (index, worst) in self.worst.iter().enumerate() {
             // What is not known breaks a stretch.
             let Some(worst) = worst else {
-                (start, sum) = (place + 1, 0.0);
+                (start, sum) = (index + 1, 0.0);
                 continue;
             };
             if sum <= 0.0 {
-                (start, sum) = (place, 0.0);
+                (start, sum) = (index, 0.0);
             }
             sum += mean - worst.r;
-            if best.as_ref().is_none_or(|(_, most)| sum > *most) {
-                best = Some((start..place + 1, sum));
+            if worst_range.as_ref().is_none_or(|(_, max_sum)| sum > *max_sum) {
+                worst_range = Some((start..index + 1, sum));
             }
         }
-        best.filter(|(_, sum)| *sum > 0.0)
+        worst_range.filter(|(_, sum)| *sum > 0.0)
     }
 
     /// The stretch of time that was much worse than the rest, and how much of that there was.
-    fn stretch(&self, user: &UserId, spans: Spans) -> Option<(Stretch, f64)> {
-        let (run, sum) = self.worst_run()?;
-        let part = |inside: bool| {
-            let places = self.worst.iter().enumerate();
-            let places = places.filter(|(place, _)| run.contains(place) == inside);
-            places.filter_map(|(_, worst)| *worst).collect::<Vec<_>>()
+    fn worst_interval(&self, user: &UserId, buckets: Buckets) -> Option<(Interval, f64)> {
+        let (range, sum) = self.worst_bucket_range()?;
+        let partition = |inside: bool| {
+            let entries = self.worst.iter().enumerate();
+            let entries = entries.filter(|(index, _)| range.contains(index) == inside);
+            entries.filter_map(|(_, worst)| *worst).collect::<Vec<_>>()
         };
-        let (inside, outside) = (part(true), part(false));
-        let mean_of = |worst: &[Worst], figure: fn(&Worst) -> f64| {
+        let (inside, outside) = (partition(true), partition(false));
+        let mean_of = |worst: &[WorstSample], figure: fn(&WorstSample) -> f64| {
             mean(&worst.iter().map(figure).collect::<Vec<_>>())
         };
-        let (r, rest) = (mean_of(&inside, |it| it.r)?, mean_of(&outside, |it| it.r)?);
-        if rest - r < WORTH_A_WORD {
+        let (r, rest_r) = (mean_of(&inside, |it| it.r)?, mean_of(&outside, |it| it.r)?);
+        if rest_r - r < MIN_R_DROP {
             return None;
         }
-        let more = |cost| Some(mean_of(&inside, cost)? - mean_of(&outside, cost)?);
+        let added_cost = |cost| Some(mean_of(&inside, cost)? - mean_of(&outside, cost)?);
         let causes = [
-            (Cause::Latency, more(|it| it.costs.latency)?),
-            (Cause::Jitter, more(|it| it.costs.jitter)?),
-            (Cause::Loss, more(|it| it.costs.loss)?),
-            (Cause::Freezes, more(|it| it.costs.freezes)?),
+            (Cause::Latency, added_cost(|it| it.costs.latency)?),
+            (Cause::Jitter, added_cost(|it| it.costs.jitter)?),
+            (Cause::Loss, added_cost(|it| it.costs.loss)?),
+            (Cause::Freezes, added_cost(|it| it.costs.freezes)?),
         ];
         let (cause, _) = causes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let stretch = Stretch {
+        let interval = Interval {
             user_id: user.to_string(),
             cause,
-            score: rounded(Score::of_r(r).mos),
-            from: spans.start(run.start),
-            to: spans.start(run.end),
+            score: round_to_thousandth(Score::from_r(r).mos),
+            from: buckets.bucket_start(range.start),
+            to: buckets.bucket_start(range.end),
         };
-        Some((stretch, sum))
+        Some((interval, sum))
     }
 }
 
 /// When, and for whom, the call was much worse than the rest of the time.
-pub(super) fn worst_stretch(rows: &BTreeMap<UserId, Row>, spans: Spans) -> Option<Stretch> {
-    let stretches = rows.iter().filter_map(|(user, row)| row.stretch(user, spans));
-    stretches.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(stretch, _)| stretch)
+pub(super) fn worst_interval(
+    timelines: &BTreeMap<UserId, ParticipantTimeline>,
+    buckets: Buckets,
+) -> Option<Interval> {
+    let intervals =
+        timelines.iter().filter_map(|(user, timeline)| timeline.worst_interval(user, buckets));
+    intervals.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(interval, _)| interval)
 }
 
 /// The time line of everybody together.
-pub(super) fn timeline(rows: &BTreeMap<UserId, Row>, spans: Spans) -> Timeline {
-    let point = |place: usize| {
-        let most = |figure: fn(&Row) -> &Vec<Option<f64>>| {
-            let values = rows.values().filter_map(|row| *figure(row).get(place)?);
+pub(super) fn timeline(
+    timelines: &BTreeMap<UserId, ParticipantTimeline>,
+    buckets: Buckets,
+) -> Timeline {
+    let point_at = |index: usize| {
+        let max_of = |values_of: fn(&ParticipantTimeline) -> &Vec<Option<f64>>| {
+            let values =
+                timelines.values().filter_map(|timeline| *values_of(timeline).get(index)?);
             values.max_by(f64::total_cmp)
         };
-        let worst = rows.iter().filter_map(|(user, row)| Some((user, (*row.worst.get(place)?)?.r)));
+        let worst = timelines
+            .iter()
+            .filter_map(|(user, timeline)| Some((user, (*timeline.worst.get(index)?)?.r)));
         let worst = worst.min_by(|a, b| a.1.total_cmp(&b.1));
-        Point {
-            score: worst.map(|(_, r)| rounded(Score::of_r(r).mos)),
+        TimelinePoint {
+            score: worst.map(|(_, r)| round_to_thousandth(Score::from_r(r).mos)),
             user_id: worst.map(|(user, _)| user.to_string()),
-            latency: most(|row| &row.latency),
-            jitter: most(|row| &row.jitter),
-            packet_loss: most(|row| &row.loss),
+            latency: max_of(|row| &row.latency),
+            jitter: max_of(|row| &row.jitter),
+            packet_loss: max_of(|row| &row.packet_loss),
         }
     };
     Timeline {
-        from: spans.start(0),
-        step_seconds: u32::try_from(spans.step / 1000).unwrap_or(u32::MAX),
-        points: (0..spans.count).map(point).collect(),
+        from: buckets.bucket_start(0),
+        step_seconds: u32::try_from(buckets.step_ms / 1000).unwrap_or(u32::MAX),
+        points: (0..buckets.count).map(point_at).collect(),
     }
 }

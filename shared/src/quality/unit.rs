@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 /// Why a figure is refused: the bounds that it is out of.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("must be a number from {least} to {most}")]
+#[error("must be a number from {min} to {max}")]
 pub struct OutOfRange {
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 }
 
 macro_rules! reported {
-    ($($(#[$doc:meta])* $name:ident, $least:literal to $most:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $min:literal to $max:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
         #[serde(try_from = "f64")]
@@ -25,10 +25,10 @@ macro_rules! reported {
 
             fn try_from(value: f64) -> Result<Self, OutOfRange> {
                 // NaN is in no range.
-                if ($least..=$most).contains(&value) {
+                if ($min..=$max).contains(&value) {
                     Ok(Self(value))
                 } else {
-                    Err(OutOfRange { least: $least, most: $most })
+                    Err(OutOfRange { min: $min, max: $max })
                 }
             }
         }
@@ -61,8 +61,8 @@ impl Count {
 
     /// This many of all of these, in per cent; `None` where there were none at all.
     #[must_use]
-    pub fn percent_of(self, all: f64) -> Option<Percent> {
-        (all > 0.0).then(|| Percent::rounded(self.0 / all * 100.0))
+    pub fn percent_of(self, total: f64) -> Option<Percent> {
+        (total > 0.0).then(|| Percent::from_f64(self.0 / total * 100.0))
     }
 }
 
@@ -94,7 +94,7 @@ impl EpochMillis {
     /// The instant, to the millisecond.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
-    pub fn instant(self) -> crate::clock::Timestamp {
+    pub fn to_timestamp(self) -> crate::clock::Timestamp {
         crate::clock::Timestamp::from_millis(self.0 as i64)
     }
 }
@@ -112,13 +112,13 @@ pub struct Percent(f64);
 /// Kilobits a second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Kilobits(f64);
+pub struct KilobitsPerSecond(f64);
 
 impl Millis {
     /// What Stream says is milliseconds, where it can be: up to a day, the longest that a call is.
     #[must_use]
     pub fn from_stream(value: f64) -> Option<Self> {
-        (0.0..=86_400_000.0).contains(&value).then(|| Self(rounded(value)))
+        (0.0..=86_400_000.0).contains(&value).then(|| Self(round_to_thousandth(value)))
     }
 
     /// The number itself.
@@ -136,13 +136,13 @@ impl Millis {
 
 impl From<Seconds> for Millis {
     fn from(seconds: Seconds) -> Self {
-        Self(rounded(seconds.0 * 1000.0))
+        Self(round_to_thousandth(seconds.0 * 1000.0))
     }
 }
 
 impl Percent {
-    fn rounded(value: f64) -> Self {
-        Self(rounded(value))
+    fn from_f64(value: f64) -> Self {
+        Self(round_to_thousandth(value))
     }
 
     /// The number itself.
@@ -154,17 +154,17 @@ impl Percent {
 
 impl From<Fraction> for Percent {
     fn from(fraction: Fraction) -> Self {
-        Self::rounded(fraction.0 * 100.0)
+        Self::from_f64(fraction.0 * 100.0)
     }
 }
 
-impl From<BitsPerSecond> for Kilobits {
+impl From<BitsPerSecond> for KilobitsPerSecond {
     fn from(bits: BitsPerSecond) -> Self {
-        Self(rounded(bits.0 / 1000.0))
+        Self(round_to_thousandth(bits.0 / 1000.0))
     }
 }
 
-impl Kilobits {
+impl KilobitsPerSecond {
     /// The number itself.
     #[must_use]
     pub fn get(self) -> f64 {
@@ -174,7 +174,7 @@ impl Kilobits {
 
 /// To a thousandth: finer than any source measures.
 #[must_use]
-pub(super) fn rounded(value: f64) -> f64 {
+pub(super) fn round_to_thousandth(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
@@ -182,40 +182,40 @@ pub(super) fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn close(found: f64, expected: f64) -> bool {
-        (found - expected).abs() < 1e-9
+    fn is_close(actual: f64, expected: f64) -> bool {
+        (actual - expected).abs() < 1e-9
     }
 
     #[test]
-    fn what_get_stats_says_in_the_units_that_people_read() {
+    fn get_stats_values_are_converted() {
         let seconds = Seconds::try_from(0.0834).unwrap();
-        assert!(close(Millis::from(seconds).get(), 83.4));
-        assert!(close(Millis::from(seconds).one_way().get(), 41.7));
+        assert!(is_close(Millis::from(seconds).get(), 83.4));
+        assert!(is_close(Millis::from(seconds).one_way().get(), 41.7));
         let fraction = Fraction::try_from(0.0507).unwrap();
-        assert!(close(Percent::from(fraction).get(), 5.07));
+        assert!(is_close(Percent::from(fraction).get(), 5.07));
         let lost = Count::try_from(3.0).unwrap();
-        assert!(close(lost.percent_of(60.0).unwrap().get(), 5.0));
+        assert!(is_close(lost.percent_of(60.0).unwrap().get(), 5.0));
         assert_eq!(lost.percent_of(0.0), None);
         let bits = BitsPerSecond::try_from(1_250_000.0).unwrap();
-        assert!(close(Kilobits::from(bits).get(), 1250.0));
+        assert!(is_close(KilobitsPerSecond::from(bits).get(), 1250.0));
     }
 
     #[test]
-    fn what_stream_says_is_taken_where_it_can_be() {
-        assert!(close(Millis::from_stream(120.0).unwrap().get(), 120.0));
+    fn stream_milliseconds_out_of_range_are_rejected() {
+        assert!(is_close(Millis::from_stream(120.0).unwrap().get(), 120.0));
         for bad in [-1.0, 86_400_001.0, 1e308, f64::NAN, f64::INFINITY] {
             assert_eq!(Millis::from_stream(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn figures_at_their_bounds() {
+    fn values_at_their_bounds() {
         for good in [0.0, 60.0] {
             assert!(Seconds::try_from(good).is_ok(), "{good}");
         }
         for bad in [-0.001, 60.001, 1e308, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let refused = Seconds::try_from(bad).unwrap_err();
-            assert_eq!(refused.to_string(), "must be a number from 0 to 60", "{bad}");
+            let error = Seconds::try_from(bad).unwrap_err();
+            assert_eq!(error.to_string(), "must be a number from 0 to 60", "{bad}");
         }
     }
 }

@@ -1,35 +1,42 @@
 //! What a secret's text says: `{"secret": "...", "previous": "..."}`.
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::config::ConfigError;
-use crate::secret::Secret;
 
 /// A secret, and the other one that is good while it is changed.
 #[derive(Debug)]
-pub(super) struct Content {
-    pub(super) current: Secret,
-    pub(super) previous: Option<Secret>,
+pub(super) struct SecretContent {
+    pub(super) current: SecretString,
+    pub(super) previous: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Raw {
+struct RawContent {
     secret: String,
     previous: Option<String>,
 }
 
 /// Reads it. What is wrong is said without a word of the text.
-pub(super) fn read(arn: &'static str, text: &Secret) -> Result<Content, ConfigError> {
-    const FORM: &str = r#"must name a secret of the form {"secret": "...", "previous": "..."}"#;
-    let Raw { secret, previous } =
-        serde_json::from_str(text.expose()).map_err(|_| ConfigError::invalid(arn, FORM))?;
+pub(super) fn parse(arn: &'static str, text: &SecretString) -> Result<SecretContent, ConfigError> {
+    const EXPECTED_FORMAT: &str =
+        r#"must name a secret of the form {"secret": "...", "previous": "..."}"#;
+    let RawContent { secret, previous } = serde_json::from_str(text.expose_secret())
+        .map_err(|_| ConfigError::invalid(arn, EXPECTED_FORMAT))?;
     // A blank or line break that was copied along would only show as a signature that is wrong.
-    let blank = |text: &String| text.is_empty() || text.contains(char::is_whitespace);
-    if blank(&secret) || previous.as_ref().is_some_and(blank) {
+    let is_empty_or_has_whitespace =
+        |text: &String| text.is_empty() || text.contains(char::is_whitespace);
+    if is_empty_or_has_whitespace(&secret)
+        || previous.as_ref().is_some_and(is_empty_or_has_whitespace)
+    {
         return Err(ConfigError::invalid(arn, "must name secrets that have no blanks"));
     }
-    Ok(Content { current: Secret::new(secret), previous: previous.map(Secret::new) })
+    Ok(SecretContent {
+        current: SecretString::from(secret),
+        previous: previous.map(SecretString::from),
+    })
 }
 
 #[cfg(test)]
@@ -37,20 +44,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_secret_or_two() {
+    fn previous_secret_is_optional() {
         for (text, expected) in [
             (r#"{"secret":"a"}"#, ("a", None)),
             (r#"{"secret":"a","previous":null}"#, ("a", None)),
             (r#"{"secret":"a","previous":"b"}"#, ("a", Some("b"))),
         ] {
-            let content = read("ARN", &Secret::new(text)).unwrap();
-            let previous = content.previous.as_ref().map(Secret::expose);
-            assert_eq!((content.current.expose(), previous), expected, "{text}");
+            let content = parse("ARN", &SecretString::from(text)).unwrap();
+            let previous = content.previous.as_ref().map(SecretString::expose_secret);
+            assert_eq!((content.current.expose_secret(), previous), expected, "{text}");
         }
     }
 
     #[test]
-    fn what_is_refused_is_not_repeated() {
+    fn error_does_not_repeat_the_secret() {
         for text in [
             "hunter2",
             r#""hunter2""#,
@@ -63,8 +70,8 @@ mod tests {
             r#"{"secret":"a","previous":""}"#,
             r#"{"previous":"hunter2"}"#,
         ] {
-            let refused = read("ARN", &Secret::new(text)).unwrap_err().to_string();
-            assert!(refused.starts_with("ARN must name") && !refused.contains("hunter2"), "{text}");
+            let error = parse("ARN", &SecretString::from(text)).unwrap_err().to_string();
+            assert!(error.starts_with("ARN must name") && !error.contains("hunter2"), "{text}");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
 
 use crate::config::{ConfigError, Env};
-use crate::error::Source;
+use crate::error::BoxError;
 use crate::net::{self, sdk};
-use crate::secret::Secret;
 use crate::secrets::SecretSource;
 
 /// Secrets Manager.
@@ -18,14 +18,14 @@ impl SecretsManager {
     pub(crate) fn from_env(env: &Env, http: net::Client) -> Result<Self, ConfigError> {
         let endpoint = env.get("SECRETS_MANAGER_ENDPOINT");
         let region = env.require("AWS_REGION")?;
-        Ok(Self(Client::new(&sdk::settings(region, endpoint, sdk::credentials(), http))))
+        Ok(Self(Client::new(&sdk::config(region, endpoint, sdk::env_credentials(), http))))
     }
 }
 
 #[async_trait]
 impl SecretSource for SecretsManager {
-    async fn fetch(&self, arn: &str) -> Result<Secret, Source> {
-        let answer = self.0.get_secret_value().secret_id(arn).send().await?;
-        answer.secret_string.map(Secret::new).ok_or_else(|| "it holds no text".into())
+    async fn fetch(&self, arn: &str) -> Result<SecretString, BoxError> {
+        let response = self.0.get_secret_value().secret_id(arn).send().await?;
+        response.secret_string.map(SecretString::from).ok_or_else(|| "it holds no text".into())
     }
 }

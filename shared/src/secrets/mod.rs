@@ -9,21 +9,21 @@ mod manager;
 pub(crate) use manager::SecretsManager;
 
 use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{ConfigError, Env};
-use crate::error::Source;
-use crate::secret::Secret;
+use crate::error::BoxError;
 
 /// Where secrets are kept.
 #[async_trait]
 pub(crate) trait SecretSource: Send + Sync {
     /// The text of one.
-    async fn fetch(&self, arn: &str) -> Result<Secret, Source>;
+    async fn fetch(&self, arn: &str) -> Result<SecretString, BoxError>;
 }
 
 /// A kind of secret, and the variables that have to do with it.
 #[derive(Clone, Copy, Debug)]
-struct Kind {
+struct SecretKind {
     /// Where it is kept.
     arn: &'static str,
     /// The secret itself, where it is not kept elsewhere.
@@ -32,53 +32,53 @@ struct Kind {
     previous: &'static str,
 }
 
-const KINDS: [Kind; 2] = [
-    Kind {
+const SECRET_KINDS: [SecretKind; 2] = [
+    SecretKind {
         arn: "STREAM_SECRET_ARN",
         current: "STREAM_API_SECRET",
         previous: "STREAM_API_SECRET_PREVIOUS",
     },
-    Kind { arn: "JWT_SECRET_ARN", current: "JWT_SECRET", previous: "JWT_SECRET_PREVIOUS" },
+    SecretKind { arn: "JWT_SECRET_ARN", current: "JWT_SECRET", previous: "JWT_SECRET_PREVIOUS" },
 ];
 
 /// Why there are no secrets.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoSecrets {
+pub(crate) enum SecretsError {
     /// They cannot be read now.
     #[error("the secret of {0} cannot be read")]
-    Unread(&'static str, #[source] Source),
+    FetchFailed(&'static str, #[source] BoxError),
     /// They did not come in time.
     #[error("the secrets did not come in time")]
-    Late,
+    Timeout,
     /// They are none that can be used.
     #[error(transparent)]
-    Unusable(#[from] ConfigError),
+    Invalid(#[from] ConfigError),
 }
 
 /// The secrets that a function is to fetch.
 #[derive(Debug)]
-pub(crate) struct Wanted(Vec<(Kind, String)>);
+pub(crate) struct SecretRefs(Vec<(SecretKind, String)>);
 
 /// Secrets as they were fetched, by the variables whose place they take.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Vec<(&'static str, Secret)>);
+pub(crate) struct ResolvedSecrets(Vec<(&'static str, SecretString)>);
 
-impl Wanted {
+impl SecretRefs {
     /// Those whose ARNs are set. Beside an ARN there is no plain secret of the same kind: nobody
     /// would know which of them counts.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let mut wanted = Vec::new();
-        for kind in KINDS {
+        let mut refs = Vec::new();
+        for kind in SECRET_KINDS {
             let Some(arn) = env.get(kind.arn) else { continue };
-            for plain in [kind.current, kind.previous] {
-                if env.get(plain).is_some() {
-                    let reason = format!("cannot be set beside {plain}");
+            for plain_var in [kind.current, kind.previous] {
+                if env.get(plain_var).is_some() {
+                    let reason = format!("cannot be set beside {plain_var}");
                     return Err(ConfigError::invalid(kind.arn, reason));
                 }
             }
-            wanted.push((kind, arn.to_owned()));
+            refs.push((kind, arn.to_owned()));
         }
-        Ok(Self(wanted))
+        Ok(Self(refs))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -87,31 +87,38 @@ impl Wanted {
 
     /// Fetches all of them, one after the other: over one connection, since a second one would
     /// cost more than it saves.
-    pub(crate) async fn fetch(&self, source: &dyn SecretSource) -> Result<Values, NoSecrets> {
-        let mut values = Vec::new();
+    pub(crate) async fn fetch(
+        &self,
+        source: &dyn SecretSource,
+    ) -> Result<ResolvedSecrets, SecretsError> {
+        let mut secrets = Vec::new();
         for (kind, arn) in &self.0 {
             let text = source.fetch(arn).await;
-            let text = text.map_err(|error| NoSecrets::Unread(kind.arn, error))?;
-            let content = content::read(kind.arn, &text)?;
-            values.push((kind.current, content.current));
-            values.extend(content.previous.map(|previous| (kind.previous, previous)));
+            let text = text.map_err(|error| SecretsError::FetchFailed(kind.arn, error))?;
+            let content = content::parse(kind.arn, &text)?;
+            secrets.push((kind.current, content.current));
+            secrets.extend(content.previous.map(|previous| (kind.previous, previous)));
         }
-        Ok(Values(values))
+        Ok(ResolvedSecrets(secrets))
     }
 }
 
-impl Values {
+impl ResolvedSecrets {
     /// The environment with these secrets in their places.
-    pub(crate) fn placed_in(&self, env: &Env) -> Env {
-        self.0.iter().fold(env.clone(), |env, (name, secret)| env.with(name, secret))
+    pub(crate) fn apply_to(&self, env: &Env) -> Env {
+        self.0.iter().fold(env.clone(), |env, (name, secret)| env.with_secret(name, secret))
     }
 
     /// Whether they are the same as others.
-    pub(crate) fn same_as(&self, others: &Self) -> bool {
-        let texts = |values: &Self| -> Vec<(&str, String)> {
-            values.0.iter().map(|(name, secret)| (*name, secret.expose().to_owned())).collect()
+    pub(crate) fn has_same_values(&self, other: &Self) -> bool {
+        let texts = |secrets: &Self| -> Vec<(&str, String)> {
+            secrets
+                .0
+                .iter()
+                .map(|(name, secret)| (*name, secret.expose_secret().to_owned()))
+                .collect()
         };
-        texts(self) == texts(others)
+        texts(self) == texts(other)
     }
 }
 
@@ -123,32 +130,38 @@ mod tests {
 
     use super::*;
 
-    struct Kept(BTreeMap<&'static str, &'static str>);
+    struct FakeSource(BTreeMap<&'static str, &'static str>);
 
     #[async_trait]
-    impl SecretSource for Kept {
-        async fn fetch(&self, arn: &str) -> Result<Secret, Source> {
-            self.0.get(arn).map(|text| Secret::new(*text)).ok_or_else(|| "there is none".into())
+    impl SecretSource for FakeSource {
+        async fn fetch(&self, arn: &str) -> Result<SecretString, BoxError> {
+            self.0
+                .get(arn)
+                .map(|text| SecretString::from(*text))
+                .ok_or_else(|| "there is none".into())
         }
     }
 
     const ENV: [(&str, &str); 3] =
         [("STREAM_SECRET_ARN", "arn:stream"), ("JWT_SECRET_ARN", "arn:jwt"), ("OTHER", "kept")];
 
-    fn fetch(env: &Env, kept: Vec<(&'static str, &'static str)>) -> Result<Values, NoSecrets> {
-        let source = Kept(kept.into_iter().collect());
-        Wanted::from_env(env).unwrap().fetch(&source).now_or_never().unwrap()
+    fn fetch(
+        env: &Env,
+        secrets: Vec<(&'static str, &'static str)>,
+    ) -> Result<ResolvedSecrets, SecretsError> {
+        let source = FakeSource(secrets.into_iter().collect());
+        SecretRefs::from_env(env).unwrap().fetch(&source).now_or_never().unwrap()
     }
 
     #[test]
-    fn secrets_take_the_places_of_plain_variables() {
+    fn secrets_replace_plain_variables() {
         let env = Env::from(ENV);
-        let kept = vec![
+        let stored = vec![
             ("arn:stream", r#"{"secret":"s1","previous":"s0"}"#),
             ("arn:jwt", r#"{"secret":"j1"}"#),
         ];
-        let values = fetch(&env, kept).unwrap();
-        let placed = values.placed_in(&env);
+        let resolved = fetch(&env, stored).unwrap();
+        let applied = resolved.apply_to(&env);
         for (name, expected) in [
             ("STREAM_API_SECRET", Some("s1")),
             ("STREAM_API_SECRET_PREVIOUS", Some("s0")),
@@ -156,43 +169,43 @@ mod tests {
             ("JWT_SECRET_PREVIOUS", None),
             ("OTHER", Some("kept")),
         ] {
-            assert_eq!(placed.get(name), expected, "{name}");
+            assert_eq!(applied.get(name), expected, "{name}");
         }
-        assert!(!format!("{values:?}").contains("s1"));
+        assert!(!format!("{resolved:?}").contains("s1"));
     }
 
     #[test]
-    fn only_what_is_named_is_fetched() {
+    fn only_configured_arns_are_fetched() {
         let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), ("JWT_SECRET_ARN", "")]);
         assert!(fetch(&env, vec![("arn:stream", r#"{"secret":"s"}"#)]).is_ok());
-        assert!(Wanted::from_env(&Env::from([("JWT_SECRET", "plain")])).unwrap().is_empty());
+        assert!(SecretRefs::from_env(&Env::from([("JWT_SECRET", "plain")])).unwrap().is_empty());
     }
 
     #[test]
-    fn what_is_not_there_is_no_secret() {
-        let unread = fetch(&Env::from(ENV), vec![("arn:stream", r#"{"secret":"s"}"#)]).unwrap_err();
-        assert_eq!(unread.to_string(), "the secret of JWT_SECRET_ARN cannot be read");
+    fn missing_secret_error_names_the_variable() {
+        let error = fetch(&Env::from(ENV), vec![("arn:stream", r#"{"secret":"s"}"#)]).unwrap_err();
+        assert_eq!(error.to_string(), "the secret of JWT_SECRET_ARN cannot be read");
     }
 
     #[test]
-    fn a_kind_is_kept_in_one_place() {
-        for plain in ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"] {
-            let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), (plain, "s")]);
-            let refused = Wanted::from_env(&env).unwrap_err().to_string();
-            assert_eq!(refused, format!("STREAM_SECRET_ARN cannot be set beside {plain}"));
+    fn plain_variable_beside_its_arn_is_rejected() {
+        for plain_var in ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"] {
+            let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), (plain_var, "s")]);
+            let error = SecretRefs::from_env(&env).unwrap_err().to_string();
+            assert_eq!(error, format!("STREAM_SECRET_ARN cannot be set beside {plain_var}"));
         }
         // The other kind has nothing to do with it.
         let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), ("JWT_SECRET", "j")]);
-        assert!(!Wanted::from_env(&env).unwrap().is_empty());
+        assert!(!SecretRefs::from_env(&env).unwrap().is_empty());
     }
 
     #[test]
-    fn a_changed_secret_is_another_one() {
+    fn changed_secret_compares_as_different() {
         let env = Env::from([("STREAM_SECRET_ARN", "arn:stream")]);
         let fetch = |text| fetch(&env, vec![("arn:stream", text)]).unwrap();
         let old = fetch(r#"{"secret":"a"}"#);
-        assert!(old.same_as(&fetch(r#"{ "secret": "a" }"#)));
-        assert!(!old.same_as(&fetch(r#"{"secret":"b"}"#)));
-        assert!(!old.same_as(&fetch(r#"{"secret":"a","previous":"b"}"#)));
+        assert!(old.has_same_values(&fetch(r#"{ "secret": "a" }"#)));
+        assert!(!old.has_same_values(&fetch(r#"{"secret":"b"}"#)));
+        assert!(!old.has_same_values(&fetch(r#"{"secret":"a","previous":"b"}"#)));
     }
 }

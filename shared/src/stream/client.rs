@@ -2,33 +2,37 @@
 
 use std::any;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::random::Random;
-use crate::stream::budget::Budget;
-use crate::stream::rate_limit::Watch;
-use crate::stream::retry::{self, Outcome};
+use crate::stream::rate_limit::RateLimitTracker;
+use crate::stream::retry::{self, AttemptFailure};
+use crate::stream::retry_budget::RetryBudget;
 use crate::stream::{
-    Failure, Lost, Operation, RateLimit, RawAnswer, StreamError, Tally, Transport,
+    ErrorResponse, Operation, RateLimit, RawResponse, RequestStats, StreamError, Transport,
+    TransportError,
 };
 use crate::sync::lock;
 
 /// Stream's API with our credentials. Clones share what is left of their retries, and what they
 /// have heard of Stream's limits.
 #[derive(Clone)]
-pub struct Stream {
+pub struct StreamClient {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    budget: Arc<Mutex<Budget>>,
-    watch: Arc<Mutex<Watch>>,
+    retry_budget: Arc<Mutex<RetryBudget>>,
+    rate_limit_tracker: Arc<Mutex<RateLimitTracker>>,
+    /// Whether Stream has rejected the credentials.
+    has_auth_failure: Arc<AtomicBool>,
 }
 
 /// An answer, and what its journey tells.
 #[derive(Clone, Debug)]
-pub struct Answered<T> {
+pub struct TimedResponse<T> {
     /// What the operation answers.
     pub body: T,
     /// Stream's clock when it answered, to the second, where it says.
@@ -37,29 +41,41 @@ pub struct Answered<T> {
     pub latency: Duration,
 }
 
-impl Stream {
+impl StreamClient {
     /// A client over this transport.
     pub fn new(
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { transport, clock, random, budget: Arc::default(), watch: Arc::default() }
+        Self {
+            transport,
+            clock,
+            random,
+            retry_budget: Arc::default(),
+            rate_limit_tracker: Arc::default(),
+            has_auth_failure: Arc::default(),
+        }
     }
 
     /// What Stream has last said of its limits, by the names of our operations.
     #[must_use]
     pub fn rate_limits(&self) -> BTreeMap<&'static str, RateLimit> {
-        lock(&self.watch).last()
+        lock(&self.rate_limit_tracker).latest()
     }
 
-    /// Sends an operation and reads its answer.
+    /// Whether Stream has rejected the credentials (401) since the last call.
+    pub(crate) fn take_auth_failure(&self) -> bool {
+        self.has_auth_failure.swap(false, Ordering::Relaxed)
+    }
+
+    /// Sends an operation and parses its response.
     pub async fn send<O: Operation>(
         &self,
         operation: &O,
         deadline: Deadline,
-    ) -> Result<O::Answer, StreamError> {
-        self.send_timed(operation, deadline).await.map(|answered| answered.body)
+    ) -> Result<O::Response, StreamError> {
+        self.send_timed(operation, deadline).await.map(|response| response.body)
     }
 
     /// As [`Stream::send`], with what the journey tells.
@@ -67,38 +83,45 @@ impl Stream {
         &self,
         operation: &O,
         deadline: Deadline,
-    ) -> Result<Answered<O::Answer>, StreamError> {
+    ) -> Result<TimedResponse<O::Response>, StreamError> {
         let request = operation.request();
         let mut attempt = 1;
         loop {
             let started = self.clock.now();
-            let time = deadline.remaining(started).min(retry::ATTEMPT);
-            if time.is_zero() {
+            let timeout = deadline.remaining(started).min(retry::ATTEMPT_TIMEOUT);
+            if timeout.is_zero() {
                 return Err(StreamError::Unreachable("the invocation's time is up".into()));
             }
-            let answer = self.transport.send(&request, time).await;
+            let response = self.transport.send(&request, timeout).await;
             let latency = self.clock.now().since(started);
-            Tally::note(latency, answer.as_ref().ok().map(|raw| raw.status));
-            if let Ok(raw) = &answer {
-                self.hear(name_of::<O>(), raw);
-            }
-            let (outcome, error) = match answer {
-                Ok(raw) if (200..=299).contains(&raw.status) => {
-                    lock(&self.budget).give_back();
-                    return Self::read::<O>(&raw, latency);
+            RequestStats::record(latency, response.as_ref().ok().map(|raw| raw.status));
+            if let Ok(raw) = &response {
+                if raw.status == 401 {
+                    self.has_auth_failure.store(true, Ordering::Relaxed);
                 }
-                Ok(raw) => Self::refused(&raw),
-                Err(Lost::NotSent(source)) => (Outcome::NotSent, StreamError::Unreachable(source)),
-                Err(Lost::NoAnswer(source)) => (Outcome::Lost, StreamError::Unreachable(source)),
-                Err(Lost::TooLarge) => {
-                    return Err(StreamError::BadAnswer("the answer is too large".into()));
+                self.record_rate_limit(operation_name::<O>(), raw);
+            }
+            let (failure, error) = match response {
+                Ok(raw) if (200..=299).contains(&raw.status) => {
+                    lock(&self.retry_budget).refund();
+                    return Self::parse_response::<O>(&raw, latency);
+                }
+                Ok(raw) => Self::parse_error(&raw),
+                Err(TransportError::NotSent(source)) => {
+                    (AttemptFailure::NotSent, StreamError::Unreachable(source))
+                }
+                Err(TransportError::NoResponse(source)) => {
+                    (AttemptFailure::NoResponse, StreamError::Unreachable(source))
+                }
+                Err(TransportError::ResponseTooLarge) => {
+                    return Err(StreamError::InvalidResponse("the answer is too large".into()));
                 }
             };
             let remaining = deadline.remaining(self.clock.now());
-            let jitter = self.random.unit();
-            let wait = retry::wait(attempt, outcome, request.repeat, remaining, jitter);
-            match wait.filter(|_| lock(&self.budget).take()) {
-                Some(span) => self.clock.sleep(span).await,
+            let jitter = self.random.unit_f64();
+            let delay = retry::delay(attempt, failure, request.idempotency, remaining, jitter);
+            match delay.filter(|_| lock(&self.retry_budget).try_acquire()) {
+                Some(delay) => self.clock.sleep(delay).await,
                 None => return Err(error),
             }
             attempt += 1;
@@ -106,37 +129,37 @@ impl Stream {
     }
 
     /// Takes note of what an answer says of its limit.
-    fn hear(&self, operation: &'static str, raw: &RawAnswer) {
-        let Some(told) = raw.rate_limit else { return };
+    fn record_rate_limit(&self, operation: &'static str, raw: &RawResponse) {
+        let Some(rate_limit) = raw.rate_limit else { return };
         let now = raw.date.unwrap_or_else(|| self.clock.now());
-        if lock(&self.watch).hear(operation, told, now) {
-            let RateLimit { limit, reset, .. } = told;
+        if lock(&self.rate_limit_tracker).record(operation, rate_limit, now) {
+            let RateLimit { limit, reset, .. } = rate_limit;
             tracing::warn!(operation, limit, %reset, "Stream's limit is used up");
         }
     }
 
-    fn read<O: Operation>(
-        raw: &RawAnswer,
+    fn parse_response<O: Operation>(
+        raw: &RawResponse,
         latency: Duration,
-    ) -> Result<Answered<O::Answer>, StreamError> {
+    ) -> Result<TimedResponse<O::Response>, StreamError> {
         let body = serde_json::from_slice(&raw.body)
-            .map_err(|error| StreamError::BadAnswer(error.into()))?;
-        Ok(Answered { body, date: raw.date, latency })
+            .map_err(|error| StreamError::InvalidResponse(error.into()))?;
+        Ok(TimedResponse { body, date: raw.date, latency })
     }
 
-    fn refused(raw: &RawAnswer) -> (Outcome, StreamError) {
-        let failure = Failure::read(raw.status, &raw.body);
-        let outcome = Outcome::Refused {
+    fn parse_error(raw: &RawResponse) -> (AttemptFailure, StreamError) {
+        let response = ErrorResponse::parse(raw.status, &raw.body);
+        let failure = AttemptFailure::ErrorStatus {
             status: raw.status,
-            unrecoverable: failure.unrecoverable,
+            unrecoverable: response.unrecoverable,
             retry_after: raw.retry_after,
         };
-        (outcome, StreamError::from_failure(failure, raw.retry_after))
+        (failure, StreamError::from_response(response, raw.retry_after))
     }
 }
 
 /// What an operation is called here, such as `GetApp`.
-fn name_of<O: Operation>() -> &'static str {
+fn operation_name<O: Operation>() -> &'static str {
     let path = any::type_name::<O>();
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
@@ -151,188 +174,190 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::stream::ops::{GetApp, GetOrCreateCall};
-    use crate::stream::{Repeat, Request};
+    use crate::stream::ops::{GetApp, GetOrCreateCall, SettingsOverride};
+    use crate::stream::{Idempotency, Request};
+    use crate::test_support::FakeClock;
 
-    /// A clock that moves only when somebody sleeps, and chance that is always the same.
-    #[derive(Default)]
-    struct Still(Mutex<Vec<Duration>>);
+    struct FixedRandom;
 
-    #[async_trait]
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_secs(1_767_225_600).plus(self.0.lock().unwrap().iter().sum())
-        }
-
-        async fn sleep(&self, span: Duration) {
-            self.0.lock().unwrap().push(span);
-        }
-    }
-
-    struct Always;
-
-    impl Random for Always {
+    impl Random for FixedRandom {
         fn uuid_v4(&self) -> Uuid {
             Uuid::from_bytes([0xff; 16])
         }
     }
 
     /// Gives these answers in this order and keeps what it was sent.
-    struct Script {
-        answers: Mutex<VecDeque<Result<RawAnswer, Lost>>>,
+    struct ScriptedTransport {
+        responses: Mutex<VecDeque<Result<RawResponse, TransportError>>>,
         sent: Mutex<Vec<(Request, Duration)>>,
     }
 
     #[async_trait]
-    impl Transport for Script {
-        async fn send(&self, request: &Request, time: Duration) -> Result<RawAnswer, Lost> {
-            self.sent.lock().unwrap().push((request.clone(), time));
-            self.answers.lock().unwrap().pop_front().unwrap()
+    impl Transport for ScriptedTransport {
+        async fn send(
+            &self,
+            request: &Request,
+            timeout: Duration,
+        ) -> Result<RawResponse, TransportError> {
+            self.sent.lock().unwrap().push((request.clone(), timeout));
+            self.responses.lock().unwrap().pop_front().unwrap()
         }
     }
 
-    fn answer(status: u16, body: &'static str) -> Result<RawAnswer, Lost> {
+    fn response(status: u16, body: &'static str) -> Result<RawResponse, TransportError> {
         let body = body.as_bytes().into();
-        Ok(RawAnswer { status, retry_after: None, date: None, rate_limit: None, body })
+        Ok(RawResponse { status, retry_after: None, date: None, rate_limit: None, body })
     }
 
-    fn no_answer() -> Result<RawAnswer, Lost> {
-        Err(Lost::NoAnswer("reset".into()))
+    fn no_response() -> Result<RawResponse, TransportError> {
+        Err(TransportError::NoResponse("reset".into()))
     }
 
-    struct Found {
-        sent: usize,
-        slept: Vec<Duration>,
+    struct RunResult {
+        attempts: usize,
+        delays: Vec<Duration>,
         outcome: Result<(), StreamError>,
     }
 
-    fn client(answers: Vec<Result<RawAnswer, Lost>>) -> (Stream, Arc<Script>, Arc<Still>) {
-        let script =
-            Arc::new(Script { answers: Mutex::new(answers.into()), sent: Mutex::default() });
-        let clock = Arc::new(Still::default());
-        (Stream::new(script.clone(), clock.clone(), Arc::new(Always)), script, clock)
+    fn client(
+        responses: Vec<Result<RawResponse, TransportError>>,
+    ) -> (StreamClient, Arc<ScriptedTransport>, Arc<FakeClock>) {
+        let script = Arc::new(ScriptedTransport {
+            responses: Mutex::new(responses.into()),
+            sent: Mutex::default(),
+        });
+        let clock = Arc::new(FakeClock::default());
+        (StreamClient::new(script.clone(), clock.clone(), Arc::new(FixedRandom)), script, clock)
     }
 
     fn run<O: Operation>(
         operation: &O,
-        budget: Duration,
-        answers: Vec<Result<RawAnswer, Lost>>,
-    ) -> Found {
-        let (stream, script, clock) = client(answers);
-        let deadline = Deadline::after(clock.now(), budget);
+        timeout: Duration,
+        responses: Vec<Result<RawResponse, TransportError>>,
+    ) -> RunResult {
+        let (stream, script, clock) = client(responses);
+        let deadline = Deadline::after(clock.now(), timeout);
         let outcome = stream.send(operation, deadline).now_or_never().unwrap();
-        let slept = clock.0.lock().unwrap().clone();
-        let sent = script.sent.lock().unwrap().len();
-        Found { sent, slept, outcome: outcome.map(|_| ()) }
+        let delays = clock.sleeps();
+        let attempts = script.sent.lock().unwrap().len();
+        RunResult { attempts, delays, outcome: outcome.map(|_| ()) }
     }
 
-    const APP: &str = r#"{"app": {}}"#;
-    const PLENTY: Duration = Duration::from_secs(10);
+    const APP_RESPONSE: &str = r#"{"app": {}}"#;
+    const LONG_TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn a_passing_failure_is_overcome() {
-        let answers = vec![answer(503, "<html>"), no_answer(), answer(200, APP)];
-        let found = run(&GetApp, PLENTY, answers);
+    fn transient_failures_are_retried() {
+        let responses = vec![response(503, "<html>"), no_response(), response(200, APP_RESPONSE)];
+        let found = run(&GetApp, LONG_TIMEOUT, responses);
         assert!(found.outcome.is_ok());
-        assert_eq!(found.sent, 3);
-        assert_eq!(found.slept.len(), 2);
-        assert!(found.slept[0] < found.slept[1]);
+        assert_eq!(found.attempts, 3);
+        assert_eq!(found.delays.len(), 2);
+        assert!(found.delays[0] < found.delays[1]);
     }
 
     #[test]
-    fn three_attempts_are_enough() {
-        let found = run(&GetApp, PLENTY, vec![no_answer(), no_answer(), no_answer()]);
+    fn request_fails_after_three_attempts() {
+        let found = run(&GetApp, LONG_TIMEOUT, vec![no_response(), no_response(), no_response()]);
         assert!(matches!(found.outcome, Err(StreamError::Unreachable(_))));
-        assert_eq!(found.sent, 3);
+        assert_eq!(found.attempts, 3);
     }
 
     #[test]
-    fn what_rings_is_sent_once() {
+    fn ringing_call_is_retried_only_if_not_sent() {
         let id = crate::ids::CallId::try_from("c1".to_owned()).unwrap();
         let alice = crate::ids::UserId::try_from("alice".to_owned()).unwrap();
         let ring = GetOrCreateCall {
             id: &id,
             created_by: &alice,
             members: &[],
-            call_type: crate::calls::CallType::Video,
+            settings: SettingsOverride::default(),
             ring: true,
             custom: None,
-            max_duration: PLENTY,
-            inactivity_timeout: PLENTY,
+            max_duration: LONG_TIMEOUT,
+            inactivity_timeout: LONG_TIMEOUT,
         };
-        assert_eq!(ring.request().repeat, Repeat::Unsafe);
-        assert_eq!(run(&ring, PLENTY, vec![no_answer()]).sent, 1);
-        assert_eq!(run(&ring, PLENTY, vec![answer(500, "{}")]).sent, 1);
+        assert_eq!(ring.request().idempotency, Idempotency::NonIdempotent);
+        assert_eq!(run(&ring, LONG_TIMEOUT, vec![no_response()]).attempts, 1);
+        assert_eq!(run(&ring, LONG_TIMEOUT, vec![response(500, "{}")]).attempts, 1);
         // Without a connection nothing can have rung.
-        let refused = Err(Lost::NotSent("refused".into()));
+        let connection_refused = Err(TransportError::NotSent("refused".into()));
         assert_eq!(
             run(
                 &ring,
-                PLENTY,
-                vec![refused, answer(201, r#"{"call": {"created_by": {"id": "alice"}}}"#)]
+                LONG_TIMEOUT,
+                vec![
+                    connection_refused,
+                    response(201, r#"{"call": {"created_by": {"id": "alice"}}}"#)
+                ]
             )
-            .sent,
+            .attempts,
             2
         );
     }
 
     #[test]
-    fn nothing_is_sent_when_the_time_is_up() {
+    fn nothing_is_sent_after_the_deadline() {
         let found = run(&GetApp, Duration::ZERO, vec![]);
         assert!(matches!(found.outcome, Err(StreamError::Unreachable(_))));
-        assert_eq!(found.sent, 0);
+        assert_eq!(found.attempts, 0);
     }
 
     #[test]
-    fn an_outage_is_not_doubled() {
-        let lost = (0..30).map(|_| no_answer());
-        let back = [answer(200, APP), no_answer()];
-        let (stream, script, clock) = client(lost.chain(back).collect());
+    fn retries_stop_when_the_budget_is_exhausted() {
+        let outage = (0..30).map(|_| no_response());
+        let recovery = [response(200, APP_RESPONSE), no_response()];
+        let (stream, script, clock) = client(outage.chain(recovery).collect());
         let send = || {
-            let deadline = Deadline::after(clock.now(), PLENTY);
+            let deadline = Deadline::after(clock.now(), LONG_TIMEOUT);
             stream.send(&GetApp, deadline).now_or_never().unwrap()
         };
-        let asked = || script.sent.lock().unwrap().len();
+        let total_attempts = || script.sent.lock().unwrap().len();
         // Five requests have two retries each; then there are none left.
         for (requests, attempts) in [(5, 15), (15, 30)] {
             for _ in 0..requests {
                 assert!(send().is_err());
             }
-            assert_eq!(asked(), attempts);
+            assert_eq!(total_attempts(), attempts);
         }
         // One success does not make a retry yet.
         assert!(send().is_ok() && send().is_err());
-        assert_eq!(asked(), 32);
+        assert_eq!(total_attempts(), 32);
     }
 
     #[test]
-    fn what_stream_says_of_its_limits_is_remembered() {
-        let told = |remaining| {
+    fn latest_rate_limits_are_recorded_per_operation() {
+        let limit = |remaining| {
             let reset = Timestamp::from_secs(1_767_225_660);
             RateLimit { limit: Some(60), remaining, reset }
         };
-        let said = |status, remaining| {
-            answer(status, APP).map(|raw| RawAnswer { rate_limit: Some(told(remaining)), ..raw })
+        let response_with_limit = |status, remaining| {
+            response(status, APP_RESPONSE)
+                .map(|raw| RawResponse { rate_limit: Some(limit(remaining)), ..raw })
         };
-        let (stream, _, clock) = client(vec![said(200, 1), said(400, 0), answer(200, APP)]);
+        let (stream, _, clock) = client(vec![
+            response_with_limit(200, 1),
+            response_with_limit(400, 0),
+            response(200, APP_RESPONSE),
+        ]);
         assert_eq!(stream.rate_limits(), BTreeMap::new());
         for remaining in [1, 0, 0] {
-            let deadline = Deadline::after(clock.now(), PLENTY);
+            let deadline = Deadline::after(clock.now(), LONG_TIMEOUT);
             let _ = stream.clone().send(&GetApp, deadline).now_or_never().unwrap();
-            assert_eq!(stream.rate_limits(), BTreeMap::from([("GetApp", told(remaining))]));
+            assert_eq!(stream.rate_limits(), BTreeMap::from([("GetApp", limit(remaining))]));
         }
     }
 
     #[test]
-    fn operations_are_called_what_they_are() {
-        assert_eq!(name_of::<GetApp>(), "GetApp");
-        assert_eq!(name_of::<GetOrCreateCall<'_>>(), "GetOrCreateCall");
+    fn operation_name_is_the_type_name() {
+        assert_eq!(operation_name::<GetApp>(), "GetApp");
+        assert_eq!(operation_name::<GetOrCreateCall<'_>>(), "GetOrCreateCall");
     }
 
     #[test]
-    fn an_answer_that_is_not_the_operations_is_not_repeated() {
-        let found = run(&GetApp, PLENTY, vec![answer(200, "<html>")]);
-        assert!(matches!(found.outcome, Err(StreamError::BadAnswer(_))));
-        assert_eq!(found.sent, 1);
+    fn invalid_response_is_not_retried() {
+        let found = run(&GetApp, LONG_TIMEOUT, vec![response(200, "<html>")]);
+        assert!(matches!(found.outcome, Err(StreamError::InvalidResponse(_))));
+        assert_eq!(found.attempts, 1);
     }
 }

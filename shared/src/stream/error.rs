@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::error::{ApiError, Code, Source};
+use crate::error::{ApiError, BoxError, Code};
 
 /// An error answer of Stream's, as far as it can be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Stream answered {status}, code {}: {message}", code.unwrap_or_default())]
-pub struct Failure {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
     /// Stream's own code, where the body is Stream's own: a limit at the edge answers no JSON.
@@ -21,14 +21,14 @@ pub struct Failure {
 }
 
 /// The most that is kept of what an error says, in characters.
-const KEPT: usize = 500;
+const MAX_MESSAGE_CHARS: usize = 500;
 
 /// Stream's code for an input that it refuses.
-const INPUT: i64 = 4;
+const INPUT_ERROR: i64 = 4;
 
-impl Failure {
+impl ErrorResponse {
     /// Reads an error's body, whatever it is.
-    pub(super) fn read(status: u16, body: &[u8]) -> Self {
+    pub(super) fn parse(status: u16, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Wire {
             code: i64,
@@ -37,11 +37,11 @@ impl Failure {
             #[serde(default)]
             unrecoverable: bool,
         }
-        let short = |text: &str| text.chars().take(KEPT).collect();
+        let truncate = |text: &str| text.chars().take(MAX_MESSAGE_CHARS).collect();
         if let Ok(Wire { code, message, unrecoverable }) = serde_json::from_slice(body) {
-            return Self { status, code: Some(code), message: short(&message), unrecoverable };
+            return Self { status, code: Some(code), message: truncate(&message), unrecoverable };
         }
-        let message = short(&String::from_utf8_lossy(body));
+        let message = truncate(&String::from_utf8_lossy(body));
         Self { status, code: None, message, unrecoverable: false }
     }
 
@@ -56,13 +56,13 @@ impl Failure {
     /// Whether it is about users who do not exist.
     #[must_use]
     pub fn is_user_unknown(&self) -> bool {
-        self.code == Some(INPUT) && self.message.contains("don't exist")
+        self.code == Some(INPUT_ERROR) && self.message.contains("don't exist")
     }
 
     /// Whether it is about an id that is taken.
     #[must_use]
     pub fn is_id_taken(&self) -> bool {
-        self.code == Some(INPUT) && self.message.contains("already exists")
+        self.code == Some(INPUT_ERROR) && self.message.contains("already exists")
     }
 }
 
@@ -71,45 +71,45 @@ impl Failure {
 pub enum StreamError {
     /// No answer, in all the attempts that there was time for.
     #[error("no answer from Stream")]
-    Unreachable(#[source] Source),
+    Unreachable(#[source] BoxError),
     /// An answer of 429.
     #[error("Stream asks to slow down")]
-    Busy {
+    RateLimited {
         /// How long Stream asks to wait.
         retry_after: Option<Duration>,
     },
     /// Stream does not know our key, or our signature, or has suspended the app.
     #[error("Stream rejected our credentials")]
-    RejectedCredentials(#[source] Failure),
+    RejectedCredentials(#[source] ErrorResponse),
     /// What the request names does not exist, or no longer.
     #[error("not found at Stream")]
-    NotFound(#[source] Failure),
+    NotFound(#[source] ErrorResponse),
     /// Stream cannot do it now.
     #[error("Stream failed")]
-    Failed(#[source] Failure),
+    ServerError(#[source] ErrorResponse),
     /// Stream will not do it, however often it is asked.
     #[error("Stream refused the request")]
-    Refused(#[source] Failure),
+    Rejected(#[source] ErrorResponse),
     /// An answer that is not what the operation answers.
     #[error("unreadable answer from Stream")]
-    BadAnswer(#[source] Source),
+    InvalidResponse(#[source] BoxError),
 }
 
 impl StreamError {
     /// Sorts an error answer by what it means for us.
-    pub(super) fn from_failure(failure: Failure, retry_after: Option<Duration>) -> Self {
+    pub(super) fn from_response(response: ErrorResponse, retry_after: Option<Duration>) -> Self {
         /// The app is suspended: no request of ours will be served.
-        const SUSPENDED: i64 = 99;
+        const APP_SUSPENDED: i64 = 99;
         /// What the request names does not exist.
         const NOT_FOUND: i64 = 16;
-        match (failure.status, failure.code) {
-            (429, _) => Self::Busy { retry_after },
-            (401, _) | (403, Some(SUSPENDED)) => Self::RejectedCredentials(failure),
-            (404, Some(NOT_FOUND)) => Self::NotFound(failure),
+        match (response.status, response.code) {
+            (429, _) => Self::RateLimited { retry_after },
+            (401, _) | (403, Some(APP_SUSPENDED)) => Self::RejectedCredentials(response),
+            (404, Some(NOT_FOUND)) => Self::NotFound(response),
             // Not Stream's word, but that of something in between, or of a wrong address.
-            (404 | 300..=399, _) => Self::BadAnswer(failure.into()),
-            (408 | 500..=599, _) => Self::Failed(failure),
-            _ => Self::Refused(failure),
+            (404 | 300..=399, _) => Self::InvalidResponse(response.into()),
+            (408 | 500..=599, _) => Self::ServerError(response),
+            _ => Self::Rejected(response),
         }
     }
 }
@@ -117,19 +117,21 @@ impl StreamError {
 impl From<StreamError> for ApiError {
     fn from(error: StreamError) -> Self {
         let (code, retry_after) = match &error {
-            StreamError::Unreachable(_) | StreamError::Failed(_) => (Code::StreamUnavailable, None),
-            StreamError::Busy { retry_after } => {
+            StreamError::Unreachable(_) | StreamError::ServerError(_) => {
+                (Code::StreamUnavailable, None)
+            }
+            StreamError::RateLimited { retry_after } => {
                 // Stream does not always say; its limits are counted by the minute.
                 (Code::StreamBusy, Some(retry_after.unwrap_or(Duration::from_secs(1))))
             }
             StreamError::RejectedCredentials(_) => (Code::StreamRejectedCredentials, None),
-            StreamError::NotFound(failure) if failure.is_user_deleted() => {
+            StreamError::NotFound(response) if response.is_user_deleted() => {
                 (Code::UserDeleted, None)
             }
-            StreamError::NotFound(_) | StreamError::Refused(_) => (Code::StreamRefused, None),
-            StreamError::BadAnswer(_) => (Code::StreamBadAnswer, None),
+            StreamError::NotFound(_) | StreamError::Rejected(_) => (Code::StreamRefused, None),
+            StreamError::InvalidResponse(_) => (Code::StreamBadAnswer, None),
         };
-        Self::plain(code).with_retry_after(retry_after).with_source(error)
+        Self::from_code(code).with_retry_after(retry_after).with_source(error)
     }
 }
 
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_failure_has_its_code_for_callers() {
+    fn error_responses_map_to_api_codes() {
         let body = |code: i64| format!(r#"{{"code":{code},"message":"upstream words"}}"#);
         let cases = [
             (429, body(9), Code::StreamBusy),
@@ -160,20 +162,21 @@ mod tests {
             (302, String::new(), Code::StreamBadAnswer),
         ];
         for (status, body, code) in cases {
-            let failure = Failure::read(status, body.as_bytes());
-            let error = ApiError::from(StreamError::from_failure(failure, None));
+            let response = ErrorResponse::parse(status, body.as_bytes());
+            let error = ApiError::from(StreamError::from_response(response, None));
             assert_eq!(error.code(), code, "{status} {body}");
-            let seen = serde_json::to_string(&error.problem("r")).unwrap();
-            assert!(!seen.contains("upstream words"), "{seen}");
+            let problem = serde_json::to_string(&error.problem("r")).unwrap();
+            assert!(!problem.contains("upstream words"), "{problem}");
         }
     }
 
     #[test]
-    fn a_body_that_is_not_streams_is_kept_short() {
+    fn error_message_is_truncated() {
         let page = "<html>".repeat(1000);
-        let failure = Failure::read(502, page.as_bytes());
-        assert_eq!((failure.code, failure.message.len()), (None, KEPT));
-        let failure = Failure::read(400, format!(r#"{{"code":4,"message":"{page}"}}"#).as_bytes());
-        assert_eq!((failure.code, failure.message.len()), (Some(4), KEPT));
+        let response = ErrorResponse::parse(502, page.as_bytes());
+        assert_eq!((response.code, response.message.len()), (None, MAX_MESSAGE_CHARS));
+        let response =
+            ErrorResponse::parse(400, format!(r#"{{"code":4,"message":"{page}"}}"#).as_bytes());
+        assert_eq!((response.code, response.message.len()), (Some(4), MAX_MESSAGE_CHARS));
     }
 }

@@ -13,7 +13,7 @@ use crate::fields;
 use crate::stream::event;
 
 /// The route that Stream's events come to.
-const PATH: &str = "/api/stream/webhook";
+const WEBHOOK_PATH: &str = "/api/stream/webhook";
 
 /// Where a deployment takes Stream's events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct WebhookUrl(String);
 /// Not an address that a hook may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an http or https URL")]
-pub struct NotAUrl;
+pub struct InvalidWebhookUrl;
 
 impl WebhookUrl {
     /// That of an API under this domain.
     #[must_use]
-    pub fn of_domain(domain: &str) -> Self {
-        Self(format!("https://{domain}{PATH}"))
+    pub fn from_domain(domain: &str) -> Self {
+        Self(format!("https://{domain}{WEBHOOK_PATH}"))
     }
 
     /// Reads `WEBHOOK_URL`, for an API that Stream reaches under another domain than who asks.
@@ -46,10 +46,10 @@ impl WebhookUrl {
 }
 
 impl FromStr for WebhookUrl {
-    type Err = NotAUrl;
+    type Err = InvalidWebhookUrl;
 
-    fn from_str(text: &str) -> Result<Self, NotAUrl> {
-        if fields::is_http_url(text) { Ok(Self(text.to_owned())) } else { Err(NotAUrl) }
+    fn from_str(text: &str) -> Result<Self, InvalidWebhookUrl> {
+        if fields::is_http_url(text) { Ok(Self(text.to_owned())) } else { Err(InvalidWebhookUrl) }
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for EventHook {
 impl EventHook {
     /// Whether it leads there, enabled or not.
     #[must_use]
-    pub fn leads_to(&self, url: &WebhookUrl) -> bool {
+    pub fn is_webhook_for(&self, url: &WebhookUrl) -> bool {
         self.hook_type.as_deref() == Some("webhook")
             && self.webhook_url.as_deref() == Some(url.as_str())
     }
@@ -86,47 +86,56 @@ impl EventHook {
     }
 
     /// Whether it sends events of this type.
-    fn sends(&self, kind: &str) -> bool {
-        let product = match self.product.as_deref() {
+    fn is_subscribed_to(&self, event_type: &str) -> bool {
+        let matches_product = match self.product.as_deref() {
             None | Some("" | "all") => true,
-            Some(product) => product == event::product(kind),
+            Some(product) => product == event::product(event_type),
         };
         let types = self.event_types.as_deref().unwrap_or_default();
-        self.is_enabled() && product && (types.is_empty() || types.iter().any(|it| it == kind))
+        self.is_enabled()
+            && matches_product
+            && (types.is_empty() || types.iter().any(|it| it == event_type))
     }
 }
 
 /// How a webhook is registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registration {
+pub struct WebhookRegistration {
     /// How many hooks lead to it, enabled or not.
-    pub hooks: usize,
+    pub hook_count: usize,
     /// How many of them are enabled.
-    pub enabled: usize,
+    pub enabled_count: usize,
     /// The events that matter here and are not sent to it.
-    pub missing: Vec<&'static str>,
+    pub missing_events: Vec<&'static str>,
     /// Whether some event is sent to it by more than one hook.
-    pub twice: bool,
+    pub has_duplicates: bool,
 }
 
-impl Registration {
+impl WebhookRegistration {
     /// How this webhook is registered among an app's hooks.
     #[must_use]
-    pub fn of(hooks: &[EventHook], url: &WebhookUrl) -> Self {
-        let ours: Vec<_> = hooks.iter().filter(|hook| hook.leads_to(url)).collect();
-        let senders = |kind: &str| ours.iter().filter(|hook| hook.sends(kind)).count();
+    pub fn from_hooks(hooks: &[EventHook], url: &WebhookUrl) -> Self {
+        let matching: Vec<_> = hooks.iter().filter(|hook| hook.is_webhook_for(url)).collect();
+        let subscriber_count = |event_type: &str| {
+            matching.iter().filter(|hook| hook.is_subscribed_to(event_type)).count()
+        };
         Self {
-            hooks: ours.len(),
-            enabled: ours.iter().filter(|hook| hook.is_enabled()).count(),
-            missing: event::HEARD.into_iter().filter(|kind| senders(kind) == 0).collect(),
-            twice: event::HEARD.into_iter().any(|kind| senders(kind) > 1),
+            hook_count: matching.len(),
+            enabled_count: matching.iter().filter(|hook| hook.is_enabled()).count(),
+            missing_events: event::HANDLED_EVENTS
+                .into_iter()
+                .filter(|kind| subscriber_count(kind) == 0)
+                .collect(),
+            has_duplicates: event::HANDLED_EVENTS
+                .into_iter()
+                .any(|kind| subscriber_count(kind) > 1),
         }
     }
 
     /// Whether every event that matters here comes.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty()
+        self.missing_events.is_empty()
     }
 }
 
@@ -138,7 +147,7 @@ mod tests {
 
     const URL: &str = "https://api.example.com/api/stream/webhook";
 
-    fn hook(changed: Value) -> Value {
+    fn hook(overrides: Value) -> Value {
         let mut hook = json!({
             "id": "h1",
             "hook_type": "webhook",
@@ -148,42 +157,47 @@ mod tests {
             "product": "all",
             "created_at": 1_767_225_600_000_000_000_i64,
         });
-        if let (Value::Object(hook), Value::Object(changed)) = (&mut hook, changed) {
+        if let (Value::Object(hook), Value::Object(changed)) = (&mut hook, overrides) {
             hook.extend(changed);
         }
         hook
     }
 
-    fn registration(hooks: Vec<Value>) -> Registration {
+    fn registration(hooks: Vec<Value>) -> WebhookRegistration {
         let hooks: Vec<EventHook> = serde_json::from_value(Value::Array(hooks)).unwrap();
-        Registration::of(&hooks, &URL.parse().unwrap())
+        WebhookRegistration::from_hooks(&hooks, &URL.parse().unwrap())
     }
 
     #[test]
-    fn a_webhook_is_registered_where_all_that_matters_comes() {
-        let of_others: Vec<_> =
-            event::HEARD.into_iter().filter(|kind| !kind.starts_with("call.")).collect();
-        let of_calls: Vec<_> =
-            event::HEARD.into_iter().filter(|kind| kind.starts_with("call.")).collect();
-        let one_less = &event::HEARD[1..];
-        let all = event::HEARD.to_vec();
+    fn registration_reports_hooks_and_missing_events() {
+        let chat_events: Vec<_> =
+            event::HANDLED_EVENTS.into_iter().filter(|kind| !kind.starts_with("call.")).collect();
+        let call_events: Vec<_> =
+            event::HANDLED_EVENTS.into_iter().filter(|kind| kind.starts_with("call.")).collect();
+        let all_but_first = &event::HANDLED_EVENTS[1..];
+        let all = event::HANDLED_EVENTS.to_vec();
         for (hooks, enabled, missing) in [
             (vec![json!({})], 1, vec![]),
             (vec![json!({"product": null, "event_types": null})], 1, vec![]),
-            (vec![json!({"event_types": event::HEARD})], 1, vec![]),
-            (vec![json!({"event_types": one_less})], 1, vec![event::HEARD[0]]),
-            (vec![json!({"product": "video"})], 1, of_others),
-            (vec![json!({"product": "chat"})], 1, of_calls),
+            (vec![json!({"event_types": event::HANDLED_EVENTS})], 1, vec![]),
+            (vec![json!({"event_types": all_but_first})], 1, vec![event::HANDLED_EVENTS[0]]),
+            (vec![json!({"product": "video"})], 1, chat_events),
+            (vec![json!({"product": "chat"})], 1, call_events),
             (vec![json!({"product": "video"}), json!({"product": "chat"})], 2, vec![]),
             (vec![json!({"enabled": false})], 0, all.clone()),
             (vec![json!({"enabled": null})], 0, all.clone()),
             (vec![json!({"enabled": false}), json!({})], 1, vec![]),
         ] {
             let count = hooks.len();
-            let shown = format!("{hooks:?}");
+            let description = format!("{hooks:?}");
             let found = registration(hooks.into_iter().map(hook).collect());
-            let expected = Registration { hooks: count, enabled, missing, twice: false };
-            assert_eq!(found, expected, "{shown}");
+            let expected = WebhookRegistration {
+                hook_count: count,
+                enabled_count: enabled,
+                missing_events: missing,
+                has_duplicates: false,
+            };
+            assert_eq!(found, expected, "{description}");
         }
         for other in [
             json!({"hook_type": "sqs"}),
@@ -194,30 +208,32 @@ mod tests {
         ] {
             let found = registration(vec![hook(other.clone())]);
             assert_eq!(
-                (found.hooks, found.enabled, found.missing.len()),
+                (found.hook_count, found.enabled_count, found.missing_events.len()),
                 (0, 0, all.len()),
                 "{other}"
             );
         }
-        assert_eq!(registration(vec![]).missing, all);
+        assert_eq!(registration(vec![]).missing_events, all);
     }
 
     #[test]
-    fn two_hooks_for_one_event_are_noticed() {
-        assert!(registration(vec![hook(json!({})), hook(json!({"product": "video"}))]).twice);
+    fn duplicate_delivery_is_detected() {
+        assert!(
+            registration(vec![hook(json!({})), hook(json!({"product": "video"}))]).has_duplicates
+        );
         let other = json!({"event_types": ["message.new"]});
-        assert!(!registration(vec![hook(json!({})), hook(other)]).twice);
+        assert!(!registration(vec![hook(json!({})), hook(other)]).has_duplicates);
     }
 
     #[test]
-    fn nothing_of_a_hook_is_shown() {
+    fn hook_debug_output_is_redacted() {
         let hook: EventHook = serde_json::from_value(hook(json!({"product": "video"}))).unwrap();
         assert_eq!(format!("{hook:?}"), "EventHook { enabled: Some(true), .. }");
     }
 
     #[test]
-    fn the_address_is_the_domains_or_the_configured_one() {
-        let url = WebhookUrl::of_domain("a1.execute-api.eu-central-1.amazonaws.com");
+    fn webhook_url_comes_from_the_domain_or_the_environment() {
+        let url = WebhookUrl::from_domain("a1.execute-api.eu-central-1.amazonaws.com");
         let text = "https://a1.execute-api.eu-central-1.amazonaws.com/api/stream/webhook";
         assert_eq!(url.as_str(), text);
         let read = |text| WebhookUrl::from_env(&Env::from([("WEBHOOK_URL", text)]));

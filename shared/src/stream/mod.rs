@@ -4,7 +4,6 @@
 //! it ([`Stream`]), one pure function says whether to send it again ([`retry`]), as far as a
 //! process has retries left, and the wire is behind one trait ([`Transport`]).
 
-mod budget;
 mod client;
 mod error;
 pub mod event;
@@ -13,15 +12,16 @@ pub mod ops;
 mod rate_limit;
 mod request;
 pub mod retry;
-mod tally;
+mod retry_budget;
+mod stats;
 mod time;
 mod transport;
 pub mod webhook;
 
-pub use client::{Answered, Stream};
-pub use error::{Failure, StreamError};
+pub use client::{StreamClient, TimedResponse};
+pub use error::{ErrorResponse, StreamError};
 pub use rate_limit::RateLimit;
-pub use request::{Operation, Repeat, Request};
-pub use tally::Tally;
+pub use request::{Idempotency, Operation, Request};
+pub use stats::RequestStats;
 pub use time::StreamTime;
-pub use transport::{HttpTransport, Lost, RawAnswer, Transport};
+pub use transport::{HttpTransport, RawResponse, Transport, TransportError};

@@ -19,42 +19,47 @@ pub struct RateLimit {
 impl RateLimit {
     /// Whether nothing is left of it.
     #[must_use]
-    pub fn is_used_up(&self) -> bool {
+    pub fn is_exhausted(&self) -> bool {
         self.remaining <= 0
     }
 }
 
 /// What was last heard of each operation's limit.
 #[derive(Debug, Default)]
-pub(super) struct Watch(BTreeMap<&'static str, Heard>);
+pub(super) struct RateLimitTracker(BTreeMap<&'static str, TrackedLimit>);
 
 #[derive(Debug)]
-struct Heard {
-    last: RateLimit,
+struct TrackedLimit {
+    latest: RateLimit,
     /// The end of the window that was last said to be used up.
-    warned: Option<Timestamp>,
+    warned_reset: Option<Timestamp>,
 }
 
-impl Watch {
+impl RateLimitTracker {
     /// Takes note of what an answer says; whether it is news that the window is used up.
-    pub(super) fn hear(
+    pub(super) fn record(
         &mut self,
         operation: &'static str,
-        told: RateLimit,
+        observed: RateLimit,
         now: Timestamp,
     ) -> bool {
-        let heard = self.0.entry(operation).or_insert(Heard { last: told, warned: None });
-        heard.last = told;
-        let news = told.is_used_up() && told.reset > now && heard.warned != Some(told.reset);
-        if news {
-            heard.warned = Some(told.reset);
+        let tracked = self
+            .0
+            .entry(operation)
+            .or_insert(TrackedLimit { latest: observed, warned_reset: None });
+        tracked.latest = observed;
+        let is_newly_exhausted = observed.is_exhausted()
+            && observed.reset > now
+            && tracked.warned_reset != Some(observed.reset);
+        if is_newly_exhausted {
+            tracked.warned_reset = Some(observed.reset);
         }
-        news
+        is_newly_exhausted
     }
 
     /// What was last heard, by operation.
-    pub(super) fn last(&self) -> BTreeMap<&'static str, RateLimit> {
-        self.0.iter().map(|(operation, heard)| (*operation, heard.last)).collect()
+    pub(super) fn latest(&self) -> BTreeMap<&'static str, RateLimit> {
+        self.0.iter().map(|(operation, tracked)| (*operation, tracked.latest)).collect()
     }
 }
 
@@ -62,14 +67,14 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn told(remaining: i64, reset: i64) -> RateLimit {
+    fn limit(remaining: i64, reset: i64) -> RateLimit {
         RateLimit { limit: Some(60), remaining, reset: Timestamp::from_secs(reset) }
     }
 
     #[test]
-    fn a_window_that_is_used_up_is_news_once() {
-        let mut watch = Watch::default();
-        for (operation, remaining, reset, now, news) in [
+    fn exhausted_window_is_reported_once() {
+        let mut tracker = RateLimitTracker::default();
+        for (operation, remaining, reset, now, is_newly_exhausted) in [
             ("A", 1, 60, 1, false),
             ("A", 0, 60, 2, true),
             ("A", 0, 60, 3, false),
@@ -82,9 +87,13 @@ mod tests {
             ("A", -1, 240, 181, true),
         ] {
             let now = Timestamp::from_secs(now);
-            assert_eq!(watch.hear(operation, told(remaining, reset), now), news, "{now}");
+            assert_eq!(
+                tracker.record(operation, limit(remaining, reset), now),
+                is_newly_exhausted,
+                "{now}"
+            );
         }
-        let last = watch.last();
-        assert_eq!(last, BTreeMap::from([("A", told(-1, 240)), ("B", told(0, 60))]));
+        let latest = tracker.latest();
+        assert_eq!(latest, BTreeMap::from([("A", limit(-1, 240)), ("B", limit(0, 60))]));
     }
 }

@@ -7,17 +7,17 @@ use serde_json::Value;
 
 /// Whether a request may be sent again when it is not known whether it took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Idempotency {
     /// Twice is the same as once.
-    Safe,
+    Idempotent,
     /// Twice would do something twice.
-    Unsafe,
+    NonIdempotent,
 }
 
 /// One operation of Stream's API.
 pub trait Operation: Sync {
     /// What is read from a successful answer.
-    type Answer: DeserializeOwned;
+    type Response: DeserializeOwned;
 
     /// The request that asks for it.
     fn request(&self) -> Request;
@@ -35,11 +35,12 @@ pub struct Request {
     /// The JSON body.
     pub body: Option<Vec<u8>>,
     /// Whether it may be sent again.
-    pub repeat: Repeat,
+    pub idempotency: Idempotency,
 }
 
 /// RFC 3986's unreserved characters stay as they are.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH_SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Request {
     /// A request for the path made of these segments.
@@ -47,9 +48,9 @@ impl Request {
         let mut path = String::from("/api/v2");
         for segment in segments {
             path.push('/');
-            path.extend(utf8_percent_encode(segment, SEGMENT));
+            path.extend(utf8_percent_encode(segment, PATH_SEGMENT));
         }
-        Self { method, path, query: Vec::new(), body: None, repeat: Repeat::Safe }
+        Self { method, path, query: Vec::new(), body: None, idempotency: Idempotency::Idempotent }
     }
 
     /// Adds a query parameter.
@@ -60,18 +61,18 @@ impl Request {
 
     /// Sets the body.
     pub(super) fn json(self, body: &Value) -> Self {
-        self.text(body.to_string())
+        self.raw_json(body.to_string())
     }
 
     /// Sets the body, which is JSON already.
-    pub(super) fn text(mut self, body: String) -> Self {
+    pub(super) fn raw_json(mut self, body: String) -> Self {
         self.body = Some(body.into_bytes());
         self
     }
 
     /// Says whether it may be sent again.
-    pub(super) fn repeat(mut self, repeat: Repeat) -> Self {
-        self.repeat = repeat;
+    pub(super) fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = idempotency;
         self
     }
 }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_encoded_into_the_path() {
+    fn ids_are_percent_encoded_in_the_path() {
         let request = Request::new(Method::GET, &["users", "a@b/../c"]);
         assert_eq!(request.path, "/api/v2/users/a%40b%2F..%2Fc");
     }

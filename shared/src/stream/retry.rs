@@ -5,26 +5,26 @@
 
 use std::time::Duration;
 
-use crate::stream::Repeat;
+use crate::stream::Idempotency;
 
 /// How often one request is sent at most.
-pub const MOST_ATTEMPTS: u32 = 3;
+pub const MAX_ATTEMPTS: u32 = 3;
 /// The longest that one attempt may take.
-pub const ATTEMPT: Duration = Duration::from_secs(3);
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// An attempt that has less time than this is not worth starting.
-const LEAST_ATTEMPT: Duration = Duration::from_millis(100);
+const MIN_ATTEMPT_TIME: Duration = Duration::from_millis(100);
 /// The first back-off before jitter; each later one is twice as long.
-const BACKOFF: Duration = Duration::from_millis(100);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptFailure {
     /// No connection: Stream cannot have seen the request.
     NotSent,
     /// Sent, but no answer came: it may have taken effect.
-    Lost,
+    NoResponse,
     /// Answered with an error.
-    Refused {
+    ErrorStatus {
         /// The HTTP status.
         status: u16,
         /// Whether Stream says that a repeat is of no use.
@@ -39,30 +39,30 @@ pub enum Outcome {
 /// `attempt` counts from 1 and is the one that just failed; `remaining` is the time left to the
 /// invocation; `jitter` is a number in `0.0..1.0`.
 #[must_use]
-pub fn wait(
+pub fn delay(
     attempt: u32,
-    outcome: Outcome,
-    repeat: Repeat,
+    failure: AttemptFailure,
+    idempotency: Idempotency,
     remaining: Duration,
     jitter: f64,
 ) -> Option<Duration> {
-    let (harmless, asked) = match outcome {
-        Outcome::NotSent => (true, None),
-        Outcome::Lost => (repeat == Repeat::Safe, None),
-        Outcome::Refused { unrecoverable: true, .. } => (false, None),
+    let (is_safe, requested_delay) = match failure {
+        AttemptFailure::NotSent => (true, None),
+        AttemptFailure::NoResponse => (idempotency == Idempotency::Idempotent, None),
+        AttemptFailure::ErrorStatus { unrecoverable: true, .. } => (false, None),
         // Refused for its number alone, before anything was done.
-        Outcome::Refused { status: 429, retry_after, .. } => (true, retry_after),
-        Outcome::Refused { status: 408 | 500..=599, retry_after, .. } => {
-            (repeat == Repeat::Safe, retry_after)
+        AttemptFailure::ErrorStatus { status: 429, retry_after, .. } => (true, retry_after),
+        AttemptFailure::ErrorStatus { status: 408 | 500..=599, retry_after, .. } => {
+            (idempotency == Idempotency::Idempotent, retry_after)
         }
-        Outcome::Refused { .. } => (false, None),
+        AttemptFailure::ErrorStatus { .. } => (false, None),
     };
-    if !harmless || attempt >= MOST_ATTEMPTS {
+    if !is_safe || attempt >= MAX_ATTEMPTS {
         return None;
     }
-    let backoff = BACKOFF * 2_u32.saturating_pow(attempt.saturating_sub(1));
-    let span = asked.unwrap_or_else(|| backoff.mul_f64(jitter.clamp(0.0, 1.0)));
-    (span.saturating_add(LEAST_ATTEMPT) <= remaining).then_some(span)
+    let backoff = INITIAL_BACKOFF * 2_u32.saturating_pow(attempt.saturating_sub(1));
+    let delay = requested_delay.unwrap_or_else(|| backoff.mul_f64(jitter.clamp(0.0, 1.0)));
+    (delay.saturating_add(MIN_ATTEMPT_TIME) <= remaining).then_some(delay)
 }
 
 #[cfg(test)]
@@ -71,89 +71,116 @@ mod tests {
 
     use super::*;
 
-    const PLENTY: Duration = Duration::from_secs(10);
+    const LONG_TIMEOUT: Duration = Duration::from_secs(10);
 
-    fn refused(status: u16) -> Outcome {
-        Outcome::Refused { status, unrecoverable: false, retry_after: None }
+    fn error_status(status: u16) -> AttemptFailure {
+        AttemptFailure::ErrorStatus { status, unrecoverable: false, retry_after: None }
     }
 
     #[test]
-    fn what_is_sent_again() {
+    fn retry_depends_on_failure_and_idempotency() {
         let cases = [
             // outcome, when safe to repeat, when not
-            (Outcome::NotSent, true, true),
-            (Outcome::Lost, true, false),
-            (refused(500), true, false),
-            (refused(502), true, false),
-            (refused(503), true, false),
-            (refused(408), true, false),
-            (refused(429), true, true),
-            (refused(400), false, false),
-            (refused(401), false, false),
-            (refused(403), false, false),
-            (refused(404), false, false),
-            (refused(413), false, false),
+            (AttemptFailure::NotSent, true, true),
+            (AttemptFailure::NoResponse, true, false),
+            (error_status(500), true, false),
+            (error_status(502), true, false),
+            (error_status(503), true, false),
+            (error_status(408), true, false),
+            (error_status(429), true, true),
+            (error_status(400), false, false),
+            (error_status(401), false, false),
+            (error_status(403), false, false),
+            (error_status(404), false, false),
+            (error_status(413), false, false),
             (
-                Outcome::Refused { status: 500, unrecoverable: true, retry_after: None },
+                AttemptFailure::ErrorStatus { status: 500, unrecoverable: true, retry_after: None },
                 false,
                 false,
             ),
             (
-                Outcome::Refused { status: 429, unrecoverable: true, retry_after: None },
+                AttemptFailure::ErrorStatus { status: 429, unrecoverable: true, retry_after: None },
                 false,
                 false,
             ),
         ];
-        for (outcome, safe, unsafe_) in cases {
-            for (repeat, again) in [(Repeat::Safe, safe), (Repeat::Unsafe, unsafe_)] {
-                let found = wait(1, outcome, repeat, PLENTY, 0.5).is_some();
-                assert_eq!(found, again, "{outcome:?} {repeat:?}");
+        for (failure, if_idempotent, if_non_idempotent) in cases {
+            for (idempotency, is_retried) in [
+                (Idempotency::Idempotent, if_idempotent),
+                (Idempotency::NonIdempotent, if_non_idempotent),
+            ] {
+                let found = delay(1, failure, idempotency, LONG_TIMEOUT, 0.5).is_some();
+                assert_eq!(found, is_retried, "{failure:?} {idempotency:?}");
             }
         }
     }
 
     #[test]
-    fn attempts_are_counted() {
-        let again = |attempt| wait(attempt, Outcome::NotSent, Repeat::Safe, PLENTY, 0.5).is_some();
-        assert_eq!([again(1), again(2), again(3), again(4)], [true, true, false, false]);
+    fn attempts_are_limited_to_three() {
+        let is_retried = |attempt| {
+            delay(attempt, AttemptFailure::NotSent, Idempotency::Idempotent, LONG_TIMEOUT, 0.5)
+                .is_some()
+        };
+        assert_eq!(
+            [is_retried(1), is_retried(2), is_retried(3), is_retried(4)],
+            [true, true, false, false]
+        );
     }
 
     #[test]
     fn back_off_doubles_under_full_jitter() {
-        let span = |attempt, jitter| wait(attempt, Outcome::Lost, Repeat::Safe, PLENTY, jitter);
-        assert_eq!(span(1, 0.0), Some(Duration::ZERO));
-        assert_eq!(span(1, 1.0), Some(Duration::from_millis(100)));
-        assert_eq!(span(2, 1.0), Some(Duration::from_millis(200)));
+        let backoff = |attempt, jitter| {
+            delay(
+                attempt,
+                AttemptFailure::NoResponse,
+                Idempotency::Idempotent,
+                LONG_TIMEOUT,
+                jitter,
+            )
+        };
+        assert_eq!(backoff(1, 0.0), Some(Duration::ZERO));
+        assert_eq!(backoff(1, 1.0), Some(Duration::from_millis(100)));
+        assert_eq!(backoff(2, 1.0), Some(Duration::from_millis(200)));
     }
 
     #[test]
-    fn retry_after_is_honoured_where_it_fits() {
-        let asked = |secs, remaining| {
-            let outcome = Outcome::Refused {
+    fn retry_after_is_honoured_within_the_deadline() {
+        let delay_for = |secs, remaining| {
+            let outcome = AttemptFailure::ErrorStatus {
                 status: 429,
                 unrecoverable: false,
                 retry_after: Some(Duration::from_secs(secs)),
             };
-            wait(1, outcome, Repeat::Unsafe, Duration::from_secs(remaining), 0.0)
+            delay(1, outcome, Idempotency::NonIdempotent, Duration::from_secs(remaining), 0.0)
         };
-        assert_eq!(asked(2, 10), Some(Duration::from_secs(2)));
-        assert_eq!(asked(10, 10), None);
-        assert_eq!(asked(u64::MAX, 10), None);
+        assert_eq!(delay_for(2, 10), Some(Duration::from_secs(2)));
+        assert_eq!(delay_for(10, 10), None);
+        assert_eq!(delay_for(u64::MAX, 10), None);
     }
 
     #[test]
-    fn nothing_starts_that_has_no_time_to_end() {
-        let left = |millis| {
-            wait(1, Outcome::NotSent, Repeat::Safe, Duration::from_millis(millis), 0.0).is_some()
+    fn no_retry_without_time_for_an_attempt() {
+        let is_retried_with = |millis| {
+            delay(
+                1,
+                AttemptFailure::NotSent,
+                Idempotency::Idempotent,
+                Duration::from_millis(millis),
+                0.0,
+            )
+            .is_some()
         };
-        assert_eq!([left(0), left(99), left(100)], [false, false, true]);
+        assert_eq!(
+            [is_retried_with(0), is_retried_with(99), is_retried_with(100)],
+            [false, false, true]
+        );
     }
 
     proptest! {
         /// Whatever happened, no request goes out that could do a thing twice or that has no time,
         /// and nobody waits longer than the invocation lasts.
         #[test]
-        fn no_repeat_is_ever_unsafe_or_late(
+        fn retries_are_always_safe_and_within_the_deadline(
             attempt in 0_u32..6,
             status in 100_u16..600,
             sent in any::<bool>(),
@@ -165,22 +192,22 @@ mod tests {
             jitter in -1.0..2.0_f64,
         ) {
             let outcome = match (sent, answered) {
-                (false, _) => Outcome::NotSent,
-                (true, false) => Outcome::Lost,
+                (false, _) => AttemptFailure::NotSent,
+                (true, false) => AttemptFailure::NoResponse,
                 (true, true) => {
                     let retry_after = asked.map(Duration::from_millis);
-                    Outcome::Refused { status, unrecoverable, retry_after }
+                    AttemptFailure::ErrorStatus { status, unrecoverable, retry_after }
                 }
             };
-            let repeat = if safe { Repeat::Safe } else { Repeat::Unsafe };
+            let repeat = if safe { Idempotency::Idempotent } else { Idempotency::NonIdempotent };
             let remaining = Duration::from_millis(remaining);
-            if let Some(span) = wait(attempt, outcome, repeat, remaining, jitter) {
-                prop_assert!(attempt < MOST_ATTEMPTS);
-                prop_assert!(span + LEAST_ATTEMPT <= remaining);
-                let refused_first = matches!(outcome, Outcome::Refused { status: 429, .. });
-                prop_assert!(safe || refused_first || outcome == Outcome::NotSent);
-                let useless = matches!(outcome, Outcome::Refused { unrecoverable: true, .. });
-                prop_assert!(!useless);
+            if let Some(span) = delay(attempt, outcome, repeat, remaining, jitter) {
+                prop_assert!(attempt < MAX_ATTEMPTS);
+                prop_assert!(span + MIN_ATTEMPT_TIME <= remaining);
+                let is_rate_limited = matches!(outcome, AttemptFailure::ErrorStatus { status: 429, .. });
+                prop_assert!(safe || is_rate_limited || outcome == AttemptFailure::NotSent);
+                let is_unrecoverable = matches!(outcome, AttemptFailure::ErrorStatus { unrecoverable: true, .. });
+                prop_assert!(!is_unrecoverable);
             }
         }
     }

@@ -13,13 +13,13 @@ pub struct StreamTime(pub Timestamp);
 
 impl<'de> Deserialize<'de> for StreamTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EitherForm)
+        deserializer.deserialize_any(StreamTimeVisitor)
     }
 }
 
-struct EitherForm;
+struct StreamTimeVisitor;
 
-impl Visitor<'_> for EitherForm {
+impl Visitor<'_> for StreamTimeVisitor {
     type Value = StreamTime;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_name_the_same_instant() {
+    fn nanoseconds_and_rfc3339_parse_to_the_same_instant() {
         let at = Timestamp::from_millis(1_767_225_600_123);
         for text in [
             "1767225600123456789",

@@ -6,22 +6,22 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Timestamp;
 use crate::config::StreamConfig;
-use crate::error::{ApiError, Source};
+use crate::error::{ApiError, BoxError};
 use crate::net;
-use crate::secret::Secret;
 use crate::stream::{RateLimit, Request};
 use crate::tokens::TokenSigner;
 
 /// The largest answer that is read, in bytes: more than a page of the longest messages takes, and
 /// no more than Lambda lets a function answer.
-const LARGEST: usize = 6 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 
 /// An answer as it came, of whatever status.
 #[derive(Clone, Debug)]
-pub struct RawAnswer {
+pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
     /// How long Stream asks to wait.
@@ -36,23 +36,27 @@ pub struct RawAnswer {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
+pub enum TransportError {
     /// There was no connection, so the request was not sent.
     #[error("not sent")]
-    NotSent(#[source] Source),
+    NotSent(#[source] BoxError),
     /// The request was sent, or may have been, and no whole answer came.
     #[error("no answer")]
-    NoAnswer(#[source] Source),
+    NoResponse(#[source] BoxError),
     /// The answer is larger than any that is expected.
     #[error("the answer is too large")]
-    TooLarge,
+    ResponseTooLarge,
 }
 
 /// Sends one attempt.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends the request with our credentials; gives up after `time`.
-    async fn send(&self, request: &Request, time: Duration) -> Result<RawAnswer, Lost>;
+    async fn send(
+        &self,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<RawResponse, TransportError>;
 }
 
 /// The transport over `reqwest`.
@@ -60,7 +64,7 @@ pub struct HttpTransport {
     client: reqwest::Client,
     base_url: String,
     api_key: String,
-    token: Secret,
+    token: SecretString,
 }
 
 impl HttpTransport {
@@ -70,18 +74,18 @@ impl HttpTransport {
             client,
             base_url: config.base_url.clone(),
             api_key: config.api_key.clone(),
-            token: TokenSigner::new(&config.api_secret).server_token()?,
+            token: TokenSigner::new(&config.api_secret).sign_server_token()?,
         })
     }
 
-    fn build(&self, request: &Request) -> Result<reqwest::Request, Lost> {
-        let not_sent = |error: Source| Lost::NotSent(error);
+    fn build_request(&self, request: &Request) -> Result<reqwest::Request, TransportError> {
+        let not_sent = |error: BoxError| TransportError::NotSent(error);
         let mut url = reqwest::Url::parse(&format!("{}{}", self.base_url, request.path))
             .map_err(|error| not_sent(error.into()))?;
         url.query_pairs_mut()
             .append_pair("api_key", &self.api_key)
             .extend_pairs(request.query.iter().map(|(name, value)| (*name, value.as_str())));
-        let mut token = http::HeaderValue::from_str(self.token.expose())
+        let mut token = http::HeaderValue::from_str(self.token.expose_secret())
             .map_err(|error| not_sent(error.into()))?;
         token.set_sensitive(true);
         let mut builder = self
@@ -102,51 +106,61 @@ impl HttpTransport {
 
 #[async_trait]
 impl Transport for HttpTransport {
-    async fn send(&self, request: &Request, time: Duration) -> Result<RawAnswer, Lost> {
-        let request = self.build(request)?;
+    async fn send(
+        &self,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<RawResponse, TransportError> {
+        let request = self.build_request(request)?;
         let exchange = async {
-            let mut response = self.client.execute(request).await.map_err(lost)?;
-            let body = net::read(&mut response, LARGEST).await.map_err(lost)?;
+            let mut response = self.client.execute(request).await.map_err(map_reqwest_error)?;
+            let body = net::read_body(&mut response, MAX_RESPONSE_BYTES)
+                .await
+                .map_err(map_reqwest_error)?;
             let (headers, status) = (response.headers(), response.status().as_u16());
-            Ok(RawAnswer {
+            Ok(RawResponse {
                 status,
                 retry_after: match status {
-                    429 => retry_after(headers).or_else(|| until_reset(headers)),
-                    _ => retry_after(headers),
+                    429 => parse_retry_after(headers).or_else(|| time_until_reset(headers)),
+                    _ => parse_retry_after(headers),
                 },
-                date: date(headers),
-                rate_limit: rate_limit(headers),
-                body: body.ok_or(Lost::TooLarge)?,
+                date: parse_date(headers),
+                rate_limit: parse_rate_limit(headers),
+                body: body.ok_or(TransportError::ResponseTooLarge)?,
             })
         };
-        match tokio::time::timeout(time, exchange).await {
-            Ok(answer) => answer,
-            Err(elapsed) => Err(Lost::NoAnswer(elapsed.into())),
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(TransportError::NoResponse(elapsed.into())),
         }
     }
 }
 
 /// The URL goes no further: it has the key in it.
-fn lost(error: reqwest::Error) -> Lost {
-    let connecting = error.is_connect();
+fn map_reqwest_error(error: reqwest::Error) -> TransportError {
+    let is_connect_error = error.is_connect();
     let source = error.without_url().into();
-    if connecting { Lost::NotSent(source) } else { Lost::NoAnswer(source) }
+    if is_connect_error {
+        TransportError::NotSent(source)
+    } else {
+        TransportError::NoResponse(source)
+    }
 }
 
 /// Seconds to wait (RFC 9110, section 10.2.3; Stream does not use the form with a date).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
 /// The time to the start of the next minute of the rate limit, by Stream's own clock, where the
 /// limit is used up.
-fn until_reset(headers: &HeaderMap) -> Option<Duration> {
-    let told = rate_limit(headers).filter(RateLimit::is_used_up)?;
-    Some(told.reset.since(date(headers)?))
+fn time_until_reset(headers: &HeaderMap) -> Option<Duration> {
+    let limit = parse_rate_limit(headers).filter(RateLimit::is_exhausted)?;
+    Some(limit.reset.since(parse_date(headers)?))
 }
 
-fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+fn parse_rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
     let number =
         |name: &str| -> Option<i64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
     Some(RateLimit {
@@ -156,7 +170,7 @@ fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
     })
 }
 
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+fn parse_date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_secs(i64::try_from(since.as_secs()).ok()?))
@@ -174,11 +188,14 @@ mod tests {
 
     /// Sends a request to a server that gives this answer; what the server read, and what came of
     /// it.
-    async fn exchange(request: Request, answer: &str) -> (String, Result<RawAnswer, Lost>) {
+    async fn send_to_server(
+        request: Request,
+        response: &str,
+    ) -> (String, Result<RawResponse, TransportError>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = StreamConfig {
             api_key: "key&1".to_owned(),
-            api_secret: Secret::new("test-secret-0123456789abcdef0123456789abcdef"),
+            api_secret: SecretString::from("test-secret-0123456789abcdef0123456789abcdef"),
             base_url: format!("http://{}", listener.local_addr().unwrap()),
         };
         let transport = HttpTransport::new(net::client().unwrap(), &config).unwrap();
@@ -186,7 +203,7 @@ mod tests {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut read = vec![0; 4096];
             let length = socket.read(&mut read).await.unwrap();
-            socket.write_all(answer.as_bytes()).await.unwrap();
+            socket.write_all(response.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&read[..length]).into_owned()
         };
         let send = transport.send(&request, Duration::from_secs(2));
@@ -194,11 +211,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_carries_the_apps_credentials() {
+    async fn request_carries_the_app_credentials() {
         let id = CallId::try_from("c1".to_owned()).unwrap();
-        let answer = "HTTP/1.1 201 Created\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+        let response = "HTTP/1.1 201 Created\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
                       content-length: 2\r\n\r\n{}";
-        let (sent, found) = exchange(EndCall { id: &id }.request(), answer).await;
+        let (sent, found) = send_to_server(EndCall { id: &id }.request(), response).await;
         let (line, headers) = sent.split_once("\r\n").unwrap();
         assert_eq!(line, "POST /api/v2/video/call/default/c1/mark_ended?api_key=key%261 HTTP/1.1");
         let headers = headers.to_lowercase();
@@ -218,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_limits_reset_says_when_to_come_back() {
+    async fn retry_after_falls_back_to_the_rate_limit_reset() {
         let head = "HTTP/1.1 429 Too Many Requests\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
                     x-ratelimit-reset: 1767225642\r\ncontent-length: 0\r\n";
         let user = UserId::try_from("a@b".to_owned()).unwrap();
@@ -228,41 +245,41 @@ mod tests {
             ("x-ratelimit-remaining: 3\r\n", None),
         ] {
             let request = QueryUser { id: &user }.request();
-            let (sent, found) = exchange(request, &format!("{head}{headers}\r\n")).await;
+            let (sent, found) = send_to_server(request, &format!("{head}{headers}\r\n")).await;
             assert!(sent.starts_with("GET /api/v2/users?api_key=key%261&payload=%7B%22"), "{sent}");
             assert_eq!(found.unwrap().retry_after, seconds.map(Duration::from_secs));
         }
     }
 
     #[tokio::test]
-    async fn every_answer_may_tell_of_its_limit() {
+    async fn rate_limit_headers_are_parsed() {
         let user = UserId::try_from("alice".to_owned()).unwrap();
-        let told = |limit, remaining| {
+        let rate_limit = |limit, remaining| {
             Some(RateLimit { limit, remaining, reset: Timestamp::from_secs(1_767_225_660) })
         };
         let (remaining, reset) =
             ("x-ratelimit-remaining: 3\r\n", "x-ratelimit-reset: 1767225660\r\n");
-        for (headers, found) in [
-            (format!("x-ratelimit-limit: 60\r\n{remaining}{reset}"), told(Some(60), 3)),
-            (format!("{remaining}{reset}"), told(None, 3)),
+        for (headers, expected) in [
+            (format!("x-ratelimit-limit: 60\r\n{remaining}{reset}"), rate_limit(Some(60), 3)),
+            (format!("{remaining}{reset}"), rate_limit(None, 3)),
             (format!("x-ratelimit-remaining: many\r\n{reset}"), None),
             (remaining.to_owned(), None),
             (String::new(), None),
         ] {
-            let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\n{{}}");
-            let (_, answered) = exchange(QueryUser { id: &user }.request(), &answer).await;
-            assert_eq!(answered.unwrap().rate_limit, found, "{headers}");
+            let response = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\n{{}}");
+            let (_, result) = send_to_server(QueryUser { id: &user }.request(), &response).await;
+            assert_eq!(result.unwrap().rate_limit, expected, "{headers}");
         }
     }
 
     #[tokio::test]
-    async fn no_error_shows_the_key_or_the_token() {
+    async fn errors_do_not_contain_the_key_or_the_token() {
         let id = CallId::try_from("c1".to_owned()).unwrap();
-        let broken = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}";
-        let (_, found) = exchange(EndCall { id: &id }.request(), broken).await;
+        let truncated = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}";
+        let (_, found) = send_to_server(EndCall { id: &id }.request(), truncated).await;
         let error = found.unwrap_err();
-        assert!(matches!(error, Lost::NoAnswer(_)));
-        let shown = format!("{error:?} {:?}", crate::error::chain(Some(&error)));
-        assert!(!shown.contains("key") && !shown.contains("eyJ"), "{shown}");
+        assert!(matches!(error, TransportError::NoResponse(_)));
+        let printed = format!("{error:?} {:?}", crate::error::format_chain(Some(&error)));
+        assert!(!printed.contains("key") && !printed.contains("eyJ"), "{printed}");
     }
 }

@@ -13,12 +13,12 @@ use ring::hmac;
 use crate::config::Env;
 
 /// The largest body as it is sent, in bytes.
-pub const LARGEST_SENT: usize = 256 * 1024;
+pub const MAX_WEBHOOK_BODY_BYTES: usize = 256 * 1024;
 /// The largest body once it is inflated, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_INFLATED_BYTES: u64 = 1024 * 1024;
 /// How every gzip stream begins (RFC 1952, section 2.3.1). The header that says so may be lost to
 /// a proxy that inflates; these bytes are not.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The secrets that a signature may be made with: one, or two while it is being changed.
 #[derive(Clone)]
@@ -26,16 +26,16 @@ pub struct WebhookSecrets(Vec<hmac::Key>);
 
 /// Why a body is not Stream's.
 #[derive(Debug, thiserror::Error)]
-pub enum Forged {
+pub enum VerificationError {
     /// There is no signature, or one that no HMAC-SHA256 can be.
     #[error("no signature of 64 lower-case hexadecimal digits")]
-    NoSignature,
+    MissingSignature,
     /// The body is larger than any that Stream sends.
-    #[error("the body is larger than {LARGEST} bytes")]
-    TooLarge,
+    #[error("the body is larger than {MAX_INFLATED_BYTES} bytes")]
+    BodyTooLarge,
     /// It begins like gzip, and is not.
     #[error("the body is not gzip")]
-    NotGzip(#[source] std::io::Error),
+    InvalidGzip(#[source] std::io::Error),
     /// The signature belongs to another body, or to another secret.
     #[error("the signature is not this body's")]
     Mismatch,
@@ -64,24 +64,35 @@ impl WebhookSecrets {
         &self,
         body: &'a [u8],
         signature: Option<&str>,
-    ) -> Result<Cow<'a, [u8]>, Forged> {
-        let signature = signature.and_then(unhex).ok_or(Forged::NoSignature)?;
-        let body =
-            if body.starts_with(&GZIP) { Cow::Owned(inflate(body)?) } else { Cow::Borrowed(body) };
+    ) -> Result<Cow<'a, [u8]>, VerificationError> {
+        let signature =
+            signature.and_then(decode_hex).ok_or(VerificationError::MissingSignature)?;
+        let body = if body.starts_with(&GZIP_MAGIC) {
+            Cow::Owned(inflate(body)?)
+        } else {
+            Cow::Borrowed(body)
+        };
         // `ring` compares in constant time.
-        let signed = |key: &hmac::Key| hmac::verify(key, &body, &signature).is_ok();
-        if self.0.iter().any(signed) { Ok(body) } else { Err(Forged::Mismatch) }
+        let is_signed_by = |key: &hmac::Key| hmac::verify(key, &body, &signature).is_ok();
+        if self.0.iter().any(is_signed_by) { Ok(body) } else { Err(VerificationError::Mismatch) }
     }
 }
 
-fn inflate(body: &[u8]) -> Result<Vec<u8>, Forged> {
+fn inflate(body: &[u8]) -> Result<Vec<u8>, VerificationError> {
     let mut inflated = Vec::new();
-    GzDecoder::new(body).take(LARGEST + 1).read_to_end(&mut inflated).map_err(Forged::NotGzip)?;
-    if inflated.len() as u64 > LARGEST { Err(Forged::TooLarge) } else { Ok(inflated) }
+    GzDecoder::new(body)
+        .take(MAX_INFLATED_BYTES + 1)
+        .read_to_end(&mut inflated)
+        .map_err(VerificationError::InvalidGzip)?;
+    if inflated.len() as u64 > MAX_INFLATED_BYTES {
+        Err(VerificationError::BodyTooLarge)
+    } else {
+        Ok(inflated)
+    }
 }
 
 /// 32 bytes from 64 lower-case hexadecimal digits.
-fn unhex(text: &str) -> Option<[u8; 32]> {
+fn decode_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
@@ -114,7 +125,7 @@ mod tests {
 
     fn sign(secret: &str, body: &[u8]) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        crate::hex::encode(hmac::sign(&key, body).as_ref())
+        hex::encode(hmac::sign(&key, body).as_ref())
     }
 
     fn gzip(body: &[u8]) -> Vec<u8> {
@@ -125,14 +136,14 @@ mod tests {
 
     /// RFC 4231, test case 2.
     #[test]
-    fn a_published_signature_holds() {
+    fn rfc4231_signature_is_accepted() {
         let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         let body = b"what do ya want for nothing?";
         assert_eq!(&*secrets(&["Jefe"]).verify(body, Some(signature)).unwrap(), body);
     }
 
     #[test]
-    fn a_body_passes_plain_and_gzipped_with_either_secret() {
+    fn plain_and_gzipped_bodies_verify_with_either_secret() {
         let both = secrets(&["new", "old"]);
         for secret in ["new", "old"] {
             let signature = sign(secret, BODY);
@@ -141,19 +152,19 @@ mod tests {
             }
         }
         let signature = sign("older", BODY);
-        assert!(matches!(both.verify(BODY, Some(&signature)), Err(Forged::Mismatch)));
+        assert!(matches!(both.verify(BODY, Some(&signature)), Err(VerificationError::Mismatch)));
         assert!(secrets(&[]).verify(BODY, Some(&signature)).is_err());
     }
 
     #[test]
-    fn signatures_that_are_refused() {
+    fn invalid_signatures_are_rejected() {
         let good = sign("s", BODY);
-        let over_gzip = sign("s", &gzip(BODY));
+        let signature_of_gzip = sign("s", &gzip(BODY));
         let found = |signature: Option<&str>, body: &[u8]| {
             secrets(&["s"]).verify(body, signature).map(|_| ()).map_err(|error| error.to_string())
         };
-        let none = Err(Forged::NoSignature.to_string());
-        let mismatch = Err(Forged::Mismatch.to_string());
+        let none = Err(VerificationError::MissingSignature.to_string());
+        let mismatch = Err(VerificationError::Mismatch.to_string());
         assert_eq!(found(Some(&good), BODY), Ok(()));
         assert_eq!(found(None, BODY), none);
         assert_eq!(found(Some(""), BODY), none);
@@ -163,21 +174,24 @@ mod tests {
         assert_eq!(found(Some(&"\u{e9}".repeat(32)), BODY), none);
         assert_eq!(found(Some(&good), &BODY[1..]), mismatch);
         assert_eq!(found(Some(&good), b""), mismatch);
-        assert_eq!(found(Some(&over_gzip), &gzip(BODY)), mismatch);
+        assert_eq!(found(Some(&signature_of_gzip), &gzip(BODY)), mismatch);
     }
 
     #[test]
-    fn a_bomb_and_broken_gzip_are_refused() {
+    fn gzip_bomb_and_truncated_gzip_are_rejected() {
         let all = secrets(&["s"]);
         let bomb = vec![b' '; 1024 * 1024 + 1];
         let signature = sign("s", &bomb);
         let zipped = gzip(&bomb);
-        assert!(matches!(all.verify(&zipped, Some(&signature)), Err(Forged::TooLarge)));
-        let most = &bomb[1..];
-        assert!(all.verify(&gzip(most), Some(&sign("s", most))).is_ok());
-        let mut broken = gzip(BODY);
-        broken.truncate(12);
-        let refused = all.verify(&broken, Some(&sign("s", BODY)));
-        assert!(matches!(refused, Err(Forged::NotGzip(_))));
+        assert!(matches!(
+            all.verify(&zipped, Some(&signature)),
+            Err(VerificationError::BodyTooLarge)
+        ));
+        let at_limit = &bomb[1..];
+        assert!(all.verify(&gzip(at_limit), Some(&sign("s", at_limit))).is_ok());
+        let mut truncated = gzip(BODY);
+        truncated.truncate(12);
+        let result = all.verify(&truncated, Some(&sign("s", BODY)));
+        assert!(matches!(result, Err(VerificationError::InvalidGzip(_))));
     }
 }

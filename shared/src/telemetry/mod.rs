@@ -5,13 +5,13 @@
 //! it. Source:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
-mod line;
-mod user;
+mod request_log;
+mod user_hash;
 
-pub(crate) use line::Line;
-pub use line::{Gauge, Gauged};
-pub(crate) use user::Tagger;
-pub use user::UserTag;
+pub(crate) use request_log::RequestLog;
+pub use request_log::{Gauge, GaugeSource};
+pub use user_hash::UserHash;
+pub(crate) use user_hash::UserHasher;
 
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -22,10 +22,10 @@ use metrique_writer::format::Format as _;
 use metrique_writer_format_emf::Emf;
 
 use crate::config::Env;
-use crate::error::Source;
-use crate::stream::Tally;
+use crate::error::BoxError;
+use crate::stream::RequestStats;
 use crate::sync::lock;
-use line::Whole;
+use request_log::EmfEntry;
 
 /// The namespace of the metrics: `METRICS_NAMESPACE`, so that two deployments in one account do not
 /// mix.
@@ -34,7 +34,7 @@ pub(crate) fn namespace(env: &Env) -> String {
 }
 
 /// Writes a line for `CloudWatch` to the log.
-pub(crate) fn write(emf: &mut Emf, entry: &impl Entry) -> Result<(), Source> {
+pub(crate) fn write_entry(emf: &mut Emf, entry: &impl Entry) -> Result<(), BoxError> {
     let mut line = Vec::with_capacity(1024);
     emf.format(entry, &mut line)?;
     Ok(std::io::stdout().lock().write_all(&line)?)
@@ -45,32 +45,32 @@ pub(crate) struct Telemetry {
     function: &'static str,
     emf: Mutex<Emf>,
     /// Whether nothing has been asked of this process yet.
-    cold: AtomicBool,
+    is_cold: AtomicBool,
 }
 
 impl Telemetry {
     /// For a function of the API, by its name.
     pub(crate) fn new(function: &'static str, env: &Env) -> Self {
-        Self::open(function, &namespace(env), false)
+        Self::build(function, &namespace(env), false)
     }
 
     /// For a function that sees the whole deployment.
     pub(crate) fn with_gauges(function: &'static str, env: &Env) -> Self {
-        Self::open(function, &namespace(env), true)
+        Self::build(function, &namespace(env), true)
     }
 
-    fn open(function: &'static str, namespace: &str, of_all: bool) -> Self {
-        let emf = Mutex::new(line::emf(namespace, of_all));
-        Self { function, emf, cold: AtomicBool::new(true) }
+    fn build(function: &'static str, namespace: &str, has_deployment_metrics: bool) -> Self {
+        let emf = Mutex::new(request_log::emf_formatter(namespace, has_deployment_metrics));
+        Self { function, emf, is_cold: AtomicBool::new(true) }
     }
 
     /// Leaves a line, with what was heard of Stream.
-    pub(crate) fn leave(&self, line: &Line<'_>, stream: Tally) {
-        let cold = self.cold.swap(false, Ordering::Relaxed);
-        let whole = Whole { line, function: self.function, cold, stream };
-        if let Err(error) = write(&mut lock(&self.emf), &whole) {
-            let Line { request_id, code, .. } = line;
-            tracing::error!(request_id, code, cause = %error, "a line could not be written");
+    pub(crate) fn emit(&self, log: &RequestLog<'_>, stream_stats: RequestStats) {
+        let is_cold_start = self.is_cold.swap(false, Ordering::Relaxed);
+        let entry = EmfEntry { log, function: self.function, is_cold_start, stream_stats };
+        if let Err(error) = write_entry(&mut lock(&self.emf), &entry) {
+            let RequestLog { request_id, code, .. } = log;
+            tracing::error!(request_id, code, cause = %error, "writing the request log failed");
         }
     }
 }

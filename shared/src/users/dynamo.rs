@@ -9,19 +9,23 @@ use serde_json::Value;
 
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, Written, key, names, number, read, text, write};
+use crate::dynamo::{
+    ConditionalResult, Item, Table, attribute_names, key, number, parse_item, text,
+    update_conditionally,
+};
 use crate::ids::UserId;
-use crate::limits::Quota;
+use crate::rate_limiter::Quota;
 use crate::store::StoreError;
 use crate::users::{
-    Counted, Profile, ProfileChange, Revocation, Revoked, Synced, User, UserStatus, UserStore,
+    GetAndCountResult, Profile, ProfileChange, Revocation, RevokeResult, SyncResult, User,
+    UserStatus, UserStore,
 };
 
 /// The users of a table.
 #[derive(Clone, Debug)]
-pub struct DynamoUsers(Table);
+pub struct DynamoUserStore(Table);
 
-impl DynamoUsers {
+impl DynamoUserStore {
     /// The users of this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
@@ -53,8 +57,8 @@ struct UserItem {
     status: UserStatus,
 }
 
-fn user(item: Item) -> Result<User, StoreError> {
-    let item: UserItem = read(item)?;
+fn parse_user(item: Item) -> Result<User, StoreError> {
+    let item: UserItem = parse_item(item)?;
     let custom = item.custom.map(|text| serde_json::from_str(&text)).transpose();
     Ok(User {
         id: item.user_id,
@@ -62,11 +66,11 @@ fn user(item: Item) -> Result<User, StoreError> {
             name: item.name,
             image: item.image,
             language: item.language,
-            custom: custom.map_err(|error| StoreError::Broken(error.into()))?,
+            custom: custom.map_err(|error| StoreError::Internal(error.into()))?,
             role: item.role.unwrap_or_default(),
         },
         version: item.version,
-        synced: item.synced,
+        synced_version: item.synced,
         revoked_at: item.revoked_at,
         sessions_revoked_at: item.sessions_revoked_at,
         status: item.status,
@@ -74,42 +78,42 @@ fn user(item: Item) -> Result<User, StoreError> {
 }
 
 /// A user's item with its count.
-fn counted(item: Item) -> Result<Counted, StoreError> {
+fn parse_counted(item: Item) -> Result<GetAndCountResult, StoreError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Count {
+    struct CountItem {
         token_count: u32,
     }
-    let Count { token_count } = read(item.clone())?;
-    Ok(Counted::Within(user(item)?, token_count))
+    let CountItem { token_count } = parse_item(item.clone())?;
+    Ok(GetAndCountResult::Counted(parse_user(item)?, token_count))
 }
 
 /// What becomes of a field that the profile has already.
 #[derive(Clone, Copy)]
-enum Clash {
+enum ConflictPolicy {
     /// It takes the new value.
     Replace,
     /// It stays.
-    Keep,
+    KeepExisting,
 }
 
-impl DynamoUsers {
-    async fn change(
+impl DynamoUserStore {
+    async fn update_profile(
         &self,
         id: &UserId,
         change: &ProfileChange,
         at: Timestamp,
-        clash: Clash,
+        on_conflict: ConflictPolicy,
     ) -> Result<User, StoreError> {
         let custom = change.custom.clone().map(|custom| Value::Object(custom).to_string());
-        let given = [
+        let fields = [
             ("name", change.name.as_deref()),
             ("image", change.image.as_deref()),
             ("language", change.language.as_deref()),
             ("custom", custom.as_deref()),
             ("role", change.role.as_ref().map(StreamRole::as_str)),
         ];
-        let mut sets = vec![
+        let mut assignments = vec![
             "#userId = :userId".to_owned(),
             "#updatedAt = :at".to_owned(),
             "#createdAt = if_not_exists(#createdAt, :at)".to_owned(),
@@ -121,11 +125,13 @@ impl DynamoUsers {
             (":one".to_owned(), number(1)),
             (":active".to_owned(), text("active")),
         ]);
-        for (name, value) in given {
+        for (name, value) in fields {
             let Some(value) = value else { continue };
-            sets.push(match clash {
-                Clash::Replace => format!("#{name} = :{name}"),
-                Clash::Keep => format!("#{name} = if_not_exists(#{name}, :{name})"),
+            assignments.push(match on_conflict {
+                ConflictPolicy::Replace => format!("#{name} = :{name}"),
+                ConflictPolicy::KeepExisting => {
+                    format!("#{name} = if_not_exists(#{name}, :{name})")
+                }
             });
             attributes.push(name);
             values.insert(format!(":{name}"), text(value));
@@ -136,28 +142,32 @@ impl DynamoUsers {
             .update_item()
             .table_name(&self.0.name)
             .set_key(Some(item_key(id)))
-            .update_expression(format!("SET {} ADD #version :one", sets.join(", ")))
+            .update_expression(format!("SET {} ADD #version :one", assignments.join(", ")))
             // A user who was deleted is not remembered anew, and one who was deactivated stays
             // as it was.
             .condition_expression("attribute_not_exists(#status) OR #status = :active")
-            .set_expression_attribute_names(Some(names(&attributes)))
+            .set_expression_attribute_names(Some(attribute_names(&attributes)))
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew);
-        match write(update).await? {
-            Written::New(item) => user(item),
-            Written::Refused(item) => user(item.unwrap_or_default()),
+        match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => parse_user(item),
+            ConditionalResult::ConditionFailed(item) => parse_user(item.unwrap_or_default()),
         }
     }
 }
 
 #[async_trait]
-impl UserStore for DynamoUsers {
+impl UserStore for DynamoUserStore {
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        self.0.get(item_key(id)).await?.map(user).transpose()
+        self.0.get(item_key(id)).await?.map(parse_user).transpose()
     }
 
-    async fn get_counted(&self, id: &UserId, quota: Quota) -> Result<Counted, StoreError> {
-        let Quota { window, most } = quota;
+    async fn get_and_count(
+        &self,
+        id: &UserId,
+        quota: Quota,
+    ) -> Result<GetAndCountResult, StoreError> {
+        let Quota { window, max_requests } = quota;
         let update = |change: &str, condition: &str| {
             self.0
                 .client
@@ -166,55 +176,58 @@ impl UserStore for DynamoUsers {
                 .set_key(Some(item_key(id)))
                 .update_expression(change)
                 .condition_expression(condition)
-                .set_expression_attribute_names(Some(names(&["tokenMinute", "tokenCount"])))
+                .set_expression_attribute_names(Some(attribute_names(&[
+                    "tokenMinute",
+                    "tokenCount",
+                ])))
                 .expression_attribute_values(":minute", number(window.number()))
                 .expression_attribute_values(":one", number(1))
                 .return_values(ReturnValue::AllNew)
         };
         // Most are the first of their window.
-        let first = update(
+        let first_in_window = update(
             "SET #tokenMinute = :minute, #tokenCount = :one",
             "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :deleted) AND \
              (attribute_not_exists(#tokenMinute) OR #tokenMinute < :minute)",
         )
         .expression_attribute_names("#status", "status")
         .expression_attribute_values(":deleted", text("deleted"));
-        let was = match write(first).await? {
-            Written::New(item) => return counted(item),
-            Written::Refused(None) => return Ok(Counted::Missing),
-            Written::Refused(Some(item)) => user(item)?,
+        let current = match update_conditionally(first_in_window).await? {
+            ConditionalResult::Applied(item) => return parse_counted(item),
+            ConditionalResult::ConditionFailed(None) => return Ok(GetAndCountResult::UserNotFound),
+            ConditionalResult::ConditionFailed(Some(item)) => parse_user(item)?,
         };
-        if was.status == UserStatus::Deleted {
-            return Ok(Counted::Deleted(was));
+        if current.status == UserStatus::Deleted {
+            return Ok(GetAndCountResult::UserDeleted(current));
         }
-        let later =
+        let next_in_window =
             update("ADD #tokenCount :one", "#tokenMinute >= :minute AND #tokenCount < :most")
-                .expression_attribute_values(":most", number(most));
-        match write(later).await? {
-            Written::New(item) => counted(item),
-            Written::Refused(_) => Ok(Counted::Over),
+                .expression_attribute_values(":most", number(max_requests));
+        match update_conditionally(next_in_window).await? {
+            ConditionalResult::Applied(item) => parse_counted(item),
+            ConditionalResult::ConditionFailed(_) => Ok(GetAndCountResult::LimitExceeded),
         }
     }
 
-    async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+    async fn find_unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Seen {
+        struct SyncedUserItem {
             user_id: UserId,
             #[serde(default)]
             synced: u64,
             #[serde(default)]
             status: UserStatus,
         }
-        let wanted = KeysAndAttributes::builder()
+        let request = KeysAndAttributes::builder()
             .set_keys(Some(ids.iter().map(item_key).collect()))
             .projection_expression("userId, synced, #status")
-            .set_expression_attribute_names(Some(names(&["status"])));
+            .set_expression_attribute_names(Some(attribute_names(&["status"])));
         let mut known = BTreeSet::new();
-        for item in self.0.get_many(wanted).await? {
-            let seen: Seen = read(item)?;
-            if seen.synced > 0 && seen.status != UserStatus::Deleted {
-                known.insert(seen.user_id);
+        for item in self.0.batch_get(request).await? {
+            let item: SyncedUserItem = parse_item(item)?;
+            if item.synced > 0 && item.status != UserStatus::Deleted {
+                known.insert(item.user_id);
             }
         }
         Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect())
@@ -226,19 +239,19 @@ impl UserStore for DynamoUsers {
         change: &ProfileChange,
         at: Timestamp,
     ) -> Result<User, StoreError> {
-        self.change(id, change, at, Clash::Replace).await
+        self.update_profile(id, change, at, ConflictPolicy::Replace).await
     }
 
-    async fn fill(
+    async fn fill_missing(
         &self,
         id: &UserId,
-        known: &ProfileChange,
+        change: &ProfileChange,
         at: Timestamp,
     ) -> Result<User, StoreError> {
-        self.change(id, known, at, Clash::Keep).await
+        self.update_profile(id, change, at, ConflictPolicy::KeepExisting).await
     }
 
-    async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError> {
+    async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError> {
         let update = self
             .0
             .client
@@ -247,16 +260,22 @@ impl UserStore for DynamoUsers {
             .set_key(Some(item_key(id)))
             .update_expression("SET #synced = :version")
             .condition_expression("#version = :version")
-            .set_expression_attribute_names(Some(names(&["synced", "version"])))
+            .set_expression_attribute_names(Some(attribute_names(&["synced", "version"])))
             .expression_attribute_values(":version", number(version));
-        match write(update).await? {
-            Written::New(_) => Ok(Synced::Confirmed),
-            Written::Refused(item) => user(item.unwrap_or_default()).map(Synced::Overtaken),
+        match update_conditionally(update).await? {
+            ConditionalResult::Applied(_) => Ok(SyncResult::Confirmed),
+            ConditionalResult::ConditionFailed(item) => {
+                parse_user(item.unwrap_or_default()).map(SyncResult::Superseded)
+            }
         }
     }
 
-    async fn revoke(&self, id: &UserId, revocation: Revocation) -> Result<Revoked, StoreError> {
-        let Revocation { sessions, tokens } = revocation;
+    async fn revoke(
+        &self,
+        id: &UserId,
+        revocation: Revocation,
+    ) -> Result<RevokeResult, StoreError> {
+        let Revocation { sessions_before: sessions, tokens_before: tokens } = revocation;
         let update = self
             .0
             .client
@@ -268,13 +287,18 @@ impl UserStore for DynamoUsers {
                 "attribute_exists(pk) AND (attribute_not_exists(#revokedAt) \
                  OR #revokedAt < :tokens)",
             )
-            .set_expression_attribute_names(Some(names(&["revokedAt", "sessionsRevokedAt"])))
+            .set_expression_attribute_names(Some(attribute_names(&[
+                "revokedAt",
+                "sessionsRevokedAt",
+            ])))
             .expression_attribute_values(":tokens", number(tokens.as_millis()))
             .expression_attribute_values(":sessions", number(sessions.as_millis()));
-        Ok(match write(update).await? {
-            Written::New(_) => Revoked::Now,
-            Written::Refused(None) => Revoked::Missing,
-            Written::Refused(Some(item)) => Revoked::Was(user(item)?.revoked_at.unwrap_or(tokens)),
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(_) => RevokeResult::Recorded,
+            ConditionalResult::ConditionFailed(None) => RevokeResult::UserNotFound,
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                RevokeResult::AlreadyRevoked(parse_user(item)?.revoked_at.unwrap_or(tokens))
+            }
         })
     }
 
@@ -305,12 +329,12 @@ impl UserStore for DynamoUsers {
             .set_key(Some(item_key(id)))
             .update_expression("SET #status = :status, #statusAt = :at")
             .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&["status", "statusAt"])))
+            .set_expression_attribute_names(Some(attribute_names(&["status", "statusAt"])))
             .expression_attribute_values(":status", text(status))
             .expression_attribute_values(":at", number(at.as_millis()));
         if status != DELETED {
             update = update.expression_attribute_values(":deleted", text(DELETED));
         }
-        write(update).await.map(|_| ())
+        update_conditionally(update).await.map(|_| ())
     }
 }

@@ -6,22 +6,24 @@ mod revoke;
 mod store;
 
 pub use profile::{Profile, ProfileChange};
-pub use store::{Counted, Revocation, Revoked, Synced, User, UserStatus, UserStore};
+pub use store::{
+    GetAndCountResult, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
+};
 
 use std::sync::Arc;
 
-use crate::auth::{Caller, StreamRole, StreamRoles};
+use crate::auth::{Caller, StreamRole, StreamRoleMap};
 use crate::clock::{Clock, Deadline};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
-use crate::limits::Admission;
+use crate::rate_limiter::Permit;
 use crate::stream::ops::{QueryUser, ReactivateUser, UpsertUser};
-use crate::stream::{Stream, StreamError};
+use crate::stream::{StreamClient, StreamError};
 
 /// What becomes of a token request by a user who is not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnknownUsers {
+pub enum UnknownUserPolicy {
     /// The user is made known.
     #[default]
     Provision,
@@ -29,7 +31,7 @@ pub enum UnknownUsers {
     Reject,
 }
 
-impl UnknownUsers {
+impl UnknownUserPolicy {
     /// Reads `UNKNOWN_USERS`: `provision` (the default) or `reject`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         match env.get_or("UNKNOWN_USERS", "provision") {
@@ -42,39 +44,39 @@ impl UnknownUsers {
 
 /// The users, in the table and at Stream.
 #[derive(Clone)]
-pub struct Users {
+pub struct UserService {
     /// The profiles.
     pub store: Arc<dyn UserStore>,
     /// Stream.
-    pub stream: Stream,
+    pub stream: StreamClient,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
 
 /// How often a profile is sent to Stream that others keep changing meanwhile.
-const ROUNDS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 
-impl Users {
+impl UserService {
     /// The user, if there is one, with this request counted by the same question to the table.
     ///
     /// # Errors
     ///
     /// `too_many_requests`, `store_unavailable`.
-    pub async fn find_counted(
+    pub async fn find_and_count(
         &self,
         id: &UserId,
-        admission: Admission<'_>,
+        permit: Permit<'_>,
     ) -> Result<Option<User>, ApiError> {
-        let Some(quota) = admission.quota() else { return Ok(self.store.get(id).await?) };
-        match self.store.get_counted(id, quota).await? {
-            Counted::Within(user, count) => {
-                admission.counted_as(Some(count))?;
+        let Some(quota) = permit.quota() else { return Ok(self.store.get(id).await?) };
+        match self.store.get_and_count(id, quota).await? {
+            GetAndCountResult::Counted(user, count) => {
+                permit.record_count(Some(count))?;
                 Ok(Some(user))
             }
-            Counted::Deleted(user) => Ok(Some(user)),
-            Counted::Over => admission.counted_as(None).map(|()| None),
+            GetAndCountResult::UserDeleted(user) => Ok(Some(user)),
+            GetAndCountResult::LimitExceeded => permit.record_count(None).map(|()| None),
             // Where nobody is, there is no place to count but the limit's own.
-            Counted::Missing => admission.counted().await.map(|()| None),
+            GetAndCountResult::UserNotFound => permit.consume().await.map(|()| None),
         }
     }
 
@@ -86,13 +88,13 @@ impl Users {
     ///
     /// `user_not_found` where unknown users are rejected, `user_deactivated`, `session_revoked`
     /// where the caller's session is, and those of [`Users::upsert`].
-    pub async fn known_or_provision(
+    pub async fn get_or_provision(
         &self,
         caller: &Caller,
         id: &UserId,
         found: Option<User>,
         change: &ProfileChange,
-        unknown: UnknownUsers,
+        policy: UnknownUserPolicy,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
         if let Some(user) = &found {
@@ -100,8 +102,8 @@ impl Users {
             user.require_session(caller)?;
         }
         match found {
-            Some(user) if user.is_known() && !change.changes(&user.profile) => Ok(user),
-            None if unknown == UnknownUsers::Reject => Err(ApiError::new(
+            Some(user) if user.is_synced() && !change.changes(&user.profile) => Ok(user),
+            None if policy == UnknownUserPolicy::Reject => Err(ApiError::new(
                 Code::UserNotFound,
                 "this user is not known; upsert the user first",
             )),
@@ -128,15 +130,15 @@ impl Users {
     ) -> Result<User, ApiError> {
         let mut user = self.store.merge(id, change, self.clock.now()).await?;
         user.status.require_active()?;
-        if user.synced == 0 {
-            user = self.take_over(user, deadline).await?;
+        if user.synced_version == 0 {
+            user = self.import_from_stream(user, deadline).await?;
         }
-        for _ in 0..ROUNDS {
-            let upsert = UpsertUser { id, profile: &user.profile };
+        for _ in 0..MAX_ATTEMPTS {
+            let upsert = UpsertUser { id, data: user.profile.as_user_data() };
             self.stream.send(&upsert, deadline).await?;
-            match self.store.confirm(id, user.version).await? {
-                Synced::Confirmed => return Ok(user),
-                Synced::Overtaken(newer) => user = newer,
+            match self.store.confirm_version(id, user.version).await? {
+                SyncResult::Confirmed => return Ok(user),
+                SyncResult::Superseded(newer) => user = newer,
             }
         }
         Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
@@ -148,12 +150,12 @@ impl Users {
     ///
     /// `store_unavailable`, and what Stream's failures become.
     pub async fn reactivate(&self, id: &UserId, deadline: Deadline) -> Result<(), ApiError> {
-        let deactivated =
+        let is_deactivated =
             self.store.get(id).await?.is_some_and(|user| user.status == UserStatus::Deactivated);
-        if deactivated {
+        if is_deactivated {
             match self.stream.send(&ReactivateUser { id }, deadline).await {
                 // It is active there already, and only the news of it was lost.
-                Ok(_) | Err(StreamError::Refused(_)) => {}
+                Ok(_) | Err(StreamError::Rejected(_)) => {}
                 Err(error) => return Err(error.into()),
             }
             self.store.set_status(id, UserStatus::Active, self.clock.now()).await?;
@@ -162,23 +164,23 @@ impl Users {
     }
 
     /// Adds what Stream knows of a user, and we do not.
-    async fn take_over(&self, user: User, deadline: Deadline) -> Result<User, ApiError> {
-        let found = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
-        let Some(theirs) = found.users.into_iter().next() else { return Ok(user) };
-        let known = ProfileChange {
-            name: theirs.name,
-            image: theirs.image,
-            language: Some(theirs.language).filter(|language| !language.is_empty()),
-            custom: Some(theirs.custom).filter(|custom| !custom.is_empty()),
-            role: Some(theirs.role),
+    async fn import_from_stream(&self, user: User, deadline: Deadline) -> Result<User, ApiError> {
+        let response = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
+        let Some(stream_user) = response.users.into_iter().next() else { return Ok(user) };
+        let imported = ProfileChange {
+            name: stream_user.name,
+            image: stream_user.image,
+            language: Some(stream_user.language).filter(|language| !language.is_empty()),
+            custom: Some(stream_user.custom).filter(|custom| !custom.is_empty()),
+            role: Some(stream_user.role.map_or_else(StreamRole::default, StreamRole::new)),
         };
-        Ok(self.store.fill(&user.id, &known, self.clock.now()).await?)
+        Ok(self.store.fill_missing(&user.id, &imported, self.clock.now()).await?)
     }
 }
 
 /// The role to store for a user: that of the caller's token where the caller is that user, and
 /// otherwise none, which leaves it as it is.
 #[must_use]
-pub fn role_for(caller: &Caller, user: &UserId, roles: &StreamRoles) -> Option<StreamRole> {
-    (caller.user == *user).then(|| roles.of(caller.role.as_deref()))
+pub fn role_for(caller: &Caller, user: &UserId, roles: &StreamRoleMap) -> Option<StreamRole> {
+    (caller.user == *user).then(|| roles.map_role(caller.role.as_deref()))
 }

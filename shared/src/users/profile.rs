@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::StreamRole;
+use crate::stream::ops::UserData;
 
 /// What others see of a user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,19 @@ pub struct Profile {
     pub role: StreamRole,
 }
 
+impl Profile {
+    /// The profile as Stream takes it.
+    pub(super) fn as_user_data(&self) -> UserData<'_> {
+        UserData {
+            role: self.role.as_str(),
+            name: self.name.as_deref(),
+            image: self.image.as_deref(),
+            language: self.language.as_deref(),
+            custom: self.custom.as_ref(),
+        }
+    }
+}
+
 /// A change to a profile: what is `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProfileChange {
@@ -44,8 +58,8 @@ impl ProfileChange {
     /// Whether the profile would be another one after it.
     #[must_use]
     pub fn changes(&self, profile: &Profile) -> bool {
-        fn differs<T: PartialEq>(change: Option<&T>, now: Option<&T>) -> bool {
-            change.is_some() && change != now
+        fn differs<T: PartialEq>(change: Option<&T>, current: Option<&T>) -> bool {
+            change.is_some() && change != current
         }
         differs(self.name.as_ref(), profile.name.as_ref())
             || differs(self.image.as_ref(), profile.image.as_ref())
@@ -60,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_given_and_new_changes_a_profile() {
+    fn only_new_values_change_a_profile() {
         let profile = Profile { name: Some("Alice".into()), ..Profile::default() };
         let name = |name: &str| ProfileChange { name: Some(name.into()), ..Default::default() };
         let role = |role: &str| ProfileChange {
@@ -68,7 +82,7 @@ mod tests {
             ..Default::default()
         };
         let image = ProfileChange { image: Some("https://x/y.png".into()), ..Default::default() };
-        for (change, changes) in [
+        for (change, is_changed) in [
             (ProfileChange::default(), false),
             (name("Alice"), false),
             (name("Alicia"), true),
@@ -76,7 +90,7 @@ mod tests {
             (role("user"), false),
             (role("admin"), true),
         ] {
-            assert_eq!(change.changes(&profile), changes, "{change:?}");
+            assert_eq!(change.changes(&profile), is_changed, "{change:?}");
         }
     }
 }

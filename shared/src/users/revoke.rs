@@ -14,13 +14,13 @@ use crate::ids::UserId;
 use crate::stream::StreamError;
 use crate::stream::ops::RevokeTokens;
 use crate::tokens::BACKDATE;
-use crate::users::{Revocation, Revoked, User, Users};
+use crate::users::{Revocation, RevokeResult, User, UserService};
 
 /// How often a revocation gives way to others of the same second.
-const ROUNDS: u32 = 5;
-const SECOND: Duration = Duration::from_secs(1);
+const MAX_ATTEMPTS: u32 = 5;
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
-impl Users {
+impl UserService {
     /// Revokes all Stream tokens of a user, and the sessions that began before now. Ours comes
     /// first: from then on there are no new tokens to revoke. Twice is the same as once, later.
     ///
@@ -30,21 +30,25 @@ impl Users {
     /// then the old tokens may still be good, and the request is to be repeated.
     pub async fn revoke(&self, id: &UserId, deadline: Deadline) -> Result<Timestamp, ApiError> {
         let now = self.clock.now();
-        let mut tokens = mark(now);
-        for _ in 0..ROUNDS {
-            match self.store.revoke(id, Revocation { sessions: now, tokens }).await? {
-                Revoked::Now => {
-                    let request = RevokeTokens { user: id, before: tokens };
+        let mut tokens_before = revocation_cutoff(now);
+        for _ in 0..MAX_ATTEMPTS {
+            match self.store.revoke(id, Revocation { sessions_before: now, tokens_before }).await? {
+                RevokeResult::Recorded => {
+                    let request = RevokeTokens { user: id, before: tokens_before };
                     return match self.stream.send(&request, deadline).await {
                         Ok(_) => Ok(now),
                         // We know the user: Stream no longer does.
-                        Err(StreamError::NotFound(_)) => Err(ApiError::plain(Code::UserDeleted)),
+                        Err(StreamError::NotFound(_)) => {
+                            Err(ApiError::from_code(Code::UserDeleted))
+                        }
                         Err(error) => Err(error.into()),
                     };
                 }
                 // Tokens may have been made since that one, dated at its mark.
-                Revoked::Was(mark) => tokens = tokens.max(mark.plus(SECOND)),
-                Revoked::Missing => return Err(ApiError::plain(Code::UserNotFound)),
+                RevokeResult::AlreadyRevoked(cutoff) => {
+                    tokens_before = tokens_before.max(cutoff.plus(ONE_SECOND));
+                }
+                RevokeResult::UserNotFound => return Err(ApiError::from_code(Code::UserNotFound)),
             }
         }
         Err(ApiError::new(Code::StoreUnavailable, "this user is being revoked by many at once"))
@@ -55,19 +59,21 @@ impl User {
     /// Refuses a session that began before the user's sessions were revoked. One that does not say
     /// when it began may be any. A service's own session has nothing to do with the user's.
     pub fn require_session(&self, caller: &Caller) -> Result<(), ApiError> {
-        let Some(revoked) = self.sessions_revoked_at else { return Ok(()) };
-        let began = caller.issued_at.map(Timestamp::as_secs);
-        if caller.service || began.is_some_and(|began| began >= revoked.as_secs()) {
+        let Some(revoked_at) = self.sessions_revoked_at else { return Ok(()) };
+        let session_started_secs = caller.issued_at.map(Timestamp::as_secs);
+        if caller.is_service
+            || session_started_secs.is_some_and(|started_secs| started_secs >= revoked_at.as_secs())
+        {
             return Ok(());
         }
-        Err(ApiError::plain(Code::SessionRevoked))
+        Err(ApiError::from_code(Code::SessionRevoked))
     }
 }
 
 /// Up to where tokens are revoked that were made until now.
-fn mark(now: Timestamp) -> Timestamp {
-    let dated = now.as_secs() - i64::try_from(BACKDATE.as_secs()).unwrap_or(0);
-    Timestamp::from_secs(dated).plus(SECOND)
+fn revocation_cutoff(now: Timestamp) -> Timestamp {
+    let backdated = now.as_secs() - i64::try_from(BACKDATE.as_secs()).unwrap_or(0);
+    Timestamp::from_secs(backdated).plus(ONE_SECOND)
 }
 
 #[cfg(test)]
@@ -80,7 +86,7 @@ mod tests {
             id: UserId::try_from("alice".to_owned()).unwrap(),
             profile: Profile::default(),
             version: 1,
-            synced: 1,
+            synced_version: 1,
             revoked_at: None,
             sessions_revoked_at: revoked.map(Timestamp::from_millis),
             status: UserStatus::Active,
@@ -89,12 +95,12 @@ mod tests {
 
     fn caller(issued: Option<i64>, service: bool) -> Caller {
         let issued_at = issued.map(Timestamp::from_millis);
-        Caller { user: user(None).id, role: None, service, issued_at }
+        Caller { user: user(None).id, role: None, is_service: service, issued_at }
     }
 
     #[test]
-    fn sessions_of_before_get_nothing() {
-        for (revoked, issued, service, good) in [
+    fn session_started_before_the_revocation_is_rejected() {
+        for (revoked, issued, service, is_accepted) in [
             (None, None, false, true),
             (None, Some(1_000), false, true),
             (Some(5_500), Some(4_999), false, false),
@@ -103,19 +109,19 @@ mod tests {
             (Some(5_500), None, false, false),
             (Some(5_500), None, true, true),
         ] {
-            let found = user(revoked).require_session(&caller(issued, service));
-            assert_eq!(found.is_ok(), good, "{revoked:?} {issued:?}");
-            if let Err(error) = found {
+            let result = user(revoked).require_session(&caller(issued, service));
+            assert_eq!(result.is_ok(), is_accepted, "{revoked:?} {issued:?}");
+            if let Err(error) = result {
                 assert_eq!(error.code(), Code::SessionRevoked);
             }
         }
     }
 
     #[test]
-    fn the_mark_is_after_every_token_and_still_in_the_past() {
+    fn cutoff_is_after_every_issued_token_and_in_the_past() {
         for millis in [1_767_225_605_000, 1_767_225_605_999] {
-            let mark = mark(Timestamp::from_millis(millis));
-            assert_eq!(mark.as_millis(), 1_767_225_601_000);
+            let cutoff = revocation_cutoff(Timestamp::from_millis(millis));
+            assert_eq!(cutoff.as_millis(), 1_767_225_601_000);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
-use crate::limits::Quota;
+use crate::rate_limiter::Quota;
 use crate::store::StoreError;
 use crate::users::{Profile, ProfileChange};
 
@@ -28,8 +28,8 @@ impl UserStatus {
     pub fn require_active(self) -> Result<(), ApiError> {
         match self {
             Self::Active => Ok(()),
-            Self::Deactivated => Err(ApiError::plain(Code::UserDeactivated)),
-            Self::Deleted => Err(ApiError::plain(Code::UserDeleted)),
+            Self::Deactivated => Err(ApiError::from_code(Code::UserDeactivated)),
+            Self::Deleted => Err(ApiError::from_code(Code::UserDeleted)),
         }
     }
 }
@@ -44,7 +44,7 @@ pub struct User {
     /// Counts the changes to the profile, from 1.
     pub version: u64,
     /// The version that Stream is known to have had; 0 where it never had one.
-    pub synced: u64,
+    pub synced_version: u64,
     /// Stream tokens dated before this are worth nothing.
     pub revoked_at: Option<Timestamp>,
     /// Sessions that began before this get no Stream token.
@@ -56,8 +56,8 @@ pub struct User {
 impl User {
     /// Whether Stream knows the user, with the profile as it stands.
     #[must_use]
-    pub fn is_known(&self) -> bool {
-        self.synced == self.version
+    pub fn is_synced(&self) -> bool {
+        self.synced_version == self.version
     }
 }
 
@@ -65,42 +65,42 @@ impl User {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// Sessions that began before this second get no Stream token any more.
-    pub sessions: Timestamp,
+    pub sessions_before: Timestamp,
     /// Stream tokens dated before this are worth nothing; a whole second.
-    pub tokens: Timestamp,
+    pub tokens_before: Timestamp,
 }
 
 /// What came of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
+pub enum RevokeResult {
     /// It is remembered.
-    Now,
+    Recorded,
     /// Tokens are revoked up to there already: another one at the same time.
-    Was(Timestamp),
+    AlreadyRevoked(Timestamp),
     /// There is no such user.
-    Missing,
+    UserNotFound,
 }
 
 /// What came of reading a user and counting a request with it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Counted {
+pub enum GetAndCountResult {
     /// The user, and how many requests there are now.
-    Within(User, u32),
+    Counted(User, u32),
     /// The user's account is deleted, and nothing is counted there any more.
-    Deleted(User),
+    UserDeleted(User),
     /// It is one too many, which changes nothing.
-    Over,
+    LimitExceeded,
     /// There is no such user, and so no place to count.
-    Missing,
+    UserNotFound,
 }
 
 /// What came of confirming a version.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Synced {
+pub enum SyncResult {
     /// Nobody has changed the profile since.
     Confirmed,
     /// Somebody has: this is the newest.
-    Overtaken(User),
+    Superseded(User),
 }
 
 /// The table, as far as users go. Each method is one request; [`UserStore::unknown`] is one more
@@ -112,10 +112,14 @@ pub trait UserStore: Send + Sync {
 
     /// Reads a user, and counts one more token of theirs, unless there were as many as there may
     /// be. The second and later ones of a window are one more request.
-    async fn get_counted(&self, id: &UserId, quota: Quota) -> Result<Counted, StoreError>;
+    async fn get_and_count(
+        &self,
+        id: &UserId,
+        quota: Quota,
+    ) -> Result<GetAndCountResult, StoreError>;
 
     /// Those of these users whom Stream was never told of, or who were deleted there.
-    async fn unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
+    async fn find_unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
 
     /// Merges a change into the profile, which is made where there is none, and counts a version.
     /// Of a user who is not active nothing changes, and what stands there is answered.
@@ -127,18 +131,19 @@ pub trait UserStore: Send + Sync {
     ) -> Result<User, StoreError>;
 
     /// Adds to the profile what it does not have yet, and counts a version.
-    async fn fill(
+    async fn fill_missing(
         &self,
         id: &UserId,
-        known: &ProfileChange,
+        change: &ProfileChange,
         at: Timestamp,
     ) -> Result<User, StoreError>;
 
     /// Marks that Stream has this version, if it is still the newest.
-    async fn confirm(&self, id: &UserId, version: u64) -> Result<Synced, StoreError>;
+    async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError>;
 
     /// Remembers a revocation, if it goes further than the last one.
-    async fn revoke(&self, id: &UserId, revocation: Revocation) -> Result<Revoked, StoreError>;
+    async fn revoke(&self, id: &UserId, revocation: Revocation)
+    -> Result<RevokeResult, StoreError>;
 
     /// Remembers what Stream has said of a known user's account; the newest stands.
     async fn set_status(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::load::Load;
+use crate::load::LoadOptions;
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
@@ -38,29 +38,29 @@ pub(crate) enum Command {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) build: bool,
-    pub(crate) what: What,
+    pub(crate) mode: Mode,
 }
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    Compare(Compare),
-    Load(Load),
+pub(crate) enum Mode {
+    Compare(CompareOptions),
+    Load(LoadOptions),
     Growth { calls: u32 },
 }
 
 /// How to compare.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Compare {
+pub(crate) struct CompareOptions {
     pub(crate) rounds: u32,
-    pub(crate) answers: u32,
+    pub(crate) requests: u32,
     pub(crate) json: Option<PathBuf>,
-    pub(crate) node: bool,
+    pub(crate) with_node: bool,
 }
 
-impl Default for Compare {
+impl Default for CompareOptions {
     fn default() -> Self {
-        Self { rounds: 21, answers: 200, json: None, node: true }
+        Self { rounds: 21, requests: 200, json: None, with_node: true }
     }
 }
 
@@ -68,77 +68,77 @@ impl Default for Compare {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
     #[error("`{0}` is not an option; --help lists them")]
-    Unknown(String),
+    UnknownOption(String),
     #[error("{0} needs a value")]
-    NoValue(String),
+    MissingValue(String),
     #[error("{0} needs a whole number from 1 on")]
-    NotANumber(String),
+    InvalidNumber(String),
 }
 
 /// Reads a command line without the program's name.
-pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, ArgsError> {
-    let mut words = words.into_iter().peekable();
-    let named = words.next_if(|word| !word.starts_with("--"));
-    let mut what = match named.as_deref() {
-        None | Some("compare") => What::Compare(Compare::default()),
-        Some("load") => What::Load(Load { users: 200, seconds: 60 }),
-        Some("growth") => What::Growth { calls: 1_000_000 },
-        Some(other) => return Err(ArgsError::Unknown(other.to_owned())),
+pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, ArgsError> {
+    let mut args = args.into_iter().peekable();
+    let mode_name = args.next_if(|word| !word.starts_with("--"));
+    let mut mode = match mode_name.as_deref() {
+        None | Some("compare") => Mode::Compare(CompareOptions::default()),
+        Some("load") => Mode::Load(LoadOptions { users: 200, seconds: 60 }),
+        Some("growth") => Mode::Growth { calls: 1_000_000 },
+        Some(other) => return Err(ArgsError::UnknownOption(other.to_owned())),
     };
     let mut build = true;
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| ArgsError::NoValue(word.clone()));
-        match (word.as_str(), &mut what) {
+    while let Some(option) = args.next() {
+        let mut value = || args.next().ok_or_else(|| ArgsError::MissingValue(option.clone()));
+        match (option.as_str(), &mut mode) {
             ("--help", _) => return Ok(Command::Help),
             ("--no-build", _) => build = false,
-            ("--rounds", What::Compare(it)) => it.rounds = number(&word, &value()?)?,
-            ("--answers", What::Compare(it)) => it.answers = number(&word, &value()?)?,
-            ("--json", What::Compare(it)) => it.json = Some(value()?.into()),
-            ("--no-node", What::Compare(it)) => it.node = false,
-            ("--users", What::Load(it)) => it.users = number(&word, &value()?)?,
-            ("--seconds", What::Load(it)) => it.seconds = number(&word, &value()?)?.into(),
-            ("--calls", What::Growth { calls }) => *calls = number(&word, &value()?)?,
-            _ => return Err(ArgsError::Unknown(word)),
+            ("--rounds", Mode::Compare(it)) => it.rounds = parse_number(&option, &value()?)?,
+            ("--answers", Mode::Compare(it)) => it.requests = parse_number(&option, &value()?)?,
+            ("--json", Mode::Compare(it)) => it.json = Some(value()?.into()),
+            ("--no-node", Mode::Compare(it)) => it.with_node = false,
+            ("--users", Mode::Load(it)) => it.users = parse_number(&option, &value()?)?,
+            ("--seconds", Mode::Load(it)) => it.seconds = parse_number(&option, &value()?)?.into(),
+            ("--calls", Mode::Growth { calls }) => *calls = parse_number(&option, &value()?)?,
+            _ => return Err(ArgsError::UnknownOption(option)),
         }
     }
-    Ok(Command::Run(Run { build, what }))
+    Ok(Command::Run(Run { build, mode }))
 }
 
-fn number(word: &str, text: &str) -> Result<u32, ArgsError> {
+fn parse_number(option: &str, text: &str) -> Result<u32, ArgsError> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| ArgsError::NotANumber(word.to_owned()))
+    number.ok_or_else(|| ArgsError::InvalidNumber(option.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Command, ArgsError> {
+    fn parse_line(line: &str) -> Result<Command, ArgsError> {
         parse(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn options_are_read() {
-        let run = |build, what| Ok(Command::Run(Run { build, what }));
-        assert_eq!(read(""), run(true, What::Compare(Compare::default())));
+    fn options_are_parsed() {
+        let run = |build, what| Ok(Command::Run(Run { build, mode: what }));
+        assert_eq!(parse_line(""), run(true, Mode::Compare(CompareOptions::default())));
         let json = Some("out.json".into());
-        let compare = Compare { rounds: 3, answers: 5, json, node: false };
+        let compare = CompareOptions { rounds: 3, requests: 5, json, with_node: false };
         let line = "compare --rounds 3 --answers 5 --json out.json --no-node --no-build";
-        assert_eq!(read(line), run(false, What::Compare(compare)));
-        let load = Load { users: 7, seconds: 2 };
-        assert_eq!(read("load --users 7 --seconds 2"), run(true, What::Load(load)));
-        assert_eq!(read("growth --calls 1000"), run(true, What::Growth { calls: 1_000 }));
-        assert_eq!(read("load --help"), Ok(Command::Help));
+        assert_eq!(parse_line(line), run(false, Mode::Compare(compare)));
+        let load = LoadOptions { users: 7, seconds: 2 };
+        assert_eq!(parse_line("load --users 7 --seconds 2"), run(true, Mode::Load(load)));
+        assert_eq!(parse_line("growth --calls 1000"), run(true, Mode::Growth { calls: 1_000 }));
+        assert_eq!(parse_line("load --help"), Ok(Command::Help));
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn invalid_arguments_are_rejected() {
         for unknown in ["--quick", "fly", "load --rounds 3"] {
-            assert!(matches!(read(unknown), Err(ArgsError::Unknown(_))), "{unknown}");
+            assert!(matches!(parse_line(unknown), Err(ArgsError::UnknownOption(_))), "{unknown}");
         }
-        assert_eq!(read("--rounds"), Err(ArgsError::NoValue("--rounds".to_owned())));
+        assert_eq!(parse_line("--rounds"), Err(ArgsError::MissingValue("--rounds".to_owned())));
         for bad in ["--rounds 0", "--answers x"] {
-            assert!(matches!(read(bad), Err(ArgsError::NotANumber(_))), "{bad}");
+            assert!(matches!(parse_line(bad), Err(ArgsError::InvalidNumber(_))), "{bad}");
         }
     }
 }

@@ -4,46 +4,51 @@ use std::path::PathBuf;
 
 use tokio::process::Command;
 
-use crate::Failure;
+use crate::BenchError;
 
 /// Where the release builds lie: beside this one's own folder.
-pub(crate) fn folder() -> PathBuf {
+pub(crate) fn release_dir() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let target = own.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
     target.join("release")
 }
 
 /// Where the release build of one of the workspace's binaries lies.
-pub(crate) fn binary(name: &str) -> PathBuf {
-    folder().join(name)
+pub(crate) fn release_binary(name: &str) -> PathBuf {
+    release_dir().join(name)
 }
 
 /// Builds the functions and the floor, by themselves: together, one's features would be the
 /// other's.
-pub(crate) async fn rust() -> Result<(), Failure> {
-    run("cargo", &["build", "--release"]).await?;
-    run("cargo", &["build", "--release", "-p", "floor"]).await
+pub(crate) async fn build_rust() -> Result<(), BenchError> {
+    run_command("cargo", &["build", "--release"]).await?;
+    run_command("cargo", &["build", "--release", "-p", "baseline"]).await
 }
 
 /// Where the Node peer is.
-pub(crate) fn peer() -> PathBuf {
-    local::workspace_root().join("tests/bench/peer")
+pub(crate) fn node_baseline_dir() -> PathBuf {
+    local::workspace_root().join("tests/bench/node-baseline")
 }
 
 /// Installs and bundles the Node peer; whether there is a Node to do it with.
-pub(crate) async fn node() -> Result<bool, Failure> {
-    let found = Command::new("node").arg("--version").output().await;
-    if !found.is_ok_and(|node| node.status.success()) {
+pub(crate) async fn build_node_baseline() -> Result<bool, BenchError> {
+    let node_version = Command::new("node").arg("--version").output().await;
+    if !node_version.is_ok_and(|node| node.status.success()) {
         return Ok(false);
     }
-    if !peer().join("node_modules").is_dir() {
-        run("npm", &["ci", "--no-audit", "--no-fund", "--prefix", "tests/bench/peer"]).await?;
+    if !node_baseline_dir().join("node_modules").is_dir() {
+        run_command(
+            "npm",
+            &["ci", "--no-audit", "--no-fund", "--prefix", "tests/bench/node-baseline"],
+        )
+        .await?;
     }
-    run("npm", &["run", "build", "--silent", "--prefix", "tests/bench/peer"]).await?;
+    run_command("npm", &["run", "build", "--silent", "--prefix", "tests/bench/node-baseline"])
+        .await?;
     Ok(true)
 }
 
-async fn run(program: &str, arguments: &[&str]) -> Result<(), Failure> {
+async fn run_command(program: &str, arguments: &[&str]) -> Result<(), BenchError> {
     let mut command = Command::new(program);
     let command = command.args(arguments).current_dir(local::workspace_root());
     // node-gyp would fetch headers that are there already.
@@ -52,5 +57,5 @@ async fn run(program: &str, arguments: &[&str]) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(format!("{program} {} failed: {status}", arguments.join(" "))))
+    Err(BenchError::new(format!("{program} {} failed: {status}", arguments.join(" "))))
 }

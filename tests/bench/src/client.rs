@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::Failure;
+use crate::BenchError;
 
 /// A client; clones share its connections.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl Client {
         path: &str,
         token: &str,
         body: &Value,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, BenchError> {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder()
             .method(method)
@@ -39,13 +39,13 @@ impl Client {
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .body(Full::from(text))?;
-        let answer = self.hyper.request(request).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
+        let response = self.hyper.request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
         if status.is_success() {
             return Ok(serde_json::from_slice(&body)?);
         }
-        let code: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Err(Failure::new(format!("{method} {path}: {status} {}", code["code"])))
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        Err(BenchError::new(format!("{method} {path}: {status} {}", problem["code"])))
     }
 }

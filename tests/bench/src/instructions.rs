@@ -6,13 +6,13 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::Failure;
+use crate::BenchError;
+use crate::fixture::Fixture;
 use crate::process::Process;
-use crate::scene::Scene;
 use crate::variant::Variant;
 
 /// How many later answers are counted.
-pub(crate) const MORE: u32 = 100;
+pub(crate) const WARM_REQUESTS: u32 = 100;
 
 /// What a process executes.
 #[derive(Clone, Copy, Debug)]
@@ -24,34 +24,34 @@ pub(crate) struct Instructions {
 }
 
 /// Whether there is a valgrind.
-pub(crate) async fn can_be_counted() -> bool {
+pub(crate) async fn is_valgrind_available() -> bool {
     let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().await;
     found.is_ok_and(|status| status.success())
 }
 
 /// Counts them.
 pub(crate) async fn count(
-    scene: &Scene,
+    fixture: &Fixture,
     variant: &Variant,
-    folder: &Path,
-    minutes: &mut impl Iterator<Item = u32>,
-) -> Result<Instructions, Failure> {
-    let mut minute = || minutes.next().unwrap_or_default();
-    let cold = executed(scene, variant, folder, 0, minute()).await?;
-    let all = executed(scene, variant, folder, MORE, minute()).await?;
-    Ok(Instructions { cold, warm: all.saturating_sub(cold) / u64::from(MORE) })
+    work_dir: &Path,
+    minute_offsets: &mut impl Iterator<Item = u32>,
+) -> Result<Instructions, BenchError> {
+    let mut next_offset = || minute_offsets.next().unwrap_or_default();
+    let cold = run_under_valgrind(fixture, variant, work_dir, 0, next_offset()).await?;
+    let all = run_under_valgrind(fixture, variant, work_dir, WARM_REQUESTS, next_offset()).await?;
+    Ok(Instructions { cold, warm: all.saturating_sub(cold) / u64::from(WARM_REQUESTS) })
 }
 
-async fn executed(
-    scene: &Scene,
+async fn run_under_valgrind(
+    fixture: &Fixture,
     variant: &Variant,
-    folder: &Path,
-    more: u32,
-    minute: u32,
-) -> Result<u64, Failure> {
-    let log = folder.join("valgrind.log");
+    work_dir: &Path,
+    warm_requests: u32,
+    minute_offset: u32,
+) -> Result<u64, BenchError> {
+    let log = work_dir.join("valgrind.log");
     let mut command = Command::new("valgrind");
-    let inner = variant.command(scene)?;
+    let inner = variant.command(fixture)?;
     let environment = inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
     command
         .env_clear()
@@ -61,17 +61,18 @@ async fn executed(
         .arg(format!("--log-file={}", log.display()))
         .arg(inner.as_std().get_program())
         .args(inner.as_std().get_args());
-    command.env("CLOCK_AHEAD_SECONDS", (minute * 60).to_string());
+    command.env("CLOCK_AHEAD_SECONDS", (minute_offset * 60).to_string());
     let mut process = Process::start(command).await?;
-    for number in 0..=more {
-        process.invoke(&variant.event(scene, number)?).await?;
+    for number in 0..=warm_requests {
+        process.invoke(&variant.event(fixture, number)?).await?;
     }
-    process.end().await?;
-    read(&std::fs::read_to_string(log)?).ok_or_else(|| Failure::new("valgrind counted nothing"))
+    process.terminate().await?;
+    parse_instruction_count(&std::fs::read_to_string(log)?)
+        .ok_or_else(|| BenchError::new("valgrind counted nothing"))
 }
 
 /// The line of instructions read, such as `==1== I   refs:      1,234,567`.
-fn read(log: &str) -> Option<u64> {
+fn parse_instruction_count(log: &str) -> Option<u64> {
     let line = log.lines().find(|line| line.contains("I   refs:"))?;
     line.rsplit(' ').next()?.replace(',', "").parse().ok()
 }
@@ -81,9 +82,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_count_is_read() {
+    fn instruction_count_is_parsed() {
         let log = "==9== Command: true\n==9== \n==9== I   refs:      1,234,567\n";
-        assert_eq!(read(log), Some(1_234_567));
-        assert_eq!(read("==9== nothing"), None);
+        assert_eq!(parse_instruction_count(log), Some(1_234_567));
+        assert_eq!(parse_instruction_count("==9== nothing"), None);
     }
 }

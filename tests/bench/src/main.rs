@@ -5,16 +5,16 @@
 mod args;
 mod build;
 mod client;
-mod cpu;
-mod failure;
+mod error;
+mod fixture;
 mod growth;
 mod instructions;
+mod legacy_proxy;
 mod load;
 mod measure;
-mod older;
 mod process;
 mod report;
-mod scene;
+mod resource_usage;
 mod stats;
 mod tls;
 mod variant;
@@ -22,88 +22,89 @@ mod variant;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use failure::Failure;
+use error::BenchError;
 
-use args::{Command, Compare, Run, What};
-use report::{Results, Row};
-use scene::Scene;
+use args::{Command, CompareOptions, Mode, Run};
+use fixture::Fixture;
+use report::{ReportRow, Results};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("bench: {failure}");
+        Err(error) => {
+            eprintln!("bench: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run() -> Result<(), Failure> {
+async fn run() -> Result<(), BenchError> {
     match args::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::HELP),
-        Command::Run(Run { build, what }) => {
+        Command::Run(Run { build, mode: what }) => {
             if build {
-                build::rust().await?;
+                build::build_rust().await?;
             }
             match what {
-                What::Compare(wanted) => compare(&wanted).await?,
-                What::Load(wanted) => load::run(wanted).await?,
-                What::Growth { calls } => growth::run(calls).await?,
+                Mode::Compare(options) => compare(&options).await?,
+                Mode::Load(options) => load::run(options).await?,
+                Mode::Growth { calls } => growth::run(calls).await?,
             }
         }
     }
     Ok(())
 }
 
-async fn compare(wanted: &Compare) -> Result<(), Failure> {
-    let node = wanted.node && build::node().await?;
-    if wanted.node && !node {
+async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
+    let node = options.with_node && build::build_node_baseline().await?;
+    if options.with_node && !node {
         println!("There is no Node.js here: the peer is left out.");
     }
-    let folder = folder()?;
-    let users = wanted.answers.max(instructions::MORE) + 1;
-    let scene = Scene::start(&folder, users).await?;
+    let work_dir = work_dir()?;
+    let users = options.requests.max(instructions::WARM_REQUESTS) + 1;
+    let fixture = Fixture::start(&work_dir, users).await?;
     let variants = variant::all(node);
-    let mut lives = vec![Vec::new(); variants.len()];
-    let mut minutes = 1..;
-    for round in 1..=wanted.rounds {
-        for (variant, lives) in variants.iter().zip(&mut lives) {
-            let minute = minutes.next().unwrap_or_default();
-            let life = measure::life(&scene, variant, wanted.answers, minute).await;
-            lives.push(life.map_err(|failure| failure.about(&variant.name()))?);
+    let mut runs = vec![Vec::new(); variants.len()];
+    let mut minute_offsets = 1..;
+    for round in 1..=options.rounds {
+        for (variant, runs) in variants.iter().zip(&mut runs) {
+            let minute_offset = minute_offsets.next().unwrap_or_default();
+            let run =
+                measure::measure_run(&fixture, variant, options.requests, minute_offset).await;
+            runs.push(run.map_err(|failure| failure.context(&variant.name()))?);
         }
-        eprint!("\rround {round} of {}", wanted.rounds);
+        eprint!("\rround {round} of {}", options.rounds);
     }
     eprintln!();
-    let counted = instructions::can_be_counted().await;
-    if !counted {
+    let has_valgrind = instructions::is_valgrind_available().await;
+    if !has_valgrind {
         println!("There is no valgrind here: instructions are not counted.");
     }
     let mut rows = Vec::new();
-    for (variant, lives) in variants.iter().zip(&lives) {
+    for (variant, runs) in variants.iter().zip(&runs) {
         // A compiler at run time makes code that valgrind has to be told of.
-        let counted = counted && variant.kind != variant::Kind::Node;
-        let instructions = if counted {
-            Some(instructions::count(&scene, variant, &folder, &mut minutes).await?)
+        let is_countable = has_valgrind && variant.kind != variant::Kind::Node;
+        let instructions = if is_countable {
+            Some(instructions::count(&fixture, variant, &work_dir, &mut minute_offsets).await?)
         } else {
             None
         };
-        rows.push(Row::new(variant, lives, instructions)?);
+        rows.push(ReportRow::new(variant, runs, instructions)?);
     }
-    scene.stop().await;
-    let zips = report::zips(&functions()?)?;
+    fixture.stop().await;
+    let zips = report::zip_sizes(&function_names()?)?;
     let ratios = report::ratios(&rows);
-    println!("{}\n{}", report::table(&rows), report::ratio_table(&ratios));
-    println!("zips, the largest first, MB:{}", largest_first(&zips));
-    let runtime = if node { Some(peer_runtime()?) } else { None };
+    println!("{}\n{}", report::results_table(&rows), report::ratio_table(&ratios));
+    println!("zips, the largest first, MB:{}", format_by_size(&zips));
+    let runtime = if node { Some(node_runtime_name()?) } else { None };
     if let Some(runtime) = &runtime {
         println!("Node runs under {runtime}.");
     }
-    if let Some(path) = &wanted.json {
+    if let Some(path) = &options.json {
         let results = Results {
-            rounds: wanted.rounds,
-            later_answers: wanted.answers,
+            rounds: options.rounds,
+            warm_requests: options.requests,
             node: runtime.as_deref(),
             rows: &rows,
             ratios: &ratios,
@@ -115,7 +116,7 @@ async fn compare(wanted: &Compare) -> Result<(), Failure> {
 }
 
 /// Where this run keeps its files.
-fn folder() -> Result<PathBuf, Failure> {
+fn work_dir() -> Result<PathBuf, BenchError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().unwrap_or(Path::new(".")).join("bench-files");
     std::fs::create_dir_all(&folder)?;
@@ -123,12 +124,12 @@ fn folder() -> Result<PathBuf, Failure> {
 }
 
 /// The functions, as their folders are called.
-fn functions() -> Result<Vec<String>, Failure> {
+fn function_names() -> Result<Vec<String>, BenchError> {
     let entries = std::fs::read_dir(local::workspace_root().join("functions"))?;
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-fn largest_first(zips: &[(String, u64)]) -> String {
+fn format_by_size(zips: &[(String, u64)]) -> String {
     let mut zips = zips.to_vec();
     zips.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
@@ -137,8 +138,8 @@ fn largest_first(zips: &[(String, u64)]) -> String {
 }
 
 /// What runs the peer's functions.
-fn peer_runtime() -> Result<String, Failure> {
-    let runtime = std::fs::read(build::peer().join("dist/runtime.json"))?;
+fn node_runtime_name() -> Result<String, BenchError> {
+    let runtime = std::fs::read(build::node_baseline_dir().join("dist/runtime.json"))?;
     let runtime: serde_json::Value = serde_json::from_slice(&runtime)?;
     Ok(runtime["name"].as_str().unwrap_or_default().to_owned())
 }

@@ -21,57 +21,58 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::{Failure, cpu};
+use crate::{BenchError, resource_usage};
 
 /// A process that says nothing for so long is stuck: under valgrind a start takes seconds.
-const PATIENCE: Duration = Duration::from_mins(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A running process.
 pub(crate) struct Process {
     child: Child,
     events: mpsc::UnboundedSender<Bytes>,
-    heard: mpsc::UnboundedReceiver<Heard>,
-    serving: JoinHandle<()>,
+    calls: mpsc::UnboundedReceiver<RuntimeCall>,
+    server: JoinHandle<()>,
     started: Instant,
 }
 
 /// What a process said, when, and what CPU time it had used by then.
-struct Heard {
-    what: Said,
+struct RuntimeCall {
+    kind: RuntimeCallKind,
     at: Instant,
     cpu: Duration,
 }
 
-enum Said {
+enum RuntimeCallKind {
     /// It asks for an event.
     Next,
     /// It has an answer, or has failed.
-    Answer(Bytes),
+    Completed(Bytes),
 }
 
 /// How far a process is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reached {
+pub(crate) struct Elapsed {
     /// Since it was started.
     pub(crate) wall: Duration,
     /// That it has used.
     pub(crate) cpu: Duration,
 }
 
-struct Api {
+struct RuntimeApi {
     events: Mutex<mpsc::UnboundedReceiver<Bytes>>,
-    says: mpsc::UnboundedSender<Heard>,
+    calls: mpsc::UnboundedSender<RuntimeCall>,
     pid: AtomicU32,
 }
 
 impl Process {
     /// Starts it.
-    pub(crate) async fn start(mut command: Command) -> Result<Self, Failure> {
+    pub(crate) async fn start(mut command: Command) -> Result<Self, BenchError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let (events, waiting) = mpsc::unbounded_channel();
-        let (says, heard) = mpsc::unbounded_channel();
+        let (events, event_receiver) = mpsc::unbounded_channel();
+        let (call_sender, calls) = mpsc::unbounded_channel();
         let pid = AtomicU32::new(0);
-        let api = Arc::new(Api { events: Mutex::new(waiting), says, pid });
+        let api =
+            Arc::new(RuntimeApi { events: Mutex::new(event_receiver), calls: call_sender, pid });
         command
             .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
             .stdin(Stdio::null())
@@ -82,85 +83,88 @@ impl Process {
         let child = command.spawn()?;
         api.pid.store(child.id().unwrap_or_default(), Ordering::Relaxed);
         let serving = tokio::spawn(serve(listener, api));
-        Ok(Self { child, events, heard, serving, started })
+        Ok(Self { child, events, calls, server: serving, started })
     }
 
     /// Waits until it asks for its first event.
-    pub(crate) async fn ready(&mut self) -> Result<Reached, Failure> {
+    pub(crate) async fn wait_until_ready(&mut self) -> Result<Elapsed, BenchError> {
         loop {
-            let heard = self.hear().await?;
-            if let Said::Next = heard.what {
-                return Ok(self.reached(&heard));
+            let call = self.next_call().await?;
+            if let RuntimeCallKind::Next = call.kind {
+                return Ok(self.elapsed(&call));
             }
         }
     }
 
     /// Gives it an event; how far it is once it has answered, which must be a success.
-    pub(crate) async fn invoke(&mut self, event: &Value) -> Result<Reached, Failure> {
+    pub(crate) async fn invoke(&mut self, event: &Value) -> Result<Elapsed, BenchError> {
         let _ = self.events.send(event.to_string().into());
         loop {
-            let heard = self.hear().await?;
-            let Said::Answer(answer) = &heard.what else { continue };
-            let answer: Value = serde_json::from_slice(answer)?;
-            if answer["statusCode"] != 200 {
-                return Err(Failure::new(format!("answered {answer}")));
+            let call = self.next_call().await?;
+            let RuntimeCallKind::Completed(body) = &call.kind else { continue };
+            let response: Value = serde_json::from_slice(body)?;
+            if response["statusCode"] != 200 {
+                return Err(BenchError::new(format!("answered {response}")));
             }
-            return Ok(self.reached(&heard));
+            return Ok(self.elapsed(&call));
         }
     }
 
     /// The most memory that it has had resident, in bytes.
-    pub(crate) fn peak_memory(&self) -> Result<u64, Failure> {
-        cpu::peak_memory(self.child.id().ok_or_else(|| Failure::new("it has ended"))?)
+    pub(crate) fn peak_memory(&self) -> Result<u64, BenchError> {
+        resource_usage::peak_memory(self.child.id().ok_or_else(|| BenchError::new("it has ended"))?)
     }
 
     /// Ends it as the kernel does on request, and waits for the end.
-    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+    pub(crate) async fn terminate(mut self) -> Result<(), BenchError> {
         if let Some(pid) = self.child.id() {
             let pid = nix::unistd::Pid::from_raw(i32::try_from(pid)?);
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
         }
-        if timeout(PATIENCE, self.child.wait()).await.is_err() {
+        if timeout(RESPONSE_TIMEOUT, self.child.wait()).await.is_err() {
             self.child.kill().await?;
         }
-        self.serving.abort();
+        self.server.abort();
         Ok(())
     }
 
-    async fn hear(&mut self) -> Result<Heard, Failure> {
-        let heard = tokio::select! {
-            heard = timeout(PATIENCE, self.heard.recv()) => heard,
+    async fn next_call(&mut self) -> Result<RuntimeCall, BenchError> {
+        let call = tokio::select! {
+            heard = timeout(RESPONSE_TIMEOUT, self.calls.recv()) => heard,
             ended = self.child.wait() => {
-                return Err(Failure::new(format!("it has ended: {}", ended?)));
+                return Err(BenchError::new(format!("it has ended: {}", ended?)));
             }
         };
-        heard.ok().flatten().ok_or_else(|| Failure::new("it says nothing"))
+        call.ok().flatten().ok_or_else(|| BenchError::new("it says nothing"))
     }
 
-    fn reached(&self, heard: &Heard) -> Reached {
-        Reached { wall: heard.at.duration_since(self.started), cpu: heard.cpu }
+    fn elapsed(&self, call: &RuntimeCall) -> Elapsed {
+        Elapsed { wall: call.at.duration_since(self.started), cpu: call.cpu }
     }
 }
 
-async fn serve(listener: TcpListener, api: Arc<Api>) {
+async fn serve(listener: TcpListener, api: Arc<RuntimeApi>) {
     while let Ok((socket, _)) = listener.accept().await {
         let _ = socket.set_nodelay(true);
         let api = Arc::clone(&api);
         let service = service_fn(move |request| {
             let api = Arc::clone(&api);
-            async move { api.answer(request).await }
+            async move { api.handle(request).await }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
     }
 }
 
-impl Api {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
+impl RuntimeApi {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, BenchError> {
         if request.uri().path().ends_with("/next") {
-            self.say(Said::Next)?;
+            self.report(RuntimeCallKind::Next)?;
             let event = self.events.lock().await.recv().await;
             let Some(event) = event else { return std::future::pending().await };
-            let answer = Response::builder()
+            let response = Response::builder()
                 .header("content-type", "application/json")
                 .header("lambda-runtime-aws-request-id", "8f5c3a52-0000-4000-8000-000000000000")
                 .header("lambda-runtime-deadline-ms", "4102444800000")
@@ -169,17 +173,17 @@ impl Api {
                     "arn:aws:lambda:us-east-1:123456789012:function:bench",
                 )
                 .body(Full::new(event));
-            return Ok(answer?);
+            return Ok(response?);
         }
         let body = request.into_body().collect().await?.to_bytes();
-        self.say(Said::Answer(body))?;
+        self.report(RuntimeCallKind::Completed(body))?;
         Ok(Response::builder().status(202).body(Full::default())?)
     }
 
-    fn say(&self, what: Said) -> Result<(), Failure> {
+    fn report(&self, kind: RuntimeCallKind) -> Result<(), BenchError> {
         let at = Instant::now();
-        let cpu = cpu::time(self.pid.load(Ordering::Relaxed))?;
-        let _ = self.says.send(Heard { what, at, cpu });
+        let cpu = resource_usage::cpu_time(self.pid.load(Ordering::Relaxed))?;
+        let _ = self.calls.send(RuntimeCall { kind, at, cpu });
         Ok(())
     }
 }

@@ -9,15 +9,15 @@ use flate2::write::DeflateEncoder;
 use serde::Serialize;
 
 use crate::instructions::Instructions;
-use crate::measure::Life;
+use crate::measure::ProcessRun;
 use crate::stats::{median, millis, percentile};
 use crate::variant::Variant;
-use crate::{Failure, build};
+use crate::{BenchError, build};
 
 /// What a variant has cost: medians over its lives. Times are in milliseconds, sizes in bytes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Row {
+pub(crate) struct ReportRow {
     name: String,
     init_cpu: f64,
     cold_cpu: f64,
@@ -34,24 +34,24 @@ pub(crate) struct Row {
     warm_instructions: Option<u64>,
 }
 
-impl Row {
+impl ReportRow {
     pub(crate) fn new(
         variant: &Variant,
-        lives: &[Life],
+        runs: &[ProcessRun],
         instructions: Option<Instructions>,
-    ) -> Result<Self, Failure> {
-        let of = |value: fn(&Life) -> f64| median(lives.iter().map(value));
+    ) -> Result<Self, BenchError> {
+        let median_of = |value: fn(&ProcessRun) -> f64| median(runs.iter().map(value));
         let warm: Vec<f64> =
-            lives.iter().flat_map(|life| &life.warm_wall).copied().map(millis).collect();
+            runs.iter().flat_map(|life| &life.warm_wall).copied().map(millis).collect();
         let (size, zipped) = sizes(&variant.artefact())?;
         #[expect(clippy::cast_precision_loss, reason = "as many bytes as a machine has")]
-        let memory = of(|life| life.memory as f64);
+        let memory = median_of(|life| life.peak_memory as f64);
         Ok(Self {
             name: variant.name(),
-            init_cpu: of(|life| millis(life.init_cpu)),
-            cold_cpu: of(|life| millis(life.cold_cpu)),
-            cold_wall: of(|life| millis(life.cold_wall)),
-            warm_cpu: of(|life| millis(life.warm_cpu)),
+            init_cpu: median_of(|life| millis(life.init_cpu)),
+            cold_cpu: median_of(|life| millis(life.cold_cpu)),
+            cold_wall: median_of(|life| millis(life.cold_wall)),
+            warm_cpu: median_of(|life| millis(life.warm_cpu)),
             warm_p50: percentile(warm.clone(), 0.5),
             warm_p99: percentile(warm, 0.99),
             memory,
@@ -64,7 +64,7 @@ impl Row {
 }
 
 /// Of a file as it is, and as it is in a zip (deflate, at its best).
-fn sizes(path: &Path) -> Result<(u64, u64), Failure> {
+fn sizes(path: &Path) -> Result<(u64, u64), BenchError> {
     let bytes = std::fs::read(path)?;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&bytes)?;
@@ -72,13 +72,13 @@ fn sizes(path: &Path) -> Result<(u64, u64), Failure> {
 }
 
 /// Of the zips of those of these binaries that are built, by name.
-pub(crate) fn zips(names: &[String]) -> Result<Vec<(String, u64)>, Failure> {
-    let built = names.iter().filter(|name| build::binary(name).is_file());
-    built.map(|name| Ok((name.clone(), sizes(&build::binary(name))?.1))).collect()
+pub(crate) fn zip_sizes(names: &[String]) -> Result<Vec<(String, u64)>, BenchError> {
+    let built = names.iter().filter(|name| build::release_binary(name).is_file());
+    built.map(|name| Ok((name.clone(), sizes(&build::release_binary(name))?.1))).collect()
 }
 
 /// The rows as a Markdown table.
-pub(crate) fn table(rows: &[Row]) -> String {
+pub(crate) fn results_table(rows: &[ReportRow]) -> String {
     let mut text = String::from(
         "| | cold CPU ms (init) | cold wall ms | warm CPU ms | warm p50 / p99 ms | peak MB | \
          binary / zip MB | instructions, cold M / warm k |\n|---|---|---|---|---|---|---|---|\n",
@@ -114,55 +114,77 @@ pub(crate) fn table(rows: &[Row]) -> String {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ratio {
-    what: &'static str,
-    is: f64,
-    bound: f64,
+    metric: &'static str,
+    value: f64,
+    target: f64,
     /// Whether the bound is the least that it may be, and not the most.
-    least: bool,
-    met: bool,
+    is_minimum: bool,
+    is_met: bool,
 }
 
 /// The ratios that this project is held to, as far as there are rows for them.
-pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
-    let of = |name: &str, value: fn(&Row) -> f64| {
+pub(crate) fn ratios(rows: &[ReportRow]) -> Vec<Ratio> {
+    let value_of = |name: &str, value: fn(&ReportRow) -> f64| {
         rows.iter().find(|row| row.name == name).map(value).filter(|value| *value > 0.0)
     };
-    let cold: fn(&Row) -> f64 = |row| row.cold_cpu;
-    let warm: fn(&Row) -> f64 = |row| row.warm_cpu;
-    let memory: fn(&Row) -> f64 = |row| row.memory;
-    let at_most = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
-        let ratio = over? / under?;
-        Some(Ratio { what, is: ratio, bound, least: false, met: ratio <= bound })
+    let cold: fn(&ReportRow) -> f64 = |row| row.cold_cpu;
+    let warm: fn(&ReportRow) -> f64 = |row| row.warm_cpu;
+    let memory: fn(&ReportRow) -> f64 = |row| row.memory;
+    let at_most = |metric, numerator: Option<f64>, denominator: Option<f64>, bound: f64| {
+        let ratio = numerator? / denominator?;
+        Some(Ratio {
+            metric,
+            value: ratio,
+            target: bound,
+            is_minimum: false,
+            is_met: ratio <= bound,
+        })
     };
-    let at_least = |what, over: Option<f64>, under: Option<f64>, bound: f64| {
-        let ratio = over? / under?;
-        Some(Ratio { what, is: ratio, bound, least: true, met: ratio >= bound })
+    let at_least = |metric, numerator: Option<f64>, denominator: Option<f64>, bound: f64| {
+        let ratio = numerator? / denominator?;
+        Some(Ratio {
+            metric,
+            value: ratio,
+            target: bound,
+            is_minimum: true,
+            is_met: ratio >= bound,
+        })
     };
     [
-        at_most("token, cold CPU, over the floor's", of("token", cold), of("floor", cold), 2.0),
-        at_most("token, warm CPU, over the floor's", of("token", warm), of("floor", warm), 3.0),
         at_most(
-            "call-create, cold CPU, over the floor's",
-            of("call-create", cold),
-            of("floor", cold),
+            "token, cold CPU, over the baseline's",
+            value_of("token", cold),
+            value_of("baseline", cold),
+            2.0,
+        ),
+        at_most(
+            "token, warm CPU, over the baseline's",
+            value_of("token", warm),
+            value_of("baseline", warm),
+            3.0,
+        ),
+        at_most(
+            "call-create, cold CPU, over the baseline's",
+            value_of("call-create", cold),
+            value_of("baseline", cold),
             2.5,
         ),
         at_least(
             "Node's token, cold CPU, over ours",
-            of("Node token", cold),
-            of("token", cold),
+            value_of("Node token", cold),
+            value_of("token", cold),
             60.0,
         ),
         at_least(
             "Node's token, peak memory, over ours",
-            of("Node token", memory),
-            of("token", memory),
+            value_of("Node token", memory),
+            value_of("token", memory),
             15.0,
         ),
         at_least(
             "Node's call-create, peak memory, over ours",
-            of("Node call-create", memory),
-            of("call-create", memory),
+            value_of("Node call-create", memory),
+            value_of("call-create", memory),
             15.0,
         ),
     ]
@@ -175,10 +197,10 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<Ratio> {
 pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
     let mut text =
         String::from("| ratio of medians, in one run | is | to be | |\n|---|---|---|---|\n");
-    for Ratio { what, is, bound, least, met } in ratios {
+    for Ratio { metric: what, value: is, target: bound, is_minimum: least, is_met: met } in ratios {
         let sign = if *least { "≥" } else { "≤" };
-        let met = if *met { "met" } else { "missed" };
-        let _ = writeln!(text, "| {what} | {is:.2} | {sign} {bound:.1} | {met} |");
+        let status = if *met { "met" } else { "missed" };
+        let _ = writeln!(text, "| {what} | {is:.2} | {sign} {bound:.1} | {status} |");
     }
     text
 }
@@ -187,9 +209,9 @@ pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
 #[derive(Serialize)]
 pub(crate) struct Results<'a> {
     pub(crate) rounds: u32,
-    pub(crate) later_answers: u32,
+    pub(crate) warm_requests: u32,
     pub(crate) node: Option<&'a str>,
-    pub(crate) rows: &'a [Row],
+    pub(crate) rows: &'a [ReportRow],
     pub(crate) ratios: &'a [Ratio],
     pub(crate) zips: &'a [(String, u64)],
 }

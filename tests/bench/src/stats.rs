@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The value below which this share of them lies; zero of none.
-pub(crate) fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+pub(crate) fn percentile(mut values: Vec<f64>, fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,
@@ -11,8 +11,8 @@ pub(crate) fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
         clippy::cast_sign_loss,
         reason = "a place in a list"
     )]
-    let place = ((values.len().saturating_sub(1)) as f64 * share).round() as usize;
-    values.get(place).copied().unwrap_or_default()
+    let index = ((values.len().saturating_sub(1)) as f64 * fraction).round() as usize;
+    values.get(index).copied().unwrap_or_default()
 }
 
 /// The middle one.
@@ -21,8 +21,8 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// In milliseconds.
-pub(crate) fn millis(span: Duration) -> f64 {
-    span.as_secs_f64() * 1e3
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_measured() {
+    fn percentile_returns_a_measured_value() {
         let values: Vec<f64> = (1..=101).rev().map(f64::from).collect();
         for (share, expected) in [(0.0, 1.0), (0.5, 51.0), (0.99, 100.0), (1.0, 101.0)] {
             assert!((percentile(values.clone(), share) - expected).abs() < f64::EPSILON);

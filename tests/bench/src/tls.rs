@@ -11,17 +11,17 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::Failure;
+use crate::BenchError;
 
 /// An authority that nobody else trusts, and its server's certificate.
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     acceptor: TlsAcceptor,
-    file: PathBuf,
+    certificate_path: PathBuf,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Makes one, and writes its certificate into this folder.
-    pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn new(work_dir: &Path) -> Result<Self, BenchError> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // With the same name as its server's, OpenSSL would take that one's for self-signed.
@@ -30,7 +30,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let names = vec!["127.0.0.1".to_owned()];
         let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
-        let file = folder.join("roots.pem");
+        let file = work_dir.join("roots.pem");
         std::fs::write(&file, issuer.pem())?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -38,25 +38,25 @@ impl Authority {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), file })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_path: file })
     }
 
     /// The file with the authority's certificate.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
+    pub(crate) fn certificate_path(&self) -> &Path {
+        &self.certificate_path
     }
 
     /// Puts TLS before a server on this machine; the URL to reach it by.
-    pub(crate) async fn before(&self, url: &str) -> Result<String, Failure> {
+    pub(crate) async fn start_tls_proxy(&self, url: &str) -> Result<String, BenchError> {
         let address = url.trim_start_matches("http://").replace("localhost", "127.0.0.1");
-        let behind: SocketAddr =
-            address.parse().map_err(|_| Failure::new(format!("{url} is no address")))?;
+        let upstream: SocketAddr =
+            address.parse().map_err(|_| BenchError::new(format!("{url} is no address")))?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let acceptor = self.acceptor.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(pass(acceptor.clone(), socket, behind));
+                tokio::spawn(proxy_connection(acceptor.clone(), socket, upstream));
             }
         });
         Ok(format!("https://{address}"))
@@ -64,10 +64,10 @@ impl Authority {
 }
 
 /// Whoever hangs up ends it; that is nobody's failure here.
-async fn pass(acceptor: TlsAcceptor, socket: TcpStream, behind: SocketAddr) {
+async fn proxy_connection(acceptor: TlsAcceptor, socket: TcpStream, upstream: SocketAddr) {
     let _ = socket.set_nodelay(true);
-    let Ok(mut outside) = acceptor.accept(socket).await else { return };
-    let Ok(mut inside) = TcpStream::connect(behind).await else { return };
-    let _ = inside.set_nodelay(true);
-    let _ = copy_bidirectional(&mut outside, &mut inside).await;
+    let Ok(mut downstream) = acceptor.accept(socket).await else { return };
+    let Ok(mut upstream_stream) = TcpStream::connect(upstream).await else { return };
+    let _ = upstream_stream.set_nodelay(true);
+    let _ = copy_bidirectional(&mut downstream, &mut upstream_stream).await;
 }

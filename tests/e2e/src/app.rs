@@ -14,30 +14,30 @@ use local::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, Stack};
 use serde_json::{Value, json};
 use stream_emulator::{APP_OBJECT_SECRET, Emulator};
 
-use crate::{Answer, Description};
+use crate::{OpenApiSpec, TestResponse};
 
 /// A running stack and a client for it.
-pub struct App {
+pub struct TestApp {
     /// There until it is stopped.
     stack: Option<Stack>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 #[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
-impl App {
+impl TestApp {
     /// Starts a stack of its own for a test.
     pub async fn start() -> Self {
-        Self::with(Options::default()).await
+        Self::with_options(Options::default()).await
     }
 
     /// Starts a stack with variables of its own.
     pub async fn with_env<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self::with(Options { env, ..Options::default() }).await
+        Self::with_options(Options { env, ..Options::default() }).await
     }
 
     /// Starts a stack with these options.
-    pub async fn with(options: Options) -> Self {
+    pub async fn with_options(options: Options) -> Self {
         match Stack::start(options).await {
             Ok(stack) => Self {
                 stack: Some(stack),
@@ -60,9 +60,9 @@ impl App {
     pub async fn stop(mut self) -> String {
         match self.stack.take() {
             Some(stack) => {
-                note_used(&stack);
+                record_used_actions(&stack);
                 let output = stack.stop().await;
-                refuse_secrets(&output);
+                assert_no_secrets(&output);
                 output
             }
             None => panic!("this stack has been stopped"),
@@ -72,19 +72,19 @@ impl App {
     /// Starts a stack in which Alice has called Bob.
     pub async fn with_call(id: &str) -> Self {
         let app = Self::start().await;
-        app.known(&["alice", "bob"]).await;
+        app.provision_users(&["alice", "bob"]).await;
         let create = json!({"receiverId": "bob", "callId": id});
-        let _ = app.post("/call/create", "alice", create).await.good();
+        let _ = app.post("/call/create", "alice", create).await.expect_success();
         app
     }
 
     /// Makes Alice and Bob known, and has Alice call Bob under each of these ids, whatever calls
     /// they have open.
-    pub async fn calls(&self, ids: &[&str]) {
-        self.known(&["alice", "bob"]).await;
+    pub async fn create_calls(&self, ids: &[&str]) {
+        self.provision_users(&["alice", "bob"]).await;
         for id in ids {
             let create = json!({"receiverId": "bob", "callId": id, "allowParallel": true});
-            let _ = self.post("/call/create", "alice", create).await.good();
+            let _ = self.post("/call/create", "alice", create).await.expect_success();
         }
     }
 
@@ -99,39 +99,48 @@ impl App {
 
     /// The `Authorization` header's value for a service, which may act for others.
     #[must_use]
-    pub fn service(&self) -> String {
+    pub fn service_authorization(&self) -> String {
         let claims = json!({"sub": "billing", "role": "service", "exp": 4_102_444_800_i64});
-        format!("Bearer {}", self.stack().sign(claims))
+        format!("Bearer {}", self.stack().sign_token(claims))
     }
 
     /// Makes users known, as a token request of their own does.
-    pub async fn known(&self, users: &[&str]) {
+    pub async fn provision_users(&self, users: &[&str]) {
         for user in users {
-            let _ = self.post("/token", user, json!({})).await.good();
+            let _ = self.post("/token", user, json!({})).await.expect_success();
         }
     }
 
     /// Sends a body as this user.
-    pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, user: &str, body: Value) -> TestResponse {
         let token = self.stack().token_for(user);
-        self.post_with(path, &[("authorization", &format!("Bearer {token}"))], &body.to_string())
-            .await
+        self.post_with_headers(
+            path,
+            &[("authorization", &format!("Bearer {token}"))],
+            &body.to_string(),
+        )
+        .await
     }
 
     /// Sends a text with these headers.
-    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub async fn post_with_headers(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> TestResponse {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         self.send(Method::POST, path, &headers, body).await
     }
 
     /// Asks as this user.
-    pub async fn get(&self, path: &str, user: &str) -> Answer {
+    pub async fn get(&self, path: &str, user: &str) -> TestResponse {
         let token = self.stack().token_for(user);
         self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
 
     /// Deletes as this user.
-    pub async fn delete(&self, path: &str, user: &str) -> Answer {
+    pub async fn delete(&self, path: &str, user: &str) -> TestResponse {
         let token = self.stack().token_for(user);
         self.send(Method::DELETE, path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
@@ -143,48 +152,49 @@ impl App {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> TestResponse {
         let uri = format!("{}/api/stream{path}", self.stack().api_url());
-        self.exchange(method, &uri, headers, body.as_bytes()).await
+        self.send_request(method, &uri, headers, body.as_bytes()).await
     }
 
     /// Sends bytes to the webhook, signed or not.
-    pub async fn deliver_raw(&self, body: &[u8], headers: &[(&str, &str)]) -> Answer {
+    pub async fn send_raw_webhook(&self, body: &[u8], headers: &[(&str, &str)]) -> TestResponse {
         let uri = format!("{}/api/stream/webhook", self.stack().api_url());
-        self.exchange(Method::POST, &uri, headers, body).await
+        self.send_request(Method::POST, &uri, headers, body).await
     }
 
     /// Tells the webhook of an event, signed as Stream signs it.
-    pub async fn tell(&self, event: &Value) -> Answer {
+    pub async fn send_webhook(&self, event: &Value) -> TestResponse {
         let body = event.to_string();
         let signature = self.stack().sign_webhook(body.as_bytes());
         let headers = [("content-type", "application/json"), ("x-signature", signature.as_str())];
-        self.deliver_raw(body.as_bytes(), &headers).await
+        self.send_raw_webhook(body.as_bytes(), &headers).await
     }
 
     /// Posts to a path under Stream's `/api/v2/`, as another service of the same Stream app would.
     pub async fn post_to_stream(&self, path: &str, body: &Value) {
         let uri = format!("{}/api/v2/{path}?api_key={STREAM_API_KEY}", self.stream().base_url());
         // A server's token, but signed with another secret than Stream's.
-        let token = self.stack().sign(json!({"server": true}));
+        let token = self.stack().sign_token(json!({"server": true}));
         let headers = [
             ("authorization", token.as_str()),
             ("content-type", "application/json"),
             ("stream-auth-type", "jwt"),
         ];
         self.stream().set_disable_auth_checks(true);
-        let answer = self.exchange(Method::POST, &uri, &headers, body.to_string().as_bytes()).await;
+        let response =
+            self.send_request(Method::POST, &uri, &headers, body.to_string().as_bytes()).await;
         self.stream().set_disable_auth_checks(false);
-        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+        assert!(response.status < 300, "{path}: {} {}", response.status, response.body);
     }
 
-    async fn exchange(
+    async fn send_request(
         &self,
         method: Method,
         uri: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Answer {
+    ) -> TestResponse {
         let mut request = Request::builder().method(method.clone()).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -201,7 +211,7 @@ impl App {
             Ok(body) => body.to_bytes(),
             Err(error) => panic!("{error}"),
         };
-        let answer = Answer {
+        let response = TestResponse {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -209,47 +219,47 @@ impl App {
         };
         let path = uri.strip_prefix(self.stack().api_url()).filter(|path| path.starts_with('/'));
         if let Some(path) = path {
-            Description::get().hold_request(&method, path, &answer);
+            OpenApiSpec::get().assert_http_response(&method, path, &response);
         }
-        answer
+        response
     }
 
     /// Gives a function an event as it stands, and reads its answer.
-    pub async fn invoke(&self, function: &str, event: Value) -> Answer {
-        let answer = match self.stack().invoke(function, event).await {
-            Ok(answer) => answer,
+    pub async fn invoke(&self, function: &str, event: Value) -> TestResponse {
+        let response = match self.stack().invoke(function, event).await {
+            Ok(response) => response,
             Err(error) => panic!("{function}: {error}"),
         };
-        let body = answer["body"].as_str().unwrap_or_default();
-        let answer = Answer {
-            status: answer["statusCode"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
-            headers: headers(&answer["headers"]),
+        let body = response["body"].as_str().unwrap_or_default();
+        let response = TestResponse {
+            status: response["statusCode"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
+            headers: parse_headers(&response["headers"]),
             body: serde_json::from_str(body).unwrap_or_default(),
             text: body.to_owned(),
         };
-        Description::get().hold_function(function, &answer);
-        answer
+        OpenApiSpec::get().assert_function_response(function, &response);
+        response
     }
 
     /// What time it is for this stack, in milliseconds since 1970.
     #[must_use]
     pub fn now_millis(&self) -> i64 {
-        let since = self.stack().now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        let elapsed = self.stack().now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Lets time pass: what is due at Stream happens, and its webhooks arrive.
-    pub async fn pass(&self, span: Duration) {
-        self.stack().advance(span).await;
+    pub async fn advance_time(&self, duration: Duration) {
+        self.stack().advance(duration).await;
         self.stream().tick();
         self.stream().webhooks_idle().await;
     }
 
     /// Lets minutes pass, each with a sweep at its end; what the sweeps say.
-    pub async fn minutes(&self, minutes: usize) -> Vec<Value> {
+    pub async fn advance_minutes(&self, minutes: usize) -> Vec<Value> {
         let mut sweeps = Vec::new();
         for _ in 0..minutes {
-            self.pass(Duration::from_mins(1)).await;
+            self.advance_time(Duration::from_mins(1)).await;
             sweeps.push(self.sweep().await);
             self.stream().webhooks_idle().await;
         }
@@ -258,15 +268,15 @@ impl App {
 
     /// Has the sweeper do what it does every minute; what it says.
     pub async fn sweep(&self) -> Value {
-        self.schedule("sweep").await
+        self.run_sweeper_task("sweep").await
     }
 
     /// Has the sweeper do what it does every hour; what it says.
     pub async fn reconcile(&self) -> Value {
-        self.schedule("reconcile").await
+        self.run_sweeper_task("reconcile").await
     }
 
-    async fn schedule(&self, task: &str) -> Value {
+    async fn run_sweeper_task(&self, task: &str) -> Value {
         match self.stack().invoke("sweeper", json!({"task": task})).await {
             Ok(summary) => summary,
             Err(error) => panic!("{task}: {error}"),
@@ -274,48 +284,48 @@ impl App {
     }
 
     /// An item of the table as it is stored, `null` where there is none.
-    pub async fn item(&self, partition: &str, sort: &str) -> Value {
+    pub async fn get_item(&self, partition: &str, sort: &str) -> Value {
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
-        self.dynamo("GetItem", json!({"Key": key})).await["Item"].clone()
+        self.call_dynamo("GetItem", json!({"Key": key})).await["Item"].clone()
     }
 
     /// A call's item as it is stored, `null` where there is none.
-    pub async fn call_item(&self, id: &str) -> Value {
-        self.item(&format!("CALL#{id}"), "CALL").await
+    pub async fn get_call_item(&self, id: &str) -> Value {
+        self.get_item(&format!("CALL#{id}"), "CALL").await
     }
 
     /// Every item of the table as it is stored, in the order of their keys.
-    pub async fn table(&self) -> Vec<Value> {
+    pub async fn scan_table(&self) -> Vec<Value> {
         let mut items = Vec::new();
-        let mut page = self.dynamo("Scan", json!({})).await;
+        let mut page = self.call_dynamo("Scan", json!({})).await;
         loop {
             items.extend(page["Items"].as_array().into_iter().flatten().cloned());
             if page["LastEvaluatedKey"].is_null() {
                 break;
             }
             let start = json!({"ExclusiveStartKey": page["LastEvaluatedKey"]});
-            page = self.dynamo("Scan", start).await;
+            page = self.call_dynamo("Scan", start).await;
         }
         items.sort_by_cached_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
         items
     }
 
     /// Puts an item into the table as it is to be stored.
-    pub async fn put(&self, item: Value) {
-        self.dynamo("PutItem", json!({"Item": item})).await;
+    pub async fn put_item(&self, item: Value) {
+        self.call_dynamo("PutItem", json!({"Item": item})).await;
     }
 
     /// Takes an item out of the table, as if it had never been there.
-    pub async fn forget(&self, partition: &str, sort: &str) {
+    pub async fn delete_item(&self, partition: &str, sort: &str) {
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
-        self.dynamo("DeleteItem", json!({"Key": key})).await;
+        self.call_dynamo("DeleteItem", json!({"Key": key})).await;
     }
 
-    async fn dynamo(&self, operation: &str, mut body: Value) -> Value {
+    async fn call_dynamo(&self, operation: &str, mut body: Value) -> Value {
         let dynamo = self.stack().dynamo();
-        body["TableName"] = json!(dynamo.table());
+        body["TableName"] = json!(dynamo.table_name());
         match local::dynamo::call(dynamo.url(), operation, &body).await {
-            Ok(answer) => answer,
+            Ok(response) => response,
             Err(error) => panic!("{error}"),
         }
     }
@@ -336,43 +346,43 @@ impl App {
     }
 }
 
-impl Drop for App {
+impl Drop for TestApp {
     /// Whatever a test did, no secret and no token may have been printed.
     fn drop(&mut self) {
         if let Some(stack) = &self.stack
             && !std::thread::panicking()
         {
-            refuse_secrets(&stack.output());
-            note_used(stack);
+            assert_no_secrets(&stack.output());
+            record_used_actions(stack);
         }
     }
 }
 
 /// The headers that a function has given its answer.
-fn headers(named: &Value) -> HeaderMap {
+fn parse_headers(values: &Value) -> HeaderMap {
     let header = |(name, value): (&String, &Value)| {
         let name = HeaderName::try_from(name.as_str()).ok()?;
         Some((name, HeaderValue::try_from(value.as_str()?).ok()?))
     };
-    named.as_object().into_iter().flatten().filter_map(header).collect()
+    values.as_object().into_iter().flatten().filter_map(header).collect()
 }
 
 /// Adds what the functions have asked of the table to the file that `USED_ACTIONS` names:
-/// `tests/template/used.py` compares it with what the policies allow.
-fn note_used(stack: &Stack) {
+/// `tests/template/unused_grants.py` compares it with what the policies allow.
+fn record_used_actions(stack: &Stack) {
     let Some(path) = std::env::var_os("USED_ACTIONS") else { return };
-    let used = stack.dynamo().used().into_iter();
+    let used = stack.dynamo().used_actions().into_iter();
     let lines: Vec<_> = used.map(|(function, action)| format!("{function} {action}\n")).collect();
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let written = file.and_then(|mut file| file.write_all(lines.concat().as_bytes()));
-    assert!(written.is_ok(), "{written:?}");
+    let result = file.and_then(|mut file| file.write_all(lines.concat().as_bytes()));
+    assert!(result.is_ok(), "{result:?}");
 }
 
 /// `{"alg":"` in base64url: how every token here begins.
-const JWT_START: &str = "eyJhbGciOi";
+const JWT_PREFIX: &str = "eyJhbGciOi";
 
-fn refuse_secrets(output: &str) {
-    for secret in [JWT_SECRET, STREAM_API_SECRET, APP_OBJECT_SECRET, JWT_START] {
+fn assert_no_secrets(output: &str) {
+    for secret in [JWT_SECRET, STREAM_API_SECRET, APP_OBJECT_SECRET, JWT_PREFIX] {
         assert!(!output.contains(secret), "a function printed a secret or a token");
     }
 }
@@ -396,7 +406,7 @@ pub const FUNCTIONS: [&str; 12] = [
 /// The sample event of a function, as `cargo lambda invoke` is given it.
 #[must_use]
 #[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
-pub fn event(function: &str) -> Value {
+pub fn sample_event(function: &str) -> Value {
     let path = local::workspace_root().join("events").join(function).with_extension("json");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     match serde_json::from_str(&text) {

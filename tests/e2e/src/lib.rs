@@ -1,11 +1,11 @@
 //! A client of the local stack, as the apps would be, for the end-to-end tests.
 
-mod answer;
 mod app;
-mod description;
+mod openapi;
 mod raw;
+mod response;
 
-pub use answer::Answer;
-pub use app::{App, FUNCTIONS, event};
-pub use description::Description;
-pub use raw::exchange;
+pub use app::{FUNCTIONS, TestApp, sample_event};
+pub use openapi::OpenApiSpec;
+pub use raw::send_raw;
+pub use response::TestResponse;

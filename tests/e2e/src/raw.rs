@@ -6,11 +6,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Sends these bytes to `http://host:port` and reads the answer until the other side closes.
-pub async fn exchange(url: &str, bytes: &[u8]) -> io::Result<String> {
+pub async fn send_raw(url: &str, bytes: &[u8]) -> io::Result<String> {
     let address = url.trim_start_matches("http://");
     let mut socket = TcpStream::connect(address).await?;
     socket.write_all(bytes).await?;
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let mut response = Vec::new();
+    socket.read_to_end(&mut response).await?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }

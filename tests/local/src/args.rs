@@ -33,13 +33,19 @@ pub(crate) struct Args {
     pub(crate) port: u16,
     pub(crate) dynamodb_port: u16,
     pub(crate) stream_port: u16,
-    pub(crate) data: Option<PathBuf>,
-    pub(crate) backends: bool,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) backends_only: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
-        Self { port: 9000, dynamodb_port: 8000, stream_port: 3300, data: None, backends: false }
+        Self {
+            port: 9000,
+            dynamodb_port: 8000,
+            stream_port: 3300,
+            data_dir: None,
+            backends_only: false,
+        }
     }
 }
 
@@ -47,74 +53,77 @@ impl Default for Args {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
     #[error("`{0}` is not an option; --help lists them")]
-    Unknown(String),
+    UnknownOption(String),
     #[error("{0} needs a value")]
-    NoValue(&'static str),
+    MissingValue(&'static str),
     #[error("{0} needs a number between 1 and 65535")]
-    NotAPort(&'static str),
+    InvalidPort(&'static str),
 }
 
 /// Reads a command line without the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgsError> {
     let mut args = Args::default();
-    let mut rest = arguments.into_iter();
-    while let Some(argument) = rest.next() {
+    let mut remaining = arguments.into_iter();
+    while let Some(argument) = remaining.next() {
         match &*argument.to_string_lossy() {
             "--help" | "-h" => return Ok(Command::Help),
-            "--backends" => args.backends = true,
-            "--port" => args.port = port("--port", rest.next())?,
-            "--dynamodb-port" => args.dynamodb_port = port("--dynamodb-port", rest.next())?,
-            "--stream-port" => args.stream_port = port("--stream-port", rest.next())?,
-            "--data" => {
-                args.data = Some(rest.next().ok_or(ArgsError::NoValue("--data"))?.into());
+            "--backends" => args.backends_only = true,
+            "--port" => args.port = parse_port("--port", remaining.next())?,
+            "--dynamodb-port" => {
+                args.dynamodb_port = parse_port("--dynamodb-port", remaining.next())?;
             }
-            other => return Err(ArgsError::Unknown(other.to_owned())),
+            "--stream-port" => args.stream_port = parse_port("--stream-port", remaining.next())?,
+            "--data" => {
+                args.data_dir =
+                    Some(remaining.next().ok_or(ArgsError::MissingValue("--data"))?.into());
+            }
+            other => return Err(ArgsError::UnknownOption(other.to_owned())),
         }
     }
     Ok(Command::Run(args))
 }
 
-fn port(option: &'static str, value: Option<OsString>) -> Result<u16, ArgsError> {
-    let value = value.ok_or(ArgsError::NoValue(option))?;
+fn parse_port(option: &'static str, value: Option<OsString>) -> Result<u16, ArgsError> {
+    let value = value.ok_or(ArgsError::MissingValue(option))?;
     let port = value.to_str().and_then(|text| text.parse().ok()).filter(|&port| port != 0);
-    port.ok_or(ArgsError::NotAPort(option))
+    port.ok_or(ArgsError::InvalidPort(option))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, ArgsError> {
+    fn parse_line(line: &str) -> Result<Command, ArgsError> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
     #[test]
-    fn without_options_the_ports_are_the_documented_ones() {
-        assert_eq!(parsed(""), Ok(Command::Run(Args::default())));
+    fn ports_default_to_documented_values() {
+        assert_eq!(parse_line(""), Ok(Command::Run(Args::default())));
     }
 
     #[test]
-    fn every_option_is_taken() {
+    fn every_option_is_parsed() {
         let line = "--backends --port 1 --dynamodb-port 2 --stream-port 65535 --data some/dir";
         let expected = Args {
             port: 1,
             dynamodb_port: 2,
             stream_port: 65535,
-            data: Some(PathBuf::from("some/dir")),
-            backends: true,
+            data_dir: Some(PathBuf::from("some/dir")),
+            backends_only: true,
         };
-        assert_eq!(parsed(line), Ok(Command::Run(expected)));
-        assert_eq!(parsed("--port 1 --help"), Ok(Command::Help));
+        assert_eq!(parse_line(line), Ok(Command::Run(expected)));
+        assert_eq!(parse_line("--port 1 --help"), Ok(Command::Help));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        assert_eq!(parsed("--prot 1"), Err(ArgsError::Unknown("--prot".to_owned())));
-        assert_eq!(parsed("--port"), Err(ArgsError::NoValue("--port")));
-        assert_eq!(parsed("--data"), Err(ArgsError::NoValue("--data")));
+    fn invalid_option_is_named_in_the_error() {
+        assert_eq!(parse_line("--prot 1"), Err(ArgsError::UnknownOption("--prot".to_owned())));
+        assert_eq!(parse_line("--port"), Err(ArgsError::MissingValue("--port")));
+        assert_eq!(parse_line("--data"), Err(ArgsError::MissingValue("--data")));
         for value in ["0", "-1", "65536", "http"] {
             let line = format!("--stream-port {value}");
-            assert_eq!(parsed(&line), Err(ArgsError::NotAPort("--stream-port")));
+            assert_eq!(parse_line(&line), Err(ArgsError::InvalidPort("--stream-port")));
         }
     }
 }

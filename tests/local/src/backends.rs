@@ -6,12 +6,12 @@ use serde_json::Value;
 use stream_emulator::{Emulator, Settings};
 
 use crate::clock::StackClock;
-use crate::dynamo::DynamoFront;
+use crate::dynamo::LocalDynamo;
 use crate::environment;
 use crate::error::StartError;
-use crate::listen::listen;
+use crate::listener::bind_localhost;
 use crate::options::{
-    Options, STREAM_API_KEY, STREAM_API_SECRET, Secrets, StreamChoice, StreamLimits,
+    Options, STREAM_API_KEY, STREAM_API_SECRET, SecretSource, StreamChoice, StreamLimits,
 };
 use crate::secrets::SecretStore;
 use crate::template::Template;
@@ -20,7 +20,7 @@ use crate::webhooks;
 
 /// A running DynamoDB and, unless Stream itself is used, a running Stream emulator.
 pub struct Backends {
-    dynamo: DynamoFront,
+    dynamo: LocalDynamo,
     stream: Option<Emulator>,
     secrets: Option<SecretStore>,
     variables: BTreeMap<String, String>,
@@ -32,45 +32,48 @@ impl Backends {
     pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let api_url = format!("http://localhost:{}", options.api_port);
         let template = Template::load()?;
-        Self::behind(&api_url, options, &template, StackClock::default()).await
+        Self::start_for_api(&api_url, options, &template, StackClock::default()).await
     }
 
-    pub(crate) async fn behind(
+    pub(crate) async fn start_for_api(
         api_url: &str,
         options: &Options,
         template: &Template,
         clock: StackClock,
     ) -> Result<Self, StartError> {
         let dynamo =
-            DynamoFront::start(template, options.dynamo_port, options.data_dir.as_deref()).await?;
+            LocalDynamo::start(template, options.dynamo_port, options.data_dir.as_deref()).await?;
         let stream = match options.stream {
             StreamChoice::Emulated => {
-                let (listener, _) = listen("the Stream emulator", options.stream_port).await?;
-                let its_clock = clock.clone();
+                let (listener, _) =
+                    bind_localhost("the Stream emulator", options.stream_port).await?;
+                let emulator_clock = clock.clone();
                 let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET)
-                    .clock(move || its_clock.now())
-                    .rate_limits(options.stream_limits == StreamLimits::Enforced);
-                let emulator =
-                    Emulator::serve(listener, settings).await.map_err(StartError::Stream)?;
+                    .with_clock(move || emulator_clock.now())
+                    .with_rate_limits_enforced(options.stream_limits == StreamLimits::Enforced);
+                let emulator = Emulator::serve(listener, settings)
+                    .await
+                    .map_err(StartError::StreamEmulator)?;
                 if options.webhooks {
-                    emulator.set_event_hooks(vec![webhooks::hook(api_url)]);
+                    emulator.set_event_hooks(vec![webhooks::event_hook(api_url)]);
                 }
                 Some(emulator)
             }
             StreamChoice::Real { .. } | StreamChoice::Unconfigured => None,
         };
         let stream_url = stream.as_ref().map(Emulator::base_url);
-        let mut variables = environment::values(options, stream_url, dynamo.url(), dynamo.table());
+        let mut variables =
+            environment::stack_variables(options, stream_url, dynamo.url(), dynamo.table_name());
         if options.webhooks && stream.is_some() {
             // Not the address that API Gateway's events have, which are played.
             let url = || webhooks::url(api_url);
             variables.entry("WEBHOOK_URL".to_owned()).or_insert_with(url);
         }
         let secrets = match options.secrets {
-            Secrets::Given => None,
-            Secrets::Kept => {
+            SecretSource::Environment => None,
+            SecretSource::SecretsManager => {
                 let store = SecretStore::start().await?;
-                environment::keep(&mut variables, &store);
+                environment::store_secrets(&mut variables, &store);
                 Some(store)
             }
         };
@@ -79,7 +82,7 @@ impl Backends {
 
     /// DynamoDB.
     #[must_use]
-    pub fn dynamo(&self) -> &DynamoFront {
+    pub fn dynamo(&self) -> &LocalDynamo {
         &self.dynamo
     }
 
@@ -104,13 +107,13 @@ impl Backends {
     /// A bearer token of a user with the role `user`, good for twelve hours.
     #[must_use]
     pub fn token_for(&self, user: &str) -> String {
-        tokens::session(&self.variables, user, self.clock.now())
+        tokens::session_token(&self.variables, user, self.clock.now())
     }
 
     /// A bearer token with these claims and no others.
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "claims are written where they are signed")]
-    pub fn sign(&self, claims: Value) -> String {
+    pub fn sign_token(&self, claims: Value) -> String {
         tokens::sign(&self.variables, &claims)
     }
 
@@ -146,38 +149,38 @@ mod tests {
 
     use super::*;
 
-    async fn backends(options: &Options, clock: &StackClock) -> Backends {
+    async fn start_backends(options: &Options, clock: &StackClock) -> Backends {
         let template = Template::load().unwrap();
-        Backends::behind("http://api", options, &template, clock.clone()).await.unwrap()
+        Backends::start_for_api("http://api", options, &template, clock.clone()).await.unwrap()
     }
 
     /// The time at Stream, as its answers are dated.
-    async fn time_at_stream(backends: &Backends) -> Timestamp {
+    async fn stream_time(backends: &Backends) -> Timestamp {
         let url = format!("{}/_emulator/counts", backends.stream().unwrap().base_url());
         let request = Request::get(url).body(Empty::<Bytes>::new());
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let answer = client.request(request.unwrap()).await.unwrap();
-        DateTimeParser::new().parse_timestamp(answer.headers()["date"].as_bytes()).unwrap()
+        let response = client.request(request.unwrap()).await.unwrap();
+        DateTimeParser::new().parse_timestamp(response.headers()["date"].as_bytes()).unwrap()
     }
 
     #[tokio::test]
-    async fn stream_lives_by_the_clock_that_is_moved() {
+    async fn stream_emulator_uses_the_stack_clock() {
         let clock = StackClock::default();
-        let backends = backends(&Options::default(), &clock).await;
-        let before = time_at_stream(&backends).await;
+        let backends = start_backends(&Options::default(), &clock).await;
+        let before = stream_time(&backends).await;
         clock.advance(Duration::from_hours(3));
-        let moved = time_at_stream(&backends).await.as_second() - before.as_second();
-        assert!((3 * 3_600..4 * 3_600).contains(&moved), "{moved} s");
+        let elapsed = stream_time(&backends).await.as_second() - before.as_second();
+        assert!((3 * 3_600..4 * 3_600).contains(&elapsed), "{elapsed} s");
         backends.stop().await;
     }
 
     #[tokio::test]
-    async fn events_go_to_the_api_where_that_is_asked_for() {
+    async fn webhooks_target_the_api_when_enabled() {
         for webhooks in [false, true] {
             let options = Options { webhooks, ..Options::default() };
-            let backends = backends(&options, &StackClock::default()).await;
-            let world = backends.stream().unwrap().snapshot().to_string();
-            assert_eq!(world.contains("http://api/api/stream/webhook"), webhooks, "{world}");
+            let backends = start_backends(&options, &StackClock::default()).await;
+            let snapshot = backends.stream().unwrap().snapshot().to_string();
+            assert_eq!(snapshot.contains("http://api/api/stream/webhook"), webhooks, "{snapshot}");
             let url = backends.variables().get("WEBHOOK_URL").map(String::as_str);
             assert_eq!(url, webhooks.then_some("http://api/api/stream/webhook"));
             backends.stop().await;

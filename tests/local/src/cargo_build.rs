@@ -14,11 +14,11 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::error::{BuildError, StartError};
-use crate::options::Build;
+use crate::options::BuildMode;
 
 /// What Cargo sets for the program that it runs. Handed on to another Cargo it would look like a
 /// changed environment to build scripts that watch it, and everything behind them would be rebuilt.
-const SET_BY_CARGO: [&str; 7] = [
+const CARGO_SET_VARIABLES: [&str; 7] = [
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
     "CARGO_MANIFEST_DIR",
@@ -31,8 +31,8 @@ const SET_BY_CARGO: [&str; 7] = [
 /// Where the workspace lies.
 #[must_use]
 pub fn workspace_root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here)
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest_dir.ancestors().nth(2).unwrap_or(manifest_dir)
 }
 
 /// Where to find the binaries of the functions.
@@ -40,62 +40,62 @@ pub(crate) enum Binaries {
     /// As Cargo reported them.
     Built(&'static BTreeMap<String, PathBuf>),
     /// In this folder, under their names.
-    In(PathBuf),
+    Prebuilt(PathBuf),
 }
 
 impl Binaries {
     /// Builds the functions, unless they are said to be there already.
-    pub(crate) async fn prepare(build: Build) -> Result<Self, BuildError> {
+    pub(crate) async fn prepare(build: BuildMode) -> Result<Self, BuildError> {
         static BUILT: OnceCell<Result<BTreeMap<String, PathBuf>, BuildError>> =
             OnceCell::const_new();
 
-        let shown = match build {
-            Build::Done(folder) => return Ok(Self::In(folder)),
-            Build::Shown => true,
-            Build::Quiet => false,
+        let show_output = match build {
+            BuildMode::Prebuilt(folder) => return Ok(Self::Prebuilt(folder)),
+            BuildMode::Verbose => true,
+            BuildMode::Quiet => false,
         };
-        match BUILT.get_or_init(|| cargo_build(shown)).await {
+        match BUILT.get_or_init(|| cargo_build(show_output)).await {
             Ok(binaries) => Ok(Self::Built(binaries)),
             Err(error) => Err(error.clone()),
         }
     }
 
     /// The binary of a function.
-    pub(crate) fn of(&self, function: &str) -> Result<PathBuf, StartError> {
-        let (found, folder) = match self {
+    pub(crate) fn find(&self, function: &str) -> Result<PathBuf, StartError> {
+        let (path, folder) = match self {
             Self::Built(binaries) => (binaries.get(function).cloned(), None),
-            Self::In(folder) => {
+            Self::Prebuilt(folder) => {
                 let path = folder.join(format!("{function}{}", env::consts::EXE_SUFFIX));
                 (path.is_file().then_some(path), Some(folder.clone()))
             }
         };
-        found.ok_or_else(|| StartError::NoBinary { function: function.to_owned(), folder })
+        path.ok_or_else(|| StartError::MissingBinary { function: function.to_owned(), folder })
     }
 }
 
-async fn cargo_build(shown: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+async fn cargo_build(show_output: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .args(["build", "--message-format=json-render-diagnostics"])
         .current_dir(workspace_root())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(if shown { Stdio::inherit() } else { Stdio::piped() })
+        .stderr(if show_output { Stdio::inherit() } else { Stdio::piped() })
         .kill_on_drop(true);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || SET_BY_CARGO.contains(&&*text) {
+        if text.starts_with("CARGO_PKG_") || CARGO_SET_VARIABLES.contains(&&*text) {
             command.env_remove(&name);
         }
     }
-    let no_cargo = |error: std::io::Error| BuildError::NoCargo(error.to_string());
-    let child = command.spawn().map_err(no_cargo)?;
-    let output = child.wait_with_output().await.map_err(no_cargo)?;
-    match (output.status.success(), shown) {
+    let cargo_unavailable = |error: std::io::Error| BuildError::CargoUnavailable(error.to_string());
+    let child = command.spawn().map_err(cargo_unavailable)?;
+    let output = child.wait_with_output().await.map_err(cargo_unavailable)?;
+    match (output.status.success(), show_output) {
         (true, _) => Ok(executables(&String::from_utf8_lossy(&output.stdout))),
-        (false, true) => Err(BuildError::Shown),
+        (false, true) => Err(BuildError::Failed),
         (false, false) => {
-            Err(BuildError::Quiet(String::from_utf8_lossy(&output.stderr).into_owned()))
+            Err(BuildError::FailedWithOutput(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
     }
 }
@@ -116,7 +116,7 @@ struct Target {
 /// The executables among Cargo's messages, by name. Lines about other things are passed over.
 fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    artifacts.filter_map(|made| Some((made.target.name, made.executable?))).collect()
+    artifacts.filter_map(|artifact| Some((artifact.target.name, artifact.executable?))).collect()
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn executables_are_found_among_cargos_messages() {
+    fn executables_are_parsed_from_cargo_messages() {
         let messages = r#"
             {"reason":"compiler-artifact","target":{"name":"shared"},"executable":null}
             {"reason":"build-script-executed","package_id":"ring"}
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_where_the_template_lies() {
+    fn workspace_root_contains_the_template() {
         assert!(workspace_root().join("template.yaml").is_file());
     }
 }

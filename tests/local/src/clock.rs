@@ -12,24 +12,24 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Default)]
 pub(crate) struct StackClock {
     /// Whole seconds, because that is what a function can be told.
-    ahead: Arc<AtomicU64>,
+    offset_seconds: Arc<AtomicU64>,
 }
 
 impl StackClock {
     /// What time it is.
     pub(crate) fn now(&self) -> SystemTime {
-        SystemTime::now() + self.ahead()
+        SystemTime::now() + self.offset()
     }
 
     /// How far it is ahead of the machine's.
-    pub(crate) fn ahead(&self) -> Duration {
-        Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+    pub(crate) fn offset(&self) -> Duration {
+        Duration::from_secs(self.offset_seconds.load(Ordering::Relaxed))
     }
 
     /// Moves it, by a part of a second as by a whole one.
     pub(crate) fn advance(&self, by: Duration) {
         let seconds = by.as_secs() + u64::from(by.subsec_nanos() > 0);
-        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+        self.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 
@@ -38,16 +38,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moves_add_up_for_everybody() {
+    fn advances_accumulate_across_clones() {
         let clock = StackClock::default();
-        let same = clock.clone();
-        assert_eq!(same.ahead(), Duration::ZERO);
+        let clone = clock.clone();
+        assert_eq!(clone.offset(), Duration::ZERO);
         clock.advance(Duration::from_mins(1));
         clock.advance(Duration::from_millis(1_500));
-        assert_eq!(same.ahead(), Duration::from_secs(62));
+        assert_eq!(clone.offset(), Duration::from_secs(62));
 
-        let machine = SystemTime::now();
-        assert!(same.now() >= machine + Duration::from_secs(62));
-        assert!(same.now() < machine + Duration::from_mins(2));
+        let system_now = SystemTime::now();
+        assert!(clone.now() >= system_now + Duration::from_secs(62));
+        assert!(clone.now() < system_now + Duration::from_mins(2));
     }
 }

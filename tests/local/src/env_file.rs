@@ -12,15 +12,15 @@ use std::path::PathBuf;
 use local::{REGION, workspace_root};
 
 /// The file's name, in the root of the workspace.
-pub(crate) const NAME: &str = "local.env";
+pub(crate) const FILE_NAME: &str = "local.env";
 
 /// What AWS would set, and cargo-lambda does not.
-const AWS: [(&str, &str); 3] =
+const AWS_VARIABLES: [(&str, &str); 3] =
     [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
 
 /// Writes the file.
 pub(crate) fn write(variables: &BTreeMap<String, String>) -> io::Result<PathBuf> {
-    let path = workspace_root().join(NAME);
+    let path = workspace_root().join(FILE_NAME);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -30,8 +30,11 @@ pub(crate) fn write(variables: &BTreeMap<String, String>) -> io::Result<PathBuf>
 }
 
 fn contents(variables: &BTreeMap<String, String>) -> String {
-    let own = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let lines: Vec<_> = own.chain(AWS).map(|(name, value)| format!("{name}={value}")).collect();
+    let stack_variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let lines: Vec<_> = stack_variables
+        .chain(AWS_VARIABLES)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     lines.join("\n") + "\n"
 }
 
@@ -40,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_name_and_a_value() {
+    fn env_file_contains_name_value_lines() {
         let variables = BTreeMap::from([("TABLE_NAME".to_owned(), "stream-local".to_owned())]);
         assert_eq!(
             contents(&variables),

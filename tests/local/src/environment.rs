@@ -18,7 +18,7 @@ use crate::template::Function;
 
 /// Variables that are for local use only, and stand in no template: a function that is given the
 /// one on the right is given the one on the left too.
-const LOCAL: [(&str, &str); 3] = [
+const LOCAL_VARIABLES: [(&str, &str); 3] = [
     ("STREAM_BASE_URL", "STREAM_API_KEY"),
     ("DYNAMODB_ENDPOINT", "TABLE_NAME"),
     ("SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"),
@@ -26,13 +26,13 @@ const LOCAL: [(&str, &str); 3] = [
 
 /// Secrets that are kept elsewhere when deployed, under the ARN on the left. A function that is
 /// given one gets those on the right instead, where nothing is kept elsewhere.
-const SECRETS: [(&str, [&str; 2]); 2] = [
+const SECRET_VARIABLES: [(&str, [&str; 2]); 2] = [
     ("STREAM_SECRET_ARN", ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"]),
     ("JWT_SECRET_ARN", ["JWT_SECRET", "JWT_SECRET_PREVIOUS"]),
 ];
 
 /// The variables that hold a user to so many requests a minute; 0 is no limit.
-const USER_LIMITS: [&str; 4] = [
+const USER_LIMIT_VARIABLES: [&str; 4] = [
     "LIMIT_CALL_CREATE_PER_MINUTE",
     "LIMIT_MESSAGE_SEND_PER_MINUTE",
     "LIMIT_QUALITY_REPORT_PER_MINUTE",
@@ -40,7 +40,7 @@ const USER_LIMITS: [&str; 4] = [
 ];
 
 /// The values of the stack's variables.
-pub(crate) fn values(
+pub(crate) fn stack_variables(
     options: &Options,
     stream_url: Option<String>,
     dynamo_url: &str,
@@ -63,19 +63,19 @@ pub(crate) fn values(
     if let Some(url) = stream_url {
         values.insert("STREAM_BASE_URL".to_owned(), url);
     }
-    if options.user_limits == UserLimits::None {
-        values.extend(USER_LIMITS.map(|name| (name.to_owned(), "0".to_owned())));
+    if options.user_limits == UserLimits::Disabled {
+        values.extend(USER_LIMIT_VARIABLES.map(|name| (name.to_owned(), "0".to_owned())));
     }
     values.extend(options.env.clone());
     values
 }
 
 /// Puts the plain secrets where functions fetch them.
-pub(crate) fn keep(values: &mut BTreeMap<String, String>, store: &SecretStore) {
+pub(crate) fn store_secrets(values: &mut BTreeMap<String, String>, store: &SecretStore) {
     values.insert("SECRETS_MANAGER_ENDPOINT".to_owned(), store.url().to_owned());
     for (name, [current, previous], arn) in [
-        (SECRETS[0].0, SECRETS[0].1, STREAM_SECRET_ARN),
-        (SECRETS[1].0, SECRETS[1].1, JWT_SECRET_ARN),
+        (SECRET_VARIABLES[0].0, SECRET_VARIABLES[0].1, STREAM_SECRET_ARN),
+        (SECRET_VARIABLES[1].0, SECRET_VARIABLES[1].1, JWT_SECRET_ARN),
     ] {
         if let Some(secret) = values.get(current) {
             store.put(arn, &json!({"secret": secret, "previous": values.get(previous)}));
@@ -86,19 +86,23 @@ pub(crate) fn keep(values: &mut BTreeMap<String, String>, store: &SecretStore) {
 
 /// What a process that starts now is told of the clock. For local use only as well, and only where
 /// the clock has been moved.
-pub(crate) fn of_clock(ahead: Duration) -> Option<(&'static str, String)> {
+pub(crate) fn clock_variable(ahead: Duration) -> Option<(&'static str, String)> {
     (!ahead.is_zero()).then(|| ("CLOCK_AHEAD_SECONDS", ahead.as_secs().to_string()))
 }
 
 /// Those of them that one function is given.
-pub(crate) fn given(
+pub(crate) fn function_variables(
     function: &Function,
     values: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let names = &function.variables;
-    let local = LOCAL.iter().filter(|(_, with)| names.contains(*with)).map(|&(name, _)| name);
-    let here = |arn: &str| names.contains(arn) && !values.contains_key(arn);
-    let secrets = SECRETS.iter().filter(|(arn, _)| here(arn)).flat_map(|&(_, plain)| plain);
+    let local =
+        LOCAL_VARIABLES.iter().filter(|(_, with)| names.contains(*with)).map(|&(name, _)| name);
+    let is_passed_directly = |arn: &str| names.contains(arn) && !values.contains_key(arn);
+    let secrets = SECRET_VARIABLES
+        .iter()
+        .filter(|(arn, _)| is_passed_directly(arn))
+        .flat_map(|&(_, plain)| plain);
     names
         .iter()
         .map(String::as_str)
@@ -115,94 +119,98 @@ mod tests {
     use super::*;
     use crate::template::Template;
 
-    fn function(named: &[&str]) -> Function {
+    fn function(declared: &[&str]) -> Function {
         Function {
             name: "f".to_owned(),
             routes: Vec::new(),
             schedules: Vec::new(),
             timeout: Duration::from_secs(1),
             memory_mb: 128,
-            variables: named.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
+            variables: declared.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),
             actions: BTreeSet::new(),
         }
     }
 
-    fn names_given(options: &Options, named: &[&str]) -> Vec<String> {
-        let values = values(options, Some("http://stream".to_owned()), "http://dynamo", "table");
-        given(&function(named), &values).into_keys().collect()
+    fn variable_names(options: &Options, declared: &[&str]) -> Vec<String> {
+        let values =
+            stack_variables(options, Some("http://stream".to_owned()), "http://dynamo", "table");
+        function_variables(&function(declared), &values).into_keys().collect()
     }
 
     #[test]
-    fn a_function_is_given_what_it_names_and_has_a_value() {
+    fn function_receives_only_declared_variables_with_values() {
         let mut options = Options::default();
         options.env.insert("LOG_LEVEL".to_owned(), "debug".to_owned());
-        assert_eq!(names_given(&options, &["JWT_SECRET_ARN", "JWT_ISSUER"]), ["JWT_SECRET"]);
-        assert_eq!(names_given(&options, &["STREAM_SECRET_ARN"]), ["STREAM_API_SECRET"]);
-        assert_eq!(names_given(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
-        assert_eq!(names_given(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
+        assert_eq!(variable_names(&options, &["JWT_SECRET_ARN", "JWT_ISSUER"]), ["JWT_SECRET"]);
+        assert_eq!(variable_names(&options, &["STREAM_SECRET_ARN"]), ["STREAM_API_SECRET"]);
+        assert_eq!(variable_names(&options, &["LOG_LEVEL"]), ["LOG_LEVEL"]);
+        assert_eq!(variable_names(&options, &["TABLE_NAME"]), ["DYNAMODB_ENDPOINT", "TABLE_NAME"]);
         assert_eq!(
-            names_given(&options, &["STREAM_API_KEY"]),
+            variable_names(&options, &["STREAM_API_KEY"]),
             ["STREAM_API_KEY", "STREAM_BASE_URL"]
         );
-        assert!(names_given(&options, &[]).is_empty());
+        assert!(variable_names(&options, &[]).is_empty());
     }
 
     #[tokio::test]
-    async fn what_is_kept_elsewhere_is_not_given() {
+    async fn stored_secrets_are_passed_as_arns() {
         let store = SecretStore::start().await.unwrap();
-        let mut values = values(&Options::default(), None, "http://dynamo", "table");
-        keep(&mut values, &store);
-        let names: Vec<_> = given(&function(&["STREAM_SECRET_ARN", "JWT_SECRET_ARN"]), &values)
-            .into_keys()
-            .collect();
+        let mut values = stack_variables(&Options::default(), None, "http://dynamo", "table");
+        store_secrets(&mut values, &store);
+        let names: Vec<_> =
+            function_variables(&function(&["STREAM_SECRET_ARN", "JWT_SECRET_ARN"]), &values)
+                .into_keys()
+                .collect();
         assert_eq!(names, ["JWT_SECRET_ARN", "SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"]);
         store.stop().await;
     }
 
     #[test]
-    fn the_clock_is_mentioned_where_it_has_been_moved() {
-        assert_eq!(of_clock(Duration::ZERO), None);
-        let moved = of_clock(Duration::from_mins(90));
-        assert_eq!(moved, Some(("CLOCK_AHEAD_SECONDS", "5400".to_owned())));
+    fn clock_variable_is_set_only_after_advance() {
+        assert_eq!(clock_variable(Duration::ZERO), None);
+        let variable = clock_variable(Duration::from_mins(90));
+        assert_eq!(variable, Some(("CLOCK_AHEAD_SECONDS", "5400".to_owned())));
     }
 
     #[test]
-    fn without_stream_there_is_no_key_to_give() {
+    fn unconfigured_stream_sets_no_stream_variables() {
         let options = Options { stream: StreamChoice::Unconfigured, ..Options::default() };
-        let values = values(&options, None, "http://dynamo", "table");
+        let values = stack_variables(&options, None, "http://dynamo", "table");
         assert!(!values.keys().any(|name| name.starts_with("STREAM_")));
     }
 
     #[test]
-    fn nobody_is_held_back_unless_that_is_asked_for() {
+    fn user_limits_follow_the_options() {
         const NAME: &str = "LIMIT_TOKEN_PER_MINUTE";
         let env = || BTreeMap::from([(NAME.to_owned(), "3".to_owned())]);
         for (user_limits, env, expected) in [
-            (UserLimits::None, BTreeMap::new(), Some("0")),
-            (UserLimits::None, env(), Some("3")),
+            (UserLimits::Disabled, BTreeMap::new(), Some("0")),
+            (UserLimits::Disabled, env(), Some("3")),
             (UserLimits::Default, BTreeMap::new(), None),
             (UserLimits::Default, env(), Some("3")),
         ] {
             let options = Options { user_limits, env, ..Options::default() };
-            let values = values(&options, None, "", "");
+            let values = stack_variables(&options, None, "", "");
             assert_eq!(values.get(NAME).map(String::as_str), expected);
         }
     }
 
     /// Each is a variable that some function is given.
     #[test]
-    fn the_limits_are_those_of_the_template() {
+    fn user_limit_variables_match_the_template() {
         let functions = Template::load().unwrap().functions;
-        let given = functions.iter().flat_map(|function| &function.variables);
-        let given: BTreeSet<_> =
-            given.map(String::as_str).filter(|name| name.starts_with("LIMIT_")).collect();
-        assert_eq!(given, BTreeSet::from(USER_LIMITS));
+        let template_variables = functions.iter().flat_map(|function| &function.variables);
+        let template_variables: BTreeSet<_> = template_variables
+            .map(String::as_str)
+            .filter(|name| name.starts_with("LIMIT_"))
+            .collect();
+        assert_eq!(template_variables, BTreeSet::from(USER_LIMIT_VARIABLES));
     }
 
     #[test]
-    fn a_value_of_the_options_wins() {
+    fn options_env_overrides_stack_variables() {
         let env = BTreeMap::from([("JWT_SECRET".to_owned(), "another".to_owned())]);
         let options = Options { env, ..Options::default() };
-        assert_eq!(values(&options, None, "", "")["JWT_SECRET"], "another");
+        assert_eq!(stack_variables(&options, None, "", "")["JWT_SECRET"], "another");
     }
 }

@@ -14,18 +14,18 @@ pub enum StartError {
     #[error("template.yaml: {0}")]
     Template(#[from] TemplateError),
     /// A port is taken, or may not be used.
-    #[error("port {port} cannot be used for {what}: {reason}")]
-    Port {
+    #[error("port {port} cannot be used for {purpose}: {reason}")]
+    PortUnavailable {
         /// What was to listen there.
-        what: &'static str,
+        purpose: &'static str,
         /// The port; 0 is any free one.
         port: u16,
         /// What the system said.
         reason: io::Error,
     },
     /// The template names a function that was not built.
-    #[error("template.yaml has the function `{function}`, but there is no binary of that name{}", place(.folder.as_ref()))]
-    NoBinary {
+    #[error("template.yaml has the function `{function}`, but there is no binary of that name{}", in_folder(.folder.as_ref()))]
+    MissingBinary {
         /// The name that the template's `CodeUri` ends with.
         function: String,
         /// Where it was looked for, if the build was skipped.
@@ -33,13 +33,13 @@ pub enum StartError {
     },
     /// DynamoDB does not start.
     #[error("DynamoDB: {0}")]
-    Database(String),
+    DynamoDb(String),
     /// The Stream emulator does not start.
     #[error("the Stream emulator: {0}")]
-    Stream(io::Error),
+    StreamEmulator(io::Error),
 }
 
-fn place(folder: Option<&PathBuf>) -> String {
+fn in_folder(folder: Option<&PathBuf>) -> String {
     folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default()
 }
 
@@ -48,13 +48,13 @@ fn place(folder: Option<&PathBuf>) -> String {
 pub enum BuildError {
     /// Cargo could not be started.
     #[error("cargo could not be started: {0}")]
-    NoCargo(String),
+    CargoUnavailable(String),
     /// Cargo says no, and its messages have been shown.
     #[error("the functions do not build; cargo's messages are above")]
-    Shown,
+    Failed,
     /// Cargo says no.
     #[error("the functions do not build:\n{0}")]
-    Quiet(String),
+    FailedWithOutput(String),
 }
 
 /// What is wrong with `template.yaml`.
@@ -68,10 +68,10 @@ pub enum TemplateError {
     Yaml(String),
     /// The file is YAML, but no template.
     #[error("it is not a template: {0}")]
-    Shape(#[from] serde_json::Error),
+    InvalidStructure(#[from] serde_json::Error),
     /// A resource is not as this stack understands it.
     #[error("{id}: {problem}")]
-    Resource {
+    InvalidResource {
         /// The logical id.
         id: String,
         /// What is wrong with it.
@@ -79,7 +79,7 @@ pub enum TemplateError {
     },
     /// There has to be exactly one table.
     #[error("it has {0} tables instead of one")]
-    Tables(usize),
+    TableCount(usize),
 }
 
 /// Why an invocation has no answer.
@@ -87,7 +87,7 @@ pub enum TemplateError {
 pub enum InvokeError {
     /// The template has no such function.
     #[error("template.yaml has no function `{0}`")]
-    Unknown(String),
+    UnknownFunction(String),
     /// The process could not be started.
     #[error("{function} could not be started: {reason}")]
     Spawn {
@@ -97,14 +97,16 @@ pub enum InvokeError {
         reason: io::Error,
     },
     /// The process ended before it asked for its first invocation.
-    #[error("{function} ended ({status}) before it asked for work, and last printed:\n{printed}")]
-    EndedEarly {
+    #[error(
+        "{function} ended ({status}) before it asked for work, and last printed:\n{last_output}"
+    )]
+    ExitedDuringInit {
         /// The function.
         function: String,
         /// How it ended.
         status: String,
         /// Its last lines.
-        printed: String,
+        last_output: String,
     },
     /// The process ended instead of answering.
     #[error("{function} ended ({status}) instead of answering")]
@@ -115,24 +117,24 @@ pub enum InvokeError {
         status: String,
     },
     /// The process did not ask for its first invocation.
-    #[error("{function} did not ask for work within {} s", .limit.as_secs())]
-    NeverReady {
+    #[error("{function} did not ask for work within {} s", .timeout.as_secs())]
+    InitTimedOut {
         /// The function.
         function: String,
         /// How long it was waited for.
-        limit: Duration,
+        timeout: Duration,
     },
     /// The invocation took longer than the template allows.
-    #[error("{function} timed out after {} s", .limit.as_secs())]
+    #[error("{function} timed out after {} s", .timeout.as_secs())]
     TimedOut {
         /// The function.
         function: String,
         /// The template's timeout.
-        limit: Duration,
+        timeout: Duration,
     },
     /// The function reported an error to the runtime.
     #[error("{function} reported an error: {report}")]
-    Reported {
+    FunctionError {
         /// The function.
         function: String,
         /// The report, which should be JSON.
@@ -140,7 +142,7 @@ pub enum InvokeError {
     },
     /// The function answered with something else than JSON.
     #[error("{function} answered with something else than JSON: {reason}")]
-    NotJson {
+    InvalidResponse {
         /// The function.
         function: String,
         /// What the parser said.
@@ -148,5 +150,5 @@ pub enum InvokeError {
     },
     /// The stack is being stopped.
     #[error("the stack is being stopped")]
-    Stopping,
+    ShuttingDown,
 }

@@ -16,7 +16,7 @@
 //! - `clock` is the time of all of them, which a test can move.
 //! - `backends` and `stack` put it together.
 //!
-//! `args`, `env_file` and `samples` belong to the binary.
+//! `args`, `env_file` and `sample_requests` belong to the binary.
 
 mod backends;
 mod cargo_build;
@@ -25,13 +25,13 @@ pub mod dynamo;
 mod environment;
 mod error;
 mod gateway;
+mod http_server;
 mod lambda;
-mod listen;
+mod listener;
 mod options;
 mod output;
 mod scheduler;
 mod secrets;
-mod serve;
 mod stack;
 mod sync;
 mod template;
@@ -42,9 +42,9 @@ pub use backends::Backends;
 pub use cargo_build::workspace_root;
 pub use error::{BuildError, InvokeError, StartError, TemplateError};
 pub use options::{
-    Build, JWT_SECRET, JWT_SECRET_ARN, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET,
-    STREAM_SECRET_ARN, Secrets, StreamChoice, StreamLimits, TABLE_NAME, UserLimits,
+    BuildMode, JWT_SECRET, JWT_SECRET_ARN, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET,
+    STREAM_SECRET_ARN, SecretSource, StreamChoice, StreamLimits, TABLE_NAME, UserLimits,
 };
 pub use secrets::SecretStore;
 pub use stack::Stack;
-pub use template::{Action, Schedule, policies, read_yaml, route_keys, schedules};
+pub use template::{Schedule, TableAction, parse_yaml, policies, route_keys, schedules};

@@ -6,7 +6,7 @@
 
 mod args;
 mod env_file;
-mod samples;
+mod sample_requests;
 
 use std::env;
 use std::error::Error;
@@ -15,15 +15,17 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use args::{Args, Command};
-use local::dynamo::DynamoFront;
-use local::{Build, Options, Schedule, Stack, StreamChoice, TemplateError, UserLimits};
+use local::dynamo::LocalDynamo;
+use local::{BuildMode, Options, Schedule, Stack, StreamChoice, TemplateError, UserLimits};
 use stream_emulator::Emulator;
 
 /// Only half of what a Stream app is reached with.
 #[derive(Debug, thiserror::Error)]
-#[error("{given} is set but {missing} is not: set both to use Stream, or neither for the emulator")]
-struct HalfOfStream {
-    given: &'static str,
+#[error(
+    "{present} is set but {missing} is not: set both to use Stream, or neither for the emulator"
+)]
+struct IncompleteStreamCredentials {
+    present: &'static str,
     missing: &'static str,
 }
 
@@ -47,12 +49,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Command::Run(args) => args,
     };
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let stream = stream(variable("STREAM_API_KEY"), variable("STREAM_API_SECRET"))?;
+    let stream = stream_choice(variable("STREAM_API_KEY"), variable("STREAM_API_SECRET"))?;
     let options = Options {
         api_port: args.port,
         dynamo_port: args.dynamodb_port,
         stream_port: args.stream_port,
-        data_dir: args.data.clone(),
+        data_dir: args.data_dir.clone(),
         webhooks: true,
         // With a table of its own, a reconciliation would end the calls that others have in a
         // real app.
@@ -60,49 +62,52 @@ async fn run() -> Result<(), Box<dyn Error>> {
         stream,
         user_limits: UserLimits::Default,
         echo: true,
-        build: Build::Shown,
+        build_mode: BuildMode::Verbose,
         ..Options::default()
     };
-    if args.backends { run_backends(options, &args).await } else { run_stack(options).await }
+    if args.backends_only { run_backends(options, &args).await } else { run_stack(options).await }
 }
 
-fn stream(key: Option<String>, secret: Option<String>) -> Result<StreamChoice, HalfOfStream> {
+fn stream_choice(
+    key: Option<String>,
+    secret: Option<String>,
+) -> Result<StreamChoice, IncompleteStreamCredentials> {
     const KEY: &str = "STREAM_API_KEY";
     const SECRET: &str = "STREAM_API_SECRET";
     match (key, secret) {
         (Some(key), Some(secret)) => Ok(StreamChoice::Real { key, secret }),
         (None, None) => Ok(StreamChoice::Emulated),
-        (Some(_), None) => Err(HalfOfStream { given: KEY, missing: SECRET }),
-        (None, Some(_)) => Err(HalfOfStream { given: SECRET, missing: KEY }),
+        (Some(_), None) => Err(IncompleteStreamCredentials { present: KEY, missing: SECRET }),
+        (None, Some(_)) => Err(IncompleteStreamCredentials { present: SECRET, missing: KEY }),
     }
 }
 
 async fn run_stack(options: Options) -> Result<(), Box<dyn Error>> {
-    let mut interrupted = pin!(interrupted());
+    let mut shutdown_requested = pin!(shutdown_requested());
     let stack = tokio::select! {
         started = Stack::start(options) => started?,
-        () = &mut interrupted => return Ok(()),
+        () = &mut shutdown_requested => return Ok(()),
     };
-    let ended = tokio::select! {
-        failed = offer(&stack) => failed,
-        () = &mut interrupted => Ok(()),
+    let result = tokio::select! {
+        failed = provision_and_serve(&stack) => failed,
+        () = &mut shutdown_requested => Ok(()),
     };
     stack.stop().await;
-    ended
+    result
 }
 
 /// Makes the stack ready for a person, and leaves it to them.
-async fn offer(stack: &Stack) -> Result<(), Box<dyn Error>> {
-    samples::provision(stack).await?;
-    introduce_stack(stack)?;
+async fn provision_and_serve(stack: &Stack) -> Result<(), Box<dyn Error>> {
+    sample_requests::provision_users(stack).await?;
+    print_stack(stack)?;
     pending().await
 }
 
 async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error>> {
-    let mut interrupted = pin!(interrupted());
+    let mut shutdown_requested = pin!(shutdown_requested());
     let backends = tokio::select! {
-        started = Stack::backends(options) => started?,
-        () = &mut interrupted => return Ok(()),
+        started = Stack::start_backends(options) => started?,
+        () = &mut shutdown_requested => return Ok(()),
     };
     let written = env_file::write(backends.variables());
     if let Ok(path) = &written {
@@ -110,39 +115,42 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
         println!(
             "cargo lambda watch -A ::1 -P {} --ignore-changes --concurrency 8 --env-file {}",
             args.port,
-            env_file::NAME
+            env_file::FILE_NAME
         );
         println!();
-        introduce_backends(backends.dynamo(), backends.stream());
-        introduce_users(|user| backends.token_for(user));
+        print_backends(backends.dynamo(), backends.stream());
+        print_tokens(|user| backends.token_for(user));
         println!("Ctrl-C stops both.");
-        interrupted.await;
+        shutdown_requested.await;
     }
     backends.stop().await;
-    written.map_err(|error| format!("{} cannot be written: {error}", env_file::NAME))?;
+    written.map_err(|error| format!("{} cannot be written: {error}", env_file::FILE_NAME))?;
     Ok(())
 }
 
-fn introduce_stack(stack: &Stack) -> Result<(), TemplateError> {
+fn print_stack(stack: &Stack) -> Result<(), TemplateError> {
     println!();
     println!("API        {}", stack.api_url());
     match stack.stream() {
-        Some(_) => println!("Schedules  {}", timetable(&local::schedules()?)),
+        Some(_) => println!("Schedules  {}", format_schedules(&local::schedules()?)),
         None => println!("Schedules  none: they would end what others have in this Stream app"),
     }
-    introduce_backends(stack.dynamo(), stack.stream());
-    introduce_users(|user| stack.token_for(user));
+    print_backends(stack.dynamo(), stack.stream());
+    print_tokens(|user| stack.token_for(user));
     println!("Each line works as it is, in this order:");
     println!();
-    let (user, _) = samples::USERS[0];
+    let (user, _) = sample_requests::USERS[0];
     let token = stack.token_for(user);
-    for sample in samples::all(&samples::fresh_call_id()) {
+    for sample in sample_requests::all(&sample_requests::new_call_id()) {
         // A real app would lose the user's id for ever.
-        if sample.is_for_good() && stack.stream().is_none() {
+        if sample.is_irreversible() && stack.stream().is_none() {
             continue;
         }
         println!("# {}", sample.route);
-        println!("{}", sample.curl(stack.api_url(), &token, |body| stack.sign_webhook(body)));
+        println!(
+            "{}",
+            sample.curl_command(stack.api_url(), &token, |body| stack.sign_webhook(body))
+        );
     }
     println!();
     println!("Ctrl-C stops everything.");
@@ -150,15 +158,15 @@ fn introduce_stack(stack: &Stack) -> Result<(), TemplateError> {
 }
 
 /// Which function is invoked how often and with what, such as `sweeper every 1 min with {}`.
-fn timetable(schedules: &[(String, Schedule)]) -> String {
-    let entry = |(function, Schedule { every, input }): &(String, Schedule)| {
+fn format_schedules(schedules: &[(String, Schedule)]) -> String {
+    let entry = |(function, Schedule { interval: every, input }): &(String, Schedule)| {
         format!("{function} every {} min with {input}", every.as_secs() / 60)
     };
     schedules.iter().map(entry).collect::<Vec<_>>().join(", ")
 }
 
-fn introduce_backends(dynamo: &DynamoFront, stream: Option<&Emulator>) {
-    println!("DynamoDB   {} (table {})", dynamo.url(), dynamo.table());
+fn print_backends(dynamo: &LocalDynamo, stream: Option<&Emulator>) {
+    println!("DynamoDB   {} (table {})", dynamo.url(), dynamo.table_name());
     match stream {
         Some(emulator) => println!("Stream     {} (emulator)", emulator.base_url()),
         None => println!("Stream     Stream itself, with the key from the environment"),
@@ -166,25 +174,25 @@ fn introduce_backends(dynamo: &DynamoFront, stream: Option<&Emulator>) {
     println!();
 }
 
-fn introduce_users(token_for: impl Fn(&str) -> String) {
+fn print_tokens(token_for: impl Fn(&str) -> String) {
     println!("Bearer tokens, good for 12 hours:");
-    for (user, _) in samples::USERS {
+    for (user, _) in sample_requests::USERS {
         println!("{user:<10} {}", token_for(user));
     }
     println!();
 }
 
 /// Waits for Ctrl-C or, as a supervisor sends it, SIGTERM.
-async fn interrupted() {
+async fn shutdown_requested() {
     tokio::select! {
         // An error says that there is no way to be told; then it is best not to run at all.
         _ = tokio::signal::ctrl_c() => {}
-        () = terminated() => {}
+        () = sigterm() => {}
     }
 }
 
 #[cfg(unix)]
-async fn terminated() {
+async fn sigterm() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut signals) => {
@@ -195,7 +203,7 @@ async fn terminated() {
 }
 
 #[cfg(not(unix))]
-async fn terminated() {
+async fn sigterm() {
     pending().await
 }
 
@@ -208,27 +216,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_are_one_line() {
+    fn schedules_are_formatted_on_one_line() {
         let entry = |minutes, input| {
-            ("sweeper".to_owned(), Schedule { every: Duration::from_mins(minutes), input })
+            ("sweeper".to_owned(), Schedule { interval: Duration::from_mins(minutes), input })
         };
         let schedules = [entry(60, json!({"task": "reconcile"})), entry(1, json!({}))];
         assert_eq!(
-            timetable(&schedules),
+            format_schedules(&schedules),
             "sweeper every 60 min with {\"task\":\"reconcile\"}, sweeper every 1 min with {}"
         );
     }
 
     #[test]
-    fn stream_is_used_with_both_halves_only() {
-        let some = |text: &str| Some(text.to_owned());
-        assert!(matches!(stream(None, None), Ok(StreamChoice::Emulated)));
-        assert!(matches!(stream(some("k"), some("s")), Ok(StreamChoice::Real { .. })));
+    fn stream_requires_key_and_secret() {
+        let owned = |text: &str| Some(text.to_owned());
+        assert!(matches!(stream_choice(None, None), Ok(StreamChoice::Emulated)));
+        assert!(matches!(stream_choice(owned("k"), owned("s")), Ok(StreamChoice::Real { .. })));
         for (key, secret, missing) in [
-            (some("k"), None, "STREAM_API_SECRET is not"),
-            (None, some("s"), "STREAM_API_KEY is not"),
+            (owned("k"), None, "STREAM_API_SECRET is not"),
+            (None, owned("s"), "STREAM_API_KEY is not"),
         ] {
-            let Err(error) = stream(key, secret) else { panic!("half was accepted") };
+            let Err(error) = stream_choice(key, secret) else { panic!("half was accepted") };
             assert!(error.to_string().contains(missing), "{error}");
         }
     }

@@ -12,10 +12,10 @@ pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";
 /// The secret of the emulated Stream app.
 pub const STREAM_API_SECRET: &str = "local-stream-api-secret-never-deploy-this-one";
 
-/// Where the Stream secret is kept, with [`Secrets::Kept`].
+/// Where the Stream secret is kept, with [`SecretSource::SecretsManager`].
 pub const STREAM_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:stream";
 
-/// Where the secret of the session JWTs is kept, with [`Secrets::Kept`].
+/// Where the secret of the session JWTs is kept, with [`SecretSource::SecretsManager`].
 pub const JWT_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:session";
 
 /// The table.
@@ -39,7 +39,7 @@ pub struct Options {
     /// Which Stream the functions talk to.
     pub stream: StreamChoice,
     /// How the functions come by their secrets.
-    pub secrets: Secrets,
+    pub secrets: SecretSource,
     /// Whether the emulator sends its events to the API's webhook.
     pub webhooks: bool,
     /// Whether functions are invoked by the template's schedules, and not only when a test does it.
@@ -56,7 +56,7 @@ pub struct Options {
     /// Whether what the functions print is also printed here, to stderr.
     pub echo: bool,
     /// How to come by the functions' binaries.
-    pub build: Build,
+    pub build_mode: BuildMode,
 }
 
 impl Default for Options {
@@ -67,15 +67,15 @@ impl Default for Options {
             stream_port: 0,
             data_dir: None,
             stream: StreamChoice::Emulated,
-            secrets: Secrets::Given,
+            secrets: SecretSource::Environment,
             webhooks: false,
             schedules: false,
-            user_limits: UserLimits::None,
+            user_limits: UserLimits::Disabled,
             stream_limits: StreamLimits::Enforced,
             env: BTreeMap::new(),
             max_instances: 4,
             echo: false,
-            build: Build::Quiet,
+            build_mode: BuildMode::Quiet,
         }
     }
 }
@@ -101,7 +101,7 @@ pub enum StreamChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserLimits {
     /// As many as come: a test sends more in a minute than any person.
-    None,
+    Disabled,
     /// The functions' own defaults, which are also the template's.
     Default,
 }
@@ -112,25 +112,25 @@ pub enum StreamLimits {
     /// What goes beyond them is refused.
     Enforced,
     /// They are only told of: to measure what the functions can do.
-    Told,
+    ReportOnly,
 }
 
 /// How the functions come by their secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secrets {
+pub enum SecretSource {
     /// They are given them, as on a developer's machine.
-    Given,
+    Environment,
     /// They are given the ARNs under which they are kept, as when deployed.
-    Kept,
+    SecretsManager,
 }
 
 /// How to come by the functions' binaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Build {
+pub enum BuildMode {
     /// `cargo build`, whose messages are kept for the error.
     Quiet,
     /// `cargo build`, whose messages are shown.
-    Shown,
+    Verbose,
     /// No build: they lie in this folder, under their names.
-    Done(PathBuf),
+    Prebuilt(PathBuf),
 }

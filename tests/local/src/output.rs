@@ -7,27 +7,27 @@ use crate::sync::lock;
 
 /// Everything that the functions of one stack printed.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Kept>);
+pub(crate) struct FunctionOutput(Arc<OutputBuffer>);
 
-struct Kept {
+struct OutputBuffer {
     text: Mutex<String>,
     echo: bool,
 }
 
-impl Output {
+impl FunctionOutput {
     pub(crate) fn new(echo: bool) -> Self {
-        Self(Arc::new(Kept { text: Mutex::default(), echo }))
+        Self(Arc::new(OutputBuffer { text: Mutex::default(), echo }))
     }
 
     /// A line that a function printed.
-    pub(crate) fn line(&self, function: &str, line: &str) {
+    pub(crate) fn push_line(&self, function: &str, line: &str) {
         {
             let mut text = lock(&self.0.text);
             text.push_str(line);
             text.push('\n');
         }
         if self.0.echo {
-            say(&format!("{function}: {line}"));
+            write_stderr_line(&format!("{function}: {line}"));
         }
     }
 
@@ -38,12 +38,12 @@ impl Output {
 }
 
 /// Something that whoever started the stack has to know, even a test that prints nothing else.
-pub(crate) fn alarm(message: &str) {
-    say(&format!("local: {message}"));
+pub(crate) fn report_error(message: &str) {
+    write_stderr_line(&format!("local: {message}"));
 }
 
 /// One write a line, so that lines of several functions do not mix.
-fn say(line: &str) {
+fn write_stderr_line(line: &str) {
     // Nobody is left to be told when stderr is closed.
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -13,22 +13,22 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::error::InvokeError;
 use crate::lambda::Functions;
-use crate::output::alarm;
+use crate::output::report_error;
 use crate::template::{Function, Schedule};
 
 /// The schedules of a stack. Dropping it ends them; a run under way goes on.
 pub(crate) struct Scheduler(JoinSet<()>);
 
 impl Scheduler {
-    pub(crate) fn start(scheduled: &[Function], functions: &Arc<Functions>) -> Self {
-        let mut running = JoinSet::new();
-        for function in scheduled {
+    pub(crate) fn start(definitions: &[Function], functions: &Arc<Functions>) -> Self {
+        let mut tasks = JoinSet::new();
+        for function in definitions {
             for schedule in &function.schedules {
                 let (name, functions) = (function.name.clone(), Arc::clone(functions));
-                running.spawn(keep(schedule.clone(), name, functions));
+                tasks.spawn(run_schedule(schedule.clone(), name, functions));
             }
         }
-        Self(running)
+        Self(tasks)
     }
 
     pub(crate) async fn stop(mut self) {
@@ -36,30 +36,32 @@ impl Scheduler {
     }
 }
 
-async fn keep(schedule: Schedule, function: String, functions: Arc<Functions>) {
+async fn run_schedule(schedule: Schedule, function: String, functions: Arc<Functions>) {
     let event = Bytes::from(schedule.input.to_string());
-    at_rate(schedule.every, || async {
+    repeat_every(schedule.interval, || async {
         if let Err(error) = functions.invoke(&function, event.clone()).await
-            && failed_at_work(&error)
+            && failed_after_start(&error)
         {
             // Nobody has asked, so nobody else would say so.
-            alarm(&error.to_string());
+            report_error(&error.to_string());
         }
     })
     .await;
 }
 
 /// That a function does not even start is said where it is started.
-fn failed_at_work(error: &InvokeError) -> bool {
+fn failed_after_start(error: &InvokeError) -> bool {
     matches!(
         error,
-        InvokeError::Crashed { .. } | InvokeError::Reported { .. } | InvokeError::TimedOut { .. }
+        InvokeError::Crashed { .. }
+            | InvokeError::FunctionError { .. }
+            | InvokeError::TimedOut { .. }
     )
 }
 
 /// Runs something again and again, for as long as somebody waits for this.
-async fn at_rate<F: Future>(every: Duration, run: impl Fn() -> F) {
-    let mut ticks = interval_at(Instant::now() + every, every);
+async fn repeat_every<F: Future>(interval: Duration, run: impl Fn() -> F) {
+    let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -76,21 +78,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_schedule_runs_again_and_again() {
+    async fn schedule_runs_repeatedly() {
         let runs = Cell::new(0);
         let count = || async { runs.set(runs.get() + 1) };
-        let never_ends =
-            timeout(Duration::from_millis(200), at_rate(Duration::from_millis(5), count));
-        assert!(never_ends.await.is_err());
+        let run =
+            timeout(Duration::from_millis(200), repeat_every(Duration::from_millis(5), count));
+        assert!(run.await.is_err());
         assert!(runs.get() > 1, "{runs:?}");
     }
 
     #[tokio::test]
-    async fn the_first_run_is_one_period_away() {
+    async fn first_run_waits_one_interval() {
         let runs = Cell::new(0);
         let count = || async { runs.set(runs.get() + 1) };
-        let never_ends = timeout(Duration::from_millis(5), at_rate(Duration::from_mins(1), count));
-        assert!(never_ends.await.is_err());
+        let run = timeout(Duration::from_millis(5), repeat_every(Duration::from_mins(1), count));
+        assert!(run.await.is_err());
         assert_eq!(runs.get(), 0);
     }
 }

@@ -13,8 +13,8 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::StartError;
-use crate::listen::listen;
-use crate::serve::{Answer, Dropped, Server};
+use crate::http_server::{ConnectionDropped, HttpResponse, Server};
+use crate::listener::bind_localhost;
 use crate::sync::lock;
 
 /// Secrets that a test puts where functions fetch them.
@@ -26,17 +26,18 @@ pub struct SecretStore {
 
 #[derive(Default)]
 struct State {
-    texts: BTreeMap<String, String>,
-    away: bool,
-    asked: u64,
+    secrets: BTreeMap<String, String>,
+    is_unavailable: bool,
+    request_count: u64,
 }
 
 impl SecretStore {
     pub(crate) async fn start() -> Result<Self, StartError> {
-        let (listener, address) = listen("Secrets Manager", 0).await?;
+        let (listener, address) = bind_localhost("Secrets Manager", 0).await?;
         let state = Arc::<Mutex<State>>::default();
         let shared = Arc::clone(&state);
-        let server = Server::start(listener, move |request, _| answer(request, shared.clone()));
+        let server =
+            Server::start(listener, move |request, _| handle_request(request, shared.clone()));
         Ok(Self { url: format!("http://{address}"), server, state })
     }
 
@@ -46,18 +47,18 @@ impl SecretStore {
 
     /// Keeps a secret under an ARN, in the place of what was there.
     pub fn put(&self, arn: &str, content: &Value) {
-        lock(&self.state).texts.insert(arn.to_owned(), content.to_string());
+        lock(&self.state).secrets.insert(arn.to_owned(), content.to_string());
     }
 
     /// Answers nobody any more, or everybody again.
-    pub fn set_away(&self, away: bool) {
-        lock(&self.state).away = away;
+    pub fn set_unavailable(&self, unavailable: bool) {
+        lock(&self.state).is_unavailable = unavailable;
     }
 
     /// How often a secret was asked for.
     #[must_use]
-    pub fn asked(&self) -> u64 {
-        lock(&self.state).asked
+    pub fn request_count(&self) -> u64 {
+        lock(&self.state).request_count
     }
 
     pub(crate) async fn stop(self) {
@@ -65,35 +66,38 @@ impl SecretStore {
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Answer, Dropped> {
+async fn handle_request(
+    request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+) -> Result<HttpResponse, ConnectionDropped> {
     let target = request.headers().get("x-amz-target").cloned();
-    let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
-    let ask: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let body = request.into_body().collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+    let payload: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut state = lock(&state);
-    state.asked += 1;
-    if state.away {
-        return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError"));
+    state.request_count += 1;
+    if state.is_unavailable {
+        return Ok(error_response(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError"));
     }
     if target.as_ref().is_none_or(|name| name != "secretsmanager.GetSecretValue") {
-        return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidAction"));
+        return Ok(error_response(StatusCode::BAD_REQUEST, "InvalidAction"));
     }
-    let arn = ask["SecretId"].as_str().unwrap_or_default();
-    Ok(match state.texts.get(arn) {
+    let arn = payload["SecretId"].as_str().unwrap_or_default();
+    Ok(match state.secrets.get(arn) {
         Some(text) => {
-            json_answer(StatusCode::OK, &json!({"ARN": arn, "Name": arn, "SecretString": text}))
+            json_response(StatusCode::OK, &json!({"ARN": arn, "Name": arn, "SecretString": text}))
         }
-        None => refusal(StatusCode::BAD_REQUEST, "ResourceNotFoundException"),
+        None => error_response(StatusCode::BAD_REQUEST, "ResourceNotFoundException"),
     })
 }
 
-fn refusal(status: StatusCode, kind: &str) -> Answer {
-    json_answer(status, &json!({"__type": kind, "Message": "as was asked for"}))
+fn error_response(status: StatusCode, kind: &str) -> HttpResponse {
+    json_response(status, &json!({"__type": kind, "Message": "injected failure"}))
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
-    *answer.status_mut() = status;
-    let content = HeaderValue::from_static("application/x-amz-json-1.1");
-    answer.headers_mut().insert(CONTENT_TYPE, content);
-    answer
+fn json_response(status: StatusCode, body: &Value) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }

@@ -9,16 +9,16 @@ use stream_emulator::Emulator;
 use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
-use crate::dynamo::DynamoFront;
+use crate::dynamo::LocalDynamo;
 use crate::error::{InvokeError, StartError};
 use crate::gateway::{Gateway, Routes};
+use crate::http_server::Server;
 use crate::lambda::{Functions, RuntimeApi};
-use crate::listen::listen;
+use crate::listener::bind_localhost;
 use crate::options::Options;
-use crate::output::Output;
+use crate::output::FunctionOutput;
 use crate::scheduler::Scheduler;
 use crate::secrets::SecretStore;
-use crate::serve::Server;
 use crate::template::Template;
 
 /// The API with all its functions, DynamoDB and Stream.
@@ -29,10 +29,10 @@ pub struct Stack {
     api_url: String,
     clock: StackClock,
     scheduler: Option<Scheduler>,
-    front: Server,
+    api_server: Server,
     runtime_api: RuntimeApi,
     functions: Arc<Functions>,
-    output: Output,
+    output: FunctionOutput,
     backends: Backends,
 }
 
@@ -42,13 +42,14 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let template = Template::load()?;
         // What is taken is noticed before a long build.
-        let (api, api_address) = listen("the API", options.api_port).await?;
+        let (api_listener, api_address) = bind_localhost("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
         let clock = StackClock::default();
-        let backends = Backends::behind(&api_url, &options, &template, clock.clone()).await?;
-        let binaries = Binaries::prepare(options.build).await?;
-        let output = Output::new(options.echo);
-        let (listener, address) = listen("the Runtime API", 0).await?;
+        let backends =
+            Backends::start_for_api(&api_url, &options, &template, clock.clone()).await?;
+        let binaries = Binaries::prepare(options.build_mode).await?;
+        let output = FunctionOutput::new(options.echo);
+        let (listener, address) = bind_localhost("the Runtime API", 0).await?;
         let runtime_api = RuntimeApi::start(listener, address, output.clone());
         let functions = Arc::new(Functions::new(
             &template.functions,
@@ -64,15 +65,16 @@ impl Stack {
             functions: Arc::clone(&functions),
             clock: clock.clone(),
         });
-        let front =
-            Server::start(api, move |request, peer| Arc::clone(&gateway).answer(request, peer));
+        let api_server = Server::start(api_listener, move |request, peer| {
+            Arc::clone(&gateway).handle(request, peer)
+        });
         let scheduler =
             options.schedules.then(|| Scheduler::start(&template.functions, &functions));
-        Ok(Self { api_url, clock, scheduler, front, runtime_api, functions, output, backends })
+        Ok(Self { api_url, clock, scheduler, api_server, runtime_api, functions, output, backends })
     }
 
     /// DynamoDB and Stream only. Builds nothing and runs no function.
-    pub async fn backends(options: Options) -> Result<Backends, StartError> {
+    pub async fn start_backends(options: Options) -> Result<Backends, StartError> {
         Backends::start(&options).await
     }
 
@@ -84,7 +86,7 @@ impl Stack {
 
     /// DynamoDB.
     #[must_use]
-    pub fn dynamo(&self) -> &DynamoFront {
+    pub fn dynamo(&self) -> &LocalDynamo {
         self.backends.dynamo()
     }
 
@@ -103,8 +105,10 @@ impl Stack {
     /// Invokes a function, named as its binary is, with an event as it stands.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
         let payload = self.functions.invoke(function, event.to_string().into()).await?;
-        serde_json::from_slice(&payload)
-            .map_err(|reason| InvokeError::NotJson { function: function.to_owned(), reason })
+        serde_json::from_slice(&payload).map_err(|reason| InvokeError::InvalidResponse {
+            function: function.to_owned(),
+            reason,
+        })
     }
 
     /// What time it is for this stack: the machine's, unless it was moved.
@@ -118,7 +122,7 @@ impl Stack {
     /// gone when this returns; one at work keeps its time, and is gone after it.
     pub async fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        self.functions.follow_clock().await;
+        self.functions.retire_idle_instances().await;
     }
 
     /// Everything that the functions have printed.
@@ -129,7 +133,7 @@ impl Stack {
 
     /// The processes that are alive.
     #[must_use]
-    pub fn instances(&self) -> Vec<u32> {
+    pub fn process_ids(&self) -> Vec<u32> {
         self.functions.pids()
     }
 
@@ -141,8 +145,8 @@ impl Stack {
 
     /// A bearer token with these claims and no others.
     #[must_use]
-    pub fn sign(&self, claims: Value) -> String {
-        self.backends.sign(claims)
+    pub fn sign_token(&self, claims: Value) -> String {
+        self.backends.sign_token(claims)
     }
 
     /// What Stream would say of a webhook's body in `X-Signature`.
@@ -159,7 +163,7 @@ impl Stack {
         }
         // The functions first: their end answers the requests that the front still waits for.
         self.functions.stop().await;
-        self.front.stop().await;
+        self.api_server.stop().await;
         self.runtime_api.stop().await;
         self.backends.stop().await;
         self.output.text()

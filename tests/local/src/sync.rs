@@ -10,34 +10,34 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The end that says when to stop. Dropping it says so too.
-pub(crate) struct Shutdown(watch::Sender<bool>);
+pub(crate) struct ShutdownTrigger(watch::Sender<bool>);
 
 /// The end that is told when to stop.
 #[derive(Clone)]
-pub(crate) struct Stopping(watch::Receiver<bool>);
+pub(crate) struct ShutdownSignal(watch::Receiver<bool>);
 
-impl Shutdown {
+impl ShutdownTrigger {
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    pub(crate) fn begin(&self) {
+    pub(crate) fn trigger(&self) {
         self.0.send_replace(true);
     }
 
-    pub(crate) fn listen(&self) -> Stopping {
-        Stopping(self.0.subscribe())
+    pub(crate) fn subscribe(&self) -> ShutdownSignal {
+        ShutdownSignal(self.0.subscribe())
     }
 }
 
-impl Stopping {
-    pub(crate) fn has_begun(&self) -> bool {
+impl ShutdownSignal {
+    pub(crate) fn is_triggered(&self) -> bool {
         *self.0.borrow()
     }
 
     /// Waits until it is time to stop.
-    pub(crate) async fn begun(&mut self) {
+    pub(crate) async fn triggered(&mut self) {
         // The only error is that the other end is gone, which means the same.
-        let _ = self.0.wait_for(|begun| *begun).await;
+        let _ = self.0.wait_for(|is_triggered| *is_triggered).await;
     }
 }

@@ -9,21 +9,26 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 /// How long a session lasts.
-const LIFETIME_SECONDS: u64 = 12 * 60 * 60;
+const SESSION_LIFETIME_SECONDS: u64 = 12 * 60 * 60;
 
 /// Signs claims, whatever they say, with the `JWT_SECRET` of these variables (HS256, RFC 7515).
 pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> String {
     let secret = variables.get("JWT_SECRET").map(String::as_str).unwrap_or_default();
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(claims));
+    let encode_part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signing_input =
+        format!("{}.{}", encode_part(&json!({"alg": "HS256", "typ": "JWT"})), encode_part(claims));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let signature = hmac::sign(&key, signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    let signature = hmac::sign(&key, signing_input.as_bytes());
+    format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// A session of a user with the role `user` that begins now, with the claims that these variables
 /// demand.
-pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str, now: SystemTime) -> String {
+pub(crate) fn session_token(
+    variables: &BTreeMap<String, String>,
+    user: &str,
+    now: SystemTime,
+) -> String {
     let setting =
         |name: &str| variables.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -31,7 +36,7 @@ pub(crate) fn session(variables: &BTreeMap<String, String>, user: &str, now: Sys
         setting("JWT_USER_ID_CLAIM").unwrap_or("sub"): user,
         setting("JWT_ROLE_CLAIM").unwrap_or("role"): "user",
         "iat": now,
-        "exp": now + LIFETIME_SECONDS,
+        "exp": now + SESSION_LIFETIME_SECONDS,
     });
     for (claim, variable) in [("iss", "JWT_ISSUER"), ("aud", "JWT_AUDIENCE")] {
         if let Some(value) = setting(variable) {
@@ -57,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_what_another_implementation_makes_of_it() {
+    fn signature_matches_reference_implementation() {
         // From Python's hmac module.
         let expected = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbGljZSJ9.\
                         EatpUa1U7XoJATgksux2oCD5aIuqDstE8_2mfcmaQXc";
@@ -66,16 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn a_session_has_the_claims_that_the_variables_demand() {
+    fn session_token_has_the_configured_claims() {
         let now = UNIX_EPOCH + Duration::from_hours(490_896);
-        let plain = claims(&session(&variables(&[("JWT_SECRET", "s")]), "alice", now));
-        assert_eq!(plain["sub"], "alice");
-        assert_eq!(plain["role"], "user");
-        assert_eq!(plain["iat"], 1_767_225_600);
-        assert_eq!(plain["exp"], 1_767_225_600 + LIFETIME_SECONDS);
-        assert!(plain.get("iss").is_none() && plain.get("aud").is_none());
+        let default_claims =
+            claims(&session_token(&variables(&[("JWT_SECRET", "s")]), "alice", now));
+        assert_eq!(default_claims["sub"], "alice");
+        assert_eq!(default_claims["role"], "user");
+        assert_eq!(default_claims["iat"], 1_767_225_600);
+        assert_eq!(default_claims["exp"], 1_767_225_600 + SESSION_LIFETIME_SECONDS);
+        assert!(default_claims.get("iss").is_none() && default_claims.get("aud").is_none());
 
-        let demanding = claims(&session(
+        let configured_claims = claims(&session_token(
             &variables(&[
                 ("JWT_USER_ID_CLAIM", "uid"),
                 ("JWT_ROLE_CLAIM", "kind"),
@@ -85,9 +91,9 @@ mod tests {
             "bob",
             now,
         ));
-        assert_eq!(demanding["uid"], "bob");
-        assert_eq!(demanding["kind"], "user");
-        assert_eq!(demanding["iss"], "https://issuer");
-        assert_eq!(demanding["aud"], "apps");
+        assert_eq!(configured_claims["uid"], "bob");
+        assert_eq!(configured_claims["kind"], "user");
+        assert_eq!(configured_claims["iss"], "https://issuer");
+        assert_eq!(configured_claims["aud"], "apps");
     }
 }

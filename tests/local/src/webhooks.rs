@@ -8,15 +8,15 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 /// The route that takes them.
-const PATH: &str = "/api/stream/webhook";
+const WEBHOOK_PATH: &str = "/api/stream/webhook";
 
 /// Where this API takes them.
 pub(crate) fn url(api_url: &str) -> String {
-    format!("{api_url}{PATH}")
+    format!("{api_url}{WEBHOOK_PATH}")
 }
 
 /// The hook of an app whose events all go to this API, as Stream's dashboard would write it.
-pub(crate) fn hook(api_url: &str) -> Value {
+pub(crate) fn event_hook(api_url: &str) -> Value {
     json!({
         "hook_type": "webhook",
         "enabled": true,
@@ -46,32 +46,32 @@ mod tests {
     use crate::cargo_build::workspace_root;
     use crate::options::STREAM_API_SECRET;
 
-    fn secret(text: &str) -> BTreeMap<String, String> {
+    fn secret_variables(text: &str) -> BTreeMap<String, String> {
         BTreeMap::from([("STREAM_API_SECRET".to_owned(), text.to_owned())])
     }
 
     #[test]
-    fn a_signature_is_what_another_implementation_makes_of_it() {
+    fn signature_matches_reference_implementation() {
         // From Python's hmac module.
         let expected = "f9744e3b5c85bebcf49b014b9602b218201e1ca33960f586d495ae5217638e19";
         let body = br#"{"type":"call.ended"}"#;
-        assert_eq!(signature(&secret("a-secret-of-stream"), body), expected);
+        assert_eq!(signature(&secret_variables("a-secret-of-stream"), body), expected);
     }
 
     #[test]
-    fn the_sample_event_is_signed_with_the_local_secret() {
+    fn sample_event_is_signed_with_the_local_secret() {
         let path = workspace_root().join("events/webhook.json");
         let event: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let body = event["body"].as_str().unwrap();
-        let signed = signature(&secret(STREAM_API_SECRET), body.as_bytes());
-        assert_eq!(event["headers"]["x-signature"], signed);
+        let expected = signature(&secret_variables(STREAM_API_SECRET), body.as_bytes());
+        assert_eq!(event["headers"]["x-signature"], expected);
     }
 
     #[test]
-    fn the_hook_leads_to_a_route_of_the_template() {
-        let hook = hook("http://api");
+    fn event_hook_url_is_a_template_route() {
+        let hook = event_hook("http://api");
         assert_eq!(hook["webhook_url"], "http://api/api/stream/webhook");
         let routes = crate::template::route_keys().unwrap();
-        assert!(routes.contains(&format!("POST {PATH}")), "{routes:?}");
+        assert!(routes.contains(&format!("POST {WEBHOOK_PATH}")), "{routes:?}");
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use local::{Options, Stack};
 use serde_json::{Value, json};
-use stream_emulator::{Fault, Operation, Rule};
+use stream_emulator::{Fault, FaultRule, Operation};
 use tokio::time::sleep;
 
 /// A request for `config`, which asks Stream when it is to look deeper.
-fn config(deep: bool) -> Value {
+fn config_event(deep: bool) -> Value {
     let path = local::workspace_root().join("events/config.json");
     let mut event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     if deep {
@@ -21,58 +21,58 @@ fn config(deep: bool) -> Value {
 }
 
 /// The processes that are alive, and what each was told of the clock.
-fn told(stack: &Stack) -> Vec<(u32, Option<String>)> {
-    let ahead = |pid: u32| {
+fn clock_offsets(stack: &Stack) -> Vec<(u32, Option<String>)> {
+    let clock_offset = |pid: u32| {
         let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
         let mut variables = environment.split('\0');
         variables.find_map(|one| one.strip_prefix("CLOCK_AHEAD_SECONDS=").map(str::to_owned))
     };
-    stack.instances().into_iter().map(|pid| (pid, ahead(pid))).collect()
+    stack.process_ids().into_iter().map(|pid| (pid, clock_offset(pid))).collect()
 }
 
 #[tokio::test]
-async fn a_process_is_as_far_ahead_as_the_clock_was_when_it_started() {
+async fn process_uses_the_clock_offset_of_its_start() {
     let stack = Stack::start(Options::default()).await.unwrap();
-    stack.invoke("config", config(false)).await.unwrap();
-    let before = told(&stack);
+    stack.invoke("config", config_event(false)).await.unwrap();
+    let before = clock_offsets(&stack);
     assert_eq!(before.len(), 1);
     assert_eq!(before[0].1, None);
 
     stack.advance(Duration::from_mins(90)).await;
-    assert!(stack.instances().is_empty());
+    assert!(stack.process_ids().is_empty());
     assert!(stack.now() > SystemTime::now() + Duration::from_mins(89));
 
     // A session that begins now is not one of the future to a function that starts now.
-    let mut event = config(false);
+    let mut event = config_event(false);
     event["headers"]["authorization"] = json!(format!("Bearer {}", stack.token_for("alice")));
-    let answer = stack.invoke("config", event).await.unwrap();
-    assert_eq!(answer["statusCode"], 200, "{answer}");
-    let after = told(&stack);
+    let response = stack.invoke("config", event).await.unwrap();
+    assert_eq!(response["statusCode"], 200, "{response}");
+    let after = clock_offsets(&stack);
     assert_eq!(after.len(), 1);
     assert_ne!(after[0].0, before[0].0);
     assert_eq!(after[0].1.as_deref(), Some("5400"));
 
     stack.advance(Duration::from_millis(1)).await;
-    stack.invoke("config", config(false)).await.unwrap();
-    assert_eq!(told(&stack)[0].1.as_deref(), Some("5401"));
+    stack.invoke("config", config_event(false)).await.unwrap();
+    assert_eq!(clock_offsets(&stack)[0].1.as_deref(), Some("5401"));
     stack.stop().await;
 }
 
 #[tokio::test]
-async fn a_process_at_work_finishes_and_is_not_used_again() {
+async fn busy_process_finishes_and_is_not_reused() {
     let stack = Stack::start(Options::default()).await.unwrap();
     let slow = Fault::Slow(Duration::from_millis(500));
-    stack.stream().unwrap().script(Rule::on(Operation::GetApp, slow).once());
+    stack.stream().unwrap().add_fault(FaultRule::for_operation(Operation::GetApp, slow).once());
 
     let advance = async {
-        while stack.instances().is_empty() {
+        while stack.process_ids().is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
         stack.advance(Duration::from_hours(1)).await;
-        assert_eq!(stack.instances().len(), 1);
+        assert_eq!(stack.process_ids().len(), 1);
     };
-    let (answer, ()) = tokio::join!(stack.invoke("config", config(true)), advance);
-    assert_eq!(answer.unwrap()["statusCode"], 200);
-    assert!(stack.instances().is_empty());
+    let (response, ()) = tokio::join!(stack.invoke("config", config_event(true)), advance);
+    assert_eq!(response.unwrap()["statusCode"], 200);
+    assert!(stack.process_ids().is_empty());
     stack.stop().await;
 }

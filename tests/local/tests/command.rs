@@ -11,7 +11,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn command(ports: [u16; 3]) -> Command {
+fn local_command(ports: [u16; 3]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     for (option, port) in ["--port", "--dynamodb-port", "--stream-port"].into_iter().zip(ports) {
         command.args([option, &port.to_string()]);
@@ -22,7 +22,7 @@ fn command(ports: [u16; 3]) -> Command {
 }
 
 /// The words of a line as a shell would take them: single quotes keep what is between them.
-fn words(line: &str) -> Vec<String> {
+fn shell_words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (n, piece) in line.split('\'').enumerate() {
         if n % 2 == 1 {
@@ -41,21 +41,22 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// Does what `curl` would do with such a line; the status of the answer.
-fn curl(line: &str) -> String {
-    let mut words = words(line).into_iter();
+fn run_curl(line: &str) -> String {
+    let mut words = shell_words(line).into_iter();
     let (mut url, mut headers, mut body) = (String::new(), Vec::new(), String::new());
-    let mut verb = None;
+    let mut method_option = None;
     while let Some(word) = words.next() {
         match word.as_str() {
             "curl" | "-sS" => {}
             "-H" => headers.push(words.next().unwrap()),
-            "-X" => verb = words.next(),
+            "-X" => method_option = words.next(),
             "-d" => body = words.next().unwrap(),
             _ => url = word,
         }
     }
     let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
-    let method = verb.unwrap_or_else(|| if body.is_empty() { "GET" } else { "POST" }.to_owned());
+    let method =
+        method_option.unwrap_or_else(|| if body.is_empty() { "GET" } else { "POST" }.to_owned());
     let mut socket = TcpStream::connect(address).unwrap();
     write!(socket, "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n")
         .unwrap();
@@ -63,12 +64,12 @@ fn curl(line: &str) -> String {
         write!(socket, "{header}\r\n").unwrap();
     }
     write!(socket, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    response.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-fn children(parent: &Child) -> Vec<String> {
+fn child_pids(parent: &Child) -> Vec<String> {
     let id = parent.id();
     let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     let mut all: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
@@ -83,9 +84,9 @@ fn children(parent: &Child) -> Vec<String> {
 }
 
 #[test]
-fn every_printed_line_works_and_nothing_is_left_behind() {
+fn printed_commands_work_and_ctrl_c_stops_all_processes() {
     let ports = [free_port(), free_port(), free_port()];
-    let mut local = command(ports).spawn().unwrap();
+    let mut local = local_command(ports).spawn().unwrap();
     // Nobody reads what the functions log, but somebody has to take it away.
     let mut stderr = local.stderr.take().unwrap();
     let log = std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
@@ -102,10 +103,10 @@ fn every_printed_line_works_and_nothing_is_left_behind() {
     let samples: Vec<_> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
     assert_eq!(samples.len(), local::route_keys().unwrap().len());
     for sample in samples {
-        assert_eq!(curl(sample), "200", "{sample:.60}");
+        assert_eq!(run_curl(sample), "200", "{sample:.60}");
     }
 
-    let functions = children(&local);
+    let functions = child_pids(&local);
     // More than one of those that Stream's events come to, and perhaps the sweeper.
     assert!(functions.len() >= local::route_keys().unwrap().len());
     let interrupt = Command::new("sh").args(["-c", &format!("kill -INT {}", local.id())]).status();
@@ -122,7 +123,7 @@ fn every_printed_line_works_and_nothing_is_left_behind() {
 }
 
 /// The one line on standard error of a command that fails.
-fn complaint(command: &mut Command) -> String {
+fn error_line(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -131,19 +132,19 @@ fn complaint(command: &mut Command) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let line = complaint(&mut command([port, free_port(), free_port()]));
+fn startup_error_is_one_line() {
+    let occupied_listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = occupied_listener.local_addr().unwrap().port();
+    let line = error_line(&mut local_command([port, free_port(), free_port()]));
     assert!(line.contains(&port.to_string()), "{line}");
 
     let ports = [free_port(), free_port(), free_port()];
-    let line = complaint(command(ports).env("STREAM_API_KEY", "k"));
+    let line = error_line(local_command(ports).env("STREAM_API_KEY", "k"));
     assert!(line.contains("STREAM_API_SECRET is not"), "{line}");
 
-    let line = complaint(command(ports).arg("--nonsense"));
+    let line = error_line(local_command(ports).arg("--nonsense"));
     assert!(line.contains("--nonsense"), "{line}");
 
-    let line = complaint(command(ports).env("CARGO", "/nonexistent/cargo"));
+    let line = error_line(local_command(ports).env("CARGO", "/nonexistent/cargo"));
     assert!(line.contains("cargo"), "{line}");
 }

@@ -1,8 +1,8 @@
-// Stream's official SDK drives the emulator through every operation that the backend uses: what the
-// SDK sends must be understood, and what it gets must decode.
+// Runs every operation that the backend uses with Stream's official SDK against the emulator. The
+// emulator must accept the SDK's requests, and the SDK must decode its responses.
 //
-// STREAM_BASE_URL, STREAM_API_KEY and STREAM_API_SECRET say where. Ids are new on every run, so a
-// run leaves nothing that the next one could trip over.
+// STREAM_BASE_URL, STREAM_API_KEY and STREAM_API_SECRET configure the client. Ids are unique to a run,
+// so that runs do not affect each other.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ const apiSecret = variable('STREAM_API_SECRET');
 
 const client = new StreamClient(apiKey, apiSecret, { basePath });
 const run = Date.now().toString(36);
-const [alice, bob, nobody] = ['alice', 'bob', 'nobody'].map((name) => `${name}-${run}`);
+const [alice, bob, unknownUser] = ['alice', 'bob', 'unknown'].map((name) => `${name}-${run}`);
 const channelId = `call-${run}`;
 const channel = client.chat.channel('messaging', channelId);
 const call = client.video.call('default', run);
@@ -28,28 +28,28 @@ function variable(name) {
   return value;
 }
 
-/** The SDK must reject with Stream's status and code, and with a text that says why. */
-async function refused(promise, status, code, text = /./) {
+/** Asserts that the SDK rejects with this status and code, and with a message that matches. */
+async function assertRejected(promise, status, code, message = /./) {
   await assert.rejects(promise, (error) => {
     assert.equal(error.metadata?.responseCode, status, error.message);
     assert.equal(error.code, code, error.message);
-    assert.match(error.message, text);
+    assert.match(error.message, message);
     return true;
   });
 }
 
-async function completed(taskId) {
+async function waitForTask(taskId) {
   for (let attempt = 0; attempt < 60; attempt += 1) {
     const task = await client.getTask({ id: taskId });
     if (task.status === 'completed') return task;
     assert.notEqual(task.status, 'failed');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return assert.fail(`task ${taskId} never completed`);
+  return assert.fail(`task ${taskId} did not complete`);
 }
 
-/** A backend of our own that keeps every webhook as it came. */
-async function listen() {
+/** A server that records every webhook that it receives. */
+async function startWebhookReceiver() {
   const webhooks = [];
   const server = createServer(async (request, response) => {
     const chunks = [];
@@ -70,7 +70,7 @@ async function listen() {
   };
 }
 
-/** The cids of the calls that pass a filter, of all those of which this run's call is one. */
+/** The cids that match a filter, among this run's call and a call that does not exist. */
 async function findCall(filter) {
   const { calls } = await client.video.queryCalls({
     filter_conditions: { cid: { $in: [call.cid, `default:none-${run}`] }, ...filter },
@@ -88,7 +88,7 @@ const send = (number) =>
     skip_push: true,
   });
 
-await test('getApp answers the app and its rate limit', async () => {
+await test('getApp returns the app and the rate limit headers', async () => {
   const { app, duration, metadata } = await client.getApp();
   assert.equal(app.suspended, false);
   assert.equal(typeof duration, 'string');
@@ -97,14 +97,14 @@ await test('getApp answers the app and its rate limit', async () => {
   assert.ok(metadata.rateLimit.rateLimitReset > new Date(Date.now() - 1000));
 });
 
-await test('a wrong key and a wrong secret are told apart', async () => {
+await test('a wrong key is code 2 and a wrong secret is code 43', async () => {
   const wrongKey = new StreamClient(`${apiKey}-wrong`, apiSecret, { basePath });
-  await refused(wrongKey.getApp(), 401, 2);
+  await assertRejected(wrongKey.getApp(), 401, 2);
   const wrongSecret = new StreamClient(apiKey, `${apiSecret}-wrong`, { basePath });
-  await refused(wrongSecret.getApp(), 401, 43);
+  await assertRejected(wrongSecret.getApp(), 401, 43);
 });
 
-await test('getRateLimits answers the endpoints asked for', async () => {
+await test('getRateLimits returns the requested endpoints', async () => {
   const limits = await client.getRateLimits({
     server_side: true,
     endpoints: 'GetOrCreateCall,SendMessage',
@@ -112,7 +112,7 @@ await test('getRateLimits answers the endpoints asked for', async () => {
   assert.deepEqual(Object.keys(limits.server_side).sort(), ['GetOrCreateCall', 'SendMessage']);
 });
 
-await test('upsertUsers creates, and replaces when repeated', async () => {
+await test('upsertUsers creates a user, and replaces it on a second call', async () => {
   const first = await client.upsertUsers([
     { id: alice, name: 'Alice', role: 'user', custom: { plan: 'pro' } },
     { id: bob },
@@ -126,11 +126,11 @@ await test('upsertUsers creates, and replaces when repeated', async () => {
   assert.deepEqual(second.users[alice].created_at, first.users[alice].created_at);
 });
 
-await test('upsertUsers refuses an id that cannot be', async () => {
-  await refused(client.upsertUsers([{ id: 'not an id' }]), 400, 4);
+await test('upsertUsers rejects an invalid id', async () => {
+  await assertRejected(client.upsertUsers([{ id: 'not an id' }]), 400, 4);
 });
 
-await test('updateUsersPartial sets and unsets', async () => {
+await test('updateUsersPartial sets and unsets fields', async () => {
   const set = { name: 'A2', plan: 'free' };
   await client.updateUsersPartial({ users: [{ id: alice, set }] });
   const { users } = await client.updateUsersPartial({ users: [{ id: alice, unset: ['plan'] }] });
@@ -138,14 +138,14 @@ await test('updateUsersPartial sets and unsets', async () => {
   assert.deepEqual(users[alice].custom, {});
 });
 
-await test('updateUsersPartial revokes tokens and takes it back', async () => {
+await test('updateUsersPartial sets and clears the token revocation', async () => {
   const at = new Date(Date.now() - 5000);
   const patch = (instant) =>
     client.updateUsersPartial({
       users: [{ id: alice, set: { revoke_tokens_issued_before: instant } }],
     });
   const revoked = await patch(at.toISOString());
-  // A double cannot hold every nanosecond, so the SDK may show the millisecond before.
+  // The SDK parses nanoseconds into a double, so it may return the millisecond before.
   assert.ok(Math.abs(revoked.users[alice].revoke_tokens_issued_before - at) <= 1);
   const restored = await patch(null);
   assert.equal(restored.users[alice].revoke_tokens_issued_before, undefined);
@@ -153,36 +153,36 @@ await test('updateUsersPartial revokes tokens and takes it back', async () => {
 
 await test('queryUsers finds users by id', async () => {
   const { users } = await client.queryUsers({
-    payload: { filter_conditions: { id: { $in: [alice, nobody] } } },
+    payload: { filter_conditions: { id: { $in: [alice, unknownUser] } } },
   });
   assert.deepEqual(users.map((user) => user.id), [alice]);
 });
 
-await test("a user's token is understood, and may not do what a server may", async () => {
-  const ask = (token) =>
+await test('a user token is rejected for server operations', async () => {
+  const getAppWith = (token) =>
     fetch(`${basePath}/api/v2/app?api_key=${apiKey}`, {
       headers: { Authorization: token, 'stream-auth-type': 'jwt' },
     });
   const token = client.generateUserToken({ user_id: alice, validity_in_seconds: 60 });
-  const allowed = await ask(token);
-  assert.equal(allowed.status, 403);
-  assert.equal((await allowed.json()).code, 17);
+  const forbidden = await getAppWith(token);
+  assert.equal(forbidden.status, 403);
+  assert.equal((await forbidden.json()).code, 17);
   const iat = Math.floor(Date.now() / 1000) - 120;
-  const expired = await ask(client.generateUserToken({ user_id: alice, iat, exp: iat + 60 }));
+  const expired = await getAppWith(client.generateUserToken({ user_id: alice, iat, exp: iat + 60 }));
   assert.equal(expired.status, 401);
   assert.equal((await expired.json()).code, 40);
-  const early = await ask(client.generateUserToken({ user_id: alice, iat: iat + 720 }));
-  assert.equal((await early.json()).code, 42);
+  const notYetValid = await getAppWith(client.generateUserToken({ user_id: alice, iat: iat + 720 }));
+  assert.equal((await notYetValid.json()).code, 42);
 });
 
-await test('channel.get never creates', async () => {
-  await refused(channel.get({ state: true }), 404, 16, new RegExp(`messaging:${channelId}`));
+await test('channel.get does not create a channel', async () => {
+  await assertRejected(channel.get({ state: true }), 404, 16, new RegExp(`messaging:${channelId}`));
 });
 
-await test('channel.getOrCreate names members who do not exist', async () => {
-  const data = { created_by_id: alice, members: [{ user_id: alice }, { user_id: nobody }] };
-  await refused(channel.getOrCreate({ data }), 400, 4, new RegExp(`don't exist.*${nobody}`));
-  await refused(channel.getOrCreate({ data: { members: [] } }), 400, 4, /created_by/);
+await test('channel.getOrCreate lists unknown members in the error', async () => {
+  const data = { created_by_id: alice, members: [{ user_id: alice }, { user_id: unknownUser }] };
+  await assertRejected(channel.getOrCreate({ data }), 400, 4, new RegExp(`don't exist.*${unknownUser}`));
+  await assertRejected(channel.getOrCreate({ data: { members: [] } }), 400, 4, /created_by/);
 });
 
 await test('channel.getOrCreate is idempotent', async () => {
@@ -202,7 +202,7 @@ await test('channel.getOrCreate is idempotent', async () => {
   assert.deepEqual(second.channel.created_at, first.channel.created_at);
 });
 
-await test('queryChannels finds channels by what they are', async () => {
+await test('queryChannels filters by fields', async () => {
   const find = async (filter_conditions) => {
     const sort = [{ field: 'created_at', direction: 1 }];
     const query = { filter_conditions, sort, limit: 30, offset: 0, state: false };
@@ -220,7 +220,7 @@ await test('queryChannels finds channels by what they are', async () => {
   const created_at = { $gte: since, $lt: later };
   assert.deepEqual(await find({ cid: channel.cid, created_at }), [channel.cid]);
   assert.deepEqual(await find({ cid: channel.cid, created_at: { $gte: later } }), []);
-  await refused(client.chat.queryChannels({ limit: 31 }), 400, 4);
+  await assertRejected(client.chat.queryChannels({ limit: 31 }), 400, 4);
   const { channels } = await client.chat.queryChannels({
     filter_conditions: { cid: channel.cid },
     message_limit: 1,
@@ -231,9 +231,9 @@ await test('queryChannels finds channels by what they are', async () => {
   assert.deepEqual(channels[0].members.map((member) => member.user_id), [alice, bob]);
 });
 
-await test('members leave, come back and are listed', async () => {
-  const without = await channel.update({ remove_members: [bob] });
-  assert.deepEqual(without.members.map((member) => member.user_id), [alice]);
+await test('channel members are removed, added and listed', async () => {
+  const afterRemoval = await channel.update({ remove_members: [bob] });
+  assert.deepEqual(afterRemoval.members.map((member) => member.user_id), [alice]);
   await channel.update({ add_members: [{ user_id: bob }] });
   const { members } = await channel.queryMembers({
     payload: {
@@ -246,20 +246,20 @@ await test('members leave, come back and are listed', async () => {
   assert.deepEqual(members.map((member) => member.user_id).sort(), [alice, bob].sort());
 });
 
-await test('sendMessage delivers an id once', async () => {
+await test('sendMessage rejects a duplicate id', async () => {
   const { message } = await send(1);
   assert.equal(message.id, messageId(1));
   assert.equal(message.user.id, alice);
   assert.ok(message.created_at instanceof Date);
-  await refused(send(1), 400, 4, /already exists/);
+  await assertRejected(send(1), 400, 4, /already exists/);
 });
 
-await test('sendMessage refuses a text that is too long', async () => {
+await test('sendMessage rejects a text that is too long', async () => {
   const message = { text: 'x'.repeat(5001), user_id: alice };
-  await refused(channel.sendMessage({ message }), 400, 20);
+  await assertRejected(channel.sendMessage({ message }), 400, 20);
 });
 
-await test('messages are paged backwards, every page ascending', async () => {
+await test('messages are paged backwards, each page in ascending order', async () => {
   for (const number of [2, 3, 4, 5]) await send(number);
   const pages = [];
   let before;
@@ -278,20 +278,20 @@ await test('messages are paged backwards, every page ascending', async () => {
   assert.deepEqual(ids(read.messages), [2, 3].map(messageId));
 });
 
-await test('getMessage finds a message with its channel', async () => {
+await test('getMessage returns the message with its channel', async () => {
   const { message } = await client.chat.getMessage({ id: messageId(3) });
   assert.equal(message.text, 'number 3');
   assert.equal(message.channel.cid, `messaging:${channelId}`);
-  await refused(client.chat.getMessage({ id: `none-${run}` }), 404, 16);
+  await assertRejected(client.chat.getMessage({ id: `none-${run}` }), 404, 16);
 });
 
-await test('webhooks come signed, plain and compressed', { timeout: 20_000 }, async () => {
-  const backend = await listen();
+await test('webhooks are signed, with and without compression', { timeout: 20_000 }, async () => {
+  const receiver = await startWebhookReceiver();
   const { app } = await client.getApp();
   const hook = {
     hook_type: 'webhook',
     enabled: true,
-    webhook_url: backend.url,
+    webhook_url: receiver.url,
     event_types: ['message.new'],
     product: 'chat',
   };
@@ -299,9 +299,9 @@ await test('webhooks come signed, plain and compressed', { timeout: 20_000 }, as
     for (const [number, compressed] of [false, true].entries()) {
       const enable_hook_payload_compression = compressed;
       await client.updateApp({ event_hooks: [hook], enable_hook_payload_compression });
-      assert.equal((await client.getApp()).app.event_hooks[0].webhook_url, backend.url);
+      assert.equal((await client.getApp()).app.event_hooks[0].webhook_url, receiver.url);
       await send(10 + number);
-      const { headers, body } = await backend.webhook(number);
+      const { headers, body } = await receiver.webhook(number);
       const signature = headers['x-signature'];
       const event = client.verifyAndParseWebhook(body, signature);
       assert.equal(event.type, 'message.new');
@@ -311,7 +311,7 @@ await test('webhooks come signed, plain and compressed', { timeout: 20_000 }, as
       assert.equal(event.user.id, alice);
       assert.match(event.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
       assert.match(event.message.created_at, /Z$/);
-      // The older helper does not decompress.
+      // verifyWebhook does not decompress.
       assert.equal(client.verifyWebhook(body, signature), !compressed);
       assert.throws(() => client.verifyAndParseWebhook(body, signature.toUpperCase()));
       assert.equal(headers['x-api-key'], apiKey);
@@ -322,17 +322,17 @@ await test('webhooks come signed, plain and compressed', { timeout: 20_000 }, as
   } finally {
     const event_hooks = app.event_hooks;
     await client.updateApp({ event_hooks, enable_hook_payload_compression: false });
-    backend.close();
+    receiver.close();
   }
 });
 
-await test('call.get answers 404 before the call exists', async () => {
-  await refused(call.get(), 404, 16);
+await test('call.get returns 404 for an unknown call', async () => {
+  await assertRejected(call.get(), 404, 16);
 });
 
-await test('call.getOrCreate names members who do not exist', async () => {
-  const data = { created_by_id: alice, members: [{ user_id: nobody }] };
-  await refused(call.getOrCreate({ data }), 400, 4, new RegExp(nobody));
+await test('call.getOrCreate lists unknown members in the error', async () => {
+  const data = { created_by_id: alice, members: [{ user_id: unknownUser }] };
+  await assertRejected(call.getOrCreate({ data }), 400, 4, new RegExp(unknownUser));
 });
 
 await test('call.getOrCreate creates once and overrides settings', async () => {
@@ -361,12 +361,12 @@ await test('call.getOrCreate creates once and overrides settings', async () => {
   assert.deepEqual(second.call.created_at, first.call.created_at);
 });
 
-await test('an inactivity timeout out of bounds is refused', async () => {
+await test('an inactivity timeout out of range is rejected', async () => {
   const settings_override = { session: { inactivity_timeout_seconds: 901 } };
-  await refused(call.update({ settings_override }), 400, 4);
+  await assertRejected(call.update({ settings_override }), 400, 4);
 });
 
-await test('call.get, call.update and queryCalls see the same call', async () => {
+await test('call.get, call.update and queryCalls return the same call', async () => {
   await call.update({ custom: { kind: 'voice' } });
   const read = await call.get();
   assert.equal(read.call.custom.kind, 'voice');
@@ -391,10 +391,10 @@ await test('call.get, call.update and queryCalls see the same call', async () =>
   assert.deepEqual(await findCall({ created_by_user_id: alice }), [call.cid]);
   assert.deepEqual(await findCall({ 'custom.kind': 'voice' }), [call.cid]);
   assert.deepEqual(await findCall({ ongoing: true }), []);
-  await refused(client.video.queryCalls({ limit: 101 }), 400, 4);
+  await assertRejected(client.video.queryCalls({ limit: 101 }), 400, 4);
 });
 
-await test('queryCalls goes on where it stopped', async () => {
+await test('queryCalls continues with the cursor', async () => {
   const others = [1, 2, 3].map((number) => client.video.call('default', `${run}-${number}`));
   for (const other of others) await other.getOrCreate({ data: { created_by_id: bob } });
   const found = [];
@@ -413,25 +413,25 @@ await test('queryCalls goes on where it stopped', async () => {
   for (const other of others) await other.delete({ hard: false });
 });
 
-await test('people in a call make a session, which ends with its call', async () => {
-  // Media is not emulated: who comes and goes is told to the emulator.
-  const play = async (what, body) => {
-    const told = await fetch(`${basePath}/_emulator/${what}`, {
+await test('joining starts a session, which ends with its call', async () => {
+  // Media is not emulated, so the control API reports joins and rejections to the emulator.
+  const control = async (action, body) => {
+    const response = await fetch(`${basePath}/_emulator/${action}`, {
       method: 'POST',
       body: JSON.stringify(body),
     });
-    assert.equal(told.status, 200);
-    return told.json();
+    assert.equal(response.status, 200);
+    return response.json();
   };
   const other = client.video.call('default', `${run}-session`);
   await other.getOrCreate({ data: { created_by_id: alice, members: [{ user_id: bob }] } });
-  await play('reject', { call_cid: other.cid, user_id: bob });
-  const rung = (await other.get()).call.session;
-  assert.equal(rung.started_at, undefined);
-  assert.ok(rung.rejected_by[bob] instanceof Date);
-  await play('join', { call_cid: other.cid, user_id: alice });
+  await control('reject', { call_cid: other.cid, user_id: bob });
+  const unstarted = (await other.get()).call.session;
+  assert.equal(unstarted.started_at, undefined);
+  assert.ok(unstarted.rejected_by[bob] instanceof Date);
+  await control('join', { call_cid: other.cid, user_id: alice });
   const started = (await other.get()).call.session;
-  assert.equal(started.id, rung.id);
+  assert.equal(started.id, unstarted.id);
   assert.ok(started.started_at instanceof Date);
   assert.deepEqual(started.participants.map((participant) => participant.user.id), [alice]);
   await other.end();
@@ -441,9 +441,9 @@ await test('people in a call make a session, which ends with its call', async ()
   assert.equal(ended.current_session_id, '');
 });
 
-await test('a call that nobody joined has no report and no statistics', async () => {
-  await refused(call.getCallReport(), 404, 16);
-  await refused(call.getCallReport({ session_id: 'none' }), 404, 16);
+await test('a call without participants has no report and no statistics', async () => {
+  await assertRejected(call.getCallReport(), 404, 16);
+  await assertRejected(call.getCallReport({ session_id: 'none' }), 404, 16);
   const { reports } = await client.video.queryCallStats({
     filter_conditions: { call_cid: call.cid },
     sort: [{ field: 'first_stats', direction: -1 }],
@@ -451,11 +451,11 @@ await test('a call that nobody joined has no report and no statistics', async ()
   });
   assert.deepEqual(reports, []);
   const session = { call_type: 'default', call_id: run, session: 'none', limit: 25 };
-  await refused(client.video.queryCallSessionParticipantStats(session), 404, 16);
+  await assertRejected(client.video.queryCallSessionParticipantStats(session), 404, 16);
 });
 
-await test('a call that people were in has a report and statistics', async () => {
-  // Media is not emulated: what Stream would have measured is told to the emulator.
+await test('a call with participants has a report and statistics', async () => {
+  // Media is not emulated, so the control API supplies the report to the emulator.
   const sessions = [{ user_session_id: 'u1', cq_score: 81, jitter_ms: 12, latency_ms: 90 }];
   const report = {
     score: 87,
@@ -463,11 +463,11 @@ await test('a call that people were in has a report and statistics', async () =>
     ratings: [4, 5],
     participants: [{ user_id: alice, name: 'Alice', sessions }],
   };
-  const told = await fetch(`${basePath}/_emulator/reports`, {
+  const response = await fetch(`${basePath}/_emulator/reports`, {
     method: 'POST',
     body: JSON.stringify({ call_cid: call.cid, report }),
   });
-  assert.equal(told.status, 200);
+  assert.equal(response.status, 200);
   const found = await call.getCallReport();
   assert.equal(found.report.call.score, 87);
   assert.equal(found.report.user_ratings.average, 4.5);
@@ -478,7 +478,7 @@ await test('a call that people were in has a report and statistics', async () =>
   assert.equal(participants[0].sessions[0].jitter_ms, 12);
 });
 
-await test('call.end ends once, and succeeds again', async () => {
+await test('call.end is idempotent', async () => {
   await call.end();
   const first = await call.get();
   assert.ok(first.call.ended_at instanceof Date);
@@ -492,24 +492,24 @@ await test('call.end ends once, and succeeds again', async () => {
   assert.deepEqual(again.call.ended_at, first.call.ended_at);
 });
 
-await test('call.delete makes the call unreachable', async () => {
+await test('a deleted call returns 404', async () => {
   await call.delete({ hard: false });
-  await refused(call.get(), 404, 16);
-  await refused(call.delete({ hard: false }), 404, 16);
+  await assertRejected(call.get(), 404, 16);
+  await assertRejected(call.delete({ hard: false }), 404, 16);
 });
 
-await test('channel.delete deletes, and answers 404 when repeated', async () => {
+await test('channel.delete returns 404 on a second call', async () => {
   const { channel: deleted } = await channel.delete();
   assert.equal(deleted.cid, channel.cid);
-  await refused(channel.delete(), 404, 16, /Can't find channel/);
-  await refused(send(6), 404, 16);
+  await assertRejected(channel.delete(), 404, 16, /Can't find channel/);
+  await assertRejected(send(6), 404, 16);
 });
 
-await test('a channel created again is empty, and its message ids stay taken', async () => {
+await test('a recreated channel is empty, and its message ids stay taken', async () => {
   const data = { created_by_id: alice, members: [{ user_id: alice }] };
   const again = await channel.getOrCreate({ data });
   assert.deepEqual(again.messages, []);
-  await refused(send(1), 400, 4, /already exists/);
+  await assertRejected(send(1), 400, 4, /already exists/);
 });
 
 await test('deleteChannels deletes a batch', async () => {
@@ -517,29 +517,29 @@ await test('deleteChannels deletes a batch', async () => {
   await other.getOrCreate({ data: { created_by_id: alice } });
   const cids = [channel.cid, other.cid];
   const unknown = client.chat.deleteChannels({ cids: [...cids, `messaging:none-${run}`] });
-  await refused(unknown, 404, 16, /channels not found/);
+  await assertRejected(unknown, 404, 16, /channels not found/);
   const { task_id: taskId } = await client.chat.deleteChannels({ cids, hard_delete: true });
-  await completed(taskId);
-  await refused(channel.get(), 404, 16);
-  await refused(client.chat.deleteChannels({ cids }), 404, 16, /channels not found/);
+  await waitForTask(taskId);
+  await assertRejected(channel.get(), 404, 16);
+  await assertRejected(client.chat.deleteChannels({ cids }), 404, 16, /channels not found/);
 });
 
-await test('a user is deactivated and comes back', async () => {
+await test('a user is deactivated and reactivated', async () => {
   const { user } = await client.deactivateUser({ user_id: bob });
   assert.ok(user.deactivated_at instanceof Date);
   await client.reactivateUser({ user_id: bob });
   const { task_id: taskId } = await client.deactivateUsers({ user_ids: [bob] });
-  await completed(taskId);
+  await waitForTask(taskId);
   const { users } = await client.queryUsers({ payload: { filter_conditions: { id: bob } } });
   assert.deepEqual(users, []);
 });
 
-await test('deleteUsers deletes for good', async () => {
+await test('a deleted user cannot be recreated', async () => {
   const user_ids = [alice, bob];
   const soft = { user_ids, user: 'hard', messages: 'soft', conversations: 'hard' };
-  await refused(client.deleteUsers(soft), 400, 4);
+  await assertRejected(client.deleteUsers(soft), 400, 4);
   const hard = { user: 'hard', messages: 'hard', conversations: 'hard', calls: 'hard' };
   const { task_id: taskId } = await client.deleteUsers({ user_ids, ...hard });
-  await completed(taskId);
-  await refused(client.upsertUsers([{ id: alice }]), 404, 16, /was deleted/);
+  await waitForTask(taskId);
+  await assertRejected(client.upsertUsers([{ id: alice }]), 404, 16, /was deleted/);
 });

@@ -11,10 +11,10 @@ use ring::hmac;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use crate::error::StreamError;
 use crate::request::Query;
 use crate::settings::Settings;
+use crate::timestamp::Timestamp;
 
 /// What a request says about its sender.
 #[derive(Debug)]
@@ -44,12 +44,12 @@ struct Header {
 }
 
 impl Credentials {
-    pub(crate) fn of(headers: &HeaderMap, query: &Query) -> Self {
+    pub(crate) fn from_request(headers: &HeaderMap, query: &Query) -> Self {
         let text = |value: Option<&http::HeaderValue>| {
             value.and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         Self {
-            api_key: query.owned("api_key"),
+            api_key: query.get_owned("api_key"),
             auth_type: text(headers.get("stream-auth-type")),
             token: text(headers.get(AUTHORIZATION)),
         }
@@ -59,68 +59,68 @@ impl Credentials {
     pub(crate) fn verify(
         &self,
         settings: &Settings,
-        signature: Signature,
-        now: Moment,
-    ) -> Result<Claims, StreamFailure> {
+        signature_check: SignatureCheck,
+        now: Timestamp,
+    ) -> Result<Claims, StreamError> {
         if self.api_key.as_ref() != Some(&settings.api_key) {
-            return Err(StreamFailure::unauthenticated(2, "api_key not valid"));
+            return Err(StreamError::unauthenticated(2, "api_key not valid"));
         }
         if self.auth_type.as_deref() != Some("jwt") {
-            return Err(StreamFailure::unauthenticated(5, "stream-auth-type missing or invalid"));
+            return Err(StreamError::unauthenticated(5, "stream-auth-type missing or invalid"));
         }
         let Some(token) = &self.token else {
-            return Err(StreamFailure::unauthenticated(5, "Authorization token missing"));
+            return Err(StreamError::unauthenticated(5, "Authorization token missing"));
         };
-        Claims::of(token, &settings.api_secret(), signature, now)
+        Claims::from_token(token, &settings.api_secret(), signature_check, now)
     }
 }
 
 /// Whether signatures are looked at: an app can switch that off (`disable_auth_checks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signature {
-    Checked,
-    Ignored,
+pub(crate) enum SignatureCheck {
+    Enabled,
+    Disabled,
 }
 
 impl Claims {
     /// Reads and verifies a token. Its times are compared with no leeway at all.
-    pub(crate) fn of(
+    pub(crate) fn from_token(
         token: &str,
         secret: &str,
-        signature: Signature,
-        now: Moment,
-    ) -> Result<Self, StreamFailure> {
-        let malformed = || StreamFailure::unauthenticated(5, "Token is not valid");
-        let (signed, mark) = token.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or_else(malformed)?;
+        signature_check: SignatureCheck,
+        now: Timestamp,
+    ) -> Result<Self, StreamError> {
+        let malformed = || StreamError::unauthenticated(5, "Token is not valid");
+        let (signing_input, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
+        let (header, payload) = signing_input.split_once('.').ok_or_else(malformed)?;
         let header: Header = decode(header).ok_or_else(malformed)?;
         let claims: Self = decode(payload).ok_or_else(malformed)?;
         if header.alg != "HS256" {
             return Err(malformed());
         }
-        if signature == Signature::Checked {
+        if signature_check == SignatureCheck::Enabled {
             let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
             URL_SAFE_NO_PAD
-                .decode(mark)
+                .decode(signature)
                 .ok()
-                .filter(|mark| hmac::verify(&key, signed.as_bytes(), mark).is_ok())
-                .ok_or_else(|| StreamFailure::unauthenticated(43, "Token signature is invalid"))?;
+                .filter(|signature| hmac::verify(&key, signing_input.as_bytes(), signature).is_ok())
+                .ok_or_else(|| StreamError::unauthenticated(43, "Token signature is invalid"))?;
         }
-        claims.in_time(now)?;
+        claims.validate_times(now)?;
         Ok(claims)
     }
 
-    fn in_time(&self, now: Moment) -> Result<(), StreamFailure> {
-        let now = now.numeric_date();
-        let refused = |code, message| Err(StreamFailure::unauthenticated(code, message));
+    fn validate_times(&self, now: Timestamp) -> Result<(), StreamError> {
+        let now = now.as_numeric_date();
+        let reject = |code, message| Err(StreamError::unauthenticated(code, message));
         if self.exp.is_some_and(|exp| now >= exp) {
-            return refused(40, "Token is expired");
+            return reject(40, "Token is expired");
         }
         if self.nbf.is_some_and(|nbf| now < nbf) {
-            return refused(41, "token used before not-before time (nbf)");
+            return reject(41, "token used before not-before time (nbf)");
         }
         if self.iat.is_some_and(|iat| now < iat) {
-            return refused(42, "token used before issue at (iat)");
+            return reject(42, "token used before issue at (iat)");
         }
         Ok(())
     }
@@ -145,68 +145,76 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "test-secret-0123456789abcdef0123456789abcdef";
-    const SERVER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
+    const SERVER_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
                           PsFIm6tMx2P94h2RZNsElGn1Uv9NBXYP9an2S3N0iwM";
-    const EMPTY: &str =
+    const EMPTY_CLAIMS_TOKEN: &str =
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.W5uxOA3WDSZWmcykZfe4wDH6_i7pmmUbMFiJMuWmSFg";
-    const ALICE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+    const ALICE_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
                          eyJ1c2VyX2lkIjoiYWxpY2UiLCJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyOTIwMH0.\
                          WttwdvmW-p-phUd9xKhGSp1knM_iX1sleiBbf4gDiFc";
-    const IAT: u64 = 1_767_225_600;
-    const EXP: u64 = 1_767_229_200;
+    const ISSUED_AT: u64 = 1_767_225_600;
+    const EXPIRES_AT: u64 = 1_767_229_200;
 
-    fn at(seconds: u64) -> Moment {
-        Moment::of(UNIX_EPOCH + Duration::from_secs(seconds))
+    fn timestamp(seconds: u64) -> Timestamp {
+        Timestamp::from_system_time(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    fn read(token: &str, now: u64) -> Result<Claims, Value> {
-        Claims::of(token, SECRET, Signature::Checked, at(now))
-            .map_err(|failure| failure.body()["code"].clone())
+    fn verify_token(token: &str, now: u64) -> Result<Claims, Value> {
+        Claims::from_token(token, SECRET, SignatureCheck::Enabled, timestamp(now))
+            .map_err(|error| error.body()["code"].clone())
     }
 
     fn sign(header: &Value, payload: &Value) -> String {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", encode(header), encode(payload));
+        let signing_input = format!("{}.{}", encode(header), encode(payload));
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-        let mark = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
-        format!("{signed}.{mark}")
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signing_input.as_bytes()));
+        format!("{signing_input}.{signature}")
     }
 
     #[test]
-    fn the_official_sdks_tokens_are_accepted() {
-        for token in [SERVER, EMPTY] {
-            assert_eq!(read(token, IAT).expect("a server's token").user(), None);
+    fn tokens_of_the_official_sdk_are_accepted() {
+        for token in [SERVER_TOKEN, EMPTY_CLAIMS_TOKEN] {
+            assert_eq!(verify_token(token, ISSUED_AT).expect("a server's token").user(), None);
         }
-        let alice = read(ALICE, IAT).expect("a user's token");
+        let alice = verify_token(ALICE_TOKEN, ISSUED_AT).expect("a user's token");
         assert_eq!(alice.user(), Some("alice"));
     }
 
     #[test]
-    fn times_are_compared_without_leeway() {
-        assert_eq!(read(ALICE, IAT - 1), Err(json!(42)));
-        assert!(read(ALICE, IAT).is_ok());
-        assert!(read(ALICE, EXP - 1).is_ok());
-        assert_eq!(read(ALICE, EXP), Err(json!(40)));
+    fn exp_nbf_and_iat_have_no_leeway() {
+        assert_eq!(verify_token(ALICE_TOKEN, ISSUED_AT - 1), Err(json!(42)));
+        assert!(verify_token(ALICE_TOKEN, ISSUED_AT).is_ok());
+        assert!(verify_token(ALICE_TOKEN, EXPIRES_AT - 1).is_ok());
+        assert_eq!(verify_token(ALICE_TOKEN, EXPIRES_AT), Err(json!(40)));
         let header = json!({ "alg": "HS256", "typ": "JWT" });
-        let token = sign(&header, &json!({ "user_id": "alice", "nbf": IAT }));
-        assert_eq!(read(&token, IAT - 1), Err(json!(41)));
-        assert!(read(&token, IAT).is_ok());
+        let token = sign(&header, &json!({ "user_id": "alice", "nbf": ISSUED_AT }));
+        assert_eq!(verify_token(&token, ISSUED_AT - 1), Err(json!(41)));
+        assert!(verify_token(&token, ISSUED_AT).is_ok());
     }
 
     #[test]
-    fn a_signature_must_be_ours() {
-        let forged = ALICE.replace(".Wttw", ".Xttw");
-        assert_eq!(read(&forged, IAT), Err(json!(43)));
-        assert!(Claims::of(&forged, SECRET, Signature::Ignored, at(IAT)).is_ok());
-        let other = Claims::of(ALICE, "another secret", Signature::Checked, at(IAT));
-        assert_eq!(other.map_err(|failure| failure.status()), Err(401));
+    fn token_with_a_wrong_signature_is_rejected() {
+        let forged = ALICE_TOKEN.replace(".Wttw", ".Xttw");
+        assert_eq!(verify_token(&forged, ISSUED_AT), Err(json!(43)));
+        assert!(
+            Claims::from_token(&forged, SECRET, SignatureCheck::Disabled, timestamp(ISSUED_AT))
+                .is_ok()
+        );
+        let other = Claims::from_token(
+            ALICE_TOKEN,
+            "another secret",
+            SignatureCheck::Enabled,
+            timestamp(ISSUED_AT),
+        );
+        assert_eq!(other.map_err(|error| error.status()), Err(401));
     }
 
     #[test]
-    fn only_hs256_and_only_three_parts() {
+    fn malformed_or_non_hs256_token_is_rejected() {
         let none = sign(&json!({ "alg": "none" }), &json!({ "server": true }));
-        assert_eq!(read(&none, IAT), Err(json!(5)));
-        assert_eq!(read("Bearer x", IAT), Err(json!(5)));
-        assert_eq!(read(&format!("{ALICE}.x"), IAT), Err(json!(5)));
+        assert_eq!(verify_token(&none, ISSUED_AT), Err(json!(5)));
+        assert_eq!(verify_token("Bearer x", ISSUED_AT), Err(json!(5)));
+        assert_eq!(verify_token(&format!("{ALICE_TOKEN}.x"), ISSUED_AT), Err(json!(5)));
     }
 }

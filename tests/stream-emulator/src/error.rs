@@ -8,25 +8,25 @@ use crate::operation::Operation;
 
 /// A request that Stream refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StreamFailure {
+pub(crate) struct StreamError {
     status: u16,
     code: i32,
     message: String,
     unrecoverable: bool,
 }
 
-impl StreamFailure {
+impl StreamError {
     pub(crate) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), unrecoverable: false }
     }
 
     /// The request itself is wrong.
-    pub(crate) fn input(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
         Self::new(400, 4, message)
     }
 
     /// What the request names does not exist.
-    pub(crate) fn missing(message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, 16, message)
     }
 
@@ -41,7 +41,7 @@ impl StreamFailure {
     }
 
     /// The failure that a fault script asks for by its status alone.
-    pub(crate) fn scripted(status: u16) -> Self {
+    pub(crate) fn from_status(status: u16) -> Self {
         let (code, message) = match status {
             400 => (4, "scripted: input error"),
             401 => (5, "scripted: authentication error"),
@@ -63,7 +63,7 @@ impl StreamFailure {
     }
 
     /// Stream names the operation that failed in front of its reason.
-    pub(crate) fn during(mut self, operation: Operation) -> Self {
+    pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
         self.message = format!("{operation} failed with error: \"{}\"", self.message);
         self
     }
@@ -99,9 +99,9 @@ pub struct StreamErrorView {
     pub message: String,
 }
 
-impl From<StreamFailure> for StreamErrorView {
-    fn from(failure: StreamFailure) -> Self {
-        Self { status: failure.status, code: failure.code, message: failure.message }
+impl From<StreamError> for StreamErrorView {
+    fn from(error: StreamError) -> Self {
+        Self { status: error.status, code: error.code, message: error.message }
     }
 }
 
@@ -118,10 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_has_streams_shape() {
-        let failure = StreamFailure::input("a message with ID X already exists");
+    fn error_body_has_the_format_of_stream() {
+        let error = StreamError::invalid_input("a message with ID X already exists");
         assert_eq!(
-            failure.during(Operation::SendMessage).body(),
+            error.with_operation(Operation::SendMessage).body(),
             json!({
                 "code": 4,
                 "message": "SendMessage failed with error: \"a message with ID X already exists\"",
@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn unrecoverable_is_said_only_when_it_is() {
-        let failure = StreamFailure::scripted(503);
-        assert_eq!(failure.body().get("unrecoverable"), None);
-        assert_eq!(failure.unrecoverable().body()["unrecoverable"], json!(true));
+    fn unrecoverable_is_omitted_unless_set() {
+        let error = StreamError::from_status(503);
+        assert_eq!(error.body().get("unrecoverable"), None);
+        assert_eq!(error.unrecoverable().body()["unrecoverable"], json!(true));
     }
 }

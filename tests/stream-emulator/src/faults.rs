@@ -51,7 +51,7 @@ pub enum Fault {
 /// Which requests a fault befalls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct FaultRule {
     /// The operation; `None` is any.
     #[serde(default)]
     pub operation: Option<Operation>,
@@ -65,16 +65,16 @@ pub struct Rule {
     pub fault: Fault,
 }
 
-impl Rule {
+impl FaultRule {
     /// Every request for this operation fails.
     #[must_use]
-    pub const fn on(operation: Operation, fault: Fault) -> Self {
+    pub const fn for_operation(operation: Operation, fault: Fault) -> Self {
         Self { operation: Some(operation), skip: 0, times: None, fault }
     }
 
     /// Every request fails.
     #[must_use]
-    pub const fn any(fault: Fault) -> Self {
+    pub const fn for_any_operation(fault: Fault) -> Self {
         Self { operation: None, skip: 0, times: None, fault }
     }
 
@@ -93,41 +93,41 @@ impl Rule {
 
     /// So many matching requests get through first.
     #[must_use]
-    pub fn after(mut self, skip: u32) -> Self {
+    pub fn skip_first(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
     }
 
     fn matches(&self, operation: Operation) -> bool {
-        self.operation.is_none_or(|wanted| wanted == operation)
+        self.operation.is_none_or(|expected| expected == operation)
     }
 }
 
 /// The rules in force.
 #[derive(Debug, Default)]
-pub(crate) struct Script(Vec<Line>);
+pub(crate) struct FaultScript(Vec<RuleState>);
 
 #[derive(Debug)]
-struct Line {
-    rule: Rule,
+struct RuleState {
+    rule: FaultRule,
     skipped: u32,
-    used: u32,
+    fired: u32,
 }
 
-impl Line {
+impl RuleState {
     /// Counts a matching request; whether the fault is due for it.
-    fn due(&mut self) -> bool {
+    fn count_and_check(&mut self) -> bool {
         if self.skipped < self.rule.skip {
             self.skipped += 1;
             return false;
         }
-        self.rule.times.is_none_or(|times| self.used < times)
+        self.rule.times.is_none_or(|times| self.fired < times)
     }
 }
 
-impl Script {
-    pub(crate) fn add(&mut self, rule: Rule) {
-        self.0.push(Line { rule, skipped: 0, used: 0 });
+impl FaultScript {
+    pub(crate) fn add(&mut self, rule: FaultRule) {
+        self.0.push(RuleState { rule, skipped: 0, fired: 0 });
     }
 
     pub(crate) fn clear(&mut self) {
@@ -135,15 +135,15 @@ impl Script {
     }
 
     /// What is to happen to the next request for this operation.
-    pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
-        let mut chosen = None;
+    pub(crate) fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
+        let mut fault = None;
         for line in self.0.iter_mut().filter(|line| line.rule.matches(operation)) {
-            if line.due() && chosen.is_none() {
-                line.used = line.used.saturating_add(1);
-                chosen = Some(line.rule.fault.clone());
+            if line.count_and_check() && fault.is_none() {
+                line.fired = line.fired.saturating_add(1);
+                fault = Some(line.rule.fault.clone());
             }
         }
-        chosen
+        fault
     }
 }
 
@@ -153,85 +153,102 @@ mod tests {
 
     use super::*;
 
-    fn script(rules: impl IntoIterator<Item = Rule>) -> Script {
-        let mut script = Script::default();
+    fn script(rules: impl IntoIterator<Item = FaultRule>) -> FaultScript {
+        let mut script = FaultScript::default();
         for rule in rules {
             script.add(rule);
         }
         script
     }
 
-    fn hits(script: &mut Script, operation: Operation, requests: usize) -> Vec<bool> {
-        (0..requests).map(|_| script.next(operation).is_some()).collect()
+    fn which_requests_fail(
+        script: &mut FaultScript,
+        operation: Operation,
+        requests: usize,
+    ) -> Vec<bool> {
+        (0..requests).map(|_| script.next_fault(operation).is_some()).collect()
     }
 
     #[test]
-    fn a_rule_without_times_holds_for_ever() {
-        let mut script = script([Rule::on(Operation::EndCall, Fault::RefuseConnection)]);
-        assert_eq!(hits(&mut script, Operation::EndCall, 3), [true, true, true]);
-    }
-
-    #[test]
-    fn a_rule_skips_first_and_then_counts() {
+    fn rule_without_times_never_expires() {
         let mut script =
-            script([Rule::on(Operation::EndCall, Fault::Status(500)).after(1).times(2)]);
-        assert_eq!(hits(&mut script, Operation::EndCall, 5), [false, true, true, false, false]);
+            script([FaultRule::for_operation(Operation::EndCall, Fault::RefuseConnection)]);
+        assert_eq!(which_requests_fail(&mut script, Operation::EndCall, 3), [true, true, true]);
     }
 
     #[test]
-    fn a_rule_does_not_see_other_operations() {
-        let mut script = script([Rule::on(Operation::EndCall, Fault::Status(500)).after(1).once()]);
-        assert_eq!(hits(&mut script, Operation::GetCall, 4), [false; 4]);
-        assert_eq!(hits(&mut script, Operation::EndCall, 3), [false, true, false]);
-    }
-
-    #[test]
-    fn a_rule_for_any_operation_sees_all_of_them() {
-        let mut script = script([Rule::any(Fault::Status(503)).once()]);
-        assert_eq!(script.next(Operation::GetApp), Some(Fault::Status(503)));
-        assert_eq!(script.next(Operation::GetApp), None);
-    }
-
-    #[test]
-    fn every_rule_counts_every_request() {
-        let mut script = script([
-            Rule::on(Operation::GetApp, Fault::Status(500)).once(),
-            Rule::on(Operation::GetApp, Fault::Status(503)).after(1).once(),
-        ]);
-        assert_eq!(script.next(Operation::GetApp), Some(Fault::Status(500)));
-        assert_eq!(script.next(Operation::GetApp), Some(Fault::Status(503)));
-        assert_eq!(script.next(Operation::GetApp), None);
-    }
-
-    #[test]
-    fn rules_without_skip_follow_one_another() {
-        let mut script =
-            script([Rule::any(Fault::Status(500)).once(), Rule::any(Fault::Status(503)).once()]);
-        assert_eq!(script.next(Operation::GetApp), Some(Fault::Status(500)));
-        assert_eq!(script.next(Operation::GetApp), Some(Fault::Status(503)));
-    }
-
-    #[test]
-    fn a_rule_can_be_written_as_json() {
-        let read = |value| serde_json::from_value::<Rule>(value).ok();
+    fn skipped_requests_do_not_count_as_times() {
+        let mut script = script([FaultRule::for_operation(Operation::EndCall, Fault::Status(500))
+            .skip_first(1)
+            .times(2)]);
         assert_eq!(
-            read(json!({ "operation": "EndCall", "times": 1, "fault": { "applied_late": 250 } })),
+            which_requests_fail(&mut script, Operation::EndCall, 5),
+            [false, true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn rule_ignores_other_operations() {
+        let mut script = script([FaultRule::for_operation(Operation::EndCall, Fault::Status(500))
+            .skip_first(1)
+            .once()]);
+        assert_eq!(which_requests_fail(&mut script, Operation::GetCall, 4), [false; 4]);
+        assert_eq!(which_requests_fail(&mut script, Operation::EndCall, 3), [false, true, false]);
+    }
+
+    #[test]
+    fn rule_without_operation_matches_every_operation() {
+        let mut script = script([FaultRule::for_any_operation(Fault::Status(503)).once()]);
+        assert_eq!(script.next_fault(Operation::GetApp), Some(Fault::Status(503)));
+        assert_eq!(script.next_fault(Operation::GetApp), None);
+    }
+
+    #[test]
+    fn every_matching_rule_counts_the_request() {
+        let mut script = script([
+            FaultRule::for_operation(Operation::GetApp, Fault::Status(500)).once(),
+            FaultRule::for_operation(Operation::GetApp, Fault::Status(503)).skip_first(1).once(),
+        ]);
+        assert_eq!(script.next_fault(Operation::GetApp), Some(Fault::Status(500)));
+        assert_eq!(script.next_fault(Operation::GetApp), Some(Fault::Status(503)));
+        assert_eq!(script.next_fault(Operation::GetApp), None);
+    }
+
+    #[test]
+    fn rules_without_skip_apply_in_order() {
+        let mut script = script([
+            FaultRule::for_any_operation(Fault::Status(500)).once(),
+            FaultRule::for_any_operation(Fault::Status(503)).once(),
+        ]);
+        assert_eq!(script.next_fault(Operation::GetApp), Some(Fault::Status(500)));
+        assert_eq!(script.next_fault(Operation::GetApp), Some(Fault::Status(503)));
+    }
+
+    #[test]
+    fn rule_is_parsed_from_json() {
+        let parse = |value| serde_json::from_value::<FaultRule>(value).ok();
+        assert_eq!(
+            parse(json!({ "operation": "EndCall", "times": 1, "fault": { "applied_late": 250 } })),
             Some(
-                Rule::on(Operation::EndCall, Fault::AppliedLate(Duration::from_millis(250))).once()
+                FaultRule::for_operation(
+                    Operation::EndCall,
+                    Fault::AppliedLate(Duration::from_millis(250))
+                )
+                .once()
             )
         );
         assert_eq!(
-            read(json!({ "fault": { "applied_late_by_clock": 60_000 } })),
-            Some(Rule::any(Fault::AppliedLateByClock(Duration::from_mins(1))))
+            parse(json!({ "fault": { "applied_late_by_clock": 60_000 } })),
+            Some(FaultRule::for_any_operation(Fault::AppliedLateByClock(Duration::from_mins(1))))
         );
         assert_eq!(
-            read(json!({ "fault": { "too_many_requests": {} } })),
-            Some(Rule::any(Fault::TooManyRequests { retry_after: None }))
+            parse(json!({ "fault": { "too_many_requests": {} } })),
+            Some(FaultRule::for_any_operation(Fault::TooManyRequests { retry_after: None }))
         );
         assert_eq!(
-            read(json!({ "fault": "truncated", "skip": 2 })),
-            Some(Rule::any(Fault::Truncated).after(2))
+            parse(json!({ "fault": "truncated", "skip": 2 })),
+            Some(FaultRule::for_any_operation(Fault::Truncated).skip_first(2))
         );
-        assert_eq!(read(json!({ "fault": "truncated", "skips": 2 })), None);
+        assert_eq!(parse(json!({ "fault": "truncated", "skips": 2 })), None);
     }
 }

@@ -25,23 +25,23 @@
 // `json!` recurses once per member, and some of Stream's objects are wide.
 #![recursion_limit = "256"]
 
-mod answer;
 mod auth;
 mod control;
+mod delayed;
 mod dispatch;
 mod emulator;
 mod error;
 mod faults;
-mod late;
 mod millis;
-mod moment;
 mod operation;
-mod rate;
+mod rate_limit;
 mod request;
+mod response;
 mod route;
 mod server;
 mod settings;
 mod state;
+mod timestamp;
 mod views;
 mod webhooks;
 #[cfg(test)]
@@ -50,12 +50,12 @@ mod world;
 
 pub use emulator::Emulator;
 pub use error::StreamErrorView;
-pub use faults::{Fault, Rule};
-pub use operation::{Counts, Operation};
+pub use faults::{Fault, FaultRule};
+pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     CallReport, CallView, ChannelView, MessageView, ParticipantStats, SessionStats, UserToken,
     UserView,
 };
-pub use webhooks::{Delivery, Gzip, WebhookScript};
+pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

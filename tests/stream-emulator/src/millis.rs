@@ -8,7 +8,7 @@ pub(crate) fn serialize<S: Serializer>(
     duration: &Duration,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    whole(*duration).serialize(serializer)
+    from_duration(*duration).serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
@@ -18,6 +18,6 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 }
 
 /// The milliseconds of a duration.
-pub(crate) fn whole(duration: Duration) -> u64 {
+pub(crate) fn from_duration(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -114,9 +114,9 @@ impl fmt::Display for Operation {
 /// How many requests each operation received; refused and faulted ones count too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Counts(BTreeMap<Operation, u64>);
+pub struct RequestCounts(BTreeMap<Operation, u64>);
 
-impl Counts {
+impl RequestCounts {
     /// The requests for one operation.
     #[must_use]
     pub fn get(&self, operation: Operation) -> u64 {
@@ -129,7 +129,7 @@ impl Counts {
         self.0.values().sum()
     }
 
-    pub(crate) fn add(&mut self, operation: Operation) {
+    pub(crate) fn increment(&mut self, operation: Operation) {
         *self.0.entry(operation).or_default() += 1;
     }
 }
@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn counts_are_per_operation() {
-        let mut counts = Counts::default();
-        counts.add(Operation::GetApp);
-        counts.add(Operation::GetApp);
-        counts.add(Operation::Unknown);
+        let mut counts = RequestCounts::default();
+        counts.increment(Operation::GetApp);
+        counts.increment(Operation::GetApp);
+        counts.increment(Operation::Unknown);
         assert_eq!(counts.get(Operation::GetApp), 2);
         assert_eq!(counts.get(Operation::EndCall), 0);
         assert_eq!(counts.total(), 3);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_is_written_as_stream_names_it() {
+    fn operation_serializes_to_its_stream_name() {
         for operation in Operation::ALL {
             assert_eq!(json!(operation), json!(operation.as_str()));
         }

@@ -7,34 +7,34 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use crate::auth::Credentials;
-use crate::error::StreamFailure;
+use crate::error::StreamError;
 use crate::route::Route;
 
 /// Everything that decides the answer.
 #[derive(Debug)]
-pub(crate) struct Ask {
+pub(crate) struct ApiRequest {
     pub(crate) route: Route,
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
     /// What success is answered with: Stream answers a POST 201 and everything else 200.
-    pub(crate) success: u16,
+    pub(crate) success_status: u16,
 }
 
-impl Ask {
+impl ApiRequest {
     pub(crate) fn new(head: &http::request::Parts, body: Bytes) -> Self {
-        let query = Query::of(&head.uri);
+        let query = Query::from_uri(&head.uri);
         Self {
-            route: Route::of(&head.method, head.uri.path()),
-            credentials: Credentials::of(&head.headers, &query),
+            route: Route::parse(&head.method, head.uri.path()),
+            credentials: Credentials::from_request(&head.headers, &query),
             query,
             body,
-            success: if head.method == Method::POST { 201 } else { 200 },
+            success_status: if head.method == Method::POST { 201 } else { 200 },
         }
     }
 
     /// The JSON body. The SDKs send an absent one as nothing at all, as `{}` or as `null`.
-    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, StreamFailure> {
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         let body = match self.body.trim_ascii() {
             b"" | b"null" => b"{}".as_slice(),
             body => body,
@@ -43,14 +43,14 @@ impl Ask {
     }
 
     /// The JSON object that a GET carries in `payload=`.
-    pub(crate) fn payload<T: DeserializeOwned>(&self) -> Result<T, StreamFailure> {
+    pub(crate) fn payload<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         parse("payload", self.query.get("payload").unwrap_or("{}").as_bytes())
     }
 }
 
-fn parse<T: DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, StreamFailure> {
+fn parse<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, StreamError> {
     serde_json::from_slice(json)
-        .map_err(|error| StreamFailure::input(format!("{what} is not valid: {error}")))
+        .map_err(|error| StreamError::invalid_input(format!("{name} is not valid: {error}")))
 }
 
 /// The query string, decoded.
@@ -58,7 +58,7 @@ fn parse<T: DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, StreamFailur
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(crate) fn of(uri: &Uri) -> Self {
+    pub(crate) fn from_uri(uri: &Uri) -> Self {
         let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         Self(
             pairs
@@ -71,30 +71,30 @@ impl Query {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    pub(crate) fn get_owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, StreamFailure> {
-        self.typed(name, "a boolean")
+    pub(crate) fn get_bool(&self, name: &str) -> Result<Option<bool>, StreamError> {
+        self.get_parsed(name, "a boolean")
     }
 
-    pub(crate) fn number(&self, name: &str) -> Result<Option<usize>, StreamFailure> {
-        self.typed(name, "a number")
+    pub(crate) fn get_usize(&self, name: &str) -> Result<Option<usize>, StreamError> {
+        self.get_parsed(name, "a number")
     }
 
-    fn typed<T: std::str::FromStr>(
+    fn get_parsed<T: std::str::FromStr>(
         &self,
         name: &str,
-        kind: &str,
-    ) -> Result<Option<T>, StreamFailure> {
+        expected_type: &str,
+    ) -> Result<Option<T>, StreamError> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        text.parse()
-            .map(Some)
-            .map_err(|_| StreamFailure::input(format!("{name} must be {kind}, not {text:?}")))
+        text.parse().map(Some).map_err(|_| {
+            StreamError::invalid_input(format!("{name} must be {expected_type}, not {text:?}"))
+        })
     }
 }
 
@@ -109,26 +109,27 @@ mod tests {
 
     use super::*;
 
-    fn ask(uri: &str, body: &'static str) -> Ask {
+    fn api_request(uri: &str, body: &'static str) -> ApiRequest {
         let (head, ()) = Request::post(uri).body(()).expect("a request").into_parts();
-        Ask::new(&head, Bytes::from_static(body.as_bytes()))
+        ApiRequest::new(&head, Bytes::from_static(body.as_bytes()))
     }
 
     #[test]
-    fn the_query_is_decoded() {
-        let query = ask("/api/v2/users?payload=%7B%22limit%22%3A+1%7D&api_key=k&flag=true", "");
-        assert_eq!(query.payload::<Value>(), Ok(json!({ "limit": 1 })));
-        assert_eq!(query.query.get("api_key"), Some("k"));
-        assert_eq!(query.query.flag("flag"), Ok(Some(true)));
-        assert_eq!(query.query.flag("absent"), Ok(None));
-        assert!(query.query.number("api_key").is_err());
+    fn query_string_is_percent_decoded() {
+        let request =
+            api_request("/api/v2/users?payload=%7B%22limit%22%3A+1%7D&api_key=k&flag=true", "");
+        assert_eq!(request.payload::<Value>(), Ok(json!({ "limit": 1 })));
+        assert_eq!(request.query.get("api_key"), Some("k"));
+        assert_eq!(request.query.get_bool("flag"), Ok(Some(true)));
+        assert_eq!(request.query.get_bool("absent"), Ok(None));
+        assert!(request.query.get_usize("api_key").is_err());
     }
 
     #[test]
-    fn no_body_null_and_an_empty_object_are_the_same() {
+    fn empty_body_and_null_are_an_empty_object() {
         for body in ["", " null\n", "{}"] {
-            assert_eq!(ask("/", body).body::<Value>(), Ok(json!({})), "{body:?}");
+            assert_eq!(api_request("/", body).body::<Value>(), Ok(json!({})), "{body:?}");
         }
-        assert!(ask("/", "{\"a\":").body::<Value>().is_err());
+        assert!(api_request("/", "{\"a\":").body::<Value>().is_err());
     }
 }

@@ -44,7 +44,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) fn of(method: &Method, path: &str) -> Self {
+    pub(crate) fn parse(method: &Method, path: &str) -> Self {
         let Some(path) = path.strip_prefix("/api/v2/") else { return Self::Unknown };
         // Split first and decode then: an encoded slash belongs to an id.
         let decoded: Vec<String> = path
@@ -58,14 +58,14 @@ impl Route {
             ("GET", &["rate_limits"]) => Self::GetRateLimits,
             ("GET", &["roles"]) => Self::ListRoles,
             ("GET", &["tasks", id]) => Self::GetTask(id.to_owned()),
-            (method, &["users", ref rest @ ..]) => Self::of_users(method, rest),
-            (method, &["chat", ref rest @ ..]) => Self::of_chat(method, rest),
-            (method, &["video", ref rest @ ..]) => Self::of_video(method, rest),
+            (method, &["users", ref rest @ ..]) => Self::parse_users(method, rest),
+            (method, &["chat", ref rest @ ..]) => Self::parse_chat(method, rest),
+            (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
             _ => Self::Unknown,
         }
     }
 
-    fn of_users(method: &str, segments: &[&str]) -> Self {
+    fn parse_users(method: &str, segments: &[&str]) -> Self {
         match (method, segments) {
             ("POST", &[]) => Self::UpdateUsers,
             ("PATCH", &[]) => Self::UpdateUsersPartial,
@@ -79,7 +79,7 @@ impl Route {
         }
     }
 
-    fn of_chat(method: &str, segments: &[&str]) -> Self {
+    fn parse_chat(method: &str, segments: &[&str]) -> Self {
         match (method, segments) {
             ("GET", &["members"]) => Self::QueryMembers,
             ("GET", &["messages", id]) => Self::GetMessage(id.to_owned()),
@@ -96,7 +96,7 @@ impl Route {
         }
     }
 
-    fn of_video(method: &str, segments: &[&str]) -> Self {
+    fn parse_video(method: &str, segments: &[&str]) -> Self {
         match (method, segments) {
             ("POST", &["calls"]) => Self::QueryCalls,
             ("POST", &["call", "stats"]) => Self::QueryCallStats,
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_its_path() {
+    fn every_operation_has_a_path() {
         let cid = || Cid::new("t", "i");
         let paths = [
             ("GET", "app", Route::GetApp),
@@ -201,15 +201,15 @@ mod tests {
         assert_eq!(paths.len(), Operation::ALL.len());
         for (method, path, route) in paths {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
-            assert_eq!(Route::of(&method, &format!("/api/v2/{path}")), route, "{path}");
+            assert_eq!(Route::parse(&method, &format!("/api/v2/{path}")), route, "{path}");
         }
     }
 
     #[test]
-    fn an_encoded_slash_does_not_make_a_segment() {
-        let route = Route::of(&Method::GET, "/api/v2/chat/messages/a%2Fb");
+    fn encoded_slash_does_not_split_a_segment() {
+        let route = Route::parse(&Method::GET, "/api/v2/chat/messages/a%2Fb");
         assert_eq!(route, Route::GetMessage("a/b".to_owned()));
-        assert_eq!(Route::of(&Method::GET, "/api/v2/chat/messages/a/b"), Route::Unknown);
-        assert_eq!(Route::of(&Method::GET, "/users"), Route::Unknown);
+        assert_eq!(Route::parse(&Method::GET, "/api/v2/chat/messages/a/b"), Route::Unknown);
+        assert_eq!(Route::parse(&Method::GET, "/users"), Route::Unknown);
     }
 }

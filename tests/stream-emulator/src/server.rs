@@ -16,43 +16,43 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::answer::{Answer, AnswerBody, Dropped};
 use crate::control;
-use crate::error::StreamFailure;
+use crate::error::StreamError;
 use crate::faults::Fault;
-use crate::request::Ask;
+use crate::request::ApiRequest;
+use crate::response::{ApiResponse, ConnectionDropped, ResponseBody};
 use crate::state::State;
 
 /// Far above anything that Stream allows in a body.
-const BODY_LIMIT: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How often it is looked whether the clock was moved.
-const BEAT: Duration = Duration::from_millis(250);
+const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What every connection holds. Whoever stops the emulator waits until the last one is gone.
 #[derive(Clone)]
-struct Context {
+struct ConnectionContext {
     state: Arc<State>,
     stop: watch::Receiver<bool>,
 }
 
 /// Accepts connections until told to stop, then cuts those that are open. In between it notices
 /// what happens by itself.
-pub(crate) async fn accept(
+pub(crate) async fn serve(
     listener: TcpListener,
     state: Arc<State>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
-    let mut beat = interval(BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(TICK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stopped(&mut stop) => break,
-            _ = beat.tick() => state.tick(),
+            () = wait_for_stop(&mut stop) => break,
+            _ = ticks.tick() => state.tick(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let context = Context { state: Arc::clone(&state), stop: stop.clone() };
-                    connections.spawn(converse(stream, context));
+                    let context = ConnectionContext { state: Arc::clone(&state), stop: stop.clone() };
+                    connections.spawn(serve_connection(stream, context));
                 }
                 // Out of file handles, most likely: some will come free.
                 Err(_) => sleep(Duration::from_millis(10)).await,
@@ -62,100 +62,110 @@ pub(crate) async fn accept(
     }
     drop(listener);
     connections.shutdown().await;
-    state.close();
+    state.shut_down();
 }
 
 /// Resolves when the emulator is stopped, or when the last handle to it is gone.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
-async fn converse(stream: TcpStream, context: Context) {
+async fn serve_connection(stream: TcpStream, context: ConnectionContext) {
     // A test's requests are small and many: none should wait for another one's packet.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| respond(context.clone(), request));
+    let service = service_fn(move |request| handle_request(context.clone(), request));
     // An error is a client that left or a fault that was asked for; neither concerns the emulator.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(
-    context: Context,
+async fn handle_request(
+    context: ConnectionContext,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Dropped> {
+) -> Result<Response<ResponseBody>, ConnectionDropped> {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Some(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => None,
-        Err(_) => return Err(Dropped),
+        Err(_) => return Err(ConnectionDropped),
     };
-    let answer = if control::owns(head.uri.path()) {
+    let response = if control::is_control_path(head.uri.path()) {
         let body = body.unwrap_or_default();
-        control::answer(&context.state, &head.method, head.uri.path(), &body)
+        control::handle(&context.state, &head.method, head.uri.path(), &body)
     } else {
-        context.answer(&head, body).await?
+        context.handle(&head, body).await?
     };
-    Ok(answer.dated(&context.state.date()).into())
+    Ok(response.with_date(&context.state.date_header()).into())
 }
 
-impl Context {
-    async fn answer(
+impl ConnectionContext {
+    async fn handle(
         &self,
         head: &http::request::Parts,
         body: Option<Bytes>,
-    ) -> Result<Answer, Dropped> {
-        let too_big = body.is_none();
-        let ask = Ask::new(head, body.unwrap_or_default());
-        let fault = self.state.arrived(ask.route.operation());
-        if too_big && fault.is_none() {
-            let failure = StreamFailure::new(413, 22, "the request body is too big");
-            return Ok(self.state.fail(ask.route.operation(), &failure));
+    ) -> Result<ApiResponse, ConnectionDropped> {
+        let is_too_large = body.is_none();
+        let request = ApiRequest::new(head, body.unwrap_or_default());
+        let fault = self.state.record_request(request.route.operation());
+        if is_too_large && fault.is_none() {
+            let error = StreamError::new(413, 22, "the request body is too big");
+            return Ok(self.state.error_response(request.route.operation(), &error));
         }
         match fault {
-            None => Ok(self.state.perform(&ask)),
-            Some(fault) => self.break_off(ask, fault).await,
+            None => Ok(self.state.handle(&request)),
+            Some(fault) => self.apply_fault(request, fault).await,
         }
     }
 
     /// Lets a request go wrong.
-    async fn break_off(&self, ask: Ask, fault: Fault) -> Result<Answer, Dropped> {
-        let operation = ask.route.operation();
-        let fail = |failure: &StreamFailure| self.state.fail(operation, failure);
+    async fn apply_fault(
+        &self,
+        request: ApiRequest,
+        fault: Fault,
+    ) -> Result<ApiResponse, ConnectionDropped> {
+        let operation = request.route.operation();
+        let error_response = |error: &StreamError| self.state.error_response(operation, error);
         match fault {
-            Fault::RefuseConnection => Err(Dropped),
+            Fault::RefuseConnection => Err(ConnectionDropped),
             Fault::AppliedThenLost => {
-                self.state.perform(&ask);
-                Err(Dropped)
+                self.state.handle(&request);
+                Err(ConnectionDropped)
             }
             Fault::AppliedLate(delay) => {
-                drop(self.later(delay, ask));
-                Err(Dropped)
+                drop(self.handle_after(delay, request));
+                Err(ConnectionDropped)
             }
-            Fault::AppliedLateByClock(span) => {
-                self.state.postpone(ask, span);
-                Err(Dropped)
+            Fault::AppliedLateByClock(delay) => {
+                self.state.schedule_request(request, delay);
+                Err(ConnectionDropped)
             }
-            Fault::Slow(delay) => self.later(delay, ask).await.ok().flatten().ok_or(Dropped),
+            Fault::Slow(delay) => {
+                self.handle_after(delay, request).await.ok().flatten().ok_or(ConnectionDropped)
+            }
             Fault::TooManyRequests { retry_after } => {
-                Ok(fail(&StreamFailure::scripted(429)).retry_after(retry_after))
+                Ok(error_response(&StreamError::from_status(429)).with_retry_after(retry_after))
             }
-            Fault::Status(status) => Ok(fail(&StreamFailure::scripted(status))),
+            Fault::Status(status) => Ok(error_response(&StreamError::from_status(status))),
             Fault::StatusUnrecoverable(status) => {
-                Ok(fail(&StreamFailure::scripted(status).unrecoverable()))
+                Ok(error_response(&StreamError::from_status(status).unrecoverable()))
             }
-            Fault::NonJson(status) => Ok(Answer::proxy_page(status)),
-            Fault::Redirect(location) => Ok(Answer::redirect(&location)),
-            Fault::Truncated => Ok(self.state.perform(&ask).truncated()),
-            Fault::Huge(size) => Ok(self.state.perform(&ask).padded(size)),
+            Fault::NonJson(status) => Ok(ApiResponse::proxy_page(status)),
+            Fault::Redirect(location) => Ok(ApiResponse::redirect(&location)),
+            Fault::Truncated => Ok(self.state.handle(&request).truncated()),
+            Fault::Huge(size) => Ok(self.state.handle(&request).padded_to(size)),
         }
     }
 
     /// Carries a request out after a while, whether or not its connection still stands.
-    fn later(&self, delay: Duration, ask: Ask) -> JoinHandle<Option<Answer>> {
+    fn handle_after(
+        &self,
+        delay: Duration,
+        request: ApiRequest,
+    ) -> JoinHandle<Option<ApiResponse>> {
         let Self { state, mut stop } = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = stopped(&mut stop) => None,
-                () = sleep(delay) => Some(state.perform(&ask)),
+                () = wait_for_stop(&mut stop) => None,
+                () = sleep(delay) => Some(state.handle(&request)),
             }
         })
     }

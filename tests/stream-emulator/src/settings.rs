@@ -17,7 +17,7 @@ pub struct Settings {
     /// The emulator's clock.
     pub now: Clock,
     /// Whether a request beyond its rate limit is refused.
-    pub rate_limits: bool,
+    pub enforce_rate_limits: bool,
 }
 
 impl Settings {
@@ -28,7 +28,7 @@ impl Settings {
             api_key: api_key.into(),
             api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
-            rate_limits: true,
+            enforce_rate_limits: true,
         }
     }
 
@@ -45,7 +45,7 @@ impl Settings {
 
     /// The same app on another clock.
     #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
         self
     }
@@ -53,8 +53,8 @@ impl Settings {
     /// The same app with its rate limits enforced, as they are at first, or only told: to measure
     /// what a backend can do.
     #[must_use]
-    pub fn rate_limits(mut self, enforced: bool) -> Self {
-        self.rate_limits = enforced;
+    pub fn with_rate_limits_enforced(mut self, enforced: bool) -> Self {
+        self.enforce_rate_limits = enforced;
         self
     }
 }
@@ -74,9 +74,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_does_not_show_the_secret() {
-        let shown = format!("{:?}", Settings::new("the-key", "the-hidden-one"));
-        assert!(shown.contains("the-key"));
-        assert!(!shown.contains("the-hidden-one"));
+    fn debug_output_redacts_the_secret() {
+        let debug = format!("{:?}", Settings::new("the-key", "the-hidden-one"));
+        assert!(debug.contains("the-key"));
+        assert!(!debug.contains("the-hidden-one"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use shared::stream::hooks::{NotAUrl, WebhookUrl};
+use shared::stream::hooks::{InvalidWebhookUrl, WebhookUrl};
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
@@ -30,45 +30,45 @@ do what it was asked for.
 pub(crate) enum Command {
     Help,
     Check { url: WebhookUrl },
-    Apply { url: WebhookUrl, yes: bool },
+    Apply { url: WebhookUrl, is_confirmed: bool },
 }
 
 /// What is wrong with a command line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
     #[error("say check or apply; --help tells more")]
-    NoCommand,
+    MissingCommand,
     #[error("`{0}` is not an option here; --help lists them")]
-    Unknown(String),
+    UnknownArgument(String),
     #[error("--webhook-url is missing")]
-    NoUrl,
+    MissingUrl,
     #[error("--webhook-url is refused")]
-    BadUrl(#[from] NotAUrl),
+    InvalidUrl(#[from] InvalidWebhookUrl),
 }
 
 /// Reads a command line without the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgsError> {
     let mut rest = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
-    let first = rest.next().ok_or(ArgsError::NoCommand)?;
-    let applies = match first.as_str() {
+    let first = rest.next().ok_or(ArgsError::MissingCommand)?;
+    let is_apply = match first.as_str() {
         "--help" | "-h" => return Ok(Command::Help),
         "check" => false,
         "apply" => true,
-        _ => return Err(ArgsError::Unknown(first)),
+        _ => return Err(ArgsError::UnknownArgument(first)),
     };
-    let (mut url, mut yes) = (None, false);
+    let (mut url, mut is_confirmed) = (None, false);
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
-            "--yes" if applies => yes = true,
+            "--yes" if is_apply => is_confirmed = true,
             "--webhook-url" => {
-                url = Some(rest.next().ok_or(ArgsError::NoUrl)?.parse::<WebhookUrl>()?);
+                url = Some(rest.next().ok_or(ArgsError::MissingUrl)?.parse::<WebhookUrl>()?);
             }
-            _ => return Err(ArgsError::Unknown(argument)),
+            _ => return Err(ArgsError::UnknownArgument(argument)),
         }
     }
-    let url = url.ok_or(ArgsError::NoUrl)?;
-    Ok(if applies { Command::Apply { url, yes } } else { Command::Check { url } })
+    let url = url.ok_or(ArgsError::MissingUrl)?;
+    Ok(if is_apply { Command::Apply { url, is_confirmed } } else { Command::Check { url } })
 }
 
 #[cfg(test)]
@@ -77,37 +77,43 @@ mod tests {
 
     const URL: &str = "https://api.example.com/api/stream/webhook";
 
-    fn parsed(line: &str) -> Result<Command, ArgsError> {
+    fn parse_line(line: &str) -> Result<Command, ArgsError> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
     #[test]
-    fn both_commands_are_taken() {
+    fn valid_command_lines_are_parsed() {
         let url = || URL.parse().unwrap();
         for (line, command) in [
             (format!("check --webhook-url {URL}"), Command::Check { url: url() }),
-            (format!("apply --webhook-url {URL}"), Command::Apply { url: url(), yes: false }),
-            (format!("apply --yes --webhook-url {URL}"), Command::Apply { url: url(), yes: true }),
+            (
+                format!("apply --webhook-url {URL}"),
+                Command::Apply { url: url(), is_confirmed: false },
+            ),
+            (
+                format!("apply --yes --webhook-url {URL}"),
+                Command::Apply { url: url(), is_confirmed: true },
+            ),
             ("--help".to_owned(), Command::Help),
             ("check -h".to_owned(), Command::Help),
         ] {
-            assert_eq!(parsed(&line), Ok(command), "{line}");
+            assert_eq!(parse_line(&line), Ok(command), "{line}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let unknown = |text: &str| ArgsError::Unknown(text.to_owned());
+    fn invalid_command_lines_are_rejected() {
+        let unknown = |text: &str| ArgsError::UnknownArgument(text.to_owned());
         for (line, error) in [
-            ("", ArgsError::NoCommand),
+            ("", ArgsError::MissingCommand),
             ("chekc", unknown("chekc")),
-            ("check", ArgsError::NoUrl),
-            ("check --webhook-url", ArgsError::NoUrl),
-            ("check --webhook-url api.example.com", ArgsError::BadUrl(NotAUrl)),
+            ("check", ArgsError::MissingUrl),
+            ("check --webhook-url", ArgsError::MissingUrl),
+            ("check --webhook-url api.example.com", ArgsError::InvalidUrl(InvalidWebhookUrl)),
             ("check --yes", unknown("--yes")),
             ("apply --force", unknown("--force")),
         ] {
-            assert_eq!(parsed(line), Err(error), "{line}");
+            assert_eq!(parse_line(line), Err(error), "{line}");
         }
     }
 }

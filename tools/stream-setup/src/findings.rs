@@ -7,10 +7,10 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
-use shared::auth::StreamRoles;
-use shared::calls::limits;
+use shared::auth::StreamRoleMap;
+use shared::calls::timeouts;
 use shared::config::{ConfigError, Env};
-use shared::stream::hooks::{Registration, WebhookUrl};
+use shared::stream::hooks::{WebhookRegistration, WebhookUrl};
 
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +53,13 @@ fn fail(text: impl Into<String>) -> Finding {
     Finding { level: Level::Fail, text: text.into() }
 }
 
-fn unknown(what: &str) -> Finding {
-    warn(format!("{what} cannot be checked: Stream does not tell"))
+fn not_checkable(subject: &str) -> Finding {
+    warn(format!("{subject} cannot be checked: Stream does not tell"))
 }
 
 /// What the deployment needs of the app.
 #[derive(Debug)]
-pub(crate) struct Needs {
+pub(crate) struct Requirements {
     /// The roles that users get.
     roles: BTreeSet<String>,
     /// How long a call waits for somebody to join it.
@@ -68,85 +68,90 @@ pub(crate) struct Needs {
     max_duration: Duration,
 }
 
-impl Needs {
+impl Requirements {
     /// Reads what the functions read, under the same names.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
-            roles: StreamRoles::from_env(env)?.names(),
-            ring_timeout: limits::ring_timeout(env)?,
-            max_duration: limits::max_duration(env)?,
+            roles: StreamRoleMap::from_env(env)?.names(),
+            ring_timeout: timeouts::ring_timeout(env)?,
+            max_duration: timeouts::max_duration(env)?,
         })
     }
 }
 
 /// Everything that can be said of an app. `roles` are those that it has, where Stream lists them.
-pub(crate) fn findings(
+pub(crate) fn check_app(
     app: &Value,
-    registration: &Registration,
+    registration: &WebhookRegistration,
     url: &WebhookUrl,
     roles: Option<&BTreeSet<String>>,
-    needs: &Needs,
+    requirements: &Requirements,
 ) -> Vec<Finding> {
-    let mut found = switches(app);
-    found.extend(webhook(registration, url));
-    found.extend(needs.roles.iter().map(|role| role_exists(role, roles)));
-    found.extend(call_type(&app["call_types"]["default"]["settings"], needs));
-    found.push(channel_type(&app["channel_configs"]["messaging"]));
-    found
+    let mut findings = check_app_flags(app);
+    findings.extend(check_webhook(registration, url));
+    findings.extend(requirements.roles.iter().map(|role| check_role(role, roles)));
+    findings.extend(check_call_type(&app["call_types"]["default"]["settings"], requirements));
+    findings.push(check_channel_type(&app["channel_configs"]["messaging"]));
+    findings
 }
 
-fn switches(app: &Value) -> Vec<Finding> {
-    let switch = |name: &str, bad: &str, good: &str| match app[name].as_bool() {
-        Some(true) => fail(bad),
-        Some(false) => ok(good),
-        None => unknown(name),
+fn check_app_flags(app: &Value) -> Vec<Finding> {
+    let check_flag = |name: &str, if_true: &str, if_false: &str| match app[name].as_bool() {
+        Some(true) => fail(if_true),
+        Some(false) => ok(if_false),
+        None => not_checkable(name),
     };
-    let mut found = vec![
-        switch("suspended", "Stream has suspended the app", "the app is not suspended"),
-        switch(
+    let mut findings = vec![
+        check_flag("suspended", "Stream has suspended the app", "the app is not suspended"),
+        check_flag(
             "disable_auth_checks",
             "authentication checks are off: anybody may connect as anybody",
             "authentication checks are on",
         ),
-        switch(
+        check_flag(
             "disable_permissions_checks",
             "permission checks are off: every user may do everything",
             "permission checks are on",
         ),
     ];
     if !app["revoke_tokens_issued_before"].is_null() {
-        found.push(warn(
+        findings.push(warn(
             "the app has revoked tokens of all users (revoke_tokens_issued_before): older ones are \
              refused",
         ));
     }
-    found
+    findings
 }
 
-fn webhook(registration: &Registration, url: &WebhookUrl) -> Vec<Finding> {
-    let Registration { hooks, enabled, missing, twice } = registration;
-    let shown = url.as_str();
-    let mut found = vec![match (hooks, enabled) {
-        (0, _) => fail(format!("no hook leads to {shown}")),
-        (_, 0) => fail(format!("the hook that leads to {shown} is disabled")),
-        _ if missing.is_empty() => ok(format!("every event comes to {shown}")),
-        _ => fail(format!("these events do not come to {shown}: {}", missing.join(", "))),
+fn check_webhook(registration: &WebhookRegistration, url: &WebhookUrl) -> Vec<Finding> {
+    let WebhookRegistration {
+        hook_count: hooks,
+        enabled_count: enabled,
+        missing_events: missing,
+        has_duplicates: twice,
+    } = registration;
+    let address = url.as_str();
+    let mut findings = vec![match (hooks, enabled) {
+        (0, _) => fail(format!("no hook leads to {address}")),
+        (_, 0) => fail(format!("the hook that leads to {address} is disabled")),
+        _ if missing.is_empty() => ok(format!("every event comes to {address}")),
+        _ => fail(format!("these events do not come to {address}: {}", missing.join(", "))),
     }];
     if *twice {
-        found.push(warn("some events come twice: more than one hook leads there"));
+        findings.push(warn("some events come twice: more than one hook leads there"));
     }
-    if !shown.starts_with("https://") {
-        found.push(warn("the webhook's address is not https: events would travel unencrypted"));
+    if !address.starts_with("https://") {
+        findings.push(warn("the webhook's address is not https: events would travel unencrypted"));
     }
-    if !shown.ends_with("/api/stream/webhook") {
-        found.push(warn("the webhook's address does not end in /api/stream/webhook"));
+    if !address.ends_with("/api/stream/webhook") {
+        findings.push(warn("the webhook's address does not end in /api/stream/webhook"));
     }
-    found
+    findings
 }
 
-fn role_exists(role: &str, roles: Option<&BTreeSet<String>>) -> Finding {
+fn check_role(role: &str, roles: Option<&BTreeSet<String>>) -> Finding {
     match roles {
-        None => unknown(&format!("whether the role {role} exists")),
+        None => not_checkable(&format!("whether the role {role} exists")),
         Some(roles) if roles.contains(role) => ok(format!("the role {role} exists")),
         Some(_) => fail(format!(
             "there is no role {role}, which STREAM_ROLE_MAP gives: users with it cannot be made \
@@ -156,90 +161,90 @@ fn role_exists(role: &str, roles: Option<&BTreeSet<String>>) -> Finding {
 }
 
 /// Of the call type only what calls do not bring along themselves.
-fn call_type(settings: &Value, needs: &Needs) -> Vec<Finding> {
+fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding> {
     if !settings.is_object() {
-        return vec![unknown("the call type default")];
+        return vec![not_checkable("the call type default")];
     }
-    let mut found = vec![match settings["backstage"]["enabled"].as_bool() {
+    let mut findings = vec![match settings["backstage"]["enabled"].as_bool() {
         Some(true) => fail("call type default: backstage is on, so nobody can join a call"),
         Some(false) => ok("call type default: backstage is off"),
-        None => unknown("call type default: backstage"),
+        None => not_checkable("call type default: backstage"),
     }];
-    found.push(participants(&settings["limits"]["max_participants"]));
-    found.push(duration(&settings["limits"]["max_duration_seconds"], needs));
+    findings.push(check_max_participants(&settings["limits"]["max_participants"]));
+    findings.push(check_max_duration(&settings["limits"]["max_duration_seconds"], requirements));
     for name in ["auto_cancel_timeout_ms", "missed_call_timeout_ms"] {
-        found.push(ringing(name, &settings["ring"][name], needs));
+        findings.push(check_ring_timeout(name, &settings["ring"][name], requirements));
     }
-    let by_itself = |part: &&str| {
-        let (part, member) = part.split_once('.').unwrap_or((*part, "mode"));
-        settings[part][member] == "auto-on"
+    let is_automatic = |setting: &&str| {
+        let (section, member) = setting.split_once('.').unwrap_or((*setting, "mode"));
+        settings[section][member] == "auto-on"
     };
-    let parts = [
+    let settings_to_check = [
         "individual_recording.mode",
         "raw_recording.mode",
         "frame_recording.mode",
         "transcription.closed_caption_mode",
     ];
-    let parts: Vec<&str> = parts.into_iter().filter(by_itself).collect();
-    found.push(if parts.is_empty() {
+    let automatic: Vec<&str> = settings_to_check.into_iter().filter(is_automatic).collect();
+    findings.push(if automatic.is_empty() {
         ok("call type default: nothing is recorded by itself")
     } else {
         warn(format!(
             "call type default: {} is auto-on, though calls are made without recording",
-            parts.join(", ")
+            automatic.join(", ")
         ))
     });
-    found
+    findings
 }
 
-fn participants(most: &Value) -> Finding {
+fn check_max_participants(max: &Value) -> Finding {
     /// The most that a call is made with.
-    const MEMBERS: i64 = 100;
-    match most.as_i64() {
+    const MAX_MEMBERS: i64 = 100;
+    match max.as_i64() {
         // Go's zero, as Stream writes what is not set.
         None | Some(0) => ok("call type default: participants are not limited"),
         Some(most) if most < 2 => {
             fail(format!("call type default: {most} participant at most, so nobody can be called"))
         }
-        Some(most) if most < MEMBERS => warn(format!(
-            "call type default: {most} participants at most, and calls have up to {MEMBERS} members"
+        Some(most) if most < MAX_MEMBERS => warn(format!(
+            "call type default: {most} participants at most, and calls have up to {MAX_MEMBERS} members"
         )),
         Some(most) => ok(format!("call type default: {most} participants at most")),
     }
 }
 
-fn duration(most: &Value, needs: &Needs) -> Finding {
-    let ours = needs.max_duration.as_secs();
-    match most.as_u64() {
+fn check_max_duration(max: &Value, requirements: &Requirements) -> Finding {
+    let required_secs = requirements.max_duration.as_secs();
+    match max.as_u64() {
         None | Some(0) => ok("call type default: the duration is limited by each call alone"),
-        Some(most) if most < ours => warn(format!(
-            "call type default: calls end after {most} s, and each call asks for {ours} s \
+        Some(most) if most < required_secs => warn(format!(
+            "call type default: calls end after {most} s, and each call asks for {required_secs} s \
              (CALL_MAX_DURATION_SECONDS); which of the two counts Stream does not document"
         )),
         Some(most) => ok(format!("call type default: calls may last {most} s")),
     }
 }
 
-fn ringing(name: &str, timeout: &Value, needs: &Needs) -> Finding {
-    let ours = needs.ring_timeout.as_secs();
+fn check_ring_timeout(name: &str, timeout: &Value, requirements: &Requirements) -> Finding {
+    let ring_timeout_secs = requirements.ring_timeout.as_secs();
     match timeout.as_u64() {
-        None => unknown(&format!("call type default: {name}")),
-        Some(millis) if Duration::from_millis(millis) > needs.ring_timeout => warn(format!(
+        None => not_checkable(&format!("call type default: {name}")),
+        Some(millis) if Duration::from_millis(millis) > requirements.ring_timeout => warn(format!(
             "call type default: {name} is {millis} ms, and a call that nobody joins is ended after \
-             {ours} s (CALL_RING_TIMEOUT_SECONDS): it would still ring"
+             {ring_timeout_secs} s (CALL_RING_TIMEOUT_SECONDS): it would still ring"
         )),
         Some(millis) => ok(format!("call type default: {name} is {millis} ms")),
     }
 }
 
-fn channel_type(config: &Value) -> Finding {
+fn check_channel_type(config: &Value) -> Finding {
     /// The longest message that the functions take.
-    const MESSAGE: u64 = 5_000;
+    const MAX_MESSAGE_CHARS: u64 = 5_000;
     match config["max_message_length"].as_u64() {
-        None => unknown("channel type messaging: max_message_length"),
-        Some(most) if most < MESSAGE => fail(format!(
+        None => not_checkable("channel type messaging: max_message_length"),
+        Some(most) if most < MAX_MESSAGE_CHARS => fail(format!(
             "channel type messaging: max_message_length is {most}, and messages have up to \
-             {MESSAGE} characters"
+             {MAX_MESSAGE_CHARS} characters"
         )),
         Some(most) => ok(format!("channel type messaging: max_message_length is {most}")),
     }
@@ -253,16 +258,21 @@ mod tests {
 
     const URL: &str = "https://api.example.com/api/stream/webhook";
 
-    fn needs() -> Needs {
-        Needs::from_env(&Env::default()).unwrap()
+    fn requirements() -> Requirements {
+        Requirements::from_env(&Env::default()).unwrap()
     }
 
-    fn complete() -> Registration {
-        Registration { hooks: 1, enabled: 1, missing: vec![], twice: false }
+    fn complete_registration() -> WebhookRegistration {
+        WebhookRegistration {
+            hook_count: 1,
+            enabled_count: 1,
+            missing_events: vec![],
+            has_duplicates: false,
+        }
     }
 
     /// An app that has everything as it should be.
-    fn app() -> Value {
+    fn valid_app() -> Value {
         json!({
             "suspended": false,
             "disable_auth_checks": false,
@@ -278,27 +288,33 @@ mod tests {
         })
     }
 
-    fn of(app: &Value) -> Vec<Finding> {
+    fn check(app: &Value) -> Vec<Finding> {
         let roles = BTreeSet::from(["admin", "user"].map(str::to_owned));
-        findings(app, &complete(), &URL.parse().unwrap(), Some(&roles), &needs())
+        check_app(
+            app,
+            &complete_registration(),
+            &URL.parse().unwrap(),
+            Some(&roles),
+            &requirements(),
+        )
     }
 
     /// The lines that are not `ok`.
-    fn told(found: &[Finding]) -> Vec<String> {
-        let told = found.iter().filter(|finding| finding.level != Level::Ok);
-        told.map(ToString::to_string).collect()
+    fn problem_lines(findings: &[Finding]) -> Vec<String> {
+        let problems = findings.iter().filter(|finding| finding.level != Level::Ok);
+        problems.map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_good_app_has_nothing_but_good_lines() {
-        let found = of(&app());
-        assert_eq!(told(&found), [""; 0]);
+    fn valid_app_has_no_problems() {
+        let found = check(&valid_app());
+        assert_eq!(problem_lines(&found), [""; 0]);
         assert_eq!(found[0].to_string(), "ok   the app is not suspended");
         assert_eq!(found.len(), 13);
     }
 
     #[test]
-    fn each_setting_that_works_against_us_is_told() {
+    fn each_invalid_setting_is_reported() {
         let settings = "/call_types/default/settings";
         for (pointer, value, line) in [
             ("/suspended", json!(true), "fail Stream has suspended the app"),
@@ -348,16 +364,16 @@ mod tests {
             ]
             .map(|(pointer, value, line)| (format!("{settings}{pointer}"), value, line)),
         ) {
-            let mut app = app();
+            let mut app = valid_app();
             *app.pointer_mut(&pointer).unwrap() = value.clone();
-            let told = told(&of(&app));
-            assert_eq!(told.len(), 1, "{pointer} {value}: {told:?}");
-            assert!(told[0].starts_with(line), "{pointer} {value}: {told:?}");
+            let lines = problem_lines(&check(&app));
+            assert_eq!(lines.len(), 1, "{pointer} {value}: {lines:?}");
+            assert!(lines[0].starts_with(line), "{pointer} {value}: {lines:?}");
         }
     }
 
     #[test]
-    fn what_is_at_its_bound_is_good() {
+    fn settings_at_their_limit_are_ok() {
         let settings = "/call_types/default/settings";
         for (pointer, value) in [
             ("/limits/max_participants", json!(0)),
@@ -366,58 +382,81 @@ mod tests {
             ("/limits/max_duration_seconds", json!(14_400)),
             ("/ring/auto_cancel_timeout_ms", json!(120_000)),
         ] {
-            let mut app = app();
+            let mut app = valid_app();
             *app.pointer_mut(&format!("{settings}{pointer}")).unwrap() = value.clone();
-            assert_eq!(told(&of(&app)), [""; 0], "{pointer} {value}");
+            assert_eq!(problem_lines(&check(&app)), [""; 0], "{pointer} {value}");
         }
     }
 
     #[test]
-    fn tokens_that_the_app_has_revoked_are_told() {
-        let mut app = app();
+    fn app_wide_token_revocation_is_reported() {
+        let mut app = valid_app();
         app["revoke_tokens_issued_before"] = json!(1_767_225_600_000_000_000_i64);
-        assert!(told(&of(&app))[0].starts_with("warn the app has revoked tokens of all users"));
+        assert!(
+            problem_lines(&check(&app))[0]
+                .starts_with("warn the app has revoked tokens of all users")
+        );
     }
 
     #[test]
-    fn roles_are_those_of_the_map() {
+    fn mapped_roles_must_exist() {
         let env = Env::from([("STREAM_ROLE_MAP", "streamer=host")]);
-        let needs = Needs::from_env(&env).unwrap();
+        let requirements = Requirements::from_env(&env).unwrap();
         let roles = |roles: Option<&[&str]>| {
             let roles: Option<BTreeSet<String>> =
                 roles.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
             let url = URL.parse().unwrap();
-            told(&findings(&app(), &complete(), &url, roles.as_ref(), &needs))
+            problem_lines(&check_app(
+                &valid_app(),
+                &complete_registration(),
+                &url,
+                roles.as_ref(),
+                &requirements,
+            ))
         };
         assert_eq!(roles(Some(&["host", "user"])), [""; 0]);
-        let told = roles(Some(&["user"]));
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("fail there is no role host"), "{told:?}");
-        let told = roles(None);
-        assert_eq!(told.len(), 2);
-        assert!(told[0].starts_with("warn whether the role host exists cannot be"), "{told:?}");
+        let lines = roles(Some(&["user"]));
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("fail there is no role host"), "{lines:?}");
+        let lines = roles(None);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("warn whether the role host exists cannot be"), "{lines:?}");
     }
 
     #[test]
-    fn the_webhook_is_good_bad_or_doubtful() {
-        let none = Registration { hooks: 0, enabled: 0, missing: vec!["call.ended"], twice: false };
+    fn webhook_registration_problems_are_reported() {
+        let none = WebhookRegistration {
+            hook_count: 0,
+            enabled_count: 0,
+            missing_events: vec!["call.ended"],
+            has_duplicates: false,
+        };
         let ended = "these events do not come to";
         for (registration, url, lines) in [
-            (complete(), URL, vec![]),
+            (complete_registration(), URL, vec![]),
             (none.clone(), URL, vec!["fail no hook leads to".to_owned()]),
-            (Registration { hooks: 1, ..none.clone() }, URL, vec!["fail the hook that".to_owned()]),
             (
-                Registration { hooks: 1, enabled: 1, ..none },
+                WebhookRegistration { hook_count: 1, ..none.clone() },
+                URL,
+                vec!["fail the hook that".to_owned()],
+            ),
+            (
+                WebhookRegistration { hook_count: 1, enabled_count: 1, ..none },
                 URL,
                 vec![format!("fail {ended} {URL}: call.ended")],
             ),
             (
-                Registration { hooks: 2, enabled: 2, twice: true, ..complete() },
+                WebhookRegistration {
+                    hook_count: 2,
+                    enabled_count: 2,
+                    has_duplicates: true,
+                    ..complete_registration()
+                },
                 URL,
                 vec!["warn some events come twice".to_owned()],
             ),
             (
-                complete(),
+                complete_registration(),
                 "http://api.example.com/hook",
                 vec![
                     "warn the webhook's address is not https".to_owned(),
@@ -425,10 +464,10 @@ mod tests {
                 ],
             ),
         ] {
-            let told = told(&webhook(&registration, &url.parse().unwrap()));
-            assert_eq!(told.len(), lines.len(), "{told:?}");
-            for (told, line) in told.iter().zip(lines) {
-                assert!(told.starts_with(&line), "{told}");
+            let found = problem_lines(&check_webhook(&registration, &url.parse().unwrap()));
+            assert_eq!(found.len(), lines.len(), "{found:?}");
+            for (found, line) in found.iter().zip(lines) {
+                assert!(found.starts_with(&line), "{found}");
             }
         }
     }

@@ -6,23 +6,23 @@
 //! which ask nobody.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
 
+mod app_client;
 mod args;
 mod findings;
 mod hook;
 mod plan;
-mod remote;
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use app_client::AppClient;
 use args::Command;
-use findings::{Level, Needs};
+use findings::{Level, Requirements};
 use plan::{Change, Plan};
-use remote::Remote;
 use serde_json::Value;
 use shared::config::Env;
-use shared::error::Source;
+use shared::error::BoxError;
 use shared::stream::StreamError;
 use shared::stream::hooks::WebhookUrl;
 
@@ -32,75 +32,86 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("stream-setup: {}", chain(&*error));
+            eprintln!("stream-setup: {}", format_error_chain(&*error));
             ExitCode::from(2)
         }
     }
 }
 
 /// Does what the command line asks for; whether all is well.
-async fn run() -> Result<bool, Source> {
+async fn run() -> Result<bool, BoxError> {
     let command = args::parse(env::args_os().skip(1))?;
-    let env = Env::of_process();
+    let env = Env::from_process();
     match command {
         Command::Help => {
             print!("{}", args::HELP);
             Ok(true)
         }
-        Command::Check { url } => check(&Remote::open(&env)?, &Needs::from_env(&env)?, &url).await,
-        Command::Apply { url, yes } => apply(&Remote::open(&env)?, &url, yes).await,
+        Command::Check { url } => {
+            check(&AppClient::from_env(&env)?, &Requirements::from_env(&env)?, &url).await
+        }
+        Command::Apply { url, is_confirmed: yes } => {
+            apply(&AppClient::from_env(&env)?, &url, yes).await
+        }
     }
 }
 
-async fn check(remote: &Remote, needs: &Needs, url: &WebhookUrl) -> Result<bool, Source> {
-    let settings = remote.settings().await?;
-    let registration = plan::registration(&hook::list(&settings)?, url)?;
+async fn check(
+    app: &AppClient,
+    requirements: &Requirements,
+    url: &WebhookUrl,
+) -> Result<bool, BoxError> {
+    let settings = app.get_settings().await?;
+    let registration = plan::registration(&hook::parse_hooks(&settings)?, url)?;
     let settings: Value = serde_json::from_str(settings.get())?;
-    let roles = match remote.roles().await {
+    let roles = match app.list_roles().await {
         Ok(roles) => Some(roles),
-        Err(StreamError::NotFound(_) | StreamError::Refused(_) | StreamError::BadAnswer(_)) => None,
+        Err(
+            StreamError::NotFound(_) | StreamError::Rejected(_) | StreamError::InvalidResponse(_),
+        ) => None,
         Err(error) => return Err(error.into()),
     };
-    let found = findings::findings(&settings["app"], &registration, url, roles.as_ref(), needs);
-    for finding in &found {
+    let findings =
+        findings::check_app(&settings["app"], &registration, url, roles.as_ref(), requirements);
+    for finding in &findings {
         println!("{finding}");
     }
-    Ok(found.iter().all(|finding| finding.level != Level::Fail))
+    Ok(findings.iter().all(|finding| finding.level != Level::Fail))
 }
 
-async fn apply(remote: &Remote, url: &WebhookUrl, yes: bool) -> Result<bool, Source> {
-    let before = hook::list(&remote.settings().await?)?;
-    let plan = Plan::of(&before, url)?;
+async fn apply(app: &AppClient, url: &WebhookUrl, is_confirmed: bool) -> Result<bool, BoxError> {
+    let before = hook::parse_hooks(&app.get_settings().await?)?;
+    let plan = Plan::new(&before, url)?;
     for line in plan.lines(url) {
         println!("{line}");
     }
-    if plan.change == Change::Nothing {
+    if plan.change == Change::Unchanged {
         println!("Every event comes already: there is nothing to change.");
         return Ok(true);
     }
-    if !yes {
+    if !is_confirmed {
         println!("Nothing was changed; with --yes it is.");
         return Ok(true);
     }
-    if !hook::is_same(&before, &hook::list(&remote.settings().await?)?)? {
+    if !hook::is_identical(&before, &hook::parse_hooks(&app.get_settings().await?)?)? {
         println!("Somebody else has just changed the list: nothing was written. Try again.");
         return Ok(false);
     }
-    let request = plan.hooks.iter().map(hook::Hook::request).collect::<Result<Vec<_>, _>>()?;
-    remote.replace(&request).await?;
-    let after = hook::list(&remote.settings().await?)?;
-    let missing = plan::unfulfilled(&plan.hooks, &after, url)?;
-    for line in &missing {
+    let hooks = plan.hooks.iter().map(hook::RawHook::to_request).collect::<Result<Vec<_>, _>>()?;
+    app.replace_hooks(&hooks).await?;
+    let after = hook::parse_hooks(&app.get_settings().await?)?;
+    let discrepancies = plan::find_discrepancies(&plan.hooks, &after, url)?;
+    for line in &discrepancies {
         println!("After the change: {line}.");
     }
-    if missing.is_empty() {
+    if discrepancies.is_empty() {
         println!("Done: the webhook is registered, and the other hooks are as they were.");
     }
-    Ok(missing.is_empty())
+    Ok(discrepancies.is_empty())
 }
 
 /// An error and what lies behind it, as one line. Stream's words are in it.
-fn chain(error: &(dyn Error + 'static)) -> String {
+fn format_error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::stream::event::HEARD;
-use shared::stream::hooks::{EventHook, Registration, WebhookUrl};
+use shared::stream::event::HANDLED_EVENTS;
+use shared::stream::hooks::{EventHook, WebhookRegistration, WebhookUrl};
 
-use crate::hook::Hook;
+use crate::hook::RawHook;
 
 /// What is to become of the list.
 pub(crate) struct Plan {
     /// The new list, or the old one where nothing is to change.
-    pub(crate) hooks: Vec<Hook>,
+    pub(crate) hooks: Vec<RawHook>,
     /// What the change is.
     pub(crate) change: Change,
 }
@@ -21,11 +21,11 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing.
-    Nothing,
+    Unchanged,
     /// One more hook, at the end.
     Added,
     /// The hook of this place, which leads to the webhook already.
-    Mended(usize),
+    Updated(usize),
 }
 
 /// Why there is no plan.
@@ -33,46 +33,54 @@ pub(crate) enum Change {
 pub(crate) enum PlanError {
     /// A hook could not be written back.
     #[error(
-        "Stream masks {member} of hook {place}, and the list can only be written as a whole: the \
+        "Stream masks {member} of hook {position}, and the list can only be written as a whole: the \
          hook would lose it. Register the webhook in the dashboard instead"
     )]
     Masked {
         /// Its place in the list, from 1.
-        place: usize,
+        position: usize,
         /// The member, by its name.
         member: String,
     },
     /// A hook has not the form of one.
     #[error("a hook of the app's list cannot be read")]
-    Unreadable(#[from] serde_json::Error),
+    InvalidHook(#[from] serde_json::Error),
 }
 
 /// How the webhook is registered in a list.
-pub(crate) fn registration(hooks: &[Hook], url: &WebhookUrl) -> Result<Registration, PlanError> {
-    let typed: Vec<EventHook> = hooks.iter().map(Hook::typed).collect::<Result<_, _>>()?;
-    Ok(Registration::of(&typed, url))
+pub(crate) fn registration(
+    hooks: &[RawHook],
+    url: &WebhookUrl,
+) -> Result<WebhookRegistration, PlanError> {
+    let event_hooks: Vec<EventHook> =
+        hooks.iter().map(RawHook::to_event_hook).collect::<Result<_, _>>()?;
+    Ok(WebhookRegistration::from_hooks(&event_hooks, url))
 }
 
 impl Plan {
     /// What makes the webhook hear of everything that matters, and touches no other hook.
-    pub(crate) fn of(hooks: &[Hook], url: &WebhookUrl) -> Result<Self, PlanError> {
+    pub(crate) fn new(hooks: &[RawHook], url: &WebhookUrl) -> Result<Self, PlanError> {
         let mut hooks = hooks.to_vec();
         if registration(&hooks, url)?.is_complete() {
-            return Ok(Self { hooks, change: Change::Nothing });
+            return Ok(Self { hooks, change: Change::Unchanged });
         }
-        let masked = hooks.iter().zip(1..).find_map(|(hook, place)| Some((hook.masked()?, place)));
+        let masked =
+            hooks.iter().zip(1..).find_map(|(hook, place)| Some((hook.masked_member()?, place)));
         if let Some((member, place)) = masked {
-            return Err(PlanError::Masked { place, member: member.to_owned() });
+            return Err(PlanError::Masked { position: place, member: member.to_owned() });
         }
-        let typed: Vec<EventHook> = hooks.iter().map(Hook::typed).collect::<Result<_, _>>()?;
-        let ours = |enabled: bool| {
-            typed.iter().position(|hook| hook.leads_to(url) && (hook.is_enabled() || !enabled))
+        let event_hooks: Vec<EventHook> =
+            hooks.iter().map(RawHook::to_event_hook).collect::<Result<_, _>>()?;
+        let find_hook = |only_enabled: bool| {
+            event_hooks
+                .iter()
+                .position(|hook| hook.is_webhook_for(url) && (hook.is_enabled() || !only_enabled))
         };
-        let change = if let Some(place) = ours(true).or_else(|| ours(false)) {
-            mend(&mut hooks[place])?;
-            Change::Mended(place)
+        let change = if let Some(index) = find_hook(true).or_else(|| find_hook(false)) {
+            update_hook(&mut hooks[index])?;
+            Change::Updated(index)
         } else {
-            hooks.push(added(url)?);
+            hooks.push(new_hook(url)?);
             Change::Added
         };
         Ok(Self { hooks, change })
@@ -81,41 +89,42 @@ impl Plan {
     /// The plan for a person, line by line. Of other hooks only their kind is shown.
     pub(crate) fn lines(&self, url: &WebhookUrl) -> Vec<String> {
         let last = self.hooks.len().saturating_sub(1);
-        let line = |(place, hook): (usize, &Hook)| {
+        let line = |(index, hook): (usize, &RawHook)| {
             let verb = match self.change {
-                Change::Added if place == last => "add",
-                Change::Mended(mended) if place == mended => "change",
+                Change::Added if index == last => "add",
+                Change::Updated(updated) if index == updated => "change",
                 _ => "keep",
             };
-            let what = match verb {
+            let description = match verb {
                 "keep" => hook.kind().to_owned(),
                 _ => format!("webhook {}, of all products, for what is heard here", url.as_str()),
             };
-            format!("{verb:<6} hook {}: {what}", place + 1)
+            format!("{verb:<6} hook {}: {description}", index + 1)
         };
         self.hooks.iter().enumerate().map(line).collect()
     }
 }
 
 /// A hook for the webhook.
-fn added(url: &WebhookUrl) -> Result<Hook, PlanError> {
+fn new_hook(url: &WebhookUrl) -> Result<RawHook, PlanError> {
     let hook = json!({
         "hook_type": "webhook",
         "enabled": true,
         "product": "all",
         "webhook_url": url.as_str(),
-        "event_types": HEARD,
+        "event_types": HANDLED_EVENTS,
     });
     Ok(serde_json::from_str(&hook.to_string())?)
 }
 
 /// Makes a hook send what is heard here, and leaves everything else of it as it is.
-fn mend(hook: &mut Hook) -> Result<(), PlanError> {
+fn update_hook(hook: &mut RawHook) -> Result<(), PlanError> {
     hook.set("enabled", &true)?;
     hook.set("product", &"all")?;
     // None at all are all of them.
-    if let Some(types) = hook.read::<Vec<String>>("event_types").filter(|it| !it.is_empty()) {
-        let new = HEARD.into_iter().filter(|kind| !types.iter().any(|known| known == kind));
+    if let Some(types) = hook.get::<Vec<String>>("event_types").filter(|it| !it.is_empty()) {
+        let new =
+            HANDLED_EVENTS.into_iter().filter(|kind| !types.iter().any(|known| known == kind));
         let types: Vec<&str> = types.iter().map(String::as_str).chain(new).collect();
         hook.set("event_types", &types)?;
     }
@@ -123,34 +132,34 @@ fn mend(hook: &mut Hook) -> Result<(), PlanError> {
 }
 
 /// What of a plan has not come true, by the list as it is now: one line each.
-pub(crate) fn unfulfilled(
-    planned: &[Hook],
-    found: &[Hook],
+pub(crate) fn find_discrepancies(
+    planned: &[RawHook],
+    actual: &[RawHook],
     url: &WebhookUrl,
 ) -> Result<Vec<String>, PlanError> {
     let mut lines = Vec::new();
     // A hook that is found is so for one of the planned ones.
-    let mut taken = BTreeSet::new();
-    for (place, hook) in planned.iter().enumerate() {
-        if hook.typed()?.leads_to(url) {
+    let mut matched = BTreeSet::new();
+    for (index, hook) in planned.iter().enumerate() {
+        if hook.to_event_hook()?.is_webhook_for(url) {
             continue;
         }
-        let with_id = hook.read::<Value>("id").is_some_and(|id| id.is_string());
-        let wanted = hook.lasting(with_id)?;
-        let mut same = None;
-        for (at, other) in found.iter().enumerate() {
-            if !taken.contains(&at) && other.lasting(with_id)? == wanted {
-                same = Some(at);
+        let with_id = hook.get::<Value>("id").is_some_and(|id| id.is_string());
+        let expected = hook.comparable_members(with_id)?;
+        let mut matching = None;
+        for (candidate, other) in actual.iter().enumerate() {
+            if !matched.contains(&candidate) && other.comparable_members(with_id)? == expected {
+                matching = Some(candidate);
                 break;
             }
         }
-        if let Some(at) = same {
-            taken.insert(at);
+        if let Some(matching_index) = matching {
+            matched.insert(matching_index);
         } else {
-            lines.push(format!("hook {} ({}) is not as it was", place + 1, hook.kind()));
+            lines.push(format!("hook {} ({}) is not as it was", index + 1, hook.kind()));
         }
     }
-    if !registration(found, url)?.is_complete() {
+    if !registration(actual, url)?.is_complete() {
         lines.push("the webhook is not registered".to_owned());
     }
     Ok(lines)
@@ -168,40 +177,40 @@ mod tests {
         URL.parse().unwrap()
     }
 
-    fn list(hooks: &[&str]) -> Vec<Hook> {
+    fn parse_all(hooks: &[&str]) -> Vec<RawHook> {
         hooks.iter().map(|hook| serde_json::from_str(hook).unwrap()).collect()
     }
 
-    fn texts(hooks: &[Hook]) -> Vec<String> {
-        hooks.iter().map(|hook| hook.request().unwrap().get().to_owned()).collect()
+    fn request_bodies(hooks: &[RawHook]) -> Vec<String> {
+        hooks.iter().map(|hook| hook.to_request().unwrap().get().to_owned()).collect()
     }
 
     /// Hooks of somebody else, with what nobody here knows.
-    const OTHERS: [&str; 2] = [
+    const FOREIGN_HOOKS: [&str; 2] = [
         r#"{"id":"h1","hook_type":"sqs","sqs_secret":"s","unheard_of":{"b":1.50,"a":[]}}"#,
         r#"{"webhook_url":"https://elsewhere.example.com/","hook_type":"webhook","enabled":true}"#,
     ];
 
     #[test]
-    fn one_that_is_not_there_is_added_behind_the_others() {
-        for others in [&OTHERS[..0], &OTHERS[..1], &OTHERS[..]] {
-            let plan = Plan::of(&list(others), &url()).unwrap();
+    fn missing_hook_is_appended() {
+        for others in [&FOREIGN_HOOKS[..0], &FOREIGN_HOOKS[..1], &FOREIGN_HOOKS[..]] {
+            let plan = Plan::new(&parse_all(others), &url()).unwrap();
             assert_eq!(plan.change, Change::Added);
-            let texts = texts(&plan.hooks);
-            assert_eq!(texts[..others.len()], *others);
+            let bodies = request_bodies(&plan.hooks);
+            assert_eq!(bodies[..others.len()], *others);
             assert!(registration(&plan.hooks, &url()).unwrap().is_complete());
             // The same once more changes nothing.
-            let again = Plan::of(&plan.hooks, &url()).unwrap();
-            assert_eq!(again.change, Change::Nothing);
+            let again = Plan::new(&plan.hooks, &url()).unwrap();
+            assert_eq!(again.change, Change::Unchanged);
         }
     }
 
     #[test]
-    fn one_that_hears_too_little_is_mended_in_its_place() {
+    fn incomplete_hook_is_updated_in_place() {
         let ours = |members: &str| {
             format!(r#"{{"id":"ours","hook_type":"webhook","webhook_url":"{URL}",{members}}}"#)
         };
-        let all = format!("[{}]", HEARD.map(|kind| format!("\"{kind}\"")).join(","));
+        let all = format!("[{}]", HANDLED_EVENTS.map(|kind| format!("\"{kind}\"")).join(","));
         let more = all.replacen('[', "[\"message.new\",", 1);
         let with = |types: &str| format!(r#""enabled":true,"product":"all","event_types":{types}"#);
         for (before, after) in [
@@ -218,61 +227,63 @@ mod tests {
                 r#""enabled":true,"product":"all","event_types":[],"timeout_ms":1500"#.to_owned(),
             ),
             (with(r#"["message.new"]"#), with(&more)),
-            (with(&format!(r#"["message.new","{}"]"#, HEARD[0])), with(&more)),
+            (with(&format!(r#"["message.new","{}"]"#, HANDLED_EVENTS[0])), with(&more)),
         ] {
             let before = ours(&before);
-            let plan = Plan::of(&list(&[OTHERS[0], &before, OTHERS[1]]), &url()).unwrap();
-            assert_eq!(plan.change, Change::Mended(1), "{before}");
+            let plan =
+                Plan::new(&parse_all(&[FOREIGN_HOOKS[0], &before, FOREIGN_HOOKS[1]]), &url())
+                    .unwrap();
+            assert_eq!(plan.change, Change::Updated(1), "{before}");
             assert_eq!(
-                texts(&plan.hooks),
-                [OTHERS[0], ours(&after).as_str(), OTHERS[1]],
+                request_bodies(&plan.hooks),
+                [FOREIGN_HOOKS[0], ours(&after).as_str(), FOREIGN_HOOKS[1]],
                 "{before}"
             );
-            let again = Plan::of(&plan.hooks, &url()).unwrap();
-            assert_eq!(again.change, Change::Nothing, "{before}");
+            let again = Plan::new(&plan.hooks, &url()).unwrap();
+            assert_eq!(again.change, Change::Unchanged, "{before}");
         }
     }
 
     #[test]
-    fn of_two_the_one_that_is_enabled_is_mended() {
+    fn enabled_hook_is_updated_before_a_disabled_one() {
         let ours =
             |members: &str| format!(r#"{{"hook_type":"webhook","webhook_url":"{URL}",{members}}}"#);
         let (off, chat) = (ours(r#""enabled":false"#), ours(r#""enabled":true,"product":"chat""#));
-        let plan = Plan::of(&list(&[&off, &chat]), &url()).unwrap();
-        assert_eq!(plan.change, Change::Mended(1));
-        assert_eq!(texts(&plan.hooks)[0], off);
+        let plan = Plan::new(&parse_all(&[&off, &chat]), &url()).unwrap();
+        assert_eq!(plan.change, Change::Updated(1));
+        assert_eq!(request_bodies(&plan.hooks)[0], off);
     }
 
     #[test]
-    fn what_could_not_be_written_back_is_not_touched() {
+    fn masked_hook_prevents_the_update() {
         let masked = r#"{"hook_type":"sqs","sqs_secret":"****"}"#;
-        let error = Plan::of(&list(&[OTHERS[1], masked]), &url()).err().unwrap();
+        let error = Plan::new(&parse_all(&[FOREIGN_HOOKS[1], masked]), &url()).err().unwrap();
         assert!(error.to_string().starts_with("Stream masks sqs_secret of hook 2,"), "{error}");
         // Where nothing is to be written it does no harm.
-        let mut hooks = list(&[masked]);
-        hooks.push(added(&url()).unwrap());
-        assert_eq!(Plan::of(&hooks, &url()).unwrap().change, Change::Nothing);
+        let mut hooks = parse_all(&[masked]);
+        hooks.push(new_hook(&url()).unwrap());
+        assert_eq!(Plan::new(&hooks, &url()).unwrap().change, Change::Unchanged);
     }
 
     #[test]
-    fn the_plan_shows_nothing_of_others() {
-        let lines = Plan::of(&list(&OTHERS), &url()).unwrap().lines(&url());
+    fn plan_output_shows_only_the_kind_of_foreign_hooks() {
+        let lines = Plan::new(&parse_all(&FOREIGN_HOOKS), &url()).unwrap().lines(&url());
         let added =
             format!("add    hook 3: webhook {URL}, of all products, for what is heard here");
         assert_eq!(lines, ["keep   hook 1: sqs", "keep   hook 2: webhook", added.as_str()]);
     }
 
     #[test]
-    fn a_plan_has_come_true_where_nothing_is_missing() {
-        let planned = Plan::of(&list(&OTHERS), &url()).unwrap().hooks;
+    fn discrepancies_are_found_after_the_update() {
+        let planned = Plan::new(&parse_all(&FOREIGN_HOOKS), &url()).unwrap().hooks;
         let ours = planned[2].clone();
-        let lines = |found: &[Hook]| unfulfilled(&planned, found, &url()).unwrap();
+        let lines = |found: &[RawHook]| find_discrepancies(&planned, found, &url()).unwrap();
         // Stream gives ids and times, and may have an order of its own.
-        let found = list(&[
+        let found = parse_all(&[
             r#"{"id":"n","webhook_url":"https://elsewhere.example.com/","hook_type":"webhook","enabled":true,"updated_at":5}"#,
             r#"{"sqs_secret":"s","hook_type":"sqs","id":"h1","unheard_of":{"a":[],"b":1.5},"product":null}"#,
         ]);
-        let with_ours = |others: &[Hook]| [others, std::slice::from_ref(&ours)].concat();
+        let with_ours = |others: &[RawHook]| [others, std::slice::from_ref(&ours)].concat();
         assert_eq!(lines(&with_ours(&found)), [""; 0]);
         assert_eq!(lines(&found), ["the webhook is not registered"]);
         assert_eq!(lines(&with_ours(&found[..1])), ["hook 1 (sqs) is not as it was"]);
@@ -281,15 +292,15 @@ mod tests {
         assert_eq!(lines(&with_ours(&changed)), ["hook 1 (sqs) is not as it was"]);
         // One hook cannot stand for two.
         let twice = [&planned[..1], &planned[..1], &planned[2..]].concat();
-        let lines = unfulfilled(&twice, &with_ours(&found), &url()).unwrap();
+        let lines = find_discrepancies(&twice, &with_ours(&found), &url()).unwrap();
         assert_eq!(lines, ["hook 2 (sqs) is not as it was"]);
     }
 
     #[test]
-    fn a_change_in_between_is_noticed() {
+    fn concurrent_change_is_detected() {
         let settings = |hooks: &str| {
             let text = format!(r#"{{"app":{{"event_hooks":{hooks}}}}}"#);
-            crate::hook::list(&RawValue::from_string(text).unwrap()).unwrap()
+            crate::hook::parse_hooks(&RawValue::from_string(text).unwrap()).unwrap()
         };
         let before = settings(r#"[{"id":"h1"}]"#);
         for (now, same) in [
@@ -298,7 +309,7 @@ mod tests {
             (r#"[{"id":"h1","enabled":true}]"#, false),
             ("[]", false),
         ] {
-            assert_eq!(crate::hook::is_same(&before, &settings(now)).unwrap(), same, "{now}");
+            assert_eq!(crate::hook::is_identical(&before, &settings(now)).unwrap(), same, "{now}");
         }
     }
 }

@@ -5,12 +5,12 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use stream_emulator::{APP_OBJECT_SECRET, Emulator, Fault, Operation, Rule, Settings};
+use stream_emulator::{APP_OBJECT_SECRET, Emulator, Fault, FaultRule, Operation, Settings};
 use tokio::net::TcpListener;
 
 const KEY: &str = "key-of-the-emulated-app";
 const SECRET: &str = "secret-of-the-emulated-app-never-deploy-this-one";
-const OTHERS: &str = "secret-of-somebody-elses-queue";
+const FOREIGN_SECRET: &str = "secret-of-somebody-elses-queue";
 const URL: &str = "https://api.example.com/api/stream/webhook";
 
 async fn emulator() -> Emulator {
@@ -19,7 +19,7 @@ async fn emulator() -> Emulator {
 }
 
 /// Hooks of other people, with members that nobody here knows.
-fn others() -> Vec<Value> {
+fn foreign_hooks() -> Vec<Value> {
     let times = 1_767_225_600_123_456_789_i64;
     vec![
         json!({
@@ -27,7 +27,7 @@ fn others() -> Vec<Value> {
             "hook_type": "sqs",
             "enabled": true,
             "sqs_queue_url": "https://sqs.example.com/queue",
-            "sqs_secret": OTHERS,
+            "sqs_secret": FOREIGN_SECRET,
             "event_types": ["message.new"],
             "product": "chat",
             "unheard_of": {"z": [1.5, null, "\u{e9}"], "a": 7},
@@ -38,7 +38,7 @@ fn others() -> Vec<Value> {
             "id": "9d2f4c1e-0000-4000-8000-000000000002",
             "hook_type": "webhook",
             "enabled": false,
-            "webhook_url": format!("https://elsewhere.example.com/?key={OTHERS}"),
+            "webhook_url": format!("https://elsewhere.example.com/?key={FOREIGN_SECRET}"),
             "event_types": [],
             "product": "video",
             "created_at": times,
@@ -68,16 +68,16 @@ async fn run(emulator: &Emulator, secret: &str, arguments: &[&str]) -> (Option<i
     // Beside the emulator, which answers on this thread.
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
-    for secret in [SECRET, secret, OTHERS, APP_OBJECT_SECRET, "eyJhbGciOi"] {
+    for secret in [SECRET, secret, FOREIGN_SECRET, APP_OBJECT_SECRET, "eyJhbGciOi"] {
         assert!(!text.contains(secret), "a secret or a token was printed");
     }
     (output.status.code(), text)
 }
 
 #[tokio::test]
-async fn the_webhook_is_registered_once_and_others_stay() {
+async fn apply_is_idempotent_and_preserves_foreign_hooks() {
     let emulator = emulator().await;
-    emulator.set_event_hooks(others());
+    emulator.set_event_hooks(foreign_hooks());
     let before = hooks(&emulator);
     let writes = || emulator.counts().get(Operation::UpdateApp);
     let check = ["check", "--webhook-url", URL];
@@ -116,7 +116,7 @@ async fn the_webhook_is_registered_once_and_others_stay() {
 }
 
 #[tokio::test]
-async fn a_hook_of_ours_that_is_off_is_switched_on() {
+async fn disabled_hook_is_enabled() {
     let emulator = emulator().await;
     let ours = json!({
         "id": "9d2f4c1e-0000-4000-8000-000000000003",
@@ -127,7 +127,7 @@ async fn a_hook_of_ours_that_is_off_is_switched_on() {
         "product": "chat",
         "timeout_ms": 1_500,
     });
-    emulator.set_event_hooks(others().into_iter().chain([ours]).collect());
+    emulator.set_event_hooks(foreign_hooks().into_iter().chain([ours]).collect());
     let before = hooks(&emulator);
     let (code, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
     assert_eq!(code, Some(0), "{text}");
@@ -142,11 +142,11 @@ async fn a_hook_of_ours_that_is_off_is_switched_on() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_app_is_a_line() {
+async fn each_app_problem_is_printed_on_one_line() {
     let emulator = emulator().await;
     let (_, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
     assert!(text.contains("Done:"), "{text}");
-    emulator.script(Rule::on(Operation::ListRoles, Fault::Status(403)));
+    emulator.add_fault(FaultRule::for_operation(Operation::ListRoles, Fault::Status(403)));
     let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("warn whether the role admin exists cannot be checked"), "{text}");
@@ -157,7 +157,7 @@ async fn what_is_wrong_with_the_app_is_a_line() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_one_line() {
+async fn command_failure_is_printed_on_one_line() {
     let emulator = emulator().await;
     let wrong = "another-secret-than-the-one-that-stream-has";
     let (code, text) = run(&emulator, wrong, &["check", "--webhook-url", URL]).await;
@@ -169,7 +169,7 @@ async fn what_cannot_be_done_is_one_line() {
     assert_eq!((code, text.as_str()), (Some(2), "stream-setup: --webhook-url is missing\n"));
 
     // The change may have been made, and nobody says so: it is not repeated.
-    emulator.script(Rule::on(Operation::UpdateApp, Fault::AppliedThenLost));
+    emulator.add_fault(FaultRule::for_operation(Operation::UpdateApp, Fault::AppliedThenLost));
     let (code, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
     assert_eq!(code, Some(2), "{text}");
     assert_eq!(emulator.counts().get(Operation::UpdateApp), 1);

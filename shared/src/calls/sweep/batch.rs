@@ -5,63 +5,65 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::calls::store::{RETRY_END, SECOND_LOOK};
-use crate::calls::sweep::look::{Look, look};
+use crate::calls::decision::{Decision, evaluate};
 use crate::calls::sweep::summary::is_overdue;
-use crate::calls::sweep::{DueCall, DuePlace, LEAST, Summary, Sweeper};
-use crate::calls::{Call, CallState, EndReason, EndRequest, Ending, Reason, Seen};
+use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
+use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL};
+use crate::calls::{
+    Call, CallState, EndReason, EndRequest, EndResult, Precondition, SystemEndReason,
+};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::ids::CallId;
 use crate::store::StoreError;
 use crate::stream::StreamError;
 use crate::stream::ops::{
-    DeleteChannels, GetCall, LiveCall, LiveChannel, QueryCalls, QueryChannels, WhichCalls,
-    WhichChannels,
+    CallFilter, ChannelFilter, DeleteChannels, GetCall, QueryCalls, QueryChannels, StreamCall,
+    StreamChannel,
 };
 
 /// How many calls are worked on at the same time.
-const AT_ONCE: usize = 16;
+const CONCURRENCY: usize = 16;
 /// How many closed calls are said to be so at the same time: all that is kept of one is read.
-const TOLD_AT_ONCE: usize = 4;
+const OBSERVER_CONCURRENCY: usize = 4;
 /// How often channels are deleted of which some are gone meanwhile.
-const ROUNDS: u32 = 3;
+const MAX_DELETE_ATTEMPTS: u32 = 3;
 /// The longest time for which a call that fails is put off.
-const LONGEST_BACKOFF: Duration = Duration::from_mins(10);
+const MAX_BACKOFF: Duration = Duration::from_mins(10);
 
 /// A due call that is over, on its way out.
-struct Leaving {
+struct PendingCleanup {
     call: Call,
     /// Where it stands in the index.
-    seen: Timestamp,
+    due_at: Timestamp,
     tries: u32,
 }
 
 /// What became of channels; those that were not there are in neither.
 #[derive(Default)]
-struct Channels {
+struct DeleteOutcome {
     deleted: BTreeSet<CallId>,
-    left: BTreeSet<CallId>,
+    remaining: BTreeSet<CallId>,
 }
 
 /// How a call was let go.
-enum LetGo {
+enum CleanupResult {
     /// It has ended.
-    Cleared,
+    Cleaned,
     /// Something was left of it still, or somebody else has let it go.
-    Looked,
+    Verified,
     /// Nothing is left of it.
     Closed,
 }
 
 /// What a step with one call came to.
-enum Step {
+enum StepResult {
     /// Nothing is left to do now.
     Done,
     /// It goes on.
-    Kept,
+    Active,
     /// It is over.
-    Over(Leaving, Option<Reason>),
+    Ended(PendingCleanup, Option<SystemEndReason>),
     /// Something failed.
     Failed,
 }
@@ -69,77 +71,78 @@ enum Step {
 impl Sweeper {
     /// Sees to these calls. Only a table that does not answer stops it; what cannot be read, there
     /// or at Stream, is passed over or put off by itself.
-    pub(super) async fn see_to(
+    pub(super) async fn process_batch(
         &self,
-        places: Vec<DuePlace>,
+        entries: Vec<DueEntry>,
         deadline: Deadline,
-        summary: &mut Summary,
+        summary: &mut SweepSummary,
     ) -> Result<(), ApiError> {
         // One that moves while the index is read can stand there twice.
-        let ids: BTreeSet<CallId> = places.into_iter().map(|place| place.id).collect();
+        let ids: BTreeSet<CallId> = entries.into_iter().map(|entry| entry.id).collect();
         let ids: Vec<CallId> = ids.into_iter().collect();
         let now = self.calls.clock.now();
         // The index lags behind; the calls themselves decide.
-        let mut due = self.load(&ids, summary).await?;
+        let mut due = self.load_readable(&ids, summary).await?;
         due.retain(|due| due.due_at.is_some_and(|at| at <= now));
         if due.is_empty() {
             return Ok(());
         }
         summary.due += due.len() as u64;
         summary.overdue +=
-            due.iter().filter(|due| is_overdue(due, self.bounds, now)).count() as u64;
+            due.iter().filter(|due| is_overdue(due, self.timeouts, now)).count() as u64;
         let ids: Vec<CallId> = due.iter().map(|due| due.call.call_id.clone()).collect();
-        let live = match self.live_calls(&ids, deadline).await {
-            Ok(live) => live,
+        let stream_calls = match self.query_stream_calls(&ids, deadline).await {
+            Ok(stream_calls) => stream_calls,
             // Then each is asked for by itself, where it matters.
-            Err(error @ (StreamError::BadAnswer(_) | StreamError::Refused(_))) => {
-                ApiError::from(error).note("Stream's list of calls is of no use", &ids.len());
+            Err(error @ (StreamError::InvalidResponse(_) | StreamError::Rejected(_))) => {
+                ApiError::from(error).log("Stream's list of calls is of no use", &ids.len());
                 BTreeMap::new()
             }
             Err(error) => {
-                ApiError::from(error).note("Stream does not tell of calls", &ids.len());
+                ApiError::from(error).log("Stream does not tell of calls", &ids.len());
                 summary.failed += due.len() as u64;
-                let late = due.iter().map(|due| self.put_off(due, now));
-                stream::iter(late).buffer_unordered(AT_ONCE).collect::<()>().await;
+                let reschedules = due.iter().map(|due| self.reschedule_failed(due, now));
+                stream::iter(reschedules).buffer_unordered(CONCURRENCY).collect::<()>().await;
                 return Ok(());
             }
         };
-        let steps = due.into_iter().map(|due| self.step(due, &live, now, deadline));
-        let steps: Vec<Step> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
-        let mut leaving = Vec::new();
+        let steps = due.into_iter().map(|due| self.process_call(due, &stream_calls, now, deadline));
+        let steps: Vec<StepResult> =
+            stream::iter(steps).buffer_unordered(CONCURRENCY).collect().await;
+        let mut cleanups = Vec::new();
         for step in steps {
             match step {
-                Step::Done => {}
-                Step::Kept => summary.kept += 1,
-                Step::Failed => summary.failed += 1,
-                Step::Over(call, reason) => {
+                StepResult::Done => {}
+                StepResult::Active => summary.active += 1,
+                StepResult::Failed => summary.failed += 1,
+                StepResult::Ended(cleanup, reason) => {
                     if let Some(reason) = reason {
-                        *summary.over.entry(reason.as_str()).or_default() += 1;
+                        *summary.ended.entry(reason.as_str()).or_default() += 1;
                     }
-                    leaving.push(call);
+                    cleanups.push(cleanup);
                 }
             }
         }
-        self.clear(leaving, &live, deadline, summary).await;
+        self.clean_up(cleanups, &stream_calls, deadline, summary).await;
         Ok(())
     }
 
     /// These calls as they stand now, without those that nobody can read.
-    async fn load(
+    async fn load_readable(
         &self,
         ids: &[CallId],
-        summary: &mut Summary,
+        summary: &mut SweepSummary,
     ) -> Result<Vec<DueCall>, StoreError> {
-        match self.due.load(ids).await {
-            Err(StoreError::Broken(_)) => {}
+        match self.due_store.load(ids).await {
+            Err(StoreError::Internal(_)) => {}
             loaded => return loaded,
         }
         let mut due = Vec::new();
         for id in ids {
-            match self.due.load(std::slice::from_ref(id)).await {
+            match self.due_store.load(std::slice::from_ref(id)).await {
                 Ok(found) => due.extend(found),
-                Err(error @ StoreError::Broken(_)) => {
-                    ApiError::from(error).note("a due call cannot be read", id);
+                Err(error @ StoreError::Internal(_)) => {
+                    ApiError::from(error).log("a due call cannot be read", id);
                     summary.failed += 1;
                 }
                 Err(error) => return Err(error),
@@ -149,293 +152,318 @@ impl Sweeper {
     }
 
     /// What Stream shows of these calls. It may lag behind, too.
-    async fn live_calls(
+    async fn query_stream_calls(
         &self,
         ids: &[CallId],
         deadline: Deadline,
-    ) -> Result<BTreeMap<CallId, LiveCall>, StreamError> {
-        let query = QueryCalls { which: WhichCalls::Of(ids), next: None };
-        let found = self.calls.stream.send(&query, deadline).await?;
-        let by_id = |call: LiveCall| Some((CallId::try_from(call.id.clone()).ok()?, call));
-        Ok(found.calls.into_iter().filter_map(|answer| by_id(answer.call)).collect())
+    ) -> Result<BTreeMap<CallId, StreamCall>, StreamError> {
+        let query = QueryCalls { filter: CallFilter::Ids(ids), next: None };
+        let response = self.calls.stream.send(&query, deadline).await?;
+        let by_id = |call: StreamCall| Some((CallId::try_from(call.id.clone()).ok()?, call));
+        Ok(response.calls.into_iter().filter_map(|item| by_id(item.call)).collect())
     }
 
     /// Moves one call on in the table.
-    async fn step(
+    async fn process_call(
         &self,
         due: DueCall,
-        live: &BTreeMap<CallId, LiveCall>,
+        stream_calls: &BTreeMap<CallId, StreamCall>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Step {
-        let Some(seen) = due.due_at else { return Step::Done };
+    ) -> StepResult {
+        let Some(due_at) = due.due_at else { return StepResult::Done };
         let outcome = match due.call.state {
-            CallState::Creating => self.end(&due, seen, EndReason::NOT_CREATED, now, now).await,
+            CallState::Creating => {
+                self.end_call(&due, due_at, EndReason::NOT_CREATED, now, now).await
+            }
             CallState::Active => {
-                let shown = live.get(&due.call.call_id);
-                self.look_at(&due, seen, shown, now, deadline).await
+                let listed = stream_calls.get(&due.call.call_id);
+                self.check_active(&due, due_at, listed, now, deadline).await
             }
             CallState::Ending | CallState::Ended => {
                 let DueCall { call, tries, .. } = due;
-                return Step::Over(Leaving { call, seen, tries }, None);
+                return StepResult::Ended(PendingCleanup { call, due_at, tries }, None);
             }
         };
         match outcome {
             Ok(step) => step,
             Err(error) => {
-                error.note("a due call is put off", &due.call.call_id);
-                self.put_off(&due, now).await;
-                Step::Failed
+                error.log("a due call is put off", &due.call.call_id);
+                self.reschedule_failed(&due, now).await;
+                StepResult::Failed
             }
         }
     }
 
-    async fn look_at(
+    async fn check_active(
         &self,
         due: &DueCall,
-        seen: Timestamp,
-        shown: Option<&LiveCall>,
+        due_at: Timestamp,
+        listed: Option<&StreamCall>,
         now: Timestamp,
         deadline: Deadline,
-    ) -> Result<Step, ApiError> {
+    ) -> Result<StepResult, ApiError> {
         let id = &due.call.call_id;
-        let mut found = look(&due.call, shown, self.bounds, now);
-        if matches!(found, Look::Over { .. }) {
+        let mut decision = evaluate(&due.call, listed, self.timeouts, now);
+        if matches!(decision, Decision::End { .. }) {
             // Nobody's call is ended on the word of a list that may be old.
-            let certain = match self.calls.stream.send(&GetCall { id }, deadline).await {
-                Ok(found) => Some(found.call),
+            let current = match self.calls.stream.send(&GetCall { id }, deadline).await {
+                Ok(response) => Some(response.call),
                 Err(StreamError::NotFound(_)) => None,
                 Err(error) => return Err(error.into()),
             };
-            found = look(&due.call, certain.as_ref(), self.bounds, now);
+            decision = evaluate(&due.call, current.as_ref(), self.timeouts, now);
         }
-        match found {
-            Look::Again(next) => {
-                self.due.put_off(id, seen, next, 0).await?;
-                Ok(Step::Kept)
+        match decision {
+            Decision::Recheck(next) => {
+                self.due_store.reschedule(id, due_at, next, 0).await?;
+                Ok(StepResult::Active)
             }
-            Look::Over { reason, since } => self.end(due, seen, reason, since, now).await,
+            Decision::End { reason, ended_at: since } => {
+                self.end_call(due, due_at, reason, since, now).await
+            }
         }
     }
 
     /// Moves an open call to `ending`, unless it has moved since it was seen.
-    async fn end(
+    async fn end_call(
         &self,
         due: &DueCall,
-        seen: Timestamp,
-        reason: Reason,
-        since: Timestamp,
+        due_at: Timestamp,
+        reason: SystemEndReason,
+        ended_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Step, ApiError> {
-        let next = now.plus(RETRY_END);
+    ) -> Result<StepResult, ApiError> {
+        let retry_at = now.plus(END_RETRY_INTERVAL);
         let request = EndRequest {
             id: &due.call.call_id,
-            by: None,
+            member: None,
             reason: &reason.into(),
-            at: since,
-            due: next,
-            unless_moved: Some(Seen::Due(seen)),
+            at: ended_at,
+            due_at: retry_at,
+            precondition: Some(Precondition::DueAt(due_at)),
         };
         Ok(match self.calls.store.end(request).await? {
-            Ending::Now(call) => Step::Over(Leaving { call, seen: next, tries: 0 }, Some(reason)),
-            Ending::Was(_) | Ending::Missing => Step::Done,
+            EndResult::Ending(call) => {
+                StepResult::Ended(PendingCleanup { call, due_at: retry_at, tries: 0 }, Some(reason))
+            }
+            EndResult::Unchanged(_) | EndResult::Missing => StepResult::Done,
         })
     }
 
     /// Puts a call off with which something failed.
-    async fn put_off(&self, due: &DueCall, now: Timestamp) {
-        if let Some(seen) = due.due_at {
-            self.back_off(&due.call.call_id, seen, due.tries, now).await;
+    async fn reschedule_failed(&self, due: &DueCall, now: Timestamp) {
+        if let Some(due_at) = due.due_at {
+            self.reschedule_with_backoff(&due.call.call_id, due_at, due.tries, now).await;
         }
     }
 
-    async fn back_off(&self, id: &CallId, seen: Timestamp, tries: u32, now: Timestamp) {
-        let until = now.plus(backoff(tries));
-        if let Err(error) = self.due.put_off(id, seen, until, tries.saturating_add(1)).await {
-            ApiError::from(error).note("a due call is not put off", id);
+    async fn reschedule_with_backoff(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+        tries: u32,
+        now: Timestamp,
+    ) {
+        let retry_at = now.plus(backoff(tries));
+        if let Err(error) =
+            self.due_store.reschedule(id, expected_due_at, retry_at, tries.saturating_add(1)).await
+        {
+            ApiError::from(error).log("a due call is not put off", id);
         }
     }
 
     /// Clears calls away that are over: the calls one by one, the channels all at once.
-    async fn clear(
+    async fn clean_up(
         &self,
-        leaving: Vec<Leaving>,
-        live: &BTreeMap<CallId, LiveCall>,
+        cleanups: Vec<PendingCleanup>,
+        stream_calls: &BTreeMap<CallId, StreamCall>,
         deadline: Deadline,
-        summary: &mut Summary,
+        summary: &mut SweepSummary,
     ) {
-        if leaving.is_empty() {
+        if cleanups.is_empty() {
             return;
         }
-        let calls: Vec<&Call> = leaving.iter().map(|leaving| &leaving.call).collect();
-        let ended = calls.iter().map(|call| self.end_live(call, live.get(&call.call_id), deadline));
-        let ended: Vec<Result<bool, ApiError>> =
-            stream::iter(ended).buffered(AT_ONCE).collect().await;
-        let channels = self.delete_channels(&calls, deadline).await;
-        let ends = leaving.iter().zip(ended).map(|(leaving, ended)| {
-            let id = &leaving.call.call_id;
-            if let Err(error) = &ended {
-                error.note("a call is not ended at Stream yet", id);
+        let calls: Vec<&Call> = cleanups.iter().map(|cleanup| &cleanup.call).collect();
+        let ends = calls
+            .iter()
+            .map(|call| self.end_if_live(call, stream_calls.get(&call.call_id), deadline));
+        let end_results: Vec<Result<bool, ApiError>> =
+            stream::iter(ends).buffered(CONCURRENCY).collect().await;
+        let channel_outcome = self.delete_channels(&calls, deadline).await;
+        let completions = cleanups.iter().zip(end_results).map(|(cleanup, end_result)| {
+            let id = &cleanup.call.call_id;
+            if let Err(error) = &end_result {
+                error.log("a call is not ended at Stream yet", id);
             }
-            let cleared = ended.is_ok() && !channels.left.contains(id);
-            let found = ended.unwrap_or(false) || channels.deleted.contains(id);
-            self.let_go(leaving, cleared.then_some(found))
+            let is_clean = end_result.is_ok() && !channel_outcome.remaining.contains(id);
+            let was_present = end_result.unwrap_or(false) || channel_outcome.deleted.contains(id);
+            self.complete_cleanup(cleanup, is_clean.then_some(was_present))
         });
-        let ends: Vec<Result<LetGo, ()>> = stream::iter(ends).buffered(AT_ONCE).collect().await;
+        let results: Vec<Result<CleanupResult, ()>> =
+            stream::iter(completions).buffered(CONCURRENCY).collect().await;
         let mut closed = Vec::new();
-        for (end, leaving) in ends.into_iter().zip(&leaving) {
-            match end {
-                Ok(LetGo::Cleared) => summary.cleared += 1,
-                Ok(LetGo::Looked) => summary.settled += 1,
-                Ok(LetGo::Closed) => {
-                    summary.settled += 1;
-                    closed.push(&leaving.call);
+        for (result, cleanup) in results.into_iter().zip(&cleanups) {
+            match result {
+                Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
+                Ok(CleanupResult::Verified) => summary.verified += 1,
+                Ok(CleanupResult::Closed) => {
+                    summary.verified += 1;
+                    closed.push(&cleanup.call);
                 }
                 Err(()) => summary.failed += 1,
             }
         }
-        self.say_closed(closed, deadline).await;
+        self.notify_observer(closed, deadline).await;
     }
 
     /// Says of which calls nothing is left, now that everything else is done with them.
-    async fn say_closed(&self, calls: Vec<&Call>, deadline: Deadline) {
+    async fn notify_observer(&self, calls: Vec<&Call>, deadline: Deadline) {
         let calls = calls.into_iter().filter(|call| call.active_at.is_some()).map(async |call| {
-            if deadline.remaining(self.calls.clock.now()) < LEAST {
+            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
                 tracing::warn!(subject = %call.call_id, "no time to say that a call is closed");
             } else {
-                self.epilogue.closed(call).await;
+                self.observer.on_closed(call).await;
             }
         });
-        stream::iter(calls).buffer_unordered(TOLD_AT_ONCE).collect::<()>().await;
+        stream::iter(calls).buffer_unordered(OBSERVER_CONCURRENCY).collect::<()>().await;
     }
 
     /// Ends a call at Stream that is ours, and live for all we know; whether it was.
-    async fn end_live(
+    async fn end_if_live(
         &self,
         call: &Call,
-        shown: Option<&LiveCall>,
+        listed: Option<&StreamCall>,
         deadline: Deadline,
     ) -> Result<bool, ApiError> {
-        let live = match shown {
-            Some(live) if live.ended_at.is_some() => return Ok(false),
-            Some(live) => call.active_at.is_some() || call.is_its(&live.created_by),
+        let is_live = match listed {
+            Some(stream_call) if stream_call.ended_at.is_some() => return Ok(false),
+            Some(stream_call) => {
+                call.active_at.is_some() || call.is_owned_by(&stream_call.created_by)
+            }
             None => false,
         };
         // One that was active, and is not in the list, may be too new for the list.
-        if live || (shown.is_none() && call.active_at.is_some()) {
-            self.calls.mark_ended(&call.call_id, deadline).await?;
+        if is_live || (listed.is_none() && call.active_at.is_some()) {
+            self.calls.end_at_stream(&call.call_id, deadline).await?;
         }
-        Ok(live)
+        Ok(is_live)
     }
 
     /// Deletes those of the calls' channels that exist and are ours.
-    async fn delete_channels(&self, calls: &[&Call], deadline: Deadline) -> Channels {
-        let mut channels = Channels::default();
+    async fn delete_channels(&self, calls: &[&Call], deadline: Deadline) -> DeleteOutcome {
+        let mut outcome = DeleteOutcome::default();
         let mut existing = Vec::new();
-        for _ in 0..ROUNDS {
-            existing = match self.existing(calls, deadline).await {
+        for _ in 0..MAX_DELETE_ATTEMPTS {
+            existing = match self.find_owned_channels(calls, deadline).await {
                 Ok(existing) => existing,
                 Err(error) => {
-                    ApiError::from(error).note("channels are not found out", &calls.len());
-                    channels.left.extend(calls.iter().map(|call| call.call_id.clone()));
-                    return channels;
+                    ApiError::from(error).log("channels are not found out", &calls.len());
+                    outcome.remaining.extend(calls.iter().map(|call| call.call_id.clone()));
+                    return outcome;
                 }
             };
             if existing.is_empty() {
-                return channels;
+                return outcome;
             }
             let request = DeleteChannels { calls: &existing };
             match self.calls.stream.send(&request, deadline).await {
-                Ok(answer) => {
-                    let refused = |id: &CallId| {
-                        answer
+                Ok(response) => {
+                    let has_failed = |id: &CallId| {
+                        response
                             .result
                             .get(&id.channel().cid())
-                            .is_some_and(|one| one.error.is_some())
+                            .is_some_and(|result| result.error.is_some())
                     };
-                    let (left, deleted) = existing.into_iter().partition(refused);
-                    channels.left = left;
-                    channels.deleted.extend::<BTreeSet<_>>(deleted);
-                    return channels;
+                    let (remaining, deleted) = existing.into_iter().partition(has_failed);
+                    outcome.remaining = remaining;
+                    outcome.deleted.extend::<BTreeSet<_>>(deleted);
+                    return outcome;
                 }
                 // One of them was deleted just now, by its end: which ones are left?
-                Err(StreamError::NotFound(_)) => channels.deleted.extend(existing.clone()),
+                Err(StreamError::NotFound(_)) => outcome.deleted.extend(existing.clone()),
                 Err(error) => {
-                    ApiError::from(error).note("channels are not deleted", &existing.len());
-                    channels.left.extend(existing);
-                    return channels;
+                    ApiError::from(error).log("channels are not deleted", &existing.len());
+                    outcome.remaining.extend(existing);
+                    return outcome;
                 }
             }
         }
         // The list and the deletion do not agree, so one by one, as far as the minute allows.
         for id in existing {
             if let Err(error) = self.calls.delete_channel(&id, deadline).await {
-                error.note("a channel is not deleted", &id);
-                channels.left.insert(id);
+                error.log("a channel is not deleted", &id);
+                outcome.remaining.insert(id);
             }
         }
-        channels
+        outcome
     }
 
-    async fn existing(
+    async fn find_owned_channels(
         &self,
         calls: &[&Call],
         deadline: Deadline,
     ) -> Result<Vec<CallId>, StreamError> {
         let mut existing = Vec::new();
-        for some in calls.chunks(QueryChannels::MOST) {
-            let ids: Vec<CallId> = some.iter().map(|call| call.call_id.clone()).collect();
-            let query = QueryChannels { which: WhichChannels::Of(&ids) };
-            let found = self.calls.stream.send(&query, deadline).await?;
-            let of = |call: &&&Call| {
+        for chunk in calls.chunks(QueryChannels::PAGE_SIZE) {
+            let ids: Vec<CallId> = chunk.iter().map(|call| call.call_id.clone()).collect();
+            let query = QueryChannels { filter: ChannelFilter::ForCalls(&ids) };
+            let response = self.calls.stream.send(&query, deadline).await?;
+            let has_channel = |call: &&&Call| {
                 let id = call.call_id.channel().to_string();
-                let ours = |channel: &LiveChannel| {
+                let is_owned = |channel: &StreamChannel| {
                     channel.id == id
-                        && (call.active_at.is_some() || call.is_its(&channel.created_by))
+                        && (call.active_at.is_some() || call.is_owned_by(&channel.created_by))
                 };
-                found.channels.iter().any(|answer| ours(&answer.channel))
+                response.channels.iter().any(|item| is_owned(&item.channel))
             };
-            existing.extend(some.iter().filter(of).map(|call| call.call_id.clone()));
+            existing.extend(chunk.iter().filter(has_channel).map(|call| call.call_id.clone()));
         }
         Ok(existing)
     }
 
     /// The last step with a call: `found` says whether anything of it was left at Stream, and is
     /// `None` where something still is.
-    async fn let_go(&self, leaving: &Leaving, found: Option<bool>) -> Result<LetGo, ()> {
-        let Leaving { call, seen, tries } = leaving;
+    async fn complete_cleanup(
+        &self,
+        cleanup: &PendingCleanup,
+        was_present: Option<bool>,
+    ) -> Result<CleanupResult, ()> {
+        let PendingCleanup { call, due_at: seen, tries } = cleanup;
         let (id, now) = (&call.call_id, self.calls.clock.now());
-        let done = match (found, call.state) {
+        let result = match (was_present, call.state) {
             (Some(_), CallState::Ending) => {
                 if !call.parallel {
-                    self.calls.unmark(&call.members, id, None).await;
+                    self.calls.clear_open_call(&call.members, id, None).await;
                 }
-                self.calls.store.finish(id, now).await.map(|_| LetGo::Cleared)
+                self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
             }
             // Something came late. Perhaps it was not the last.
-            (Some(true), _) => {
-                self.due.put_off(id, *seen, now.plus(SECOND_LOOK), 0).await.map(|()| LetGo::Looked)
-            }
-            (Some(false), _) => self
-                .due
-                .rest(id, *seen)
+            (Some(true), _) => self
+                .due_store
+                .reschedule(id, *seen, now.plus(CLEANUP_RECHECK), 0)
                 .await
-                .map(|closed| if closed { LetGo::Closed } else { LetGo::Looked }),
+                .map(|()| CleanupResult::Verified),
+            (Some(false), _) => {
+                self.due_store.remove_from_index(id, *seen).await.map(|is_removed| {
+                    if is_removed { CleanupResult::Closed } else { CleanupResult::Verified }
+                })
+            }
             (None, _) => {
-                self.back_off(id, *seen, *tries, now).await;
+                self.reschedule_with_backoff(id, *seen, *tries, now).await;
                 return Err(());
             }
         };
         // What fails here is still due.
-        done.map_err(|error| {
-            ApiError::from(error).note("a call is cleared, but still due", id);
+        result.map_err(|error| {
+            ApiError::from(error).log("a call is cleared, but still due", id);
         })
     }
 }
 
 /// How long a call is put off after so many tries in vain.
 fn backoff(tries: u32) -> Duration {
-    RETRY_END.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_BACKOFF)
+    END_RETRY_INTERVAL.saturating_mul(2_u32.saturating_pow(tries)).min(MAX_BACKOFF)
 }
 
 #[cfg(test)]
@@ -443,7 +471,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_is_put_off_longer_every_time() {
+    fn backoff_doubles_up_to_the_maximum() {
         let seconds: Vec<_> = [0, 1, 2, 3, 4, 5, 40, u32::MAX].map(backoff).to_vec();
         let expected = [30, 60, 120, 240, 480, 600, 600, 600].map(Duration::from_secs);
         assert_eq!(seconds, expected);

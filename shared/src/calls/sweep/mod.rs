@@ -6,58 +6,43 @@
 //! dies is carried on by the next: what it did not get to is still due.
 
 mod batch;
-mod epilogue;
-mod look;
-mod open;
+mod observer;
+mod open_calls;
 mod queue;
 mod reconcile;
 mod store;
 mod summary;
 
-pub use epilogue::{Epilogue, NoEpilogue};
-pub use look::Bounds;
-pub(super) use look::{Look, look};
-pub use open::OpenCalls;
-pub use reconcile::Reconciled;
-pub use store::{DueCall, DuePage, DuePlace, DueStore, Shard};
-pub use summary::Summary;
+pub use observer::{ClosedCallObserver, NoopObserver};
+pub use open_calls::OpenCallCounter;
+pub use reconcile::ReconcileSummary;
+pub use store::{DueCall, DueEntry, DuePage, DueStore, Shard};
+pub use summary::SweepSummary;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calls::Calls;
-use crate::calls::limits;
+use crate::calls::{CallService, CallTimeouts};
 use crate::clock::Deadline;
-use crate::config::{ConfigError, Env};
 use crate::error::ApiError;
-use queue::Queue;
+use queue::DueQueue;
 
 /// How many calls are seen to at once: as many as Stream tells of in one answer.
-const BATCH: usize = 100;
+const BATCH_SIZE: usize = 100;
 /// A batch that has less time than this is left to the next sweep.
-const LEAST: Duration = Duration::from_secs(8);
+const MIN_REMAINING: Duration = Duration::from_secs(8);
 
 /// The sweeper.
 #[derive(Clone)]
 pub struct Sweeper {
     /// The calls.
-    pub calls: Calls,
+    pub calls: CallService,
     /// What is due.
-    pub due: Arc<dyn DueStore>,
+    pub due_store: Arc<dyn DueStore>,
     /// What calls are held to.
-    pub bounds: Bounds,
+    pub timeouts: CallTimeouts,
     /// Who hears of the calls of which nothing is left.
-    pub epilogue: Arc<dyn Epilogue>,
-}
-
-impl Bounds {
-    /// Reads `CALL_MAX_DURATION_SECONDS` and `CALL_RING_TIMEOUT_SECONDS`.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self {
-            max_duration: limits::max_duration(env)?,
-            ring_timeout: limits::ring_timeout(env)?,
-        })
-    }
+    pub observer: Arc<dyn ClosedCallObserver>,
 }
 
 impl Sweeper {
@@ -66,22 +51,22 @@ impl Sweeper {
     /// # Errors
     ///
     /// `store_unavailable`. What fails at Stream, or with one call, is put off and counted.
-    pub async fn sweep(&self, deadline: Deadline) -> Result<Summary, ApiError> {
-        let started = self.calls.clock.now();
-        let mut summary = Summary::default();
-        let mut queue = Queue::open(&*self.due, started).await?;
+    pub async fn sweep(&self, deadline: Deadline) -> Result<SweepSummary, ApiError> {
+        let started_at = self.calls.clock.now();
+        let mut summary = SweepSummary::default();
+        let mut queue = DueQueue::load(&*self.due_store, started_at).await?;
         summary.oldest_due_seconds =
-            queue.oldest().map_or(0, |oldest| started.since(oldest).as_secs());
+            queue.oldest().map_or(0, |oldest| started_at.since(oldest).as_secs());
         loop {
-            if deadline.remaining(self.calls.clock.now()) < LEAST {
-                summary.unfinished = queue.oldest().is_some();
+            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
+                summary.truncated = queue.oldest().is_some();
                 return Ok(summary);
             }
-            let places = queue.take(BATCH).await?;
-            if places.is_empty() {
+            let entries = queue.next_batch(BATCH_SIZE).await?;
+            if entries.is_empty() {
                 return Ok(summary);
             }
-            self.see_to(places, deadline, &mut summary).await?;
+            self.process_batch(entries, deadline, &mut summary).await?;
         }
     }
 }

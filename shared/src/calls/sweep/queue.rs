@@ -4,86 +4,91 @@ use std::collections::VecDeque;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::calls::sweep::{DuePlace, DueStore, Shard};
+use crate::calls::sweep::{DueEntry, DueStore, Shard};
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::store::StoreError;
 
 /// How many places one request reads.
-const PAGE: u16 = 100;
+const PAGE_SIZE: u16 = 100;
 /// How many shards are read at the same time.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// What is due at one instant. It is read as far as it is taken.
-pub(super) struct Queue<'a> {
+pub(super) struct DueQueue<'a> {
     store: &'a dyn DueStore,
     now: Timestamp,
-    shards: Vec<Part>,
+    cursors: Vec<ShardCursor>,
 }
 
 /// A shard as far as it has been read.
-struct Part {
+struct ShardCursor {
     shard: Shard,
-    places: VecDeque<DuePlace>,
+    entries: VecDeque<DueEntry>,
     /// The last place that was read, if there are more behind it.
-    more: Option<DuePlace>,
+    resume_after: Option<DueEntry>,
 }
 
-impl<'a> Queue<'a> {
+impl<'a> DueQueue<'a> {
     /// Reads the beginning of every shard. One that cannot be read is left to the next sweep,
     /// unless it is all of them.
-    pub(super) async fn open(store: &'a dyn DueStore, now: Timestamp) -> Result<Self, StoreError> {
-        let parts = stream::iter(Shard::all().map(|shard| read(store, now, shard, None)));
-        let parts: Vec<_> = parts.buffered(AT_ONCE).collect().await;
-        let (shards, failed): (Vec<_>, Vec<_>) = parts.into_iter().partition(Result::is_ok);
-        let shards: Vec<Part> = shards.into_iter().flatten().collect();
+    pub(super) async fn load(store: &'a dyn DueStore, now: Timestamp) -> Result<Self, StoreError> {
+        let loads = stream::iter(Shard::all().map(|shard| load_page(store, now, shard, None)));
+        let results: Vec<_> = loads.buffered(CONCURRENCY).collect().await;
+        let (loaded, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        let cursors: Vec<ShardCursor> = loaded.into_iter().flatten().collect();
         for error in failed.into_iter().filter_map(Result::err) {
-            if shards.is_empty() {
+            if cursors.is_empty() {
                 return Err(error);
             }
-            ApiError::from(error).note("a part of the index is not read", &"due");
+            ApiError::from(error).log("a part of the index is not read", &"due");
         }
-        Ok(Self { store, now, shards })
+        Ok(Self { store, now, cursors })
     }
 
     /// Since when the oldest has been due.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
-        self.shards.iter().filter_map(|part| part.places.front()).map(|place| place.due_at).min()
+        self.cursors
+            .iter()
+            .filter_map(|cursor| cursor.entries.front())
+            .map(|entry| entry.due_at)
+            .min()
     }
 
     /// Takes the oldest ones.
-    pub(super) async fn take(&mut self, most: usize) -> Result<Vec<DuePlace>, StoreError> {
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let heads = self.shards.iter_mut().filter(|part| !part.places.is_empty());
-            let Some(part) = heads.min_by(|a, b| a.places.front().cmp(&b.places.front())) else {
+    pub(super) async fn next_batch(&mut self, limit: usize) -> Result<Vec<DueEntry>, StoreError> {
+        let mut batch = Vec::new();
+        while batch.len() < limit {
+            let candidates = self.cursors.iter_mut().filter(|cursor| !cursor.entries.is_empty());
+            let Some(cursor) = candidates.min_by(|a, b| a.entries.front().cmp(&b.entries.front()))
+            else {
                 break;
             };
-            taken.extend(part.places.pop_front());
-            if part.places.is_empty()
-                && let Some(last) = part.more.take()
+            batch.extend(cursor.entries.pop_front());
+            if cursor.entries.is_empty()
+                && let Some(last) = cursor.resume_after.take()
             {
-                match read(self.store, self.now, part.shard, Some(&last)).await {
-                    Ok(next) => *part = next,
+                match load_page(self.store, self.now, cursor.shard, Some(&last)).await {
+                    Ok(next) => *cursor = next,
                     Err(error) => {
-                        ApiError::from(error).note("a part of the index is not read", &part.shard);
+                        ApiError::from(error).log("a part of the index is not read", &cursor.shard);
                     }
                 }
             }
         }
-        Ok(taken)
+        Ok(batch)
     }
 }
 
-async fn read(
+async fn load_page(
     store: &dyn DueStore,
     now: Timestamp,
     shard: Shard,
-    after: Option<&DuePlace>,
-) -> Result<Part, StoreError> {
-    let page = store.due(shard, now, after, PAGE).await?;
-    let more = page.places.last().cloned().filter(|_| page.more);
-    Ok(Part { shard, places: page.places.into(), more })
+    after: Option<&DueEntry>,
+) -> Result<ShardCursor, StoreError> {
+    let page = store.list_due(shard, now, after, PAGE_SIZE).await?;
+    let resume_after = page.entries.last().cloned().filter(|_| page.has_more);
+    Ok(ShardCursor { shard, entries: page.entries.into(), resume_after })
 }
 
 #[cfg(test)]
@@ -96,34 +101,34 @@ mod tests {
     use crate::ids::CallId;
 
     /// So many calls, due one second after the other.
-    struct Calls(Vec<DuePlace>);
+    struct FakeDueStore(Vec<DueEntry>);
 
     #[async_trait]
-    impl DueStore for Calls {
-        async fn due(
+    impl DueStore for FakeDueStore {
+        async fn list_due(
             &self,
             shard: Shard,
             now: Timestamp,
-            after: Option<&DuePlace>,
-            most: u16,
+            after: Option<&DueEntry>,
+            limit: u16,
         ) -> Result<DuePage, StoreError> {
-            let mut places: Vec<_> = self
+            let mut entries: Vec<_> = self
                 .0
                 .iter()
-                .filter(|place| Shard::of(&place.id) == shard && place.due_at <= now)
-                .filter(|place| after.is_none_or(|after| *place > after))
+                .filter(|entry| Shard::from_call_id(&entry.id) == shard && entry.due_at <= now)
+                .filter(|entry| after.is_none_or(|after| *entry > after))
                 .cloned()
                 .collect();
-            let more = places.len() > usize::from(most);
-            places.truncate(most.into());
-            Ok(DuePage { places, more })
+            let more = entries.len() > usize::from(limit);
+            entries.truncate(limit.into());
+            Ok(DuePage { entries, has_more: more })
         }
 
         async fn load(&self, _: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
             unreachable!()
         }
 
-        async fn put_off(
+        async fn reschedule(
             &self,
             _: &CallId,
             _: Timestamp,
@@ -133,41 +138,41 @@ mod tests {
             unreachable!()
         }
 
-        async fn rest(&self, _: &CallId, _: Timestamp) -> Result<bool, StoreError> {
+        async fn remove_from_index(&self, _: &CallId, _: Timestamp) -> Result<bool, StoreError> {
             unreachable!()
         }
 
-        async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        async fn load_checkpoint(&self) -> Result<Option<String>, StoreError> {
             unreachable!()
         }
 
-        async fn set_bookmark(&self, _: &str) -> Result<(), StoreError> {
+        async fn store_checkpoint(&self, _: &str) -> Result<(), StoreError> {
             unreachable!()
         }
     }
 
     #[test]
-    fn the_oldest_come_first_over_all_shards_and_pages() {
-        let mut places: Vec<_> = (0..20_000)
-            .map(|n| DuePlace {
+    fn entries_are_ordered_by_due_time_across_shards_and_pages() {
+        let mut expected: Vec<_> = (0..20_000)
+            .map(|n| DueEntry {
                 due_at: Timestamp::from_secs(n),
                 id: CallId::try_from(format!("c{n}")).unwrap(),
             })
             .collect();
-        let calls = Calls(places.clone());
-        places.truncate(15_001);
-        let found = async {
-            let mut queue = Queue::open(&calls, Timestamp::from_secs(15_000)).await.unwrap();
+        let store = FakeDueStore(expected.clone());
+        expected.truncate(15_001);
+        let drain = async {
+            let mut queue = DueQueue::load(&store, Timestamp::from_secs(15_000)).await.unwrap();
             assert_eq!(queue.oldest(), Some(Timestamp::from_secs(0)));
-            let mut found = Vec::new();
+            let mut entries = Vec::new();
             loop {
-                let taken = queue.take(100).await.unwrap();
-                if taken.is_empty() {
-                    return found;
+                let batch = queue.next_batch(100).await.unwrap();
+                if batch.is_empty() {
+                    return entries;
                 }
-                found.extend(taken);
+                entries.extend(batch);
             }
         };
-        assert_eq!(found.now_or_never().unwrap(), places);
+        assert_eq!(drain.now_or_never().unwrap(), expected);
     }
 }

@@ -11,23 +11,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::CallState;
-use crate::calls::sweep::{LEAST, Sweeper};
+use crate::calls::sweep::{MIN_REMAINING, Sweeper};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::ids::CallId;
 use crate::store::StoreError;
 use crate::stream::ops::{
-    DeleteChannels, LiveChannel, QueryCalls, QueryChannels, WhichCalls, WhichChannels,
+    CallFilter, ChannelFilter, DeleteChannels, QueryCalls, QueryChannels, StreamChannel,
 };
 use crate::stream::{StreamError, StreamTime};
 
 /// What is younger than this is left to those who are at it.
-const AGE: Duration = Duration::from_mins(10);
+const MIN_AGE: Duration = Duration::from_mins(10);
 
 /// What a reconciliation has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reconciled {
+pub struct ReconcileSummary {
     /// Channels that were looked at.
     pub channels: u64,
     /// Calls that were looked at.
@@ -39,12 +39,12 @@ pub struct Reconciled {
     /// Requests that failed: the next one comes by here again.
     pub failed: u64,
     /// Whether time ran out, or Stream did not answer: the next one goes on from here.
-    pub unfinished: bool,
+    pub truncated: bool,
 }
 
 /// How far a reconciliation has come: everything of ours that was made before is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct Checkpoint {
     channels: Option<Timestamp>,
     calls: Option<Timestamp>,
 }
@@ -56,77 +56,88 @@ impl Sweeper {
     /// # Errors
     ///
     /// `store_unavailable`. What fails at Stream is counted and left to the next one.
-    pub async fn reconcile(&self, deadline: Deadline) -> Result<Reconciled, ApiError> {
-        let text = self.due.bookmark().await?;
+    pub async fn reconcile(&self, deadline: Deadline) -> Result<ReconcileSummary, ApiError> {
+        let stored = self.due_store.load_checkpoint().await?;
         // A bookmark of another form is none.
-        let place: Place =
-            text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let mut done = Reconciled::default();
-        let until = Timestamp::from_millis(
-            self.calls.clock.now().as_millis() - i64::try_from(AGE.as_millis()).unwrap_or(0),
+        let checkpoint: Checkpoint =
+            stored.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let mut summary = ReconcileSummary::default();
+        let cutoff = Timestamp::from_millis(
+            self.calls.clock.now().as_millis() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(0),
         );
-        let channels = self.reconcile_channels(place.channels, until, deadline, &mut done).await?;
-        let calls = self.reconcile_calls(place.calls, until, deadline, &mut done).await?;
-        let place = Place { channels, calls };
-        done.unfinished = place != Place::default();
-        let text =
-            serde_json::to_string(&place).map_err(|error| StoreError::Broken(error.into()))?;
-        self.due.set_bookmark(&text).await?;
-        Ok(done)
+        let channels =
+            self.reconcile_channels(checkpoint.channels, cutoff, deadline, &mut summary).await?;
+        let calls = self.reconcile_calls(checkpoint.calls, cutoff, deadline, &mut summary).await?;
+        let checkpoint = Checkpoint { channels, calls };
+        summary.truncated = checkpoint != Checkpoint::default();
+        let json = serde_json::to_string(&checkpoint)
+            .map_err(|error| StoreError::Internal(error.into()))?;
+        self.due_store.store_checkpoint(&json).await?;
+        Ok(summary)
     }
 
-    fn is_late(&self, deadline: Deadline) -> bool {
-        deadline.remaining(self.calls.clock.now()) < LEAST
+    fn is_out_of_time(&self, deadline: Deadline) -> bool {
+        deadline.remaining(self.calls.clock.now()) < MIN_REMAINING
     }
 
     /// The channels; where it stopped, if it did not come to the end.
     async fn reconcile_channels(
         &self,
         from: Option<Timestamp>,
-        until: Timestamp,
+        cutoff: Timestamp,
         deadline: Deadline,
-        done: &mut Reconciled,
+        summary: &mut ReconcileSummary,
     ) -> Result<Option<Timestamp>, ApiError> {
         let mut from = from.unwrap_or_else(|| Timestamp::from_millis(0));
-        let (mut last, mut offset) = (from, 0);
+        let (mut resume_from, mut offset) = (from, 0);
         loop {
-            if self.is_late(deadline) {
-                return Ok(Some(last));
+            if self.is_out_of_time(deadline) {
+                return Ok(Some(resume_from));
             }
-            let which = WhichChannels::Ours { from, until, offset };
-            let page = match self.calls.stream.send(&QueryChannels { which }, deadline).await {
-                Ok(answer) => answer.channels,
+            let filter = ChannelFilter::Owned { from, until: cutoff, offset };
+            let page = match self.calls.stream.send(&QueryChannels { filter }, deadline).await {
+                Ok(response) => response.channels,
                 Err(error) => {
-                    done.note(&error.into(), "a page of channels is not read");
-                    return Ok(Some(last));
+                    summary.record_failure(&error.into(), "a page of channels is not read");
+                    return Ok(Some(resume_from));
                 }
             };
-            last = newest(last, page.iter().map(|answer| answer.channel.created_at));
-            let of_calls: Vec<CallId> =
-                page.iter().filter_map(|answer| LiveChannel::call(&answer.channel)).collect();
-            done.channels += of_calls.len() as u64;
-            let orphans = self.unknown(&of_calls).await?;
+            resume_from =
+                latest_timestamp(resume_from, page.iter().map(|item| item.channel.created_at));
+            let call_ids: Vec<CallId> = page
+                .iter()
+                .filter_map(|item| StreamChannel::owned_call_id(&item.channel))
+                .collect();
+            summary.channels += call_ids.len() as u64;
+            let orphans = self.find_unmapped(&call_ids).await?;
             // What is deleted leaves the list, and what comes after it moves up.
             offset += page.len();
             if !orphans.is_empty() {
                 match self.calls.stream.send(&DeleteChannels { calls: &orphans }, deadline).await {
-                    Ok(answer) => {
-                        let left = answer.result.values().filter(|one| one.error.is_some()).count();
+                    Ok(response) => {
+                        let left = response
+                            .result
+                            .values()
+                            .filter(|result| result.error.is_some())
+                            .count();
                         let deleted = orphans.len().saturating_sub(left);
                         tracing::warn!(deleted, left, "channels that no mapping knows");
-                        done.deleted += deleted as u64;
+                        summary.deleted += deleted as u64;
                         offset = offset.saturating_sub(deleted);
                     }
                     // One of them has gone by itself: the next time is time enough.
                     Err(StreamError::NotFound(_)) => {}
-                    Err(error) => done.note(&error.into(), "channels that no mapping knows stay"),
+                    Err(error) => {
+                        summary
+                            .record_failure(&error.into(), "channels that no mapping knows stay");
+                    }
                 }
             }
-            if page.len() < QueryChannels::MOST {
+            if page.len() < QueryChannels::PAGE_SIZE {
                 return Ok(None);
             }
-            if offset + QueryChannels::MOST > QueryChannels::FARTHEST {
-                (from, offset) = (last, 0);
+            if offset + QueryChannels::PAGE_SIZE > QueryChannels::MAX_OFFSET {
+                (from, offset) = (resume_from, 0);
             }
         }
     }
@@ -135,79 +146,82 @@ impl Sweeper {
     async fn reconcile_calls(
         &self,
         from: Option<Timestamp>,
-        until: Timestamp,
+        cutoff: Timestamp,
         deadline: Deadline,
-        done: &mut Reconciled,
+        summary: &mut ReconcileSummary,
     ) -> Result<Option<Timestamp>, ApiError> {
         let from = from.unwrap_or_else(|| Timestamp::from_millis(0));
-        let (mut last, mut next) = (from, None);
+        let (mut resume_from, mut next_page) = (from, None);
         loop {
-            if self.is_late(deadline) {
-                return Ok(Some(last));
+            if self.is_out_of_time(deadline) {
+                return Ok(Some(resume_from));
             }
-            let which = WhichCalls::Unended { from, until };
-            let query = QueryCalls { which, next: next.as_deref() };
+            let filter = CallFilter::NotEnded { from, until: cutoff };
+            let query = QueryCalls { filter, next: next_page.as_deref() };
             let page = match self.calls.stream.send(&query, deadline).await {
                 Ok(page) => page,
                 Err(error) => {
-                    done.note(&error.into(), "a page of calls is not read");
-                    return Ok(Some(last));
+                    summary.record_failure(&error.into(), "a page of calls is not read");
+                    return Ok(Some(resume_from));
                 }
             };
-            let newest = newest(last, page.calls.iter().map(|answer| answer.call.created_at));
-            let ours: Vec<CallId> =
-                page.calls.iter().filter_map(|answer| answer.call.ours()).collect();
-            done.calls += ours.len() as u64;
-            for id in self.unknown(&ours).await? {
-                if self.is_late(deadline) {
-                    return Ok(Some(last));
+            let page_end =
+                latest_timestamp(resume_from, page.calls.iter().map(|item| item.call.created_at));
+            let call_ids: Vec<CallId> =
+                page.calls.iter().filter_map(|item| item.call.owned_call_id()).collect();
+            summary.calls += call_ids.len() as u64;
+            for id in self.find_unmapped(&call_ids).await? {
+                if self.is_out_of_time(deadline) {
+                    return Ok(Some(resume_from));
                 }
-                match self.calls.mark_ended(&id, deadline).await {
+                match self.calls.end_at_stream(&id, deadline).await {
                     Ok(()) => {
                         tracing::warn!(call = %id, "ended a call that no mapping knows");
-                        done.ended += 1;
+                        summary.ended += 1;
                     }
-                    Err(error) => done.note(&error, "a call that no mapping knows goes on"),
+                    Err(error) => {
+                        summary.record_failure(&error, "a call that no mapping knows goes on");
+                    }
                 }
             }
-            last = newest;
-            next = page.next.filter(|next| !next.is_empty());
-            if next.is_none() {
+            resume_from = page_end;
+            next_page = page.next.filter(|next| !next.is_empty());
+            if next_page.is_none() {
                 return Ok(None);
             }
         }
     }
 
     /// Those of these calls that no mapping knows, or only as over and done with.
-    async fn unknown(&self, ids: &[CallId]) -> Result<Vec<CallId>, StoreError> {
+    async fn find_unmapped(&self, ids: &[CallId]) -> Result<Vec<CallId>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let known = match self.due.load(ids).await {
-            Ok(known) => known,
+        let mapped = match self.due_store.load(ids).await {
+            Ok(mapped) => mapped,
             // A mapping that cannot be read is a mapping: what it may know is left alone.
-            Err(error @ StoreError::Broken(_)) => {
-                ApiError::from(error).note("mappings cannot be read", &ids.len());
+            Err(error @ StoreError::Internal(_)) => {
+                ApiError::from(error).log("mappings cannot be read", &ids.len());
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
-        let known: BTreeSet<&CallId> = known
+        let mapped_ids: BTreeSet<&CallId> = mapped
             .iter()
             .filter(|due| due.call.state != CallState::Ended || due.due_at.is_some())
             .map(|due| &due.call.call_id)
             .collect();
-        Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect())
+        Ok(ids.iter().filter(|id| !mapped_ids.contains(id)).cloned().collect())
     }
 }
 
-impl Reconciled {
-    fn note(&mut self, error: &ApiError, what: &'static str) {
-        error.note(what, &"reconciliation");
+impl ReconcileSummary {
+    fn record_failure(&mut self, error: &ApiError, message: &'static str) {
+        error.log(message, &"reconciliation");
         self.failed += 1;
     }
 }
 
-fn newest(last: Timestamp, times: impl Iterator<Item = Option<StreamTime>>) -> Timestamp {
+fn latest_timestamp(last: Timestamp, times: impl Iterator<Item = Option<StreamTime>>) -> Timestamp {
     times.flatten().map(|time| time.0).fold(last, Timestamp::max)
 }

@@ -31,7 +31,7 @@ impl Shard {
 
     /// The one that a call is in.
     #[must_use]
-    pub fn of(id: &CallId) -> Self {
+    pub fn from_call_id(id: &CallId) -> Self {
         let digest = digest::digest(&digest::SHA256, id.as_str().as_bytes());
         Self(digest.as_ref()[0] % Self::COUNT)
     }
@@ -45,7 +45,7 @@ impl Shard {
 
 /// A place in the index: the oldest come first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DuePlace {
+pub struct DueEntry {
     /// When the call is due.
     pub due_at: Timestamp,
     /// The call.
@@ -56,9 +56,9 @@ pub struct DuePlace {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
     /// The places, the oldest first.
-    pub places: Vec<DuePlace>,
+    pub entries: Vec<DueEntry>,
     /// Whether there are more behind them.
-    pub more: bool,
+    pub has_more: bool,
 }
 
 /// A call with its place in the index, which may lag behind.
@@ -77,12 +77,12 @@ pub struct DueCall {
 #[async_trait]
 pub trait DueStore: Send + Sync {
     /// The places of a shard that are due, behind a place, `most` of them at most.
-    async fn due(
+    async fn list_due(
         &self,
         shard: Shard,
         now: Timestamp,
-        after: Option<&DuePlace>,
-        most: u16,
+        after: Option<&DueEntry>,
+        limit: u16,
     ) -> Result<DuePage, StoreError>;
 
     /// Reads calls as they stand now, a hundred at most, none of them named twice. Those that do
@@ -90,23 +90,27 @@ pub trait DueStore: Send + Sync {
     async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError>;
 
     /// Moves a call within the index, if it still stands where it was seen.
-    async fn put_off(
+    async fn reschedule(
         &self,
         id: &CallId,
-        seen: Timestamp,
-        until: Timestamp,
+        expected_due_at: Timestamp,
+        due_at: Timestamp,
         tries: u32,
     ) -> Result<(), StoreError>;
 
     /// Takes a call that has ended out of the index, if it still stands where it was seen; whether
     /// it did, which is so once in a call's life.
-    async fn rest(&self, id: &CallId, seen: Timestamp) -> Result<bool, StoreError>;
+    async fn remove_from_index(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Where the last reconciliation stopped.
-    async fn bookmark(&self) -> Result<Option<String>, StoreError>;
+    async fn load_checkpoint(&self) -> Result<Option<String>, StoreError>;
 
     /// Remembers where a reconciliation stopped.
-    async fn set_bookmark(&self, place: &str) -> Result<(), StoreError>;
+    async fn store_checkpoint(&self, checkpoint: &str) -> Result<(), StoreError>;
 }
 
 #[cfg(test)]
@@ -118,7 +122,7 @@ mod tests {
         let mut counts = [0_u32; Shard::COUNT as usize];
         for n in 0..6_400 {
             let id = CallId::try_from(format!("call-{n}")).unwrap();
-            counts[usize::from(Shard::of(&id).number())] += 1;
+            counts[usize::from(Shard::from_call_id(&id).number())] += 1;
         }
         assert!(counts.iter().all(|count| (50..=160).contains(count)), "{counts:?}");
     }

@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::calls::sweep::{Bounds, DueCall};
-use crate::calls::{Call, CallState};
+use crate::calls::sweep::DueCall;
+use crate::calls::{Call, CallState, CallTimeouts};
 use crate::clock::Timestamp;
 
 /// What a sweep has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary {
+pub struct SweepSummary {
     /// Calls that were due.
     pub due: u64,
     /// Active calls that go on.
-    pub kept: u64,
+    pub active: u64,
     /// Calls that were open, and are over now, by the reason.
-    pub over: BTreeMap<&'static str, u64>,
+    pub ended: BTreeMap<&'static str, u64>,
     /// Calls that were cleared at Stream.
-    pub cleared: u64,
+    pub cleaned: u64,
     /// Ended calls that were looked at a second time: found clear, or cleared once more.
-    pub settled: u64,
+    pub verified: u64,
     /// Calls with which something failed; they are tried again.
     pub failed: u64,
     /// Calls that should have been closed by now.
@@ -30,27 +30,27 @@ pub struct Summary {
     /// How long the oldest call has been due, in seconds.
     pub oldest_due_seconds: u64,
     /// Whether time ran out before everything was seen to.
-    pub unfinished: bool,
+    pub truncated: bool,
 }
 
 /// How long a call that was never finished stays at most, from when it was first asked for.
-const CREATING: Duration = Duration::from_secs(130);
+const MAX_CREATING_TIME: Duration = Duration::from_secs(130);
 /// How long a call is ending at most, from when it was over for everybody.
-const ENDING: Duration = Duration::from_secs(250);
+const MAX_ENDING_TIME: Duration = Duration::from_secs(250);
 /// How long an active call outlives its longest duration at most.
-const ACTIVE: Duration = Duration::from_mins(11);
+const MAX_ACTIVE_OVERRUN: Duration = Duration::from_mins(11);
 
 /// Whether a call should have been closed by now.
-pub(super) fn is_overdue(due: &DueCall, bounds: Bounds, now: Timestamp) -> bool {
+pub(super) fn is_overdue(due: &DueCall, timeouts: CallTimeouts, now: Timestamp) -> bool {
     let Call { state, created_at, active_at, ending_at, .. } = &due.call;
-    let (since, most) = match state {
-        CallState::Creating => (*created_at, CREATING),
+    let (since, max_age) = match state {
+        CallState::Creating => (*created_at, MAX_CREATING_TIME),
         CallState::Active => (
             due.call.joined_at().or(*active_at).unwrap_or(*created_at),
-            bounds.max_duration + ACTIVE,
+            timeouts.max_duration + MAX_ACTIVE_OVERRUN,
         ),
-        CallState::Ending => (ending_at.unwrap_or(*created_at), ENDING),
+        CallState::Ending => (ending_at.unwrap_or(*created_at), MAX_ENDING_TIME),
         CallState::Ended => return false,
     };
-    now.since(since) > most
+    now.since(since) > max_age
 }

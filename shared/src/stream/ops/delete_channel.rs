@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::{CHANNEL_TYPE, ChannelId};
-use crate::stream::ops::Ignored;
+use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
 /// Deletes the channel softly: hidden from everybody, not recoverable. One that is not there
@@ -15,7 +15,7 @@ pub struct DeleteChannel<'a> {
 }
 
 impl Operation for DeleteChannel<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
         let id = self.id.to_string();

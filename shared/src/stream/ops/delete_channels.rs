@@ -19,26 +19,26 @@ pub struct DeleteChannels<'a> {
 
 impl DeleteChannels<'_> {
     /// How many channels one request deletes.
-    pub const MOST: usize = 100;
+    pub const MAX_CHANNELS: usize = 100;
 }
 
 /// What is read of the answer.
 #[derive(Debug, Deserialize)]
-pub struct DeletedChannels {
+pub struct DeleteChannelsResponse {
     /// What became of each channel, by its cid.
     #[serde(default)]
-    pub result: BTreeMap<String, DeletedChannel>,
+    pub result: BTreeMap<String, DeleteChannelResult>,
 }
 
 /// What became of one channel.
 #[derive(Debug, Deserialize)]
-pub struct DeletedChannel {
+pub struct DeleteChannelResult {
     /// Why it was not deleted.
     pub error: Option<String>,
 }
 
 impl Operation for DeleteChannels<'_> {
-    type Answer = DeletedChannels;
+    type Response = DeleteChannelsResponse;
 
     fn request(&self) -> Request {
         let cids: Vec<String> = self.calls.iter().map(|id| id.channel().cid()).collect();

@@ -17,13 +17,13 @@ pub struct DeleteUser<'a> {
 
 /// What is read of the answer.
 #[derive(Debug, Deserialize)]
-pub struct DeleteUserAnswer {
+pub struct DeleteUserResponse {
     /// The task.
     pub task_id: String,
 }
 
 impl Operation for DeleteUser<'_> {
-    type Answer = DeleteUserAnswer;
+    type Response = DeleteUserResponse;
 
     fn request(&self) -> Request {
         Request::new(Method::POST, &["users", "delete"]).json(&json!({

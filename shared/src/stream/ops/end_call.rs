@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::{CALL_TYPE, CallId};
-use crate::stream::ops::Ignored;
+use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
 /// Ends the call. One that does not exist answers 404.
@@ -14,7 +14,7 @@ pub struct EndCall<'a> {
 }
 
 impl Operation for EndCall<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
         let segments = ["video", "call", CALL_TYPE, self.id.as_str(), "mark_ended"];

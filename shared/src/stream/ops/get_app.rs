@@ -13,7 +13,7 @@ pub struct GetApp;
 
 /// What is read of it.
 #[derive(Debug, Deserialize)]
-pub struct GetAppAnswer {
+pub struct GetAppResponse {
     /// The app itself.
     pub app: App,
 }
@@ -35,7 +35,7 @@ pub struct App {
 }
 
 impl Operation for GetApp {
-    type Answer = GetAppAnswer;
+    type Response = GetAppResponse;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["app"])

@@ -12,7 +12,7 @@ use crate::stream::{Operation, Request};
 pub struct GetAppSettings;
 
 impl Operation for GetAppSettings {
-    type Answer = Box<RawValue>;
+    type Response = Box<RawValue>;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["app"])

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CALL_TYPE, CallId};
-use crate::stream::ops::Creator;
+use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the call. One that does not exist answers 404.
@@ -18,19 +18,19 @@ pub struct GetCall<'a> {
 
 /// An answer that holds a call.
 #[derive(Debug, Deserialize)]
-pub struct CallAnswer {
+pub struct CallEnvelope {
     /// The call itself.
-    pub call: LiveCall,
+    pub call: StreamCall,
 }
 
 /// A call as Stream sees it.
 #[derive(Debug, Deserialize)]
-pub struct LiveCall {
+pub struct StreamCall {
     /// Its id, without the type.
     #[serde(default)]
     pub id: String,
     /// Who made it.
-    pub created_by: Creator,
+    pub created_by: UserRef,
     /// When it was made.
     pub created_at: Option<StreamTime>,
     /// When it ended, if it did.
@@ -38,12 +38,12 @@ pub struct LiveCall {
     /// The chat channel that it was made with.
     pub channel_cid: Option<String>,
     /// The last session: it begins when somebody rings or joins, and ends when nobody is left.
-    pub session: Option<LiveSession>,
+    pub session: Option<StreamSession>,
 }
 
 /// A session of a call.
 #[derive(Debug, Default, Deserialize)]
-pub struct LiveSession {
+pub struct StreamSession {
     /// When somebody first joined.
     pub started_at: Option<StreamTime>,
     /// When it ended, if it did.
@@ -66,20 +66,20 @@ pub struct LiveSession {
 #[derive(Debug, Deserialize)]
 pub struct Participant {
     /// Who.
-    pub user: Creator,
+    pub user: UserRef,
 }
 
-impl LiveCall {
+impl StreamCall {
     /// Which call of this service's it is; `None` where somebody else made it.
     #[must_use]
-    pub fn ours(&self) -> Option<CallId> {
+    pub fn owned_call_id(&self) -> Option<CallId> {
         let id = CallId::try_from(self.id.clone()).ok()?;
         (self.channel_cid.as_deref() == Some(id.channel().cid().as_str())).then_some(id)
     }
 }
 
 impl Operation for GetCall<'_> {
-    type Answer = CallAnswer;
+    type Response = CallEnvelope;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str()])

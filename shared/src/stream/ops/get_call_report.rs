@@ -53,7 +53,7 @@ pub struct ReportedRatings {
 }
 
 impl Operation for GetCallReport<'_> {
-    type Answer = CallReport;
+    type Response = CallReport;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str(), "report"])

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::{CHANNEL_TYPE, ChannelId};
-use crate::stream::ops::ChannelAnswer;
+use crate::stream::ops::ChannelEnvelope;
 use crate::stream::{Operation, Request};
 
 /// Reads the channel. One that does not exist answers 404, and is not made.
@@ -14,7 +14,7 @@ pub struct GetChannel<'a> {
 }
 
 impl Operation for GetChannel<'_> {
-    type Answer = ChannelAnswer;
+    type Response = ChannelEnvelope;
 
     fn request(&self) -> Request {
         let id = self.id.to_string();

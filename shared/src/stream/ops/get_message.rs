@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::MessageId;
-use crate::stream::ops::MessageAnswer;
+use crate::stream::ops::MessageEnvelope;
 use crate::stream::{Operation, Request};
 
 /// Reads a message. One that does not exist answers 404.
@@ -14,7 +14,7 @@ pub struct GetMessage<'a> {
 }
 
 impl Operation for GetMessage<'_> {
-    type Answer = MessageAnswer;
+    type Response = MessageEnvelope;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["chat", "messages", self.id.as_str()])

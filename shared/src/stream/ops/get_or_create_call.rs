@@ -5,10 +5,9 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::calls::{CallSettings, CallType};
 use crate::ids::{CALL_TYPE, CallId, UserId};
-use crate::stream::ops::CallAnswer;
-use crate::stream::{Operation, Repeat, Request};
+use crate::stream::ops::CallEnvelope;
+use crate::stream::{Idempotency, Operation, Request};
 
 /// Makes the call with these members; one that is there already stays as it is, but rings again
 /// where that is asked.
@@ -20,8 +19,8 @@ pub struct GetOrCreateCall<'a> {
     pub created_by: &'a UserId,
     /// Everybody in it, the creator among them.
     pub members: &'a [UserId],
-    /// Video or voice.
-    pub call_type: CallType,
+    /// What its members may do, in place of the call type's settings.
+    pub settings: SettingsOverride,
     /// Whether the members' phones ring.
     pub ring: bool,
     /// Data of the apps' own.
@@ -32,14 +31,27 @@ pub struct GetOrCreateCall<'a> {
     pub inactivity_timeout: Duration,
 }
 
+/// What the members of a call may do. Audio is always on.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "Stream's own switches")]
+pub struct SettingsOverride {
+    /// Send video.
+    pub video: bool,
+    /// Share the screen.
+    pub screen_sharing: bool,
+    /// Record the call.
+    pub recording: bool,
+    /// Transcribe the call.
+    pub transcribing: bool,
+}
+
 impl Operation for GetOrCreateCall<'_> {
-    type Answer = CallAnswer;
+    type Response = CallEnvelope;
 
     fn request(&self) -> Request {
         let members: Vec<Value> = self.members.iter().map(|id| json!({"user_id": id})).collect();
         let mode = |on| if on { "available" } else { "disabled" };
-        let CallSettings { video, screen_sharing, recording, transcribing, .. } =
-            self.call_type.settings();
+        let SettingsOverride { video, screen_sharing, recording, transcribing } = self.settings;
         let mut data = json!({
             "created_by_id": self.created_by,
             "members": members,
@@ -63,7 +75,11 @@ impl Operation for GetOrCreateCall<'_> {
         }
         Request::new(Method::POST, &["video", "call", CALL_TYPE, self.id.as_str()])
             .json(&body)
-            .repeat(if self.ring { Repeat::Unsafe } else { Repeat::Safe })
+            .idempotency(if self.ring {
+                Idempotency::NonIdempotent
+            } else {
+                Idempotency::Idempotent
+            })
     }
 }
 
@@ -72,23 +88,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_rings_is_not_sent_twice() {
+    fn ringing_call_is_not_idempotent() {
         let id = CallId::try_from("c1".to_owned()).unwrap();
         let alice = UserId::try_from("alice".to_owned()).unwrap();
-        let repeat = |ring| {
+        let idempotency = |ring| {
             GetOrCreateCall {
                 id: &id,
                 created_by: &alice,
                 members: std::slice::from_ref(&alice),
-                call_type: CallType::Video,
+                settings: SettingsOverride::default(),
                 ring,
                 custom: None,
                 max_duration: Duration::from_hours(4),
                 inactivity_timeout: Duration::from_mins(5),
             }
             .request()
-            .repeat
+            .idempotency
         };
-        assert_eq!((repeat(true), repeat(false)), (Repeat::Unsafe, Repeat::Safe));
+        assert_eq!(
+            (idempotency(true), idempotency(false)),
+            (Idempotency::NonIdempotent, Idempotency::Idempotent)
+        );
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ids::{CHANNEL_TYPE, CallId, ChannelId, UserId};
-use crate::stream::ops::Creator;
+use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
 /// Makes the channel with these members; one that is there already stays as it is.
@@ -22,19 +22,19 @@ pub struct GetOrCreateChannel<'a> {
 
 /// What is read of the answer.
 #[derive(Debug, Deserialize)]
-pub struct ChannelAnswer {
+pub struct ChannelEnvelope {
     /// The channel, new or old.
-    pub channel: LiveChannel,
+    pub channel: StreamChannel,
 }
 
 /// A channel as Stream sees it.
 #[derive(Debug, Deserialize)]
-pub struct LiveChannel {
+pub struct StreamChannel {
     /// Its id, without the type.
     #[serde(default)]
     pub id: String,
     /// Who made it.
-    pub created_by: Creator,
+    pub created_by: UserRef,
     /// When it was made.
     pub created_at: Option<StreamTime>,
     /// What it was made with.
@@ -50,17 +50,17 @@ pub struct ChannelCustom {
     pub call_id: Value,
 }
 
-impl LiveChannel {
+impl StreamChannel {
     /// The call that it was made for by this service; `None` where somebody else made it.
     #[must_use]
-    pub fn call(&self) -> Option<CallId> {
+    pub fn owned_call_id(&self) -> Option<CallId> {
         let channel = ChannelId::try_from(self.id.clone()).ok()?;
         (self.custom.call_id == channel.call().as_str()).then(|| channel.call().clone())
     }
 }
 
 impl Operation for GetOrCreateChannel<'_> {
-    type Answer = ChannelAnswer;
+    type Response = ChannelEnvelope;
 
     fn request(&self) -> Request {
         let id = self.id.to_string();

@@ -38,7 +38,7 @@ pub struct GetRateLimits;
 
 /// What is read of it.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct RateLimitsAnswer {
+pub struct GetRateLimitsResponse {
     /// The limits of servers, by endpoint.
     #[serde(default)]
     pub server_side: Option<BTreeMap<String, EndpointLimit>>,
@@ -56,7 +56,7 @@ pub struct EndpointLimit {
 }
 
 impl Operation for GetRateLimits {
-    type Answer = RateLimitsAnswer;
+    type Response = GetRateLimitsResponse;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["rate_limits"])

@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for TaskStatus {
 }
 
 impl Operation for GetTask<'_> {
-    type Answer = Task;
+    type Response = Task;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["tasks", self.id])

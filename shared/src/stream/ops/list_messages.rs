@@ -21,14 +21,14 @@ pub struct ListMessages<'a> {
 
 /// What is read of it.
 #[derive(Debug, Deserialize)]
-pub struct ListMessagesAnswer {
+pub struct ListMessagesResponse {
     /// The messages, oldest first.
     #[serde(default)]
     pub messages: Vec<Message>,
 }
 
 impl Operation for ListMessages<'_> {
-    type Answer = ListMessagesAnswer;
+    type Response = ListMessagesResponse;
 
     fn request(&self) -> Request {
         let channel = self.channel.to_string();

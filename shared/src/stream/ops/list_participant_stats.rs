@@ -18,7 +18,7 @@ pub struct ListParticipantStats<'a> {
 
 /// What is read of it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ListParticipantStatsAnswer {
+pub struct ListParticipantStatsResponse {
     /// One entry a user.
     #[serde(default)]
     pub participants: Vec<ParticipantStats>,
@@ -54,7 +54,7 @@ pub struct SessionStats {
 }
 
 impl Operation for ListParticipantStats<'_> {
-    type Answer = ListParticipantStatsAnswer;
+    type Response = ListParticipantStatsResponse;
 
     fn request(&self) -> Request {
         let segments =

@@ -11,7 +11,7 @@ pub struct ListRoles;
 
 /// What is read of it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct RolesAnswer {
+pub struct ListRolesResponse {
     /// One entry a role.
     pub roles: Vec<Role>,
 }
@@ -24,7 +24,7 @@ pub struct Role {
 }
 
 impl Operation for ListRoles {
-    type Answer = RolesAnswer;
+    type Response = ListRolesResponse;
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["roles"])

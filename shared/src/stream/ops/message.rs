@@ -42,7 +42,7 @@ pub struct Author {
 
 /// An answer that holds one message.
 #[derive(Debug, Deserialize)]
-pub struct MessageAnswer {
+pub struct MessageEnvelope {
     /// The message.
     pub message: Message,
 }

@@ -28,38 +28,40 @@ mod update_event_hooks;
 mod upsert_user;
 
 pub use delete_channel::DeleteChannel;
-pub use delete_channels::{DeleteChannels, DeletedChannel, DeletedChannels};
-pub use delete_user::{DeleteUser, DeleteUserAnswer};
+pub use delete_channels::{DeleteChannelResult, DeleteChannels, DeleteChannelsResponse};
+pub use delete_user::{DeleteUser, DeleteUserResponse};
 pub use end_call::EndCall;
 pub use get_app::{App, GetApp};
 pub use get_app_settings::GetAppSettings;
-pub use get_call::{CallAnswer, GetCall, LiveCall, LiveSession, Participant};
+pub use get_call::{CallEnvelope, GetCall, Participant, StreamCall, StreamSession};
 pub use get_call_report::{CallReport, GetCallReport};
 pub use get_channel::GetChannel;
 pub use get_message::GetMessage;
-pub use get_or_create_call::GetOrCreateCall;
-pub use get_or_create_channel::{ChannelAnswer, ChannelCustom, GetOrCreateChannel, LiveChannel};
-pub use get_rate_limits::{ENDPOINTS, EndpointLimit, GetRateLimits, RateLimitsAnswer};
+pub use get_or_create_call::{GetOrCreateCall, SettingsOverride};
+pub use get_or_create_channel::{
+    ChannelCustom, ChannelEnvelope, GetOrCreateChannel, StreamChannel,
+};
+pub use get_rate_limits::{ENDPOINTS, EndpointLimit, GetRateLimits, GetRateLimitsResponse};
 pub use get_task::{GetTask, Task, TaskStatus};
 pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
-pub use list_roles::{ListRoles, Role, RolesAnswer};
-pub use message::{Author, Message, MessageAnswer};
-pub use query_calls::{CallsAnswer, QueryCalls, WhichCalls};
-pub use query_channels::{ChannelsAnswer, QueryChannels, WhichChannels};
-pub use query_user::{KnownUser, QueryUser};
+pub use list_roles::{ListRoles, ListRolesResponse, Role};
+pub use message::{Author, Message, MessageEnvelope};
+pub use query_calls::{CallFilter, QueryCalls, QueryCallsResponse};
+pub use query_channels::{ChannelFilter, QueryChannels, QueryChannelsResponse};
+pub use query_user::{QueryUser, StreamUser};
 pub use reactivate_user::ReactivateUser;
 pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
 pub use update_event_hooks::UpdateEventHooks;
-pub use upsert_user::UpsertUser;
+pub use upsert_user::{UpsertUser, UserData};
 
 /// Who made a channel or a call.
 #[derive(Clone, Debug, serde::Deserialize)]
-pub struct Creator {
+pub struct UserRef {
     /// The user's id.
     pub id: String,
 }
 
 /// What an operation answers where nothing of it is read.
-pub type Ignored = serde::de::IgnoredAny;
+pub type IgnoredResponse = serde::de::IgnoredAny;

@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::ids::{CHANNEL_TYPE, CallId};
-use crate::stream::ops::ChannelAnswer;
+use crate::stream::ops::ChannelEnvelope;
 use crate::stream::{Operation, Request};
 
 /// The channels that exist of the ones that are asked for.
 #[derive(Debug)]
 pub struct QueryChannels<'a> {
     /// Which ones.
-    pub which: WhichChannels<'a>,
+    pub filter: ChannelFilter<'a>,
 }
 
 /// Which channels are asked for.
 #[derive(Debug)]
-pub enum WhichChannels<'a> {
+pub enum ChannelFilter<'a> {
     /// Those of these calls; [`QueryChannels::MOST`] at most.
-    Of(&'a [CallId]),
+    ForCalls(&'a [CallId]),
     /// Those that were made for a call of ours, the oldest first.
-    Ours {
+    Owned {
         /// Not before.
         from: Timestamp,
         /// Before.
@@ -34,28 +34,28 @@ pub enum WhichChannels<'a> {
 
 impl QueryChannels<'_> {
     /// How many channels one answer holds.
-    pub const MOST: usize = 30;
+    pub const PAGE_SIZE: usize = 30;
     /// How far an offset goes.
-    pub const FARTHEST: usize = 1_000;
+    pub const MAX_OFFSET: usize = 1_000;
 }
 
 /// What is read of the answer.
 #[derive(Debug, Deserialize)]
-pub struct ChannelsAnswer {
+pub struct QueryChannelsResponse {
     /// The channels.
-    pub channels: Vec<ChannelAnswer>,
+    pub channels: Vec<ChannelEnvelope>,
 }
 
 impl Operation for QueryChannels<'_> {
-    type Answer = ChannelsAnswer;
+    type Response = QueryChannelsResponse;
 
     fn request(&self) -> Request {
-        let (filter, offset) = match &self.which {
-            WhichChannels::Of(calls) => {
+        let (filter, offset) = match &self.filter {
+            ChannelFilter::ForCalls(calls) => {
                 let cids: Vec<String> = calls.iter().map(|id| id.channel().cid()).collect();
                 (json!({"cid": {"$in": cids}}), 0)
             }
-            WhichChannels::Ours { from, until, offset } => {
+            ChannelFilter::Owned { from, until, offset } => {
                 let filter = json!({
                     "type": CHANNEL_TYPE,
                     "call_id": {"$exists": true},
@@ -67,7 +67,7 @@ impl Operation for QueryChannels<'_> {
         let mut body = json!({
             "filter_conditions": filter,
             "sort": [{"field": "created_at", "direction": 1}],
-            "limit": Self::MOST,
+            "limit": Self::PAGE_SIZE,
             "state": false,
         });
         if offset > 0 {

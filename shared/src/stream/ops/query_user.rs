@@ -4,7 +4,6 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::auth::StreamRole;
 use crate::ids::UserId;
 use crate::stream::{Operation, Request};
 
@@ -17,15 +16,15 @@ pub struct QueryUser<'a> {
 
 /// What is read of it.
 #[derive(Debug, Deserialize)]
-pub struct QueryUserAnswer {
+pub struct QueryUserResponse {
     /// The user, or nobody.
     #[serde(default)]
-    pub users: Vec<KnownUser>,
+    pub users: Vec<StreamUser>,
 }
 
 /// A user as Stream knows it.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct KnownUser {
+pub struct StreamUser {
     /// The name shown to others.
     pub name: Option<String>,
     /// A picture's URL.
@@ -37,12 +36,11 @@ pub struct KnownUser {
     #[serde(default)]
     pub custom: Map<String, Value>,
     /// The role.
-    #[serde(default)]
-    pub role: StreamRole,
+    pub role: Option<String>,
 }
 
 impl Operation for QueryUser<'_> {
-    type Answer = QueryUserAnswer;
+    type Response = QueryUserResponse;
 
     fn request(&self) -> Request {
         let payload = json!({

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::ids::UserId;
-use crate::stream::ops::Ignored;
+use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
 /// Reactivates a user. One who is active is refused.
@@ -15,7 +15,7 @@ pub struct ReactivateUser<'a> {
 }
 
 impl Operation for ReactivateUser<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
         Request::new(Method::POST, &["users", self.id.as_str(), "reactivate"]).json(&json!({}))

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::stream::ops::Ignored;
+use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
 /// Revokes the user's tokens. Twice is the same as once.
@@ -18,7 +18,7 @@ pub struct RevokeTokens<'a> {
 }
 
 impl Operation for RevokeTokens<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
         let set = json!({"revoke_tokens_issued_before": self.before.to_string()});

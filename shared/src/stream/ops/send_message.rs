@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::ids::{CHANNEL_TYPE, ChannelId, MessageId, UserId};
-use crate::stream::ops::MessageAnswer;
+use crate::stream::ops::MessageEnvelope;
 use crate::stream::{Operation, Request};
 
 /// Sends a message under an id that the sender chose: Stream refuses an id that is taken, so
@@ -22,7 +22,7 @@ pub struct SendMessage<'a> {
 }
 
 impl Operation for SendMessage<'_> {
-    type Answer = MessageAnswer;
+    type Response = MessageEnvelope;
 
     fn request(&self) -> Request {
         let channel = self.channel.to_string();

@@ -3,8 +3,8 @@
 use http::Method;
 use serde_json::value::RawValue;
 
-use crate::stream::ops::Ignored;
-use crate::stream::{Operation, Repeat, Request};
+use crate::stream::ops::IgnoredResponse;
+use crate::stream::{Idempotency, Operation, Request};
 
 /// Replaces the list of hooks: one that is not in it is deleted. It is sent once, since somebody
 /// else may have changed the list before it is sent again.
@@ -14,12 +14,12 @@ pub struct UpdateEventHooks<'a> {
 }
 
 impl Operation for UpdateEventHooks<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
         let hooks: Vec<&str> = self.hooks.iter().map(|hook| hook.get()).collect();
         let body = format!(r#"{{"event_hooks":[{}]}}"#, hooks.join(","));
-        Request::new(Method::PATCH, &["app"]).text(body).repeat(Repeat::Unsafe)
+        Request::new(Method::PATCH, &["app"]).raw_json(body).idempotency(Idempotency::NonIdempotent)
     }
 }
 
@@ -28,13 +28,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hooks_are_sent_as_they_are() {
+    fn hooks_are_sent_verbatim() {
         let hook = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let hooks = [hook(r#"{"b": 1.50, "a":"\u00e9"}"#), hook("{}")];
         let request = UpdateEventHooks { hooks: &hooks }.request();
         let body = br#"{"event_hooks":[{"b": 1.50, "a":"\u00e9"},{}]}"#;
         assert_eq!(request.body.as_deref(), Some(&body[..]));
-        assert_eq!((request.method, request.repeat), (Method::PATCH, Repeat::Unsafe));
+        assert_eq!(
+            (request.method, request.idempotency),
+            (Method::PATCH, Idempotency::NonIdempotent)
+        );
         assert_eq!(request.path, "/api/v2/app");
     }
 }

@@ -1,33 +1,45 @@
-//! `POST /api/v2/users`: makes a user, or replaces the whole of one.
+//! `POST /api/v2/users`: creates a user, or replaces all of the user's data.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::ids::UserId;
-use crate::stream::ops::Ignored;
+use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
-use crate::users::Profile;
 
-/// Makes the user known to Stream with this profile. What the profile leaves out is lost at
-/// Stream, so it has to be the whole of it.
+/// Creates a user, or replaces all of the user's data: Stream drops what is left out.
 #[derive(Debug)]
 pub struct UpsertUser<'a> {
-    /// Who.
+    /// The user.
     pub id: &'a UserId,
-    /// The whole profile.
-    pub profile: &'a Profile,
+    /// All of the user's data.
+    pub data: UserData<'a>,
+}
+
+/// A user's data as others see it.
+#[derive(Clone, Copy, Debug)]
+pub struct UserData<'a> {
+    /// The role at Stream.
+    pub role: &'a str,
+    /// The display name.
+    pub name: Option<&'a str>,
+    /// The URL of a picture.
+    pub image: Option<&'a str>,
+    /// The language, as a BCP 47 tag.
+    pub language: Option<&'a str>,
+    /// Custom data of the apps.
+    pub custom: Option<&'a Map<String, Value>>,
 }
 
 impl Operation for UpsertUser<'_> {
-    type Answer = Ignored;
+    type Response = IgnoredResponse;
 
     fn request(&self) -> Request {
-        let Profile { name, image, language, custom, role } = self.profile;
+        let UserData { role, name, image, language, custom } = self.data;
         let mut user = json!({"id": self.id, "role": role});
-        let given = [("name", name), ("image", image), ("language", language)];
-        for (key, value) in given {
+        for (key, value) in [("name", name), ("image", image), ("language", language)] {
             if let Some(value) = value {
-                user[key] = Value::from(value.as_str());
+                user[key] = Value::from(value);
             }
         }
         if let Some(custom) = custom {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::App;
+use e2e::TestApp;
 use http::Method;
 use local::dynamo;
 use serde_json::json;
-use stream_emulator::{Fault, Operation, Rule};
+use stream_emulator::{Fault, FaultRule, Operation};
 
 /// Every way in which Stream fails, and what callers hear of it.
 fn stream_faults() -> Vec<(Fault, u16, &'static str)> {
@@ -31,20 +31,20 @@ fn stream_faults() -> Vec<(Fault, u16, &'static str)> {
     ]
 }
 
-async fn app() -> App {
-    let app = App::start().await;
-    app.known(&["alice", "bob"]).await;
+async fn app_with_users() -> TestApp {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob"]).await;
     app
 }
 
 #[tokio::test]
-async fn stream_fails_during_create() {
-    let app = app().await;
+async fn create_recovers_from_stream_faults() {
+    let app = app_with_users().await;
     for (n, (fault, status, code)) in stream_faults().into_iter().enumerate() {
         for operation in [Operation::GetOrCreateChannel, Operation::GetOrCreateCall] {
             let id = format!("c{n}-{operation}");
             let body = json!({"receiverId": "bob", "callId": id, "allowParallel": true});
-            app.stream().script(Rule::on(operation, fault.clone()));
+            app.stream().add_fault(FaultRule::for_operation(operation, fault.clone()));
             let failed = app.post("/call/create", "alice", body.clone()).await;
             assert_eq!(failed.outcome(), (status, code), "{fault:?} {operation}");
             assert_eq!(failed.headers.contains_key("retry-after"), code == "stream_busy");
@@ -53,22 +53,22 @@ async fn stream_fails_during_create() {
             let sent = app.post("/message/send", "alice", message).await;
             assert_eq!(sent.outcome(), (409, "call_not_active"), "{fault:?} {operation}");
             app.stream().clear_faults();
-            let helped = app.post("/call/create", "alice", body).await.good();
-            assert_eq!(helped.body["status"], "active");
+            let resumed = app.post("/call/create", "alice", body).await.expect_success();
+            assert_eq!(resumed.body["status"], "active");
         }
     }
     let live = stream_faults().len() * 2;
     assert_eq!(app.stream().live_channels().len(), live);
-    assert_eq!((app.stream().channels_ever(), app.stream().calls_ever()), (live, live));
+    assert_eq!((app.stream().channels_created(), app.stream().calls_created()), (live, live));
 }
 
 #[tokio::test]
-async fn stream_fails_during_token_and_upsert() {
-    let app = App::start().await;
+async fn token_and_upsert_recover_from_stream_faults() {
+    let app = TestApp::start().await;
     for (n, (fault, status, code)) in stream_faults().into_iter().enumerate() {
         for operation in [Operation::QueryUsers, Operation::UpdateUsers] {
             let user = format!("user-{n}-{operation}");
-            app.stream().script(Rule::on(operation, fault.clone()));
+            app.stream().add_fault(FaultRule::for_operation(operation, fault.clone()));
             for (path, body) in
                 [("/token", json!({})), ("/user/upsert", json!({"userData": {"name": "A"}}))]
             {
@@ -78,54 +78,54 @@ async fn stream_fails_during_token_and_upsert() {
             app.stream().clear_faults();
             // A user whom Stream may not know is not known here either.
             let create = json!({"receiverId": user});
-            let refused = app.post("/call/create", "alice", create).await;
-            assert_eq!(refused.outcome(), (404, "user_not_found"), "{fault:?} {operation}");
-            let _ = app.post("/token", &user, json!({})).await.good();
+            let rejected = app.post("/call/create", "alice", create).await;
+            assert_eq!(rejected.outcome(), (404, "user_not_found"), "{fault:?} {operation}");
+            let _ = app.post("/token", &user, json!({})).await.expect_success();
             // What is applied late may still be on its way, the older one first.
-            let named = || app.stream().user(&user).unwrap().name.as_deref() == Some("A");
+            let is_renamed = || app.stream().user(&user).unwrap().name.as_deref() == Some("A");
             for _ in 0..1_000 {
-                if named() {
+                if is_renamed() {
                     break;
                 }
-                let _ = app.get("/config", "alice").await.good();
+                let _ = app.get("/config", "alice").await.expect_success();
             }
-            assert!(named(), "{fault:?} {operation}");
+            assert!(is_renamed(), "{fault:?} {operation}");
         }
     }
 }
 
 #[tokio::test]
-async fn stream_fails_during_chat_and_quality() {
-    let app = app().await;
+async fn chat_and_quality_report_stream_faults() {
+    let app = app_with_users().await;
     let create = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "alice", create).await.good();
+    let _ = app.post("/call/create", "alice", create).await.expect_success();
     for (n, (fault, status, code)) in stream_faults().into_iter().enumerate() {
         let message =
             json!({"channelId": "call-c1", "message": "Hi", "messageId": format!("m{n}")});
-        app.stream().script(Rule::any(fault.clone()));
-        for answer in [
+        app.stream().add_fault(FaultRule::for_any_operation(fault.clone()));
+        for response in [
             app.post("/message/send", "alice", message.clone()).await,
             app.get("/message/call-c1", "alice").await,
         ] {
-            assert_eq!(answer.outcome(), (status, code), "{fault:?}");
+            assert_eq!(response.outcome(), (status, code), "{fault:?}");
         }
         // What is kept is told without Stream.
-        let quality = app.get("/call/quality/c1", "alice").await.good();
+        let quality = app.get("/call/quality/c1", "alice").await.expect_success();
         assert_eq!(quality.body["quality"]["stream"]["reachable"], false, "{fault:?}");
         app.stream().clear_faults();
-        let _ = app.post("/message/send", "alice", message).await.good();
+        let _ = app.post("/message/send", "alice", message).await.expect_success();
         assert_eq!(app.stream().messages("messaging:call-c1").len(), n + 1, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn stream_fails_during_end() {
-    let app = app().await;
+async fn end_recovers_from_stream_faults() {
+    let app = app_with_users().await;
     for (n, (fault, ..)) in stream_faults().into_iter().enumerate() {
         let id = format!("c{n}");
         let create = json!({"receiverId": "bob", "callId": id});
-        let _ = app.post("/call/create", "alice", create).await.good();
-        app.stream().script(Rule::any(fault.clone()));
+        let _ = app.post("/call/create", "alice", create).await.expect_success();
+        app.stream().add_fault(FaultRule::for_any_operation(fault.clone()));
         let ending = app.post("/call/end", "alice", json!({"callId": id})).await;
         assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")), "{fault:?}");
         app.stream().clear_faults();
@@ -139,21 +139,23 @@ async fn stream_fails_during_end() {
 
 /// Stream is so slow that the invocation runs out of time before it does.
 #[tokio::test]
-async fn stream_answers_too_late() {
-    let app = app().await;
-    app.stream()
-        .script(Rule::on(Operation::GetOrCreateChannel, Fault::Slow(Duration::from_secs(20))));
+async fn slow_stream_response_returns_stream_unavailable() {
+    let app = app_with_users().await;
+    app.stream().add_fault(FaultRule::for_operation(
+        Operation::GetOrCreateChannel,
+        Fault::Slow(Duration::from_secs(20)),
+    ));
     let body = json!({"receiverId": "bob", "callId": "c1"});
-    let late = app.post("/call/create", "alice", body.clone()).await;
-    assert_eq!(late.outcome(), (503, "stream_unavailable"));
+    let timed_out = app.post("/call/create", "alice", body.clone()).await;
+    assert_eq!(timed_out.outcome(), (503, "stream_unavailable"));
     app.stream().clear_faults();
-    let _ = app.post("/call/create", "alice", body).await.good();
-    assert_eq!(app.stream().calls_ever(), 1);
+    let _ = app.post("/call/create", "alice", body).await.expect_success();
+    assert_eq!(app.stream().calls_created(), 1);
 }
 
 #[tokio::test]
-async fn a_failure_that_passes_is_not_noticed() {
-    let app = app().await;
+async fn transient_fault_is_retried() {
+    let app = app_with_users().await;
     for (n, fault) in [
         Fault::RefuseConnection,
         Fault::AppliedThenLost,
@@ -165,58 +167,65 @@ async fn a_failure_that_passes_is_not_noticed() {
     .into_iter()
     .enumerate()
     {
-        app.stream().script(Rule::on(Operation::GetOrCreateChannel, fault.clone()).once());
+        app.stream().add_fault(
+            FaultRule::for_operation(Operation::GetOrCreateChannel, fault.clone()).once(),
+        );
         let create = json!({"receiverId": "bob", "callId": format!("c{n}")});
-        let answer = app.post("/call/create", "alice", create).await;
-        assert_eq!(answer.outcome(), (200, ""), "{fault:?}");
+        let response = app.post("/call/create", "alice", create).await;
+        assert_eq!(response.outcome(), (200, ""), "{fault:?}");
         app.stream().clear_faults();
     }
 }
 
 #[tokio::test]
-async fn a_call_that_rings_is_not_rung_again_by_us() {
-    let app = app().await;
-    app.stream().script(Rule::on(Operation::GetOrCreateCall, Fault::AppliedThenLost).once());
+async fn ringing_call_is_not_rung_again_on_retry() {
+    let app = app_with_users().await;
+    app.stream().add_fault(
+        FaultRule::for_operation(Operation::GetOrCreateCall, Fault::AppliedThenLost).once(),
+    );
     let create = json!({"receiverId": "bob", "callId": "c1", "ring": true});
-    let answer = app.post("/call/create", "alice", create.clone()).await;
-    assert_eq!(answer.outcome(), (503, "stream_unavailable"));
+    let response = app.post("/call/create", "alice", create.clone()).await;
+    assert_eq!(response.outcome(), (503, "stream_unavailable"));
     assert_eq!(app.stream().call("default:c1").unwrap().rings, 1);
 }
 
 #[tokio::test]
-async fn the_table_fails_during_create() {
+async fn create_recovers_from_table_faults() {
     use dynamo::Fault;
-    let app = app().await;
+    let app = app_with_users().await;
     let mut calls = 0;
     for operation in ["PutItem", "BatchGetItem", "UpdateItem"] {
-        for fault in
-            [Fault::Refused, Fault::AppliedThenLost, Fault::Throttled, Fault::InternalError]
-        {
+        for fault in [
+            Fault::ConnectionClosed,
+            Fault::AppliedThenLost,
+            Fault::Throttled,
+            Fault::InternalError,
+        ] {
             for times in [1, u32::MAX] {
                 calls += 1;
                 let id = format!("c{calls}");
                 let body = json!({"receiverId": "bob", "callId": id, "allowParallel": true});
                 let rule = dynamo::Rule { times, ..dynamo::Rule::next(operation, fault) };
-                app.stack().dynamo().script(rule);
-                let answer = app.post("/call/create", "alice", body.clone()).await;
+                app.stack().dynamo().inject_fault(rule);
+                let response = app.post("/call/create", "alice", body.clone()).await;
                 let expected = if times == 1 { (200, "") } else { (503, "store_unavailable") };
-                assert_eq!(answer.outcome(), expected, "{operation} {fault:?} {times}");
+                assert_eq!(response.outcome(), expected, "{operation} {fault:?} {times}");
                 app.stack().dynamo().clear_faults();
-                let helped = app.post("/call/create", "alice", body).await.good();
-                assert_eq!(helped.body["status"], "active");
+                let resumed = app.post("/call/create", "alice", body).await.expect_success();
+                assert_eq!(resumed.body["status"], "active");
             }
         }
     }
-    assert_eq!((app.stream().channels_ever(), app.stream().calls_ever()), (calls, calls));
+    assert_eq!((app.stream().channels_created(), app.stream().calls_created()), (calls, calls));
 }
 
 #[tokio::test]
-async fn the_table_fails_everywhere() {
-    let app = app().await;
+async fn table_outage_returns_store_unavailable() {
+    let app = app_with_users().await;
     let create = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "alice", create.clone()).await.good();
+    let _ = app.post("/call/create", "alice", create.clone()).await.expect_success();
     let before = app.stream().snapshot();
-    app.stack().dynamo().script(dynamo::Rule::always(dynamo::Fault::Refused));
+    app.stack().dynamo().inject_fault(dynamo::Rule::always(dynamo::Fault::ConnectionClosed));
     let message = json!({"channelId": "call-c1", "message": "Hi"});
     for (method, path, body) in [
         (Method::POST, "/token", json!({})),
@@ -228,32 +237,32 @@ async fn the_table_fails_everywhere() {
         (Method::POST, "/message/send", message),
         (Method::GET, "/message/call-c1", json!({})),
     ] {
-        let answer = match method {
+        let response = match method {
             Method::GET => app.get(path, "alice").await,
             _ => app.post(path, "alice", body).await,
         };
-        assert_eq!(answer.outcome(), (503, "store_unavailable"), "{path}");
+        assert_eq!(response.outcome(), (503, "store_unavailable"), "{path}");
         for word in ["dynamo", "stream-local", "http://", "ConnectError"] {
-            assert!(!answer.body.to_string().to_lowercase().contains(word), "{}", answer.body);
+            assert!(!response.body.to_string().to_lowercase().contains(word), "{}", response.body);
         }
     }
     assert_eq!(app.stream().snapshot(), before);
     app.stack().dynamo().clear_faults();
-    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
 }
 
 #[tokio::test]
-async fn the_end_of_an_end_that_the_table_loses_comes_later() {
-    let app = app().await;
+async fn unstored_end_completes_on_retry() {
+    let app = app_with_users().await;
     let create = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "alice", create).await.good();
+    let _ = app.post("/call/create", "alice", create).await.expect_success();
     // The first update says `ending`, the second `ended`.
-    let lost = dynamo::Rule {
+    let failing_updates = dynamo::Rule {
         skip: 1,
         times: u32::MAX,
-        ..dynamo::Rule::next("UpdateItem", dynamo::Fault::Refused)
+        ..dynamo::Rule::next("UpdateItem", dynamo::Fault::ConnectionClosed)
     };
-    app.stack().dynamo().script(lost);
+    app.stack().dynamo().inject_fault(failing_updates);
     let ending = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
     assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
     app.stack().dynamo().clear_faults();

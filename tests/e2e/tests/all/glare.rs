@@ -3,234 +3,264 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::{Answer, App};
+use e2e::{TestApp, TestResponse};
 use futures_util::future::{join, join_all};
 use local::Options;
 use serde_json::{Value, json};
-use stream_emulator::{Fault, Operation, Rule};
+use stream_emulator::{Fault, FaultRule, Operation};
 
-async fn app() -> App {
-    let app = App::start().await;
-    app.known(&["alice", "bob", "carol"]).await;
+async fn app_with_users() -> TestApp {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob", "carol"]).await;
     app
 }
 
-async fn create(app: &App, from: &str, body: Value) -> Answer {
+async fn create_call(app: &TestApp, from: &str, body: Value) -> TestResponse {
     app.post("/call/create", from, body).await
 }
 
 /// Asks again where the answer is to come back later, as a client does.
-async fn patiently(app: &App, from: &str, body: Value) -> Answer {
-    let mut answer = create(app, from, body.clone()).await;
+async fn create_call_with_retries(app: &TestApp, from: &str, body: Value) -> TestResponse {
+    let mut response = create_call(app, from, body.clone()).await;
     for _ in 0..20 {
-        if answer.outcome() != (409, "call_not_active") {
+        if response.outcome() != (409, "call_not_active") {
             break;
         }
-        answer = create(app, from, body.clone()).await;
+        response = create_call(app, from, body.clone()).await;
     }
-    answer
+    response
 }
 
 /// The call's id, and whether this request made it.
-fn made(answer: Answer) -> (String, bool) {
-    let body = answer.good().body;
+fn call_id_and_created(response: TestResponse) -> (String, bool) {
+    let body = response.expect_success().body;
     assert_eq!(body["status"], "active");
     (body["callId"].as_str().unwrap().to_owned(), body["created"] == true)
 }
 
-fn to(user: &str) -> Value {
+fn receiver_body(user: &str) -> Value {
     json!({"receiverId": user})
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_at_once_by_both_sides_make_one_call() {
-    let app = App::with(Options { max_instances: 8, ..Options::default() }).await;
-    app.known(&["alice", "bob"]).await;
+async fn fifty_concurrent_creates_from_both_sides_make_one_call() {
+    let app = TestApp::with_options(Options { max_instances: 8, ..Options::default() }).await;
+    app.provision_users(&["alice", "bob"]).await;
     let creates = (0..50).map(|n| {
         let (from, receiver) = if n % 2 == 0 { ("alice", "bob") } else { ("bob", "alice") };
-        patiently(&app, from, to(receiver))
+        create_call_with_retries(&app, from, receiver_body(receiver))
     });
-    let answers: Vec<_> = join_all(creates).await.into_iter().map(made).collect();
-    let ids: BTreeSet<&String> = answers.iter().map(|(id, _)| id).collect();
+    let responses: Vec<_> = join_all(creates).await.into_iter().map(call_id_and_created).collect();
+    let ids: BTreeSet<&String> = responses.iter().map(|(id, _)| id).collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
-    assert_eq!(answers.iter().filter(|(_, created)| *created).count(), 1);
-    let id = &answers[0].0;
+    assert_eq!(responses.iter().filter(|(_, created)| *created).count(), 1);
+    let id = &responses[0].0;
     assert_eq!(app.stream().live_calls(), [format!("default:{id}")]);
     assert_eq!(app.stream().live_channels(), [format!("messaging:call-{id}")]);
     // Nor was there ever another one.
-    assert_eq!((app.stream().channels_ever(), app.stream().calls_ever()), (1, 1));
+    assert_eq!((app.stream().channels_created(), app.stream().calls_created()), (1, 1));
 }
 
 #[tokio::test]
-async fn the_later_create_gets_the_call_that_is_open() {
-    let app = app().await;
-    let mut first =
-        create(&app, "alice", json!({"receiverId": "bob", "callId": "c1"})).await.good().body;
+async fn second_create_returns_the_open_call() {
+    let app = app_with_users().await;
+    let mut first = create_call(&app, "alice", json!({"receiverId": "bob", "callId": "c1"}))
+        .await
+        .expect_success()
+        .body;
     first["created"] = json!(false);
     first["message"] = json!("Call exists");
     let before = app.stream().snapshot();
     for (from, body) in [
-        ("alice", to("bob")),
+        ("alice", receiver_body("bob")),
         ("alice", json!({"receiverId": "bob", "callId": "c2"})),
-        ("bob", to("alice")),
+        ("bob", receiver_body("alice")),
         ("bob", json!({"memberIds": ["alice", "bob"]})),
         // What else it says is not what the open call is.
         ("bob", json!({"receiverId": "alice", "callId": "c2", "callType": "voice", "ring": true})),
         ("bob", json!({"receiverId": "alice", "custom": {"price": 3}})),
     ] {
-        let later = create(&app, from, body.clone()).await.good();
+        let later = create_call(&app, from, body.clone()).await.expect_success();
         assert_eq!(later.body, first, "{from} {body}");
     }
-    assert!(app.call_item("c2").await.is_null());
+    assert!(app.get_call_item("c2").await.is_null());
     assert_eq!(app.stream().snapshot(), before);
 }
 
 #[tokio::test]
-async fn a_call_beside_the_open_one_has_to_be_asked_for() {
-    let app = app().await;
-    let (first, _) = made(create(&app, "alice", to("bob")).await);
+async fn second_call_requires_allow_parallel() {
+    let app = app_with_users().await;
+    let (first, _) = call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
     let parallel = json!({"receiverId": "alice", "allowParallel": true});
-    let (second, created) = made(create(&app, "bob", parallel.clone()).await);
+    let (second, created) = call_id_and_created(create_call(&app, "bob", parallel.clone()).await);
     assert!(created && second != first);
-    let (third, created) = made(create(&app, "bob", parallel).await);
+    let (third, created) = call_id_and_created(create_call(&app, "bob", parallel).await);
     assert!(created && third != first && third != second);
     // It is not the open one, neither now nor when that is over.
-    assert_eq!(made(create(&app, "bob", to("alice")).await), (first.clone(), false));
-    let _ = app.post("/call/end", "bob", json!({"callId": second})).await.good();
-    assert_eq!(made(create(&app, "bob", to("alice")).await), (first.clone(), false));
-    let _ = app.post("/call/end", "bob", json!({"callId": first})).await.good();
-    let (fourth, created) = made(create(&app, "alice", to("bob")).await);
+    assert_eq!(
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await),
+        (first.clone(), false)
+    );
+    let _ = app.post("/call/end", "bob", json!({"callId": second})).await.expect_success();
+    assert_eq!(
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await),
+        (first.clone(), false)
+    );
+    let _ = app.post("/call/end", "bob", json!({"callId": first})).await.expect_success();
+    let (fourth, created) =
+        call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
     assert!(created && fourth != third);
     assert_eq!(app.stream().live_calls().len(), 2);
 }
 
 #[tokio::test]
-async fn after_the_end_there_is_another_call() {
-    let app = app().await;
+async fn create_after_end_makes_a_new_call() {
+    let app = app_with_users().await;
     let mut ids = BTreeSet::new();
     for (from, receiver) in [("alice", "bob"), ("bob", "alice"), ("alice", "bob")] {
-        let (id, created) = made(create(&app, from, to(receiver)).await);
+        let (id, created) =
+            call_id_and_created(create_call(&app, from, receiver_body(receiver)).await);
         assert!(created);
-        let _ = app.post("/call/end", "bob", json!({"callId": id})).await.good();
+        let _ = app.post("/call/end", "bob", json!({"callId": id})).await.expect_success();
         ids.insert(id);
     }
     assert_eq!(ids.len(), 3);
     // One whose end Stream has not taken yet is over, too.
-    let (id, _) = made(create(&app, "alice", to("bob")).await);
-    app.stream().script(Rule::on(Operation::EndCall, Fault::Status(503)));
-    app.stream().script(Rule::on(Operation::DeleteChannel, Fault::Status(503)));
+    let (id, _) = call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
+    app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
+    app.stream().add_fault(FaultRule::for_operation(Operation::DeleteChannel, Fault::Status(503)));
     let ending = app.post("/call/end", "alice", json!({"callId": id})).await;
     assert_eq!(ending.status, 202);
-    let (next, created) = made(create(&app, "bob", to("alice")).await);
+    let (next, created) =
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await);
     assert!(created && next != id);
 }
 
 #[tokio::test]
-async fn a_call_that_is_over_at_stream_blocks_nobody_although_nobody_told_us() {
-    let app = app().await;
-    for done in ["mark_ended", "delete"] {
-        let (over, created) = made(create(&app, "alice", to("bob")).await);
-        assert!(created, "{done}");
-        app.post_to_stream(&format!("video/call/default/{over}/{done}"), &json!({})).await;
-        assert_eq!(app.call_item(&over).await["state"]["S"], "active");
-        let (next, created) = made(create(&app, "bob", to("alice")).await);
-        assert!(created && next != over, "{done}");
-        let item = app.call_item(&over).await;
+async fn call_ended_at_stream_without_webhook_does_not_block_creates() {
+    let app = app_with_users().await;
+    for action in ["mark_ended", "delete"] {
+        let (ended_id, created) =
+            call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
+        assert!(created, "{action}");
+        app.post_to_stream(&format!("video/call/default/{ended_id}/{action}"), &json!({})).await;
+        assert_eq!(app.get_call_item(&ended_id).await["state"]["S"], "active");
+        let (next, created) =
+            call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await);
+        assert!(created && next != ended_id, "{action}");
+        let item = app.get_call_item(&ended_id).await;
         assert_eq!(
             (&item["state"]["S"], &item["endReason"]["S"]),
             (&json!("ending"), &json!("ended_at_stream")),
-            "{done}"
+            "{action}"
         );
         // The sweeper clears away what is left of it, and nothing else.
-        assert_eq!(app.sweep().await["cleared"], 1);
+        assert_eq!(app.sweep().await["cleaned"], 1);
         assert_eq!(app.stream().live_channels(), [format!("messaging:call-{next}")]);
-        assert_eq!(made(create(&app, "alice", to("bob")).await), (next.clone(), false));
-        let _ = app.post("/call/end", "bob", json!({"callId": next})).await.good();
+        assert_eq!(
+            call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await),
+            (next.clone(), false)
+        );
+        let _ = app.post("/call/end", "bob", json!({"callId": next})).await.expect_success();
     }
 }
 
 /// Makes a create of Alice's die between its channel and its call.
-async fn die(app: &App, id: &str) {
-    app.stream().script(Rule::on(Operation::GetOrCreateCall, Fault::Status(503)));
+async fn abandon_create(app: &TestApp, id: &str) {
+    app.stream()
+        .add_fault(FaultRule::for_operation(Operation::GetOrCreateCall, Fault::Status(503)));
     let body = json!({"receiverId": "bob", "callId": id});
-    assert_eq!(create(app, "alice", body).await.outcome(), (503, "stream_unavailable"));
+    assert_eq!(create_call(app, "alice", body).await.outcome(), (503, "stream_unavailable"));
     app.stream().clear_faults();
     assert_eq!(app.stream().live_channels(), [format!("messaging:call-{id}")]);
 }
 
 #[tokio::test]
-async fn a_create_that_died_blocks_nobody_for_longer_than_its_lease() {
-    let app = app().await;
-    die(&app, "c1").await;
-    let busy = create(&app, "bob", json!({"receiverId": "alice", "callId": "c2"})).await;
+async fn abandoned_create_blocks_only_until_its_lease_expires() {
+    let app = app_with_users().await;
+    abandon_create(&app, "c1").await;
+    let busy = create_call(&app, "bob", json!({"receiverId": "alice", "callId": "c2"})).await;
     assert_eq!(busy.outcome(), (409, "call_not_active"));
     assert!(busy.headers.contains_key("retry-after"));
-    assert!(app.call_item("c2").await.is_null());
-    app.pass(Duration::from_secs(31)).await;
-    let (next, created) = made(create(&app, "bob", to("alice")).await);
+    assert!(app.get_call_item("c2").await.is_null());
+    app.advance_time(Duration::from_secs(31)).await;
+    let (next, created) =
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await);
     assert!(created && next != "c1");
-    let item = app.call_item("c1").await;
+    let item = app.get_call_item("c1").await;
     assert_eq!(
         (&item["state"]["S"], &item["endReason"]["S"]),
         (&json!("ending"), &json!("not_created"))
     );
     app.sweep().await;
-    assert_eq!(app.call_item("c1").await["state"]["S"], "ended");
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "ended");
     assert_eq!(app.stream().live_channels(), [format!("messaging:call-{next}")]);
     assert_eq!(app.stream().live_calls(), [format!("default:{next}")]);
 }
 
 #[tokio::test]
-async fn the_same_tap_again_helps_a_create_that_died() {
-    let app = app().await;
-    die(&app, "c1").await;
+async fn retry_resumes_an_abandoned_create() {
+    let app = app_with_users().await;
+    abandon_create(&app, "c1").await;
     // It does not name the call, but it asks for the same.
-    assert_eq!(made(create(&app, "alice", to("bob")).await), ("c1".to_owned(), true));
-    assert_eq!(made(create(&app, "bob", to("alice")).await), ("c1".to_owned(), false));
-    assert_eq!((app.stream().channels_ever(), app.stream().calls_ever()), (1, 1));
+    assert_eq!(
+        call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await),
+        ("c1".to_owned(), true)
+    );
+    assert_eq!(
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await),
+        ("c1".to_owned(), false)
+    );
+    assert_eq!((app.stream().channels_created(), app.stream().calls_created()), (1, 1));
 }
 
 #[tokio::test]
-async fn both_sides_may_choose_the_same_id() {
-    let app = app().await;
+async fn same_call_id_from_both_sides_makes_one_call() {
+    let app = app_with_users().await;
     let body = |receiver: &str, id: &str| json!({"receiverId": receiver, "callId": id});
     for n in 0..5 {
         let id = format!("c{n}");
-        let (one, other) = join(
-            patiently(&app, "alice", body("bob", &id)),
-            patiently(&app, "bob", body("alice", &id)),
+        let (alices, bobs) = join(
+            create_call_with_retries(&app, "alice", body("bob", &id)),
+            create_call_with_retries(&app, "bob", body("alice", &id)),
         )
         .await;
-        let (one, other) = (made(one), made(other));
-        assert_eq!((&one.0, &other.0), (&id, &id));
-        assert!(one.1 != other.1, "{one:?} {other:?}");
+        let (alices, bobs) = (call_id_and_created(alices), call_id_and_created(bobs));
+        assert_eq!((&alices.0, &bobs.0), (&id, &id));
+        assert!(alices.1 != bobs.1, "{alices:?} {bobs:?}");
         assert_eq!(app.stream().live_calls(), [format!("default:{id}")]);
         // And once more when it is there.
         for (from, receiver) in [("alice", "bob"), ("bob", "alice")] {
-            let again = made(create(&app, from, body(receiver, &id)).await);
+            let again = call_id_and_created(create_call(&app, from, body(receiver, &id)).await);
             assert_eq!(again, (id.clone(), false));
         }
-        let _ = app.post("/call/end", "alice", json!({"callId": id})).await.good();
-        let over = create(&app, "bob", body("alice", &id)).await;
-        assert_eq!(over.outcome(), (409, "call_ended"));
+        let _ = app.post("/call/end", "alice", json!({"callId": id})).await.expect_success();
+        let after_end = create_call(&app, "bob", body("alice", &id)).await;
+        assert_eq!(after_end.outcome(), (409, "call_ended"));
     }
-    assert_eq!(app.stream().calls_ever(), 5);
+    assert_eq!(app.stream().calls_created(), 5);
 }
 
 #[tokio::test]
-async fn other_members_have_another_call() {
-    let app = app().await;
-    let (pair, _) = made(create(&app, "alice", to("bob")).await);
-    let (three, created) =
-        made(create(&app, "alice", json!({"memberIds": ["bob", "carol"]})).await);
+async fn different_members_get_different_calls() {
+    let app = app_with_users().await;
+    let (pair, _) = call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
+    let (three, created) = call_id_and_created(
+        create_call(&app, "alice", json!({"memberIds": ["bob", "carol"]})).await,
+    );
     assert!(created && three != pair);
-    let (other_pair, created) = made(create(&app, "alice", to("carol")).await);
+    let (other_pair, created) =
+        call_id_and_created(create_call(&app, "alice", receiver_body("carol")).await);
     assert!(created && other_pair != pair && other_pair != three);
     // Whoever of them asks, and in whatever order they are named.
     for (from, members) in [("carol", ["bob", "alice"]), ("bob", ["carol", "alice"])] {
-        let again = made(create(&app, from, json!({"memberIds": members})).await);
+        let again =
+            call_id_and_created(create_call(&app, from, json!({"memberIds": members})).await);
         assert_eq!(again, (three.clone(), false));
     }
-    assert_eq!(made(create(&app, "bob", to("alice")).await), (pair, false));
+    assert_eq!(
+        call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await),
+        (pair, false)
+    );
     assert_eq!(app.stream().live_calls().len(), 3);
 }

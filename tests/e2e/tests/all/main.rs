@@ -3,30 +3,31 @@
 
 #![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
 
-mod access;
-mod concurrent;
+mod authorization;
+mod call_create;
+mod call_end;
+mod concurrency;
 mod config;
-mod consistency;
-mod create;
-mod description;
-mod end;
 mod erasure;
 mod faults;
 mod glare;
-mod happy;
-mod hostile;
-mod hostile_table;
+mod happy_path;
 mod jwks;
-mod limits;
-mod log;
+mod layers;
+mod logging;
 mod messages;
+mod openapi;
 mod output;
 mod quality;
-mod requests;
-mod revoke;
+mod rate_limits;
+mod rejected_request_table;
+mod rejected_requests;
+mod repository_consistency;
+mod request_costs;
 mod secrets;
-mod store;
+mod store_contract;
+mod stream_unconfigured;
 mod sweeper;
-mod unconfigured;
+mod token_revocation;
 mod users;
 mod webhook;

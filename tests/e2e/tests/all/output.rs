@@ -1,20 +1,20 @@
 //! What the functions print, at their most talkative: no secret, no token; and they end when told.
 
-use e2e::{App, FUNCTIONS, event};
+use e2e::{FUNCTIONS, TestApp, sample_event};
 use http::Method;
 use local::{Options, Stack, StartError};
 use serde_json::json;
-use stream_emulator::{Fault, Rule};
+use stream_emulator::{Fault, FaultRule};
 
 #[tokio::test]
-async fn no_secret_and_no_token_is_printed() {
-    let app = App::with_env([("LOG_LEVEL", "debug")]).await;
+async fn no_secret_or_token_is_printed() {
+    let app = TestApp::with_env([("LOG_LEVEL", "debug")]).await;
     for faults in [None, Some(Fault::Status(401)), Some(Fault::Truncated)] {
         if let Some(fault) = &faults {
-            app.stream().script(Rule::any(fault.clone()));
+            app.stream().add_fault(FaultRule::for_any_operation(fault.clone()));
         }
         for function in FUNCTIONS {
-            let mut event = event(function);
+            let mut event = sample_event(function);
             app.invoke(function, event.clone()).await;
             // Broken in ways whose errors like to say what they found.
             for tail in ["\u{e9}", "\u{0}", ".x"] {
@@ -28,9 +28,9 @@ async fn no_secret_and_no_token_is_printed() {
             app.invoke(function, event).await;
         }
     }
-    let deep = app.send(Method::GET, "/config?deep=true", &[], "").await;
-    assert_eq!(deep.status, 401);
-    let processes = app.stack().instances();
+    let unauthenticated = app.send(Method::GET, "/config?deep=true", &[], "").await;
+    assert_eq!(unauthenticated.status, 401);
+    let processes = app.stack().process_ids();
     assert_eq!(processes.len(), FUNCTIONS.len());
     let output = app.stop().await;
     assert!(output.contains("\"code\":\"stream_rejected_credentials\""), "nothing was printed");
@@ -41,12 +41,12 @@ async fn no_secret_and_no_token_is_printed() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_said_so() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let api_port = taken.local_addr().unwrap().port();
+async fn occupied_port_is_named_in_the_error() {
+    let occupied_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api_port = occupied_listener.local_addr().unwrap().port();
     let started = Stack::start(Options { api_port, ..Options::default() }).await;
     let error = started.err().unwrap();
-    assert!(matches!(error, StartError::Port { .. }));
+    assert!(matches!(error, StartError::PortUnavailable { .. }));
     let line = error.to_string();
     assert!(line.contains(&api_port.to_string()) && !line.contains('\n'), "{line}");
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use e2e::{Answer, App};
+use e2e::{TestApp, TestResponse};
 use http::Method;
 use quick_xml::events::Event as Xml;
 use serde_json::{Value, json};
-use stream_emulator::{CallReport, Fault, Operation, ParticipantStats, Rule, SessionStats};
+use stream_emulator::{CallReport, Fault, FaultRule, Operation, ParticipantStats, SessionStats};
 
 /// What is measured every five seconds of a good connection.
-fn good() -> Value {
+fn good_sample() -> Value {
     json!({
         "roundTripTime": 0.1, "jitter": 0.005, "packetsLost": 0, "packetsReceived": 250,
         "freezeCount": 0, "totalFreezesDuration": 0, "frameWidth": 1280, "frameHeight": 720,
@@ -19,9 +19,9 @@ fn good() -> Value {
 
 /// The batches of a user from `start` on, in milliseconds: one in thirty seconds, of a sample in
 /// five. `change` makes of a good sample what it was so many seconds after the start.
-fn batches(start: i64, seconds: i64, change: impl Fn(i64, &mut Value)) -> Vec<Value> {
+fn sample_batches(start: i64, seconds: i64, change: impl Fn(i64, &mut Value)) -> Vec<Value> {
     let sample = |second: i64| {
-        let mut sample = good();
+        let mut sample = good_sample();
         sample["timestamp"] = json!(start + second * 1000);
         change(second, &mut sample);
         sample
@@ -33,23 +33,23 @@ fn batches(start: i64, seconds: i64, change: impl Fn(i64, &mut Value)) -> Vec<Va
     (0..seconds / 30).map(batch).collect()
 }
 
-async fn send(app: &App, user: &str, batches: &[Value]) {
+async fn send_batches(app: &TestApp, user: &str, batches: &[Value]) {
     for batch in batches {
-        let answer = app.post("/call/quality/c1", user, batch.clone()).await.good();
-        assert_eq!(answer.body["accepted"], 6);
+        let response = app.post("/call/quality/c1", user, batch.clone()).await.expect_success();
+        assert_eq!(response.body["accepted"], 6);
     }
 }
 
-async fn quality(app: &App, user: &str) -> Value {
-    app.get("/call/quality/c1", user).await.good().body["quality"].clone()
+async fn get_quality(app: &TestApp, user: &str) -> Value {
+    app.get("/call/quality/c1", user).await.expect_success().body["quality"].clone()
 }
 
 /// Twenty minutes of a call, in ten of which Bob loses five per cent.
-async fn twenty_minutes() -> (App, i64) {
-    let app = App::with_call("c1").await;
+async fn app_with_twenty_minute_call() -> (TestApp, i64) {
+    let app = TestApp::with_call("c1").await;
     let start = app.now_millis();
-    app.pass(Duration::from_mins(20)).await;
-    send(&app, "alice", &batches(start, 1_200, |_, _| {})).await;
+    app.advance_time(Duration::from_mins(20)).await;
+    send_batches(&app, "alice", &sample_batches(start, 1_200, |_, _| {})).await;
     let lossy = |second: i64, sample: &mut Value| {
         if (301..=900).contains(&second) {
             sample["packetsLost"] = json!(25);
@@ -60,27 +60,27 @@ async fn twenty_minutes() -> (App, i64) {
             sample["totalFreezesDuration"] = json!(0.4);
         }
     };
-    send(&app, "bob", &batches(start, 1_200, lossy)).await;
+    send_batches(&app, "bob", &sample_batches(start, 1_200, lossy)).await;
     (app, start)
 }
 
-fn millis(time: &Value) -> i64 {
+fn timestamp_millis(time: &Value) -> i64 {
     time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
 #[tokio::test]
-async fn who_suffered_why_and_when() {
-    let (app, start) = twenty_minutes().await;
-    let mut seen = Vec::new();
+async fn worst_participant_cause_and_interval_are_reported() {
+    let (app, start) = app_with_twenty_minute_call().await;
+    let mut results = Vec::new();
     for ended in [false, true] {
         if ended {
-            let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+            let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
             // Nothing is left of the call but its record.
-            app.minutes(5).await;
+            app.advance_minutes(5).await;
             assert!(app.stream().channel("messaging:call-c1").is_none());
-            app.stream().script(Rule::any(Fault::Status(503)));
+            app.stream().add_fault(FaultRule::for_any_operation(Fault::Status(503)));
         }
-        let quality = quality(&app, "alice").await;
+        let quality = get_quality(&app, "alice").await;
         assert_eq!(quality["quality"], "good");
         assert_eq!(quality["worstParticipant"], "bob");
         let bob = &quality["participants"][0];
@@ -91,36 +91,43 @@ async fn who_suffered_why_and_when() {
         assert_eq!(bob["freezes"][0]["duration"], 400.0);
         let alice = &quality["participants"][1];
         assert_eq!((&alice["score"], &alice["r"]), (&json!(4.373), &json!(91.45)));
-        let stretch = &quality["worstStretch"];
-        assert_eq!((&stretch["userId"], &stretch["cause"]), (&json!("bob"), &json!("loss")));
+        let worst_interval = &quality["worstInterval"];
+        assert_eq!(
+            (&worst_interval["userId"], &worst_interval["cause"]),
+            (&json!("bob"), &json!("loss"))
+        );
         // Placed by our clock: no earlier than it was, and no later than the requests took.
-        for (time, second) in [(&stretch["from"], 300), (&stretch["to"], 900)] {
-            let off = millis(time) - start - second * 1000;
-            assert!((-1_000..60_000).contains(&off), "{off} ms off");
+        for (time, second) in [(&worst_interval["from"], 300), (&worst_interval["to"], 900)] {
+            let offset = timestamp_millis(time) - start - second * 1000;
+            assert!((-1_000..60_000).contains(&offset), "{offset} ms off");
         }
         // To the span.
-        let length = millis(&stretch["to"]) - millis(&stretch["from"]);
+        let length =
+            timestamp_millis(&worst_interval["to"]) - timestamp_millis(&worst_interval["from"]);
         assert!((600_000..=612_000).contains(&length), "{length}");
         let points = quality["timeline"]["points"].as_array().unwrap();
         assert!((200..=240).contains(&points.len()), "{}", points.len());
         assert_eq!(quality["samples"], json!({"count": 480, "complete": true}));
         assert_eq!(quality["stream"]["reachable"], !ended);
-        seen.push(quality);
+        results.push(quality);
     }
     // The same call, the same answer.
-    for key in ["score", "r", "participants", "timeline", "worstStretch"] {
-        assert_eq!(seen[0][key], seen[1][key], "{key}");
+    for key in ["score", "r", "participants", "timeline", "worstInterval"] {
+        assert_eq!(results[0][key], results[1][key], "{key}");
     }
 }
 
 #[tokio::test]
-async fn a_closed_call_leaves_one_line_of_metrics() {
-    let (app, _) = twenty_minutes().await;
-    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+async fn closed_call_emits_one_metrics_line() {
+    let (app, _) = app_with_twenty_minute_call().await;
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
     // What arrives after the end still counts.
-    let late = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});
-    assert_eq!(app.post("/call/quality/c1", "bob", late).await.good().body["accepted"], 1);
-    app.minutes(6).await;
+    let late_batch = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});
+    assert_eq!(
+        app.post("/call/quality/c1", "bob", late_batch).await.expect_success().body["accepted"],
+        1
+    );
+    app.advance_minutes(6).await;
     let output = app.stop().await;
     let lines: Vec<Value> = output
         .lines()
@@ -140,8 +147,8 @@ async fn a_closed_call_leaves_one_line_of_metrics() {
 }
 
 #[tokio::test]
-async fn streams_report_and_statistics_are_shown() {
-    let app = App::with_call("c1").await;
+async fn stream_report_and_statistics_are_returned() {
+    let app = TestApp::with_call("c1").await;
     let participant = |user: &str, latency, jitter, score| ParticipantStats {
         user_id: user.to_owned(),
         sessions: vec![SessionStats {
@@ -165,9 +172,9 @@ async fn streams_report_and_statistics_are_shown() {
     );
     for ended in [false, true] {
         if ended {
-            let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+            let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
         }
-        let quality = quality(&app, "bob").await;
+        let quality = get_quality(&app, "bob").await;
         assert_eq!(quality["stream"]["score"], 87.0);
         assert_eq!(quality["stream"]["userRating"], 4.5);
         assert_eq!(quality["metrics"]["roundTripTime"], 350.0);
@@ -183,32 +190,33 @@ async fn streams_report_and_statistics_are_shown() {
     }
     // With one sample of what Stream does not know there is one.
     let lost = json!({"timestamp": app.now_millis(), "fractionLost": 0.02});
-    let _ = app.post("/call/quality/c1", "alice", json!({"samples": [lost]})).await.good();
-    let quality = quality(&app, "alice").await;
+    let _ =
+        app.post("/call/quality/c1", "alice", json!({"samples": [lost]})).await.expect_success();
+    let quality = get_quality(&app, "alice").await;
     assert_eq!(quality["participants"][0]["userId"], "alice");
     assert_eq!((&quality["r"], &quality["quality"]), (&json!(86.45), &json!("good")));
     assert_eq!(quality["sources"], json!(["samples", "stream"]));
 }
 
 #[tokio::test]
-async fn what_stream_once_told_is_told_when_it_is_away() {
-    let app = App::with_call("c1").await;
+async fn stored_stream_report_is_returned_during_an_outage() {
+    let app = TestApp::with_call("c1").await;
     for user in ["alice", "bob"] {
         app.stream().join("default:c1", user).unwrap();
     }
-    app.pass(Duration::from_mins(2)).await;
+    app.advance_time(Duration::from_mins(2)).await;
     app.stream().leave_all("default:c1");
-    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
     app.stream().webhooks_idle().await;
     let events = |session: &str| {
-        let stay = json!({
+        let presence = json!({
             "latency_ms": 100, "jitter_ms": 5, "cq_score": 93,
             "started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:02:00Z",
         });
         let report = json!({
             "type": "call.stats_report_ready", "call_cid": "default:c1", "session_id": session,
             "counts": {"cq_score": 71, "avg_user_rating": 3.5},
-            "participants_overview": [{"user_id": "alice", "name": "Alice", "sessions": [stay]}],
+            "participants_overview": [{"user_id": "alice", "name": "Alice", "sessions": [presence]}],
         });
         let older = json!({
             "type": "call.stats_report_ready", "call_cid": "default:c1", "session_id": session,
@@ -225,30 +233,30 @@ async fn what_stream_once_told_is_told_when_it_is_away() {
         if event.get("counts").is_none() && event["type"] == "call.stats_report_ready" {
             event["session_id"] = json!("s0");
         }
-        assert_eq!(app.tell(&event).await.status, 200);
+        assert_eq!(app.send_webhook(&event).await.status, 200);
     }
-    app.stream().script(Rule::any(Fault::Status(503)));
-    let seen = quality(&app, "alice").await;
+    app.stream().add_fault(FaultRule::for_any_operation(Fault::Status(503)));
+    let result = get_quality(&app, "alice").await;
     assert_eq!(
-        (&seen["stream"]["score"], &seen["stream"]["from"]),
+        (&result["stream"]["score"], &result["stream"]["source"]),
         (&json!(71.0), &json!("stored"))
     );
-    assert_eq!(seen["stream"]["reachable"], false);
-    assert_eq!(seen["participants"][0]["streamScore"], 93.0);
-    assert_eq!(seen["participants"][0]["stays"][0]["leftAt"], "2026-01-01T00:02:00.000Z");
+    assert_eq!(result["stream"]["reachable"], false);
+    assert_eq!(result["participants"][0]["streamScore"], 93.0);
+    assert_eq!(result["participants"][0]["presence"][0]["leftAt"], "2026-01-01T00:02:00.000Z");
     // Bob's words are Bob's own, and a service's to read.
-    assert_eq!(seen["ratings"], json!({"average": 2.0, "count": 1, "each": []}));
-    let own = json!([{"userId": "bob", "rating": 2, "reason": "It broke up"}]);
-    assert_eq!(quality(&app, "bob").await["ratings"]["each"], own);
-    let service = app.service();
+    assert_eq!(result["ratings"], json!({"average": 2.0, "count": 1, "each": []}));
+    let bobs_rating = json!([{"userId": "bob", "rating": 2, "reason": "It broke up"}]);
+    assert_eq!(get_quality(&app, "bob").await["ratings"]["each"], bobs_rating);
+    let service = app.service_authorization();
     let headers = [("authorization", service.as_str())];
-    let all = app.send(Method::GET, "/call/quality/c1", &headers, "").await.good();
-    assert_eq!(all.body["quality"]["ratings"]["each"], own);
+    let all = app.send(Method::GET, "/call/quality/c1", &headers, "").await.expect_success();
+    assert_eq!(all.body["quality"]["ratings"]["each"], bobs_rating);
 }
 
 #[tokio::test]
-async fn a_batch_counts_once() {
-    let app = App::with_call("c1").await;
+async fn batch_is_counted_once() {
+    let app = TestApp::with_call("c1").await;
     let at = app.now_millis();
     let batch = |id: Option<&str>, jitter: f64| {
         let mut batch = json!({"samples": [{"timestamp": at, "jitter": jitter}]});
@@ -267,100 +275,102 @@ async fn a_batch_counts_once() {
         ("alice", batch(None, 0.03), 1),
         ("bob", batch(Some("b1"), 0.05), 1),
     ] {
-        let answer = app.post("/call/quality/c1", user, batch).await.good();
-        assert_eq!(answer.body["accepted"], accepted);
+        let response = app.post("/call/quality/c1", user, batch).await.expect_success();
+        assert_eq!(response.body["accepted"], accepted);
     }
-    let samples = app.table().await;
+    let samples = app.scan_table().await;
     let samples =
         samples.iter().filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("SAMPLES#"));
     assert_eq!(samples.count(), 4);
-    assert_eq!(quality(&app, "alice").await["samples"]["count"], 4);
+    assert_eq!(get_quality(&app, "alice").await["samples"]["count"], 4);
 }
 
 #[tokio::test]
-async fn hostile_samples_change_nothing() {
-    let app = App::with_call("c1").await;
-    app.known(&["carol", "dave"]).await;
-    let others = json!({"receiverId": "dave", "callId": "c2"});
-    let _ = app.post("/call/create", "carol", others).await.good();
+async fn invalid_samples_are_rejected_without_changes() {
+    let app = TestApp::with_call("c1").await;
+    app.provision_users(&["carol", "dave"]).await;
+    let other_call = json!({"receiverId": "dave", "callId": "c2"});
+    let _ = app.post("/call/create", "carol", other_call).await.expect_success();
     let now = app.now_millis();
-    let before = app.table().await;
+    let before = app.scan_table().await;
     app.reset_counts();
-    let with = |name: &str, value: Value| {
-        let mut sample = good();
+    let sample_with = |name: &str, value: Value| {
+        let mut sample = good_sample();
         sample["timestamp"] = json!(now);
         sample[name] = value;
         sample.to_string()
     };
     let batch = |sample: &str| format!(r#"{{"samples":[{sample}]}}"#);
-    let of = |sample: &str, count: usize| {
+    let batch_of = |sample: &str, count: usize| {
         format!(r#"{{"samples":[{}]}}"#, vec![sample; count].join(","))
     };
-    let refused = [
-        (batch(&with("jitter", json!(-0.001))), 400, "invalid_body"),
-        (batch(&with("packetsLost", json!(-1))), 400, "invalid_body"),
-        (batch(&with("jitter", json!(1e308))), 400, "invalid_body"),
-        (batch(&with("fractionLost", json!(1.5))), 400, "invalid_body"),
-        (batch(&with("timestamp", json!(now + 3_600_000))), 400, "invalid_body"),
-        (batch(&with("timestamp", json!(-1))), 400, "invalid_body"),
-        (batch(&with("timestamp", json!("now"))), 400, "invalid_body"),
-        (batch(&with("userId", json!("bob"))), 400, "invalid_body"),
+    let invalid = [
+        (batch(&sample_with("jitter", json!(-0.001))), 400, "invalid_body"),
+        (batch(&sample_with("packetsLost", json!(-1))), 400, "invalid_body"),
+        (batch(&sample_with("jitter", json!(1e308))), 400, "invalid_body"),
+        (batch(&sample_with("fractionLost", json!(1.5))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!(now + 3_600_000))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!(-1))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!("now"))), 400, "invalid_body"),
+        (batch(&sample_with("userId", json!("bob"))), 400, "invalid_body"),
         (batch(r#"{"timestamp":1,"jitter":NaN}"#), 400, "invalid_json"),
         (batch(r#"{"timestamp":1,"jitter":1e999}"#), 400, "invalid_json"),
         (batch(r#"{"timestamp":1,"jitter":Infinity}"#), 400, "invalid_json"),
         (batch(r#"{"timestamp":1,"timestamp":2}"#), 400, "invalid_json"),
-        (of(r#"{"timestamp":1}"#, 0), 400, "invalid_body"),
-        (of(r#"{"timestamp":1}"#, 61), 400, "invalid_body"),
-        (of(r#"{"timestamp":1}"#, 10_000), 413, "body_too_large"),
-        (of(r#"{"timestamp":1},{"timestamp":9000000}"#, 1), 400, "invalid_body"),
+        (batch_of(r#"{"timestamp":1}"#, 0), 400, "invalid_body"),
+        (batch_of(r#"{"timestamp":1}"#, 61), 400, "invalid_body"),
+        (batch_of(r#"{"timestamp":1}"#, 10_000), 413, "body_too_large"),
+        (batch_of(r#"{"timestamp":1},{"timestamp":9000000}"#, 1), 400, "invalid_body"),
         (r#"{"samples":[{"timestamp":1}],"userId":"bob"}"#.to_owned(), 400, "invalid_body"),
         (r#"{"samples":[{"timestamp":1}],"batchId":"a/b"}"#.to_owned(), 400, "invalid_body"),
         (r#"{"samples":[{"timestamp":1}],"platform":"toaster"}"#.to_owned(), 400, "invalid_body"),
         ("{}".to_owned(), 400, "invalid_body"),
     ];
     let token = format!("Bearer {}", app.stack().token_for("alice"));
-    for (body, status, code) in refused {
+    for (body, status, code) in invalid {
         let headers = [("authorization", token.as_str())];
-        let answer = app.post_with("/call/quality/c1", &headers, &body).await;
+        let response = app.post_with_headers("/call/quality/c1", &headers, &body).await;
         assert_eq!(
-            answer.outcome(),
+            response.outcome(),
             (status, code),
             "{}",
             body.chars().take(200).collect::<String>()
         );
     }
     // Whoever is not in the call has measured nothing of it, a service neither.
-    let measured = batch(&with("jitter", json!(0.01)));
-    let service = app.service();
+    let report = batch(&sample_with("jitter", json!(0.01)));
+    let service = app.service_authorization();
     for (path, header) in [("/call/quality/c2", &token), ("/call/quality/c1", &service)] {
         let headers = [("authorization", header.as_str())];
-        let answer = app.post_with(path, &headers, &measured).await;
-        assert_eq!(answer.outcome(), (404, "call_not_found"), "{path}");
+        let response = app.post_with_headers(path, &headers, &report).await;
+        assert_eq!(response.outcome(), (404, "call_not_found"), "{path}");
     }
     assert_eq!(app.counts().1, 0);
-    assert_eq!(app.table().await, before);
+    assert_eq!(app.scan_table().await, before);
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_can_be_in_yet_is_not_measured() {
-    let app = App::start().await;
-    app.known(&["alice", "bob"]).await;
-    app.stream().script(Rule::on(Operation::GetOrCreateChannel, Fault::Status(503)).times(20));
+async fn samples_for_a_pending_call_are_rejected() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob"]).await;
+    app.stream().add_fault(
+        FaultRule::for_operation(Operation::GetOrCreateChannel, Fault::Status(503)).times(20),
+    );
     let create = json!({"receiverId": "bob", "callId": "c1"});
     assert_eq!(app.post("/call/create", "alice", create).await.status, 503);
-    let measured = json!({"samples": [{"timestamp": 1}]});
-    let answer = app.post("/call/quality/c1", "alice", measured).await;
-    assert_eq!(answer.outcome(), (409, "call_not_active"));
+    let report = json!({"samples": [{"timestamp": 1}]});
+    let response = app.post("/call/quality/c1", "alice", report).await;
+    assert_eq!(response.outcome(), (409, "call_not_active"));
 }
 
-async fn picture(app: &App, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get_chart(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> TestResponse {
     let token = format!("Bearer {}", app.stack().token_for("alice"));
     let headers = [headers, &[("authorization", token.as_str())]].concat();
     app.send(Method::GET, path, &headers, "").await
 }
 
 /// The texts of an SVG, which must be well-formed and do nothing.
-fn texts(svg: &str) -> String {
+fn svg_text(svg: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(svg);
     let mut texts = String::new();
     let mut depth = 0;
@@ -387,8 +397,8 @@ fn texts(svg: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_picture_for_whoever_asks_for_one() {
-    let (app, _) = twenty_minutes().await;
+async fn chart_is_returned_on_request() {
+    let (app, _) = app_with_twenty_minute_call().await;
     app.stream().set_report(
         "default:c1",
         CallReport {
@@ -406,33 +416,33 @@ async fn a_picture_for_whoever_asks_for_one() {
         ("/call/quality/c1", &accept),
         ("/call/quality/c1?format=svg&width=360", &[]),
     ] {
-        let answer = picture(&app, path, headers).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        assert_eq!(answer.headers["content-type"], "image/svg+xml");
-        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
-        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        let response = get_chart(&app, path, headers).await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        assert_eq!(response.headers["content-type"], "image/svg+xml");
+        assert_eq!(response.headers["x-content-type-options"], "nosniff");
+        let policy = response.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'"));
-        let texts = texts(&answer.text);
+        let texts = svg_text(&response.text);
         for word in ["c1", "good", "excellent", "loss", "alice", "Bob"] {
             assert!(texts.contains(word), "{word} is not in {texts}");
         }
-        assert!(answer.text.contains("@media (prefers-color-scheme:dark)"));
+        assert!(response.text.contains("@media (prefers-color-scheme:dark)"));
     }
     // What is asked for by name goes first.
     assert!(
-        picture(&app, "/call/quality/c1?format=json", &accept).await.body["quality"].is_object()
+        get_chart(&app, "/call/quality/c1?format=json", &accept).await.body["quality"].is_object()
     );
     for query in
         ["format=png", "width=319", "width=1601", "width=wide", "height=9", "format=svg&format=svg"]
     {
-        let answer = picture(&app, &format!("/call/quality/c1?{query}"), &[]).await;
-        assert_eq!(answer.outcome(), (400, "invalid_query"), "{query}");
+        let response = get_chart(&app, &format!("/call/quality/c1?{query}"), &[]).await;
+        assert_eq!(response.outcome(), (400, "invalid_query"), "{query}");
     }
 }
 
 #[tokio::test]
-async fn a_picture_of_a_call_that_nobody_measured() {
-    let app = App::with_call("c1").await;
-    let answer = picture(&app, "/call/quality/c1?format=svg", &[]).await;
-    assert!(texts(&answer.text).contains("unknown"));
+async fn chart_of_an_unmeasured_call_is_unknown() {
+    let app = TestApp::with_call("c1").await;
+    let response = get_chart(&app, "/call/quality/c1?format=svg", &[]).await;
+    assert!(svg_text(&response.text).contains("unknown"));
 }

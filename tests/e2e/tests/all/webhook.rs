@@ -4,23 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Duration;
 
-use e2e::App;
+use e2e::TestApp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::future::join;
 use local::{Options, StreamChoice, dynamo};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use stream_emulator::{Fault, Gzip, Operation, Rule, WebhookScript};
+use stream_emulator::{Fault, FaultRule, GzipMode, Operation, WebhookScript};
 
 /// An end of `c1`, as Stream tells of it.
-const ENDED: &str =
+const CALL_ENDED_BODY: &str =
     r#"{"type":"call.ended","created_at":"2026-01-01T00:00:00Z","call_cid":"default:c1"}"#;
 /// What `another-secret` makes of it, from Python's hmac module.
-const ANOTHERS: &str = "08094770f599b1605bc43f7c94d659e3e7a12b28a30e8055f2a0287c088aecc4";
+const OTHER_SECRET_SIGNATURE: &str =
+    "08094770f599b1605bc43f7c94d659e3e7a12b28a30e8055f2a0287c088aecc4";
 
 /// Everything that Stream tells of a call and that is handled.
-const OF_CALLS: [&str; 10] = [
+const CALL_EVENT_TYPES: [&str; 10] = [
     "call.session_started",
     "call.session_participant_joined",
     "call.session_participant_left",
@@ -33,7 +34,7 @@ const OF_CALLS: [&str; 10] = [
     "call.user_feedback_submitted",
 ];
 
-fn now(app: &App) -> Timestamp {
+fn now(app: &TestApp) -> Timestamp {
     Timestamp::from_millis(app.now_millis())
 }
 
@@ -42,7 +43,7 @@ fn later(at: Timestamp, seconds: u64) -> Timestamp {
 }
 
 /// An event of a call with everything that one of its type may need.
-fn event(kind: &str, id: &str, at: Timestamp) -> Value {
+fn call_event(kind: &str, id: &str, at: Timestamp) -> Value {
     json!({
         "type": kind,
         "created_at": at.to_string(),
@@ -54,43 +55,43 @@ fn event(kind: &str, id: &str, at: Timestamp) -> Value {
 }
 
 /// The first one joined a little before this is told.
-fn started(id: &str, at: Timestamp, told: Timestamp) -> Value {
-    let mut event = event("call.session_started", id, told);
+fn session_started_event(id: &str, at: Timestamp, reported_at: Timestamp) -> Value {
+    let mut event = call_event("call.session_started", id, reported_at);
     event["call"] = json!({"session": {"id": "s1", "started_at": at.to_string()}});
     event
 }
 
-fn joined(id: &str, at: Timestamp) -> Value {
-    let mut event = event("call.session_participant_joined", id, later(at, 1));
+fn participant_joined_event(id: &str, at: Timestamp) -> Value {
+    let mut event = call_event("call.session_participant_joined", id, later(at, 1));
     event["participant"] = json!({"user": {"id": "alice"}, "joined_at": at.to_string()});
     event
 }
 
-fn ended(id: &str, at: Timestamp) -> Value {
-    let mut event = event("call.ended", id, later(at, 1));
+fn call_ended_event(id: &str, at: Timestamp) -> Value {
+    let mut event = call_event("call.ended", id, later(at, 1));
     event["call"] = json!({"ended_at": at.to_string()});
     event
 }
 
-fn channel_deleted(cid: &str, at: Timestamp) -> Value {
+fn channel_deleted_event(cid: &str, at: Timestamp) -> Value {
     json!({"type": "channel.deleted", "created_at": at.to_string(), "cid": cid})
 }
 
-fn report(id: &str, at: Timestamp, participants: u64) -> Value {
-    let mut event = event("call.stats_report_ready", id, at);
+fn stats_report_event(id: &str, at: Timestamp, participants: u64) -> Value {
+    let mut event = call_event("call.stats_report_ready", id, at);
     event["counts"] = json!({"participants": participants});
     event
 }
 
-fn rating(id: &str, at: Timestamp, user: &str, rating: u64) -> Value {
-    let mut event = event("call.user_feedback_submitted", id, at);
+fn rating_event(id: &str, at: Timestamp, user: &str, rating: u64) -> Value {
+    let mut event = call_event("call.user_feedback_submitted", id, at);
     event["user"] = json!({"id": user});
     event["rating"] = json!(rating);
     event["reason"] = json!(format!("{rating} stars"));
     event
 }
 
-fn of_user(kind: &str, id: &str, at: Timestamp) -> Value {
+fn user_event(kind: &str, id: &str, at: Timestamp) -> Value {
     json!({"type": kind, "created_at": at.to_string(), "user": {"id": id}})
 }
 
@@ -100,60 +101,61 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn number(item: &Value, name: &str) -> i64 {
+fn number_attribute(item: &Value, name: &str) -> i64 {
     item[name]["N"].as_str().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
-async fn what_stream_has_not_signed_changes_nothing() {
-    let app = App::with_call("c1").await;
-    let before = (app.stream().snapshot(), app.table().await);
+async fn invalid_signature_is_rejected_without_changes() {
+    let app = TestApp::with_call("c1").await;
+    let before = (app.stream().snapshot(), app.scan_table().await);
     let sign = |body: &[u8]| app.stack().sign_webhook(body);
-    let plain = ENDED.as_bytes();
-    let zipped = gzip(plain);
-    let good = sign(plain);
-    let other_body = sign(ENDED.replace("c1", "c2").as_bytes());
-    let over_gzip = sign(&zipped);
-    let (upper, twice) = (good.to_uppercase(), format!("{good},{good}"));
+    let plain = CALL_ENDED_BODY.as_bytes();
+    let gzipped = gzip(plain);
+    let valid_signature = sign(plain);
+    let other_body = sign(CALL_ENDED_BODY.replace("c1", "c2").as_bytes());
+    let signature_of_gzip = sign(&gzipped);
+    let (upper, twice) =
+        (valid_signature.to_uppercase(), format!("{valid_signature},{valid_signature}"));
     let cases: [(&[u8], Option<&str>); 12] = [
         (plain, None),
         (plain, Some("")),
-        (plain, Some(&good[..62])),
+        (plain, Some(&valid_signature[..62])),
         (plain, Some(upper.as_str())),
         (plain, Some(twice.as_str())),
         (plain, Some(other_body.as_str())),
-        (plain, Some(ANOTHERS)),
-        (&plain[1..], Some(good.as_str())),
-        (b"", Some(good.as_str())),
-        (b"{", Some(good.as_str())),
+        (plain, Some(OTHER_SECRET_SIGNATURE)),
+        (&plain[1..], Some(valid_signature.as_str())),
+        (b"", Some(valid_signature.as_str())),
+        (b"{", Some(valid_signature.as_str())),
         // The uncompressed body is what counts.
-        (&zipped, Some(over_gzip.as_str())),
-        (&zipped[..20], Some(good.as_str())),
+        (&gzipped, Some(signature_of_gzip.as_str())),
+        (&gzipped[..20], Some(valid_signature.as_str())),
     ];
-    let mut answers = BTreeSet::new();
+    let mut responses = BTreeSet::new();
     app.reset_counts();
     for (body, signature) in cases {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(signature.map(|signature| ("x-signature", signature)));
-        let answer = app.deliver_raw(body, &headers).await;
-        assert_eq!(answer.outcome(), (401, "bad_signature"), "{body:?} {signature:?}");
-        assert_eq!(answer.headers["www-authenticate"], "Stream-Signature");
-        answers.insert(answer.timeless().to_string());
+        let response = app.send_raw_webhook(body, &headers).await;
+        assert_eq!(response.outcome(), (401, "bad_signature"), "{body:?} {signature:?}");
+        assert_eq!(response.headers["www-authenticate"], "Stream-Signature");
+        responses.insert(response.body_without_instance().to_string());
     }
     // A session's token is no signature either.
-    let answer = app.post("/webhook", "alice", json!({"type": "call.ended"})).await;
-    assert_eq!(answer.outcome(), (401, "bad_signature"));
+    let response = app.post("/webhook", "alice", json!({"type": "call.ended"})).await;
+    assert_eq!(response.outcome(), (401, "bad_signature"));
     assert_eq!(app.counts(), (0, 0));
-    assert_eq!(answers.len(), 1);
-    assert_eq!((app.stream().snapshot(), app.table().await), before);
+    assert_eq!(responses.len(), 1);
+    assert_eq!((app.stream().snapshot(), app.scan_table().await), before);
 }
 
 #[tokio::test]
-async fn a_signed_body_is_heard_plain_and_gzipped() {
-    let app = App::start().await;
-    app.calls(&["c0", "c1", "c2", "c3"]).await;
+async fn signed_body_is_accepted_plain_and_gzipped() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c0", "c1", "c2", "c3"]).await;
     let at = now(&app);
-    for (n, (content_type, encoding, zipped)) in [
+    for (n, (content_type, encoding, is_gzipped)) in [
         ("application/json", None, false),
         // API Gateway hands these over in base64.
         ("application/octet-stream", None, false),
@@ -165,26 +167,30 @@ async fn a_signed_body_is_heard_plain_and_gzipped() {
     .enumerate()
     {
         let id = format!("c{n}");
-        let body = joined(&id, at).to_string().into_bytes();
+        let body = participant_joined_event(&id, at).to_string().into_bytes();
         let signature = app.stack().sign_webhook(&body);
         let mut headers = vec![("content-type", content_type), ("x-signature", signature.as_str())];
         headers.extend(encoding.map(|encoding| ("content-encoding", encoding)));
-        let sent = if zipped { gzip(&body) } else { body };
-        let _ = app.deliver_raw(&sent, &headers).await.good();
-        assert_eq!(number(&app.call_item(&id).await, "startedAt"), at.as_millis(), "{id}");
+        let sent = if is_gzipped { gzip(&body) } else { body };
+        let _ = app.send_raw_webhook(&sent, &headers).await.expect_success();
+        assert_eq!(
+            number_attribute(&app.get_call_item(&id).await, "startedAt"),
+            at.as_millis(),
+            "{id}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_body_has_a_largest_size_as_it_is_sent_and_as_it_is_inflated() {
+async fn body_size_is_limited_before_and_after_decompression() {
     const KB: usize = 1024;
-    let app = App::start().await;
+    let app = TestApp::start().await;
     let padded = |length: usize| {
         let mut body = br#"{"type":"call.sneezed"}"#.to_vec();
         body.resize(length, b' ');
         body
     };
-    for (length, zipped, outcome) in [
+    for (length, is_gzipped, outcome) in [
         (256 * KB, false, (200, "")),
         (256 * KB + 1, false, (413, "body_too_large")),
         (KB * KB, true, (200, "")),
@@ -192,240 +198,255 @@ async fn a_body_has_a_largest_size_as_it_is_sent_and_as_it_is_inflated() {
     ] {
         let body = padded(length);
         let signature = app.stack().sign_webhook(&body);
-        let sent = if zipped { gzip(&body) } else { body };
+        let sent = if is_gzipped { gzip(&body) } else { body };
         for content_type in ["application/json", "application/octet-stream"] {
             let headers = [("content-type", content_type), ("x-signature", signature.as_str())];
-            let answer = app.deliver_raw(&sent, &headers).await;
-            assert_eq!(answer.outcome(), outcome, "{length} {content_type}");
+            let response = app.send_raw_webhook(&sent, &headers).await;
+            assert_eq!(response.outcome(), outcome, "{length} {content_type}");
         }
     }
     // None of them has ended the function.
-    assert_eq!(app.stack().instances().len(), 1);
+    assert_eq!(app.stack().process_ids().len(), 1);
 }
 
 #[tokio::test]
-async fn both_secrets_are_accepted_while_one_is_being_changed() {
+async fn current_and_previous_secret_are_accepted() {
     let new = ("STREAM_API_SECRET", "the-secret-that-comes-after-the-other");
     let previous = ("STREAM_API_SECRET_PREVIOUS", local::STREAM_API_SECRET);
-    let (accepted, refused) = ((200, ""), (401, "bad_signature"));
-    for (app, of_previous) in
-        [(App::with_env([new, previous]).await, accepted), (App::with_env([new]).await, refused)]
-    {
+    let (accepted, rejected) = ((200, ""), (401, "bad_signature"));
+    for (app, previous_outcome) in [
+        (TestApp::with_env([new, previous]).await, accepted),
+        (TestApp::with_env([new]).await, rejected),
+    ] {
         let signed_with = [
-            (app.stack().sign_webhook(ENDED.as_bytes()), accepted),
+            (app.stack().sign_webhook(CALL_ENDED_BODY.as_bytes()), accepted),
             // The emulator goes on with the secret that it was started with.
-            (app.stream().sign(ENDED.as_bytes()), of_previous),
-            (ANOTHERS.to_owned(), refused),
+            (app.stream().sign_webhook(CALL_ENDED_BODY.as_bytes()), previous_outcome),
+            (OTHER_SECRET_SIGNATURE.to_owned(), rejected),
         ];
         for (signature, outcome) in signed_with {
-            let answer =
-                app.deliver_raw(ENDED.as_bytes(), &[("x-signature", signature.as_str())]).await;
-            assert_eq!(answer.outcome(), outcome);
+            let response = app
+                .send_raw_webhook(
+                    CALL_ENDED_BODY.as_bytes(),
+                    &[("x-signature", signature.as_str())],
+                )
+                .await;
+            assert_eq!(response.outcome(), outcome);
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_none_of_ours_is_heard_and_not_written() {
-    let app = App::with_call("c1").await;
+async fn unrelated_events_are_acknowledged_without_writes() {
+    let app = TestApp::with_call("c1").await;
     let at = now(&app);
     let mut events = vec![
-        event("call.sneezed", "c1", at),
+        call_event("call.sneezed", "c1", at),
         json!({"type": "message.new"}),
-        channel_deleted("messaging:call-nobodys", at),
-        channel_deleted("messaging:c1", at),
-        channel_deleted("team:call-c1", at),
-        of_user("user.deactivated", "nobody", at),
-        of_user("user.deleted", "no body", at),
+        channel_deleted_event("messaging:call-nobodys", at),
+        channel_deleted_event("messaging:c1", at),
+        channel_deleted_event("team:call-c1", at),
+        user_event("user.deactivated", "nobody", at),
+        user_event("user.deleted", "no body", at),
     ];
-    for kind in OF_CALLS {
-        events.push(event(kind, "nobodys", at));
+    for kind in CALL_EVENT_TYPES {
+        events.push(call_event(kind, "nobodys", at));
         for cid in ["livestream:c1", "default:a/b", "c1"] {
-            let mut event = event(kind, "c1", at);
+            let mut event = call_event(kind, "c1", at);
             event["call_cid"] = json!(cid);
             events.push(event);
         }
     }
-    let before = app.table().await;
+    let before = app.scan_table().await;
     for event in events {
-        let _ = app.tell(&event).await.good();
-        assert_eq!(app.table().await, before, "{event}");
+        let _ = app.send_webhook(&event).await.expect_success();
+        assert_eq!(app.scan_table().await, before, "{event}");
     }
     // What lacks what it is about would lack it a second time, too.
-    for kind in OF_CALLS {
+    for kind in CALL_EVENT_TYPES {
         for field in ["call_cid", "created_at"] {
-            let mut event = event(kind, "c1", at);
+            let mut event = call_event(kind, "c1", at);
             event.as_object_mut().unwrap().remove(field);
-            assert_eq!(app.tell(&event).await.outcome(), (400, "invalid_json"), "{event}");
+            assert_eq!(app.send_webhook(&event).await.outcome(), (400, "invalid_json"), "{event}");
         }
     }
-    for odd in [json!({}), json!([]), json!("call.ended"), json!({"type": "user.deleted"})] {
-        assert_eq!(app.tell(&odd).await.outcome(), (400, "invalid_json"), "{odd}");
+    for event in [json!({}), json!([]), json!("call.ended"), json!({"type": "user.deleted"})] {
+        assert_eq!(app.send_webhook(&event).await.outcome(), (400, "invalid_json"), "{event}");
     }
-    assert_eq!(app.table().await, before);
+    assert_eq!(app.scan_table().await, before);
 }
 
 #[tokio::test]
-async fn without_credentials_nobody_can_be_verified() {
-    let app = App::with(Options { stream: StreamChoice::Unconfigured, ..Options::default() }).await;
-    for signature in ["", ANOTHERS] {
-        let answer = app.deliver_raw(ENDED.as_bytes(), &[("x-signature", signature)]).await;
-        assert_eq!(answer.outcome(), (503, "stream_not_configured"));
+async fn missing_credentials_return_stream_not_configured() {
+    let app =
+        TestApp::with_options(Options { stream: StreamChoice::Unconfigured, ..Options::default() })
+            .await;
+    for signature in ["", OTHER_SECRET_SIGNATURE] {
+        let response =
+            app.send_raw_webhook(CALL_ENDED_BODY.as_bytes(), &[("x-signature", signature)]).await;
+        assert_eq!(response.outcome(), (503, "stream_not_configured"));
     }
     assert_eq!(app.counts(), (0, 0));
 }
 
 #[tokio::test]
-async fn a_call_has_started_when_the_first_one_joined_in_whatever_order_that_is_told() {
-    let app = App::start().await;
-    app.calls(&["c0", "c1", "c2"]).await;
+async fn started_at_is_the_first_join_in_any_event_order() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c0", "c1", "c2"]).await;
     let first = now(&app);
     for (id, order) in [("c0", [0, 1, 2]), ("c1", [2, 1, 0]), ("c2", [1, 2, 0])] {
         let events = [
-            started(id, first, later(first, 1)),
-            joined(id, later(first, 10)),
-            joined(id, later(first, 20)),
+            session_started_event(id, first, later(first, 1)),
+            participant_joined_event(id, later(first, 10)),
+            participant_joined_event(id, later(first, 20)),
         ];
         for n in order {
-            let _ = app.tell(&events[n]).await.good();
+            let _ = app.send_webhook(&events[n]).await.expect_success();
         }
-        let seen = app.get(&format!("/call/{id}"), "bob").await.good().body;
+        let call = app.get(&format!("/call/{id}"), "bob").await.expect_success().body;
         assert_eq!(
-            (&seen["status"], &seen["startedAt"]),
+            (&call["status"], &call["startedAt"]),
             (&json!("active"), &json!(first.to_string()))
         );
-        assert_eq!(number(&app.call_item(id).await, "startedAt"), first.as_millis());
+        assert_eq!(number_attribute(&app.get_call_item(id).await, "startedAt"), first.as_millis());
     }
 }
 
 #[tokio::test]
-async fn what_may_be_the_end_of_an_active_call_has_it_looked_at_at_once() {
-    let app = App::start().await;
-    app.calls(&["c0", "c1", "c2"]).await;
+async fn possible_end_events_schedule_an_immediate_check() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c0", "c1", "c2"]).await;
     let kinds = ["call.session_ended", "call.missed", "call.rejected"];
     for (n, kind) in kinds.into_iter().enumerate() {
         let id = format!("c{n}");
-        let before = app.call_item(&id).await;
-        assert!(number(&before, "dueAt") > app.now_millis() + 60_000);
-        let _ = app.tell(&event(kind, &id, now(&app))).await.good();
-        let mut after = app.call_item(&id).await;
-        assert!(number(&after, "dueAt") <= app.now_millis(), "{kind}");
+        let before = app.get_call_item(&id).await;
+        assert!(number_attribute(&before, "dueAt") > app.now_millis() + 60_000);
+        let _ = app.send_webhook(&call_event(kind, &id, now(&app))).await.expect_success();
+        let mut after = app.get_call_item(&id).await;
+        assert!(number_attribute(&after, "dueAt") <= app.now_millis(), "{kind}");
         // It is looked at sooner, and that is all.
         after["dueAt"] = before["dueAt"].clone();
         assert_eq!(after, before, "{kind}");
     }
     // The look finds that none of it is so.
     let sweep = app.sweep().await;
-    assert_eq!((&sweep["due"], &sweep["kept"], &sweep["over"]), (&json!(3), &json!(3), &json!({})));
+    assert_eq!(
+        (&sweep["due"], &sweep["active"], &sweep["ended"]),
+        (&json!(3), &json!(3), &json!({}))
+    );
     assert_eq!(app.stream().live_calls().len(), 3);
 }
 
 #[tokio::test]
-async fn a_leave_has_the_call_looked_at_when_its_session_is_over_if_nobody_comes_back() {
-    let app = App::with_env([("CALL_INACTIVITY_TIMEOUT_SECONDS", "30")]).await;
-    app.calls(&["c1"]).await;
+async fn participant_left_schedules_a_check_after_the_inactivity_timeout() {
+    let app = TestApp::with_env([("CALL_INACTIVITY_TIMEOUT_SECONDS", "30")]).await;
+    app.create_calls(&["c1"]).await;
     let at = now(&app);
     for _ in 0..2 {
-        let left = event("call.session_participant_left", "c1", at);
-        let _ = app.tell(&left).await.good();
-        let item = app.call_item("c1").await;
-        assert_eq!(number(&item, "dueAt"), later(at, 40).as_millis());
+        let left = call_event("call.session_participant_left", "c1", at);
+        let _ = app.send_webhook(&left).await.expect_success();
+        let item = app.get_call_item("c1").await;
+        assert_eq!(number_attribute(&item, "dueAt"), later(at, 40).as_millis());
         assert_eq!(item["state"]["S"], "active");
     }
 }
 
 #[tokio::test]
-async fn only_active_calls_are_looked_at_sooner() {
-    let app = App::start().await;
-    app.calls(&["ending", "ended"]).await;
+async fn events_reschedule_only_active_calls() {
+    let app = TestApp::start().await;
+    app.create_calls(&["ending", "ended"]).await;
     let call = |id: &str| json!({"receiverId": "bob", "callId": id, "allowParallel": true});
-    app.stream().script(Rule::on(Operation::GetOrCreateCall, Fault::Status(503)));
-    app.stream().script(Rule::on(Operation::EndCall, Fault::Status(503)));
+    app.stream()
+        .add_fault(FaultRule::for_operation(Operation::GetOrCreateCall, Fault::Status(503)));
+    app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
     let created = app.post("/call/create", "alice", call("creating")).await;
     assert_eq!(created.status, 503);
     let ending = app.post("/call/end", "alice", json!({"callId": "ending"})).await;
     assert_eq!(ending.status, 202);
     app.stream().clear_faults();
-    let _ = app.post("/call/end", "alice", json!({"callId": "ended"})).await.good();
-    let before = app.table().await;
+    let _ = app.post("/call/end", "alice", json!({"callId": "ended"})).await.expect_success();
+    let before = app.scan_table().await;
     for id in ["creating", "ending", "ended"] {
-        assert_eq!(app.call_item(id).await["state"]["S"], id);
-        for kind in &OF_CALLS[2..6] {
-            let _ = app.tell(&event(kind, id, now(&app))).await.good();
+        assert_eq!(app.get_call_item(id).await["state"]["S"], id);
+        for kind in &CALL_EVENT_TYPES[2..6] {
+            let _ = app.send_webhook(&call_event(kind, id, now(&app))).await.expect_success();
         }
     }
-    assert_eq!(app.table().await, before);
+    assert_eq!(app.scan_table().await, before);
 }
 
 #[tokio::test]
-async fn what_ended_at_stream_is_ending_and_the_sweep_ends_it() {
-    let app = App::start().await;
-    app.calls(&["c0", "c1", "c2"]).await;
+async fn call_ended_at_stream_is_ending_until_the_sweep() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c0", "c1", "c2"]).await;
     let at = now(&app);
     let events = [
-        ended("c0", at),
-        event("call.deleted", "c1", at),
-        channel_deleted("messaging:call-c2", at),
+        call_ended_event("c0", at),
+        call_event("call.deleted", "c1", at),
+        channel_deleted_event("messaging:call-c2", at),
     ];
     for (n, event) in events.iter().enumerate() {
-        let _ = app.tell(event).await.good();
-        let item = app.call_item(&format!("c{n}")).await;
-        assert!(number(&item, "dueAt") <= app.now_millis());
-        let seen = app.get(&format!("/call/c{n}"), "bob").await.good().body;
+        let _ = app.send_webhook(event).await.expect_success();
+        let item = app.get_call_item(&format!("c{n}")).await;
+        assert!(number_attribute(&item, "dueAt") <= app.now_millis());
+        let call = app.get(&format!("/call/c{n}"), "bob").await.expect_success().body;
         assert_eq!(
-            [&seen["status"], &seen["endReason"], &seen["endedAt"]],
+            [&call["status"], &call["endReason"], &call["endedAt"]],
             [&json!("ending"), &json!("ended_at_stream"), &json!(at.to_string())],
             "{event}"
         );
     }
     let sweep = app.sweep().await;
-    assert_eq!((&sweep["cleared"], &sweep["failed"]), (&json!(3), &json!(0)));
+    assert_eq!((&sweep["cleaned"], &sweep["failed"]), (&json!(3), &json!(0)));
     for id in ["c0", "c1", "c2"] {
-        assert_eq!(app.call_item(id).await["state"]["S"], "ended");
+        assert_eq!(app.get_call_item(id).await["state"]["S"], "ended");
     }
     assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
 }
 
 #[tokio::test]
-async fn the_end_of_an_earlier_session_does_not_end_the_call() {
-    let app = App::with_call("c1").await;
+async fn end_of_an_earlier_session_does_not_end_the_call() {
+    let app = TestApp::with_call("c1").await;
     let cid = "default:c1";
-    let silence = Duration::from_secs(301);
+    let inactivity = Duration::from_secs(301);
     app.stream().join(cid, "alice").unwrap();
     app.stream().leave_all(cid);
-    app.pass(silence).await;
-    let mut told = app.stream().events_sent().into_iter();
-    let over = told.rfind(|event| event["type"] == "call.session_ended").unwrap();
+    app.advance_time(inactivity).await;
+    let mut events = app.stream().emitted_events().into_iter();
+    let session_ended = events.rfind(|event| event["type"] == "call.session_ended").unwrap();
     app.stream().join(cid, "bob").unwrap();
     for _ in 0..2 {
-        let _ = app.tell(&over).await.good();
-        assert_eq!(app.sweep().await["kept"], 1);
+        let _ = app.send_webhook(&session_ended).await.expect_success();
+        assert_eq!(app.sweep().await["active"], 1);
     }
-    assert_eq!(app.call_item("c1").await["state"]["S"], "active");
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "active");
     assert_eq!(app.stream().live_calls(), [cid]);
     // The later one's does.
     app.stream().leave_all(cid);
-    app.pass(silence).await;
-    assert_eq!(app.sweep().await["over"], json!({"left": 1}));
+    app.advance_time(inactivity).await;
+    assert_eq!(app.sweep().await["ended"], json!({"left": 1}));
 }
 
 #[tokio::test]
-async fn nothing_brings_an_ended_call_back() {
-    let app = App::with_call("c1").await;
-    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.good();
-    let before = app.call_item("c1").await;
+async fn late_events_do_not_reopen_an_ended_call() {
+    let app = TestApp::with_call("c1").await;
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    let before = app.get_call_item("c1").await;
     for seconds in [0, 60] {
         let at = later(now(&app), seconds);
-        for kind in OF_CALLS {
-            let _ = app.tell(&event(kind, "c1", at)).await.good();
+        for kind in CALL_EVENT_TYPES {
+            let _ = app.send_webhook(&call_event(kind, "c1", at)).await.expect_success();
         }
-        let _ = app.tell(&channel_deleted("messaging:call-c1", at)).await.good();
+        let _ = app
+            .send_webhook(&channel_deleted_event("messaging:call-c1", at))
+            .await
+            .expect_success();
     }
-    let mut after = app.call_item("c1").await;
+    let mut after = app.get_call_item("c1").await;
     after.as_object_mut().unwrap().remove("startedAt");
     assert_eq!(after, before);
-    app.minutes(4).await;
-    let item = app.call_item("c1").await;
+    app.advance_minutes(4).await;
+    let item = app.get_call_item("c1").await;
     assert_eq!((&item["state"]["S"], &item["dueAt"]), (&json!("ended"), &Value::Null));
     let again = json!({"receiverId": "bob", "callId": "c1"});
     let again = app.post("/call/create", "alice", again).await;
@@ -434,39 +455,39 @@ async fn nothing_brings_an_ended_call_back() {
 }
 
 #[tokio::test]
-async fn reports_and_ratings_are_kept_beside_their_call() {
-    let app = App::with_call("c1").await;
+async fn reports_and_ratings_are_stored_with_their_call() {
+    let app = TestApp::with_call("c1").await;
     let at = now(&app);
     // The newest stands, whichever comes last.
     for (seconds, n) in [(10, 1), (30, 3), (20, 2)] {
         let at = later(at, seconds);
-        let _ = app.tell(&report("c1", at, n)).await.good();
-        let _ = app.tell(&rating("c1", at, "bob", n)).await.good();
+        let _ = app.send_webhook(&stats_report_event("c1", at, n)).await.expect_success();
+        let _ = app.send_webhook(&rating_event("c1", at, "bob", n)).await.expect_success();
     }
-    let kept = app.item("CALL#c1", "REPORT#s1").await;
-    let figures: Value = serde_json::from_str(kept["figures"]["S"].as_str().unwrap()).unwrap();
+    let item = app.get_item("CALL#c1", "REPORT#s1").await;
+    let figures: Value = serde_json::from_str(item["figures"]["S"].as_str().unwrap()).unwrap();
     assert_eq!(figures["counts"], json!({"participants": 3}));
-    assert_eq!(number(&kept, "at"), later(at, 30).as_millis());
-    let kept = app.item("CALL#c1", "RATING#s1#bob").await;
-    assert_eq!((number(&kept, "rating"), &kept["reason"]["S"]), (3, &json!("3 stars")));
+    assert_eq!(number_attribute(&item, "at"), later(at, 30).as_millis());
+    let item = app.get_item("CALL#c1", "RATING#s1#bob").await;
+    assert_eq!((number_attribute(&item, "rating"), &item["reason"]["S"]), (3, &json!("3 stars")));
 
     // Somebody else's, and of no call.
-    let before = app.table().await;
+    let before = app.scan_table().await;
     for event in [
-        rating("c1", at, "mallory", 1),
-        rating("c1", at, "alice", 6),
-        rating("nobodys", at, "bob", 1),
-        report("nobodys", at, 1),
+        rating_event("c1", at, "mallory", 1),
+        rating_event("c1", at, "alice", 6),
+        rating_event("nobodys", at, "bob", 1),
+        stats_report_event("nobodys", at, 1),
     ] {
-        let _ = app.tell(&event).await.good();
-        assert_eq!(app.table().await, before, "{event}");
+        let _ = app.send_webhook(&event).await.expect_success();
+        assert_eq!(app.scan_table().await, before, "{event}");
     }
 }
 
 #[tokio::test]
-async fn who_is_shut_out_at_stream_gets_no_token_here() {
-    let app = App::start().await;
-    app.known(&["alice", "bob"]).await;
+async fn user_deactivated_or_deleted_at_stream_gets_no_token() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob"]).await;
     let at = now(&app);
     let deactivated = (403, "user_deactivated");
     let deleted = (409, "user_deleted");
@@ -479,7 +500,8 @@ async fn who_is_shut_out_at_stream_gets_no_token_here() {
         ("user.deleted", 50, deleted),
         ("user.reactivated", 40, deleted),
     ] {
-        let _ = app.tell(&of_user(kind, "bob", later(at, seconds))).await.good();
+        let _ =
+            app.send_webhook(&user_event(kind, "bob", later(at, seconds))).await.expect_success();
         let token = app.post("/token", "bob", json!({})).await;
         assert_eq!(token.outcome(), outcome, "{kind} {seconds}");
     }
@@ -487,84 +509,85 @@ async fn who_is_shut_out_at_stream_gets_no_token_here() {
     assert_eq!(created.outcome(), (404, "user_not_found"));
     assert_eq!(created.body["detail"], "not known: bob");
     // Nobody else is concerned.
-    app.known(&["alice"]).await;
+    app.provision_users(&["alice"]).await;
 }
 
 #[tokio::test]
-async fn while_the_table_is_away_stream_is_asked_to_come_again() {
-    let app = App::with_call("c1").await;
+async fn table_outage_returns_503_so_that_stream_retries() {
+    let app = TestApp::with_call("c1").await;
     let at = now(&app);
-    app.stack().dynamo().script(dynamo::Rule::always(dynamo::Fault::Refused));
+    app.stack().dynamo().inject_fault(dynamo::Rule::always(dynamo::Fault::ConnectionClosed));
     let events = [
-        joined("c1", at),
-        report("c1", at, 2),
-        rating("c1", at, "bob", 4),
-        of_user("user.deactivated", "bob", at),
-        ended("c1", at),
+        participant_joined_event("c1", at),
+        stats_report_event("c1", at, 2),
+        rating_event("c1", at, "bob", 4),
+        user_event("user.deactivated", "bob", at),
+        call_ended_event("c1", at),
     ];
     for event in &events {
-        assert_eq!(app.tell(event).await.outcome(), (503, "store_unavailable"), "{event}");
+        assert_eq!(app.send_webhook(event).await.outcome(), (503, "store_unavailable"), "{event}");
     }
     app.stack().dynamo().clear_faults();
-    assert_eq!(app.call_item("c1").await["state"]["S"], "active");
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "active");
     for event in &events {
-        let _ = app.tell(event).await.good();
+        let _ = app.send_webhook(event).await.expect_success();
     }
-    let item = app.call_item("c1").await;
+    let item = app.get_call_item("c1").await;
     assert_eq!(
-        (&item["state"]["S"], number(&item, "startedAt")),
+        (&item["state"]["S"], number_attribute(&item, "startedAt")),
         (&json!("ending"), at.as_millis())
     );
 }
 
 #[tokio::test]
-async fn stream_repeats_what_could_not_be_written_down() {
-    let app = App::with(Options { webhooks: true, ..Options::default() }).await;
-    app.calls(&["c1"]).await;
+async fn stream_retries_events_that_could_not_be_stored() {
+    let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
+    app.create_calls(&["c1"]).await;
     app.stream().webhooks_idle().await;
-    app.stream().clear_deliveries();
+    app.stream().clear_delivery_attempts();
     // As often as one invocation asks the table.
     let rule =
         dynamo::Rule { times: 3, ..dynamo::Rule::next("UpdateItem", dynamo::Fault::InternalError) };
-    app.stack().dynamo().script(rule);
+    app.stack().dynamo().inject_fault(rule);
     let at = now(&app);
-    app.stream().deliver(joined("c1", at));
+    app.stream().emit_event(participant_joined_event("c1", at));
     app.stream().webhooks_idle().await;
-    let deliveries = app.stream().deliveries();
-    let attempts: Vec<_> = deliveries.iter().map(|one| (one.attempt, one.status)).collect();
+    let deliveries = app.stream().delivery_attempts();
+    let attempts: Vec<_> =
+        deliveries.iter().map(|delivery| (delivery.attempt, delivery.status)).collect();
     assert_eq!(attempts, [(1, Some(503)), (2, Some(200))]);
-    assert_eq!(number(&app.call_item("c1").await, "startedAt"), at.as_millis());
+    assert_eq!(number_attribute(&app.get_call_item("c1").await, "startedAt"), at.as_millis());
 }
 
 /// What becomes of a call at Stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    GoesOn,
+enum Scenario {
+    Ongoing,
     Left,
     Ended,
     Declined,
     ChannelDeleted,
     CallDeleted,
-    BegunAgain,
+    Restarted,
     NeverJoined,
 }
 
-impl Fate {
+impl Scenario {
     const ALL: [Self; 8] = [
-        Self::GoesOn,
+        Self::Ongoing,
         Self::Left,
         Self::Ended,
         Self::Declined,
         Self::ChannelDeleted,
         Self::CallDeleted,
-        Self::BegunAgain,
+        Self::Restarted,
         Self::NeverJoined,
     ];
 
     /// Why the call is over in the end.
-    fn reason(self) -> Option<&'static str> {
+    fn end_reason(self) -> Option<&'static str> {
         match self {
-            Self::GoesOn | Self::BegunAgain => None,
+            Self::Ongoing | Self::Restarted => None,
             Self::Left => Some("left"),
             Self::Declined => Some("declined"),
             Self::NeverJoined => Some("not_joined"),
@@ -573,163 +596,174 @@ impl Fate {
     }
 
     /// What Stream tells of it, in order. A second passes before each event.
-    fn told(self, id: &str, since: Timestamp) -> Vec<Value> {
+    fn events(self, id: &str, since: Timestamp) -> Vec<Value> {
         let at = |second: u64| later(since, second);
-        let plain = |kind: &str, second: u64| event(kind, id, at(second));
-        let begun = [started(id, at(1), at(2)), joined(id, at(1)), joined(id, at(3))];
-        let more = match self {
-            Self::GoesOn => vec![
-                plain("call.session_participant_left", 5),
-                joined(id, at(6)),
-                report(id, at(8), 2),
-                rating(id, at(9), "bob", 2),
-                rating(id, at(10), "bob", 5),
-                report(id, at(11), 3),
+        let simple_event = |kind: &str, second: u64| call_event(kind, id, at(second));
+        let start_events = [
+            session_started_event(id, at(1), at(2)),
+            participant_joined_event(id, at(1)),
+            participant_joined_event(id, at(3)),
+        ];
+        let scenario_events = match self {
+            Self::Ongoing => vec![
+                simple_event("call.session_participant_left", 5),
+                participant_joined_event(id, at(6)),
+                stats_report_event(id, at(8), 2),
+                rating_event(id, at(9), "bob", 2),
+                rating_event(id, at(10), "bob", 5),
+                stats_report_event(id, at(11), 3),
             ],
             Self::Left => vec![
-                plain("call.session_participant_left", 5),
-                plain("call.session_participant_left", 6),
-                plain("call.session_ended", 7),
-                report(id, at(8), 2),
-                rating(id, at(9), "alice", 4),
-                rating(id, at(10), "bob", 3),
+                simple_event("call.session_participant_left", 5),
+                simple_event("call.session_participant_left", 6),
+                simple_event("call.session_ended", 7),
+                stats_report_event(id, at(8), 2),
+                rating_event(id, at(9), "alice", 4),
+                rating_event(id, at(10), "bob", 3),
             ],
             Self::Ended => vec![
-                ended(id, at(5)),
-                plain("call.session_ended", 7),
-                report(id, at(8), 2),
-                rating(id, at(9), "alice", 1),
+                call_ended_event(id, at(5)),
+                simple_event("call.session_ended", 7),
+                stats_report_event(id, at(8), 2),
+                rating_event(id, at(9), "alice", 1),
             ],
             Self::ChannelDeleted => vec![
-                channel_deleted(&format!("messaging:call-{id}"), at(5)),
-                plain("call.session_participant_left", 6),
-                plain("call.session_ended", 7),
+                channel_deleted_event(&format!("messaging:call-{id}"), at(5)),
+                simple_event("call.session_participant_left", 6),
+                simple_event("call.session_ended", 7),
             ],
             Self::CallDeleted => vec![
-                plain("call.deleted", 5),
-                plain("call.session_ended", 6),
-                report(id, at(7), 2),
-                rating(id, at(8), "bob", 3),
+                simple_event("call.deleted", 5),
+                simple_event("call.session_ended", 6),
+                stats_report_event(id, at(7), 2),
+                rating_event(id, at(8), "bob", 3),
             ],
-            Self::BegunAgain => {
-                let second = |mut event: Value| {
+            Self::Restarted => {
+                let second_session = |mut event: Value| {
                     event["session_id"] = json!("s2");
                     event
                 };
                 vec![
-                    plain("call.session_participant_left", 5),
-                    plain("call.session_ended", 6),
-                    second(started(id, at(7), at(8))),
-                    second(joined(id, at(7))),
-                    second(rating(id, at(9), "bob", 4)),
+                    simple_event("call.session_participant_left", 5),
+                    simple_event("call.session_ended", 6),
+                    second_session(session_started_event(id, at(7), at(8))),
+                    second_session(participant_joined_event(id, at(7))),
+                    second_session(rating_event(id, at(9), "bob", 4)),
                 ]
             }
             Self::Declined | Self::NeverJoined => {
                 let last = if self == Self::Declined { "call.rejected" } else { "call.missed" };
                 let kinds =
                     ["call.created", "call.ring", "call.notification", last, "call.updated"];
-                return kinds.iter().zip(1..).map(|(kind, second)| plain(kind, second)).collect();
+                return kinds
+                    .iter()
+                    .zip(1..)
+                    .map(|(kind, second)| simple_event(kind, second))
+                    .collect();
             }
         };
-        begun.into_iter().chain(more).collect()
+        start_events.into_iter().chain(scenario_events).collect()
     }
 }
 
 /// So many calls have each fate.
-const EACH: usize = 6;
+const CALLS_PER_SCENARIO: usize = 6;
 /// The order in which everything arrives.
-const SEED: u64 = 20_260_101;
+const SHUFFLE_SEED: u64 = 20_260_101;
 
-fn cast() -> Vec<(String, Fate)> {
-    (0..EACH).flat_map(|n| Fate::ALL.map(|fate| (format!("{fate:?}-{n}"), fate))).collect()
+fn scenario_calls() -> Vec<(String, Scenario)> {
+    (0..CALLS_PER_SCENARIO)
+        .flat_map(|n| Scenario::ALL.map(|scenario| (format!("{scenario:?}-{n}"), scenario)))
+        .collect()
 }
 
 /// Everything that Stream tells, in order.
-fn all_told(since: Timestamp) -> Vec<Value> {
-    let mut events: Vec<_> = cast().iter().flat_map(|(id, fate)| fate.told(id, since)).collect();
+fn all_events(since: Timestamp) -> Vec<Value> {
+    let mut events: Vec<_> =
+        scenario_calls().iter().flat_map(|(id, scenario)| scenario.events(id, since)).collect();
     for (second, kind) in
         [(1, "user.deactivated"), (2, "user.reactivated"), (3, "user.deactivated")]
     {
-        events.push(of_user(kind, "dave", later(since, second)));
-        events.push(of_user(kind, "erin", later(since, 4 - second)));
+        events.push(user_event(kind, "dave", later(since, second)));
+        events.push(user_event(kind, "erin", later(since, 4 - second)));
     }
     events
 }
 
 /// A stack in which all of it has happened at Stream, and nobody was told.
-async fn stage() -> App {
+async fn app_after_scenarios() -> TestApp {
     let options = Options { webhooks: true, max_instances: 6, ..Options::default() };
-    let app = App::with(options).await;
+    let app = TestApp::with_options(options).await;
     let stream = app.stream();
     stream.set_webhook_script(WebhookScript { drop_all: true, ..WebhookScript::default() });
-    let cast = cast();
-    let ids: Vec<&str> = cast.iter().map(|(id, _)| id.as_str()).collect();
-    app.calls(&ids).await;
-    app.known(&["dave", "erin"]).await;
-    for (id, fate) in &cast {
+    let calls = scenario_calls();
+    let ids: Vec<&str> = calls.iter().map(|(id, _)| id.as_str()).collect();
+    app.create_calls(&ids).await;
+    app.provision_users(&["dave", "erin"]).await;
+    for (id, scenario) in &calls {
         let cid = format!("default:{id}");
-        if matches!(fate, Fate::GoesOn | Fate::Left | Fate::BegunAgain) {
+        if matches!(scenario, Scenario::Ongoing | Scenario::Left | Scenario::Restarted) {
             stream.join(&cid, "alice").unwrap();
             stream.join(&cid, "bob").unwrap();
         }
-        match fate {
-            Fate::Left | Fate::BegunAgain => stream.leave_all(&cid),
-            Fate::Declined => stream.reject(&cid, "bob"),
-            Fate::ChannelDeleted => stream.delete_channel(&format!("messaging:call-{id}")),
-            Fate::CallDeleted => stream.delete_call(&cid),
-            Fate::GoesOn | Fate::Ended | Fate::NeverJoined => {}
+        match scenario {
+            Scenario::Left | Scenario::Restarted => stream.leave_all(&cid),
+            Scenario::Declined => stream.reject(&cid, "bob"),
+            Scenario::ChannelDeleted => stream.delete_channel(&format!("messaging:call-{id}")),
+            Scenario::CallDeleted => stream.delete_call(&cid),
+            Scenario::Ongoing | Scenario::Ended | Scenario::NeverJoined => {}
         }
     }
     // Sessions that everybody left end.
-    app.pass(Duration::from_secs(301)).await;
-    for (id, _) in cast.iter().filter(|(_, fate)| *fate == Fate::BegunAgain) {
+    app.advance_time(Duration::from_secs(301)).await;
+    for (id, _) in calls.iter().filter(|(_, scenario)| *scenario == Scenario::Restarted) {
         stream.join(&format!("default:{id}"), "bob").unwrap();
     }
     app
 }
 
-fn send_all(app: &App, events: &[Value], script: WebhookScript) {
+fn deliver_all(app: &TestApp, events: &[Value], script: WebhookScript) {
     app.stream().set_webhook_script(script);
     for event in events {
-        app.stream().deliver(event.clone());
+        app.stream().emit_event(event.clone());
     }
     app.stream().release_webhooks();
 }
 
 /// Ends calls that go on, with fifty signatures that are not Stream's.
-async fn forge(app: &App) {
+async fn send_forged_webhooks(app: &TestApp) {
     for n in 0..50 {
         let kind = ["call.ended", "call.deleted"][n % 2];
-        let id = format!("GoesOn-{}", n % EACH);
-        let body = event(kind, &id, now(app)).to_string().into_bytes();
-        let good = app.stack().sign_webhook(&body);
+        let id = format!("Ongoing-{}", n % CALLS_PER_SCENARIO);
+        let body = call_event(kind, &id, now(app)).to_string().into_bytes();
+        let valid_signature = app.stack().sign_webhook(&body);
         let forged = match n % 5 {
             0 => String::new(),
-            1 => good.to_uppercase(),
-            2 => good.chars().rev().collect(),
+            1 => valid_signature.to_uppercase(),
+            2 => valid_signature.chars().rev().collect(),
             3 => app.stack().sign_webhook(b"something else"),
             _ => "0".repeat(64),
         };
         let sent = if n % 4 < 2 { gzip(&body) } else { body };
-        let answer = app.deliver_raw(&sent, &[("x-signature", forged.as_str())]).await;
-        assert_eq!(answer.outcome(), (401, "bad_signature"), "{n}");
+        let response = app.send_raw_webhook(&sent, &[("x-signature", forged.as_str())]).await;
+        assert_eq!(response.outcome(), (401, "bad_signature"), "{n}");
     }
 }
 
 /// What is left of everything, without the times that the machine's clock has made.
-async fn picture(app: &App) -> BTreeMap<String, Value> {
-    let mut picture = BTreeMap::new();
-    for item in app.table().await {
+async fn final_state(app: &TestApp) -> BTreeMap<String, Value> {
+    let mut state = BTreeMap::new();
+    for item in app.scan_table().await {
         let (pk, sk) = (item["pk"]["S"].as_str().unwrap(), item["sk"]["S"].as_str().unwrap());
-        let shown = if sk == "CALL" {
+        let entry = if sk == "CALL" {
             let id = pk.trim_start_matches("CALL#");
-            let told = item["endReason"]["S"] == "ended_at_stream";
+            let ended_at_stream = item["endReason"]["S"] == "ended_at_stream";
             let live = app.stream().call(&format!("default:{id}"));
             json!({
                 "state": item["state"]["S"],
                 "reason": item["endReason"]["S"],
                 "startedAt": item["startedAt"],
-                "endingAt": told.then(|| item["endingAt"].clone()),
+                "endingAt": ended_at_stream.then(|| item["endingAt"].clone()),
                 "due": !item["dueAt"].is_null(),
                 "channel": app.stream().channel(&format!("messaging:call-{id}")).is_some(),
                 "live": live.is_some_and(|call| call.ended_at.is_none()),
@@ -741,61 +775,66 @@ async fn picture(app: &App) -> BTreeMap<String, Value> {
         } else {
             continue;
         };
-        picture.insert(format!("{pk} {sk}"), shown);
+        state.insert(format!("{pk} {sk}"), entry);
     }
-    picture
+    state
 }
 
 /// More than a thousand deliveries: every event three times, half of them gzipped, in an order
 /// that a seed decides, with forged ones in between; and once each in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_come_to_the_same_in_any_order_and_number() {
-    let app = stage().await;
-    let events = all_told(Timestamp::from_millis(app.now_millis() - 60_000));
+async fn event_order_and_duplicates_do_not_change_the_result() {
+    let app = app_after_scenarios().await;
+    let events = all_events(Timestamp::from_millis(app.now_millis() - 60_000));
     let script = WebhookScript {
         copies: 3,
-        gzip: Gzip::EveryOther,
-        shuffle: Some(SEED),
+        gzip: GzipMode::EveryOther,
+        shuffle: Some(SHUFFLE_SEED),
         concurrency: 4,
         ..WebhookScript::default()
     };
-    send_all(&app, &events, script);
-    join(app.stream().webhooks_idle(), forge(&app)).await;
-    let deliveries = app.stream().deliveries();
+    deliver_all(&app, &events, script);
+    join(app.stream().webhooks_idle(), send_forged_webhooks(&app)).await;
+    let deliveries = app.stream().delivery_attempts();
     assert!(deliveries.len() >= 1_000, "{}", deliveries.len());
     assert_eq!(deliveries.len(), events.len() * 3);
-    let failed: Vec<_> = deliveries.iter().filter(|one| one.status != Some(200)).collect();
-    assert!(failed.is_empty(), "seed {SEED}: {failed:?}");
-    let mut millis: Vec<u64> = deliveries.iter().map(|one| one.millis).collect();
+    let failed: Vec<_> =
+        deliveries.iter().filter(|delivery| delivery.status != Some(200)).collect();
+    assert!(failed.is_empty(), "seed {SHUFFLE_SEED}: {failed:?}");
+    let mut millis: Vec<u64> = deliveries.iter().map(|delivery| delivery.millis).collect();
     millis.sort_unstable();
     let p99 = millis[millis.len() * 99 / 100];
-    println!("{} deliveries with seed {SEED}: p99 {p99} ms", deliveries.len());
+    println!("{} deliveries with seed {SHUFFLE_SEED}: p99 {p99} ms", deliveries.len());
     assert!(p99 < 1_000, "p99 {p99} ms");
     app.stream().set_webhook_script(WebhookScript::default());
-    app.minutes(5).await;
-    let shuffled = picture(&app).await;
+    app.advance_minutes(5).await;
+    let shuffled = final_state(&app).await;
     app.stop().await;
 
-    let app = stage().await;
-    send_all(&app, &events, WebhookScript { concurrency: 1, ..WebhookScript::default() });
+    let app = app_after_scenarios().await;
+    deliver_all(&app, &events, WebhookScript { concurrency: 1, ..WebhookScript::default() });
     app.stream().webhooks_idle().await;
-    assert_eq!(app.stream().deliveries().len(), events.len());
+    assert_eq!(app.stream().delivery_attempts().len(), events.len());
     app.stream().set_webhook_script(WebhookScript::default());
-    app.minutes(5).await;
-    let in_order = picture(&app).await;
+    app.advance_minutes(5).await;
+    let in_order = final_state(&app).await;
 
-    for (id, fate) in cast() {
-        let seen = &in_order[&format!("CALL#{id} CALL")];
-        let reason = fate.reason();
+    for (id, scenario) in scenario_calls() {
+        let state_of_call = &in_order[&format!("CALL#{id} CALL")];
+        let reason = scenario.end_reason();
         let state = if reason.is_some() { "ended" } else { "active" };
-        assert_eq!((&seen["state"], &seen["reason"]), (&json!(state), &json!(reason)), "{id}");
-        for what in ["due", "channel", "live"] {
-            assert_eq!(seen[what], reason.is_none(), "{id} {what}");
+        assert_eq!(
+            (&state_of_call["state"], &state_of_call["reason"]),
+            (&json!(state), &json!(reason)),
+            "{id}"
+        );
+        for field in ["due", "channel", "live"] {
+            assert_eq!(state_of_call[field], reason.is_none(), "{id} {field}");
         }
     }
     assert_eq!(in_order["USER#dave PROFILE"][0]["S"], "deactivated");
     for (name, expected) in &in_order {
-        assert_eq!(shuffled.get(name), Some(expected), "{name}, seed {SEED}");
+        assert_eq!(shuffled.get(name), Some(expected), "{name}, seed {SHUFFLE_SEED}");
     }
-    assert_eq!(shuffled.len(), in_order.len(), "seed {SEED}");
+    assert_eq!(shuffled.len(), in_order.len(), "seed {SHUFFLE_SEED}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is closed, and nothing was done.
-    Refused,
+    ConnectionClosed,
     /// The request is carried out, and the connection closed instead of answering.
     AppliedThenLost,
     /// 400 `ThrottlingException`: the table is asked for more than it can do.
@@ -47,9 +47,9 @@ impl Rule {
 
 /// The rules in force.
 #[derive(Default)]
-pub(super) struct Script(Vec<Rule>);
+pub(super) struct FaultRules(Vec<Rule>);
 
-impl Script {
+impl FaultRules {
     pub(super) fn add(&mut self, rule: Rule) {
         self.0.push(rule);
     }
@@ -60,9 +60,9 @@ impl Script {
 
     /// What befalls a request of this operation. Every rule that matches and still spares requests
     /// counts it; the first that does not spare it decides.
-    pub(super) fn befall(&mut self, operation: &str) -> Option<Fault> {
+    pub(super) fn next_fault(&mut self, operation: &str) -> Option<Fault> {
         let matching = self.0.iter_mut().filter(|rule| {
-            rule.times > 0 && rule.operation.as_deref().is_none_or(|only| only == operation)
+            rule.times > 0 && rule.operation.as_deref().is_none_or(|expected| expected == operation)
         });
         for rule in matching {
             if rule.skip > 0 {
@@ -80,29 +80,29 @@ impl Script {
 mod tests {
     use super::*;
 
-    fn script(rules: impl IntoIterator<Item = Rule>) -> Script {
-        Script(rules.into_iter().collect())
+    fn fault_rules(rules: impl IntoIterator<Item = Rule>) -> FaultRules {
+        FaultRules(rules.into_iter().collect())
     }
 
     #[test]
-    fn a_rule_spares_then_hits_then_is_spent() {
-        let rule = Rule { skip: 1, times: 2, ..Rule::next("PutItem", Fault::Refused) };
-        let mut script = script([rule]);
-        let befallen = ["PutItem", "GetItem", "PutItem", "PutItem", "PutItem"]
-            .map(|operation| script.befall(operation).is_some());
-        assert_eq!(befallen, [false, false, true, true, false]);
+    fn rule_skips_then_applies_then_expires() {
+        let rule = Rule { skip: 1, times: 2, ..Rule::next("PutItem", Fault::ConnectionClosed) };
+        let mut rules = fault_rules([rule]);
+        let has_fault = ["PutItem", "GetItem", "PutItem", "PutItem", "PutItem"]
+            .map(|operation| rules.next_fault(operation).is_some());
+        assert_eq!(has_fault, [false, false, true, true, false]);
     }
 
     #[test]
-    fn the_first_rule_that_does_not_spare_decides() {
-        let mut script = script([
+    fn first_rule_that_does_not_skip_applies() {
+        let mut rules = fault_rules([
             Rule { skip: 1, ..Rule::next("PutItem", Fault::Throttled) },
             Rule::always(Fault::InternalError),
         ]);
-        assert_eq!(script.befall("PutItem"), Some(Fault::InternalError));
-        assert_eq!(script.befall("PutItem"), Some(Fault::Throttled));
-        assert_eq!(script.befall("Query"), Some(Fault::InternalError));
-        script.clear();
-        assert_eq!(script.befall("Query"), None);
+        assert_eq!(rules.next_fault("PutItem"), Some(Fault::InternalError));
+        assert_eq!(rules.next_fault("PutItem"), Some(Fault::Throttled));
+        assert_eq!(rules.next_fault("Query"), Some(Fault::InternalError));
+        rules.clear();
+        assert_eq!(rules.next_fault("Query"), None);
     }
 }

@@ -4,9 +4,9 @@
 //! The table is made from the template. The emulator does not throttle, nor does it lose answers;
 //! the proxy does, when a test has it do so with a [`Rule`].
 
+mod client;
 mod faults;
 mod proxy;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -22,53 +22,53 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::error::StartError;
-use crate::listen::listen;
+use crate::http_server::Server;
+use crate::listener::bind_localhost;
 use crate::options::TABLE_NAME;
-use crate::serve::Server;
-use crate::template::{Action, Table, Template};
+use crate::template::{TableAction, TableDefinition, Template};
+pub use client::{call, create_table_at};
 pub use faults::{Fault, Rule};
 use proxy::Proxy;
-pub use wire::{call, create_table_at};
 
 /// The file in the data folder.
-const FILE: &str = "dynamodb.sqlite";
+const DATABASE_FILE: &str = "dynamodb.sqlite";
 
 /// How long the emulator may take to finish what it is doing; then it is cut off.
-const GRACE: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// DynamoDB, as the functions see it.
-pub struct DynamoFront {
+pub struct LocalDynamo {
     url: String,
-    table: &'static str,
+    table_name: &'static str,
     proxy: Arc<Proxy>,
     server: Server,
-    engine: Engine,
+    emulator: EmulatorServer,
 }
 
 /// The emulator's own server.
-struct Engine {
+struct EmulatorServer {
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), String>>,
+    serve_task: JoinHandle<Result<(), String>>,
 }
 
-impl DynamoFront {
+impl LocalDynamo {
     pub(crate) async fn start(
         template: &Template,
         port: u16,
         data_dir: Option<&Path>,
     ) -> Result<Self, StartError> {
-        let (listener, address) = listen("DynamoDB", port).await?;
-        let database = open(data_dir)?;
-        prepare(&database, &template.table)?;
-        let (engine, upstream) = Engine::start(database).await?;
+        let (listener, address) = bind_localhost("DynamoDB", port).await?;
+        let database = open_database(data_dir)?;
+        create_table(&database, &template.table)?;
+        let (emulator, upstream) = EmulatorServer::start(database).await?;
         let proxy = Arc::new(Proxy::new(upstream, template.policies()));
-        let answering = Arc::clone(&proxy);
+        let server_proxy = Arc::clone(&proxy);
         let server = Server::start(listener, move |request, _| {
-            let proxy = Arc::clone(&answering);
-            async move { proxy.answer(request).await }
+            let proxy = Arc::clone(&server_proxy);
+            async move { proxy.handle(request).await }
         });
         let url = format!("http://{address}");
-        Ok(Self { url, table: TABLE_NAME, proxy, server, engine })
+        Ok(Self { url, table_name: TABLE_NAME, proxy, server, emulator })
     }
 
     /// Where it answers.
@@ -79,8 +79,8 @@ impl DynamoFront {
 
     /// The name of the table.
     #[must_use]
-    pub fn table(&self) -> &str {
-        self.table
+    pub fn table_name(&self) -> &str {
+        self.table_name
     }
 
     /// How many requests there were of each operation, such as `GetItem`, failed ones included.
@@ -91,8 +91,8 @@ impl DynamoFront {
 
     /// Which function has asked for what. What its policy does not allow is refused, as IAM would.
     #[must_use]
-    pub fn used(&self) -> BTreeSet<(String, Action)> {
-        self.proxy.used()
+    pub fn used_actions(&self) -> BTreeSet<(String, TableAction)> {
+        self.proxy.used_actions()
     }
 
     /// Starts counting anew.
@@ -101,8 +101,8 @@ impl DynamoFront {
     }
 
     /// Makes some of the following requests fail. Earlier rules come first.
-    pub fn script(&self, rule: Rule) {
-        self.proxy.script(rule);
+    pub fn inject_fault(&self, rule: Rule) {
+        self.proxy.inject_fault(rule);
     }
 
     /// Forgets all rules.
@@ -114,58 +114,58 @@ impl DynamoFront {
         self.server.stop().await;
         // The proxy's connections to the emulator go with it.
         drop(self.proxy);
-        self.engine.stop().await;
+        self.emulator.stop().await;
     }
 }
 
-impl Engine {
+impl EmulatorServer {
     async fn start(database: Database) -> Result<(Self, SocketAddr), StartError> {
-        let (listener, address) = listen("the DynamoDB emulator", 0).await?;
+        let (listener, address) = bind_localhost("the DynamoDB emulator", 0).await?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving =
+        let serve_task =
             tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async move {
                 // An error says that the other end is gone, which means the same.
                 let _ = stopped.await;
             }));
-        Ok((Self { stop, serving }, address))
+        Ok((Self { stop, serve_task }, address))
     }
 
     async fn stop(mut self) {
         // An error says that it has stopped already.
         let _ = self.stop.send(());
-        if timeout(GRACE, &mut self.serving).await.is_err() {
-            self.serving.abort();
+        if timeout(SHUTDOWN_TIMEOUT, &mut self.serve_task).await.is_err() {
+            self.serve_task.abort();
         }
     }
 }
 
-fn open(data_dir: Option<&Path>) -> Result<Database, StartError> {
+fn open_database(data_dir: Option<&Path>) -> Result<Database, StartError> {
     let Some(folder) = data_dir else {
-        return Database::memory().map_err(|error| failed(&error));
+        return Database::memory().map_err(|error| database_error(&error));
     };
-    let unusable = |reason: &dyn Display| {
-        StartError::Database(format!("the folder {} cannot be used: {reason}", folder.display()))
+    let folder_error = |reason: &dyn Display| {
+        StartError::DynamoDb(format!("the folder {} cannot be used: {reason}", folder.display()))
     };
-    fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
-    let file = folder.join(FILE);
-    let path = file.to_str().ok_or_else(|| unusable(&"its name is not Unicode"))?;
-    Database::new(path).map_err(|error| unusable(&error))
+    fs::create_dir_all(folder).map_err(|error| folder_error(&error))?;
+    let file = folder.join(DATABASE_FILE);
+    let path = file.to_str().ok_or_else(|| folder_error(&"its name is not Unicode"))?;
+    Database::new(path).map_err(|error| folder_error(&error))
 }
 
 /// Makes the template's table. One that is there from an earlier time stays as it is.
-fn prepare(database: &Database, table: &Table) -> Result<(), StartError> {
-    let create = serde_json::from_value(table.create_table(TABLE_NAME));
-    match database.create_table(create.map_err(|error| failed(&error))?) {
+fn create_table(database: &Database, table: &TableDefinition) -> Result<(), StartError> {
+    let create = serde_json::from_value(table.create_table_request(TABLE_NAME));
+    match database.create_table(create.map_err(|error| database_error(&error))?) {
         Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(database_error(&error)),
     }
-    if let Some(request) = table.update_time_to_live(TABLE_NAME) {
-        let update = serde_json::from_value(request).map_err(|error| failed(&error))?;
-        database.update_time_to_live(update).map_err(|error| failed(&error))?;
+    if let Some(request) = table.update_time_to_live_request(TABLE_NAME) {
+        let update = serde_json::from_value(request).map_err(|error| database_error(&error))?;
+        database.update_time_to_live(update).map_err(|error| database_error(&error))?;
     }
     Ok(())
 }
 
-fn failed(error: &dyn Display) -> StartError {
-    StartError::Database(error.to_string())
+fn database_error(error: &dyn Display) -> StartError {
+    StartError::DynamoDb(error.to_string())
 }

@@ -17,34 +17,37 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::faults::{Fault, Rule, Script};
-use crate::serve::{self, Answer, Dropped, remove_hop_by_hop};
+use super::faults::{Fault, FaultRules, Rule};
+use crate::http_server::{self, ConnectionDropped, HttpResponse, remove_hop_by_hop};
 use crate::sync::lock;
-use crate::template::Action;
+use crate::template::TableAction;
 
 /// What DynamoDB's answers are.
-const CONTENT: &str = "application/x-amz-json-1.0";
+const JSON_CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 /// The proxy.
 pub(super) struct Proxy {
     upstream: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     /// What who may do. Whoever is not named may do everything: the stack itself does.
-    policies: BTreeMap<String, BTreeSet<Action>>,
+    policies: BTreeMap<String, BTreeSet<TableAction>>,
     counts: Mutex<BTreeMap<String, u64>>,
-    used: Mutex<BTreeSet<(String, Action)>>,
-    script: Mutex<Script>,
+    used_actions: Mutex<BTreeSet<(String, TableAction)>>,
+    fault_rules: Mutex<FaultRules>,
 }
 
 impl Proxy {
-    pub(super) fn new(upstream: SocketAddr, policies: BTreeMap<String, BTreeSet<Action>>) -> Self {
+    pub(super) fn new(
+        upstream: SocketAddr,
+        policies: BTreeMap<String, BTreeSet<TableAction>>,
+    ) -> Self {
         Self {
             upstream,
             policies,
-            used: Mutex::default(),
+            used_actions: Mutex::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             counts: Mutex::default(),
-            script: Mutex::default(),
+            fault_rules: Mutex::default(),
         }
     }
 
@@ -53,43 +56,46 @@ impl Proxy {
     }
 
     /// Which function has asked for what.
-    pub(super) fn used(&self) -> BTreeSet<(String, Action)> {
-        lock(&self.used).clone()
+    pub(super) fn used_actions(&self) -> BTreeSet<(String, TableAction)> {
+        lock(&self.used_actions).clone()
     }
 
     pub(super) fn reset_counts(&self) {
         lock(&self.counts).clear();
     }
 
-    pub(super) fn script(&self, rule: Rule) {
-        lock(&self.script).add(rule);
+    pub(super) fn inject_fault(&self, rule: Rule) {
+        lock(&self.fault_rules).add(rule);
     }
 
     pub(super) fn clear_faults(&self) {
-        lock(&self.script).clear();
+        lock(&self.fault_rules).clear();
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Dropped> {
+    pub(super) async fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<HttpResponse, ConnectionDropped> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+        let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
         let Some(operation) = operation(&parts.headers).map(str::to_owned) else {
             return self.forward(parts, body).await;
         };
-        if let Some((function, allowed)) = self.asking(&parts.headers) {
-            let action = Action::new(&operation, names_index(&body));
+        if let Some((function, allowed)) = self.caller_policy(&parts.headers) {
+            let action = TableAction::new(&operation, uses_index(&body));
             if !allowed.contains(&action) {
-                return Ok(denied(function, &action));
+                return Ok(access_denied(function, &action));
             }
-            lock(&self.used).insert((function.to_owned(), action));
+            lock(&self.used_actions).insert((function.to_owned(), action));
         }
-        let fault = lock(&self.script).befall(&operation);
+        let fault = lock(&self.fault_rules).next_fault(&operation);
         *lock(&self.counts).entry(operation).or_default() += 1;
         match fault {
             None => self.forward(parts, body).await,
-            Some(Fault::Refused) => Err(Dropped),
+            Some(Fault::ConnectionClosed) => Err(ConnectionDropped),
             Some(Fault::AppliedThenLost) => {
                 self.forward(parts, body).await?;
-                Err(Dropped)
+                Err(ConnectionDropped)
             }
             Some(Fault::Throttled) => Ok(throttled()),
             Some(Fault::InternalError) => Ok(internal_error()),
@@ -101,28 +107,32 @@ impl Proxy {
     }
 
     /// The function that asks, and what it may do.
-    fn asking<'a>(&'a self, headers: &HeaderMap) -> Option<(&'a str, &'a BTreeSet<Action>)> {
+    fn caller_policy<'a>(
+        &'a self,
+        headers: &HeaderMap,
+    ) -> Option<(&'a str, &'a BTreeSet<TableAction>)> {
         let name = access_key(headers)?;
         self.policies.get_key_value(name).map(|(name, allowed)| (name.as_str(), allowed))
     }
 
-    async fn forward(&self, parts: Parts, body: Bytes) -> Result<Answer, Dropped> {
+    async fn forward(&self, parts: Parts, body: Bytes) -> Result<HttpResponse, ConnectionDropped> {
         let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let uri: Uri = format!("http://{}{path}", self.upstream).parse().map_err(|_| Dropped)?;
+        let uri: Uri =
+            format!("http://{}{path}", self.upstream).parse().map_err(|_| ConnectionDropped)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = parts.method;
         *request.uri_mut() = uri;
-        *request.headers_mut() = for_another_connection(parts.headers);
-        let response = self.client.request(request).await.map_err(|_| Dropped)?;
+        *request.headers_mut() = end_to_end_headers(parts.headers);
+        let response = self.client.request(request).await.map_err(|_| ConnectionDropped)?;
         let (mut parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-        parts.headers = for_another_connection(parts.headers);
+        let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+        parts.headers = end_to_end_headers(parts.headers);
         Ok(Response::from_parts(parts, Full::new(body)))
     }
 }
 
 /// The length is left to be set anew: the body has been read whole.
-fn for_another_connection(mut headers: HeaderMap) -> HeaderMap {
+fn end_to_end_headers(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_LENGTH);
     remove_hop_by_hop(&mut headers);
     headers
@@ -141,13 +151,13 @@ fn access_key(headers: &HeaderMap) -> Option<&str> {
     credential.split('/').next()
 }
 
-fn names_index(body: &[u8]) -> bool {
+fn uses_index(body: &[u8]) -> bool {
     serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get("IndexName").is_some())
 }
 
 /// What IAM says to whoever may not do it.
-fn denied(function: &str, action: &Action) -> Answer {
-    error(
+fn access_denied(function: &str, action: &TableAction) -> HttpResponse {
+    error_response(
         StatusCode::BAD_REQUEST,
         "com.amazon.coral.service",
         "AccessDeniedException",
@@ -157,8 +167,8 @@ fn denied(function: &str, action: &Action) -> Answer {
 
 /// What a table on demand says when it is asked for more than it has grown to.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-fn throttled() -> Answer {
-    error(
+fn throttled() -> HttpResponse {
+    error_response(
         StatusCode::BAD_REQUEST,
         "com.amazon.coral.availability",
         "ThrottlingException",
@@ -166,8 +176,8 @@ fn throttled() -> Answer {
     )
 }
 
-fn internal_error() -> Answer {
-    error(
+fn internal_error() -> HttpResponse {
+    error_response(
         StatusCode::INTERNAL_SERVER_ERROR,
         "com.amazonaws.dynamodb.v20120810",
         "InternalServerError",
@@ -175,10 +185,15 @@ fn internal_error() -> Answer {
     )
 }
 
-fn error(status: StatusCode, namespace: &str, kind: &'static str, message: &str) -> Answer {
+fn error_response(
+    status: StatusCode,
+    namespace: &str,
+    kind: &'static str,
+    message: &str,
+) -> HttpResponse {
     let body = json!({"__type": format!("{namespace}#{kind}"), "message": message});
-    let mut answer = serve::json(status, body.to_string());
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
-    answer.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
-    answer
+    let mut response = http_server::json_response(status, body.to_string());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response
 }

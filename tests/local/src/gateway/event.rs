@@ -18,22 +18,23 @@ use http::request::Parts;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::path::lossy;
-use super::routes::Matched;
+use super::path::percent_decode_lossy;
+use super::routes::RouteMatch;
+use crate::http_server::is_hop_by_hop;
 use crate::lambda::ids;
-use crate::serve::is_hop_by_hop;
 
 /// Stands for the API's id, which every deployment chooses for itself.
 const API_ID: &str = "local";
 
 /// Stands for the API's own host name.
-const DOMAIN: &str = "local.execute-api.us-east-1.amazonaws.com";
+const DOMAIN_NAME: &str = "local.execute-api.us-east-1.amazonaws.com";
 
 /// The content types, beside `text/*`, whose bodies are text.
-const TEXT: [&str; 3] = ["application/json", "application/javascript", "application/xml"];
+const TEXT_CONTENT_TYPES: [&str; 3] =
+    ["application/json", "application/javascript", "application/xml"];
 
 /// A request that the gateway accepts.
-pub(super) struct Received<'a> {
+pub(super) struct GatewayRequest<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a [u8],
     /// The path as it is delivered, see [`super::path`].
@@ -44,15 +45,15 @@ pub(super) struct Received<'a> {
 }
 
 /// The event that the route's function is invoked with.
-pub(super) fn build(request: &Received<'_>, route: &Matched<'_>) -> Value {
+pub(super) fn build_event(request: &GatewayRequest<'_>, route: &RouteMatch<'_>) -> Value {
     let query = request.parts.uri.query().unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
         "routeKey": route.key,
         "rawPath": request.path,
         "rawQueryString": query,
-        "headers": headers(request),
-        "requestContext": context(request, route),
+        "headers": event_headers(request),
+        "requestContext": request_context(request, route),
         "isBase64Encoded": false,
     });
     let cookies = cookies(request.parts);
@@ -67,7 +68,7 @@ pub(super) fn build(request: &Received<'_>, route: &Matched<'_>) -> Value {
         event["pathParameters"] = json!(route.parameters);
     }
     if !request.body.is_empty() {
-        if let Some(text) = text(request) {
+        if let Some(text) = text_body(request) {
             event["body"] = json!(text);
         } else {
             event["body"] = json!(STANDARD.encode(request.body));
@@ -77,19 +78,19 @@ pub(super) fn build(request: &Received<'_>, route: &Matched<'_>) -> Value {
     event
 }
 
-fn context(request: &Received<'_>, route: &Matched<'_>) -> Value {
-    let Received { parts, path, peer, at, request_id, .. } = request;
+fn request_context(request: &GatewayRequest<'_>, route: &RouteMatch<'_>) -> Value {
+    let GatewayRequest { parts, path, peer, at, request_id, .. } = request;
     json!({
-        "accountId": ids::ACCOUNT,
+        "accountId": ids::ACCOUNT_ID,
         "apiId": API_ID,
-        "domainName": DOMAIN,
+        "domainName": DOMAIN_NAME,
         "domainPrefix": API_ID,
         "http": {
             "method": parts.method.as_str(),
             "path": path,
             "protocol": format!("{:?}", parts.version),
             "sourceIp": peer.to_string(),
-            "userAgent": header(parts, USER_AGENT.as_str()).unwrap_or_default(),
+            "userAgent": joined_header(parts, USER_AGENT.as_str()).unwrap_or_default(),
         },
         "requestId": request_id,
         "routeKey": route.key,
@@ -100,7 +101,7 @@ fn context(request: &Received<'_>, route: &Matched<'_>) -> Value {
 }
 
 /// All values of a header, joined.
-fn header(parts: &Parts, name: &str) -> Option<String> {
+fn joined_header(parts: &Parts, name: &str) -> Option<String> {
     let values = parts.headers.get_all(name).iter();
     values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).reduce(
         |mut all, next| {
@@ -112,20 +113,20 @@ fn header(parts: &Parts, name: &str) -> Option<String> {
 }
 
 /// The client's headers and those that the gateway sets.
-fn headers(request: &Received<'_>) -> BTreeMap<String, String> {
-    let names = request.parts.headers.keys().filter(|name| **name != COOKIE);
-    let mut headers: BTreeMap<String, String> = names
+fn event_headers(request: &GatewayRequest<'_>) -> BTreeMap<String, String> {
+    let client_headers = request.parts.headers.keys().filter(|name| **name != COOKIE);
+    let mut headers: BTreeMap<String, String> = client_headers
         .filter(|name| !is_hop_by_hop(name.as_str()))
-        .filter_map(|name| Some((name.to_string(), header(request.parts, name.as_str())?)))
+        .filter_map(|name| Some((name.to_string(), joined_header(request.parts, name.as_str())?)))
         .collect();
     let peer = request.peer.to_string();
     let forwarded_for = match headers.get("x-forwarded-for") {
-        Some(others) => format!("{others}, {peer}"),
+        Some(existing) => format!("{existing}, {peer}"),
         None => peer,
     };
     headers.extend([
         ("content-length".to_owned(), request.body.len().to_string()),
-        ("x-amzn-trace-id".to_owned(), ids::trace_root()),
+        ("x-amzn-trace-id".to_owned(), ids::xray_trace_root()),
         ("x-forwarded-for".to_owned(), forwarded_for),
         ("x-forwarded-port".to_owned(), "443".to_owned()),
         ("x-forwarded-proto".to_owned(), "https".to_owned()),
@@ -146,7 +147,7 @@ fn cookies(parts: &Parts) -> Vec<String> {
 
 /// The parameters of a query, decoded as a form is.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| lossy(&text.replace('+', " "));
+    let decode = |text: &str| percent_decode_lossy(&text.replace('+', " "));
     let mut parameters = BTreeMap::<String, String>::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -163,10 +164,10 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
 }
 
 /// The body as text, if its type says that it is text and it is.
-fn text<'a>(request: &Received<'a>) -> Option<&'a str> {
-    let content_type = header(request.parts, CONTENT_TYPE.as_str())?.to_ascii_lowercase();
+fn text_body<'a>(request: &GatewayRequest<'a>) -> Option<&'a str> {
+    let content_type = joined_header(request.parts, CONTENT_TYPE.as_str())?.to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let is_text = essence.starts_with("text/") || TEXT.contains(&essence);
+    let is_text = essence.starts_with("text/") || TEXT_CONTENT_TYPES.contains(&essence);
     std::str::from_utf8(request.body).ok().filter(|_| is_text)
 }
 

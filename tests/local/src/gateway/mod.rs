@@ -25,15 +25,15 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::clock::StackClock;
+use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
 use crate::lambda::{Functions, ids};
-use crate::serve::{Answer, Dropped, json};
 pub(crate) use routes::Routes;
 
 /// The largest body.
-const MAX_BODY: usize = 10 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
 /// The longest that an HTTP API waits for a function.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The API's front.
 pub(crate) struct Gateway {
@@ -44,39 +44,39 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Answers a request.
-    pub(crate) async fn answer(
+    pub(crate) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> Result<Answer, Dropped> {
-        let request_id = ids::gateway_request();
-        let mut answer = self.respond(request, peer, &request_id).await?;
+    ) -> Result<HttpResponse, ConnectionDropped> {
+        let request_id = ids::gateway_request_id();
+        let mut response = self.dispatch(request, peer, &request_id).await?;
         if let Ok(id) = HeaderValue::try_from(request_id) {
-            answer.headers_mut().insert("apigw-requestid", id);
+            response.headers_mut().insert("apigw-requestid", id);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    async fn respond(
+    async fn dispatch(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
         request_id: &str,
-    ) -> Result<Answer, Dropped> {
+    ) -> Result<HttpResponse, ConnectionDropped> {
         let (parts, body) = request.into_parts();
         // Read to its end even when it is too large: a client that is still sending would not see
         // the answer.
-        let body = read(body).await?;
-        let Some(body) = body else { return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE)) };
+        let body = read_body(body).await?;
+        let Some(body) = body else { return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE)) };
         let wire_path = parts.uri.path();
-        let Some(path) = path::as_delivered(wire_path) else {
-            return Ok(refusal(StatusCode::BAD_REQUEST));
+        let Some(path) = path::raw_path(wire_path) else {
+            return Ok(error_response(StatusCode::BAD_REQUEST));
         };
         let Some(route) = self.routes.find(parts.method.as_str(), wire_path) else {
-            return Ok(refusal(StatusCode::NOT_FOUND));
+            return Ok(error_response(StatusCode::NOT_FOUND));
         };
-        let event = event::build(
-            &event::Received {
+        let event = event::build_event(
+            &event::GatewayRequest {
                 parts: &parts,
                 body: &body,
                 path: &path,
@@ -87,35 +87,35 @@ impl Gateway {
             &route,
         );
         let invocation = self.functions.invoke(route.function, event.to_string().into());
-        Ok(match timeout(MAX_WAIT, invocation).await {
+        Ok(match timeout(INTEGRATION_TIMEOUT, invocation).await {
             Ok(Ok(payload)) => response::from_payload(&payload)
-                .unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR)),
-            Ok(Err(_)) => refusal(StatusCode::INTERNAL_SERVER_ERROR),
-            Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE),
+                .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR)),
+            Ok(Err(_)) => error_response(StatusCode::INTERNAL_SERVER_ERROR),
+            Err(_) => error_response(StatusCode::SERVICE_UNAVAILABLE),
         })
     }
 }
 
 /// The body, unless it is too large.
-async fn read(mut body: Incoming) -> Result<Option<Bytes>, Dropped> {
-    let mut kept = Vec::new();
+async fn read_body(mut body: Incoming) -> Result<Option<Bytes>, ConnectionDropped> {
+    let mut buffer = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|_| Dropped)?.into_data() {
+        if let Ok(data) = frame.map_err(|_| ConnectionDropped)?.into_data() {
             length += data.len();
-            if length <= MAX_BODY {
-                kept.extend_from_slice(&data);
+            if length <= MAX_BODY_BYTES {
+                buffer.extend_from_slice(&data);
             }
         }
     }
-    Ok((length <= MAX_BODY).then(|| Bytes::from(kept)))
+    Ok((length <= MAX_BODY_BYTES).then(|| Bytes::from(buffer)))
 }
 
 /// The gateway's own answers.
-fn refusal(status: StatusCode) -> Answer {
+fn error_response(status: StatusCode) -> HttpResponse {
     let message = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
         other => other.canonical_reason().unwrap_or_default(),
     };
-    json(status, format!(r#"{{"message":"{message}"}}"#))
+    json_response(status, format!(r#"{{"message":"{message}"}}"#))
 }

@@ -8,23 +8,23 @@
 use percent_encoding::percent_decode_str;
 
 /// `rawPath` for a path on the wire, or `None` for one that the gateway refuses.
-pub(super) fn as_delivered(wire: &str) -> Option<String> {
-    let once = decode(wire)?;
+pub(super) fn raw_path(wire: &str) -> Option<String> {
+    let once = percent_decode_strict(wire)?;
     let path = once.split('?').next().unwrap_or_default();
-    decode(path)
+    percent_decode_strict(path)
 }
 
 /// Percent-decoded, or `None` where a `%` is not followed by two hexadecimal digits.
-fn decode(text: &str) -> Option<String> {
+fn percent_decode_strict(text: &str) -> Option<String> {
     let well_formed = text.match_indices('%').all(|(at, _)| {
         let digits = text.as_bytes().get(at + 1..at + 3);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
-    well_formed.then(|| lossy(text))
+    well_formed.then(|| percent_decode_lossy(text))
 }
 
 /// Percent-decoded as far as possible.
-pub(super) fn lossy(text: &str) -> String {
+pub(super) fn percent_decode_lossy(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_arrive_as_recorded_from_aws() {
+    fn raw_path_matches_recorded_aws_behavior() {
         let recorded = [
             ("/capture/plain", Some("/capture/plain")),
             ("/capture/space%20value", Some("/capture/space value")),
@@ -47,14 +47,14 @@ mod tests {
             ("/capture/literal%2525value", Some("/capture/literal%value")),
         ];
         for (wire, delivered) in recorded {
-            assert_eq!(as_delivered(wire).as_deref(), delivered, "{wire}");
+            assert_eq!(raw_path(wire).as_deref(), delivered, "{wire}");
         }
     }
 
     #[test]
-    fn what_is_not_encoded_stays_as_it_is() {
+    fn unencoded_path_is_unchanged() {
         for path in ["/", "/a/../b//c/.", "/a\\b"] {
-            assert_eq!(as_delivered(path).as_deref(), Some(path));
+            assert_eq!(raw_path(path).as_deref(), Some(path));
         }
     }
 }

@@ -13,14 +13,14 @@ use hyper::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::serve::{Answer, json, remove_hop_by_hop};
+use crate::http_server::{HttpResponse, json_response, remove_hop_by_hop};
 
 /// What the gateway says of a body whose type the function does not name. Not documented, but seen.
-const DEFAULT_TYPE: &str = "text/plain;charset=UTF-8";
+const DEFAULT_CONTENT_TYPE: &str = "text/plain;charset=UTF-8";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Complete {
+struct ProxyResponse {
     status_code: u16,
     headers: Option<Map<String, Value>>,
     cookies: Option<Vec<String>>,
@@ -29,35 +29,37 @@ struct Complete {
 }
 
 /// The response, or `None` where the gateway would not understand the function.
-pub(super) fn from_payload(payload: &[u8]) -> Option<Answer> {
+pub(super) fn from_payload(payload: &[u8]) -> Option<HttpResponse> {
     let value: Value = serde_json::from_slice(payload).ok()?;
     if value.get("statusCode").is_some() {
-        return complete(Complete::deserialize(value).ok()?);
+        return from_proxy_response(ProxyResponse::deserialize(value).ok()?);
     }
     let body = match value {
         Value::String(text) => Bytes::from(text),
         _ => Bytes::copy_from_slice(payload),
     };
-    Some(json(StatusCode::OK, body))
+    Some(json_response(StatusCode::OK, body))
 }
 
-fn complete(answer: Complete) -> Option<Answer> {
-    let text = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded.unwrap_or_default() {
+fn from_proxy_response(proxy_response: ProxyResponse) -> Option<HttpResponse> {
+    let text = proxy_response.body.unwrap_or_default();
+    let body = if proxy_response.is_base64_encoded.unwrap_or_default() {
         Bytes::from(STANDARD.decode(text).ok()?)
     } else {
         Bytes::from(text)
     };
     let mut response = Response::new(Full::new(body));
-    *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
-    *response.headers_mut() =
-        headers(answer.headers.unwrap_or_default(), answer.cookies.unwrap_or_default())?;
+    *response.status_mut() = StatusCode::from_u16(proxy_response.status_code).ok()?;
+    *response.headers_mut() = headers(
+        proxy_response.headers.unwrap_or_default(),
+        proxy_response.cookies.unwrap_or_default(),
+    )?;
     Some(response)
 }
 
-fn headers(named: Map<String, Value>, cookies: Vec<String>) -> Option<HeaderMap> {
+fn headers(header_values: Map<String, Value>, cookies: Vec<String>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
-    for (name, value) in named {
+    for (name, value) in header_values {
         let text = match value {
             Value::String(text) => text,
             other => other.to_string(),
@@ -70,7 +72,7 @@ fn headers(named: Map<String, Value>, cookies: Vec<String>) -> Option<HeaderMap>
     // The length and the connection are this server's to say.
     headers.remove(CONTENT_LENGTH);
     remove_hop_by_hop(&mut headers);
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(DEFAULT_TYPE));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(DEFAULT_CONTENT_TYPE));
     Some(headers)
 }
 
@@ -81,20 +83,20 @@ mod tests {
 
     use super::*;
 
-    async fn parts(payload: &Value) -> (u16, HeaderMap, Bytes) {
+    async fn response_parts(payload: &Value) -> (u16, HeaderMap, Bytes) {
         let response = from_payload(payload.to_string().as_bytes()).unwrap();
         let (parts, body) = response.into_parts();
         (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes())
     }
 
     #[tokio::test]
-    async fn without_a_status_the_answer_is_the_body() {
+    async fn payload_without_status_code_becomes_the_body() {
         for (payload, expected) in [
             (json!({"message": "Hello"}), r#"{"message":"Hello"}"#),
             (json!("Hello"), "Hello"),
             (json!([1, 2]), "[1,2]"),
         ] {
-            let (status, headers, body) = parts(&payload).await;
+            let (status, headers, body) = response_parts(&payload).await;
             assert_eq!(status, 200);
             assert_eq!(headers[CONTENT_TYPE], "application/json");
             assert_eq!(body, expected);
@@ -102,8 +104,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_a_status_the_answer_is_the_functions_own() {
-        let (status, headers, body) = parts(&json!({
+    async fn payload_with_status_code_becomes_the_response() {
+        let (status, headers, body) = response_parts(&json!({
             "statusCode": 429,
             "headers": {"Content-Type": "application/problem+json", "retry-after": 3,
                         "connection": "close", "content-length": "999"},
@@ -121,16 +123,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_come_in_base64_and_a_type_is_always_named() {
+    async fn base64_body_is_decoded_and_content_type_defaults() {
         let (status, headers, body) =
-            parts(&json!({"statusCode": 200, "body": "AP8=", "isBase64Encoded": true})).await;
+            response_parts(&json!({"statusCode": 200, "body": "AP8=", "isBase64Encoded": true}))
+                .await;
         assert_eq!(status, 200);
         assert_eq!(body[..], [0x00, 0xff]);
-        assert_eq!(headers[CONTENT_TYPE], DEFAULT_TYPE);
+        assert_eq!(headers[CONTENT_TYPE], DEFAULT_CONTENT_TYPE);
     }
 
     #[test]
-    fn what_the_gateway_does_not_understand_is_no_response() {
+    fn invalid_payload_is_rejected() {
         for payload in [
             "",
             "not json",

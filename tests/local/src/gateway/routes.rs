@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::path::lossy;
+use super::path::percent_decode_lossy;
 use crate::template::Function;
 
 /// All routes, the most specific first.
@@ -26,7 +26,7 @@ enum Segment {
 }
 
 /// The route that a request takes.
-pub(super) struct Matched<'a> {
+pub(super) struct RouteMatch<'a> {
     pub(super) key: &'a str,
     pub(super) function: &'a str,
     /// The values of the path's parameters, decoded.
@@ -35,12 +35,12 @@ pub(super) struct Matched<'a> {
 
 impl Routes {
     pub(crate) fn new(functions: &[Function]) -> Self {
-        let of_function = |function: &Function| {
+        let function_routes = |function: &Function| {
             let name = function.name.clone();
             let route = move |key: &String| Route::new(key, name.clone());
             function.routes.iter().map(route).collect::<Vec<_>>()
         };
-        let mut routes: Vec<Route> = functions.iter().flat_map(of_function).collect();
+        let mut routes: Vec<Route> = functions.iter().flat_map(function_routes).collect();
         routes.sort_by_cached_key(|route| {
             let parameters: Vec<bool> = route.segments.iter().map(Segment::is_parameter).collect();
             (parameters, route.method == "ANY")
@@ -50,9 +50,9 @@ impl Routes {
 
     /// The route for a request, whose path is taken as it is on the wire: an encoded slash does not
     /// separate segments.
-    pub(super) fn find(&self, method: &str, path: &str) -> Option<Matched<'_>> {
-        let segments: Vec<String> = path.split('/').map(lossy).collect();
-        self.0.iter().find_map(|route| route.matched(method, &segments))
+    pub(super) fn find(&self, method: &str, path: &str) -> Option<RouteMatch<'_>> {
+        let segments: Vec<String> = path.split('/').map(percent_decode_lossy).collect();
+        self.0.iter().find_map(|route| route.match_request(method, &segments))
     }
 }
 
@@ -63,7 +63,7 @@ impl Route {
         Self { key: key.to_owned(), method: method.to_owned(), segments, function }
     }
 
-    fn matched(&self, method: &str, segments: &[String]) -> Option<Matched<'_>> {
+    fn match_request(&self, method: &str, segments: &[String]) -> Option<RouteMatch<'_>> {
         if (self.method != "ANY" && self.method != method) || self.segments.len() != segments.len()
         {
             return None;
@@ -78,7 +78,7 @@ impl Route {
                 _ => return None,
             }
         }
-        Some(Matched { key: &self.key, function: &self.function, parameters })
+        Some(RouteMatch { key: &self.key, function: &self.function, parameters })
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         ];
         let routes = routes();
         for (method, path, expected) in cases {
-            let found = routes.find(method, path).map(|matched| matched.function);
+            let found = routes.find(method, path).map(|route_match| route_match.function);
             assert_eq!(found, expected, "{method} {path}");
         }
     }
@@ -161,9 +161,9 @@ mod tests {
         ];
         let routes = routes();
         for (path, value) in cases {
-            let matched = routes.find("GET", path).unwrap();
-            assert_eq!(matched.key, "GET /call/{callId}", "{path}");
-            assert_eq!(matched.parameters, BTreeMap::from([("callId", value.to_owned())]));
+            let route_match = routes.find("GET", path).unwrap();
+            assert_eq!(route_match.key, "GET /call/{callId}", "{path}");
+            assert_eq!(route_match.parameters, BTreeMap::from([("callId", value.to_owned())]));
         }
     }
 }

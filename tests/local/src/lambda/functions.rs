@@ -8,37 +8,37 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::instance::Instance;
-use super::launch::Launch;
-use super::process::Pids;
+use super::launcher::Launcher;
+use super::process::ProcessIds;
 use super::runtime_api::RuntimeApi;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
 use crate::environment;
 use crate::error::{InvokeError, StartError};
-use crate::output::{Output, alarm};
-use crate::sync::{Shutdown, Stopping, lock};
+use crate::output::{FunctionOutput, report_error};
+use crate::sync::{ShutdownSignal, ShutdownTrigger, lock};
 use crate::template::Function;
 
 /// More processes than this of one function are a mistake in the options.
-const MOST_INSTANCES: usize = 100;
+const MAX_INSTANCES: usize = 100;
 
 /// The functions of a stack.
 pub(crate) struct Functions {
-    pools: BTreeMap<String, Pool>,
-    pids: Pids,
-    shutdown: Shutdown,
+    pools: BTreeMap<String, InstancePool>,
+    pids: ProcessIds,
+    shutdown: ShutdownTrigger,
 }
 
 /// One function.
-struct Pool {
-    launch: Launch,
+struct InstancePool {
+    launcher: Launcher,
     /// One permit for each environment that may exist. Whoever holds one may run an invocation.
-    slots: Semaphore,
+    permits: Semaphore,
     capacity: usize,
     /// The environments that wait for work, the last used last.
     idle: Mutex<Vec<Instance>>,
     /// Whether it has been said that the function does not even start.
-    reported: AtomicBool,
+    start_failure_reported: AtomicBool,
 }
 
 impl Functions {
@@ -46,37 +46,37 @@ impl Functions {
     pub(crate) fn new(
         functions: &[Function],
         binaries: &Binaries,
-        values: &BTreeMap<String, String>,
+        variables: &BTreeMap<String, String>,
         clock: &StackClock,
         api: &RuntimeApi,
-        output: &Output,
+        output: &FunctionOutput,
         max_instances: usize,
     ) -> Result<Self, StartError> {
-        let capacity = max_instances.clamp(1, MOST_INSTANCES);
-        let pids = Pids::default();
+        let capacity = max_instances.clamp(1, MAX_INSTANCES);
+        let pids = ProcessIds::default();
         let mut pools = BTreeMap::new();
         for function in functions {
-            let launch = Launch {
+            let launcher = Launcher {
                 function: function.name.clone(),
-                program: binaries.of(&function.name)?,
-                variables: environment::given(function, values),
+                program: binaries.find(&function.name)?,
+                variables: environment::function_variables(function, variables),
                 memory_mb: function.memory_mb,
                 timeout: function.timeout,
                 clock: clock.clone(),
-                switchboard: api.switchboard(),
+                connections: api.connections(),
                 output: output.clone(),
                 pids: pids.clone(),
             };
-            let pool = Pool {
-                launch,
-                slots: Semaphore::new(capacity),
+            let pool = InstancePool {
+                launcher,
+                permits: Semaphore::new(capacity),
                 capacity,
                 idle: Mutex::default(),
-                reported: AtomicBool::new(false),
+                start_failure_reported: AtomicBool::new(false),
             };
             pools.insert(function.name.clone(), pool);
         }
-        Ok(Self { pools, pids, shutdown: Shutdown::new() })
+        Ok(Self { pools, pids, shutdown: ShutdownTrigger::new() })
     }
 
     /// Invokes a function and returns what it answered. The invocation goes on when nobody waits
@@ -90,11 +90,11 @@ impl Functions {
         let function = function.to_owned();
         let invocation = tokio::spawn(async move {
             match functions.pools.get(&function) {
-                Some(pool) => pool.invoke(event, functions.shutdown.listen()).await,
-                None => Err(InvokeError::Unknown(function)),
+                Some(pool) => pool.invoke(event, functions.shutdown.subscribe()).await,
+                None => Err(InvokeError::UnknownFunction(function)),
             }
         });
-        invocation.await.unwrap_or(Err(InvokeError::Stopping))
+        invocation.await.unwrap_or(Err(InvokeError::ShuttingDown))
     }
 
     /// The processes that are alive.
@@ -104,60 +104,64 @@ impl Functions {
 
     /// Ends every process that waits for work, once the clock has been moved: none can follow it.
     /// Those at work are ended when they have done it.
-    pub(crate) async fn follow_clock(&self) {
+    pub(crate) async fn retire_idle_instances(&self) {
         for pool in self.pools.values() {
-            pool.end_idle().await;
+            pool.terminate_idle().await;
         }
     }
 
     /// Ends every process and waits for its end. Invocations under way fail.
     pub(crate) async fn stop(&self) {
-        self.shutdown.begin();
+        self.shutdown.trigger();
         for pool in self.pools.values() {
             pool.stop().await;
         }
     }
 }
 
-impl Pool {
-    async fn invoke(&self, event: Bytes, mut stopping: Stopping) -> Result<Bytes, InvokeError> {
-        let _slot = self.slots.acquire().await.map_err(|_| InvokeError::Stopping)?;
-        if stopping.has_begun() {
-            return Err(InvokeError::Stopping);
+impl InstancePool {
+    async fn invoke(
+        &self,
+        event: Bytes,
+        mut shutdown: ShutdownSignal,
+    ) -> Result<Bytes, InvokeError> {
+        let _permit = self.permits.acquire().await.map_err(|_| InvokeError::ShuttingDown)?;
+        if shutdown.is_triggered() {
+            return Err(InvokeError::ShuttingDown);
         }
-        let answer = self.run(event, &mut stopping).await;
-        if let Err(error) = &answer {
-            self.report(error);
+        let result = self.run(event, &mut shutdown).await;
+        if let Err(error) = &result {
+            self.report_start_failure(error);
         }
-        answer
+        result
     }
 
-    async fn run(&self, event: Bytes, stopping: &mut Stopping) -> Result<Bytes, InvokeError> {
+    async fn run(&self, event: Bytes, shutdown: &mut ShutdownSignal) -> Result<Bytes, InvokeError> {
         let mut instance = match self.take_idle() {
             Some(instance) => instance,
-            None => self.launch.instance()?,
+            None => self.launcher.start_instance()?,
         };
-        let answer = instance.handle(event, stopping).await;
-        match &answer {
+        let result = instance.invoke(event, shutdown).await;
+        match &result {
             // An error that the function reports is an answer; Lambda uses the environment again.
-            Ok(_) | Err(InvokeError::Reported { .. }) => self.keep(instance).await,
-            Err(_) => instance.end().await,
+            Ok(_) | Err(InvokeError::FunctionError { .. }) => self.return_to_pool(instance).await,
+            Err(_) => instance.terminate().await,
         }
-        answer
+        result
     }
 
     /// Keeps an environment for the next invocation, unless the clock has moved since it started.
-    async fn keep(&self, instance: Instance) {
-        if let Some(late) = self.offer(instance) {
-            late.end().await;
+    async fn return_to_pool(&self, instance: Instance) {
+        if let Some(stale) = self.try_return(instance) {
+            stale.terminate().await;
         }
     }
 
     /// Puts an environment among the idle ones, or gives it back. It looks at the clock under the
     /// lock: whoever has moved the clock finds the environment there, or it finds the clock moved.
-    fn offer(&self, instance: Instance) -> Option<Instance> {
+    fn try_return(&self, instance: Instance) -> Option<Instance> {
         let mut idle = lock(&self.idle);
-        if instance.ahead() == self.launch.clock.ahead() {
+        if instance.clock_offset() == self.launcher.clock.offset() {
             idle.push(instance);
             None
         } else {
@@ -168,38 +172,38 @@ impl Pool {
     fn take_idle(&self) -> Option<Instance> {
         let mut idle = lock(&self.idle);
         // Those that ended while nobody looked make room for new ones.
-        idle.retain(|instance| !instance.has_ended());
+        idle.retain(|instance| !instance.has_exited());
         // Whoever moves the clock ends those that are behind it.
-        let now = self.launch.clock.ahead();
-        let last = idle.iter().rposition(|instance| instance.ahead() == now)?;
-        Some(idle.remove(last))
+        let clock_offset = self.launcher.clock.offset();
+        let index = idle.iter().rposition(|instance| instance.clock_offset() == clock_offset)?;
+        Some(idle.remove(index))
     }
 
     /// Says once that the function does not start: to its callers it is only a 500.
-    fn report(&self, error: &InvokeError) {
-        let never_worked = matches!(
+    fn report_start_failure(&self, error: &InvokeError) {
+        let is_start_failure = matches!(
             error,
-            InvokeError::EndedEarly { .. }
-                | InvokeError::NeverReady { .. }
+            InvokeError::ExitedDuringInit { .. }
+                | InvokeError::InitTimedOut { .. }
                 | InvokeError::Spawn { .. }
         );
-        if never_worked && !self.reported.swap(true, Ordering::Relaxed) {
-            alarm(&error.to_string());
+        if is_start_failure && !self.start_failure_reported.swap(true, Ordering::Relaxed) {
+            report_error(&error.to_string());
         }
     }
 
     async fn stop(&self) {
         // Who holds every slot knows that no invocation is under way.
-        let every = u32::try_from(self.capacity).unwrap_or(u32::MAX);
-        let _slots = self.slots.acquire_many(every).await;
-        self.end_idle().await;
-        self.slots.close();
+        let all_permits = u32::try_from(self.capacity).unwrap_or(u32::MAX);
+        let _permits = self.permits.acquire_many(all_permits).await;
+        self.terminate_idle().await;
+        self.permits.close();
     }
 
-    async fn end_idle(&self) {
+    async fn terminate_idle(&self) {
         let idle = std::mem::take(&mut *lock(&self.idle));
         for instance in idle {
-            instance.end().await;
+            instance.terminate().await;
         }
     }
 }

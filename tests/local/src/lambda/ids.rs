@@ -7,21 +7,21 @@ use base64::engine::general_purpose::URL_SAFE;
 use uuid::Uuid;
 
 /// The account that everything believes to be in.
-pub(crate) const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT_ID: &str = "123456789012";
 
 /// An id of API Gateway for a request, such as `ATfSmjLgPHcESJw=`.
-pub(crate) fn gateway_request() -> String {
+pub(crate) fn gateway_request_id() -> String {
     URL_SAFE.encode(&Uuid::new_v4().as_bytes()[..11])
 }
 
 /// An id of Lambda for an invocation.
-pub(crate) fn invocation() -> String {
+pub(crate) fn invocation_id() -> String {
     Uuid::new_v4().to_string()
 }
 
 /// The root of an X-Ray trace, such as `Root=1-6a5145a9-1bae89e2512ec92d5d9438a0`.
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-traceids>
-pub(crate) fn trace_root() -> String {
+pub(crate) fn xray_trace_root() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let random = Uuid::new_v4().as_u128() >> 32;
     format!("Root=1-{seconds:08x}-{random:024x}")

@@ -8,112 +8,112 @@ use tokio::time::sleep;
 
 use super::ids;
 use super::process::Process;
-use super::runtime_api::{Invocation, Line, Message};
+use super::runtime_api::{Invocation, ProcessConnection, RuntimeMessage};
 use crate::error::InvokeError;
-use crate::sync::Stopping;
+use crate::sync::ShutdownSignal;
 
 /// How long a process may take to ask for its first invocation. Lambda allows 10 s; a debug build on
 /// a machine that is busy with other tests gets more.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An execution environment.
 pub(super) struct Instance {
     function: String,
     timeout: Duration,
     /// How far ahead of the machine's clock the process has been told to be.
-    ahead: Duration,
+    clock_offset: Duration,
     process: Process,
-    line: Line,
+    connection: ProcessConnection,
     /// Whether the process has ever asked for work.
-    started: bool,
+    is_initialized: bool,
 }
 
 impl Instance {
     pub(super) fn new(
         function: String,
         timeout: Duration,
-        ahead: Duration,
+        clock_offset: Duration,
         process: Process,
-        line: Line,
+        connection: ProcessConnection,
     ) -> Self {
-        Self { function, timeout, ahead, process, line, started: false }
+        Self { function, timeout, clock_offset, process, connection, is_initialized: false }
     }
 
-    pub(super) fn ahead(&self) -> Duration {
-        self.ahead
+    pub(super) fn clock_offset(&self) -> Duration {
+        self.clock_offset
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.process.has_ended()
+    pub(super) fn has_exited(&self) -> bool {
+        self.process.has_exited()
     }
 
     /// Has the process work on one event.
-    pub(super) async fn handle(
+    pub(super) async fn invoke(
         &mut self,
         event: Bytes,
-        stopping: &mut Stopping,
+        shutdown: &mut ShutdownSignal,
     ) -> Result<Bytes, InvokeError> {
-        let id = ids::invocation();
-        self.hand_over(&id, &event, stopping).await?;
-        let mut expired = pin!(sleep(self.timeout));
+        let id = ids::invocation_id();
+        self.send_invocation(&id, &event, shutdown).await?;
+        let mut timed_out = pin!(sleep(self.timeout));
         loop {
             // In this order: an answer counts even if the process ends right after it.
             let message = tokio::select! {
                 biased;
-                message = self.line.messages.recv() => message,
-                status = self.process.ended() => return Err(self.crashed(status)),
-                () = &mut expired => return Err(InvokeError::TimedOut {
+                message = self.connection.messages.recv() => message,
+                status = self.process.wait() => return Err(self.exit_error(status)),
+                () = &mut timed_out => return Err(InvokeError::TimedOut {
                     function: self.function.clone(),
-                    limit: self.timeout,
+                    timeout: self.timeout,
                 }),
-                () = stopping.begun() => return Err(InvokeError::Stopping),
+                () = shutdown.triggered() => return Err(InvokeError::ShuttingDown),
             };
             match message {
-                Some(Message::Response { request_id, payload }) if request_id == id => {
+                Some(RuntimeMessage::Response { request_id, payload }) if request_id == id => {
                     return Ok(payload);
                 }
-                Some(Message::Error { request_id, report }) if request_id == id => {
-                    return Err(InvokeError::Reported {
+                Some(RuntimeMessage::Error { request_id, report }) if request_id == id => {
+                    return Err(InvokeError::FunctionError {
                         function: self.function.clone(),
                         report: String::from_utf8_lossy(&report).into_owned(),
                     });
                 }
                 // Not about this invocation.
                 Some(_) => {}
-                None => return Err(InvokeError::Stopping),
+                None => return Err(InvokeError::ShuttingDown),
             }
         }
     }
 
     /// Gives the process the event, as soon as it asks for work.
-    async fn hand_over(
+    async fn send_invocation(
         &mut self,
         id: &str,
         event: &Bytes,
-        stopping: &mut Stopping,
+        shutdown: &mut ShutdownSignal,
     ) -> Result<(), InvokeError> {
-        let mut expired = pin!(sleep(START_LIMIT));
+        let mut timed_out = pin!(sleep(INIT_TIMEOUT));
         loop {
             let message = tokio::select! {
                 biased;
-                message = self.line.messages.recv() => message,
-                status = self.process.ended() => return Err(self.crashed(status)),
-                () = &mut expired => return Err(InvokeError::NeverReady {
+                message = self.connection.messages.recv() => message,
+                status = self.process.wait() => return Err(self.exit_error(status)),
+                () = &mut timed_out => return Err(InvokeError::InitTimedOut {
                     function: self.function.clone(),
-                    limit: START_LIMIT,
+                    timeout: INIT_TIMEOUT,
                 }),
-                () = stopping.begun() => return Err(InvokeError::Stopping),
+                () = shutdown.triggered() => return Err(InvokeError::ShuttingDown),
             };
             let ready = match message {
-                Some(Message::Next(ready)) => ready,
+                Some(RuntimeMessage::Next(ready)) => ready,
                 // Late news of an invocation that is over.
                 Some(_) => continue,
-                None => return Err(InvokeError::Stopping),
+                None => return Err(InvokeError::ShuttingDown),
             };
-            self.started = true;
+            self.is_initialized = true;
             let invocation = Invocation {
                 request_id: id.to_owned(),
-                deadline: deadline(self.timeout, self.ahead),
+                deadline_millis: deadline_millis(self.timeout, self.clock_offset),
                 event: event.clone(),
             };
             // Refused by a request that is gone; the process asks again, or has ended.
@@ -124,23 +124,27 @@ impl Instance {
     }
 
     /// Kills the process and waits for its end.
-    pub(super) async fn end(mut self) {
-        self.process.end().await;
+    pub(super) async fn terminate(mut self) {
+        self.process.kill_and_wait().await;
     }
 
-    fn crashed(&self, status: String) -> InvokeError {
+    fn exit_error(&self, status: String) -> InvokeError {
         let function = self.function.clone();
-        if self.started {
+        if self.is_initialized {
             InvokeError::Crashed { function, status }
         } else {
-            InvokeError::EndedEarly { function, status, printed: self.process.last_lines() }
+            InvokeError::ExitedDuringInit {
+                function,
+                status,
+                last_output: self.process.last_lines(),
+            }
         }
     }
 }
 
 /// The moment after which Lambda stops an invocation that begins now, by the process's own clock.
-fn deadline(timeout: Duration, ahead: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;
-    let end = now + timeout;
-    u64::try_from(end.as_millis()).unwrap_or(u64::MAX)
+fn deadline_millis(timeout: Duration, clock_offset: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + clock_offset;
+    let deadline = now + timeout;
+    u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)
 }

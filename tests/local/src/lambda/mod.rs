@@ -9,7 +9,7 @@
 mod functions;
 pub(crate) mod ids;
 mod instance;
-mod launch;
+mod launcher;
 mod process;
 mod runtime_api;
 

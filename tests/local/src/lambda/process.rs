@@ -9,17 +9,17 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
-use crate::output::Output;
+use crate::output::FunctionOutput;
 use crate::sync::lock;
 
 /// How many of its last lines a process is remembered by.
-const LAST_LINES: usize = 20;
+const MAX_LAST_LINES: usize = 20;
 
 /// The processes that are alive.
 #[derive(Clone, Default)]
-pub(super) struct Pids(Arc<Mutex<BTreeSet<u32>>>);
+pub(super) struct ProcessIds(Arc<Mutex<BTreeSet<u32>>>);
 
-impl Pids {
+impl ProcessIds {
     pub(super) fn list(&self) -> Vec<u32> {
         lock(&self.0).iter().copied().collect()
     }
@@ -38,8 +38,8 @@ impl Process {
     pub(super) fn start(
         mut command: Command,
         name: &str,
-        output: &Output,
-        pids: &Pids,
+        output: &FunctionOutput,
+        pids: &ProcessIds,
     ) -> io::Result<Self> {
         let child = command
             .stdin(Stdio::null())
@@ -48,35 +48,35 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         lock(&pids.0).extend(child.id());
-        let (kill, killed) = oneshot::channel();
-        let (ended, status) = watch::channel(None);
+        let (kill, kill_requested) = oneshot::channel();
+        let (status_sender, status) = watch::channel(None);
         let last_lines = LastLines::default();
         let reader = LineReader {
             name: name.to_owned(),
             output: output.clone(),
             last_lines: last_lines.clone(),
         };
-        tokio::spawn(attend(child, killed, reader, pids.clone(), ended));
+        tokio::spawn(supervise(child, kill_requested, reader, pids.clone(), status_sender));
         Ok(Self { kill: Some(kill), status, last_lines })
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(super) fn has_exited(&self) -> bool {
         self.status.borrow().is_some()
     }
 
     /// Waits for the end, and says how it was. By then all output has been read.
-    pub(super) async fn ended(&mut self) -> String {
+    pub(super) async fn wait(&mut self) -> String {
         match self.status.wait_for(Option::is_some).await {
             Ok(status) => status.clone().unwrap_or_default(),
             // Only when the runtime itself is being shut down.
-            Err(_) => "unattended".to_owned(),
+            Err(_) => "exit status unknown".to_owned(),
         }
     }
 
     /// Kills it, if that is still needed, and waits for the end.
-    pub(super) async fn end(&mut self) {
+    pub(super) async fn kill_and_wait(&mut self) {
         drop(self.kill.take());
-        self.ended().await;
+        self.wait().await;
     }
 
     /// What it last printed.
@@ -86,19 +86,19 @@ impl Process {
 }
 
 /// Stays with a process to its end.
-async fn attend(
+async fn supervise(
     mut child: Child,
-    killed: oneshot::Receiver<()>,
+    kill_requested: oneshot::Receiver<()>,
     reader: LineReader,
-    pids: Pids,
-    ended: watch::Sender<Option<String>>,
+    pids: ProcessIds,
+    status_sender: watch::Sender<Option<String>>,
 ) {
     let pid = child.id();
     let stdout = tokio::spawn(reader.clone().read(child.stdout.take()));
     let stderr = tokio::spawn(reader.read(child.stderr.take()));
     let status = tokio::select! {
         status = child.wait() => status,
-        _ = killed => {
+        _ = kill_requested => {
             // An error says that it has just ended by itself.
             let _ = child.start_kill();
             child.wait().await
@@ -110,7 +110,7 @@ async fn attend(
     // Their only error would be a panic.
     let _ = tokio::join!(stdout, stderr);
     let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    ended.send_replace(Some(status));
+    status_sender.send_replace(Some(status));
 }
 
 #[derive(Clone, Default)]
@@ -119,7 +119,7 @@ struct LastLines(Arc<Mutex<VecDeque<String>>>);
 impl LastLines {
     fn push(&self, line: String) {
         let mut lines = lock(&self.0);
-        if lines.len() == LAST_LINES {
+        if lines.len() == MAX_LAST_LINES {
             lines.pop_front();
         }
         lines.push_back(line);
@@ -134,7 +134,7 @@ impl LastLines {
 #[derive(Clone)]
 struct LineReader {
     name: String,
-    output: Output,
+    output: FunctionOutput,
     last_lines: LastLines,
 }
 
@@ -144,7 +144,7 @@ impl LineReader {
         let mut lines = BufReader::new(stream).split(b'\n');
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            self.output.line(&self.name, &line);
+            self.output.push_line(&self.name, &line);
             self.last_lines.push(line);
         }
     }
@@ -155,18 +155,18 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
-    fn shell(script: &str, output: &Output, pids: &Pids) -> Process {
+    fn shell(script: &str, output: &FunctionOutput, pids: &ProcessIds) -> Process {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         Process::start(command, "sh", output, pids).unwrap()
     }
 
     #[tokio::test]
-    async fn an_end_is_told_with_the_last_lines() {
-        let (output, pids) = (Output::new(false), Pids::default());
+    async fn exit_status_and_last_lines_are_reported() {
+        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
         let mut process = shell("echo one; echo two >&2; printf three; exit 3", &output, &pids);
-        assert_eq!(process.ended().await, "exit status: 3");
-        assert!(process.has_ended());
+        assert_eq!(process.wait().await, "exit status: 3");
+        assert!(process.has_exited());
         let lines = process.last_lines();
         for line in ["one", "two", "three"] {
             assert!(lines.contains(line), "{lines}");
@@ -176,17 +176,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_is_killed_and_waited_for() {
-        let (output, pids) = (Output::new(false), Pids::default());
+    async fn kill_and_wait_reaps_the_process() {
+        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
         let mut process = shell("echo up; exec sleep 600", &output, &pids);
-        process.end().await;
-        assert!(process.has_ended());
+        process.kill_and_wait().await;
+        assert!(process.has_exited());
         assert!(pids.list().is_empty());
     }
 
     #[tokio::test]
-    async fn a_dropped_process_ends() {
-        let (output, pids) = (Output::new(false), Pids::default());
+    async fn dropped_process_is_killed() {
+        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
         let process = shell("exec sleep 600", &output, &pids);
         let mut status = process.status.clone();
         drop(process);

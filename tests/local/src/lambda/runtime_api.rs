@@ -19,25 +19,25 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::ids;
+use crate::http_server::{ConnectionDropped, HttpResponse, Server, json_response};
 use crate::options::REGION;
-use crate::output::Output;
-use crate::serve::{Answer, Dropped, Server, json};
+use crate::output::FunctionOutput;
 use crate::sync::lock;
 
 /// The version of the API.
-const VERSION: &str = "2018-06-01";
+const API_VERSION: &str = "2018-06-01";
 
 /// What a process is asked to do.
 #[derive(Clone)]
 pub(super) struct Invocation {
     pub(super) request_id: String,
     /// When it will be stopped, in milliseconds since 1970.
-    pub(super) deadline: u64,
+    pub(super) deadline_millis: u64,
     pub(super) event: Bytes,
 }
 
 /// What a process says.
-pub(super) enum Message {
+pub(super) enum RuntimeMessage {
     /// It waits for work.
     Next(oneshot::Sender<Invocation>),
     /// It has an answer.
@@ -49,43 +49,47 @@ pub(super) enum Message {
 /// The server.
 pub(crate) struct RuntimeApi {
     server: Server,
-    switchboard: Switchboard,
+    connections: ConnectionRegistry,
 }
 
 /// Where processes are connected with whoever minds them.
 #[derive(Clone)]
-pub(super) struct Switchboard {
+pub(super) struct ConnectionRegistry {
     address: SocketAddr,
-    lines: Arc<Mutex<HashMap<String, Caller>>>,
+    processes: Arc<Mutex<HashMap<String, RegisteredProcess>>>,
 }
 
 /// A process, as the server knows it.
 #[derive(Clone)]
-struct Caller {
+struct RegisteredProcess {
     function: String,
-    messages: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedSender<RuntimeMessage>,
 }
 
 /// The other end: what one process says. Dropping it hangs up.
-pub(super) struct Line {
-    pub(super) messages: mpsc::UnboundedReceiver<Message>,
+pub(super) struct ProcessConnection {
+    pub(super) messages: mpsc::UnboundedReceiver<RuntimeMessage>,
     token: String,
-    switchboard: Switchboard,
+    registry: ConnectionRegistry,
 }
 
 impl RuntimeApi {
-    pub(crate) fn start(listener: TcpListener, address: SocketAddr, output: Output) -> Self {
-        let switchboard = Switchboard { address, lines: Arc::default() };
-        let answering = switchboard.clone();
+    pub(crate) fn start(
+        listener: TcpListener,
+        address: SocketAddr,
+        output: FunctionOutput,
+    ) -> Self {
+        let connections = ConnectionRegistry { address, processes: Arc::default() };
+        let server_connections = connections.clone();
         let server = Server::start(listener, move |request, _| {
-            let (switchboard, output) = (answering.clone(), output.clone());
-            async move { switchboard.answer(request, &output).await }
+            let (connections, output) = (server_connections.clone(), output.clone());
+            async move { connections.handle(request, &output).await }
         });
-        Self { server, switchboard }
+        Self { server, connections }
     }
 
-    pub(super) fn switchboard(&self) -> Switchboard {
-        self.switchboard.clone()
+    pub(super) fn connections(&self) -> ConnectionRegistry {
+        self.connections.clone()
     }
 
     pub(crate) async fn stop(self) {
@@ -93,93 +97,101 @@ impl RuntimeApi {
     }
 }
 
-impl Switchboard {
+impl ConnectionRegistry {
     /// A line for a new process.
-    pub(super) fn connect(&self, function: &str) -> Line {
+    pub(super) fn register(&self, function: &str) -> ProcessConnection {
         let (sender, messages) = mpsc::unbounded_channel();
         let token = Uuid::new_v4().simple().to_string();
-        let caller = Caller { function: function.to_owned(), messages: sender };
-        lock(&self.lines).insert(token.clone(), caller);
-        Line { messages, token, switchboard: self.clone() }
+        let process = RegisteredProcess { function: function.to_owned(), messages: sender };
+        lock(&self.processes).insert(token.clone(), process);
+        ProcessConnection { messages, token, registry: self.clone() }
     }
 
-    async fn answer(&self, request: Request<Incoming>, output: &Output) -> Result<Answer, Dropped> {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        output: &FunctionOutput,
+    ) -> Result<HttpResponse, ConnectionDropped> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let [token, version, "runtime", resource @ ..] = segments.as_slice() else {
-            return Ok(not_found());
+            return Ok(not_found_response());
         };
-        let caller = lock(&self.lines).get(*token).cloned();
-        let Some(caller) = caller.filter(|_| *version == VERSION) else {
-            return Ok(not_found());
+        let process = lock(&self.processes).get(*token).cloned();
+        let Some(process) = process.filter(|_| *version == API_VERSION) else {
+            return Ok(not_found_response());
         };
         match (request.method(), resource) {
-            (&Method::GET, ["invocation", "next"]) => caller.next().await,
+            (&Method::GET, ["invocation", "next"]) => process.next_invocation().await,
             (&Method::POST, ["invocation", id, "response"]) => {
                 let request_id = (*id).to_owned();
-                let payload = body(request).await?;
-                caller.say(Message::Response { request_id, payload })
+                let payload = read_body(request).await?;
+                process.send(RuntimeMessage::Response { request_id, payload })
             }
             (&Method::POST, ["invocation", id, "error"]) => {
                 let request_id = (*id).to_owned();
-                let report = body(request).await?;
-                caller.say(Message::Error { request_id, report })
+                let report = read_body(request).await?;
+                process.send(RuntimeMessage::Error { request_id, report })
             }
             (&Method::POST, ["init", "error"]) => {
                 // The process ends after this, which is noticed by itself.
-                let report = body(request).await?;
-                output.line(&caller.function, &String::from_utf8_lossy(&report));
-                Ok(accepted())
+                let report = read_body(request).await?;
+                output.push_line(&process.function, &String::from_utf8_lossy(&report));
+                Ok(accepted_response())
             }
-            _ => Ok(not_found()),
+            _ => Ok(not_found_response()),
         }
     }
 }
 
-impl Caller {
+impl RegisteredProcess {
     /// Lets the process wait for work as long as it takes.
-    async fn next(&self) -> Result<Answer, Dropped> {
-        let (ready, work) = oneshot::channel();
-        self.say(Message::Next(ready))?;
-        let Invocation { request_id, deadline, event } = work.await.map_err(|_| Dropped)?;
-        let arn = format!("arn:aws:lambda:{REGION}:{}:function:{}", ids::ACCOUNT, self.function);
+    async fn next_invocation(&self) -> Result<HttpResponse, ConnectionDropped> {
+        let (ready, invocation) = oneshot::channel();
+        self.send(RuntimeMessage::Next(ready))?;
+        let Invocation { request_id, deadline_millis: deadline, event } =
+            invocation.await.map_err(|_| ConnectionDropped)?;
+        let arn = format!("arn:aws:lambda:{REGION}:{}:function:{}", ids::ACCOUNT_ID, self.function);
         Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", request_id)
             .header("lambda-runtime-deadline-ms", deadline)
             .header("lambda-runtime-invoked-function-arn", arn)
-            .header("lambda-runtime-trace-id", format!("{};Sampled=0", ids::trace_root()))
+            .header("lambda-runtime-trace-id", format!("{};Sampled=0", ids::xray_trace_root()))
             .body(Full::new(event))
-            .map_err(|_| Dropped)
+            .map_err(|_| ConnectionDropped)
     }
 
-    fn say(&self, message: Message) -> Result<Answer, Dropped> {
-        self.messages.send(message).map_err(|_| Dropped)?;
-        Ok(accepted())
+    fn send(&self, message: RuntimeMessage) -> Result<HttpResponse, ConnectionDropped> {
+        self.messages.send(message).map_err(|_| ConnectionDropped)?;
+        Ok(accepted_response())
     }
 }
 
-impl Line {
+impl ProcessConnection {
     /// What the process finds in `AWS_LAMBDA_RUNTIME_API`.
     pub(super) fn endpoint(&self) -> String {
-        format!("http://{}/{}", self.switchboard.address, self.token)
+        format!("http://{}/{}", self.registry.address, self.token)
     }
 }
 
-impl Drop for Line {
+impl Drop for ProcessConnection {
     fn drop(&mut self) {
-        lock(&self.switchboard.lines).remove(&self.token);
+        lock(&self.registry.processes).remove(&self.token);
     }
 }
 
-async fn body(request: Request<Incoming>) -> Result<Bytes, Dropped> {
-    Ok(request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes())
+async fn read_body(request: Request<Incoming>) -> Result<Bytes, ConnectionDropped> {
+    Ok(request.into_body().collect().await.map_err(|_| ConnectionDropped)?.to_bytes())
 }
 
-fn accepted() -> Answer {
-    json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
+fn accepted_response() -> HttpResponse {
+    json_response(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
 }
 
-fn not_found() -> Answer {
-    json(StatusCode::NOT_FOUND, r#"{"errorType":"NotFound","errorMessage":"no such resource"}"#)
+fn not_found_response() -> HttpResponse {
+    json_response(
+        StatusCode::NOT_FOUND,
+        r#"{"errorType":"NotFound","errorMessage":"no such resource"}"#,
+    )
 }

@@ -19,19 +19,19 @@ use serde_json::Value;
 
 use crate::cargo_build::workspace_root;
 use crate::error::TemplateError;
-pub use policy::Action;
+pub use policy::TableAction;
 pub use schedule::Schedule;
-pub(crate) use table::Table;
-pub use yaml::parse as read_yaml;
+pub(crate) use table::TableDefinition;
+pub use yaml::parse as parse_yaml;
 
 /// Lambda's own defaults, where the template is silent.
-const DEFAULT_TIMEOUT: u64 = 3;
-const DEFAULT_MEMORY: u64 = 128;
+const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
+const DEFAULT_MEMORY_MB: u64 = 128;
 
 /// The template, as far as it matters here.
 pub(crate) struct Template {
     pub(crate) functions: Vec<Function>,
-    pub(crate) table: Table,
+    pub(crate) table: TableDefinition,
 }
 
 /// A function of the template.
@@ -48,7 +48,7 @@ pub(crate) struct Function {
     /// The names of the variables that it is given.
     pub(crate) variables: BTreeSet<String>,
     /// What it may do with the table.
-    pub(crate) actions: BTreeSet<Action>,
+    pub(crate) actions: BTreeSet<TableAction>,
 }
 
 /// The API's routes, such as `POST /api/stream/token`, as `template.yaml` has them.
@@ -58,16 +58,16 @@ pub fn route_keys() -> Result<Vec<String>, TemplateError> {
 }
 
 /// What each function may do with the table, by its policies in `template.yaml`.
-pub fn policies() -> Result<BTreeMap<String, BTreeSet<Action>>, TemplateError> {
+pub fn policies() -> Result<BTreeMap<String, BTreeSet<TableAction>>, TemplateError> {
     Ok(Template::load()?.policies())
 }
 
 /// The schedules that `template.yaml` has, each with the name of its function.
 pub fn schedules() -> Result<Vec<(String, Schedule)>, TemplateError> {
-    let of_function = |Function { name, schedules, .. }: Function| {
+    let function_schedules = |Function { name, schedules, .. }: Function| {
         schedules.into_iter().map(move |schedule| (name.clone(), schedule))
     };
-    Ok(Template::load()?.functions.into_iter().flat_map(of_function).collect())
+    Ok(Template::load()?.functions.into_iter().flat_map(function_schedules).collect())
 }
 
 impl Template {
@@ -77,7 +77,7 @@ impl Template {
     }
 
     /// What each function may do with the table.
-    pub(crate) fn policies(&self) -> BTreeMap<String, BTreeSet<Action>> {
+    pub(crate) fn policies(&self) -> BTreeMap<String, BTreeSet<TableAction>> {
         self.functions.iter().map(|it| (it.name.clone(), it.actions.clone())).collect()
     }
 
@@ -90,17 +90,21 @@ impl Template {
         for (id, resource) in document.resources {
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
-                    let wrong = |problem| TemplateError::Resource { id: id.clone(), problem };
-                    functions.push(function(resource.properties, &globals, &roles).map_err(wrong)?);
+                    let invalid_resource =
+                        |problem| TemplateError::InvalidResource { id: id.clone(), problem };
+                    functions.push(
+                        parse_function(resource.properties, &globals, &roles)
+                            .map_err(invalid_resource)?,
+                    );
                 }
-                "AWS::DynamoDB::Table" => tables.push(Table::new(resource.properties)),
+                "AWS::DynamoDB::Table" => tables.push(TableDefinition::new(resource.properties)),
                 _ => {}
             }
         }
         let count = tables.len();
         match tables.pop() {
             Some(table) if count == 1 => Ok(Self { functions, table }),
-            _ => Err(TemplateError::Tables(count)),
+            _ => Err(TemplateError::TableCount(count)),
         }
     }
 }
@@ -124,7 +128,7 @@ impl Document {
 #[derive(Default, Deserialize)]
 struct Globals {
     #[serde(rename = "Function", default)]
-    function: Settings,
+    function: FunctionSettings,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +143,7 @@ struct Resource {
 /// What `Globals.Function` and a function's own properties may both say.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Settings {
+struct FunctionSettings {
     timeout: Option<u64>,
     memory_size: Option<u64>,
     environment: Environment,
@@ -162,7 +166,7 @@ struct Properties {
     #[serde(default)]
     policies: Value,
     #[serde(flatten)]
-    own: Settings,
+    overrides: FunctionSettings,
 }
 
 #[derive(Deserialize)]
@@ -181,12 +185,12 @@ struct HttpApi {
     path: String,
 }
 
-fn function(
+fn parse_function(
     properties: Value,
-    globals: &Settings,
+    globals: &FunctionSettings,
     roles: &BTreeMap<String, Value>,
 ) -> Result<Function, String> {
-    let Properties { code_uri, events, role, policies, own } =
+    let Properties { code_uri, events, role, policies, overrides: own } =
         Properties::deserialize(properties).map_err(|error| error.to_string())?;
     let name = code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
@@ -195,34 +199,34 @@ fn function(
     let mut routes = Vec::new();
     let mut schedules = Vec::new();
     for (event, Event { kind, properties }) in events {
-        let wrong = |problem: String| format!("its event {event}: {problem}");
+        let invalid_event = |problem: String| format!("its event {event}: {problem}");
         match kind.as_str() {
-            "HttpApi" => routes.push(route(properties).map_err(wrong)?),
-            "ScheduleV2" => schedules.push(Schedule::read(properties).map_err(wrong)?),
-            other => return Err(wrong(format!("{other} is not served here"))),
+            "HttpApi" => routes.push(parse_route(properties).map_err(invalid_event)?),
+            "ScheduleV2" => schedules.push(Schedule::parse(properties).map_err(invalid_event)?),
+            other => return Err(invalid_event(format!("{other} is not served here"))),
         }
     }
-    let timeout = own.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT);
+    let timeout = own.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
     let variables = globals.environment.variables.keys().chain(own.environment.variables.keys());
     Ok(Function {
         name: name.to_owned(),
         routes,
         schedules,
         timeout: Duration::from_secs(timeout),
-        memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY),
+        memory_mb: own.memory_size.or(globals.memory_size).unwrap_or(DEFAULT_MEMORY_MB),
         variables: variables.cloned().collect(),
-        actions: policy::actions(policies_of(&role, &policies, roles)?)?,
+        actions: policy::allowed_actions(resolve_policies(&role, &policies, roles)?)?,
     })
 }
 
 /// The policies of the role that a function names, or its own, of which SAM makes a role.
-fn policies_of<'a>(
+fn resolve_policies<'a>(
     role: &Value,
-    own: &'a Value,
+    function_policies: &'a Value,
     roles: &'a BTreeMap<String, Value>,
 ) -> Result<&'a Value, String> {
     if role.is_null() {
-        return Ok(own);
+        return Ok(function_policies);
     }
     role["Fn::GetAtt"]
         .as_str()
@@ -230,7 +234,7 @@ fn policies_of<'a>(
         .ok_or_else(|| "its Role is not one of the template's".to_owned())
 }
 
-fn route(properties: Value) -> Result<String, String> {
+fn parse_route(properties: Value) -> Result<String, String> {
     let HttpApi { method, path } =
         HttpApi::deserialize(properties).map_err(|error| error.to_string())?;
     if path.contains("+}") {

@@ -8,22 +8,22 @@ use serde_json::Value;
 
 /// One of DynamoDB's operations on the table, or on an index of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Action {
+pub struct TableAction {
     operation: String,
-    index: bool,
+    on_index: bool,
 }
 
-impl Action {
+impl TableAction {
     /// An operation such as `GetItem`; `index` where it names an index.
     #[must_use]
-    pub fn new(operation: &str, index: bool) -> Self {
-        Self { operation: operation.to_owned(), index }
+    pub fn new(operation: &str, on_index: bool) -> Self {
+        Self { operation: operation.to_owned(), on_index }
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for TableAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.index { " on an index" } else { "" };
+        let place = if self.on_index { " on an index" } else { "" };
         write!(f, "{}{place}", self.operation)
     }
 }
@@ -32,20 +32,20 @@ impl fmt::Display for Action {
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     effect: String,
-    action: OneOrMore,
+    action: OneOrMany,
     #[serde(default)]
     resource: Value,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMore {
+enum OneOrMany {
     One(String),
-    More(Vec<String>),
+    Many(Vec<String>),
 }
 
 /// The actions on the table that these policies allow. Policies of other services are passed over.
-pub(super) fn actions(policies: &Value) -> Result<BTreeSet<Action>, String> {
+pub(super) fn allowed_actions(policies: &Value) -> Result<BTreeSet<TableAction>, String> {
     let mut allowed = BTreeSet::new();
     // A role wraps each document up with a name, a function does not.
     let documents =
@@ -56,14 +56,14 @@ pub(super) fn actions(policies: &Value) -> Result<BTreeSet<Action>, String> {
             continue;
         };
         let actions = match action {
-            OneOrMore::One(action) => vec![action],
-            OneOrMore::More(actions) => actions,
+            OneOrMany::One(action) => vec![action],
+            OneOrMany::Many(actions) => actions,
         };
         for action in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
             if effect != "Allow" || action.contains('*') {
                 return Err(format!("its policy says {effect} {action}"));
             }
-            allowed.insert(Action::new(action, resource.to_string().contains("/index/")));
+            allowed.insert(TableAction::new(action, resource.to_string().contains("/index/")));
         }
     }
     Ok(allowed)

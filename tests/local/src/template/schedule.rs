@@ -9,7 +9,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     /// How often.
-    pub every: Duration,
+    pub interval: Duration,
     /// The event that the function is invoked with.
     pub input: Value,
 }
@@ -22,21 +22,21 @@ struct Properties {
 }
 
 impl Schedule {
-    pub(super) fn read(properties: Value) -> Result<Self, String> {
+    pub(super) fn parse(properties: Value) -> Result<Self, String> {
         let Properties { schedule_expression, input } =
             Properties::deserialize(properties).map_err(|error| error.to_string())?;
-        let every = rate(&schedule_expression).ok_or_else(|| {
+        let interval = parse_rate(&schedule_expression).ok_or_else(|| {
             format!("`{schedule_expression}` is no rate, and only rates are kept")
         })?;
         let input = serde_json::from_str(&input)
             .map_err(|error| format!("its Input is no JSON: {error}"))?;
-        Ok(Self { every, input })
+        Ok(Self { interval, input })
     }
 }
 
 /// What an expression such as `rate(5 minutes)` means.
 /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based>
-fn rate(expression: &str) -> Option<Duration> {
+fn parse_rate(expression: &str) -> Option<Duration> {
     let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds: u64 = match unit {
         "minute" | "minutes" => 60,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_number_of_units() {
+    fn rate_expression_is_parsed() {
         let cases = [
             ("rate(1 minute)", Some(Duration::from_mins(1))),
             ("rate(5 minutes)", Some(Duration::from_mins(5))),
@@ -68,22 +68,23 @@ mod tests {
             ("cron(7 * * * ? *)", None),
         ];
         for (expression, every) in cases {
-            assert_eq!(rate(expression), every, "{expression}");
+            assert_eq!(parse_rate(expression), every, "{expression}");
         }
     }
 
     #[test]
-    fn a_schedule_is_a_rate_and_an_input() {
-        let read = |expression: &str, input: &str| {
-            Schedule::read(json!({"ScheduleExpression": expression, "Input": input}))
+    fn schedule_requires_a_rate_and_json_input() {
+        let parse = |expression: &str, input: &str| {
+            Schedule::parse(json!({"ScheduleExpression": expression, "Input": input}))
         };
-        let expected = Schedule { every: Duration::from_mins(1), input: json!({"task": "sweep"}) };
-        assert_eq!(read("rate(1 minute)", r#"{"task": "sweep"}"#), Ok(expected));
+        let expected =
+            Schedule { interval: Duration::from_mins(1), input: json!({"task": "sweep"}) };
+        assert_eq!(parse("rate(1 minute)", r#"{"task": "sweep"}"#), Ok(expected));
         for (schedule, problem) in [
-            (read("cron(* * * * ? *)", "{}"), "`cron(* * * * ? *)` is no rate"),
-            (read("rate(1 minute)", "sweep"), "its Input is no JSON"),
+            (parse("cron(* * * * ? *)", "{}"), "`cron(* * * * ? *)` is no rate"),
+            (parse("rate(1 minute)", "sweep"), "its Input is no JSON"),
             (
-                Schedule::read(json!({"ScheduleExpression": "rate(1 minute)"})),
+                Schedule::parse(json!({"ScheduleExpression": "rate(1 minute)"})),
                 "missing field `Input`",
             ),
         ] {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// The members that `AWS::DynamoDB::Table` and `CreateTable` have in common, and that change what
 /// requests to the table do. The rest, such as backups, has no effect here.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html>
-const SHARED: [&str; 5] = [
+const CREATE_TABLE_PROPERTIES: [&str; 5] = [
     "AttributeDefinitions",
     "BillingMode",
     "GlobalSecondaryIndexes",
@@ -14,16 +14,16 @@ const SHARED: [&str; 5] = [
 ];
 
 /// The properties of the template's table.
-pub(crate) struct Table(Value);
+pub(crate) struct TableDefinition(Value);
 
-impl Table {
+impl TableDefinition {
     pub(super) fn new(properties: Value) -> Self {
         Self(properties)
     }
 
     /// The `CreateTable` request.
-    pub(crate) fn create_table(&self, name: &str) -> Value {
-        let shared = SHARED.iter().filter_map(|&member| {
+    pub(crate) fn create_table_request(&self, name: &str) -> Value {
+        let shared = CREATE_TABLE_PROPERTIES.iter().filter_map(|&member| {
             self.0.get(member).map(|value| (member.to_owned(), value.clone()))
         });
         let mut request: Map<String, Value> = shared.collect();
@@ -37,7 +37,7 @@ impl Table {
     }
 
     /// The `UpdateTimeToLive` request, if the template wants one.
-    pub(crate) fn update_time_to_live(&self, name: &str) -> Option<Value> {
+    pub(crate) fn update_time_to_live_request(&self, name: &str) -> Option<Value> {
         let specification = self.0.get("TimeToLiveSpecification")?;
         Some(json!({"TableName": name, "TimeToLiveSpecification": specification}))
     }

@@ -86,7 +86,7 @@ Outputs:
 "#;
 
 #[test]
-fn a_function_is_what_the_globals_and_its_own_properties_say() {
+fn function_properties_override_globals() {
     let template = Template::parse(TEMPLATE).unwrap();
     let [end, sweeper] = template.functions.as_slice() else { panic!("two functions") };
 
@@ -99,35 +99,45 @@ fn a_function_is_what_the_globals_and_its_own_properties_say() {
 
     assert_eq!(sweeper.name, "sweeper");
     assert!(sweeper.routes.is_empty());
-    let schedule = |every: Duration, task: &str| Schedule { every, input: json!({"task": task}) };
+    let schedule =
+        |every: Duration, task: &str| Schedule { interval: every, input: json!({"task": task}) };
     let hour = schedule(Duration::from_hours(1), "reconcile");
     let minute = schedule(Duration::from_mins(1), "sweep");
     assert_eq!(sweeper.schedules, [hour, minute]);
     assert_eq!(sweeper.timeout, Duration::from_secs(10));
-    assert_eq!(sweeper.memory_mb, DEFAULT_MEMORY);
+    assert_eq!(sweeper.memory_mb, DEFAULT_MEMORY_MB);
     assert!(sweeper.variables.iter().eq(["JWT_SECRET", "TABLE_NAME"]));
 }
 
 #[test]
-fn a_function_may_do_what_its_policies_say() {
+fn function_actions_come_from_its_policies() {
     let template = Template::parse(TEMPLATE).unwrap();
     let [end, sweeper] = template.functions.as_slice() else { panic!("two functions") };
-    assert!(end.actions.iter().eq(&[Action::new("UpdateItem", false)]));
-    assert!(sweeper.actions.iter().eq(&[Action::new("Query", true), Action::new("Scan", false)]));
-    for (says, refused) in [("*", "Allow *"), ("dynamodb:*", "Allow *")] {
-        let text = TEMPLATE.replace("dynamodb:UpdateItem", &format!("'{says}'"));
+    assert!(end.actions.iter().eq(&[TableAction::new("UpdateItem", false)]));
+    assert!(
+        sweeper
+            .actions
+            .iter()
+            .eq(&[TableAction::new("Query", true), TableAction::new("Scan", false)])
+    );
+    for (action, expected) in [("*", "Allow *"), ("dynamodb:*", "Allow *")] {
+        let text = TEMPLATE.replace("dynamodb:UpdateItem", &format!("'{action}'"));
         let parsed = Template::parse(&text).map(|_| ());
-        let told = parsed.err().map(|error| error.to_string());
+        let message = parsed.err().map(|error| error.to_string());
         // A bare star is of no service, and allows nothing here.
-        assert_eq!(told.is_some_and(|told| told.contains(refused)), says != "*", "{says}");
+        assert_eq!(
+            message.is_some_and(|message| message.contains(expected)),
+            action != "*",
+            "{action}"
+        );
     }
 }
 
 #[test]
-fn the_table_becomes_what_dynamodb_is_asked_for() {
+fn table_becomes_dynamodb_requests() {
     let table = Template::parse(TEMPLATE).unwrap().table;
     assert_eq!(
-        table.create_table("t"),
+        table.create_table_request("t"),
         json!({
             "TableName": "t",
             "BillingMode": "PAY_PER_REQUEST",
@@ -140,7 +150,7 @@ fn the_table_becomes_what_dynamodb_is_asked_for() {
         })
     );
     assert_eq!(
-        table.update_time_to_live("t"),
+        table.update_time_to_live_request("t"),
         Some(json!({
             "TableName": "t",
             "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": true},
@@ -149,7 +159,7 @@ fn the_table_becomes_what_dynamodb_is_asked_for() {
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn invalid_template_names_the_problem() {
     let cases = [
         ("Resources: {}", "it has 0 tables instead of one"),
         ("Resources: {F: {Type: 'AWS::Serverless::Function'}}", "F: "),
@@ -168,7 +178,7 @@ fn what_is_not_understood_is_named() {
 }
 
 #[test]
-fn what_invokes_a_function_is_served_or_refused() {
+fn unsupported_event_types_are_rejected() {
     let cases = [
         ("{Type: HttpApi, Properties: {Method: GET}}", "missing field `Path`"),
         ("{Type: HttpApi, Properties: {Method: GET, Path: '/{a+}'}}", "greedy paths"),
@@ -188,12 +198,12 @@ fn what_invokes_a_function_is_served_or_refused() {
 }
 
 #[test]
-fn the_projects_own_template_is_understood() {
+fn project_template_is_parsed() {
     let template = Template::load().unwrap();
     assert!(!template.functions.is_empty());
     for function in template.functions {
         assert!(function.variables.contains("TABLE_NAME"), "{function:?}");
-        let invoked = !function.routes.is_empty() || !function.schedules.is_empty();
-        assert!(invoked, "{function:?}");
+        let has_trigger = !function.routes.is_empty() || !function.schedules.is_empty();
+        assert!(has_trigger, "{function:?}");
     }
 }

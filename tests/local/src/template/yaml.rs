@@ -14,24 +14,24 @@ pub fn parse(text: &str) -> Result<Value, TemplateError> {
     let documents =
         Yaml::load_from_str(text).map_err(|error| TemplateError::Yaml(error.to_string()))?;
     match documents.as_slice() {
-        [document] => value(document),
+        [document] => to_json(document),
         _ => Err(TemplateError::Yaml("it should be one document".to_owned())),
     }
 }
 
-fn value(yaml: &Yaml<'_>) -> Result<Value, TemplateError> {
+fn to_json(yaml: &Yaml<'_>) -> Result<Value, TemplateError> {
     Ok(match yaml {
-        Yaml::Value(scalar) => plain(scalar),
+        Yaml::Value(scalar) => scalar_to_json(scalar),
         Yaml::Representation(text, ..) => Value::from(&**text),
-        Yaml::Sequence(items) => items.iter().map(value).collect::<Result<_, _>>()?,
+        Yaml::Sequence(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
         Yaml::Mapping(members) => {
             let mut object = Map::new();
             for (name, member) in members {
-                object.insert(key(name)?, value(member)?);
+                object.insert(mapping_key(name)?, to_json(member)?);
             }
             Value::Object(object)
         }
-        Yaml::Tagged(tag, tagged) => long_form(&tag.suffix, &value(tagged)?),
+        Yaml::Tagged(tag, tagged) => long_form(&tag.suffix, &to_json(tagged)?),
         // The loader resolves every alias, and what is left has no value.
         Yaml::Alias(_) | Yaml::BadValue => {
             return Err(TemplateError::Yaml("it has a value that cannot be read".to_owned()));
@@ -39,7 +39,7 @@ fn value(yaml: &Yaml<'_>) -> Result<Value, TemplateError> {
     })
 }
 
-fn plain(scalar: &Scalar<'_>) -> Value {
+fn scalar_to_json(scalar: &Scalar<'_>) -> Value {
     match scalar {
         Scalar::Null => Value::Null,
         Scalar::Boolean(yes) => Value::from(*yes),
@@ -49,8 +49,8 @@ fn plain(scalar: &Scalar<'_>) -> Value {
     }
 }
 
-fn key(name: &Yaml<'_>) -> Result<String, TemplateError> {
-    Ok(match value(name)? {
+fn mapping_key(name: &Yaml<'_>) -> Result<String, TemplateError> {
+    Ok(match to_json(name)? {
         Value::String(text) => text,
         other => other.to_string(),
     })
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_those_of_yaml_1_2() {
+    fn scalars_follow_yaml_1_2() {
         let cases = [
             ("N", json!("N")),
             ("yes", json!("yes")),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn invalid_yaml_is_rejected() {
         for text in ["", "a: [", "a: 1\na: 2", "--- 1\n--- 2"] {
             assert!(parse(text).is_err(), "{text:?}");
         }

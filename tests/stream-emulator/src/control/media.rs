@@ -12,83 +12,90 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{done, told};
-use crate::answer::Answer;
+use super::{ok_response, with_body};
+use crate::response::ApiResponse;
 use crate::state::State;
 use crate::views::CallReport;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Who {
+struct UserParams {
     call_cid: String,
     user_id: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Leaving {
+struct LeaveParams {
     call_cid: String,
     user_session_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rating {
+struct RateParams {
     call_cid: String,
     user_id: String,
     #[serde(rename = "rating")]
-    stars: u8,
+    rating: u8,
     reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Measured {
+struct ReportParams {
     call_cid: String,
     report: CallReport,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
+struct CallParams {
     call_cid: String,
 }
 
-pub(super) fn answer(state: &State, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Option<ApiResponse> {
     if method != "POST" {
         return None;
     }
     Some(match path {
-        "join" => told(body, |it: Who| {
-            let id = state.act(|inner, now| inner.world.join(&it.call_cid, &it.user_id, now));
-            Answer::json(200, &json!({ "user_session_id": id }))
+        "join" => with_body(body, |params: UserParams| {
+            let id = state
+                .with_inner(|inner, now| inner.world.join(&params.call_cid, &params.user_id, now));
+            ApiResponse::json(200, &json!({ "user_session_id": id }))
         }),
-        "leave" => told(body, |it: Leaving| {
-            let who = it.user_session_id.as_deref();
-            state.act(|inner, now| inner.world.leave(&it.call_cid, who, now));
-            done()
+        "leave" => with_body(body, |params: LeaveParams| {
+            let user_session_id = params.user_session_id.as_deref();
+            state
+                .with_inner(|inner, now| inner.world.leave(&params.call_cid, user_session_id, now));
+            ok_response()
         }),
-        "reject" => told(body, |it: Who| {
-            state.act(|inner, now| inner.world.reject(&it.call_cid, &it.user_id, now));
-            done()
+        "reject" => with_body(body, |params: UserParams| {
+            state.with_inner(|inner, now| {
+                inner.world.reject(&params.call_cid, &params.user_id, now);
+            });
+            ok_response()
         }),
-        "miss" => told(body, |it: Who| {
-            state.act(|inner, now| inner.world.miss(&it.call_cid, &it.user_id, now));
-            done()
+        "miss" => with_body(body, |params: UserParams| {
+            state.with_inner(|inner, now| inner.world.miss(&params.call_cid, &params.user_id, now));
+            ok_response()
         }),
-        "rate" => told(body, |it: Rating| {
-            let Rating { call_cid, user_id, stars, reason } = it;
+        "rate" => with_body(body, |params: RateParams| {
+            let RateParams { call_cid, user_id, rating: stars, reason } = params;
             let reason = reason.as_deref();
-            state.act(|inner, now| inner.world.rate(&call_cid, &user_id, stars, reason, now));
-            done()
+            state
+                .with_inner(|inner, now| inner.world.rate(&call_cid, &user_id, stars, reason, now));
+            ok_response()
         }),
-        "reports" => told(body, |it: Measured| {
-            state.act(|inner, now| inner.world.set_report(&it.call_cid, it.report, now));
-            done()
+        "reports" => with_body(body, |params: ReportParams| {
+            state.with_inner(|inner, now| {
+                inner.world.set_report(&params.call_cid, params.report, now);
+            });
+            ok_response()
         }),
-        "report_ready" => told(body, |it: Which| {
-            state.act(|inner, now| inner.world.report_ready(&it.call_cid, now));
-            done()
+        "report_ready" => with_body(body, |params: CallParams| {
+            state.with_inner(|inner, now| inner.world.publish_report(&params.call_cid, now));
+            ok_response()
         }),
         _ => return None,
     })

@@ -16,62 +16,67 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::answer::Answer;
-use crate::error::StreamFailure;
-use crate::faults::Rule;
-use crate::operation::Counts;
+use crate::error::StreamError;
+use crate::faults::FaultRule;
+use crate::operation::RequestCounts;
+use crate::response::ApiResponse;
 use crate::state::State;
 
 const PREFIX: &str = "/_emulator/";
 
 /// Whether a path belongs to the control surface.
-pub(crate) fn owns(path: &str) -> bool {
+pub(crate) fn is_control_path(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
 
-pub(crate) fn answer(state: &State, method: &Method, path: &str, body: &[u8]) -> Answer {
+pub(crate) fn handle(state: &State, method: &Method, path: &str, body: &[u8]) -> ApiResponse {
     let method = method.as_str();
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
-    own(state, method, path, body)
-        .or_else(|| media::answer(state, method, path, body))
-        .or_else(|| webhooks::answer(state, method, path, body))
-        .unwrap_or_else(|| Answer::failure(&StreamFailure::missing("no such control")))
+    handle_core(state, method, path, body)
+        .or_else(|| media::handle(state, method, path, body))
+        .or_else(|| webhooks::handle(state, method, path, body))
+        .unwrap_or_else(|| ApiResponse::from_error(&StreamError::not_found("no such control")))
 }
 
-fn own(state: &State, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+fn handle_core(state: &State, method: &str, path: &str, body: &[u8]) -> Option<ApiResponse> {
     Some(match (method, path) {
-        ("GET", "counts") => state.act(|inner, _| Answer::json(200, &inner.counts)),
-        ("DELETE", "counts") => {
-            state.act(|inner, _| inner.counts = Counts::default());
-            done()
+        ("GET", "counts") => {
+            state.with_inner(|inner, _| ApiResponse::json(200, &inner.request_counts))
         }
-        ("GET", "state") => Answer::json(200, &state.snapshot()),
-        ("POST", "faults") => told(body, |rule: Rule| {
-            state.act(|inner, _| inner.script.add(rule));
-            done()
+        ("DELETE", "counts") => {
+            state.with_inner(|inner, _| inner.request_counts = RequestCounts::default());
+            ok_response()
+        }
+        ("GET", "state") => ApiResponse::json(200, &state.snapshot()),
+        ("POST", "faults") => with_body(body, |rule: FaultRule| {
+            state.with_inner(|inner, _| inner.faults.add(rule));
+            ok_response()
         }),
         ("DELETE", "faults") => {
-            state.act(|inner, _| inner.script.clear());
-            done()
+            state.with_inner(|inner, _| inner.faults.clear());
+            ok_response()
         }
         ("POST", "tick") => {
             state.tick();
-            done()
+            ok_response()
         }
         _ => return None,
     })
 }
 
 /// Does what a body asks for, if it is one.
-fn told<T: DeserializeOwned>(body: &[u8], action: impl FnOnce(T) -> Answer) -> Answer {
+fn with_body<T: DeserializeOwned>(
+    body: &[u8],
+    action: impl FnOnce(T) -> ApiResponse,
+) -> ApiResponse {
     match serde_json::from_slice(body) {
-        Ok(asked) => action(asked),
-        Err(error) => Answer::failure(&StreamFailure::input(error.to_string())),
+        Ok(value) => action(value),
+        Err(error) => ApiResponse::from_error(&StreamError::invalid_input(error.to_string())),
     }
 }
 
-fn done() -> Answer {
-    Answer::json(200, &json!({ "ok": true }))
+fn ok_response() -> ApiResponse {
+    ApiResponse::json(200, &json!({ "ok": true }))
 }
 
 #[cfg(test)]
@@ -82,17 +87,17 @@ mod tests {
     use crate::settings::Settings;
 
     #[test]
-    fn a_rule_comes_into_force_and_goes() {
+    fn fault_rule_is_added_and_cleared() {
         let state = State::new(Settings::new("k", "s"));
-        let ask = |method, body: &[u8]| answer(&state, &method, "/_emulator/faults", body);
-        ask(Method::POST, br#"{"operation":"GetApp","fault":{"status":503}}"#);
-        assert_eq!(state.arrived(Operation::GetApp), Some(Fault::Status(503)));
-        ask(Method::DELETE, b"");
-        assert_eq!(state.arrived(Operation::GetApp), None);
-        ask(Method::POST, b"nonsense");
-        assert_eq!(state.arrived(Operation::GetApp), None);
-        assert_eq!(state.act(|inner, _| inner.counts.get(Operation::GetApp)), 3);
-        answer(&state, &Method::DELETE, "/_emulator/counts", b"");
-        assert_eq!(state.act(|inner, _| inner.counts.total()), 0);
+        let send = |method, body: &[u8]| handle(&state, &method, "/_emulator/faults", body);
+        send(Method::POST, br#"{"operation":"GetApp","fault":{"status":503}}"#);
+        assert_eq!(state.record_request(Operation::GetApp), Some(Fault::Status(503)));
+        send(Method::DELETE, b"");
+        assert_eq!(state.record_request(Operation::GetApp), None);
+        send(Method::POST, b"nonsense");
+        assert_eq!(state.record_request(Operation::GetApp), None);
+        assert_eq!(state.with_inner(|inner, _| inner.request_counts.get(Operation::GetApp)), 3);
+        handle(&state, &Method::DELETE, "/_emulator/counts", b"");
+        assert_eq!(state.with_inner(|inner, _| inner.request_counts.total()), 0);
     }
 }

@@ -8,32 +8,34 @@
 
 use serde_json::Value;
 
-use super::{done, told};
-use crate::answer::Answer;
+use super::{ok_response, with_body};
+use crate::response::ApiResponse;
 use crate::state::State;
 use crate::webhooks::WebhookScript;
 
-pub(super) fn answer(state: &State, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Option<ApiResponse> {
     Some(match (method, path) {
-        ("POST", "webhooks") => told(body, |script: WebhookScript| {
-            state.act(|inner, _| inner.webhooks.set_script(script));
-            done()
+        ("POST", "webhooks") => with_body(body, |script: WebhookScript| {
+            state.with_inner(|inner, _| inner.webhooks.set_script(script));
+            ok_response()
         }),
         ("POST", "webhooks/release") => {
-            state.act(|inner, _| inner.webhooks.release());
-            done()
+            state.with_inner(|inner, _| inner.webhooks.release());
+            ok_response()
         }
-        ("POST", "events") => told(body, |event: Value| {
-            state.act(|inner, _| inner.world.arise(event));
-            done()
+        ("POST", "events") => with_body(body, |event: Value| {
+            state.with_inner(|inner, _| inner.world.push_event(event));
+            ok_response()
         }),
-        ("GET", "events") => Answer::json(200, &state.act(|inner, _| inner.webhooks.events())),
+        ("GET", "events") => {
+            ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.events()))
+        }
         ("GET", "deliveries") => {
-            Answer::json(200, &state.act(|inner, _| inner.webhooks.deliveries()))
+            ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.attempts()))
         }
         ("DELETE", "deliveries") => {
-            state.act(|inner, _| inner.webhooks.clear_deliveries());
-            done()
+            state.with_inner(|inner, _| inner.webhooks.clear_attempts());
+            ok_response()
         }
         _ => return None,
     })

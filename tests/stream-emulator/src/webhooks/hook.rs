@@ -3,17 +3,18 @@
 use serde_json::Value;
 
 /// Where a hook wants to have an event of this type, if it wants it.
-pub(super) fn address<'a>(hook: &'a Value, kind: &str) -> Option<&'a str> {
-    let listens = hook["hook_type"] == "webhook" && hook["enabled"] == true;
+pub(super) fn target_url<'a>(hook: &'a Value, event_type: &str) -> Option<&'a str> {
+    let is_active = hook["hook_type"] == "webhook" && hook["enabled"] == true;
     let product = hook["product"].as_str().unwrap_or_default();
-    let of_product = matches!(product, "" | "all") || product == product_of(kind);
+    let matches_product = matches!(product, "" | "all") || product == event_product(event_type);
     let types = hook["event_types"].as_array().filter(|types| !types.is_empty());
-    let of_type = types.is_none_or(|types| types.iter().any(|wanted| wanted == kind));
-    hook["webhook_url"].as_str().filter(|_| listens && of_product && of_type)
+    let matches_type =
+        types.is_none_or(|types| types.iter().any(|expected| expected == event_type));
+    hook["webhook_url"].as_str().filter(|_| is_active && matches_product && matches_type)
 }
 
-fn product_of(kind: &str) -> &'static str {
-    if kind.starts_with("call.") { "video" } else { "chat" }
+fn event_product(event_type: &str) -> &'static str {
+    if event_type.starts_with("call.") { "video" } else { "chat" }
 }
 
 #[cfg(test)]
@@ -23,8 +24,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hook_has_what_it_asked_for() {
-        let hook = |changed: Value| {
+    fn hook_receives_only_matching_events() {
+        let hook_with = |changed: Value| {
             let mut hook = json!({
                 "hook_type": "webhook",
                 "enabled": true,
@@ -37,7 +38,7 @@ mod tests {
             }
             hook
         };
-        for (changed, of_call, of_message) in [
+        for (changed, gets_call_event, gets_message_event) in [
             (json!({}), true, true),
             (json!({ "product": null, "event_types": null }), true, true),
             (json!({ "product": "video" }), true, false),
@@ -50,10 +51,10 @@ mod tests {
             (json!({ "hook_type": "sqs" }), false, false),
             (json!({ "webhook_url": null }), false, false),
         ] {
-            let hook = hook(changed.clone());
-            let wants = |kind: &str| address(&hook, kind) == Some("http://a/");
-            let wanted = (wants("call.ended"), wants("message.new"));
-            assert_eq!(wanted, (of_call, of_message), "{changed}");
+            let hook = hook_with(changed.clone());
+            let is_target = |kind: &str| target_url(&hook, kind) == Some("http://a/");
+            let actual = (is_target("call.ended"), is_target("message.new"));
+            assert_eq!(actual, (gets_call_event, gets_message_event), "{changed}");
         }
     }
 }

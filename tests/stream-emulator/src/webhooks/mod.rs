@@ -3,12 +3,12 @@
 //! Everything is decided here as an event arises: whether it is lost, how often it is delivered,
 //! whether it is compressed. `send` only carries out what waits.
 
-mod chance;
+mod delivery;
 mod hook;
-mod parcel;
-mod patience;
+mod retry_policy;
+mod rng;
 mod script;
-mod send;
+mod sender;
 mod signature;
 
 use std::collections::VecDeque;
@@ -19,19 +19,19 @@ use serde_json::Value;
 use crate::settings::Settings;
 use crate::world::App;
 
-use chance::SplitMix;
+use rng::SplitMix64;
 
-pub(crate) use parcel::Parcel;
-pub use script::{Gzip, WebhookScript};
-pub(crate) use send::send;
-pub(crate) use signature::signature;
+pub(crate) use delivery::PendingDelivery;
+pub use script::{GzipMode, WebhookScript};
+pub(crate) use sender::run_sender;
+pub(crate) use signature::sign;
 
 /// So many events and attempts are remembered: an emulator may run for days.
-const REMEMBERED: usize = 10_000;
+const MAX_HISTORY: usize = 10_000;
 
 /// One attempt to deliver a webhook, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Delivery {
+pub struct DeliveryAttempt {
     /// The event's type.
     pub event: String,
     /// What the attempt said in `X-Webhook-Id`: the same in every attempt and in every copy.
@@ -53,13 +53,13 @@ pub(crate) struct Webhooks {
     /// The last events, in the order in which they arose.
     events: VecDeque<Value>,
     /// What is to be sent.
-    waiting: VecDeque<Parcel>,
+    queue: VecDeque<PendingDelivery>,
     /// What is to be sent when the script's author says so.
-    held: Vec<Parcel>,
-    under_way: usize,
+    held: Vec<PendingDelivery>,
+    in_flight: usize,
     /// The last attempts, in the order in which they ended.
-    log: VecDeque<Delivery>,
-    ids: SplitMix,
+    attempts: VecDeque<DeliveryAttempt>,
+    id_rng: SplitMix64,
     /// Whether the next one is compressed, where every other one is to be.
     compress_next: bool,
     closed: bool,
@@ -67,33 +67,40 @@ pub(crate) struct Webhooks {
 
 impl Webhooks {
     /// An event arose: every hook that wants it is to have it.
-    pub(crate) fn arose(&mut self, event: Value, app: &App, settings: &Settings) {
-        let kind = event["type"].as_str().unwrap_or_default();
+    pub(crate) fn handle_event(&mut self, event: Value, app: &App, settings: &Settings) {
+        let event_type = event["type"].as_str().unwrap_or_default();
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
-        let addresses: Vec<&str> = hooks.filter_map(|hook| hook::address(hook, kind)).collect();
-        let mut parcels = Vec::new();
-        for url in addresses {
-            let webhook_id = self.ids.uuid();
+        let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event_type)).collect();
+        let mut deliveries = Vec::new();
+        for url in urls {
+            let webhook_id = self.id_rng.uuid();
             for copy in 1..=self.script.copies {
-                let compressed = self.compresses(app);
-                parcels.push(Parcel::new(&event, url, &webhook_id, copy, compressed, settings));
+                let compressed = self.should_compress(app);
+                deliveries.push(PendingDelivery::new(
+                    &event,
+                    url,
+                    &webhook_id,
+                    copy,
+                    compressed,
+                    settings,
+                ));
             }
         }
         if self.script.shuffle.is_some() {
-            self.held.extend(parcels);
+            self.held.extend(deliveries);
         } else {
-            self.post(parcels);
+            self.enqueue(deliveries);
         }
-        remember(&mut self.events, event);
+        push_bounded(&mut self.events, event);
     }
 
     /// Sends what was held, in an order that the script's seed decides.
     pub(crate) fn release(&mut self) {
         let mut held = std::mem::take(&mut self.held);
         if let Some(seed) = self.script.shuffle {
-            SplitMix::seeded(seed).shuffle(&mut held);
+            SplitMix64::from_seed(seed).shuffle(&mut held);
         }
-        self.post(held);
+        self.enqueue(held);
     }
 
     pub(crate) fn set_script(&mut self, script: WebhookScript) {
@@ -102,63 +109,63 @@ impl Webhooks {
     }
 
     /// The next one to be sent, unless enough are under way.
-    pub(crate) fn take(&mut self) -> Option<Parcel> {
-        if self.under_way >= self.script.concurrency.max(1) {
+    pub(crate) fn next_delivery(&mut self) -> Option<PendingDelivery> {
+        if self.in_flight >= self.script.concurrency.max(1) {
             return None;
         }
-        let parcel = self.waiting.pop_front()?;
-        self.under_way += 1;
-        Some(parcel)
+        let delivery = self.queue.pop_front()?;
+        self.in_flight += 1;
+        Some(delivery)
     }
 
     /// One that was under way is so no more.
-    pub(crate) fn settle(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    pub(crate) fn finish_delivery(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    pub(crate) fn log(&mut self, delivery: Delivery) {
-        remember(&mut self.log, delivery);
+    pub(crate) fn record_attempt(&mut self, attempt: DeliveryAttempt) {
+        push_bounded(&mut self.attempts, attempt);
     }
 
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way == 0
+        self.queue.is_empty() && self.in_flight == 0
     }
 
     /// Nothing is sent any more.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.waiting.clear();
+        self.queue.clear();
         self.held.clear();
-        self.under_way = 0;
+        self.in_flight = 0;
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
         self.events.iter().cloned().collect()
     }
 
-    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
-        self.log.iter().cloned().collect()
+    pub(crate) fn attempts(&self) -> Vec<DeliveryAttempt> {
+        self.attempts.iter().cloned().collect()
     }
 
-    pub(crate) fn clear_deliveries(&mut self) {
-        self.log.clear();
+    pub(crate) fn clear_attempts(&mut self) {
+        self.attempts.clear();
     }
 
-    fn post(&mut self, parcels: Vec<Parcel>) {
-        let due = self.script.due();
-        self.waiting.extend(parcels.into_iter().map(|parcel| parcel.not_before(due)));
+    fn enqueue(&mut self, deliveries: Vec<PendingDelivery>) {
+        let due_at = self.script.due_at();
+        self.queue.extend(deliveries.into_iter().map(|delivery| delivery.delayed_until(due_at)));
     }
 
-    fn compresses(&mut self, app: &App) -> bool {
+    fn should_compress(&mut self, app: &App) -> bool {
         match self.script.gzip {
-            Gzip::AppSetting => app.hook_compression,
-            Gzip::Never => false,
-            Gzip::Always => true,
-            Gzip::EveryOther => {
+            GzipMode::AppSetting => app.hook_compression,
+            GzipMode::Never => false,
+            GzipMode::Always => true,
+            GzipMode::EveryOther => {
                 let compressed = self.compress_next;
                 self.compress_next = !compressed;
                 compressed
@@ -168,11 +175,11 @@ impl Webhooks {
 }
 
 /// Remembers one more, and forgets the oldest where there are too many.
-fn remember<T>(memory: &mut VecDeque<T>, one: T) {
-    if memory.len() == REMEMBERED {
-        memory.pop_front();
+fn push_bounded<T>(history: &mut VecDeque<T>, item: T) {
+    if history.len() == MAX_HISTORY {
+        history.pop_front();
     }
-    memory.push_back(one);
+    history.push_back(item);
 }
 
 #[cfg(test)]
@@ -199,34 +206,34 @@ mod tests {
         Settings::new("k", "s")
     }
 
-    fn scripted(script: WebhookScript) -> Webhooks {
+    fn webhooks_with(script: WebhookScript) -> Webhooks {
         let mut webhooks = Webhooks::default();
         webhooks.set_script(script);
         webhooks
     }
 
-    fn arise(webhooks: &mut Webhooks, kind: &str) {
-        webhooks.arose(json!({ "type": kind }), &app(), &settings());
+    fn emit(webhooks: &mut Webhooks, kind: &str) {
+        webhooks.handle_event(json!({ "type": kind }), &app(), &settings());
     }
 
     /// What waits, all of it taken and settled.
-    fn drain(webhooks: &mut Webhooks) -> Vec<Parcel> {
+    fn drain(webhooks: &mut Webhooks) -> Vec<PendingDelivery> {
         std::iter::from_fn(|| {
-            let parcel = webhooks.take()?;
-            webhooks.settle();
-            Some(parcel)
+            let delivery = webhooks.next_delivery()?;
+            webhooks.finish_delivery();
+            Some(delivery)
         })
         .collect()
     }
 
     #[test]
-    fn an_event_goes_once_to_every_hook_that_wants_it() {
+    fn event_is_delivered_once_to_every_matching_hook() {
         let mut webhooks = Webhooks::default();
-        arise(&mut webhooks, "call.ended");
-        arise(&mut webhooks, "message.new");
+        emit(&mut webhooks, "call.ended");
+        emit(&mut webhooks, "message.new");
         let sent: Vec<_> = drain(&mut webhooks)
             .iter()
-            .map(|it| (it.kind().to_owned(), it.url().to_owned()))
+            .map(|it| (it.event_type().to_owned(), it.url().to_owned()))
             .collect();
         let expected = [
             ("call.ended", "http://a/"),
@@ -241,92 +248,94 @@ mod tests {
     }
 
     #[test]
-    fn copies_have_the_same_id_and_other_webhooks_have_others() {
-        let mut webhooks = scripted(WebhookScript { copies: 3, ..WebhookScript::default() });
-        arise(&mut webhooks, "call.ended");
-        arise(&mut webhooks, "call.ended");
+    fn copies_share_an_id_and_events_do_not() {
+        let mut webhooks = webhooks_with(WebhookScript { copies: 3, ..WebhookScript::default() });
+        emit(&mut webhooks, "call.ended");
+        emit(&mut webhooks, "call.ended");
         let sent = drain(&mut webhooks);
-        let copies: Vec<u32> = sent.iter().map(Parcel::copy).collect();
+        let copies: Vec<u32> = sent.iter().map(PendingDelivery::copy).collect();
         assert_eq!(copies, [1, 2, 3, 1, 2, 3]);
         assert_eq!(sent[0].webhook_id(), sent[2].webhook_id());
         assert_ne!(sent[0].webhook_id(), sent[3].webhook_id());
     }
 
     #[test]
-    fn what_is_dropped_arose_all_the_same() {
-        let mut webhooks = scripted(WebhookScript { drop_all: true, ..WebhookScript::default() });
-        arise(&mut webhooks, "call.ended");
+    fn dropped_event_is_still_in_the_history() {
+        let mut webhooks =
+            webhooks_with(WebhookScript { drop_all: true, ..WebhookScript::default() });
+        emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
         assert_eq!(webhooks.events().len(), 1);
     }
 
     #[test]
-    fn what_is_held_waits_for_its_release_and_comes_in_the_seeds_order() {
+    fn held_webhooks_are_released_in_seeded_order() {
         let script = WebhookScript { shuffle: Some(1), ..WebhookScript::default() };
         let order = || {
-            let mut webhooks = scripted(script.clone());
+            let mut webhooks = webhooks_with(script.clone());
             for kind in ["call.a", "call.b", "call.c", "call.d", "call.e"] {
-                arise(&mut webhooks, kind);
+                emit(&mut webhooks, kind);
             }
             assert!(webhooks.is_idle());
             webhooks.release();
-            drain(&mut webhooks).iter().map(|it| it.kind().to_owned()).collect::<Vec<_>>()
+            drain(&mut webhooks).iter().map(|it| it.event_type().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(order(), ["call.c", "call.b", "call.e", "call.d", "call.a"]);
         assert_eq!(order(), order());
     }
 
     #[test]
-    fn compression_is_the_apps_unless_the_script_says_otherwise() {
-        let compressed = |gzip: Gzip, of_app: bool| {
-            let mut webhooks = scripted(WebhookScript { gzip, ..WebhookScript::default() });
-            let app = App { hook_compression: of_app, ..app() };
+    fn gzip_script_overrides_the_app_setting() {
+        let compressed = |gzip: GzipMode, app_setting: bool| {
+            let mut webhooks = webhooks_with(WebhookScript { gzip, ..WebhookScript::default() });
+            let app = App { hook_compression: app_setting, ..app() };
             for _ in 0..3 {
-                webhooks.arose(json!({ "type": "call.ended" }), &app, &settings());
+                webhooks.handle_event(json!({ "type": "call.ended" }), &app, &settings());
             }
-            drain(&mut webhooks).iter().map(Parcel::is_compressed).collect::<Vec<_>>()
+            drain(&mut webhooks).iter().map(PendingDelivery::is_compressed).collect::<Vec<_>>()
         };
-        assert_eq!(compressed(Gzip::AppSetting, false), [false; 3]);
-        assert_eq!(compressed(Gzip::AppSetting, true), [true; 3]);
-        assert_eq!(compressed(Gzip::Never, true), [false; 3]);
-        assert_eq!(compressed(Gzip::Always, false), [true; 3]);
-        assert_eq!(compressed(Gzip::EveryOther, true), [false, true, false]);
+        assert_eq!(compressed(GzipMode::AppSetting, false), [false; 3]);
+        assert_eq!(compressed(GzipMode::AppSetting, true), [true; 3]);
+        assert_eq!(compressed(GzipMode::Never, true), [false; 3]);
+        assert_eq!(compressed(GzipMode::Always, false), [true; 3]);
+        assert_eq!(compressed(GzipMode::EveryOther, true), [false, true, false]);
     }
 
     #[test]
-    fn no_more_are_under_way_than_may_be() {
-        let mut webhooks = scripted(WebhookScript { concurrency: 2, ..WebhookScript::default() });
+    fn in_flight_deliveries_are_limited_by_concurrency() {
+        let mut webhooks =
+            webhooks_with(WebhookScript { concurrency: 2, ..WebhookScript::default() });
         for _ in 0..3 {
-            arise(&mut webhooks, "call.ended");
+            emit(&mut webhooks, "call.ended");
         }
-        assert!(webhooks.take().is_some());
-        assert!(webhooks.take().is_some());
-        assert!(webhooks.take().is_none());
-        webhooks.settle();
-        assert!(webhooks.take().is_some());
-        assert!(!webhooks.is_waiting());
+        assert!(webhooks.next_delivery().is_some());
+        assert!(webhooks.next_delivery().is_some());
+        assert!(webhooks.next_delivery().is_none());
+        webhooks.finish_delivery();
+        assert!(webhooks.next_delivery().is_some());
+        assert!(!webhooks.has_queued());
         assert!(!webhooks.is_idle());
-        webhooks.settle();
-        webhooks.settle();
+        webhooks.finish_delivery();
+        webhooks.finish_delivery();
         assert!(webhooks.is_idle());
     }
 
     #[test]
-    fn nothing_waits_after_the_end() {
+    fn closed_webhooks_queue_nothing() {
         let mut webhooks = Webhooks::default();
-        arise(&mut webhooks, "call.ended");
+        emit(&mut webhooks, "call.ended");
         webhooks.close();
-        arise(&mut webhooks, "call.ended");
+        emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
         assert_eq!(webhooks.events().len(), 2);
     }
 
     #[test]
-    fn memory_has_an_end() {
-        let mut memory = VecDeque::new();
-        for number in 0..=REMEMBERED {
-            remember(&mut memory, number);
+    fn history_is_bounded() {
+        let mut history = VecDeque::new();
+        for number in 0..=MAX_HISTORY {
+            push_bounded(&mut history, number);
         }
-        assert_eq!((memory.len(), memory.front()), (REMEMBERED, Some(&1)));
+        assert_eq!((history.len(), history.front()), (MAX_HISTORY, Some(&1)));
     }
 }

@@ -16,7 +16,7 @@ pub struct WebhookScript {
     /// How many times each event is delivered, under one and the same id.
     pub copies: u32,
     /// Which deliveries are compressed.
-    pub gzip: Gzip,
+    pub gzip: GzipMode,
     /// How long each delivery is held back. In JSON: milliseconds.
     #[serde(with = "crate::millis")]
     pub delay: Duration,
@@ -34,7 +34,7 @@ impl Default for WebhookScript {
         Self {
             drop_all: false,
             copies: 1,
-            gzip: Gzip::default(),
+            gzip: GzipMode::default(),
             delay: Duration::ZERO,
             shuffle: None,
             concurrency: 8,
@@ -44,7 +44,7 @@ impl Default for WebhookScript {
 
 impl WebhookScript {
     /// When what is posted now is to go out.
-    pub(super) fn due(&self) -> Instant {
+    pub(super) fn due_at(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.delay).unwrap_or(now)
     }
@@ -53,7 +53,7 @@ impl WebhookScript {
 /// Which deliveries are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gzip {
+pub enum GzipMode {
     /// All of them or none, as the app is set.
     #[default]
     AppSetting,
@@ -72,19 +72,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_can_be_written_as_json() {
-        let read = |value| serde_json::from_value::<WebhookScript>(value).ok();
-        assert_eq!(read(json!({})), Some(WebhookScript::default()));
+    fn script_is_parsed_from_json() {
+        let parse = |value| serde_json::from_value::<WebhookScript>(value).ok();
+        assert_eq!(parse(json!({})), Some(WebhookScript::default()));
         assert_eq!(
-            read(json!({ "copies": 2, "gzip": "every_other", "delay": 50, "shuffle": 7 })),
+            parse(json!({ "copies": 2, "gzip": "every_other", "delay": 50, "shuffle": 7 })),
             Some(WebhookScript {
                 copies: 2,
-                gzip: Gzip::EveryOther,
+                gzip: GzipMode::EveryOther,
                 delay: Duration::from_millis(50),
                 shuffle: Some(7),
                 ..WebhookScript::default()
             })
         );
-        assert_eq!(read(json!({ "copy": 2 })), None);
+        assert_eq!(parse(json!({ "copy": 2 })), None);
     }
 }

@@ -1,11 +1,11 @@
 //! The whole emulator over real sockets, spoken to with bytes: a client library would hide what a
 //! fault looks like.
 
-mod limits;
 mod queries;
-mod receiver;
+mod rate_limits;
 mod requests;
 mod sessions;
+mod webhook_receiver;
 mod webhooks;
 
 use std::io::{Read as _, Write as _};
@@ -21,14 +21,14 @@ use crate::{Emulator, Settings};
 
 const NOW: u64 = 1_767_225_600;
 const SECRET: &str = "test-secret-0123456789abcdef0123456789abcdef";
-const SERVER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
+const SERVER_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
                       PsFIm6tMx2P94h2RZNsElGn1Uv9NBXYP9an2S3N0iwM";
-const ALICE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+const ALICE_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
                      eyJ1c2VyX2lkIjoiYWxpY2UiLCJpYXQiOjE3NjcyMjU2MDB9.\
                      o2MPy2RIN0_LkgS_iaJ3ZwZ0vjyq4NRnItnjwWk_dwE";
-const AUTHORIZED: &str = "stream-auth-type: jwt\r\nauthorization: ";
-const APP: &str = "/api/v2/app?api_key=testkey123";
-const USERS: &str = "/api/v2/users?api_key=testkey123";
+const AUTH_HEADERS: &str = "stream-auth-type: jwt\r\nauthorization: ";
+const APP_PATH: &str = "/api/v2/app?api_key=testkey123";
+const USERS_PATH: &str = "/api/v2/users?api_key=testkey123";
 
 /// An emulator on a clock that stands still.
 async fn emulator() -> Emulator {
@@ -41,76 +41,77 @@ async fn emulator_and_clock() -> (Emulator, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(NOW));
     let time = Arc::clone(&clock);
     let settings = Settings::new("testkey123", SECRET)
-        .clock(move || UNIX_EPOCH + Duration::from_secs(time.load(Ordering::SeqCst)));
+        .with_clock(move || UNIX_EPOCH + Duration::from_secs(time.load(Ordering::SeqCst)));
     (Emulator::serve(listener, settings).await.expect("an emulator"), clock)
 }
 
-fn pass(clock: &AtomicU64, seconds: u64) {
+fn advance(clock: &AtomicU64, seconds: u64) {
     clock.fetch_add(seconds, Ordering::SeqCst);
 }
 
 /// An instant so many seconds after the start, as answers write it.
-fn nanos(seconds: u64) -> i64 {
+fn nanos_after_start(seconds: u64) -> i64 {
     i64::try_from((NOW + seconds) * 1_000_000_000).expect("an instant")
 }
 
 /// Sends one request; every byte that came back until the connection was closed.
-async fn exchange(emulator: &Emulator, start: &str, headers: &str, body: &str) -> String {
+async fn send_raw(emulator: &Emulator, method_and_path: &str, headers: &str, body: &str) -> String {
     let address = emulator.base_url().replace("http://", "");
     let length = body.len();
     let request = format!(
-        "{start} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\
+        "{method_and_path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\
          {headers}\r\n\r\n{body}"
     );
-    let talk = move || {
+    let round_trip = move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         // The emulator may hang up at any time: what came back until then is the answer.
         let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        String::from_utf8_lossy(&response).into_owned()
     };
-    tokio::task::spawn_blocking(talk).await.expect("an exchange")
+    tokio::task::spawn_blocking(round_trip).await.expect("an exchange")
 }
 
-async fn ask(emulator: &Emulator, start: &str, body: &Value) -> String {
-    exchange(emulator, start, &format!("{AUTHORIZED}{SERVER}"), &body.to_string()).await
+async fn send_request(emulator: &Emulator, method_and_path: &str, body: &Value) -> String {
+    send_raw(emulator, method_and_path, &format!("{AUTH_HEADERS}{SERVER_TOKEN}"), &body.to_string())
+        .await
 }
 
 /// Sends one request to a path below `/api/v2/`.
 async fn post(emulator: &Emulator, path: &str, body: &Value) -> String {
-    ask(emulator, &format!("POST /api/v2/{path}?api_key=testkey123"), body).await
+    send_request(emulator, &format!("POST /api/v2/{path}?api_key=testkey123"), body).await
 }
 
 async fn get_app(emulator: &Emulator) -> String {
-    ask(emulator, &format!("GET {APP}"), &json!({})).await
+    send_request(emulator, &format!("GET {APP_PATH}"), &json!({})).await
 }
 
 async fn upsert_alice(emulator: &Emulator) -> String {
     let alice = json!({ "users": { "alice": { "id": "alice" } } });
-    ask(emulator, &format!("POST {USERS}"), &alice).await
+    send_request(emulator, &format!("POST {USERS_PATH}"), &alice).await
 }
 
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+fn status(response: &str) -> u16 {
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
-fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
-    let (head, _) = answer.split_once("\r\n\r\n")?;
+fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
+    let (head, _) = response.split_once("\r\n\r\n")?;
     head.lines().filter_map(|line| line.split_once(": ")).find(|(it, _)| *it == name).map(|it| it.1)
 }
 
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
-fn json_body(answer: &str) -> Value {
-    serde_json::from_str(body(answer)).unwrap_or_default()
+fn json_body(response: &str) -> Value {
+    serde_json::from_str(body(response)).unwrap_or_default()
 }
 
-fn code(answer: &str) -> Value {
-    json_body(answer)["code"].clone()
+fn error_code(response: &str) -> Value {
+    json_body(response)["code"].clone()
 }
 
 /// Makes alice known and creates a call of hers, which may last an hour and whose sessions wait

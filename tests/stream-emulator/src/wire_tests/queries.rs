@@ -3,11 +3,11 @@
 use super::*;
 
 #[tokio::test]
-async fn channels_are_queried() {
+async fn query_channels_filters_sorts_and_limits() {
     let (emulator, clock) = emulator_and_clock().await;
     for id in ["a", "b", "c"] {
         create_channel(&emulator, id).await;
-        pass(&clock, 1);
+        advance(&clock, 1);
     }
     let query = json!({
         "filter_conditions": {
@@ -19,28 +19,28 @@ async fn channels_are_queried() {
         "limit": 30,
         "state": false,
     });
-    let answer = post(&emulator, "chat/channels", &query).await;
-    assert_eq!(status(&answer), 201);
-    let answer = json_body(&answer);
-    let ids: Vec<&Value> = answer["channels"]
+    let response = post(&emulator, "chat/channels", &query).await;
+    assert_eq!(status(&response), 201);
+    let response = json_body(&response);
+    let ids: Vec<&Value> = response["channels"]
         .as_array()
         .expect("channels")
         .iter()
         .map(|channel| &channel["channel"]["id"])
         .collect();
     assert_eq!(ids, [&json!("b"), &json!("c")]);
-    assert_eq!(answer["channels"][0]["channel"]["custom"], json!({ "call_id": "b" }));
-    assert_eq!(answer["channels"][0]["messages"], json!([]));
-    let refused = post(&emulator, "chat/channels", &json!({ "limit": 31 })).await;
-    assert_eq!((status(&refused), code(&refused)), (400, json!(4)));
+    assert_eq!(response["channels"][0]["channel"]["custom"], json!({ "call_id": "b" }));
+    assert_eq!(response["channels"][0]["messages"], json!([]));
+    let rejected = post(&emulator, "chat/channels", &json!({ "limit": 31 })).await;
+    assert_eq!((status(&rejected), error_code(&rejected)), (400, json!(4)));
 }
 
 #[tokio::test]
-async fn calls_are_queried_page_by_page() {
+async fn query_calls_continues_with_a_cursor() {
     let (emulator, clock) = emulator_and_clock().await;
     for id in ["z", "y", "x", "w"] {
         create_call(&emulator, id).await;
-        pass(&clock, 1);
+        advance(&clock, 1);
     }
     post(&emulator, "video/call/default/y/mark_ended", &json!({})).await;
     let mut found = Vec::new();
@@ -52,12 +52,12 @@ async fn calls_are_queried_page_by_page() {
             "limit": 2,
             "next": next,
         });
-        let answer = json_body(&post(&emulator, "video/calls", &query).await);
-        for call in answer["calls"].as_array().expect("calls") {
+        let response = json_body(&post(&emulator, "video/calls", &query).await);
+        for call in response["calls"].as_array().expect("calls") {
             assert_eq!(call["call"]["created_by"]["id"], json!("alice"));
             found.push(call["call"]["id"].clone());
         }
-        next = answer["next"].clone();
+        next = response["next"].clone();
         if next.is_null() {
             break;
         }

@@ -3,18 +3,18 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::{Fault, Operation, Rule};
+use crate::{Fault, FaultRule, Operation};
 
 #[tokio::test]
-async fn an_answer_has_its_body_and_its_headers() {
+async fn response_has_body_and_headers() {
     let emulator = emulator().await;
-    let answer = get_app(&emulator).await;
-    assert_eq!(status(&answer), 200);
-    assert_eq!(header(&answer, "x-ratelimit-limit"), Some("10000"));
-    assert_eq!(header(&answer, "x-ratelimit-remaining"), Some("9999"));
-    assert_eq!(header(&answer, "x-ratelimit-reset"), Some("1767225660"));
-    assert_eq!(header(&answer, "date"), Some("Thu, 01 Jan 2026 00:00:00 GMT"));
-    let app: Value = serde_json::from_str(body(&answer)).expect("JSON");
+    let response = get_app(&emulator).await;
+    assert_eq!(status(&response), 200);
+    assert_eq!(header(&response, "x-ratelimit-limit"), Some("10000"));
+    assert_eq!(header(&response, "x-ratelimit-remaining"), Some("9999"));
+    assert_eq!(header(&response, "x-ratelimit-reset"), Some("1767225660"));
+    assert_eq!(header(&response, "date"), Some("Thu, 01 Jan 2026 00:00:00 GMT"));
+    let app: Value = serde_json::from_str(body(&response)).expect("JSON");
     assert_eq!(app["duration"], json!("0.42ms"));
     assert_eq!(app["app"]["sqs_secret"], json!(crate::APP_OBJECT_SECRET));
     assert_eq!(status(&upsert_alice(&emulator).await), 201);
@@ -24,46 +24,56 @@ async fn an_answer_has_its_body_and_its_headers() {
 }
 
 #[tokio::test]
-async fn who_may_not_ask_is_told_why_and_counted() {
+async fn unauthorized_requests_are_rejected_and_counted() {
     let emulator = emulator().await;
     let before = emulator.snapshot();
-    let (app, users) = (format!("GET {APP}"), format!("POST {USERS}"));
+    let (app, users) = (format!("GET {APP_PATH}"), format!("POST {USERS_PATH}"));
     for (start, headers, expected) in [
-        ("GET /api/v2/app?api_key=other", format!("{AUTHORIZED}{SERVER}"), (401, 2)),
-        (app.as_str(), format!("authorization: {SERVER}"), (401, 5)),
+        ("GET /api/v2/app?api_key=other", format!("{AUTH_HEADERS}{SERVER_TOKEN}"), (401, 2)),
+        (app.as_str(), format!("authorization: {SERVER_TOKEN}"), (401, 5)),
         (app.as_str(), "stream-auth-type: jwt".to_owned(), (401, 5)),
-        (app.as_str(), format!("{AUTHORIZED}Bearer {SERVER}"), (401, 5)),
-        (app.as_str(), format!("{AUTHORIZED}{SERVER}x"), (401, 43)),
-        (app.as_str(), format!("{AUTHORIZED}{ALICE}"), (403, 17)),
-        ("GET /api/v2/nothing?api_key=testkey123", format!("{AUTHORIZED}{SERVER}"), (404, 16)),
+        (app.as_str(), format!("{AUTH_HEADERS}Bearer {SERVER_TOKEN}"), (401, 5)),
+        (app.as_str(), format!("{AUTH_HEADERS}{SERVER_TOKEN}x"), (401, 43)),
+        (app.as_str(), format!("{AUTH_HEADERS}{ALICE_TOKEN}"), (403, 17)),
+        (
+            "GET /api/v2/nothing?api_key=testkey123",
+            format!("{AUTH_HEADERS}{SERVER_TOKEN}"),
+            (404, 16),
+        ),
     ] {
-        let answer = exchange(&emulator, start, &headers, "").await;
-        assert_eq!((status(&answer), code(&answer)), (expected.0, json!(expected.1)), "{start}");
+        let response = send_raw(&emulator, start, &headers, "").await;
+        assert_eq!(
+            (status(&response), error_code(&response)),
+            (expected.0, json!(expected.1)),
+            "{start}"
+        );
     }
-    let nonsense = exchange(&emulator, &users, &format!("{AUTHORIZED}{SERVER}"), "{").await;
-    assert_eq!((status(&nonsense), code(&nonsense)), (400, json!(4)));
+    let malformed =
+        send_raw(&emulator, &users, &format!("{AUTH_HEADERS}{SERVER_TOKEN}"), "{").await;
+    assert_eq!((status(&malformed), error_code(&malformed)), (400, json!(4)));
     assert_eq!(emulator.counts().get(Operation::GetApp), 6);
     assert_eq!(emulator.counts().total(), 8);
     assert_eq!(emulator.snapshot(), before);
 }
 
 #[tokio::test]
-async fn a_suspended_app_answers_nothing_else() {
+async fn suspended_app_rejects_every_request() {
     let emulator = emulator().await;
-    emulator.suspend_app(true);
-    let answer = get_app(&emulator).await;
-    assert_eq!((status(&answer), code(&answer)), (403, json!(99)));
-    assert_eq!(emulator.check_user_token(ALICE).map_err(|error| error.code), Err(99));
-    emulator.suspend_app(false);
+    emulator.set_app_suspended(true);
+    let response = get_app(&emulator).await;
+    assert_eq!((status(&response), error_code(&response)), (403, json!(99)));
+    assert_eq!(emulator.check_user_token(ALICE_TOKEN).map_err(|error| error.code), Err(99));
+    emulator.set_app_suspended(false);
     assert_eq!(status(&get_app(&emulator).await), 200);
 }
 
 #[tokio::test]
-async fn a_users_token_is_checked_as_connecting_would() {
+async fn user_token_check_applies_the_connect_rules() {
     let emulator = emulator().await;
-    let check = || emulator.check_user_token(ALICE).map(|it| it.user_id).map_err(|it| it.code);
+    let check =
+        || emulator.check_user_token(ALICE_TOKEN).map(|it| it.user_id).map_err(|it| it.code);
     assert_eq!(check(), Ok("alice".to_owned()));
-    assert_eq!(emulator.check_user_token(SERVER).map_err(|error| error.code), Err(5));
+    assert_eq!(emulator.check_user_token(SERVER_TOKEN).map_err(|error| error.code), Err(5));
     upsert_alice(&emulator).await;
     for (instant, outcome) in [
         (json!("2026-01-01T00:00:01Z"), Err(40)),
@@ -72,7 +82,10 @@ async fn a_users_token_is_checked_as_connecting_would() {
     ] {
         let set = json!({ "revoke_tokens_issued_before": instant });
         let patch = json!({ "users": [{ "id": "alice", "set": set }] });
-        assert_eq!(status(&ask(&emulator, &format!("PATCH {USERS}"), &patch).await), 200);
+        assert_eq!(
+            status(&send_request(&emulator, &format!("PATCH {USERS_PATH}"), &patch).await),
+            200
+        );
         assert_eq!(check(), outcome, "{instant}");
     }
     emulator.deactivate_user("alice");
@@ -82,9 +95,11 @@ async fn a_users_token_is_checked_as_connecting_would() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_has_no_effect() {
+async fn refused_connection_has_no_effect() {
     let emulator = emulator().await;
-    emulator.script(Rule::on(Operation::UpdateUsers, Fault::RefuseConnection).once());
+    emulator.add_fault(
+        FaultRule::for_operation(Operation::UpdateUsers, Fault::RefuseConnection).once(),
+    );
     assert_eq!(upsert_alice(&emulator).await, "");
     assert!(emulator.user("alice").is_none());
     assert_eq!(status(&upsert_alice(&emulator).await), 201);
@@ -92,17 +107,19 @@ async fn a_refused_connection_has_no_effect() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_has_its_effect() {
+async fn applied_then_lost_takes_effect() {
     let emulator = emulator().await;
-    emulator.script(Rule::any(Fault::AppliedThenLost).once());
+    emulator.add_fault(FaultRule::for_any_operation(Fault::AppliedThenLost).once());
     assert_eq!(upsert_alice(&emulator).await, "");
     assert!(emulator.user("alice").is_some());
 }
 
 #[tokio::test]
-async fn a_late_effect_comes_after_the_connection_is_gone() {
+async fn applied_late_takes_effect_after_the_connection_closes() {
     let emulator = emulator().await;
-    emulator.script(Rule::any(Fault::AppliedLate(Duration::from_millis(1_500))).once());
+    emulator.add_fault(
+        FaultRule::for_any_operation(Fault::AppliedLate(Duration::from_millis(1_500))).once(),
+    );
     assert_eq!(upsert_alice(&emulator).await, "");
     assert!(emulator.user("alice").is_none());
     for _ in 0..100 {
@@ -115,27 +132,27 @@ async fn a_late_effect_comes_after_the_connection_is_gone() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_comes() {
+async fn slow_response_arrives() {
     let emulator = emulator().await;
-    emulator.script(Rule::any(Fault::Slow(Duration::from_millis(20))).once());
+    emulator.add_fault(FaultRule::for_any_operation(Fault::Slow(Duration::from_millis(20))).once());
     assert_eq!(status(&upsert_alice(&emulator).await), 201);
     assert!(emulator.user("alice").is_some());
 }
 
 #[tokio::test]
-async fn a_truncated_answer_breaks_off_after_its_effect() {
+async fn truncated_response_takes_effect() {
     let emulator = emulator().await;
-    emulator.script(Rule::any(Fault::Truncated).once());
-    let answer = upsert_alice(&emulator).await;
-    assert_eq!(status(&answer), 201);
+    emulator.add_fault(FaultRule::for_any_operation(Fault::Truncated).once());
+    let response = upsert_alice(&emulator).await;
+    assert_eq!(status(&response), 201);
     let announced: usize =
-        header(&answer, "content-length").unwrap_or("0").parse().expect("a size");
-    assert!((1..announced).contains(&body(&answer).len()), "{answer}");
+        header(&response, "content-length").unwrap_or("0").parse().expect("a size");
+    assert!((1..announced).contains(&body(&response).len()), "{response}");
     assert!(emulator.user("alice").is_some());
 }
 
 #[tokio::test]
-async fn scripted_answers() {
+async fn scripted_faults_produce_their_responses() {
     let emulator = emulator().await;
     for fault in [
         Fault::TooManyRequests { retry_after: Some(7) },
@@ -145,18 +162,18 @@ async fn scripted_answers() {
         Fault::Redirect("http://127.0.0.1:9/".to_owned()),
         Fault::Huge(100_000),
     ] {
-        emulator.script(Rule::on(Operation::GetApp, fault).once());
+        emulator.add_fault(FaultRule::for_operation(Operation::GetApp, fault).once());
     }
     let limited = get_app(&emulator).await;
-    assert_eq!((status(&limited), code(&limited)), (429, json!(9)));
+    assert_eq!((status(&limited), error_code(&limited)), (429, json!(9)));
     assert_eq!(header(&limited, "retry-after"), Some("7"));
     assert_eq!(header(&limited, "x-ratelimit-remaining"), Some("0"));
-    let away = get_app(&emulator).await;
-    assert_eq!((status(&away), code(&away)), (503, json!(-1)));
-    assert!(!away.contains("unrecoverable"));
-    let broken = get_app(&emulator).await;
-    assert_eq!(status(&broken), 500);
-    assert!(broken.contains("\"unrecoverable\":true"));
+    let unavailable = get_app(&emulator).await;
+    assert_eq!((status(&unavailable), error_code(&unavailable)), (503, json!(-1)));
+    assert!(!unavailable.contains("unrecoverable"));
+    let unrecoverable = get_app(&emulator).await;
+    assert_eq!(status(&unrecoverable), 500);
+    assert!(unrecoverable.contains("\"unrecoverable\":true"));
     let proxy = get_app(&emulator).await;
     assert_eq!((status(&proxy), header(&proxy, "content-type")), (502, Some("text/html")));
     let moved = get_app(&emulator).await;
@@ -167,22 +184,22 @@ async fn scripted_answers() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_big_is_refused() {
+async fn oversized_body_is_rejected() {
     let emulator = emulator().await;
     let big = json!({ "users": { "alice": { "id": "alice", "name": "x".repeat(2_000_000) } } });
-    let answer = ask(&emulator, &format!("POST {USERS}"), &big).await;
+    let response = send_request(&emulator, &format!("POST {USERS_PATH}"), &big).await;
     // The answer may be lost with the connection, the request must be.
-    assert!(answer.is_empty() || status(&answer) == 413, "{}", status(&answer));
+    assert!(response.is_empty() || status(&response) == 413, "{}", status(&response));
     assert!(emulator.user("alice").is_none());
 }
 
 #[tokio::test]
-async fn people_outside_can_look_and_meddle() {
+async fn control_api_reads_state_and_adds_faults() {
     let emulator = emulator().await;
     let rule = json!({ "operation": "GetApp", "times": 1, "fault": { "status": 503 } });
     let control =
-        |start: &'static str, body: &'static str| exchange(&emulator, start, "x: y", body);
-    assert_eq!(status(&ask(&emulator, "POST /_emulator/faults", &rule).await), 200);
+        |start: &'static str, body: &'static str| send_raw(&emulator, start, "x: y", body);
+    assert_eq!(status(&send_request(&emulator, "POST /_emulator/faults", &rule).await), 200);
     assert_eq!(status(&get_app(&emulator).await), 503);
     upsert_alice(&emulator).await;
     let counts = control("GET /_emulator/counts", "").await;
@@ -198,15 +215,18 @@ async fn people_outside_can_look_and_meddle() {
 }
 
 #[tokio::test]
-async fn stopping_stops_and_can_be_repeated() {
+async fn stop_is_idempotent() {
     let emulator = emulator().await;
     upsert_alice(&emulator).await;
-    emulator.script(Rule::any(Fault::AppliedLate(Duration::from_mins(10))).once());
+    emulator.add_fault(
+        FaultRule::for_any_operation(Fault::AppliedLate(Duration::from_mins(10))).once(),
+    );
     assert_eq!(get_app(&emulator).await, "");
     emulator.clone().stop().await;
     emulator.stop().await;
     let address = emulator.base_url().replace("http://", "");
-    let refused = tokio::task::spawn_blocking(move || TcpStream::connect(address).is_err()).await;
-    assert!(refused.expect("an attempt"));
+    let is_refused =
+        tokio::task::spawn_blocking(move || TcpStream::connect(address).is_err()).await;
+    assert!(is_refused.expect("an attempt"));
     assert!(emulator.user("alice").is_some());
 }

@@ -4,67 +4,67 @@ use std::collections::BTreeSet;
 
 use tokio::time::{Instant, timeout};
 
-use super::receiver::{Receiver, Webhook, hook};
+use super::webhook_receiver::{Webhook, WebhookReceiver, hook};
 use super::*;
-use crate::{Gzip, WebhookScript};
+use crate::{GzipMode, WebhookScript};
 
 /// One at a time, so that their order says something.
-fn in_order() -> WebhookScript {
+fn one_at_a_time() -> WebhookScript {
     WebhookScript { concurrency: 1, ..WebhookScript::default() }
 }
 
 /// An emulator with a hook, in front of a receiver that answers so.
-async fn hooked(statuses: &[u16]) -> (Emulator, Receiver) {
+async fn emulator_with_receiver(statuses: &[u16]) -> (Emulator, WebhookReceiver) {
     let emulator = emulator().await;
-    let receiver = Receiver::answering(statuses).await;
+    let receiver = WebhookReceiver::with_statuses(statuses).await;
     emulator.set_event_hooks(vec![receiver.hook()]);
-    emulator.set_webhook_script(in_order());
+    emulator.set_webhook_script(one_at_a_time());
     (emulator, receiver)
 }
 
-fn ids(webhooks: &[Webhook]) -> BTreeSet<&str> {
+fn webhook_ids(webhooks: &[Webhook]) -> BTreeSet<&str> {
     webhooks.iter().map(|webhook| webhook.header("x-webhook-id")).collect()
 }
 
 #[tokio::test]
-async fn every_event_reaches_its_hook_signed() {
-    let (emulator, receiver) = hooked(&[]).await;
+async fn event_is_delivered_signed() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
     create_call(&emulator, "c").await;
     assert!(emulator.join("default:c", "alice").is_some());
     emulator.webhooks_idle().await;
     assert_eq!(
-        receiver.types(),
+        receiver.event_types(),
         ["call.created", "call.session_started", "call.session_participant_joined"]
     );
     let webhooks = receiver.webhooks();
-    assert_eq!(ids(&webhooks).len(), 3);
-    for (webhook, event) in webhooks.iter().zip(emulator.events_sent()) {
+    assert_eq!(webhook_ids(&webhooks).len(), 3);
+    for (webhook, event) in webhooks.iter().zip(emulator.emitted_events()) {
         assert!(webhook.is_signed(SECRET));
         assert!(!webhook.is_signed("another secret"));
-        assert_eq!(webhook.header("x-signature"), emulator.sign(&webhook.plain()));
+        assert_eq!(webhook.header("x-signature"), emulator.sign_webhook(&webhook.raw_body()));
         assert_eq!(webhook.header("content-type"), "application/json");
         assert_eq!(webhook.header("content-encoding"), "");
         assert_eq!(webhook.header("x-api-key"), "testkey123");
         assert_eq!(webhook.header("x-webhook-attempt"), "1");
         assert_eq!(webhook.event(), event);
     }
-    let delivered = emulator.deliveries();
-    assert_eq!(delivered.len(), 3);
-    assert!(delivered.iter().all(|it| (it.attempt, it.copy, it.status) == (1, 1, Some(200))));
-    assert_eq!(delivered[0].event, "call.created");
-    assert_eq!(delivered[0].webhook_id, webhooks[0].header("x-webhook-id"));
-    emulator.clear_deliveries();
-    assert!(emulator.deliveries().is_empty());
+    let attempts = emulator.delivery_attempts();
+    assert_eq!(attempts.len(), 3);
+    assert!(attempts.iter().all(|it| (it.attempt, it.copy, it.status) == (1, 1, Some(200))));
+    assert_eq!(attempts[0].event, "call.created");
+    assert_eq!(attempts[0].webhook_id, webhooks[0].header("x-webhook-id"));
+    emulator.clear_delivery_attempts();
+    assert!(emulator.delivery_attempts().is_empty());
 }
 
 #[tokio::test]
-async fn a_compressed_webhook_is_signed_as_it_was_before() {
-    let (emulator, receiver) = hooked(&[]).await;
+async fn signature_covers_the_uncompressed_body() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
     emulator.set_hook_compression(true);
-    emulator.deliver(json!({ "type": "call.ended" }));
-    emulator.set_webhook_script(WebhookScript { gzip: Gzip::EveryOther, ..in_order() });
+    emulator.emit_event(json!({ "type": "call.ended" }));
+    emulator.set_webhook_script(WebhookScript { gzip: GzipMode::EveryOther, ..one_at_a_time() });
     for _ in 0..3 {
-        emulator.deliver(json!({ "type": "call.ended" }));
+        emulator.emit_event(json!({ "type": "call.ended" }));
     }
     emulator.webhooks_idle().await;
     let webhooks = receiver.webhooks();
@@ -79,7 +79,7 @@ async fn a_compressed_webhook_is_signed_as_it_was_before() {
 }
 
 #[tokio::test]
-async fn how_often_it_is_tried_depends_on_the_answer() {
+async fn attempts_depend_on_the_response_status() {
     let cases: [(&[u16], &[u16]); 8] = [
         (&[200], &[200]),
         (&[500, 503], &[500, 503, 200]),
@@ -91,13 +91,14 @@ async fn how_often_it_is_tried_depends_on_the_answer() {
         (&[302], &[302]),
     ];
     for (statuses, expected) in cases {
-        let (emulator, receiver) = hooked(statuses).await;
-        emulator.deliver(json!({ "type": "call.ended" }));
+        let (emulator, receiver) = emulator_with_receiver(statuses).await;
+        emulator.emit_event(json!({ "type": "call.ended" }));
         emulator.webhooks_idle().await;
-        let delivered: Vec<u16> = emulator.deliveries().iter().filter_map(|it| it.status).collect();
-        assert_eq!(delivered, expected);
+        let statuses_received: Vec<u16> =
+            emulator.delivery_attempts().iter().filter_map(|it| it.status).collect();
+        assert_eq!(statuses_received, expected);
         let webhooks = receiver.webhooks();
-        assert_eq!(ids(&webhooks).len(), 1);
+        assert_eq!(webhook_ids(&webhooks).len(), 1);
         let attempts: Vec<&str> =
             webhooks.iter().map(|webhook| webhook.header("x-webhook-attempt")).collect();
         assert_eq!(attempts, ["1", "2", "3"][..expected.len()]);
@@ -105,153 +106,157 @@ async fn how_often_it_is_tried_depends_on_the_answer() {
 }
 
 #[tokio::test]
-async fn who_is_not_there_is_tried_twice() {
+async fn unreachable_receiver_gets_two_attempts() {
     let emulator = emulator().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     drop(listener);
     emulator.set_event_hooks(vec![hook(&url)]);
-    emulator.deliver(json!({ "type": "call.ended" }));
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
-    let tried: Vec<_> = emulator.deliveries().iter().map(|it| (it.attempt, it.status)).collect();
-    assert_eq!(tried, [(1, None), (2, None)]);
+    let attempts: Vec<_> =
+        emulator.delivery_attempts().iter().map(|it| (it.attempt, it.status)).collect();
+    assert_eq!(attempts, [(1, None), (2, None)]);
 }
 
 #[tokio::test]
-async fn copies_come_under_one_id() {
-    let (emulator, receiver) = hooked(&[]).await;
-    emulator.set_webhook_script(WebhookScript { copies: 3, ..in_order() });
-    emulator.deliver(json!({ "type": "call.ended" }));
+async fn copies_share_one_id() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
+    emulator.set_webhook_script(WebhookScript { copies: 3, ..one_at_a_time() });
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
     let webhooks = receiver.webhooks();
-    assert_eq!((webhooks.len(), ids(&webhooks).len()), (3, 1));
+    assert_eq!((webhooks.len(), webhook_ids(&webhooks).len()), (3, 1));
     assert!(webhooks.iter().all(|webhook| webhook.header("x-webhook-attempt") == "1"));
-    let copies: Vec<u32> = emulator.deliveries().iter().map(|it| it.copy).collect();
+    let copies: Vec<u32> = emulator.delivery_attempts().iter().map(|it| it.copy).collect();
     assert_eq!(copies, [1, 2, 3]);
 }
 
 #[tokio::test]
-async fn what_is_held_comes_in_the_seeds_order() {
-    let (emulator, receiver) = hooked(&[]).await;
-    emulator.set_webhook_script(WebhookScript { shuffle: Some(1), ..in_order() });
+async fn held_webhooks_are_released_in_seeded_order() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
+    emulator.set_webhook_script(WebhookScript { shuffle: Some(1), ..one_at_a_time() });
     for kind in ["call.a", "call.b", "call.c", "call.d", "call.e"] {
-        emulator.deliver(json!({ "type": kind }));
+        emulator.emit_event(json!({ "type": kind }));
     }
     emulator.webhooks_idle().await;
-    assert!(receiver.types().is_empty());
+    assert!(receiver.event_types().is_empty());
     emulator.release_webhooks();
     emulator.webhooks_idle().await;
-    assert_eq!(receiver.types(), ["call.c", "call.b", "call.e", "call.d", "call.a"]);
+    assert_eq!(receiver.event_types(), ["call.c", "call.b", "call.e", "call.d", "call.a"]);
 }
 
 #[tokio::test]
-async fn what_is_dropped_never_comes() {
-    let (emulator, receiver) = hooked(&[]).await;
-    emulator.set_webhook_script(WebhookScript { drop_all: true, ..in_order() });
+async fn dropped_webhook_is_not_delivered() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
+    emulator.set_webhook_script(WebhookScript { drop_all: true, ..one_at_a_time() });
     create_call(&emulator, "c").await;
-    emulator.set_webhook_script(in_order());
-    emulator.deliver(json!({ "type": "call.ended" }));
+    emulator.set_webhook_script(one_at_a_time());
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
-    assert_eq!(receiver.types(), ["call.ended"]);
-    assert_eq!(emulator.events_sent()[0]["type"], json!("call.created"));
-    assert_eq!(emulator.deliveries().len(), 1);
+    assert_eq!(receiver.event_types(), ["call.ended"]);
+    assert_eq!(emulator.emitted_events()[0]["type"], json!("call.created"));
+    assert_eq!(emulator.delivery_attempts().len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_delayed_comes_later() {
-    let (emulator, receiver) = hooked(&[]).await;
+async fn delayed_webhook_arrives_after_the_delay() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
     let delay = Duration::from_millis(60);
-    emulator.set_webhook_script(WebhookScript { delay, ..in_order() });
+    emulator.set_webhook_script(WebhookScript { delay, ..one_at_a_time() });
     let start = Instant::now();
-    emulator.deliver(json!({ "type": "call.ended" }));
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
     assert!(start.elapsed() >= delay);
-    assert_eq!(receiver.types(), ["call.ended"]);
+    assert_eq!(receiver.event_types(), ["call.ended"]);
 }
 
 #[tokio::test]
-async fn an_app_can_change_its_hooks() {
+async fn update_app_replaces_the_hooks() {
     let emulator = emulator().await;
-    let (video, chat) = (Receiver::answering(&[]).await, Receiver::answering(&[]).await);
-    let with = |receiver: &Receiver, product: &str| {
+    let (video, chat) =
+        (WebhookReceiver::with_statuses(&[]).await, WebhookReceiver::with_statuses(&[]).await);
+    let hook_for = |receiver: &WebhookReceiver, product: &str| {
         let mut hook = receiver.hook();
         hook["product"] = json!(product);
         hook
     };
-    let hooks = json!([with(&video, "video"), with(&chat, "chat")]);
+    let hooks = json!([hook_for(&video, "video"), hook_for(&chat, "chat")]);
     let update = json!({ "event_hooks": hooks, "enable_hook_payload_compression": true });
-    assert_eq!(status(&ask(&emulator, &format!("PATCH {APP}"), &update).await), 200);
-    let kept = json_body(&get_app(&emulator).await)["app"]["event_hooks"].clone();
-    for (kept, sent) in kept.as_array().expect("hooks").iter().zip(hooks.as_array().expect("hooks"))
+    assert_eq!(status(&send_request(&emulator, &format!("PATCH {APP_PATH}"), &update).await), 200);
+    let stored = json_body(&get_app(&emulator).await)["app"]["event_hooks"].clone();
+    for (stored, sent) in
+        stored.as_array().expect("hooks").iter().zip(hooks.as_array().expect("hooks"))
     {
-        assert!(kept["id"].is_string() && kept["created_at"].is_i64());
+        assert!(stored["id"].is_string() && stored["created_at"].is_i64());
         assert_eq!(
-            (&kept["webhook_url"], &kept["product"]),
+            (&stored["webhook_url"], &stored["product"]),
             (&sent["webhook_url"], &sent["product"])
         );
     }
     create_call(&emulator, "c").await;
     create_channel(&emulator, "c").await;
     emulator.webhooks_idle().await;
-    assert_eq!(video.types(), ["call.created"]);
+    assert_eq!(video.event_types(), ["call.created"]);
     // Making alice known again was a change of hers.
-    let mut told = chat.types();
-    told.sort();
-    assert_eq!(told, ["channel.created", "user.updated"]);
+    let mut received_types = chat.event_types();
+    received_types.sort();
+    assert_eq!(received_types, ["channel.created", "user.updated"]);
     assert!(chat.webhooks().iter().all(Webhook::is_compressed));
     let none = json!({ "event_hooks": [] });
-    ask(&emulator, &format!("PATCH {APP}"), &none).await;
-    emulator.deliver(json!({ "type": "call.ended" }));
+    send_request(&emulator, &format!("PATCH {APP_PATH}"), &none).await;
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
-    assert_eq!(video.types().len(), 1);
+    assert_eq!(video.event_types().len(), 1);
 }
 
 #[tokio::test]
-async fn webhooks_can_be_scripted_from_outside() {
-    let (emulator, receiver) = hooked(&[]).await;
+async fn control_api_scripts_webhooks() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
     let script = json!({ "copies": 2, "shuffle": 3, "concurrency": 1 });
-    assert_eq!(status(&ask(&emulator, "POST /_emulator/webhooks", &script).await), 200);
+    assert_eq!(status(&send_request(&emulator, "POST /_emulator/webhooks", &script).await), 200);
     let event = json!({ "type": "call.ended" });
-    ask(&emulator, "POST /_emulator/events", &event).await;
-    assert!(receiver.types().is_empty());
-    ask(&emulator, "POST /_emulator/webhooks/release", &json!({})).await;
+    send_request(&emulator, "POST /_emulator/events", &event).await;
+    assert!(receiver.event_types().is_empty());
+    send_request(&emulator, "POST /_emulator/webhooks/release", &json!({})).await;
     emulator.webhooks_idle().await;
-    assert_eq!(receiver.types(), ["call.ended", "call.ended"]);
-    let events = json_body(&ask(&emulator, "GET /_emulator/events", &json!({})).await);
+    assert_eq!(receiver.event_types(), ["call.ended", "call.ended"]);
+    let events = json_body(&send_request(&emulator, "GET /_emulator/events", &json!({})).await);
     assert_eq!(events, json!([event]));
-    let tried = json_body(&ask(&emulator, "GET /_emulator/deliveries", &json!({})).await);
-    assert_eq!(tried[1]["status"], json!(200));
-    ask(&emulator, "DELETE /_emulator/deliveries", &json!({})).await;
-    assert!(emulator.deliveries().is_empty());
-    let typo = ask(&emulator, "POST /_emulator/webhooks", &json!({ "copy": 2 })).await;
+    let attempts =
+        json_body(&send_request(&emulator, "GET /_emulator/deliveries", &json!({})).await);
+    assert_eq!(attempts[1]["status"], json!(200));
+    send_request(&emulator, "DELETE /_emulator/deliveries", &json!({})).await;
+    assert!(emulator.delivery_attempts().is_empty());
+    let typo = send_request(&emulator, "POST /_emulator/webhooks", &json!({ "copy": 2 })).await;
     assert_eq!(status(&typo), 400);
 }
 
 #[tokio::test]
-async fn webhooks_are_no_part_of_the_world() {
-    let (emulator, _receiver) = hooked(&[]).await;
+async fn webhooks_do_not_change_the_snapshot() {
+    let (emulator, _receiver) = emulator_with_receiver(&[]).await;
     let before = emulator.snapshot();
-    emulator.deliver(json!({ "type": "call.ended" }));
+    emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
     assert_eq!(emulator.snapshot(), before);
 }
 
 #[tokio::test]
-async fn stopping_gives_up_what_is_under_way() {
+async fn stop_aborts_deliveries_in_flight() {
     let emulator = emulator().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", silent.local_addr().expect("an address"));
     emulator.set_event_hooks(vec![hook(&url)]);
-    emulator.set_webhook_script(in_order());
+    emulator.set_webhook_script(one_at_a_time());
     for _ in 0..2 {
-        emulator.deliver(json!({ "type": "call.ended" }));
+        emulator.emit_event(json!({ "type": "call.ended" }));
     }
     // The first one is under way once its connection is there.
-    let _held = silent.accept().await.expect("a connection");
+    let _connection = silent.accept().await.expect("a connection");
     let stopped = async {
         emulator.stop().await;
         emulator.webhooks_idle().await;
     };
     timeout(Duration::from_secs(3), stopped).await.expect("stopped");
-    assert!(emulator.deliveries().is_empty());
+    assert!(emulator.delivery_attempts().is_empty());
 }

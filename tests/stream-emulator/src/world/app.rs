@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::call_settings::default_settings;
 use super::channel_config::channel_config;
-use super::limits::{ROLES, require};
-use super::{Reply, World, compact, joined};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::validation::{ROLES, require};
+use super::{ApiResult, World, merge, strip_nulls};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 
 /// Stands in every secret field of the app object, so that a test can prove that none of them
 /// reaches a log or an answer.
@@ -23,7 +23,7 @@ pub(crate) struct App {
     pub(crate) event_hooks: Vec<Value>,
     /// Whether webhooks are compressed.
     pub(crate) hook_compression: bool,
-    pub(crate) revoke_tokens_issued_before: Option<Moment>,
+    pub(crate) revoke_tokens_issued_before: Option<Timestamp>,
 }
 
 /// A change to the app, of which only webhooks matter here.
@@ -35,12 +35,12 @@ pub(crate) struct UpdateApp {
 
 impl World {
     /// What is named is replaced as a whole: a hook that is not in the new list is gone.
-    pub(crate) fn update_app(&mut self, ask: UpdateApp, now: Moment) -> Reply {
-        if let Some(hooks) = ask.event_hooks {
-            let hooks = hooks.into_iter().map(|hook| self.hook(hook, now));
+    pub(crate) fn update_app(&mut self, request: UpdateApp, now: Timestamp) -> ApiResult {
+        if let Some(hooks) = request.event_hooks {
+            let hooks = hooks.into_iter().map(|hook| self.normalize_hook(hook, now));
             self.app.event_hooks = hooks.collect::<Result<_, _>>()?;
         }
-        if let Some(compressed) = ask.enable_hook_payload_compression {
+        if let Some(compressed) = request.enable_hook_payload_compression {
             self.app.hook_compression = compressed;
         }
         Ok(json!({}))
@@ -48,18 +48,19 @@ impl World {
 
     /// A hook as it is kept: one that comes with an id that is there stays the same one. Times in
     /// requests are RFC 3339, and those of a hook are Stream's own.
-    fn hook(&mut self, mut hook: Value, now: Moment) -> Result<Value, StreamFailure> {
+    fn normalize_hook(&mut self, mut hook: Value, now: Timestamp) -> Result<Value, StreamError> {
         require(hook.is_object(), "event_hooks must hold objects")?;
         for name in ["created_at", "updated_at"] {
             let time = &hook[name];
-            let fits = time.is_null() || time.as_str().and_then(Moment::parse).is_some();
-            require(fits, "a time of event_hooks is not RFC 3339")?;
+            let is_valid = time.is_null() || time.as_str().and_then(Timestamp::parse).is_some();
+            require(is_valid, "a time of event_hooks is not RFC 3339")?;
         }
-        let same = |known: &&Value| hook["id"].is_string() && known["id"] == hook["id"];
-        let known = self.app.event_hooks.iter().find(same);
-        let created_at = known.map(|known| known["created_at"].clone());
+        let has_same_id =
+            |existing: &&Value| hook["id"].is_string() && existing["id"] == hook["id"];
+        let existing = self.app.event_hooks.iter().find(has_same_id);
+        let created_at = existing.map(|known| known["created_at"].clone());
         if !hook["id"].is_string() {
-            hook["id"] = json!(self.make_id("hook"));
+            hook["id"] = json!(self.next_id("hook"));
         }
         hook["created_at"] = created_at.filter(Value::is_number).unwrap_or_else(|| json!(now));
         hook["updated_at"] = json!(now);
@@ -74,31 +75,31 @@ pub(crate) fn list_roles() -> Value {
             "name": name,
             "custom": false,
             "scopes": [".app"],
-            "created_at": BEGINNING,
-            "updated_at": BEGINNING,
+            "created_at": DEFAULTS_CREATED_AT,
+            "updated_at": DEFAULTS_CREATED_AT,
         })
     };
     json!({ "roles": ROLES.map(role) })
 }
 
 /// When what every app has was made.
-const BEGINNING: Moment = Moment::from_nanos(1_577_836_800_000_000_000);
+const DEFAULTS_CREATED_AT: Timestamp = Timestamp::from_nanos(1_577_836_800_000_000_000);
 
 impl App {
-    pub(crate) fn not_suspended(&self) -> Result<(), StreamFailure> {
+    pub(crate) fn ensure_not_suspended(&self) -> Result<(), StreamError> {
         if self.suspended {
-            return Err(StreamFailure::new(403, 99, "this app is suspended"));
+            return Err(StreamError::new(403, 99, "this app is suspended"));
         }
         Ok(())
     }
 
     pub(crate) fn response(&self) -> Value {
-        let app = [self.state(), secrets(), features(), configuration()];
-        json!({ "app": app.into_iter().fold(json!({}), joined) })
+        let app = [self.state_fields(), secret_fields(), feature_fields(), config_fields()];
+        json!({ "app": app.into_iter().fold(json!({}), merge) })
     }
 
-    fn state(&self) -> Value {
-        compact(json!({
+    fn state_fields(&self) -> Value {
+        strip_nulls(json!({
             "id": 1,
             "name": "emulated",
             "organization": "emulated",
@@ -116,7 +117,7 @@ impl App {
     }
 }
 
-fn secrets() -> Value {
+fn secret_fields() -> Value {
     json!({
         "sns_key": APP_OBJECT_SECRET,
         "sns_secret": APP_OBJECT_SECRET,
@@ -135,7 +136,7 @@ fn secrets() -> Value {
     })
 }
 
-fn features() -> Value {
+fn feature_fields() -> Value {
     json!({
         "allow_multi_user_devices": false,
         "async_url_enrich_enabled": false,
@@ -157,7 +158,7 @@ fn features() -> Value {
     })
 }
 
-fn configuration() -> Value {
+fn config_fields() -> Value {
     let uploads = json!({
         "size_limit": 0,
         "allowed_file_extensions": [],
@@ -173,7 +174,7 @@ fn configuration() -> Value {
         "reminders_interval": 0,
         "user_search_disallowed_roles": [],
         "call_types": { "default": call_type("default") },
-        "channel_configs": { "messaging": channel_config("messaging", BEGINNING) },
+        "channel_configs": { "messaging": channel_config("messaging", DEFAULTS_CREATED_AT) },
         "file_upload_config": uploads,
         "image_upload_config": uploads,
         "grants": {},
@@ -187,8 +188,8 @@ fn call_type(name: &str) -> Value {
         "id": 1,
         "name": name,
         "recording_external_storage": "",
-        "created_at": BEGINNING,
-        "updated_at": BEGINNING,
+        "created_at": DEFAULTS_CREATED_AT,
+        "updated_at": DEFAULTS_CREATED_AT,
         "settings": default_settings(),
     })
 }
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_app_object_holds_secrets_and_switches() {
+    fn app_response_has_secrets_and_settings() {
         let app = App { suspended: true, ..App::default() }.response();
         assert_eq!(app["app"]["suspended"], json!(true));
         assert_eq!(app["app"]["sqs_secret"], json!(APP_OBJECT_SECRET));
@@ -208,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn an_update_replaces_what_it_names() {
+    fn update_replaces_only_the_given_fields() {
         let mut world = World::default();
-        let mut update = |ask: Value| {
-            let ask = serde_json::from_value(ask).expect("a request");
-            world.update_app(ask, at(0)).expect("updated");
+        let mut update = |request: Value| {
+            let request = serde_json::from_value(request).expect("a request");
+            world.update_app(request, at(0)).expect("updated");
             (world.app.event_hooks.len(), world.app.hook_compression)
         };
         assert_eq!(update(json!({ "event_hooks": [{ "id": "a" }, { "id": "b" }] })), (2, false));
@@ -222,11 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_keeps_its_id_and_the_time_of_its_making() {
+    fn hook_update_preserves_id_and_created_at() {
         let mut world = World::default();
         let mut update = |hooks: Value, seconds: u64| {
-            let ask = serde_json::from_value(json!({ "event_hooks": hooks })).expect("a request");
-            world.update_app(ask, at(seconds)).map(|_| world.app.event_hooks.clone())
+            let request =
+                serde_json::from_value(json!({ "event_hooks": hooks })).expect("a request");
+            world.update_app(request, at(seconds)).map(|_| world.app.event_hooks.clone())
         };
         let first = update(json!([{ "hook_type": "sqs" }]), 0).expect("updated");
         let id = first[0]["id"].clone();

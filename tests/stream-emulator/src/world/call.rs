@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::cid::Cid;
 use super::session::Session;
-use super::{Custom, World, compact};
-use crate::moment::Moment;
+use super::{CustomFields, World, strip_nulls};
+use crate::timestamp::Timestamp;
 use crate::views::CallView;
 
 #[derive(Debug, Serialize)]
@@ -14,14 +14,14 @@ pub(super) struct Call {
     pub(super) cid: Cid,
     pub(super) created_by: String,
     pub(super) members: Vec<CallMember>,
-    pub(super) custom: Custom,
+    pub(super) custom: CustomFields,
     pub(super) channel_cid: Option<String>,
     pub(super) team: Option<String>,
-    pub(super) starts_at: Option<Moment>,
+    pub(super) starts_at: Option<Timestamp>,
     pub(super) settings: Value,
-    pub(super) created_at: Moment,
-    pub(super) updated_at: Moment,
-    pub(super) ended_at: Option<Moment>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) ended_at: Option<Timestamp>,
     pub(super) rings: u64,
     pub(super) notifications: u64,
     pub(super) sessions: Vec<Session>,
@@ -31,8 +31,8 @@ pub(super) struct Call {
 pub(super) struct CallMember {
     user_id: String,
     role: String,
-    custom: Custom,
-    created_at: Moment,
+    custom: CustomFields,
+    created_at: Timestamp,
 }
 
 /// A member as a request names it.
@@ -40,11 +40,11 @@ pub(super) struct CallMember {
 pub(super) struct CallMemberRequest {
     pub(super) user_id: String,
     role: Option<String>,
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
 }
 
 impl CallMemberRequest {
-    pub(super) fn into_member(self, now: Moment) -> CallMember {
+    pub(super) fn into_member(self, now: Timestamp) -> CallMember {
         CallMember {
             user_id: self.user_id,
             role: self.role.unwrap_or_else(|| "user".to_owned()),
@@ -69,7 +69,7 @@ impl CallMember {
 
 impl Call {
     /// The call with so many of its members, as most call operations answer it.
-    pub(super) fn with_members(&self, world: &World, limit: usize) -> Value {
+    pub(super) fn response_with_members(&self, world: &World, limit: usize) -> Value {
         json!({
             "call": self.response(world),
             "members": self.members_response(world, limit),
@@ -90,12 +90,12 @@ impl Call {
     }
 
     /// The role of one who is a member.
-    pub(super) fn role_of(&self, user_id: &str) -> Option<&str> {
+    pub(super) fn member_role(&self, user_id: &str) -> Option<&str> {
         self.member(user_id).map(|member| member.role.as_str())
     }
 
     pub(super) fn response(&self, world: &World) -> Value {
-        let mut call = compact(json!({
+        let mut call = strip_nulls(json!({
             "cid": self.cid,
             "type": self.cid.kind,
             "id": self.cid.id,
@@ -128,7 +128,7 @@ impl Call {
     }
 
     /// What a filter sees.
-    pub(super) fn filterable(&self, world: &World) -> Value {
+    pub(super) fn filter_fields(&self, world: &World) -> Value {
         let mut call = self.response(world);
         let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
         call["members"] = json!(members);
@@ -142,7 +142,7 @@ impl Call {
         self.sessions.iter().find(|session| session.id == id)
     }
 
-    pub(super) fn is_between_two_with(&self, user_id: &str) -> bool {
+    pub(super) fn is_one_to_one_with(&self, user_id: &str) -> bool {
         self.members.len() == 2 && self.members.iter().any(|member| member.user_id == user_id)
     }
 
@@ -154,16 +154,16 @@ impl Call {
             members: self.members.iter().map(|member| member.user_id.clone()).collect(),
             custom: self.custom.clone(),
             channel_cid: self.channel_cid.clone(),
-            created_at: self.created_at.nanos(),
-            ended_at: self.ended_at.map(Moment::nanos),
+            created_at: self.created_at.as_nanos(),
+            ended_at: self.ended_at.map(Timestamp::as_nanos),
             rings: self.rings,
             notifications: self.notifications,
             max_duration_seconds: self.settings["limits"]["max_duration_seconds"].as_u64(),
             inactivity_timeout_seconds: self.settings["session"]["inactivity_timeout_seconds"]
                 .as_u64(),
             session_id: session.map(|session| session.id.clone()),
-            session_started_at: session.and_then(|it| it.started_at).map(Moment::nanos),
-            session_ended_at: session.and_then(|it| it.ended_at).map(Moment::nanos),
+            session_started_at: session.and_then(|it| it.started_at).map(Timestamp::as_nanos),
+            session_ended_at: session.and_then(|it| it.ended_at).map(Timestamp::as_nanos),
             present: session.map(Session::present_users).unwrap_or_default(),
         }
     }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::limits::require;
-use crate::error::StreamFailure;
+use super::validation::require;
+use crate::error::StreamError;
 
 /// What a call type has without any override.
 pub(super) fn default_settings() -> Value {
@@ -67,30 +67,30 @@ pub(super) fn default_settings() -> Value {
 }
 
 /// Settings with an override laid over them, member by member.
-pub(super) fn overridden(settings: &Value, over: &Value) -> Result<Value, StreamFailure> {
-    require(over.is_null() || over.is_object(), "settings_override must be an object")?;
-    let inactivity = &over["session"]["inactivity_timeout_seconds"];
+pub(super) fn apply_override(settings: &Value, overrides: &Value) -> Result<Value, StreamError> {
+    require(overrides.is_null() || overrides.is_object(), "settings_override must be an object")?;
+    let inactivity = &overrides["session"]["inactivity_timeout_seconds"];
     require(
         inactivity.is_null() || inactivity.as_u64().is_some_and(|it| (5..=900).contains(&it)),
         "session.inactivity_timeout_seconds must be from 5 to 900",
     )?;
-    let duration = &over["limits"]["max_duration_seconds"];
+    let duration = &overrides["limits"]["max_duration_seconds"];
     require(
         duration.is_null() || duration.is_u64(),
         "limits.max_duration_seconds must be a whole number of seconds",
     )?;
     let mut settings = settings.clone();
-    lay_over(&mut settings, over);
+    merge_override(&mut settings, overrides);
     Ok(settings)
 }
 
 /// Null is how SDKs write what is not set, so it overrides nothing.
-fn lay_over(base: &mut Value, over: &Value) {
+fn merge_override(base: &mut Value, over: &Value) {
     match (base, over) {
         (_, Value::Null) => {}
         (Value::Object(base), Value::Object(over)) => {
             for (key, over) in over {
-                lay_over(base.entry(key.as_str()).or_insert(Value::Null), over);
+                merge_override(base.entry(key.as_str()).or_insert(Value::Null), over);
             }
         }
         (base, over) => *base = over.clone(),
@@ -102,12 +102,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_override_changes_only_what_it_names() {
+    fn override_changes_only_the_given_settings() {
         let over = json!({
             "limits": { "max_duration_seconds": 3_600, "max_participants": null },
             "video": { "enabled": false },
         });
-        let settings = overridden(&default_settings(), &over).expect("settings");
+        let settings = apply_override(&default_settings(), &over).expect("settings");
         assert_eq!(settings["limits"]["max_duration_seconds"], json!(3_600));
         assert_eq!(settings["limits"]["max_participants_exclude_roles"], json!([]));
         assert_eq!(settings["video"]["enabled"], json!(false));
@@ -116,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn the_inactivity_timeout_has_bounds() {
+    fn inactivity_timeout_outside_5_to_900_is_rejected() {
         for (seconds, fits) in [(4, false), (5, true), (900, true), (901, false)] {
             let over = json!({ "session": { "inactivity_timeout_seconds": seconds } });
-            assert_eq!(overridden(&default_settings(), &over).is_ok(), fits, "{seconds}");
+            assert_eq!(apply_override(&default_settings(), &over).is_ok(), fits, "{seconds}");
         }
     }
 }

@@ -5,18 +5,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Call, CallMember, CallMemberRequest};
-use super::call_settings::{default_settings, overridden};
+use super::call_settings::{apply_override, default_settings};
 use super::cid::Cid;
-use super::limits::{self, at_most};
-use super::listing::CursorQuery;
-use super::users::{NamedUser, creator};
-use super::{Custom, Reply, World, compact};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::pagination::CursorQuery;
+use super::users::{UserRef, resolve_creator};
+use super::validation::{self, check_max};
+use super::{ApiResult, CustomFields, World, strip_nulls};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 use crate::views::CallView;
 
-const MEMBERS: usize = 100;
-const DEFAULT_MEMBERS: usize = 25;
+const MAX_MEMBERS: usize = 100;
+const DEFAULT_MEMBERS_LIMIT: usize = 25;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct GetOrCreateCall {
@@ -29,9 +29,9 @@ pub(crate) struct GetOrCreateCall {
 #[derive(Debug, Default, Deserialize)]
 struct CallData {
     created_by_id: Option<String>,
-    created_by: Option<NamedUser>,
+    created_by: Option<UserRef>,
     members: Option<Vec<CallMemberRequest>>,
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
     channel_cid: Option<String>,
     team: Option<String>,
     starts_at: Option<String>,
@@ -41,7 +41,7 @@ struct CallData {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct UpdateCall {
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
     starts_at: Option<String>,
     #[serde(default)]
     settings_override: Value,
@@ -56,89 +56,99 @@ impl World {
     pub(crate) fn get_or_create_call(
         &mut self,
         cid: &Cid,
-        ask: GetOrCreateCall,
-        now: Moment,
-    ) -> Reply {
-        let data = ask.data.unwrap_or_default();
-        let limit = members_limit(ask.members_limit)?;
-        at_most("members", data.members.as_ref().map_or(0, Vec::len), MEMBERS)?;
-        limits::size("custom", &data.custom)?;
+        request: GetOrCreateCall,
+        now: Timestamp,
+    ) -> ApiResult {
+        let data = request.data.unwrap_or_default();
+        let limit = members_limit(request.members_limit)?;
+        check_max("members", data.members.as_ref().map_or(0, Vec::len), MAX_MEMBERS)?;
+        validation::check_size("custom", &data.custom)?;
         let created = !self.calls.contains_key(cid);
         if created {
             let call = self.new_call(cid, data, now)?;
-            let members = call.members_response(self, MEMBERS);
+            let members = call.members_response(self, MAX_MEMBERS);
             self.calls.insert(cid.clone(), call);
             self.calls_created += 1;
             self.emit_call("call.created", cid, now, json!({ "members": members }));
         }
-        let call = self.known_call_mut(cid)?;
-        call.rings += u64::from(ask.ring == Some(true));
-        call.notifications += u64::from(ask.notify == Some(true));
-        let mut reply = self.known_call(cid)?.with_members(self, limit);
-        reply["created"] = json!(created);
-        Ok(reply)
+        let call = self.find_call_mut(cid)?;
+        call.rings += u64::from(request.ring == Some(true));
+        call.notifications += u64::from(request.notify == Some(true));
+        let mut response = self.find_call(cid)?.response_with_members(self, limit);
+        response["created"] = json!(created);
+        Ok(response)
     }
 
-    pub(crate) fn get_call(&self, cid: &Cid, limit: Option<usize>) -> Reply {
-        Ok(self.known_call(cid)?.with_members(self, members_limit(limit)?))
+    pub(crate) fn get_call(&self, cid: &Cid, limit: Option<usize>) -> ApiResult {
+        Ok(self.find_call(cid)?.response_with_members(self, members_limit(limit)?))
     }
 
-    pub(crate) fn update_call(&mut self, cid: &Cid, ask: UpdateCall, now: Moment) -> Reply {
-        limits::size("custom", &ask.custom)?;
-        let starts_at = ask.starts_at.as_deref().map(instant).transpose()?;
-        let call = self.known_call_mut(cid)?;
-        call.settings = overridden(&call.settings, &ask.settings_override)?;
-        if let Some(custom) = ask.custom {
+    pub(crate) fn update_call(
+        &mut self,
+        cid: &Cid,
+        request: UpdateCall,
+        now: Timestamp,
+    ) -> ApiResult {
+        validation::check_size("custom", &request.custom)?;
+        let starts_at = request.starts_at.as_deref().map(parse_starts_at).transpose()?;
+        let call = self.find_call_mut(cid)?;
+        call.settings = apply_override(&call.settings, &request.settings_override)?;
+        if let Some(custom) = request.custom {
             call.custom = custom;
         }
         call.starts_at = starts_at.or(call.starts_at);
         call.updated_at = now;
         self.emit_call("call.updated", cid, now, json!({ "capabilities_by_role": {} }));
-        Ok(self.known_call(cid)?.with_members(self, DEFAULT_MEMBERS))
+        Ok(self.find_call(cid)?.response_with_members(self, DEFAULT_MEMBERS_LIMIT))
     }
 
     /// Ending again succeeds again, and the first end stands.
-    pub(crate) fn end_call(&mut self, cid: &Cid, now: Moment) -> Reply {
-        self.known_call(cid)?;
-        self.finish_call(cid, now);
+    pub(crate) fn end_call(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
+        self.find_call(cid)?;
+        self.end_call_at(cid, now);
         Ok(json!({}))
     }
 
-    pub(crate) fn delete_call(&mut self, cid: &Cid, ask: &DeleteCall, now: Moment) -> Reply {
-        let call = self.remove_call(cid, now).ok_or_else(|| no_call(cid))?;
-        let mut reply = json!({ "call": call });
-        if ask.hard == Some(true) {
-            reply["task_id"] = json!(self.start_task(json!({}), now));
+    pub(crate) fn delete_call(
+        &mut self,
+        cid: &Cid,
+        request: &DeleteCall,
+        now: Timestamp,
+    ) -> ApiResult {
+        let call = self.remove_call(cid, now).ok_or_else(|| call_not_found(cid))?;
+        let mut response = json!({ "call": call });
+        if request.hard == Some(true) {
+            response["task_id"] = json!(self.start_task(json!({}), now));
         }
-        Ok(reply)
+        Ok(response)
     }
 
     /// Takes a call away and tells of it; the call as it was.
-    pub(crate) fn remove_call(&mut self, cid: &Cid, now: Moment) -> Option<Value> {
+    pub(crate) fn remove_call(&mut self, cid: &Cid, now: Timestamp) -> Option<Value> {
         let call = self.calls.get(cid)?.response(self);
         self.calls.remove(cid);
         self.emit("call.deleted", now, json!({ "call_cid": cid, "call": call }));
         Some(call)
     }
 
-    pub(crate) fn query_calls(&self, ask: &CursorQuery) -> Reply {
-        let calls = self.calls.values().map(|call| call.filterable(self)).collect();
-        let (found, next) = ask.page(calls, 2)?;
+    pub(crate) fn query_calls(&self, request: &CursorQuery) -> ApiResult {
+        let calls = self.calls.values().map(|call| call.filter_fields(self)).collect();
+        let (found, next) = request.page(calls, 2)?;
         let calls: Vec<Value> = found
             .iter()
             .filter_map(|call| call["cid"].as_str()?.parse().ok())
             .filter_map(|cid: Cid| self.calls.get(&cid))
-            .map(|call| call.with_members(self, MEMBERS))
+            .map(|call| call.response_with_members(self, MAX_MEMBERS))
             .collect();
-        Ok(compact(json!({ "calls": calls, "next": next })))
+        Ok(strip_nulls(json!({ "calls": calls, "next": next })))
     }
 
-    pub(super) fn known_call(&self, cid: &Cid) -> Result<&Call, StreamFailure> {
-        self.calls.get(cid).ok_or_else(|| no_call(cid))
+    pub(super) fn find_call(&self, cid: &Cid) -> Result<&Call, StreamError> {
+        self.calls.get(cid).ok_or_else(|| call_not_found(cid))
     }
 
-    fn known_call_mut(&mut self, cid: &Cid) -> Result<&mut Call, StreamFailure> {
-        self.calls.get_mut(cid).ok_or_else(|| no_call(cid))
+    fn find_call_mut(&mut self, cid: &Cid) -> Result<&mut Call, StreamError> {
+        self.calls.get_mut(cid).ok_or_else(|| call_not_found(cid))
     }
 
     pub(crate) fn call_view(&self, cid: &str) -> Option<CallView> {
@@ -151,18 +161,18 @@ impl World {
         live.map(|call| call.cid.to_string()).collect()
     }
 
-    pub(crate) fn calls_ever(&self) -> usize {
+    pub(crate) fn calls_created(&self) -> usize {
         self.calls_created
     }
 
-    fn new_call(&self, cid: &Cid, data: CallData, now: Moment) -> Result<Call, StreamFailure> {
-        limits::call_cid(cid)?;
-        let created_by = creator(data.created_by_id, data.created_by)?;
-        let settings = overridden(&default_settings(), &data.settings_override)?;
-        let starts_at = data.starts_at.as_deref().map(instant).transpose()?;
+    fn new_call(&self, cid: &Cid, data: CallData, now: Timestamp) -> Result<Call, StreamError> {
+        validation::check_call_cid(cid)?;
+        let created_by = resolve_creator(data.created_by_id, data.created_by)?;
+        let settings = apply_override(&default_settings(), &data.settings_override)?;
+        let starts_at = data.starts_at.as_deref().map(parse_starts_at).transpose()?;
         let requests = data.members.unwrap_or_default();
         let involved = requests.iter().map(|member| member.user_id.as_str());
-        self.involve("call create", involved.chain([created_by.as_str()]))?;
+        self.check_users_exist_for("call create", involved.chain([created_by.as_str()]))?;
         let members: Vec<CallMember> =
             requests.into_iter().map(|request| request.into_member(now)).collect();
         Ok(Call {
@@ -184,28 +194,30 @@ impl World {
     }
 }
 
-fn members_limit(limit: Option<usize>) -> Result<usize, StreamFailure> {
-    let limit = limit.unwrap_or(DEFAULT_MEMBERS);
-    at_most("members_limit", limit, MEMBERS)?;
+fn members_limit(limit: Option<usize>) -> Result<usize, StreamError> {
+    let limit = limit.unwrap_or(DEFAULT_MEMBERS_LIMIT);
+    check_max("members_limit", limit, MAX_MEMBERS)?;
     Ok(limit)
 }
 
-fn instant(text: &str) -> Result<Moment, StreamFailure> {
-    Moment::parse(text)
-        .ok_or_else(|| StreamFailure::input(format!("starts_at: {text:?} is not an instant")))
+fn parse_starts_at(text: &str) -> Result<Timestamp, StreamError> {
+    Timestamp::parse(text)
+        .ok_or_else(|| StreamError::invalid_input(format!("starts_at: {text:?} is not an instant")))
 }
 
-fn no_call(cid: &Cid) -> StreamFailure {
-    StreamFailure::missing(format!("Can't find call with id {cid}"))
+fn call_not_found(cid: &Cid) -> StreamError {
+    StreamError::not_found(format!("Can't find call with id {cid}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::joined;
-    use super::super::testing::{at, default_call, read, refusal, told, world};
+    use super::super::merge;
+    use super::super::testing::{
+        at, default_call_cid, event_types, expect_error, from_json, world_with_users,
+    };
     use super::*;
 
-    fn create(world: &mut World, id: &str, more: Value) -> Reply {
+    fn create(world: &mut World, id: &str, extra: Value) -> ApiResult {
         let data = json!({
             "created_by_id": "alice",
             "members": [{ "user_id": "alice", "role": "admin" }, { "user_id": "bob" }],
@@ -215,13 +227,13 @@ mod tests {
                 "session": { "inactivity_timeout_seconds": 300 },
             },
         });
-        let ask = joined(json!({ "data": data }), more);
-        world.get_or_create_call(&default_call(id), read(ask), at(1))
+        let request = merge(json!({ "data": data }), extra);
+        world.get_or_create_call(&default_call_cid(id), from_json(request), at(1))
     }
 
     #[test]
-    fn a_second_create_says_so_and_rings_again() {
-        let mut world = world(&["alice", "bob"]);
+    fn second_create_returns_the_call_and_rings_again() {
+        let mut world = world_with_users(&["alice", "bob"]);
         let first = create(&mut world, "c", json!({ "ring": true })).expect("a call");
         assert_eq!(first["created"], json!(true));
         assert_eq!(first["call"]["session"], json!(null));
@@ -232,7 +244,7 @@ mod tests {
         let again = create(&mut world, "c", json!({ "ring": true })).expect("the call");
         assert_eq!(again["created"], json!(false));
         let call = world.call_view("default:c").expect("the call");
-        assert_eq!((call.rings, call.notifications, world.calls_ever()), (2, 0, 1));
+        assert_eq!((call.rings, call.notifications, world.calls_created()), (2, 0, 1));
         assert_eq!(call.max_duration_seconds, Some(3_600));
         assert_eq!(call.inactivity_timeout_seconds, Some(300));
         assert_eq!(call.channel_cid.as_deref(), Some("messaging:c"));
@@ -240,66 +252,70 @@ mod tests {
 
     #[test]
     fn members_and_creator_must_exist() {
-        let mut world = world(&["alice"]);
-        let (status, code, message) = refusal(create(&mut world, "c", json!({})));
+        let mut world = world_with_users(&["alice"]);
+        let (status, code, message) = expect_error(create(&mut world, "c", json!({})));
         assert_eq!((status, code), (400, 4));
         assert!(message.contains("[bob]"), "{message}");
-        let nobody = read(json!({ "data": { "members": [] } }));
-        let outcome = world.get_or_create_call(&default_call("c"), nobody, at(1));
-        assert_eq!(refusal(outcome).1, 4);
-        assert_eq!(world.calls_ever(), 0);
+        let no_members = from_json(json!({ "data": { "members": [] } }));
+        let outcome = world.get_or_create_call(&default_call_cid("c"), no_members, at(1));
+        assert_eq!(expect_error(outcome).1, 4);
+        assert_eq!(world.calls_created(), 0);
     }
 
     #[test]
-    fn the_first_end_stands() {
-        let mut world = world(&["alice", "bob"]);
+    fn first_end_time_is_preserved() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create(&mut world, "c", json!({})).expect("a call");
         assert_eq!(world.live_calls(), ["default:c"]);
-        world.end_call(&default_call("c"), at(5)).expect("ended");
-        world.end_call(&default_call("c"), at(6)).expect("ended");
+        world.end_call(&default_call_cid("c"), at(5)).expect("ended");
+        world.end_call(&default_call_cid("c"), at(6)).expect("ended");
         let again = create(&mut world, "c", json!({})).expect("the call");
         assert_eq!(again["created"], json!(false));
         assert_eq!(again["call"]["ended_at"], json!(at(5)));
         assert!(world.live_calls().is_empty());
-        assert_eq!(refusal(world.end_call(&default_call("d"), at(5))).1, 16);
+        assert_eq!(expect_error(world.end_call(&default_call_cid("d"), at(5))).1, 16);
     }
 
     #[test]
-    fn a_deleted_call_does_not_exist() {
-        let mut world = world(&["alice", "bob"]);
+    fn deleted_call_is_not_found() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create(&mut world, "c", json!({})).expect("a call");
-        let hard = read(json!({ "hard": true }));
-        let answer = world.delete_call(&default_call("c"), &hard, at(5)).expect("deleted");
-        assert!(answer["task_id"].is_string());
-        assert_eq!(refusal(world.get_call(&default_call("c"), None)).1, 16);
-        assert_eq!(refusal(world.delete_call(&default_call("c"), &hard, at(5))).1, 16);
+        let hard = from_json(json!({ "hard": true }));
+        let response = world.delete_call(&default_call_cid("c"), &hard, at(5)).expect("deleted");
+        assert!(response["task_id"].is_string());
+        assert_eq!(expect_error(world.get_call(&default_call_cid("c"), None)).1, 16);
+        assert_eq!(expect_error(world.delete_call(&default_call_cid("c"), &hard, at(5))).1, 16);
     }
 
     #[test]
-    fn an_update_keeps_what_it_does_not_name() {
-        let mut world = world(&["alice", "bob"]);
+    fn update_preserves_fields_not_given() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create(&mut world, "c", json!({})).expect("a call");
         let settings = json!({ "video": { "enabled": false } });
-        let ask = json!({ "custom": { "a": 1 }, "settings_override": settings });
-        let answer = world.update_call(&default_call("c"), read(ask), at(5)).expect("the call");
-        assert_eq!(answer["call"]["custom"], json!({ "a": 1 }));
-        assert_eq!(answer["call"]["settings"]["limits"]["max_duration_seconds"], json!(3_600));
+        let request = json!({ "custom": { "a": 1 }, "settings_override": settings });
+        let response =
+            world.update_call(&default_call_cid("c"), from_json(request), at(5)).expect("the call");
+        assert_eq!(response["call"]["custom"], json!({ "a": 1 }));
+        assert_eq!(response["call"]["settings"]["limits"]["max_duration_seconds"], json!(3_600));
         let settings = json!({ "session": { "inactivity_timeout_seconds": 1 } });
-        let bad = json!({ "settings_override": settings });
-        assert_eq!(refusal(world.update_call(&default_call("c"), read(bad), at(5))).1, 4);
+        let invalid = json!({ "settings_override": settings });
+        assert_eq!(
+            expect_error(world.update_call(&default_call_cid("c"), from_json(invalid), at(5))).1,
+            4
+        );
     }
 
     #[test]
-    fn calls_are_found_by_what_they_are() {
-        let mut world = world(&["alice", "bob"]);
+    fn query_calls_filters_by_fields() {
+        let mut world = world_with_users(&["alice", "bob"]);
         for id in ["a", "b", "c"] {
             create(&mut world, id, json!({})).expect("a call");
         }
-        world.end_call(&default_call("b"), at(5)).expect("ended");
+        world.end_call(&default_call_cid("b"), at(5)).expect("ended");
         let cids = |filter: Value| -> Vec<Value> {
-            let ask = read(json!({ "filter_conditions": filter }));
-            let answer = world.query_calls(&ask).expect("calls");
-            let calls = answer["calls"].as_array().cloned().unwrap_or_default();
+            let request = from_json(json!({ "filter_conditions": filter }));
+            let response = world.query_calls(&request).expect("calls");
+            let calls = response["calls"].as_array().cloned().unwrap_or_default();
             calls.iter().map(|call| call["call"]["cid"].clone()).collect()
         };
         assert_eq!(cids(json!({ "ended_at": { "$exists": true } })), ["default:b"]);
@@ -310,36 +326,36 @@ mod tests {
         assert!(cids(json!({ "ongoing": true })).is_empty());
         world.join("default:c", "alice", at(6)).expect("a join");
         world.reject("default:a", "bob", at(6));
-        let ongoing = read(json!({ "filter_conditions": { "ongoing": true } }));
-        let answer = world.query_calls(&ongoing).expect("calls");
-        assert_eq!(answer["calls"][0]["call"]["id"], json!("c"));
-        assert_eq!(answer["calls"].as_array().map(Vec::len), Some(1));
+        let ongoing = from_json(json!({ "filter_conditions": { "ongoing": true } }));
+        let response = world.query_calls(&ongoing).expect("calls");
+        assert_eq!(response["calls"][0]["call"]["id"], json!("c"));
+        assert_eq!(response["calls"].as_array().map(Vec::len), Some(1));
     }
 
     /// What tells a forgotten call from one that goes on is in every result.
     #[test]
-    fn calls_come_in_pages_by_age_with_all_that_is_known() {
-        let mut world = world(&["alice", "bob"]);
+    fn query_calls_pages_by_created_at_with_full_calls() {
+        let mut world = world_with_users(&["alice", "bob"]);
         for (second, id) in [(3, "a"), (1, "b"), (2, "c")] {
             let data = json!({
                 "created_by_id": "alice",
                 "channel_cid": "messaging:c",
                 "custom": { "kind": id },
             });
-            let ask = read(json!({ "data": data }));
-            world.get_or_create_call(&default_call(id), ask, at(second)).expect("a call");
+            let request = from_json(json!({ "data": data }));
+            world.get_or_create_call(&default_call_cid(id), request, at(second)).expect("a call");
         }
         world.join("default:b", "alice", at(4)).expect("a join");
-        world.end_call(&default_call("b"), at(5)).expect("ended");
+        world.end_call(&default_call_cid("b"), at(5)).expect("ended");
         let page = |filter: Value, next: &Value| {
             let sort = json!([{ "field": "created_at", "direction": 1 }]);
-            let ask = json!({
+            let request = json!({
                 "filter_conditions": filter,
                 "sort": sort,
                 "limit": 2,
                 "next": next,
             });
-            world.query_calls(&read(ask)).expect("calls")
+            world.query_calls(&from_json(request)).expect("calls")
         };
         let first = page(json!({}), &json!(null));
         let (b, c) = (&first["calls"][0]["call"], &first["calls"][1]["call"]);
@@ -364,21 +380,21 @@ mod tests {
             let found = page(filter.clone(), &json!(null));
             assert_eq!(found["calls"][0]["call"]["id"], json!(id), "{filter}");
         }
-        let too_many = read(json!({ "limit": 101 }));
-        assert_eq!(refusal(world.query_calls(&too_many)).1, 4);
+        let too_many = from_json(json!({ "limit": 101 }));
+        assert_eq!(expect_error(world.query_calls(&too_many)).1, 4);
     }
 
     #[test]
-    fn what_happens_to_a_call_is_told() {
-        let mut world = world(&["alice", "bob"]);
+    fn call_changes_emit_events() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create(&mut world, "c", json!({})).expect("a call");
         create(&mut world, "c", json!({})).expect("the call");
-        let ask = read(json!({ "custom": { "a": 1 } }));
-        world.update_call(&default_call("c"), ask, at(2)).expect("updated");
-        let soft = read(json!({}));
-        world.delete_call(&default_call("c"), &soft, at(3)).expect("deleted");
+        let request = from_json(json!({ "custom": { "a": 1 } }));
+        world.update_call(&default_call_cid("c"), request, at(2)).expect("updated");
+        let soft = from_json(json!({}));
+        world.delete_call(&default_call_cid("c"), &soft, at(3)).expect("deleted");
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.created", "call.updated", "call.deleted"]);
+        assert_eq!(event_types(&events), ["call.created", "call.updated", "call.deleted"]);
         assert_eq!(events[0]["members"][1]["user_id"], json!("bob"));
         assert_eq!(events[1]["call"]["custom"], json!({ "a": 1 }));
         assert_eq!(events[2]["created_at"], json!("2026-01-01T00:00:03.000000000Z"));

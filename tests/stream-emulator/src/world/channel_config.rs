@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::moment::Moment;
+use crate::timestamp::Timestamp;
 
-pub(super) fn channel_config(kind: &str, created_at: Moment) -> Value {
+pub(super) fn channel_config(kind: &str, created_at: Timestamp) -> Value {
     json!({
         "name": kind,
         "created_at": created_at,
         "updated_at": created_at,
         "automod": "disabled",
         "automod_behavior": "flag",
-        "max_message_length": super::messages::TEXT,
+        "max_message_length": super::messages::MAX_TEXT_CHARS,
         "commands": [],
         "connect_events": true,
         "count_messages": false,

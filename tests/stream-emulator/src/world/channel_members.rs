@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cid::Cid;
-use super::limits::at_most;
-use super::listing::{self, Sort};
-use super::{Custom, Reply, World};
-use crate::moment::Moment;
+use super::pagination::{self, Sort};
+use super::validation::check_max;
+use super::{ApiResult, CustomFields, World};
+use crate::timestamp::Timestamp;
 
-const BATCH: usize = 100;
+const MAX_BATCH_SIZE: usize = 100;
 const DEFAULT_ROLE: &str = "channel_member";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Member {
     pub(super) user_id: String,
     role: String,
-    custom: Custom,
-    created_at: Moment,
+    custom: CustomFields,
+    created_at: Timestamp,
 }
 
 /// A member as a request names it.
@@ -25,7 +25,7 @@ pub(super) struct Member {
 pub(super) struct MemberRequest {
     user_id: String,
     channel_role: Option<String>,
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,19 +48,19 @@ pub(crate) struct QueryMembers {
 
 /// Which members an answer shows.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct MemberWindow {
+pub(super) struct MemberPage {
     limit: Option<usize>,
     offset: Option<usize>,
 }
 
-impl MemberWindow {
+impl MemberPage {
     pub(super) const fn new(limit: Option<usize>) -> Self {
         Self { limit, offset: None }
     }
 
     pub(super) fn select<'a>(&self, members: &'a [Member]) -> &'a [Member] {
         let start = self.offset.unwrap_or_default().min(members.len());
-        let end = start.saturating_add(self.limit.unwrap_or(BATCH)).min(members.len());
+        let end = start.saturating_add(self.limit.unwrap_or(MAX_BATCH_SIZE)).min(members.len());
         &members[start..end]
     }
 }
@@ -82,16 +82,16 @@ impl Member {
 }
 
 /// The members that a request names, each of them once.
-pub(super) fn members_of(requests: Vec<MemberRequest>, now: Moment) -> Vec<Member> {
+pub(super) fn unique_members(requests: Vec<MemberRequest>, now: Timestamp) -> Vec<Member> {
     let mut members = Vec::new();
     for request in requests {
-        join(&mut members, request, now);
+        add_member(&mut members, request, now);
     }
     members
 }
 
 /// Joining again changes nothing.
-fn join(members: &mut Vec<Member>, request: MemberRequest, now: Moment) {
+fn add_member(members: &mut Vec<Member>, request: MemberRequest, now: Timestamp) {
     if members.iter().any(|member| member.user_id == request.user_id) {
         return;
     }
@@ -104,34 +104,45 @@ fn join(members: &mut Vec<Member>, request: MemberRequest, now: Moment) {
 }
 
 impl World {
-    pub(crate) fn update_channel(&mut self, cid: &Cid, ask: UpdateChannel, now: Moment) -> Reply {
-        let added = ask.add_members.unwrap_or_default();
-        let removed = ask.remove_members.unwrap_or_default();
-        at_most("add_members", added.len(), BATCH)?;
-        at_most("remove_members", removed.len(), BATCH)?;
-        self.known_channel(cid)?;
-        self.involve("channel update", added.iter().map(|member| member.user_id.as_str()))?;
-        let channel = self.known_channel_mut(cid)?;
+    pub(crate) fn update_channel(
+        &mut self,
+        cid: &Cid,
+        request: UpdateChannel,
+        now: Timestamp,
+    ) -> ApiResult {
+        let added = request.add_members.unwrap_or_default();
+        let removed = request.remove_members.unwrap_or_default();
+        check_max("add_members", added.len(), MAX_BATCH_SIZE)?;
+        check_max("remove_members", removed.len(), MAX_BATCH_SIZE)?;
+        self.find_channel(cid)?;
+        self.check_users_exist_for(
+            "channel update",
+            added.iter().map(|member| member.user_id.as_str()),
+        )?;
+        let channel = self.find_channel_mut(cid)?;
         for request in added {
-            join(&mut channel.members, request, now);
+            add_member(&mut channel.members, request, now);
         }
         channel.members.retain(|member| !removed.contains(&member.user_id));
         channel.updated_at = now;
-        let channel = self.known_channel(cid)?;
+        let channel = self.find_channel(cid)?;
         let members: Vec<Value> = channel.members.iter().map(|it| it.response(self)).collect();
         Ok(json!({ "channel": channel.response(self), "members": members }))
     }
 
-    pub(crate) fn query_members(&self, ask: &QueryMembers) -> Reply {
-        let sort = ask.sort.as_deref().unwrap_or_default();
-        let limit = ask.limit.unwrap_or(BATCH);
-        let offset = ask.offset.unwrap_or_default();
-        at_most("sort", sort.len(), 1)?;
-        at_most("limit", limit, BATCH)?;
-        at_most("offset", offset, 10_000)?;
-        let channel = self.known_channel(&Cid::new(&ask.kind, &ask.id))?;
+    pub(crate) fn query_members(&self, request: &QueryMembers) -> ApiResult {
+        let sort = request.sort.as_deref().unwrap_or_default();
+        let limit = request.limit.unwrap_or(MAX_BATCH_SIZE);
+        let offset = request.offset.unwrap_or_default();
+        check_max("sort", sort.len(), 1)?;
+        check_max("limit", limit, MAX_BATCH_SIZE)?;
+        check_max("offset", offset, 10_000)?;
+        let channel = self.find_channel(&Cid::new(&request.kind, &request.id))?;
         let members = channel.members.iter().map(|it| it.response(self)).collect();
-        let found = listing::ordered(listing::filtered(members, &ask.filter_conditions)?, sort);
+        let found = pagination::apply_sort(
+            pagination::apply_filter(members, &request.filter_conditions)?,
+            sort,
+        );
         let page: Vec<Value> = found.into_iter().skip(offset).take(limit).collect();
         Ok(json!({ "members": page }))
     }
@@ -139,16 +150,18 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, messaging, read, refusal, world};
+    use super::super::testing::{
+        at, create_channel, expect_error, from_json, messaging_cid, world_with_users,
+    };
     use super::*;
 
-    fn update(world: &mut World, ask: Value) -> Reply {
-        world.update_channel(&messaging("c"), read(ask), at(5))
+    fn update(world: &mut World, request: Value) -> ApiResult {
+        world.update_channel(&messaging_cid("c"), from_json(request), at(5))
     }
 
     #[test]
-    fn members_come_and_go() {
-        let mut world = world(&["alice", "bob", "carol"]);
+    fn members_are_added_once_and_removed() {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
         create_channel(&mut world, &["alice", "bob", "alice"]).expect("a channel");
         let add = json!({ "add_members": [{ "user_id": "bob" }, { "user_id": "carol" }] });
         update(&mut world, add).expect("updated");
@@ -158,25 +171,26 @@ mod tests {
     }
 
     #[test]
-    fn who_is_added_must_exist_and_so_must_the_channel() {
-        let mut world = world(&["alice"]);
+    fn add_members_requires_existing_users_and_channel() {
+        let mut world = world_with_users(&["alice"]);
         let add = json!({ "add_members": [{ "user_id": "alice" }] });
-        assert_eq!(refusal(update(&mut world, add)).1, 16);
+        assert_eq!(expect_error(update(&mut world, add)).1, 16);
         create_channel(&mut world, &[]).expect("a channel");
         let add = json!({ "add_members": [{ "user_id": "alice" }, { "user_id": "bob" }] });
-        assert_eq!(refusal(update(&mut world, add)).1, 4);
+        assert_eq!(expect_error(update(&mut world, add)).1, 4);
         assert!(world.channel_view("messaging:c").expect("the channel").members.is_empty());
     }
 
     #[test]
     fn members_are_listed_in_pages() {
-        let mut world = world(&["alice", "bob"]);
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
-        let ask = json!({ "type": "messaging", "id": "c", "limit": 1, "offset": 1, "sort": null });
-        let answer = world.query_members(&read(ask)).expect("members");
-        assert_eq!(answer["members"][0]["user_id"], json!("bob"));
-        assert_eq!(answer["members"][1], json!(null));
-        let ask = json!({ "type": "messaging", "id": "d" });
-        assert_eq!(refusal(world.query_members(&read(ask))).1, 16);
+        let request =
+            json!({ "type": "messaging", "id": "c", "limit": 1, "offset": 1, "sort": null });
+        let response = world.query_members(&from_json(request)).expect("members");
+        assert_eq!(response["members"][0]["user_id"], json!("bob"));
+        assert_eq!(response["members"][1], json!(null));
+        let request = json!({ "type": "messaging", "id": "d" });
+        assert_eq!(expect_error(world.query_members(&from_json(request))).1, 16);
     }
 }

@@ -4,17 +4,17 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::channel_members::MemberWindow;
-use super::channels::ChannelPart;
+use super::channel_members::MemberPage;
+use super::channels::ChannelStateOptions;
 use super::cid::Cid;
-use super::limits::at_most;
-use super::listing::{Sort, filtered, ordered};
 use super::message_page::MessagePage;
-use super::{Reply, World};
+use super::pagination::{Sort, apply_filter, apply_sort};
+use super::validation::check_max;
+use super::{ApiResult, World};
 
-const DEFAULT: usize = 10;
-const MOST: usize = 30;
-const FARTHEST: usize = 1_000;
+const DEFAULT_PAGE_SIZE: usize = 10;
+const MAX_PAGE_SIZE: usize = 30;
+const MAX_OFFSET: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct QueryChannels {
@@ -29,24 +29,28 @@ pub(crate) struct QueryChannels {
 }
 
 impl World {
-    pub(crate) fn query_channels(&self, ask: &QueryChannels) -> Reply {
-        let limit = ask.limit.unwrap_or(DEFAULT);
-        let offset = ask.offset.unwrap_or_default();
-        at_most("limit", limit, MOST)?;
-        at_most("offset", offset, FARTHEST)?;
-        let messages = MessagePage::latest(ask.message_limit);
-        let part = ChannelPart::new(ask.state, messages, MemberWindow::new(ask.member_limit));
+    pub(crate) fn query_channels(&self, request: &QueryChannels) -> ApiResult {
+        let limit = request.limit.unwrap_or(DEFAULT_PAGE_SIZE);
+        let offset = request.offset.unwrap_or_default();
+        check_max("limit", limit, MAX_PAGE_SIZE)?;
+        check_max("offset", offset, MAX_OFFSET)?;
+        let messages = MessagePage::latest(request.message_limit);
+        let options = ChannelStateOptions::new(
+            request.state,
+            messages,
+            MemberPage::new(request.member_limit),
+        );
         let latest = [Sort::descending("last_updated")];
-        let sort = ask.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or(&latest);
-        let channels = self.channels.values().map(|it| it.filterable(self)).collect();
-        let found = ordered(filtered(channels, &ask.filter_conditions)?, sort);
+        let sort = request.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or(&latest);
+        let channels = self.channels.values().map(|it| it.filter_fields(self)).collect();
+        let found = apply_sort(apply_filter(channels, &request.filter_conditions)?, sort);
         let channels = found
             .iter()
             .skip(offset)
             .take(limit)
             .filter_map(|channel| channel["cid"].as_str()?.parse().ok())
             .filter_map(|cid: Cid| self.channels.get(&cid))
-            .map(|channel| self.channel_part(channel, &part))
+            .map(|channel| self.channel_state_response(channel, &options))
             .collect::<Result<Vec<Value>, _>>()?;
         Ok(json!({ "channels": channels }))
     }
@@ -54,33 +58,33 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, messaging, read, refusal, world};
+    use super::super::testing::{at, expect_error, from_json, messaging_cid, world_with_users};
     use super::*;
 
     /// Channels `a`, `b` and `c`, one second after the other; the first one has the last message.
     fn three_channels() -> World {
-        let mut world = world(&["alice", "bob"]);
+        let mut world = world_with_users(&["alice", "bob"]);
         for (second, id) in ["a", "b", "c"].iter().enumerate() {
             let members = if *id == "b" { json!([{ "user_id": "bob" }]) } else { json!([]) };
             let custom = json!({ "call_id": id, "kind": "call" });
             let data = json!({ "created_by_id": "alice", "members": members, "custom": custom });
             let now = at(u64::try_from(second).expect("a second"));
-            let ask = read(json!({ "data": data }));
-            world.get_or_create_channel(&messaging(id), ask, now).expect("a channel");
+            let request = from_json(json!({ "data": data }));
+            world.get_or_create_channel(&messaging_cid(id), request, now).expect("a channel");
         }
         let message = json!({ "message": { "text": "hello", "user_id": "alice" } });
-        world.send_message(&messaging("a"), read(message), at(9)).expect("a message");
+        world.send_message(&messaging_cid("a"), from_json(message), at(9)).expect("a message");
         world
     }
 
-    fn cids(world: &World, ask: Value) -> Vec<Value> {
-        let answer = world.query_channels(&read(ask)).expect("channels");
-        let channels = answer["channels"].as_array().cloned().unwrap_or_default();
+    fn cids(world: &World, request: Value) -> Vec<Value> {
+        let response = world.query_channels(&from_json(request)).expect("channels");
+        let channels = response["channels"].as_array().cloned().unwrap_or_default();
         channels.iter().map(|channel| channel["channel"]["cid"].clone()).collect()
     }
 
     #[test]
-    fn channels_are_found_by_what_they_are() {
+    fn query_channels_filters_by_fields() {
         let world = three_channels();
         let found = |filter: Value| cids(&world, json!({ "filter_conditions": filter }));
         assert_eq!(
@@ -95,12 +99,12 @@ mod tests {
         assert!(found(json!({ "created_by_id": "bob" })).is_empty());
         let since = json!({ "$gte": "2026-01-01T00:00:01Z", "$lt": "2026-01-01T00:00:02Z" });
         assert_eq!(found(json!({ "created_at": since })), ["messaging:b"]);
-        let odd = read(json!({ "filter_conditions": { "id": { "$like": "a" } } }));
-        assert_eq!(refusal(world.query_channels(&odd)).1, 4);
+        let unsupported = from_json(json!({ "filter_conditions": { "id": { "$like": "a" } } }));
+        assert_eq!(expect_error(world.query_channels(&unsupported)).1, 4);
     }
 
     #[test]
-    fn the_last_active_one_comes_first_unless_asked_otherwise() {
+    fn channels_are_sorted_by_last_activity_by_default() {
         let world = three_channels();
         assert_eq!(cids(&world, json!({})), ["messaging:a", "messaging:c", "messaging:b"]);
         let by = |direction: i64| {
@@ -113,34 +117,34 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_bounds() {
+    fn limit_and_offset_over_the_maximum_are_rejected() {
         let world = three_channels();
-        for ask in [json!({ "limit": 31 }), json!({ "offset": 1_001 })] {
-            let (status, code, _) = refusal(world.query_channels(&read(ask)));
+        for request in [json!({ "limit": 31 }), json!({ "offset": 1_001 })] {
+            let (status, code, _) = expect_error(world.query_channels(&from_json(request)));
             assert_eq!((status, code), (400, 4));
         }
     }
 
     #[test]
-    fn a_result_is_the_channel_with_its_state() {
+    fn result_includes_channel_state() {
         let world = three_channels();
-        let ask = |state: bool| {
+        let first_result = |state: bool| {
             let filter = json!({ "members": { "$in": ["alice", "bob"] } });
-            let ask = json!({ "filter_conditions": filter, "state": state });
-            world.query_channels(&read(ask)).expect("channels")["channels"][0].clone()
+            let request = json!({ "filter_conditions": filter, "state": state });
+            world.query_channels(&from_json(request)).expect("channels")["channels"][0].clone()
         };
-        assert_eq!(ask(true)["members"][0]["user_id"], json!("bob"));
-        assert_eq!(ask(true)["channel"]["custom"]["call_id"], json!("b"));
-        assert_eq!(ask(false)["members"], json!([]));
-        let ask = read(json!({ "filter_conditions": { "id": "a" }, "message_limit": 1 }));
-        let answer = world.query_channels(&ask).expect("channels");
-        assert_eq!(answer["channels"][0]["messages"][0]["text"], json!("hello"));
+        assert_eq!(first_result(true)["members"][0]["user_id"], json!("bob"));
+        assert_eq!(first_result(true)["channel"]["custom"]["call_id"], json!("b"));
+        assert_eq!(first_result(false)["members"], json!([]));
+        let request = from_json(json!({ "filter_conditions": { "id": "a" }, "message_limit": 1 }));
+        let response = world.query_channels(&request).expect("channels");
+        assert_eq!(response["channels"][0]["messages"][0]["text"], json!("hello"));
     }
 
     #[test]
     fn a_deleted_channel_is_not_listed() {
         let mut world = three_channels();
-        world.delete_channel(&messaging("b"), at(10)).expect("deleted");
+        world.delete_channel(&messaging_cid("b"), at(10)).expect("deleted");
         assert_eq!(cids(&world, json!({})), ["messaging:a", "messaging:c"]);
     }
 }

@@ -5,34 +5,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::channel_config::channel_config;
-use super::channel_members::{Member, MemberRequest, MemberWindow, members_of};
+use super::channel_members::{Member, MemberPage, MemberRequest, unique_members};
 use super::cid::Cid;
-use super::limits::{self, at_most, from_one_to};
 use super::message_page::MessagePage;
 use super::messages::Message;
-use super::users::{NamedUser, creator};
-use super::{Custom, Reply, World, compact, joined};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::users::{UserRef, resolve_creator};
+use super::validation::{self, check_count, check_max};
+use super::{ApiResult, CustomFields, World, merge, strip_nulls};
+use crate::error::StreamError;
 use crate::request::Query;
+use crate::timestamp::Timestamp;
 use crate::views::ChannelView;
 
-const MEMBERS: usize = 100;
-const BATCH: usize = 100;
+const MAX_MEMBERS: usize = 100;
+const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Channel {
     pub(super) cid: Cid,
     created_by: String,
     pub(super) members: Vec<Member>,
-    custom: Custom,
+    custom: CustomFields,
     frozen: bool,
     disabled: bool,
     team: Option<String>,
     filter_tags: Vec<String>,
-    created_at: Moment,
-    pub(super) updated_at: Moment,
-    pub(super) last_message_at: Option<Moment>,
+    created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) last_message_at: Option<Timestamp>,
     pub(super) messages: Vec<Message>,
 }
 
@@ -41,15 +41,15 @@ pub(crate) struct GetOrCreateChannel {
     data: Option<ChannelData>,
     state: Option<bool>,
     messages: Option<MessagePage>,
-    members: Option<MemberWindow>,
+    members: Option<MemberPage>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct ChannelData {
     created_by_id: Option<String>,
-    created_by: Option<NamedUser>,
+    created_by: Option<UserRef>,
     members: Option<Vec<MemberRequest>>,
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
     frozen: Option<bool>,
     disabled: Option<bool>,
     team: Option<String>,
@@ -63,35 +63,35 @@ pub(crate) struct DeleteChannels {
 
 /// Which part of a channel an answer shows.
 #[derive(Debug)]
-pub(crate) struct ChannelPart {
+pub(crate) struct ChannelStateOptions {
     /// `state: false` asks for the channel alone.
-    state: bool,
+    include_state: bool,
     messages: MessagePage,
-    members: MemberWindow,
+    members: MemberPage,
 }
 
-impl ChannelPart {
-    pub(super) fn new(state: Option<bool>, messages: MessagePage, members: MemberWindow) -> Self {
-        Self { state: state.unwrap_or(true), messages, members }
+impl ChannelStateOptions {
+    pub(super) fn new(state: Option<bool>, messages: MessagePage, members: MemberPage) -> Self {
+        Self { include_state: state.unwrap_or(true), messages, members }
     }
 
-    pub(crate) fn of(query: &Query) -> Result<Self, StreamFailure> {
-        let members = MemberWindow::new(query.number("members_limit")?);
-        Ok(Self::new(query.flag("state")?, MessagePage::of(query)?, members))
+    pub(crate) fn from_query(query: &Query) -> Result<Self, StreamError> {
+        let members = MemberPage::new(query.get_usize("members_limit")?);
+        Ok(Self::new(query.get_bool("state")?, MessagePage::from_query(query)?, members))
     }
 }
 
 impl ChannelData {
-    fn check(&self) -> Result<(), StreamFailure> {
-        at_most("members", self.members.as_ref().map_or(0, Vec::len), MEMBERS)?;
-        at_most("filter_tags", self.filter_tags.as_ref().map_or(0, Vec::len), 10)?;
-        limits::size("custom", &self.custom)
+    fn validate(&self) -> Result<(), StreamError> {
+        check_max("members", self.members.as_ref().map_or(0, Vec::len), MAX_MEMBERS)?;
+        check_max("filter_tags", self.filter_tags.as_ref().map_or(0, Vec::len), 10)?;
+        validation::check_size("custom", &self.custom)
     }
 }
 
 impl Channel {
     pub(super) fn response(&self, world: &World) -> Value {
-        compact(json!({
+        strip_nulls(json!({
             "cid": self.cid,
             "type": self.cid.kind,
             "id": self.cid.id,
@@ -112,7 +112,7 @@ impl Channel {
     }
 
     /// What a filter sees.
-    pub(super) fn filterable(&self, world: &World) -> Value {
+    pub(super) fn filter_fields(&self, world: &World) -> Value {
         let mut channel = self.response(world);
         let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
         channel["members"] = json!(members);
@@ -122,7 +122,7 @@ impl Channel {
     }
 
     /// A conversation: two members, one of whom is this user.
-    pub(super) fn is_between_two_with(&self, user_id: &str) -> bool {
+    pub(super) fn is_one_to_one_with(&self, user_id: &str) -> bool {
         self.members.len() == 2 && self.members.iter().any(|member| member.user_id == user_id)
     }
 
@@ -133,7 +133,7 @@ impl Channel {
             members: self.members.iter().map(|member| member.user_id.clone()).collect(),
             custom: self.custom.clone(),
             frozen: self.frozen,
-            created_at: self.created_at.nanos(),
+            created_at: self.created_at.as_nanos(),
             message_count: self.messages.len(),
         }
     }
@@ -143,50 +143,54 @@ impl World {
     pub(crate) fn get_or_create_channel(
         &mut self,
         cid: &Cid,
-        ask: GetOrCreateChannel,
-        now: Moment,
-    ) -> Reply {
+        request: GetOrCreateChannel,
+        now: Timestamp,
+    ) -> ApiResult {
         let (messages, members) =
-            (ask.messages.unwrap_or_default(), ask.members.unwrap_or_default());
-        let part = ChannelPart::new(ask.state, messages, members);
-        let data = ask.data.unwrap_or_default();
-        data.check()?;
+            (request.messages.unwrap_or_default(), request.members.unwrap_or_default());
+        let options = ChannelStateOptions::new(request.state, messages, members);
+        let data = request.data.unwrap_or_default();
+        data.validate()?;
         if let Some(channel) = self.channels.get(cid) {
-            return self.channel_part(channel, &part);
+            return self.channel_state_response(channel, &options);
         }
         let channel = self.new_channel(cid, data, now)?;
-        let reply = self.channel_part(&channel, &part)?;
-        let more = json!({
+        let response = self.channel_state_response(&channel, &options)?;
+        let fields = json!({
             "channel": channel.response(self),
             "user": self.user_response(&channel.created_by),
         });
         self.channels.insert(cid.clone(), channel);
         self.channels_created += 1;
-        let members = json!({ "members": self.told_members(cid) });
-        self.emit_channel("channel.created", cid, now, joined(more, members));
-        Ok(reply)
+        let members = json!({ "members": self.event_members(cid) });
+        self.emit_channel("channel.created", cid, now, merge(fields, members));
+        Ok(response)
     }
 
-    pub(crate) fn get_channel(&self, cid: &Cid, part: &ChannelPart) -> Reply {
-        self.channel_part(self.known_channel(cid)?, part)
+    pub(crate) fn get_channel(&self, cid: &Cid, options: &ChannelStateOptions) -> ApiResult {
+        self.channel_state_response(self.find_channel(cid)?, options)
     }
 
-    pub(crate) fn delete_channel(&mut self, cid: &Cid, now: Moment) -> Reply {
-        let channel = self.remove_channel(cid, now).ok_or_else(|| no_channel(cid))?;
+    pub(crate) fn delete_channel(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
+        let channel = self.remove_channel(cid, now).ok_or_else(|| channel_not_found(cid))?;
         Ok(json!({ "channel": channel }))
     }
 
     /// All of them or none: one that does not exist fails the batch.
-    pub(crate) fn delete_channels(&mut self, ask: &DeleteChannels, now: Moment) -> Reply {
-        from_one_to("cids", ask.cids.len(), BATCH)?;
+    pub(crate) fn delete_channels(
+        &mut self,
+        request: &DeleteChannels,
+        now: Timestamp,
+    ) -> ApiResult {
+        check_count("cids", request.cids.len(), MAX_BATCH_SIZE)?;
         let mut result = Map::new();
         let mut cids = Vec::new();
-        for text in &ask.cids {
+        for text in &request.cids {
             let cid: Cid = text
                 .parse()
-                .map_err(|_| StreamFailure::input(format!("cid {text:?} is not valid")))?;
-            limits::ensure(self.channels.contains_key(&cid), || {
-                StreamFailure::missing("channels not found")
+                .map_err(|_| StreamError::invalid_input(format!("cid {text:?} is not valid")))?;
+            validation::ensure(self.channels.contains_key(&cid), || {
+                StreamError::not_found("channels not found")
             })?;
             result.insert(text.clone(), json!({ "status": "ok" }));
             cids.push(cid);
@@ -199,21 +203,21 @@ impl World {
     }
 
     /// Takes a channel away and tells of it; the channel as it was.
-    pub(crate) fn remove_channel(&mut self, cid: &Cid, now: Moment) -> Option<Value> {
+    pub(crate) fn remove_channel(&mut self, cid: &Cid, now: Timestamp) -> Option<Value> {
         let mut channel = self.channels.get(cid)?.response(self);
         channel["deleted_at"] = json!(now);
-        let more = json!({ "channel": channel, "members": self.told_members(cid) });
+        let fields = json!({ "channel": channel, "members": self.event_members(cid) });
         self.channels.remove(cid);
-        self.emit_channel("channel.deleted", cid, now, more);
+        self.emit_channel("channel.deleted", cid, now, fields);
         Some(channel)
     }
 
-    pub(super) fn known_channel(&self, cid: &Cid) -> Result<&Channel, StreamFailure> {
-        self.channels.get(cid).ok_or_else(|| no_channel(cid))
+    pub(super) fn find_channel(&self, cid: &Cid) -> Result<&Channel, StreamError> {
+        self.channels.get(cid).ok_or_else(|| channel_not_found(cid))
     }
 
-    pub(super) fn known_channel_mut(&mut self, cid: &Cid) -> Result<&mut Channel, StreamFailure> {
-        self.channels.get_mut(cid).ok_or_else(|| no_channel(cid))
+    pub(super) fn find_channel_mut(&mut self, cid: &Cid) -> Result<&mut Channel, StreamError> {
+        self.channels.get_mut(cid).ok_or_else(|| channel_not_found(cid))
     }
 
     pub(crate) fn channel_view(&self, cid: &str) -> Option<ChannelView> {
@@ -225,7 +229,7 @@ impl World {
         self.channels.keys().map(Cid::to_string).collect()
     }
 
-    pub(crate) fn channels_ever(&self) -> usize {
+    pub(crate) fn channels_created(&self) -> usize {
         self.channels_created
     }
 
@@ -233,13 +237,13 @@ impl World {
         &self,
         cid: &Cid,
         data: ChannelData,
-        now: Moment,
-    ) -> Result<Channel, StreamFailure> {
-        limits::channel_cid(cid)?;
-        let created_by = creator(data.created_by_id, data.created_by)?;
-        let members = members_of(data.members.unwrap_or_default(), now);
+        now: Timestamp,
+    ) -> Result<Channel, StreamError> {
+        validation::check_channel_cid(cid)?;
+        let created_by = resolve_creator(data.created_by_id, data.created_by)?;
+        let members = unique_members(data.members.unwrap_or_default(), now);
         let involved = members.iter().map(|member| member.user_id.as_str());
-        self.involve("channel create", involved.chain([created_by.as_str()]))?;
+        self.check_users_exist_for("channel create", involved.chain([created_by.as_str()]))?;
         Ok(Channel {
             cid: cid.clone(),
             created_by,
@@ -256,10 +260,15 @@ impl World {
         })
     }
 
-    pub(super) fn channel_part(&self, channel: &Channel, part: &ChannelPart) -> Reply {
-        let page = part.messages.select(&channel.messages)?;
-        let messages = if part.state { page } else { &[] };
-        let members = if part.state { part.members.select(&channel.members) } else { &[] };
+    pub(super) fn channel_state_response(
+        &self,
+        channel: &Channel,
+        options: &ChannelStateOptions,
+    ) -> ApiResult {
+        let page = options.messages.select(&channel.messages)?;
+        let messages = if options.include_state { page } else { &[] };
+        let members =
+            if options.include_state { options.members.select(&channel.members) } else { &[] };
         let messages: Vec<Value> = messages.iter().map(|it| it.response(self)).collect();
         let members: Vec<Value> = members.iter().map(|it| it.response(self)).collect();
         Ok(json!({
@@ -274,98 +283,116 @@ impl World {
     }
 }
 
-fn no_channel(cid: &Cid) -> StreamFailure {
-    StreamFailure::missing(format!("Can't find channel with id {cid}"))
+fn channel_not_found(cid: &Cid) -> StreamError {
+    StreamError::not_found(format!("Can't find channel with id {cid}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, messaging, read, refusal, send, world};
+    use super::super::testing::{
+        at, create_channel, expect_error, from_json, messaging_cid, send_message, world_with_users,
+    };
     use super::*;
 
     #[test]
-    fn a_second_create_changes_nothing() {
-        let mut world = world(&["alice", "bob"]);
+    fn second_create_returns_the_channel_unchanged() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice"]).expect("a channel");
         let again = create_channel(&mut world, &["alice", "bob"]).expect("the channel");
         assert_eq!(again["channel"]["member_count"], json!(1));
-        let bare = world.get_or_create_channel(&messaging("c"), read(json!({})), at(9));
+        let bare = world.get_or_create_channel(&messaging_cid("c"), from_json(json!({})), at(9));
         assert_eq!(bare.expect("the channel")["members"][0]["user_id"], json!("alice"));
-        assert_eq!(world.channels_ever(), 1);
+        assert_eq!(world.channels_created(), 1);
     }
 
     #[test]
-    fn unknown_members_are_named() {
-        let mut world = world(&["alice"]);
+    fn unknown_members_are_listed_in_the_error() {
+        let mut world = world_with_users(&["alice"]);
         let outcome = create_channel(&mut world, &["alice", "bob", "carol"]);
-        let (status, code, message) = refusal(outcome);
+        let (status, code, message) = expect_error(outcome);
         assert_eq!((status, code), (400, 4));
         assert!(message.ends_with("but don't exist: [bob carol]"), "{message}");
         assert!(world.live_channels().is_empty());
     }
 
     #[test]
-    fn a_deleted_member_is_refused() {
-        let mut world = world(&["alice", "bob"]);
+    fn deleted_member_is_rejected() {
+        let mut world = world_with_users(&["alice", "bob"]);
         world.mark_deleted("bob", at(1));
         let outcome = create_channel(&mut world, &["bob"]);
-        assert_eq!(refusal(outcome), (404, 16, "the user bob was deleted".to_owned()));
+        assert_eq!(expect_error(outcome), (404, 16, "the user bob was deleted".to_owned()));
     }
 
     #[test]
-    fn only_creating_needs_a_creator() {
-        let mut world = world(&["alice"]);
-        let outcome = world.get_or_create_channel(&messaging("c"), read(json!({})), at(1));
-        assert_eq!(refusal(outcome).1, 4);
+    fn created_by_is_required_only_to_create() {
+        let mut world = world_with_users(&["alice"]);
+        let outcome = world.get_or_create_channel(&messaging_cid("c"), from_json(json!({})), at(1));
+        assert_eq!(expect_error(outcome).1, 4);
         let named = json!({ "data": { "created_by": { "id": "alice" } } });
-        world.get_or_create_channel(&messaging("c"), read(named), at(1)).expect("a channel");
-        world.get_or_create_channel(&messaging("c"), read(json!({})), at(1)).expect("the channel");
+        world
+            .get_or_create_channel(&messaging_cid("c"), from_json(named), at(1))
+            .expect("a channel");
+        world
+            .get_or_create_channel(&messaging_cid("c"), from_json(json!({})), at(1))
+            .expect("the channel");
     }
 
     #[test]
-    fn a_channel_created_again_after_its_deletion_is_empty() {
-        let mut world = world(&["alice", "bob"]);
+    fn recreated_channel_is_empty() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
-        send(&mut world, "m1").expect("a message");
-        world.delete_channel(&messaging("c"), at(3)).expect("deleted");
-        let gone = (404, 16, "Can't find channel with id messaging:c".to_owned());
-        let part = ChannelPart::of(&Query::default()).expect("a part");
-        assert_eq!(refusal(world.get_channel(&messaging("c"), &part)), gone);
-        assert_eq!(refusal(world.delete_channel(&messaging("c"), at(4))), gone);
+        send_message(&mut world, "m1").expect("a message");
+        world.delete_channel(&messaging_cid("c"), at(3)).expect("deleted");
+        let not_found = (404, 16, "Can't find channel with id messaging:c".to_owned());
+        let options = ChannelStateOptions::from_query(&Query::default()).expect("a part");
+        assert_eq!(expect_error(world.get_channel(&messaging_cid("c"), &options)), not_found);
+        assert_eq!(expect_error(world.delete_channel(&messaging_cid("c"), at(4))), not_found);
         let again = create_channel(&mut world, &["alice"]).expect("a channel");
         assert_eq!(again["messages"], json!([]));
         assert_eq!(again["channel"]["member_count"], json!(1));
-        assert_eq!(world.channels_ever(), 2);
+        assert_eq!(world.channels_created(), 2);
     }
 
     #[test]
-    fn a_batch_deletes_all_or_nothing() {
-        let mut world = world(&["alice"]);
+    fn delete_channels_is_all_or_nothing() {
+        let mut world = world_with_users(&["alice"]);
         create_channel(&mut world, &[]).expect("a channel");
-        let ask = json!({ "cids": ["messaging:c", "messaging:d"] });
-        let outcome = world.delete_channels(&read(ask), at(3));
-        assert_eq!(refusal(outcome), (404, 16, "channels not found".to_owned()));
+        let request = json!({ "cids": ["messaging:c", "messaging:d"] });
+        let outcome = world.delete_channels(&from_json(request), at(3));
+        assert_eq!(expect_error(outcome), (404, 16, "channels not found".to_owned()));
         assert_eq!(world.live_channels(), ["messaging:c"]);
-        let answer = world.delete_channels(&read(json!({ "cids": ["messaging:c"] })), at(3));
-        let answer = answer.expect("deleted");
-        assert_eq!(answer["result"], json!({ "messaging:c": { "status": "ok" } }));
-        assert!(answer["task_id"].is_string());
+        let response = world.delete_channels(&from_json(json!({ "cids": ["messaging:c"] })), at(3));
+        let response = response.expect("deleted");
+        assert_eq!(response["result"], json!({ "messaging:c": { "status": "ok" } }));
+        assert!(response["task_id"].is_string());
         assert!(world.live_channels().is_empty());
-        assert_eq!(refusal(world.delete_channels(&read(json!({ "cids": [] })), at(3))).1, 4);
+        assert_eq!(
+            expect_error(world.delete_channels(&from_json(json!({ "cids": [] })), at(3))).1,
+            4
+        );
     }
 
     #[test]
-    fn custom_data_is_kept_and_has_a_limit() {
-        let mut world = world(&["alice"]);
+    fn custom_data_is_stored_and_limited_in_size() {
+        let mut world = world_with_users(&["alice"]);
         let data = json!({ "created_by_id": "alice", "custom": { "call_id": "c1" } });
-        let ask = read(json!({ "data": data }));
-        let answer = world.get_or_create_channel(&messaging("d"), ask, at(1)).expect("a channel");
-        assert_eq!(answer["channel"]["custom"], json!({ "call_id": "c1" }));
-        let part = ChannelPart::of(&Query::default()).expect("a part");
-        let answer = world.get_channel(&messaging("d"), &part).expect("the channel");
-        assert_eq!(answer["channel"]["custom"], json!({ "call_id": "c1" }));
+        let request = from_json(json!({ "data": data }));
+        let response =
+            world.get_or_create_channel(&messaging_cid("d"), request, at(1)).expect("a channel");
+        assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
+        let options = ChannelStateOptions::from_query(&Query::default()).expect("a part");
+        let response = world.get_channel(&messaging_cid("d"), &options).expect("the channel");
+        assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
         let custom = json!({ "note": "x".repeat(5 * 1024) });
-        let ask = json!({ "data": { "created_by_id": "alice", "custom": custom } });
-        assert_eq!(refusal(world.get_or_create_channel(&messaging("c"), read(ask), at(1))).1, 4);
+        let request = json!({ "data": { "created_by_id": "alice", "custom": custom } });
+        assert_eq!(
+            expect_error(world.get_or_create_channel(
+                &messaging_cid("c"),
+                from_json(request),
+                at(1)
+            ))
+            .1,
+            4
+        );
     }
 }

@@ -26,13 +26,13 @@ impl fmt::Display for Cid {
 
 /// Not of the form `type:id`.
 #[derive(Debug)]
-pub(crate) struct NotACid;
+pub(crate) struct InvalidCid;
 
 impl FromStr for Cid {
-    type Err = NotACid;
+    type Err = InvalidCid;
 
-    fn from_str(text: &str) -> Result<Self, NotACid> {
-        text.split_once(':').map(|(kind, id)| Self::new(kind, id)).ok_or(NotACid)
+    fn from_str(text: &str) -> Result<Self, InvalidCid> {
+        text.split_once(':').map(|(kind, id)| Self::new(kind, id)).ok_or(InvalidCid)
     }
 }
 

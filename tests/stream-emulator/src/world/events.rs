@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::cid::Cid;
-use super::{World, joined};
-use crate::moment::Moment;
+use super::{World, merge};
+use crate::timestamp::Timestamp;
 
 /// How many members the event of a channel shows.
-const MEMBERS: usize = 50;
+const MAX_EVENT_MEMBERS: usize = 50;
 
 impl World {
     /// The events that arose since this was last asked, in order.
@@ -17,45 +17,45 @@ impl World {
     }
 
     /// Lets an event arise that was made elsewhere.
-    pub(crate) fn arise(&mut self, event: Value) {
+    pub(crate) fn push_event(&mut self, event: Value) {
         self.events.push(event);
     }
 
     /// Lets an event arise.
-    pub(super) fn emit(&mut self, kind: &str, now: Moment, fields: Value) {
-        let mut event = joined(json!({ "type": kind, "created_at": now }), fields);
-        write_instants(&mut event);
+    pub(super) fn emit(&mut self, kind: &str, now: Timestamp, fields: Value) {
+        let mut event = merge(json!({ "type": kind, "created_at": now }), fields);
+        format_timestamps(&mut event);
         self.events.push(event);
     }
 
     /// An event of a call that exists, with the call as it now is.
-    pub(super) fn emit_call(&mut self, kind: &str, cid: &Cid, now: Moment, more: Value) {
+    pub(super) fn emit_call(&mut self, kind: &str, cid: &Cid, now: Timestamp, fields: Value) {
         let Some(call) = self.calls.get(cid) else { return };
         let call = json!({ "call_cid": cid, "call": call.response(self) });
-        self.emit(kind, now, joined(call, more));
+        self.emit(kind, now, merge(call, fields));
     }
 
     /// An event of a channel, which need not exist any more.
-    pub(super) fn emit_channel(&mut self, kind: &str, cid: &Cid, now: Moment, more: Value) {
+    pub(super) fn emit_channel(&mut self, kind: &str, cid: &Cid, now: Timestamp, fields: Value) {
         let channel = json!({
             "cid": cid,
             "channel_type": cid.kind,
             "channel_id": cid.id,
             "request_info": request_info(),
         });
-        self.emit(kind, now, joined(channel, more));
+        self.emit(kind, now, merge(channel, fields));
     }
 
     /// An event of a user, with the user as it now is.
-    pub(super) fn emit_user(&mut self, kind: &str, id: &str, now: Moment, more: Value) {
+    pub(super) fn emit_user(&mut self, kind: &str, id: &str, now: Timestamp, fields: Value) {
         let user = json!({ "user": self.user_response(id), "request_info": request_info() });
-        self.emit(kind, now, joined(user, more));
+        self.emit(kind, now, merge(user, fields));
     }
 
     /// The members of a channel, as its events show them.
-    pub(super) fn told_members(&self, cid: &Cid) -> Vec<Value> {
+    pub(super) fn event_members(&self, cid: &Cid) -> Vec<Value> {
         let members = self.channels.get(cid).into_iter().flat_map(|channel| &channel.members);
-        members.take(MEMBERS).map(|member| member.response(self)).collect()
+        members.take(MAX_EVENT_MEMBERS).map(|member| member.response(self)).collect()
     }
 }
 
@@ -66,45 +66,47 @@ fn request_info() -> Value {
 
 /// Turns the world's nanoseconds into RFC 3339: that is how webhooks write instants. What others
 /// put into an object is not touched, whatever they named it.
-fn write_instants(value: &mut Value) {
+fn format_timestamps(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
                 match key.as_str() {
                     "custom" | "channel_custom" | "attachments" => {}
-                    "accepted_by" | "missed_by" | "rejected_by" => write_each(value),
-                    "revoke_tokens_issued_before" => write_instant(value),
-                    key if key.ends_with("_at") => write_instant(value),
-                    _ => write_instants(value),
+                    "accepted_by" | "missed_by" | "rejected_by" => format_each(value),
+                    "revoke_tokens_issued_before" => format_timestamp(value),
+                    key if key.ends_with("_at") => format_timestamp(value),
+                    _ => format_timestamps(value),
                 }
             }
         }
-        Value::Array(elements) => elements.iter_mut().for_each(write_instants),
+        Value::Array(elements) => elements.iter_mut().for_each(format_timestamps),
         _ => {}
     }
 }
 
-fn write_each(instants: &mut Value) {
-    if let Value::Object(instants) = instants {
-        instants.values_mut().for_each(write_instant);
+fn format_each(timestamps: &mut Value) {
+    if let Value::Object(timestamps) = timestamps {
+        timestamps.values_mut().for_each(format_timestamp);
     }
 }
 
-fn write_instant(value: &mut Value) {
+fn format_timestamp(value: &mut Value) {
     if let Some(nanos) = value.as_i64() {
-        *value = json!(Moment::from_nanos(nanos).rfc3339());
+        *value = json!(Timestamp::from_nanos(nanos).to_rfc3339());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, read, send, told, world};
+    use super::super::testing::{
+        at, create_channel, event_types, from_json, send_message, world_with_users,
+    };
     use super::*;
 
     #[test]
-    fn instants_are_written_out_wherever_they_are() {
+    fn timestamps_are_rfc3339_at_every_depth() {
         let mut world = World::default();
-        let second = at(0).nanos();
+        let second = at(0).as_nanos();
         let fields = json!({
             "call": {
                 "created_at": second + 1,
@@ -141,16 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn chat_tells_of_channels_and_messages() {
-        let mut world = world(&["alice", "bob"]);
+    fn channel_and_message_changes_emit_events() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
         create_channel(&mut world, &["alice"]).expect("the channel");
-        send(&mut world, "m1").expect("a message");
-        send(&mut world, "m1").expect_err("a refusal");
-        let ask = read(json!({ "cids": ["messaging:c"] }));
-        world.delete_channels(&ask, at(3)).expect("deleted");
+        send_message(&mut world, "m1").expect("a message");
+        send_message(&mut world, "m1").expect_err("a refusal");
+        let request = from_json(json!({ "cids": ["messaging:c"] }));
+        world.delete_channels(&request, at(3)).expect("deleted");
         let events = world.take_events();
-        assert_eq!(told(&events), ["channel.created", "message.new", "channel.deleted"]);
+        assert_eq!(event_types(&events), ["channel.created", "message.new", "channel.deleted"]);
         for event in &events {
             assert_eq!(event["cid"], json!("messaging:c"));
             assert_eq!(event["channel_type"], json!("messaging"));

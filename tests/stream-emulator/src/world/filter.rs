@@ -5,22 +5,22 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 
 /// Whether an object passes a filter. No filter passes everything.
-pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamFailure> {
+pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamError> {
     let conditions = match filter {
         Value::Null => return Ok(true),
         Value::Object(conditions) => conditions,
-        _ => return Err(StreamFailure::input("filter_conditions must be an object")),
+        _ => return Err(StreamError::invalid_input("filter_conditions must be an object")),
     };
     for (key, condition) in conditions {
         let passes = match key.as_str() {
-            "$and" => outcomes(key, condition, object)?.iter().all(|passes| *passes),
-            "$or" => outcomes(key, condition, object)?.iter().any(|passes| *passes),
-            key if key.starts_with('$') => return Err(unsupported(key)),
-            field => field_matches(condition, find(object, field))?,
+            "$and" => evaluate_all(key, condition, object)?.iter().all(|passes| *passes),
+            "$or" => evaluate_all(key, condition, object)?.iter().any(|passes| *passes),
+            key if key.starts_with('$') => return Err(unsupported_operator(key)),
+            field => field_matches(condition, field_value(object, field))?,
         };
         if !passes {
             return Ok(false);
@@ -31,7 +31,7 @@ pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamFail
 
 /// Fields are Stream's own or, where it has none of that name, custom ones; `custom.` in front says
 /// which are meant.
-pub(super) fn find<'a>(object: &'a Value, field: &str) -> &'a Value {
+pub(super) fn field_value<'a>(object: &'a Value, field: &str) -> &'a Value {
     let custom = &object["custom"];
     match field.strip_prefix("custom.") {
         Some(field) => &custom[field],
@@ -45,7 +45,7 @@ pub(super) fn compare(found: &Value, wanted: &Value) -> Option<Ordering> {
         (Value::String(found), Value::String(wanted)) => Some(found.cmp(wanted)),
         // Requests write instants as RFC 3339, the world holds nanoseconds.
         (Value::Number(_), Value::String(instant)) => {
-            Some(found.as_i64()?.cmp(&Moment::parse(instant)?.nanos()))
+            Some(found.as_i64()?.cmp(&Timestamp::parse(instant)?.as_nanos()))
         }
         (Value::Number(_), Value::Number(_)) => match (found.as_i64(), wanted.as_i64()) {
             (Some(found), Some(wanted)) => Some(found.cmp(&wanted)),
@@ -56,54 +56,58 @@ pub(super) fn compare(found: &Value, wanted: &Value) -> Option<Ordering> {
     }
 }
 
-fn field_matches(condition: &Value, found: &Value) -> Result<bool, StreamFailure> {
+fn field_matches(condition: &Value, found: &Value) -> Result<bool, StreamError> {
     let operators = condition.as_object().filter(|it| it.keys().any(|key| key.starts_with('$')));
-    let Some(operators) = operators else { return Ok(equal(found, condition)) };
+    let Some(operators) = operators else { return Ok(equals_or_contains(found, condition)) };
     for (operator, wanted) in operators {
-        if !holds(operator, found, wanted)? {
+        if !evaluate_operator(operator, found, wanted)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn holds(operator: &str, found: &Value, wanted: &Value) -> Result<bool, StreamFailure> {
+fn evaluate_operator(operator: &str, found: &Value, wanted: &Value) -> Result<bool, StreamError> {
     let ordered = |test: fn(Ordering) -> bool| compare(found, wanted).is_some_and(test);
     Ok(match operator {
-        "$eq" => equal(found, wanted),
-        "$ne" => !equal(found, wanted),
-        "$in" => parts(operator, wanted)?.iter().any(|wanted| equal(found, wanted)),
-        "$nin" => !parts(operator, wanted)?.iter().any(|wanted| equal(found, wanted)),
+        "$eq" => equals_or_contains(found, wanted),
+        "$ne" => !equals_or_contains(found, wanted),
+        "$in" => {
+            list_operand(operator, wanted)?.iter().any(|wanted| equals_or_contains(found, wanted))
+        }
+        "$nin" => {
+            !list_operand(operator, wanted)?.iter().any(|wanted| equals_or_contains(found, wanted))
+        }
         "$exists" => wanted.as_bool() == Some(!found.is_null()),
         "$gt" => ordered(Ordering::is_gt),
         "$gte" => ordered(Ordering::is_ge),
         "$lt" => ordered(Ordering::is_lt),
         "$lte" => ordered(Ordering::is_le),
-        _ => return Err(unsupported(operator)),
+        _ => return Err(unsupported_operator(operator)),
     })
 }
 
 /// How an object does with each of a list of filters.
-fn outcomes(operator: &str, value: &Value, object: &Value) -> Result<Vec<bool>, StreamFailure> {
-    parts(operator, value)?.iter().map(|part| matches(part, object)).collect()
+fn evaluate_all(operator: &str, value: &Value, object: &Value) -> Result<Vec<bool>, StreamError> {
+    list_operand(operator, value)?.iter().map(|part| matches(part, object)).collect()
 }
 
 /// A list equals each of its elements: `members` is asked about that way.
-fn equal(found: &Value, wanted: &Value) -> bool {
+fn equals_or_contains(found: &Value, wanted: &Value) -> bool {
     match found {
         Value::Array(elements) => found == wanted || elements.contains(wanted),
         _ => found == wanted || compare(found, wanted) == Some(Ordering::Equal),
     }
 }
 
-fn parts<'a>(operator: &str, value: &'a Value) -> Result<&'a Vec<Value>, StreamFailure> {
-    value
-        .as_array()
-        .ok_or_else(|| StreamFailure::input(format!("the value of {operator} must be a list")))
+fn list_operand<'a>(operator: &str, value: &'a Value) -> Result<&'a Vec<Value>, StreamError> {
+    value.as_array().ok_or_else(|| {
+        StreamError::invalid_input(format!("the value of {operator} must be a list"))
+    })
 }
 
-fn unsupported(operator: &str) -> StreamFailure {
-    StreamFailure::input(format!("operator {operator} is not supported"))
+fn unsupported_operator(operator: &str) -> StreamError {
+    StreamError::invalid_input(format!("operator {operator} is not supported"))
 }
 
 #[cfg(test)]
@@ -112,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    fn passes(filter: &Value) -> Option<bool> {
+    fn evaluate(filter: &Value) -> Option<bool> {
         let object = json!({
             "id": "alice",
             "members": ["alice", "bob"],
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions() {
+    fn filter_operators_match_as_documented() {
         for (filter, expected) in [
             (json!(null), Some(true)),
             (json!({}), Some(true)),
@@ -152,7 +156,7 @@ mod tests {
             (json!({ "$not": [] }), None),
             (json!([]), None),
         ] {
-            assert_eq!(passes(&filter), expected, "{filter}");
+            assert_eq!(evaluate(&filter), expected, "{filter}");
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use serde::Deserialize;
 
-use super::limits::at_most;
 use super::messages::Message;
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::validation::check_max;
+use crate::error::StreamError;
 use crate::request::Query;
+use crate::timestamp::Timestamp;
 
-const MOST: usize = 300;
-const DEFAULT: usize = 25;
+const MAX_PAGE_SIZE: usize = 300;
+const DEFAULT_PAGE_SIZE: usize = 25;
 
 /// Which messages of a channel are asked for. Without a pivot it is the latest.
 #[derive(Debug, Default, Deserialize)]
@@ -42,24 +42,21 @@ impl MessagePage {
     }
 
     /// The page that a GET asks for.
-    pub(super) fn of(query: &Query) -> Result<Self, StreamFailure> {
+    pub(super) fn from_query(query: &Query) -> Result<Self, StreamError> {
         Ok(Self {
-            limit: query.number("messages_limit")?,
-            id_lt: query.owned("messages_id_lt"),
-            id_lte: query.owned("messages_id_lte"),
-            id_gt: query.owned("messages_id_gt"),
-            id_gte: query.owned("messages_id_gte"),
-            id_around: query.owned("messages_id_around"),
+            limit: query.get_usize("messages_limit")?,
+            id_lt: query.get_owned("messages_id_lt"),
+            id_lte: query.get_owned("messages_id_lte"),
+            id_gt: query.get_owned("messages_id_gt"),
+            id_gte: query.get_owned("messages_id_gte"),
+            id_around: query.get_owned("messages_id_around"),
             ..Self::default()
         })
     }
 
-    pub(super) fn select<'a>(
-        &self,
-        messages: &'a [Message],
-    ) -> Result<&'a [Message], StreamFailure> {
-        let limit = self.limit.unwrap_or(DEFAULT);
-        at_most("messages limit", limit, MOST)?;
+    pub(super) fn select<'a>(&self, messages: &'a [Message]) -> Result<&'a [Message], StreamError> {
+        let limit = self.limit.unwrap_or(DEFAULT_PAGE_SIZE);
+        check_max("messages limit", limit, MAX_PAGE_SIZE)?;
         let count = messages.len();
         let (start, end) = match self.pivot(messages)?.unwrap_or(Pivot::Before(count)) {
             Pivot::Before(end) => (end.saturating_sub(limit), end),
@@ -72,35 +69,35 @@ impl MessagePage {
         Ok(&messages[start..end.min(count)])
     }
 
-    fn pivot(&self, messages: &[Message]) -> Result<Option<Pivot>, StreamFailure> {
-        let at = |id: &str| {
+    fn pivot(&self, messages: &[Message]) -> Result<Option<Pivot>, StreamError> {
+        let index_of = |id: &str| {
             messages.iter().position(|message| message.id == id).ok_or_else(|| {
-                StreamFailure::input(format!("message {id:?} is not in the channel"))
+                StreamError::invalid_input(format!("message {id:?} is not in the channel"))
             })
         };
-        let first = |text: &str, passed: fn(&Moment, &Moment) -> bool| {
-            Moment::parse(text)
-                .map(|it| messages.partition_point(|message| passed(&message.created_at, &it)))
-                .ok_or_else(|| StreamFailure::input(format!("{text:?} is not an instant")))
+        let first_index = |text: &str, precedes: fn(&Timestamp, &Timestamp) -> bool| {
+            Timestamp::parse(text)
+                .map(|it| messages.partition_point(|message| precedes(&message.created_at, &it)))
+                .ok_or_else(|| StreamError::invalid_input(format!("{text:?} is not an instant")))
         };
         let pivot = if let Some(id) = &self.id_lt {
-            Pivot::Before(at(id)?)
+            Pivot::Before(index_of(id)?)
         } else if let Some(id) = &self.id_lte {
-            Pivot::Before(at(id)? + 1)
+            Pivot::Before(index_of(id)? + 1)
         } else if let Some(id) = &self.id_gt {
-            Pivot::From(at(id)? + 1)
+            Pivot::From(index_of(id)? + 1)
         } else if let Some(id) = &self.id_gte {
-            Pivot::From(at(id)?)
+            Pivot::From(index_of(id)?)
         } else if let Some(id) = &self.id_around {
-            Pivot::Around(at(id)?)
+            Pivot::Around(index_of(id)?)
         } else if let Some(text) = &self.created_at_before {
-            Pivot::Before(first(text, PartialOrd::lt)?)
+            Pivot::Before(first_index(text, PartialOrd::lt)?)
         } else if let Some(text) = &self.created_at_before_or_equal {
-            Pivot::Before(first(text, PartialOrd::le)?)
+            Pivot::Before(first_index(text, PartialOrd::le)?)
         } else if let Some(text) = &self.created_at_after {
-            Pivot::From(first(text, PartialOrd::le)?)
+            Pivot::From(first_index(text, PartialOrd::le)?)
         } else if let Some(text) = &self.created_at_after_or_equal {
-            Pivot::From(first(text, PartialOrd::lt)?)
+            Pivot::From(first_index(text, PartialOrd::lt)?)
         } else {
             return Ok(None);
         };
@@ -112,22 +109,25 @@ impl MessagePage {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{at, create_channel, messaging, read, refusal, send, world};
+    use super::super::testing::{
+        at, create_channel, expect_error, from_json, messaging_cid, send_message, world_with_users,
+    };
 
     fn ids(page: &Value) -> Vec<String> {
-        let mut world = world(&["alice"]);
+        let mut world = world_with_users(&["alice"]);
         create_channel(&mut world, &[]).expect("a channel");
         for id in ["a", "b", "c", "d", "e"] {
-            send(&mut world, id).expect("a message");
+            send_message(&mut world, id).expect("a message");
         }
-        let ask = read(json!({ "messages": page }));
-        let answer = world.get_or_create_channel(&messaging("c"), ask, at(9)).expect("a page");
-        let messages = answer["messages"].as_array().cloned().unwrap_or_default();
+        let request = from_json(json!({ "messages": page }));
+        let response =
+            world.get_or_create_channel(&messaging_cid("c"), request, at(9)).expect("a page");
+        let messages = response["messages"].as_array().cloned().unwrap_or_default();
         messages.iter().map(|it| it["id"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     #[test]
-    fn pages_are_ascending_whichever_way_they_go() {
+    fn pages_are_ascending_in_both_directions() {
         assert_eq!(ids(&json!({})), ["a", "b", "c", "d", "e"]);
         assert_eq!(ids(&json!({ "limit": 2 })), ["d", "e"]);
         assert_eq!(ids(&json!({ "limit": 2, "id_lt": "d" })), ["b", "c"]);
@@ -143,12 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_cannot_be_is_refused() {
-        let mut world = world(&["alice"]);
+    fn invalid_page_is_rejected() {
+        let mut world = world_with_users(&["alice"]);
         create_channel(&mut world, &[]).expect("a channel");
         for page in [json!({ "limit": 301 }), json!({ "id_lt": "x" })] {
-            let ask = read(json!({ "messages": page }));
-            assert_eq!(refusal(world.get_or_create_channel(&messaging("c"), ask, at(9))).1, 4);
+            let request = from_json(json!({ "messages": page }));
+            assert_eq!(
+                expect_error(world.get_or_create_channel(&messaging_cid("c"), request, at(9))).1,
+                4
+            );
         }
     }
 }

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::channels::Channel;
 use super::cid::Cid;
-use super::limits::{self, at_most, ensure, require};
-use super::users::NamedUser;
-use super::{Custom, Reply, World, compact, joined};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::users::UserRef;
+use super::validation::{self, check_max, ensure, require};
+use super::{ApiResult, CustomFields, World, merge, strip_nulls};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 use crate::views::MessageView;
 
 /// The characters of a text.
-pub(super) const TEXT: usize = 5_000;
-const ID: usize = 255;
-const DELETED: &str = "deleted";
+pub(super) const MAX_TEXT_CHARS: usize = 5_000;
+const MAX_ID_BYTES: usize = 255;
+const DELETED_KIND: &str = "deleted";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -26,16 +26,16 @@ pub(super) struct Message {
     text: String,
     #[serde(rename = "type")]
     kind: String,
-    custom: Custom,
+    custom: CustomFields,
     attachments: Vec<Value>,
     mentioned_users: Vec<String>,
     restricted_visibility: Vec<String>,
     parent_id: Option<String>,
     quoted_message_id: Option<String>,
     silent: bool,
-    pub(super) created_at: Moment,
-    updated_at: Moment,
-    deleted_at: Option<Moment>,
+    pub(super) created_at: Timestamp,
+    updated_at: Timestamp,
+    deleted_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,7 +48,7 @@ struct MessageRequest {
     id: Option<String>,
     text: Option<String>,
     user_id: Option<String>,
-    user: Option<NamedUser>,
+    user: Option<UserRef>,
     #[serde(rename = "type")]
     kind: Option<String>,
     attachments: Option<Vec<Value>>,
@@ -57,30 +57,34 @@ struct MessageRequest {
     parent_id: Option<String>,
     quoted_message_id: Option<String>,
     silent: Option<bool>,
-    custom: Option<Custom>,
+    custom: Option<CustomFields>,
 }
 
 impl MessageRequest {
-    fn check(&self) -> Result<(), StreamFailure> {
+    fn validate(&self) -> Result<(), StreamError> {
         if let Some(id) = &self.id {
-            let good = (1..=ID).contains(&id.len()) && !id.contains([',', '%']);
-            require(good, "message id must be 1 to 255 bytes without comma or percent sign")?;
+            let is_valid = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains([',', '%']);
+            require(is_valid, "message id must be 1 to 255 bytes without comma or percent sign")?;
         }
         let length = self.text.as_ref().map_or(0, |text| text.chars().count());
-        ensure(length <= TEXT, || {
-            StreamFailure::new(400, 20, format!("message text is too long: {length} > {TEXT}"))
+        ensure(length <= MAX_TEXT_CHARS, || {
+            StreamError::new(
+                400,
+                20,
+                format!("message text is too long: {length} > {MAX_TEXT_CHARS}"),
+            )
         })?;
         let kind = self.kind.as_deref().unwrap_or_default();
         require(matches!(kind, "" | "regular" | "system"), "message type is not valid")?;
-        at_most("attachments", self.attachments.as_ref().map_or(0, Vec::len), 30)?;
-        at_most("mentioned_users", self.mentioned_users.as_ref().map_or(0, Vec::len), 100)?;
+        check_max("attachments", self.attachments.as_ref().map_or(0, Vec::len), 30)?;
+        check_max("mentioned_users", self.mentioned_users.as_ref().map_or(0, Vec::len), 100)?;
         let restricted = self.restricted_visibility.as_ref().map_or(0, Vec::len);
-        at_most("restricted_visibility", restricted, 10)?;
-        limits::size("attachments", &self.attachments)?;
-        limits::size("custom", &self.custom)
+        check_max("restricted_visibility", restricted, 10)?;
+        validation::check_size("attachments", &self.attachments)?;
+        validation::check_size("custom", &self.custom)
     }
 
-    fn into_message(self, id: String, cid: &Cid, user_id: String, now: Moment) -> Message {
+    fn into_message(self, id: String, cid: &Cid, user_id: String, now: Timestamp) -> Message {
         let kind = self.kind.filter(|kind| !kind.is_empty());
         Message {
             id,
@@ -110,7 +114,7 @@ impl Message {
             "id": self.id,
             "cid": self.cid,
             "text": self.text,
-            "html": html(&self.text),
+            "html": render_html(&self.text),
             "type": self.kind,
             "user": world.user_response(&self.user_id),
             "custom": self.custom,
@@ -124,7 +128,7 @@ impl Message {
             "updated_at": self.updated_at,
             "deleted_at": self.deleted_at,
         });
-        let untouched = json!({
+        let defaults = json!({
             "deleted_reply_count": 0,
             "latest_reactions": [],
             "mentioned_channel": false,
@@ -136,7 +140,7 @@ impl Message {
             "reply_count": 0,
             "shadowed": false,
         });
-        compact(joined(message, untouched))
+        strip_nulls(merge(message, defaults))
     }
 
     fn view(&self) -> MessageView {
@@ -147,60 +151,65 @@ impl Message {
             text: self.text.clone(),
             kind: self.kind.clone(),
             custom: self.custom.clone(),
-            created_at: self.created_at.nanos(),
+            created_at: self.created_at.as_nanos(),
         }
     }
 }
 
 impl Channel {
     /// Soft: they stay in the list and are shown as deleted. Hard: they are gone.
-    pub(super) fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Moment) {
+    pub(super) fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Timestamp) {
         if hard {
             self.messages.retain(|message| message.user_id != user_id);
             return;
         }
         for message in self.messages.iter_mut().filter(|message| message.user_id == user_id) {
-            DELETED.clone_into(&mut message.kind);
+            DELETED_KIND.clone_into(&mut message.kind);
             message.deleted_at.get_or_insert(now);
         }
     }
 }
 
 impl World {
-    pub(crate) fn send_message(&mut self, cid: &Cid, ask: SendMessage, now: Moment) -> Reply {
-        self.known_channel(cid)?;
-        let mut request = ask.message;
-        request.check()?;
-        let named = request.user.take().map(|user| user.id);
-        let user_id = request.user_id.take().or(named).ok_or_else(|| {
-            StreamFailure::input(
+    pub(crate) fn send_message(
+        &mut self,
+        cid: &Cid,
+        request: SendMessage,
+        now: Timestamp,
+    ) -> ApiResult {
+        self.find_channel(cid)?;
+        let mut request = request.message;
+        request.validate()?;
+        let embedded_id = request.user.take().map(|user| user.id);
+        let user_id = request.user_id.take().or(embedded_id).ok_or_else(|| {
+            StreamError::invalid_input(
                 "either message.user or message.user_id must be provided when using server side \
                  auth.",
             )
         })?;
-        self.involve("message create", [user_id.as_str()])?;
-        let id = request.id.take().unwrap_or_else(|| self.make_id("message"));
+        self.check_users_exist_for("message create", [user_id.as_str()])?;
+        let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
         ensure(!self.message_ids.contains(&id), || {
-            StreamFailure::input(format!("a message with ID {id} already exists"))
+            StreamError::invalid_input(format!("a message with ID {id} already exists"))
         })?;
         let message = request.into_message(id.clone(), cid, user_id, now);
         let response = message.response(self);
-        let channel = self.known_channel_mut(cid)?;
+        let channel = self.find_channel_mut(cid)?;
         channel.messages.push(message);
         channel.last_message_at = Some(now);
-        let more = json!({
+        let fields = json!({
             "message_id": id,
             "message": response,
             "user": response["user"],
-            "members": self.told_members(cid),
+            "members": self.event_members(cid),
             "watcher_count": 0,
         });
-        self.emit_channel("message.new", cid, now, more);
+        self.emit_channel("message.new", cid, now, fields);
         self.message_ids.insert(id);
         Ok(json!({ "message": response }))
     }
 
-    pub(crate) fn get_message(&self, id: &str, deleted_too: bool) -> Reply {
+    pub(crate) fn get_message(&self, id: &str, include_deleted: bool) -> ApiResult {
         let (channel, message) = self
             .channels
             .values()
@@ -208,10 +217,10 @@ impl World {
                 let message = channel.messages.iter().find(|message| message.id == id)?;
                 Some((channel, message))
             })
-            .filter(|(_, message)| deleted_too || message.deleted_at.is_none())
-            .ok_or_else(|| StreamFailure::missing(format!("message with id {id} not found")))?;
+            .filter(|(_, message)| include_deleted || message.deleted_at.is_none())
+            .ok_or_else(|| StreamError::not_found(format!("message with id {id} not found")))?;
         let channel = json!({ "channel": channel.response(self) });
-        Ok(json!({ "message": joined(message.response(self), channel) }))
+        Ok(json!({ "message": merge(message.response(self), channel) }))
     }
 
     pub(crate) fn message_views(&self, cid: &str) -> Vec<MessageView> {
@@ -223,51 +232,53 @@ impl World {
     }
 }
 
-fn html(text: &str) -> String {
+fn render_html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<p>{escaped}</p>\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, messaging, read, refusal, send, world};
+    use super::super::testing::{
+        at, create_channel, expect_error, from_json, messaging_cid, send_message, world_with_users,
+    };
     use super::*;
 
-    fn small_world() -> World {
-        let mut world = world(&["alice"]);
+    fn world_with_channel() -> World {
+        let mut world = world_with_users(&["alice"]);
         create_channel(&mut world, &["alice"]).expect("a channel");
         world
     }
 
-    fn send_this(world: &mut World, message: &Value) -> Reply {
-        let ask = json!({ "message": message });
-        world.send_message(&messaging("c"), read(ask), at(3))
+    fn send_json(world: &mut World, message: &Value) -> ApiResult {
+        let request = json!({ "message": message });
+        world.send_message(&messaging_cid("c"), from_json(request), at(3))
     }
 
     #[test]
-    fn one_id_is_one_message() {
-        let mut world = small_world();
-        let answer = send(&mut world, "m1").expect("a message");
-        assert_eq!(answer["message"]["html"], json!("<p>hello</p>\n"));
-        let twice = refusal(send(&mut world, "m1"));
-        assert_eq!(twice, (400, 4, "a message with ID m1 already exists".to_owned()));
+    fn duplicate_message_id_is_rejected() {
+        let mut world = world_with_channel();
+        let response = send_message(&mut world, "m1").expect("a message");
+        assert_eq!(response["message"]["html"], json!("<p>hello</p>\n"));
+        let duplicate = expect_error(send_message(&mut world, "m1"));
+        assert_eq!(duplicate, (400, 4, "a message with ID m1 already exists".to_owned()));
         assert_eq!(world.message_views("messaging:c").len(), 1);
     }
 
     #[test]
-    fn an_id_stays_taken_in_every_channel_and_after_a_deletion() {
-        let mut world = small_world();
-        send(&mut world, "m1").expect("a message");
-        world.delete_channel(&messaging("c"), at(4)).expect("deleted");
+    fn message_id_stays_taken_after_channel_deletion() {
+        let mut world = world_with_channel();
+        send_message(&mut world, "m1").expect("a message");
+        world.delete_channel(&messaging_cid("c"), at(4)).expect("deleted");
         create_channel(&mut world, &["alice"]).expect("a channel");
-        assert_eq!(refusal(send(&mut world, "m1")).1, 4);
-        assert_eq!(refusal(world.get_message("m1", true)).1, 16);
+        assert_eq!(expect_error(send_message(&mut world, "m1")).1, 4);
+        assert_eq!(expect_error(world.get_message("m1", true)).1, 16);
         assert!(world.message_views("messaging:c").is_empty());
     }
 
     #[test]
-    fn what_is_wrong_with_a_message() {
-        let mut world = small_world();
+    fn invalid_message_is_rejected() {
+        let mut world = world_with_channel();
         let long = "x".repeat(5_001);
         for (message, status, code) in [
             (json!({ "text": "a" }), 400, 4),
@@ -276,35 +287,35 @@ mod tests {
             (json!({ "id": "a,b", "user_id": "alice" }), 400, 4),
             (json!({ "type": "error", "user_id": "alice" }), 400, 4),
         ] {
-            let (was, was_code, _) = refusal(send_this(&mut world, &message));
-            assert_eq!((was, was_code), (status, code));
+            let (actual_status, actual_code, _) = expect_error(send_json(&mut world, &message));
+            assert_eq!((actual_status, actual_code), (status, code));
         }
         let umlauts = json!({ "text": "ü".repeat(5_000), "user_id": "alice" });
-        send_this(&mut world, &umlauts).expect("a message");
-        world.delete_channel(&messaging("c"), at(4)).expect("deleted");
-        assert_eq!(refusal(send(&mut world, "m1")).1, 16);
+        send_json(&mut world, &umlauts).expect("a message");
+        world.delete_channel(&messaging_cid("c"), at(4)).expect("deleted");
+        assert_eq!(expect_error(send_message(&mut world, "m1")).1, 16);
     }
 
     #[test]
-    fn a_message_can_be_read_with_its_channel() {
-        let mut world = small_world();
+    fn get_message_includes_the_channel() {
+        let mut world = world_with_channel();
         let message = json!({ "text": "<b>", "user_id": "alice" });
-        send_this(&mut world, &message).expect("a message");
+        send_json(&mut world, &message).expect("a message");
         let id = world.message_views("messaging:c")[0].id.clone();
-        let answer = world.get_message(&id, false).expect("the message");
-        assert_eq!(answer["message"]["channel"]["cid"], json!("messaging:c"));
-        assert_eq!(answer["message"]["html"], json!("<p>&lt;b&gt;</p>\n"));
-        assert_eq!(refusal(world.get_message("nothing", false)).1, 16);
+        let response = world.get_message(&id, false).expect("the message");
+        assert_eq!(response["message"]["channel"]["cid"], json!("messaging:c"));
+        assert_eq!(response["message"]["html"], json!("<p>&lt;b&gt;</p>\n"));
+        assert_eq!(expect_error(world.get_message("nothing", false)).1, 16);
     }
 
     #[test]
-    fn a_softly_deleted_message_stays_in_the_list() {
-        let mut world = small_world();
-        send(&mut world, "m1").expect("a message");
-        let ask = read(json!({ "mark_messages_deleted": true }));
-        world.deactivate_user("alice", &ask, at(5)).expect("deactivated");
+    fn soft_deleted_message_stays_in_the_list() {
+        let mut world = world_with_channel();
+        send_message(&mut world, "m1").expect("a message");
+        let request = from_json(json!({ "mark_messages_deleted": true }));
+        world.deactivate_user("alice", &request, at(5)).expect("deactivated");
         assert_eq!(world.message_views("messaging:c")[0].kind, "deleted");
-        assert_eq!(refusal(world.get_message("m1", false)).1, 16);
+        assert_eq!(expect_error(world.get_message("m1", false)).1, 16);
         assert!(world.get_message("m1", true).is_ok());
     }
 }

@@ -10,27 +10,27 @@ mod channel_members;
 mod channel_query;
 mod channels;
 mod cid;
-mod due;
 mod events;
 mod filter;
-mod limits;
-mod listing;
 mod message_page;
 mod messages;
+mod pagination;
 mod session;
 mod sessions;
 mod stats;
 mod tasks;
+mod timeouts;
 mod user;
 mod user_status;
 mod users;
+mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::error::StreamFailure;
+use crate::error::StreamError;
 
 use call::Call;
 use channels::Channel;
@@ -39,12 +39,12 @@ use user::User;
 
 pub use app::APP_OBJECT_SECRET;
 pub(crate) use app::{App, list_roles};
-pub(crate) use channels::ChannelPart;
+pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
 pub(crate) use stats::StatsPage;
 
 /// What an operation answers, without the `duration` that every body has.
-type Reply = Result<Value, StreamFailure>;
+type ApiResult = Result<Value, StreamError>;
 
 /// Everything.
 #[derive(Debug, Default, Serialize)]
@@ -61,7 +61,7 @@ pub(crate) struct World {
     tasks: BTreeMap<String, Task>,
     channels_created: usize,
     calls_created: usize,
-    ids_made: u64,
+    ids_issued: u64,
     /// What arose and was not told yet: no part of what is remembered.
     #[serde(skip)]
     events: Vec<Value>,
@@ -77,14 +77,14 @@ impl World {
     }
 
     /// An id that the server chooses.
-    fn make_id(&mut self, kind: &str) -> String {
-        self.ids_made += 1;
-        format!("{kind}-{:06}", self.ids_made)
+    fn next_id(&mut self, kind: &str) -> String {
+        self.ids_issued += 1;
+        format!("{kind}-{:06}", self.ids_issued)
     }
 }
 
 /// An object without its null members: Stream leaves out what is not set.
-fn compact(mut object: Value) -> Value {
+fn strip_nulls(mut object: Value) -> Value {
     if let Value::Object(members) = &mut object {
         members.retain(|_, value| !value.is_null());
     }
@@ -92,15 +92,15 @@ fn compact(mut object: Value) -> Value {
 }
 
 /// One object with the members of both.
-fn joined(mut object: Value, more: Value) -> Value {
-    if let (Value::Object(members), Value::Object(more)) = (&mut object, more) {
+fn merge(mut object: Value, other: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut object, other) {
         members.extend(more);
     }
     object
 }
 
 /// Custom fields.
-type Custom = Map<String, Value>;
+type CustomFields = Map<String, Value>;
 
 #[cfg(test)]
 mod testing {
@@ -112,55 +112,55 @@ mod testing {
     use serde_json::{Value, json};
 
     use super::{Cid, World};
-    use crate::error::StreamFailure;
-    use crate::moment::Moment;
+    use crate::error::StreamError;
+    use crate::timestamp::Timestamp;
 
     /// A moment, in seconds after one that means nothing.
-    pub(super) fn at(seconds: u64) -> Moment {
-        Moment::of(UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
+    pub(super) fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_system_time(UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
     }
 
-    pub(super) fn read<T: DeserializeOwned>(value: Value) -> T {
+    pub(super) fn from_json<T: DeserializeOwned>(value: Value) -> T {
         serde_json::from_value(value).expect("a request")
     }
 
-    pub(super) fn world(users: &[&str]) -> World {
+    pub(super) fn world_with_users(users: &[&str]) -> World {
         let mut world = World::default();
         for user in users {
-            let ask = json!({ "users": { *user: { "id": user } } });
-            world.upsert_users(read(ask), at(0)).expect("a user");
+            let request = json!({ "users": { *user: { "id": user } } });
+            world.upsert_users(from_json(request), at(0)).expect("a user");
         }
         world
     }
 
-    pub(super) fn messaging(id: &str) -> Cid {
+    pub(super) fn messaging_cid(id: &str) -> Cid {
         Cid::new("messaging", id)
     }
 
-    pub(super) fn default_call(id: &str) -> Cid {
+    pub(super) fn default_call_cid(id: &str) -> Cid {
         Cid::new("default", id)
     }
 
     /// Creates `messaging:c` with alice as its creator and these members.
-    pub(super) fn create_channel(world: &mut World, members: &[&str]) -> super::Reply {
+    pub(super) fn create_channel(world: &mut World, members: &[&str]) -> super::ApiResult {
         let members: Vec<Value> = members.iter().map(|id| json!({ "user_id": id })).collect();
-        let ask = json!({ "data": { "created_by_id": "alice", "members": members } });
-        world.get_or_create_channel(&messaging("c"), read(ask), at(1))
+        let request = json!({ "data": { "created_by_id": "alice", "members": members } });
+        world.get_or_create_channel(&messaging_cid("c"), from_json(request), at(1))
     }
 
-    pub(super) fn send(world: &mut World, id: &str) -> super::Reply {
-        let ask = json!({ "message": { "id": id, "text": "hello", "user_id": "alice" } });
-        world.send_message(&messaging("c"), read(ask), at(2))
+    pub(super) fn send_message(world: &mut World, id: &str) -> super::ApiResult {
+        let request = json!({ "message": { "id": id, "text": "hello", "user_id": "alice" } });
+        world.send_message(&messaging_cid("c"), from_json(request), at(2))
     }
 
     /// The types of events.
-    pub(super) fn told(events: &[Value]) -> Vec<String> {
+    pub(super) fn event_types(events: &[Value]) -> Vec<String> {
         events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Status, code and text of a refusal.
-    pub(super) fn refusal<T: std::fmt::Debug>(
-        outcome: Result<T, StreamFailure>,
+    pub(super) fn expect_error<T: std::fmt::Debug>(
+        outcome: Result<T, StreamError>,
     ) -> (u64, i64, String) {
         let body = outcome.expect_err("a refusal").body();
         (

@@ -5,30 +5,30 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::stats::Reported;
-use super::{World, compact};
-use crate::moment::Moment;
+use super::stats::StoredReport;
+use super::{World, strip_nulls};
+use crate::timestamp::Timestamp;
 use crate::views::{CallReport, ParticipantStats, SessionStats};
 
 /// The role of one who is no member of the call.
-pub(super) const GUEST: &str = "user";
+pub(super) const NON_MEMBER_ROLE: &str = "user";
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Session {
     pub(super) id: String,
     /// Not as long as it only rings.
-    pub(super) started_at: Option<Moment>,
-    pub(super) ended_at: Option<Moment>,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
     /// Since when nobody has been there any more.
-    pub(super) empty_since: Option<Moment>,
+    pub(super) empty_since: Option<Timestamp>,
     /// Every time that somebody joined, in order.
     pub(super) joins: Vec<Join>,
-    pub(super) rejected_by: BTreeMap<String, Moment>,
-    pub(super) missed_by: BTreeMap<String, Moment>,
+    pub(super) rejected_by: BTreeMap<String, Timestamp>,
+    pub(super) missed_by: BTreeMap<String, Timestamp>,
     ratings: Vec<u8>,
-    pub(super) reported: Option<Reported>,
+    pub(super) stored_report: Option<StoredReport>,
     /// Nobody ever joined: all that is known of it came with its report.
-    pub(super) only_told: bool,
+    pub(super) is_report_only: bool,
 }
 
 /// One join and the leave that followed.
@@ -37,8 +37,8 @@ pub(super) struct Join {
     pub(super) user_session_id: String,
     pub(super) user_id: String,
     pub(super) role: String,
-    pub(super) joined_at: Moment,
-    pub(super) left_at: Option<Moment>,
+    pub(super) joined_at: Timestamp,
+    pub(super) left_at: Option<Timestamp>,
 }
 
 impl Join {
@@ -58,13 +58,13 @@ impl Session {
     }
 
     /// A session of which a report tells.
-    pub(super) fn told(id: &str, report: &CallReport, now: Moment) -> Self {
-        let started_at = now.seconds_earlier(report.duration_seconds);
-        let joins = report.participants.iter().flat_map(|who| {
-            who.sessions.iter().map(move |session| Join {
+    pub(super) fn from_report(id: &str, report: &CallReport, now: Timestamp) -> Self {
+        let started_at = now.minus_seconds(report.duration_seconds);
+        let joins = report.participants.iter().flat_map(|participant| {
+            participant.sessions.iter().map(move |session| Join {
                 user_session_id: session.user_session_id.clone(),
-                user_id: who.user_id.clone(),
-                role: GUEST.to_owned(),
+                user_id: participant.user_id.clone(),
+                role: NON_MEMBER_ROLE.to_owned(),
                 joined_at: started_at,
                 left_at: None,
             })
@@ -73,15 +73,16 @@ impl Session {
             started_at: Some(started_at),
             ended_at: (!report.live).then_some(now),
             joins: joins.filter(|_| report.live).collect(),
-            only_told: true,
+            is_report_only: true,
             ..Self::new(id.to_owned())
         }
     }
 
     /// The session inside its call. Only who is still there is listed.
     pub(super) fn response(&self, world: &World) -> Value {
-        let participants: Vec<Value> = self.present().map(|join| join.response(world)).collect();
-        compact(json!({
+        let participants: Vec<Value> =
+            self.present_joins().map(|join| join.response(world)).collect();
+        strip_nulls(json!({
             "id": self.id,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
@@ -96,17 +97,17 @@ impl Session {
 
     /// Who is there, in the order in which they joined.
     pub(super) fn present_users(&self) -> Vec<String> {
-        self.present().map(|join| join.user_id.clone()).collect()
+        self.present_joins().map(|join| join.user_id.clone()).collect()
     }
 
     /// What the session itself says of how it went: times and people, and nothing measured.
-    pub(super) fn own_report(&self, now: Moment) -> CallReport {
+    pub(super) fn attendance_report(&self, now: Timestamp) -> CallReport {
         let mut participants: Vec<ParticipantStats> = Vec::new();
         for join in &self.joins {
             let user_session_id = join.user_session_id.clone();
             let stats = SessionStats { user_session_id, ..SessionStats::default() };
-            match participants.iter_mut().find(|who| who.user_id == join.user_id) {
-                Some(who) => who.sessions.push(stats),
+            match participants.iter_mut().find(|participant| participant.user_id == join.user_id) {
+                Some(participant) => participant.sessions.push(stats),
                 None => participants.push(ParticipantStats {
                     user_id: join.user_id.clone(),
                     sessions: vec![stats],
@@ -125,30 +126,30 @@ impl Session {
 
     /// Takes what the media side says. Whether it goes on and how it was rated, the session knows
     /// itself, unless it is known from reports only.
-    pub(super) fn report(&mut self, mut report: CallReport, now: Moment) {
-        if !self.only_told {
+    pub(super) fn store_report(&mut self, mut report: CallReport, now: Timestamp) {
+        if !self.is_report_only {
             report.live = self.ended_at.is_none();
         }
         if report.ratings.is_empty() {
             report.ratings.clone_from(&self.ratings);
         }
-        self.reported = Some(Reported { report, at: now });
+        self.stored_report = Some(StoredReport { report, received_at: now });
     }
 
-    fn present(&self) -> impl Iterator<Item = &Join> {
+    fn present_joins(&self) -> impl Iterator<Item = &Join> {
         self.joins.iter().filter(|join| join.left_at.is_none())
     }
 
     fn count_by_role(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
-        for join in self.present() {
+        for join in self.present_joins() {
             *counts.entry(join.role.as_str()).or_default() += 1;
         }
         counts
     }
 
     /// Lets one of them leave, or everybody; who did.
-    pub(super) fn leave(&mut self, user_session_id: Option<&str>, now: Moment) -> Vec<Join> {
+    pub(super) fn leave(&mut self, user_session_id: Option<&str>, now: Timestamp) -> Vec<Join> {
         let mut left = Vec::new();
         for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
             if user_session_id.is_none_or(|id| id == join.user_session_id) {
@@ -156,27 +157,27 @@ impl Session {
                 left.push(join.clone());
             }
         }
-        if !left.is_empty() && self.present().next().is_none() {
+        if !left.is_empty() && self.present_joins().next().is_none() {
             self.empty_since = Some(now);
         }
         left
     }
 
-    pub(super) fn rate(&mut self, rating: u8) {
+    pub(super) fn add_rating(&mut self, rating: u8) {
         self.ratings.push(rating);
-        if let Some(reported) = &mut self.reported {
-            reported.report.ratings.push(rating);
+        if let Some(stored) = &mut self.stored_report {
+            stored.report.ratings.push(rating);
         }
     }
 
-    pub(super) fn end(&mut self, at: Moment) {
+    pub(super) fn end(&mut self, at: Timestamp) {
         self.ended_at.get_or_insert(at);
         self.empty_since = None;
         for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
             join.left_at = Some(at);
         }
-        if let Some(reported) = &mut self.reported {
-            reported.report.live = false;
+        if let Some(stored) = &mut self.stored_report {
+            stored.report.live = false;
         }
     }
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::cid::Cid;
-use super::session::{GUEST, Join, Session};
-use super::{World, compact, joined};
-use crate::moment::Moment;
+use super::session::{Join, NON_MEMBER_ROLE, Session};
+use super::{World, merge, strip_nulls};
+use crate::timestamp::Timestamp;
 
-const MEMBERS: usize = 100;
+const MAX_MEMBERS: usize = 100;
 
 impl Call {
     /// The session that has not ended; it may not have started either.
@@ -23,12 +23,12 @@ impl Call {
     }
 
     /// The last session in which somebody was.
-    pub(super) fn last_started_mut(&mut self) -> Option<&mut Session> {
+    pub(super) fn last_started_session_mut(&mut self) -> Option<&mut Session> {
         self.sessions.iter_mut().rev().find(|session| session.started_at.is_some())
     }
 
     /// Ends what goes on; the ids of those that had started.
-    fn end_sessions(&mut self, at: Moment) -> Vec<String> {
+    fn end_sessions(&mut self, at: Timestamp) -> Vec<String> {
         let mut ended = Vec::new();
         for session in self.sessions.iter_mut().filter(|session| session.ended_at.is_none()) {
             session.end(at);
@@ -42,75 +42,75 @@ impl Call {
 
 impl World {
     /// A user joins a call that has not ended; the id of this join.
-    pub(crate) fn join(&mut self, call_cid: &str, user_id: &str, now: Moment) -> Option<String> {
-        let cid = self.open_call(call_cid)?;
-        if self.is_shut_out(user_id) {
+    pub(crate) fn join(&mut self, call_cid: &str, user_id: &str, now: Timestamp) -> Option<String> {
+        let cid = self.find_open_call(call_cid)?;
+        if self.is_deactivated_or_deleted(user_id) {
             return None;
         }
-        let session = self.open_session(&cid)?;
-        let starts = session.started_at.is_none();
+        let session = self.get_or_create_session(&cid)?;
+        let is_first_join = session.started_at.is_none();
         session.started_at.get_or_insert(now);
         let session_id = session.id.clone();
-        if starts {
-            let more = json!({ "session_id": session_id });
-            self.emit_call("call.session_started", &cid, now, more);
+        if is_first_join {
+            let fields = json!({ "session_id": session_id });
+            self.emit_call("call.session_started", &cid, now, fields);
         }
         let join = Join {
-            user_session_id: self.make_id("user-session"),
+            user_session_id: self.next_id("user-session"),
             user_id: user_id.to_owned(),
-            role: self.calls.get(&cid)?.role_of(user_id).unwrap_or(GUEST).to_owned(),
+            role: self.calls.get(&cid)?.member_role(user_id).unwrap_or(NON_MEMBER_ROLE).to_owned(),
             joined_at: now,
             left_at: None,
         };
         let user_session_id = join.user_session_id.clone();
-        let more = json!({ "participant": join.response(self) });
+        let fields = json!({ "participant": join.response(self) });
         let session = self.calls.get_mut(&cid)?.current_session_mut()?;
         session.empty_since = None;
-        session.only_told = false;
+        session.is_report_only = false;
         session.joins.push(join);
-        self.emit_session("call.session_participant_joined", &cid, &session_id, now, more);
+        self.emit_session("call.session_participant_joined", &cid, &session_id, now, fields);
         Some(user_session_id)
     }
 
     /// One of those who are in a call leaves it, or everybody does.
-    pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Moment) {
+    pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
         let Some(session) = call.current_session_mut() else { return };
         let left = session.leave(user_session_id, now);
         let session_id = session.id.clone();
         for join in left {
-            let more = json!({
+            let fields = json!({
                 "participant": join.response(self),
                 "duration_seconds": now.seconds_since(join.joined_at),
             });
-            self.emit_session("call.session_participant_left", &cid, &session_id, now, more);
+            self.emit_session("call.session_participant_left", &cid, &session_id, now, fields);
         }
     }
 
     /// A user who was rung does not want the call.
-    pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Moment) {
-        let Some(cid) = self.open_call(call_cid) else { return };
-        let Some(session) = self.open_session(&cid) else { return };
+    pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
         session.rejected_by.insert(user_id.to_owned(), now);
-        let more = json!({ "user": self.user_response(user_id) });
-        self.emit_call("call.rejected", &cid, now, more);
+        let fields = json!({ "user": self.user_response(user_id) });
+        self.emit_call("call.rejected", &cid, now, fields);
     }
 
     /// A user who was rung did not answer.
-    pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Moment) {
-        let Some(cid) = self.open_call(call_cid) else { return };
-        let Some(session) = self.open_session(&cid) else { return };
+    pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
         session.missed_by.insert(user_id.to_owned(), now);
         let session_id = session.id.clone();
         let Some(call) = self.calls.get(&cid) else { return };
-        let more = json!({
+        let fields = json!({
             "session_id": session_id,
             "user": self.user_response(&call.created_by),
             "members": [call.member_response(user_id, self)],
             "notify_user": true,
         });
-        self.emit_call("call.missed", &cid, now, more);
+        self.emit_call("call.missed", &cid, now, fields);
     }
 
     /// A user says how good the last session was; without a session there is nothing to rate.
@@ -120,41 +120,41 @@ impl World {
         user_id: &str,
         rating: u8,
         reason: Option<&str>,
-        now: Moment,
+        now: Timestamp,
     ) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
-        let Some(session) = call.last_started_mut() else { return };
-        session.rate(rating);
+        let Some(session) = call.last_started_session_mut() else { return };
+        session.add_rating(rating);
         let session_id = session.id.clone();
-        let more = compact(json!({
+        let fields = strip_nulls(json!({
             "rating": rating,
             "reason": reason,
             "user": self.user_response(user_id),
             "custom": {},
         }));
-        self.emit_session("call.user_feedback_submitted", &cid, &session_id, now, more);
+        self.emit_session("call.user_feedback_submitted", &cid, &session_id, now, fields);
     }
 
     /// The session ends, the call stays: whoever joins begins another session.
-    pub(super) fn finish_session(&mut self, cid: &Cid, at: Moment) {
+    pub(super) fn end_session_at(&mut self, cid: &Cid, at: Timestamp) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         let ended = call.end_sessions(at);
-        self.emit_session_ends(cid, ended, at);
+        self.emit_sessions_ended(cid, ended, at);
     }
 
     /// The call ends, and with it whoever is still in it is out. The first end stands.
-    pub(super) fn finish_call(&mut self, cid: &Cid, at: Moment) {
+    pub(super) fn end_call_at(&mut self, cid: &Cid, at: Timestamp) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         if call.ended_at.is_some() {
             return;
         }
         call.ended_at = Some(at);
         let ended = call.end_sessions(at);
-        let members = self.calls.get(cid).map(|call| call.members_response(self, MEMBERS));
+        let members = self.calls.get(cid).map(|call| call.members_response(self, MAX_MEMBERS));
         // A call that a server or time ends has no user who ended it.
         self.emit_call("call.ended", cid, at, json!({ "members": members, "user": null }));
-        self.emit_session_ends(cid, ended, at);
+        self.emit_sessions_ended(cid, ended, at);
     }
 
     pub(super) fn emit_session(
@@ -162,37 +162,37 @@ impl World {
         kind: &str,
         cid: &Cid,
         session_id: &str,
-        now: Moment,
-        more: Value,
+        now: Timestamp,
+        fields: Value,
     ) {
         let session = json!({ "call_cid": cid, "session_id": session_id });
-        self.emit(kind, now, joined(session, more));
+        self.emit(kind, now, merge(session, fields));
     }
 
-    fn emit_session_ends(&mut self, cid: &Cid, ended: Vec<String>, at: Moment) {
+    fn emit_sessions_ended(&mut self, cid: &Cid, ended: Vec<String>, at: Timestamp) {
         for session_id in ended {
-            let more = json!({ "session_id": session_id });
-            self.emit_call("call.session_ended", cid, at, more);
+            let fields = json!({ "session_id": session_id });
+            self.emit_call("call.session_ended", cid, at, fields);
         }
     }
 
-    fn open_call(&self, call_cid: &str) -> Option<Cid> {
+    fn find_open_call(&self, call_cid: &str) -> Option<Cid> {
         let cid = call_cid.parse::<Cid>().ok()?;
         self.calls.get(&cid).filter(|call| call.ended_at.is_none())?;
         Some(cid)
     }
 
     /// The session that has not ended or, if there is none, a new one that has not started.
-    fn open_session(&mut self, cid: &Cid) -> Option<&mut Session> {
+    fn get_or_create_session(&mut self, cid: &Cid) -> Option<&mut Session> {
         if self.calls.get(cid)?.current_session().is_none() {
-            let session = Session::new(self.make_id("session"));
+            let session = Session::new(self.next_id("session"));
             self.calls.get_mut(cid)?.sessions.push(session);
         }
         self.calls.get_mut(cid)?.current_session_mut()
     }
 
     /// Who was deactivated or deleted cannot connect, and so cannot join either.
-    fn is_shut_out(&self, user_id: &str) -> bool {
+    fn is_deactivated_or_deleted(&self, user_id: &str) -> bool {
         let user = self.users.get(user_id);
         user.is_some_and(|user| user.deactivated_at.is_some() || user.deleted_at.is_some())
     }
@@ -200,27 +200,27 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, default_call, read, told, world};
+    use super::super::testing::{at, default_call_cid, event_types, from_json, world_with_users};
     use super::*;
 
     const CALL: &str = "default:c";
 
-    fn called() -> World {
-        let mut world = world(&["alice", "bob"]);
+    fn world_with_call() -> World {
+        let mut world = world_with_users(&["alice", "bob"]);
         let members = json!([{ "user_id": "alice", "role": "admin" }, { "user_id": "bob" }]);
         let ask = json!({ "data": { "created_by_id": "alice", "members": members } });
-        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        world.get_or_create_call(&default_call_cid("c"), from_json(ask), at(0)).expect("a call");
         world.take_events();
         world
     }
 
     fn call(world: &World) -> Value {
-        world.get_call(&default_call("c"), None).expect("the call")["call"].clone()
+        world.get_call(&default_call_cid("c"), None).expect("the call")["call"].clone()
     }
 
     #[test]
-    fn the_first_who_joins_starts_a_session_and_the_next_one_joins_it() {
-        let mut world = called();
+    fn first_join_starts_the_session() {
+        let mut world = world_with_call();
         let alice = world.join(CALL, "alice", at(5)).expect("a join");
         let bob = world.join(CALL, "bob", at(7)).expect("a join");
         assert_ne!(alice, bob);
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(call(&world)["current_session_id"], session["id"]);
         let events = world.take_events();
         assert_eq!(
-            told(&events),
+            event_types(&events),
             [
                 "call.session_started",
                 "call.session_participant_joined",
@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_gone_and_how_long_it_was_is_told() {
-        let mut world = called();
+    fn leave_removes_the_participant_and_emits_the_duration() {
+        let mut world = world_with_call();
         let alice = world.join(CALL, "alice", at(5)).expect("a join");
         world.join(CALL, "bob", at(7)).expect("a join");
         world.take_events();
@@ -259,7 +259,7 @@ mod tests {
         world.leave(CALL, Some(&alice), at(13));
         world.leave(CALL, None, at(20));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.session_participant_left"; 2]);
+        assert_eq!(event_types(&events), ["call.session_participant_left"; 2]);
         assert_eq!(events[0]["participant"]["user"]["id"], json!("alice"));
         assert_eq!(events[0]["duration_seconds"], json!(7));
         assert_eq!(events[1]["duration_seconds"], json!(13));
@@ -268,26 +268,26 @@ mod tests {
     }
 
     #[test]
-    fn nobody_joins_what_is_over_or_after_being_shut_out() {
-        let mut world = called();
+    fn join_is_rejected_for_ended_calls_and_deactivated_users() {
+        let mut world = world_with_call();
         assert_eq!(world.join("default:x", "alice", at(1)), None);
         assert_eq!(world.join("nonsense", "alice", at(1)), None);
         world.mark_deactivated("bob", at(1));
         assert_eq!(world.join(CALL, "bob", at(1)), None);
-        world.end_call(&default_call("c"), at(2)).expect("ended");
+        world.end_call(&default_call_cid("c"), at(2)).expect("ended");
         assert_eq!(world.join(CALL, "alice", at(3)), None);
         assert_eq!(call(&world)["session"], json!(null));
     }
 
     #[test]
-    fn a_call_that_is_ended_ends_its_session_once() {
-        let mut world = called();
+    fn ending_a_call_ends_its_session_once() {
+        let mut world = world_with_call();
         world.join(CALL, "alice", at(5)).expect("a join");
         world.take_events();
-        world.end_call(&default_call("c"), at(9)).expect("ended");
-        world.end_call(&default_call("c"), at(10)).expect("ended");
+        world.end_call(&default_call_cid("c"), at(9)).expect("ended");
+        world.end_call(&default_call_cid("c"), at(10)).expect("ended");
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.ended", "call.session_ended"]);
+        assert_eq!(event_types(&events), ["call.ended", "call.session_ended"]);
         assert_eq!(events[0]["user"], json!(null));
         assert!(events[0].get("user").is_some());
         assert_eq!(events[0]["call"]["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
@@ -298,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_a_ring_is_in_a_session_that_has_not_started() {
-        let mut world = called();
+    fn rejected_and_missed_rings_are_in_an_unstarted_session() {
+        let mut world = world_with_call();
         world.reject(CALL, "bob", at(3));
         world.miss(CALL, "alice", at(4));
         let session = call(&world)["session"].clone();
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(session["rejected_by"], json!({ "bob": at(3) }));
         assert_eq!(session["missed_by"], json!({ "alice": at(4) }));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.rejected", "call.missed"]);
+        assert_eq!(event_types(&events), ["call.rejected", "call.missed"]);
         assert_eq!(events[0]["user"]["id"], json!("bob"));
         assert_eq!(
             events[0]["call"]["session"]["rejected_by"],
@@ -322,28 +322,28 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_its_call_outlived_is_no_session_that_ended() {
-        let mut world = called();
+    fn unstarted_session_emits_no_session_ended() {
+        let mut world = world_with_call();
         world.reject(CALL, "bob", at(3));
         world.take_events();
-        world.end_call(&default_call("c"), at(5)).expect("ended");
-        assert_eq!(told(&world.take_events()), ["call.ended"]);
+        world.end_call(&default_call_cid("c"), at(5)).expect("ended");
+        assert_eq!(event_types(&world.take_events()), ["call.ended"]);
     }
 
     #[test]
-    fn a_rating_needs_a_session() {
-        let mut world = called();
+    fn rating_without_a_started_session_is_ignored() {
+        let mut world = world_with_call();
         world.rate(CALL, "alice", 4, None, at(1));
         world.reject(CALL, "bob", at(2));
         world.take_events();
         world.rate(CALL, "alice", 4, None, at(3));
         assert!(world.take_events().is_empty());
         world.join(CALL, "alice", at(4)).expect("a join");
-        world.finish_session(&default_call("c"), at(5));
+        world.end_session_at(&default_call_cid("c"), at(5));
         world.take_events();
         world.rate(CALL, "alice", 2, Some("no sound"), at(6));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.user_feedback_submitted"]);
+        assert_eq!(event_types(&events), ["call.user_feedback_submitted"]);
         assert_eq!(events[0]["rating"], json!(2));
         assert_eq!(events[0]["reason"], json!("no sound"));
         assert_eq!(events[0]["user"]["id"], json!("alice"));

@@ -6,27 +6,27 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::cid::Cid;
-use super::listing::{CursorQuery, page};
+use super::pagination::{CursorQuery, paginate};
 use super::session::Session;
-use super::{Reply, World, compact, joined};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::{ApiResult, World, merge, strip_nulls};
+use crate::error::StreamError;
 use crate::request::Query;
+use crate::timestamp::Timestamp;
 use crate::views::{CallReport, ParticipantStats, SessionStats};
 
 /// What the media side said of a session, and when it did.
 #[derive(Debug, Serialize)]
-pub(super) struct Reported {
+pub(super) struct StoredReport {
     pub(super) report: CallReport,
-    pub(super) at: Moment,
+    pub(super) received_at: Timestamp,
 }
 
 /// A session with what was measured in it.
 #[derive(Clone, Copy)]
-struct Measured<'a> {
+struct MeasuredSession<'a> {
     session: &'a Session,
     report: &'a CallReport,
-    at: Moment,
+    received_at: Timestamp,
 }
 
 /// Which participants are asked for.
@@ -37,8 +37,8 @@ pub(crate) struct StatsPage {
 }
 
 impl StatsPage {
-    pub(crate) fn of(query: &Query) -> Result<Self, StreamFailure> {
-        Ok(Self { limit: query.number("limit")?, next: query.owned("next") })
+    pub(crate) fn from_query(query: &Query) -> Result<Self, StreamError> {
+        Ok(Self { limit: query.get_usize("limit")?, next: query.get_owned("next") })
     }
 }
 
@@ -46,35 +46,35 @@ impl World {
     /// The media side reports on a session: the one that is named, or else the last one if it has
     /// no report yet. One that nobody joined comes into being with its report. Where the session
     /// is over, the report is told of.
-    pub(crate) fn set_report(&mut self, call_cid: &str, report: CallReport, now: Moment) {
+    pub(crate) fn set_report(&mut self, call_cid: &str, report: CallReport, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
-        let Some(id) = self.reported_session(&cid, &report) else { return };
+        let Some(id) = self.session_for_report(&cid, &report) else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
-        let over = call.report_on(&id, report, now);
-        if over {
+        let has_ended = call.store_report(&id, report, now);
+        if has_ended {
             self.emit_report(&cid, &id, now);
         }
     }
 
     /// The report on the last session is ready, whether or not anything was measured.
-    pub(crate) fn report_ready(&mut self, call_cid: &str, now: Moment) {
+    pub(crate) fn publish_report(&mut self, call_cid: &str, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
-        let Some(session) = call.last_started_mut() else { return };
-        if session.reported.is_none() {
-            session.report(session.own_report(now), now);
+        let Some(session) = call.last_started_session_mut() else { return };
+        if session.stored_report.is_none() {
+            session.store_report(session.attendance_report(now), now);
         }
         let id = session.id.clone();
         self.emit_report(&cid, &id, now);
     }
 
-    pub(crate) fn get_call_report(&self, cid: &Cid, session_id: Option<&str>) -> Reply {
-        let call = self.known_call(cid)?;
+    pub(crate) fn get_call_report(&self, cid: &Cid, session_id: Option<&str>) -> ApiResult {
+        let call = self.find_call(cid)?;
         let measured = match session_id.filter(|id| !id.is_empty()) {
             Some(id) => call.session(id).and_then(Session::measured),
             None => call.sessions.iter().rev().find_map(Session::measured),
         };
-        let measured = measured.ok_or_else(|| no_report(cid))?;
+        let measured = measured.ok_or_else(|| report_not_found(cid))?;
         Ok(json!({
             "session_id": measured.session.id,
             "report": measured.report_response(),
@@ -83,20 +83,26 @@ impl World {
         }))
     }
 
-    pub(crate) fn query_call_stats(&self, ask: &CursorQuery) -> Reply {
+    pub(crate) fn query_call_stats(&self, request: &CursorQuery) -> ApiResult {
         let reports = self.calls.values().flat_map(|call| {
             let measured = call.sessions.iter().filter_map(Session::measured);
             measured.map(move |measured| measured.summary(&call.cid))
         });
-        let (reports, next) = ask.page(reports.collect(), 1)?;
-        Ok(compact(json!({ "reports": reports, "next": next })))
+        let (reports, next) = request.page(reports.collect(), 1)?;
+        Ok(strip_nulls(json!({ "reports": reports, "next": next })))
     }
 
-    pub(crate) fn participant_stats(&self, cid: &Cid, session: &str, ask: &StatsPage) -> Reply {
-        let measured = self.known_call(cid)?.session(session).and_then(Session::measured);
-        let measured = measured.ok_or_else(|| no_report(cid))?;
-        let (participants, next) = page(measured.participants(), ask.limit, ask.next.as_deref())?;
-        Ok(compact(json!({
+    pub(crate) fn participant_stats(
+        &self,
+        cid: &Cid,
+        session: &str,
+        request: &StatsPage,
+    ) -> ApiResult {
+        let measured = self.find_call(cid)?.session(session).and_then(Session::measured);
+        let measured = measured.ok_or_else(|| report_not_found(cid))?;
+        let (participants, next) =
+            paginate(measured.participants_response(), request.limit, request.next.as_deref())?;
+        Ok(strip_nulls(json!({
             "call_type": cid.kind,
             "call_id": cid.id,
             "call_session_id": measured.session.id,
@@ -109,59 +115,64 @@ impl World {
     }
 
     /// Which session of a call a report is about.
-    fn reported_session(&mut self, cid: &Cid, report: &CallReport) -> Option<String> {
+    fn session_for_report(&mut self, cid: &Cid, report: &CallReport) -> Option<String> {
         let call = self.calls.get(cid)?;
         if !report.session_id.is_empty() {
             return Some(report.session_id.clone());
         }
         let last = call.sessions.last();
-        let awaited = last.filter(|it| it.started_at.is_some() && it.reported.is_none());
-        let awaited = awaited.map(|session| session.id.clone());
-        Some(awaited.unwrap_or_else(|| self.make_id("session")))
+        let unreported = last.filter(|it| it.started_at.is_some() && it.stored_report.is_none());
+        let unreported = unreported.map(|session| session.id.clone());
+        Some(unreported.unwrap_or_else(|| self.next_id("session")))
     }
 
-    fn emit_report(&mut self, cid: &Cid, id: &str, now: Moment) {
+    fn emit_report(&mut self, cid: &Cid, id: &str, now: Timestamp) {
         let session = self.calls.get(cid).and_then(|call| call.session(id));
         let Some(measured) = session.and_then(Session::measured) else { return };
-        let more = json!({
+        let fields = json!({
             "counts": counts(measured.report),
-            "participants_overview": measured.participants(),
+            "participants_overview": measured.participants_response(),
             "is_trimmed": false,
         });
-        self.emit_session("call.stats_report_ready", cid, id, now, more);
+        self.emit_session("call.stats_report_ready", cid, id, now, fields);
     }
 }
 
 impl Call {
     /// Takes a report on a session; whether that session is over.
-    fn report_on(&mut self, id: &str, report: CallReport, now: Moment) -> bool {
-        let took_place = |session: &Session| session.started_at.is_some() && !session.only_told;
-        if !self.session(id).is_some_and(took_place) {
+    fn store_report(&mut self, id: &str, report: CallReport, now: Timestamp) -> bool {
+        let was_joined =
+            |session: &Session| session.started_at.is_some() && !session.is_report_only;
+        if !self.session(id).is_some_and(was_joined) {
             self.sessions.retain(|session| session.id != id);
-            self.sessions.push(Session::told(id, &report, now));
+            self.sessions.push(Session::from_report(id, &report, now));
         }
         let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else {
             return false;
         };
-        session.report(report, now);
+        session.store_report(report, now);
         session.ended_at.is_some()
     }
 }
 
 impl Session {
-    fn measured(&self) -> Option<Measured<'_>> {
-        let reported = self.reported.as_ref()?;
-        Some(Measured { session: self, report: &reported.report, at: reported.at })
+    fn measured(&self) -> Option<MeasuredSession<'_>> {
+        let stored = self.stored_report.as_ref()?;
+        Some(MeasuredSession {
+            session: self,
+            report: &stored.report,
+            received_at: stored.received_at,
+        })
     }
 }
 
-impl Measured<'_> {
+impl MeasuredSession<'_> {
     fn report_response(&self) -> Value {
-        let joins = joins(self.report).count();
-        let publishers = joins_that_publish(self.report);
+        let joins = session_stats(self.report).count();
+        let publishers = publisher_count(self.report);
         let users = self.report.participants.len();
         json!({
-            "call": compact(json!({
+            "call": strip_nulls(json!({
                 "score": self.report.score.map(f64::from),
                 "started_at": self.session.started_at,
                 "ended_at": self.session.ended_at,
@@ -186,7 +197,7 @@ impl Measured<'_> {
 
     fn summary(&self, cid: &Cid) -> Value {
         let status = if self.session.ended_at.is_some() { "ended" } else { "active" };
-        compact(json!({
+        strip_nulls(json!({
             "call_cid": cid,
             "call_session_id": self.session.id,
             "call_status": status,
@@ -194,28 +205,33 @@ impl Measured<'_> {
             "first_stats_time": self.session.started_at,
             // The name that it is sorted by.
             "first_stats": self.session.started_at,
-            "created_at": self.at,
+            "created_at": self.received_at,
             "quality_score": self.report.score,
             "min_user_rating": self.report.ratings.iter().min(),
         }))
     }
 
-    fn participants(&self) -> Vec<Value> {
-        self.report.participants.iter().map(|who| self.participant(who)).collect()
+    fn participants_response(&self) -> Vec<Value> {
+        self.report
+            .participants
+            .iter()
+            .map(|participant| self.participant_response(participant))
+            .collect()
     }
 
-    fn participant(&self, who: &ParticipantStats) -> Value {
-        let sessions: Vec<Value> = who.sessions.iter().map(|stats| self.join(stats)).collect();
-        compact(json!({
-            "user_id": who.user_id,
-            "name": who.name,
+    fn participant_response(&self, participant: &ParticipantStats) -> Value {
+        let sessions: Vec<Value> =
+            participant.sessions.iter().map(|stats| self.join_response(stats)).collect();
+        strip_nulls(json!({
+            "user_id": participant.user_id,
+            "name": participant.name,
             "roles": ["user"],
-            "latest_activity_at": self.at,
+            "latest_activity_at": self.received_at,
             "sessions": sessions,
         }))
     }
 
-    fn join(&self, stats: &SessionStats) -> Value {
+    fn join_response(&self, stats: &SessionStats) -> Value {
         let measured = json!({
             "cq_score": stats.cq_score,
             "jitter_ms": stats.jitter_ms,
@@ -228,8 +244,8 @@ impl Measured<'_> {
             "os": stats.os,
             "browser": stats.browser,
         });
-        let (started_at, ended_at) = self.span(&stats.user_session_id);
-        let when = json!({
+        let (started_at, ended_at) = self.join_interval(&stats.user_session_id);
+        let presence = json!({
             "user_session_id": stats.user_session_id,
             "is_live": ended_at.is_none(),
             "started_at": started_at,
@@ -241,11 +257,11 @@ impl Measured<'_> {
                 "screenshare_audio": false,
             },
         });
-        compact(joined(joined(when, measured), client))
+        strip_nulls(merge(merge(presence, measured), client))
     }
 
     /// From when to when somebody was there: all the time, unless more is known.
-    fn span(&self, user_session_id: &str) -> (Option<Moment>, Option<Moment>) {
+    fn join_interval(&self, user_session_id: &str) -> (Option<Timestamp>, Option<Timestamp>) {
         let joins = &self.session.joins;
         match joins.iter().find(|join| join.user_session_id == user_session_id) {
             Some(join) => (Some(join.joined_at), join.left_at),
@@ -256,32 +272,32 @@ impl Measured<'_> {
 
 fn counts(report: &CallReport) -> Value {
     let users = report.participants.len();
-    let sessions = joins(report).count();
+    let sessions = session_stats(report).count();
     let live = if report.live { sessions } else { 0 };
-    compact(json!({
+    strip_nulls(json!({
         "participants": users,
         "sessions": sessions,
         "live_sessions": live,
-        "publishers": joins_that_publish(report),
+        "publishers": publisher_count(report),
         "peak_concurrent_users": users,
         "peak_concurrent_sessions": sessions,
         "sfus_used": usize::from(sessions > 0),
         "cq_score": report.score,
-        "average_jitter_ms": average(joins(report).filter_map(|it| it.jitter_ms)),
-        "average_latency_ms": average(joins(report).filter_map(|it| it.latency_ms)),
-        "max_freezes_duration_ms": joins(report).filter_map(|it| it.freezes_duration_ms).max(),
+        "average_jitter_ms": average(session_stats(report).filter_map(|it| it.jitter_ms)),
+        "average_latency_ms": average(session_stats(report).filter_map(|it| it.latency_ms)),
+        "max_freezes_duration_ms": session_stats(report).filter_map(|it| it.freezes_duration_ms).max(),
         "avg_user_rating": average_rating(report),
         "min_user_rating": report.ratings.iter().min(),
         "total_participant_duration": report.duration_seconds,
     }))
 }
 
-fn joins(report: &CallReport) -> impl Iterator<Item = &SessionStats> {
-    report.participants.iter().flat_map(|who| &who.sessions)
+fn session_stats(report: &CallReport) -> impl Iterator<Item = &SessionStats> {
+    report.participants.iter().flat_map(|participant| &participant.sessions)
 }
 
-fn joins_that_publish(report: &CallReport) -> usize {
-    joins(report).filter(|join| join.audio || join.video).count()
+fn publisher_count(report: &CallReport) -> usize {
+    session_stats(report).filter(|join| join.audio || join.video).count()
 }
 
 fn average(values: impl Iterator<Item = i64>) -> Option<i64> {
@@ -295,19 +311,23 @@ fn average_rating(report: &CallReport) -> Option<f64> {
     Some(f64::from(sum) / f64::from(count))
 }
 
-fn no_report(cid: &Cid) -> StreamFailure {
-    StreamFailure::missing(format!("Can't find a report for call {cid}"))
+fn report_not_found(cid: &Cid) -> StreamError {
+    StreamError::not_found(format!("Can't find a report for call {cid}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, default_call, read, refusal, told, world};
+    use super::super::testing::{
+        at, default_call_cid, event_types, expect_error, from_json, world_with_users,
+    };
     use super::*;
 
     fn world_with_a_report() -> World {
-        let mut world = world(&["alice", "bob"]);
-        let ask = json!({ "data": { "created_by_id": "alice" } });
-        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        let mut world = world_with_users(&["alice", "bob"]);
+        let request = json!({ "data": { "created_by_id": "alice" } });
+        world
+            .get_or_create_call(&default_call_cid("c"), from_json(request), at(0))
+            .expect("a call");
         let join = |id: &str, jitter_ms| SessionStats {
             user_session_id: id.to_owned(),
             jitter_ms,
@@ -338,51 +358,59 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_report_before_there_is_one() {
-        let mut world = world(&["alice"]);
-        let ask = json!({ "data": { "created_by_id": "alice" } });
-        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
-        assert_eq!(refusal(world.get_call_report(&default_call("c"), None)).1, 16);
+    fn missing_report_is_not_found() {
+        let mut world = world_with_users(&["alice"]);
+        let request = json!({ "data": { "created_by_id": "alice" } });
+        world
+            .get_or_create_call(&default_call_cid("c"), from_json(request), at(0))
+            .expect("a call");
+        assert_eq!(expect_error(world.get_call_report(&default_call_cid("c"), None)).1, 16);
         let page = StatsPage::default();
-        assert_eq!(refusal(world.participant_stats(&default_call("c"), "s1", &page)).1, 16);
+        assert_eq!(
+            expect_error(world.participant_stats(&default_call_cid("c"), "s1", &page)).1,
+            16
+        );
         let summary = world.query_call_stats(&CursorQuery::default()).expect("reports");
         assert_eq!(summary, json!({ "reports": [] }));
     }
 
     #[test]
-    fn a_report_has_what_is_known_and_nothing_else() {
+    fn report_omits_unknown_values() {
         let world = world_with_a_report();
-        let answer = world.get_call_report(&default_call("c"), Some("s1")).expect("a report");
-        assert_eq!(answer["report"]["call"]["score"], json!(87.0));
-        assert_eq!(answer["report"]["participants"]["sum"], json!(3));
-        assert_eq!(answer["report"]["user_ratings"], json!({ "average": 4.5, "count": 2 }));
-        assert_eq!(answer["session"]["started_at"], json!(at(40)));
-        assert_eq!(answer["session"]["ended_at"], json!(at(100)));
-        assert_eq!(refusal(world.get_call_report(&default_call("c"), Some("s2"))).1, 16);
-        let filter = read(json!({ "filter_conditions": { "call_cid": "default:c" } }));
+        let response = world.get_call_report(&default_call_cid("c"), Some("s1")).expect("a report");
+        assert_eq!(response["report"]["call"]["score"], json!(87.0));
+        assert_eq!(response["report"]["participants"]["sum"], json!(3));
+        assert_eq!(response["report"]["user_ratings"], json!({ "average": 4.5, "count": 2 }));
+        assert_eq!(response["session"]["started_at"], json!(at(40)));
+        assert_eq!(response["session"]["ended_at"], json!(at(100)));
+        assert_eq!(expect_error(world.get_call_report(&default_call_cid("c"), Some("s2"))).1, 16);
+        let filter = from_json(json!({ "filter_conditions": { "call_cid": "default:c" } }));
         let summary = world.query_call_stats(&filter).expect("reports");
         assert_eq!(summary["reports"][0]["quality_score"], json!(87));
         assert_eq!(summary["reports"][0]["min_user_rating"], json!(4));
     }
 
     #[test]
-    fn participants_come_in_pages() {
+    fn participants_are_paginated() {
         let world = world_with_a_report();
         let first = StatsPage { limit: Some(1), next: None };
-        let answer = world.participant_stats(&default_call("c"), "s1", &first).expect("a page");
-        assert_eq!(answer["participants"][0]["user_id"], json!("alice"));
-        assert_eq!(answer["participants"][0]["sessions"][1]["jitter_ms"], json!(21));
-        assert_eq!(answer["counts"]["average_jitter_ms"], json!(15));
-        assert_eq!(answer["counts"].get("average_latency_ms"), None);
-        let second = StatsPage { limit: Some(1), next: answer["next"].as_str().map(str::to_owned) };
-        let answer = world.participant_stats(&default_call("c"), "s1", &second).expect("a page");
-        assert_eq!(answer["participants"][0]["user_id"], json!("bob"));
-        assert_eq!(answer["participants"][0]["sessions"][0].get("jitter_ms"), None);
-        assert_eq!(answer.get("next"), None);
+        let response =
+            world.participant_stats(&default_call_cid("c"), "s1", &first).expect("a page");
+        assert_eq!(response["participants"][0]["user_id"], json!("alice"));
+        assert_eq!(response["participants"][0]["sessions"][1]["jitter_ms"], json!(21));
+        assert_eq!(response["counts"]["average_jitter_ms"], json!(15));
+        assert_eq!(response["counts"].get("average_latency_ms"), None);
+        let second =
+            StatsPage { limit: Some(1), next: response["next"].as_str().map(str::to_owned) };
+        let response =
+            world.participant_stats(&default_call_cid("c"), "s1", &second).expect("a page");
+        assert_eq!(response["participants"][0]["user_id"], json!("bob"));
+        assert_eq!(response["participants"][0]["sessions"][0].get("jitter_ms"), None);
+        assert_eq!(response.get("next"), None);
     }
 
     #[test]
-    fn a_live_session_ends_with_its_call() {
+    fn live_session_ends_with_its_call() {
         let mut world = world_with_a_report();
         let alice = ParticipantStats {
             user_id: "alice".to_owned(),
@@ -396,32 +424,34 @@ mod tests {
             ..CallReport::default()
         };
         world.set_report("default:c", live, at(200));
-        let call = world.get_call(&default_call("c"), None).expect("the call");
+        let call = world.get_call(&default_call_cid("c"), None).expect("the call");
         assert_eq!(call["call"]["current_session_id"], json!("s2"));
         let participants = &call["call"]["session"]["participants"];
         assert_eq!(participants[0]["user"]["id"], json!("alice"));
-        world.end_call(&default_call("c"), at(300)).expect("ended");
-        let call = world.get_call(&default_call("c"), None).expect("the call");
+        world.end_call(&default_call_cid("c"), at(300)).expect("ended");
+        let call = world.get_call(&default_call_cid("c"), None).expect("the call");
         assert_eq!(call["call"]["current_session_id"], json!(""));
         assert_eq!(call["call"]["session"]["ended_at"], json!(at(300)));
         assert_eq!(call["call"]["session"]["participants"], json!([]));
     }
 
     fn world_with_a_session() -> World {
-        let mut world = world(&["alice", "bob"]);
-        let ask = json!({ "data": { "created_by_id": "alice" } });
-        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+        let mut world = world_with_users(&["alice", "bob"]);
+        let request = json!({ "data": { "created_by_id": "alice" } });
+        world
+            .get_or_create_call(&default_call_cid("c"), from_json(request), at(0))
+            .expect("a call");
         world.join("default:c", "alice", at(10)).expect("a join");
         world.join("default:c", "bob", at(20)).expect("a join");
         world
     }
 
     #[test]
-    fn a_report_on_a_session_that_took_place_leaves_its_times_alone() {
+    fn report_preserves_the_times_of_a_joined_session() {
         let mut world = world_with_a_session();
         world.leave("default:c", None, at(40));
-        world.finish_session(&default_call("c"), at(70));
-        assert_eq!(refusal(world.get_call_report(&default_call("c"), None)).1, 16);
+        world.end_session_at(&default_call_cid("c"), at(70));
+        assert_eq!(expect_error(world.get_call_report(&default_call_cid("c"), None)).1, 16);
         world.take_events();
         let alice = ParticipantStats {
             user_id: "alice".to_owned(),
@@ -435,42 +465,42 @@ mod tests {
             ..CallReport::default()
         };
         world.set_report("default:c", report, at(90));
-        let answer = world.get_call_report(&default_call("c"), None).expect("a report");
-        assert_eq!(answer["report"]["call"]["score"], json!(71.0));
-        assert_eq!(answer["session"]["started_at"], json!(at(10)));
-        assert_eq!(answer["session"]["ended_at"], json!(at(70)));
+        let response = world.get_call_report(&default_call_cid("c"), None).expect("a report");
+        assert_eq!(response["report"]["call"]["score"], json!(71.0));
+        assert_eq!(response["session"]["started_at"], json!(at(10)));
+        assert_eq!(response["session"]["ended_at"], json!(at(70)));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.stats_report_ready"]);
-        assert_eq!(events[0]["session_id"], answer["session_id"]);
+        assert_eq!(event_types(&events), ["call.stats_report_ready"]);
+        assert_eq!(events[0]["session_id"], response["session_id"]);
         assert_eq!(events[0]["counts"]["cq_score"], json!(71));
         assert_eq!(events[0]["counts"]["live_sessions"], json!(0));
     }
 
     #[test]
-    fn a_report_on_a_session_that_goes_on_is_told_of_when_it_is_ready() {
+    fn report_on_a_live_session_is_emitted_only_when_published() {
         let mut world = world_with_a_session();
         world.take_events();
         world.set_report("default:c", CallReport::default(), at(30));
         assert!(world.take_events().is_empty());
         world.rate("default:c", "bob", 3, None, at(31));
-        world.finish_call(&default_call("c"), at(40));
+        world.end_call_at(&default_call_cid("c"), at(40));
         world.take_events();
-        world.report_ready("default:c", at(50));
+        world.publish_report("default:c", at(50));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.stats_report_ready"]);
+        assert_eq!(event_types(&events), ["call.stats_report_ready"]);
         assert_eq!(events[0]["counts"]["min_user_rating"], json!(3));
     }
 
     #[test]
-    fn a_report_without_measurements_says_who_was_there() {
+    fn report_without_measurements_lists_participants() {
         let mut world = world_with_a_session();
-        world.finish_call(&default_call("c"), at(70));
+        world.end_call_at(&default_call_cid("c"), at(70));
         world.rate("default:c", "bob", 5, None, at(71));
         world.take_events();
-        world.report_ready("default:c", at(80));
-        world.report_ready("default:x", at(80));
+        world.publish_report("default:c", at(80));
+        world.publish_report("default:x", at(80));
         let events = world.take_events();
-        assert_eq!(told(&events), ["call.stats_report_ready"]);
+        assert_eq!(event_types(&events), ["call.stats_report_ready"]);
         let overview = &events[0]["participants_overview"];
         assert_eq!(overview[1]["user_id"], json!("bob"));
         let span = &overview[1]["sessions"][0];
@@ -479,18 +509,20 @@ mod tests {
         assert_eq!(span.get("jitter_ms"), None);
         assert_eq!(events[0]["counts"].get("cq_score"), None);
         assert_eq!(events[0]["counts"]["total_participant_duration"], json!(60));
-        let answer = world.get_call_report(&default_call("c"), None).expect("a report");
-        assert_eq!(answer["report"]["user_ratings"], json!({ "average": 5.0, "count": 1 }));
+        let response = world.get_call_report(&default_call_cid("c"), None).expect("a report");
+        assert_eq!(response["report"]["user_ratings"], json!({ "average": 5.0, "count": 1 }));
     }
 
     #[test]
-    fn without_a_session_no_report_gets_ready() {
-        let mut world = world(&["alice", "bob"]);
-        let ask = json!({ "data": { "created_by_id": "alice" } });
-        world.get_or_create_call(&default_call("c"), read(ask), at(0)).expect("a call");
+    fn publish_report_without_a_started_session_does_nothing() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        let request = json!({ "data": { "created_by_id": "alice" } });
+        world
+            .get_or_create_call(&default_call_cid("c"), from_json(request), at(0))
+            .expect("a call");
         world.reject("default:c", "bob", at(1));
         world.take_events();
-        world.report_ready("default:c", at(2));
+        world.publish_report("default:c", at(2));
         assert!(world.take_events().is_empty());
     }
 }

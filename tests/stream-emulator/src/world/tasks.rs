@@ -4,21 +4,21 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Reply, World};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::{ApiResult, World};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Task {
-    created_at: Moment,
-    updated_at: Moment,
-    status: Status,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    status: TaskStatus,
     result: Value,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum TaskStatus {
     Pending,
     Completed,
     Failed,
@@ -26,33 +26,33 @@ enum Status {
 
 impl World {
     /// Takes a task on and names it.
-    pub(super) fn start_task(&mut self, result: Value, now: Moment) -> String {
-        let id = self.make_id("task");
-        let task = Task { created_at: now, updated_at: now, status: Status::Pending, result };
+    pub(super) fn start_task(&mut self, result: Value, now: Timestamp) -> String {
+        let id = self.next_id("task");
+        let task = Task { created_at: now, updated_at: now, status: TaskStatus::Pending, result };
         self.tasks.insert(id.clone(), task);
         id
     }
 
     /// Gives up what nobody has asked about yet.
-    pub(crate) fn fail_tasks(&mut self, now: Moment) {
-        for task in self.tasks.values_mut().filter(|task| task.status == Status::Pending) {
-            task.status = Status::Failed;
+    pub(crate) fn fail_tasks(&mut self, now: Timestamp) {
+        for task in self.tasks.values_mut().filter(|task| task.status == TaskStatus::Pending) {
+            task.status = TaskStatus::Failed;
             task.updated_at = now;
         }
     }
 
     /// Forgets all tasks, as Stream does after a while.
-    pub(crate) fn forget_tasks(&mut self) {
+    pub(crate) fn clear_tasks(&mut self) {
         self.tasks.clear();
     }
 
-    pub(crate) fn get_task(&mut self, id: &str, now: Moment) -> Reply {
+    pub(crate) fn get_task(&mut self, id: &str, now: Timestamp) -> ApiResult {
         let task = self
             .tasks
             .get_mut(id)
-            .ok_or_else(|| StreamFailure::missing(format!("task {id:?} does not exist")))?;
-        if task.status == Status::Pending {
-            task.status = Status::Completed;
+            .ok_or_else(|| StreamError::not_found(format!("task {id:?} does not exist")))?;
+        if task.status == TaskStatus::Pending {
+            task.status = TaskStatus::Completed;
             task.updated_at = now;
         }
         Ok(json!({

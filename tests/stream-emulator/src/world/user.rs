@@ -4,9 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Custom, compact, joined, limits};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::{CustomFields, merge, strip_nulls, validation};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 use crate::views::UserView;
 
 pub(super) const DEFAULT_ROLE: &str = "user";
@@ -21,13 +21,13 @@ pub(super) struct User {
     language: String,
     invisible: bool,
     teams: Vec<String>,
-    teams_role: Custom,
-    custom: Custom,
-    created_at: Moment,
-    updated_at: Moment,
-    pub(super) deactivated_at: Option<Moment>,
-    pub(super) deleted_at: Option<Moment>,
-    pub(super) revoke_tokens_issued_before: Option<Moment>,
+    teams_role: CustomFields,
+    custom: CustomFields,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    pub(super) deactivated_at: Option<Timestamp>,
+    pub(super) deleted_at: Option<Timestamp>,
+    pub(super) revoke_tokens_issued_before: Option<Timestamp>,
 }
 
 /// A user as an upsert gives it.
@@ -40,8 +40,8 @@ pub(super) struct UserRequest {
     language: Option<String>,
     invisible: Option<bool>,
     teams: Option<Vec<String>>,
-    teams_role: Option<Custom>,
-    custom: Option<Custom>,
+    teams_role: Option<CustomFields>,
+    custom: Option<CustomFields>,
 }
 
 /// A change to some of a user's fields.
@@ -55,7 +55,7 @@ pub(super) struct UserPatch {
 impl UserRequest {
     /// What is omitted vanishes. What a client cannot send is kept: its age, and the two ways in
     /// which a backend shuts a user out.
-    pub(super) fn replace(self, known: Option<&User>, now: Moment) -> User {
+    pub(super) fn into_user(self, existing: Option<&User>, now: Timestamp) -> User {
         User {
             role: self.role.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
             name: self.name,
@@ -65,11 +65,11 @@ impl UserRequest {
             teams: self.teams.unwrap_or_default(),
             teams_role: self.teams_role.unwrap_or_default(),
             custom: self.custom.unwrap_or_default(),
-            created_at: known.map_or(now, |user| user.created_at),
+            created_at: existing.map_or(now, |user| user.created_at),
             updated_at: now,
-            deactivated_at: known.and_then(|user| user.deactivated_at),
+            deactivated_at: existing.and_then(|user| user.deactivated_at),
             deleted_at: None,
-            revoke_tokens_issued_before: known.and_then(|user| user.revoke_tokens_issued_before),
+            revoke_tokens_issued_before: existing.and_then(|user| user.revoke_tokens_issued_before),
             id: self.id,
         }
     }
@@ -78,7 +78,7 @@ impl UserRequest {
 impl User {
     /// The user as other objects show it.
     pub(super) fn response(&self) -> Value {
-        compact(json!({
+        strip_nulls(json!({
             "id": self.id,
             "role": self.role,
             "name": self.name,
@@ -103,7 +103,7 @@ impl User {
 
     /// The user as user operations show it.
     pub(super) fn full_response(&self) -> Value {
-        let unread = json!({
+        let unread_counts = json!({
             "total_unread_count": 0,
             "unread_channels": 0,
             "unread_count": 0,
@@ -111,39 +111,43 @@ impl User {
             "channel_mutes": [],
             "mutes": [],
         });
-        joined(self.response(), unread)
+        merge(self.response(), unread_counts)
     }
 
-    pub(super) fn patched(mut self, patch: UserPatch, now: Moment) -> Result<Self, StreamFailure> {
+    pub(super) fn apply_patch(
+        mut self,
+        patch: UserPatch,
+        now: Timestamp,
+    ) -> Result<Self, StreamError> {
         for (key, value) in patch.set.unwrap_or_default() {
             self.set(key, value)?;
         }
         for key in patch.unset.unwrap_or_default() {
             self.unset(&key)?;
         }
-        limits::role(&self.role)?;
-        limits::size("user", &self)?;
+        validation::check_role(&self.role)?;
+        validation::check_size("user", &self)?;
         self.updated_at = now;
         Ok(self)
     }
 
-    fn set(&mut self, key: String, value: Value) -> Result<(), StreamFailure> {
+    fn set(&mut self, key: String, value: Value) -> Result<(), StreamError> {
         match key.as_str() {
-            "role" => self.role = typed(&key, value)?,
-            "name" => self.name = typed(&key, value)?,
-            "image" => self.image = typed(&key, value)?,
-            "language" => self.language = typed(&key, value)?,
-            "invisible" => self.invisible = typed(&key, value)?,
-            "teams" => self.teams = typed(&key, value)?,
-            "teams_role" => self.teams_role = typed(&key, value)?,
+            "role" => self.role = parse_field(&key, value)?,
+            "name" => self.name = parse_field(&key, value)?,
+            "image" => self.image = parse_field(&key, value)?,
+            "language" => self.language = parse_field(&key, value)?,
+            "invisible" => self.invisible = parse_field(&key, value)?,
+            "teams" => self.teams = parse_field(&key, value)?,
+            "teams_role" => self.teams_role = parse_field(&key, value)?,
             "revoke_tokens_issued_before" => {
-                let instant: Option<String> = typed(&key, value)?;
+                let instant: Option<String> = parse_field(&key, value)?;
                 self.revoke_tokens_issued_before = instant
-                    .map(|text| Moment::parse(&text).ok_or_else(|| not_valid(&key)))
+                    .map(|text| Timestamp::parse(&text).ok_or_else(|| invalid_field(&key)))
                     .transpose()?;
             }
             "id" | "created_at" | "updated_at" | "deleted_at" | "deactivated_at" => {
-                return Err(StreamFailure::input(format!("field {key:?} is reserved")));
+                return Err(StreamError::invalid_input(format!("field {key:?} is reserved")));
             }
             _ => {
                 self.custom.insert(key, value);
@@ -152,7 +156,7 @@ impl User {
         Ok(())
     }
 
-    fn unset(&mut self, key: &str) -> Result<(), StreamFailure> {
+    fn unset(&mut self, key: &str) -> Result<(), StreamError> {
         match key {
             "role" => DEFAULT_ROLE.clone_into(&mut self.role),
             "name" => self.name = None,
@@ -163,7 +167,7 @@ impl User {
             "teams_role" => self.teams_role.clear(),
             "revoke_tokens_issued_before" => self.revoke_tokens_issued_before = None,
             "id" | "created_at" | "updated_at" | "deleted_at" | "deactivated_at" => {
-                return Err(StreamFailure::input(format!("field {key:?} is reserved")));
+                return Err(StreamError::invalid_input(format!("field {key:?} is reserved")));
             }
             _ => {
                 self.custom.remove(key);
@@ -172,7 +176,7 @@ impl User {
         Ok(())
     }
 
-    pub(super) fn reactivate(&mut self, name: Option<String>, now: Moment) {
+    pub(super) fn reactivate(&mut self, name: Option<String>, now: Timestamp) {
         self.deactivated_at = None;
         self.updated_at = now;
         if name.is_some() {
@@ -188,19 +192,19 @@ impl User {
             image: self.image.clone(),
             language: self.language.clone(),
             custom: self.custom.clone(),
-            created_at: self.created_at.nanos(),
-            updated_at: self.updated_at.nanos(),
-            deactivated_at: self.deactivated_at.map(Moment::nanos),
-            deleted_at: self.deleted_at.map(Moment::nanos),
-            revoke_tokens_issued_before: self.revoke_tokens_issued_before.map(Moment::nanos),
+            created_at: self.created_at.as_nanos(),
+            updated_at: self.updated_at.as_nanos(),
+            deactivated_at: self.deactivated_at.map(Timestamp::as_nanos),
+            deleted_at: self.deleted_at.map(Timestamp::as_nanos),
+            revoke_tokens_issued_before: self.revoke_tokens_issued_before.map(Timestamp::as_nanos),
         }
     }
 }
 
-fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StreamFailure> {
-    serde_json::from_value(value).map_err(|_| not_valid(key))
+fn parse_field<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StreamError> {
+    serde_json::from_value(value).map_err(|_| invalid_field(key))
 }
 
-fn not_valid(key: &str) -> StreamFailure {
-    StreamFailure::input(format!("field {key:?} has a value that is not valid"))
+fn invalid_field(key: &str) -> StreamError {
+    StreamError::invalid_input(format!("field {key:?} has a value that is not valid"))
 }

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::cid::Cid;
-use super::limits::{ensure, from_one_to, require};
-use super::{Reply, World};
-use crate::error::StreamFailure;
-use crate::moment::Moment;
+use super::validation::{check_count, ensure, require};
+use super::{ApiResult, World};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
 
-const BATCH: usize = 100;
+const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeactivateUser {
@@ -36,16 +36,16 @@ pub(crate) struct ReactivateUsers {
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeleteUsers {
     user_ids: Vec<String>,
-    user: Option<Mode>,
-    messages: Option<Mode>,
-    conversations: Option<Mode>,
-    calls: Option<Mode>,
+    user: Option<DeleteMode>,
+    messages: Option<DeleteMode>,
+    conversations: Option<DeleteMode>,
+    calls: Option<DeleteMode>,
 }
 
 /// How thoroughly something is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+enum DeleteMode {
     Soft,
     Pruning,
     Hard,
@@ -53,154 +53,174 @@ enum Mode {
 
 impl DeleteUsers {
     /// What the event says of how a user was deleted.
-    fn details(&self) -> Value {
-        let word = |mode: Option<Mode>| match mode {
+    fn event_fields(&self) -> Value {
+        let mode_name = |mode: Option<DeleteMode>| match mode {
             None => "",
-            Some(Mode::Soft) => "soft",
-            Some(Mode::Pruning) => "pruning",
-            Some(Mode::Hard) => "hard",
+            Some(DeleteMode::Soft) => "soft",
+            Some(DeleteMode::Pruning) => "pruning",
+            Some(DeleteMode::Hard) => "hard",
         };
         json!({
-            "delete_user": word(self.user),
-            "delete_messages": word(self.messages),
-            "delete_conversation": word(self.conversations),
+            "delete_user": mode_name(self.user),
+            "delete_messages": mode_name(self.messages),
+            "delete_conversation": mode_name(self.conversations),
             "delete_conversation_channels": self.conversations.is_some(),
-            "mark_messages_deleted": self.messages == Some(Mode::Soft),
-            "hard_delete": self.user == Some(Mode::Hard),
+            "mark_messages_deleted": self.messages == Some(DeleteMode::Soft),
+            "hard_delete": self.user == Some(DeleteMode::Hard),
         })
     }
 }
 
 impl World {
-    pub(crate) fn deactivate_user(&mut self, id: &str, ask: &DeactivateUser, now: Moment) -> Reply {
-        let known = self.known_user(id)?;
-        ensure(known.deactivated_at.is_none(), || {
-            StreamFailure::input(format!("user {id:?} is already deactivated"))
+    pub(crate) fn deactivate_user(
+        &mut self,
+        id: &str,
+        request: &DeactivateUser,
+        now: Timestamp,
+    ) -> ApiResult {
+        let user = self.find_user(id)?;
+        ensure(user.deactivated_at.is_none(), || {
+            StreamError::invalid_input(format!("user {id:?} is already deactivated"))
         })?;
-        self.shut_out(id, ask.mark_messages_deleted, now);
+        self.deactivate(id, request.mark_messages_deleted, now);
         Ok(json!({ "user": self.user_response(id) }))
     }
 
-    pub(crate) fn deactivate_users(&mut self, ask: &DeactivateUsers, now: Moment) -> Reply {
-        self.known_users(&ask.user_ids)?;
-        for id in &ask.user_ids {
-            self.shut_out(id, ask.mark_messages_deleted, now);
+    pub(crate) fn deactivate_users(
+        &mut self,
+        request: &DeactivateUsers,
+        now: Timestamp,
+    ) -> ApiResult {
+        self.check_users_exist(&request.user_ids)?;
+        for id in &request.user_ids {
+            self.deactivate(id, request.mark_messages_deleted, now);
         }
-        Ok(self.user_task(&ask.user_ids, now))
+        Ok(self.start_user_task(&request.user_ids, now))
     }
 
-    pub(crate) fn reactivate_user(&mut self, id: &str, ask: ReactivateUser, now: Moment) -> Reply {
-        let known = self.known_user(id)?;
-        ensure(known.deactivated_at.is_some(), || {
-            StreamFailure::input(format!("user {id:?} is not deactivated"))
+    pub(crate) fn reactivate_user(
+        &mut self,
+        id: &str,
+        request: ReactivateUser,
+        now: Timestamp,
+    ) -> ApiResult {
+        let user = self.find_user(id)?;
+        ensure(user.deactivated_at.is_some(), || {
+            StreamError::invalid_input(format!("user {id:?} is not deactivated"))
         })?;
-        self.mark_reactivated(id, ask.name, now);
+        self.mark_reactivated(id, request.name, now);
         Ok(json!({ "user": self.user_response(id) }))
     }
 
-    pub(crate) fn reactivate_users(&mut self, ask: &ReactivateUsers, now: Moment) -> Reply {
-        self.known_users(&ask.user_ids)?;
-        for id in &ask.user_ids {
+    pub(crate) fn reactivate_users(
+        &mut self,
+        request: &ReactivateUsers,
+        now: Timestamp,
+    ) -> ApiResult {
+        self.check_users_exist(&request.user_ids)?;
+        for id in &request.user_ids {
             self.mark_reactivated(id, None, now);
         }
-        Ok(self.user_task(&ask.user_ids, now))
+        Ok(self.start_user_task(&request.user_ids, now))
     }
 
-    pub(crate) fn delete_users(&mut self, ask: &DeleteUsers, now: Moment) -> Reply {
-        self.known_users(&ask.user_ids)?;
-        let all_hard = [ask.messages, ask.conversations].iter().all(|it| *it == Some(Mode::Hard));
+    pub(crate) fn delete_users(&mut self, request: &DeleteUsers, now: Timestamp) -> ApiResult {
+        self.check_users_exist(&request.user_ids)?;
+        let all_hard = [request.messages, request.conversations]
+            .iter()
+            .all(|it| *it == Some(DeleteMode::Hard));
         require(
-            ask.user != Some(Mode::Hard) || all_hard,
+            request.user != Some(DeleteMode::Hard) || all_hard,
             "deleting users hard needs messages and conversations to be deleted hard too",
         )?;
-        let pruned = [ask.conversations, ask.calls].contains(&Some(Mode::Pruning));
+        let pruned = [request.conversations, request.calls].contains(&Some(DeleteMode::Pruning));
         require(!pruned, "conversations and calls are deleted soft or hard")?;
-        for id in &ask.user_ids {
-            if let Some(mode) = ask.messages {
-                self.delete_messages_of(id, mode == Mode::Hard, now);
+        for id in &request.user_ids {
+            if let Some(mode) = request.messages {
+                self.delete_messages_of(id, mode == DeleteMode::Hard, now);
             }
-            if ask.conversations.is_some() {
+            if request.conversations.is_some() {
                 self.remove_conversations_of(id, now);
             }
-            if ask.calls.is_some() {
+            if request.calls.is_some() {
                 self.remove_calls_of(id, now);
             }
-            self.delete_user(id, ask.details(), now);
+            self.delete_user(id, request.event_fields(), now);
         }
-        Ok(self.user_task(&ask.user_ids, now))
+        Ok(self.start_user_task(&request.user_ids, now))
     }
 
     /// Deletes a user and nothing else.
-    pub(crate) fn mark_deleted(&mut self, id: &str, now: Moment) {
-        let softly = DeleteUsers {
+    pub(crate) fn mark_deleted(&mut self, id: &str, now: Timestamp) {
+        let soft_delete = DeleteUsers {
             user_ids: Vec::new(),
-            user: Some(Mode::Soft),
+            user: Some(DeleteMode::Soft),
             messages: None,
             conversations: None,
             calls: None,
         };
-        self.delete_user(id, softly.details(), now);
+        self.delete_user(id, soft_delete.event_fields(), now);
     }
 
-    pub(crate) fn mark_deactivated(&mut self, id: &str, now: Moment) {
+    pub(crate) fn mark_deactivated(&mut self, id: &str, now: Timestamp) {
         let user = self.users.get_mut(id).filter(|user| user.deactivated_at.is_none());
         let Some(user) = user else { return };
         user.deactivated_at = Some(now);
         self.emit_user("user.deactivated", id, now, json!({}));
     }
 
-    pub(crate) fn mark_reactivated(&mut self, id: &str, name: Option<String>, now: Moment) {
+    pub(crate) fn mark_reactivated(&mut self, id: &str, name: Option<String>, now: Timestamp) {
         let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
         let Some(user) = user else { return };
-        let was_out = user.deactivated_at.is_some();
+        let was_deactivated = user.deactivated_at.is_some();
         user.reactivate(name, now);
-        if was_out {
+        if was_deactivated {
             self.emit_user("user.reactivated", id, now, json!({}));
         }
     }
 
-    fn delete_user(&mut self, id: &str, details: Value, now: Moment) {
+    fn delete_user(&mut self, id: &str, details: Value, now: Timestamp) {
         let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
         let Some(user) = user else { return };
         user.deleted_at = Some(now);
         self.emit_user("user.deleted", id, now, details);
     }
 
-    fn remove_conversations_of(&mut self, user_id: &str, now: Moment) {
-        let theirs = self.channels.values().filter(|it| it.is_between_two_with(user_id));
-        let cids: Vec<Cid> = theirs.map(|channel| channel.cid.clone()).collect();
+    fn remove_conversations_of(&mut self, user_id: &str, now: Timestamp) {
+        let one_to_one = self.channels.values().filter(|it| it.is_one_to_one_with(user_id));
+        let cids: Vec<Cid> = one_to_one.map(|channel| channel.cid.clone()).collect();
         for cid in cids {
             self.remove_channel(&cid, now);
         }
     }
 
-    fn remove_calls_of(&mut self, user_id: &str, now: Moment) {
-        let theirs = self.calls.values().filter(|it| it.is_between_two_with(user_id));
-        let cids: Vec<Cid> = theirs.map(|call| call.cid.clone()).collect();
+    fn remove_calls_of(&mut self, user_id: &str, now: Timestamp) {
+        let one_to_one = self.calls.values().filter(|it| it.is_one_to_one_with(user_id));
+        let cids: Vec<Cid> = one_to_one.map(|call| call.cid.clone()).collect();
         for cid in cids {
             self.remove_call(&cid, now);
         }
     }
 
-    fn shut_out(&mut self, id: &str, messages_too: Option<bool>, now: Moment) {
+    fn deactivate(&mut self, id: &str, delete_messages: Option<bool>, now: Timestamp) {
         self.mark_deactivated(id, now);
-        if messages_too == Some(true) {
+        if delete_messages == Some(true) {
             self.delete_messages_of(id, false, now);
         }
     }
 
-    fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Moment) {
+    fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Timestamp) {
         for channel in self.channels.values_mut() {
             channel.delete_messages_of(user_id, hard, now);
         }
     }
 
-    fn known_users(&self, ids: &[String]) -> Result<(), StreamFailure> {
-        from_one_to("user_ids", ids.len(), BATCH)?;
-        ids.iter().try_for_each(|id| self.known_user(id).map(|_| ()))
+    fn check_users_exist(&self, ids: &[String]) -> Result<(), StreamError> {
+        check_count("user_ids", ids.len(), MAX_BATCH_SIZE)?;
+        ids.iter().try_for_each(|id| self.find_user(id).map(|_| ()))
     }
 
-    fn user_task(&mut self, ids: &[String], now: Moment) -> Value {
+    fn start_user_task(&mut self, ids: &[String], now: Timestamp) -> Value {
         let result: Map<String, Value> =
             ids.iter().map(|id| (id.clone(), json!({ "status": "ok" }))).collect();
         json!({ "task_id": self.start_task(Value::Object(result), now) })
@@ -209,47 +229,50 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, create_channel, messaging, read, refusal, send, told, world};
+    use super::super::testing::{
+        at, create_channel, event_types, expect_error, from_json, messaging_cid, send_message,
+        world_with_users,
+    };
     use super::*;
 
     #[test]
-    fn deactivation_happens_once_and_can_be_undone() {
-        let mut world = world(&["alice"]);
-        let ask = || read(json!({}));
-        world.deactivate_user("alice", &ask(), at(5)).expect("a user");
-        assert_eq!(refusal(world.deactivate_user("alice", &ask(), at(6))).1, 4);
-        assert_eq!(refusal(world.admits("alice", None)).1, 17);
-        let ask = || read(json!({ "name": "Again" }));
-        let answer = world.reactivate_user("alice", ask(), at(7)).expect("a user");
-        assert_eq!(answer["user"]["name"], json!("Again"));
-        assert_eq!(world.admits("alice", None), Ok(()));
-        assert_eq!(refusal(world.reactivate_user("alice", ask(), at(8))).1, 4);
-        assert_eq!(refusal(world.reactivate_user("bob", ask(), at(8))).1, 16);
+    fn second_deactivation_is_rejected_and_reactivation_undoes_it() {
+        let mut world = world_with_users(&["alice"]);
+        let request = || from_json(json!({}));
+        world.deactivate_user("alice", &request(), at(5)).expect("a user");
+        assert_eq!(expect_error(world.deactivate_user("alice", &request(), at(6))).1, 4);
+        assert_eq!(expect_error(world.check_can_connect("alice", None)).1, 17);
+        let request = || from_json(json!({ "name": "Again" }));
+        let response = world.reactivate_user("alice", request(), at(7)).expect("a user");
+        assert_eq!(response["user"]["name"], json!("Again"));
+        assert_eq!(world.check_can_connect("alice", None), Ok(()));
+        assert_eq!(expect_error(world.reactivate_user("alice", request(), at(8))).1, 4);
+        assert_eq!(expect_error(world.reactivate_user("bob", request(), at(8))).1, 16);
     }
 
     #[test]
-    fn a_batch_answers_a_task_that_completes() {
-        let mut world = world(&["alice", "bob"]);
-        let ask = read(json!({ "user_ids": ["alice", "bob"] }));
-        let answer = world.deactivate_users(&ask, at(5)).expect("a task");
-        let task = world.get_task(answer["task_id"].as_str().unwrap_or_default(), at(6));
+    fn batch_returns_a_task_that_completes() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        let request = from_json(json!({ "user_ids": ["alice", "bob"] }));
+        let response = world.deactivate_users(&request, at(5)).expect("a task");
+        let task = world.get_task(response["task_id"].as_str().unwrap_or_default(), at(6));
         let task = task.expect("the task");
         assert_eq!(task["status"], json!("completed"));
         assert_eq!(task["updated_at"], json!(at(6)));
-        assert_eq!(refusal(world.get_task("task-9", at(6))).1, 16);
+        assert_eq!(expect_error(world.get_task("task-9", at(6))).1, 16);
     }
 
     #[test]
-    fn deletion_takes_along_what_is_asked_for() {
-        let mut world = world(&["alice", "bob"]);
+    fn delete_users_deletes_the_requested_kinds() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
-        send(&mut world, "m1").expect("a message");
+        send_message(&mut world, "m1").expect("a message");
         let soft = json!({ "user_ids": ["alice"], "user": "hard", "messages": "soft" });
-        assert_eq!(refusal(world.delete_users(&read(soft), at(5))).1, 4);
-        let ask = json!({ "user_ids": ["bob"], "user": "soft" });
-        world.delete_users(&read(ask.clone()), at(5)).expect("a task");
-        assert!(world.channels.contains_key(&messaging("c")));
-        assert_eq!(refusal(world.delete_users(&read(ask), at(5))).1, 16);
+        assert_eq!(expect_error(world.delete_users(&from_json(soft), at(5))).1, 4);
+        let request = json!({ "user_ids": ["bob"], "user": "soft" });
+        world.delete_users(&from_json(request.clone()), at(5)).expect("a task");
+        assert!(world.channels.contains_key(&messaging_cid("c")));
+        assert_eq!(expect_error(world.delete_users(&from_json(request), at(5))).1, 16);
         let all = json!({
             "user_ids": ["alice"],
             "user": "hard",
@@ -257,25 +280,25 @@ mod tests {
             "conversations": "hard",
             "calls": "hard",
         });
-        world.delete_users(&read(all), at(6)).expect("a task");
+        world.delete_users(&from_json(all), at(6)).expect("a task");
         assert!(world.channels.is_empty());
         assert!(world.user_view("alice").is_some_and(|alice| alice.deleted_at.is_some()));
     }
 
     #[test]
-    fn who_is_shut_out_or_let_in_again_is_told_once() {
-        let mut world = world(&["alice", "bob"]);
+    fn status_change_emits_one_event() {
+        let mut world = world_with_users(&["alice", "bob"]);
         let both = || json!({ "user_ids": ["alice", "bob"] });
         world.mark_deactivated("bob", at(1));
-        world.deactivate_users(&read(both()), at(2)).expect("a task");
+        world.deactivate_users(&from_json(both()), at(2)).expect("a task");
         world.mark_reactivated("alice", None, at(3));
-        world.reactivate_users(&read(both()), at(4)).expect("a task");
+        world.reactivate_users(&from_json(both()), at(4)).expect("a task");
         world.mark_deleted("bob", at(5));
         world.mark_deleted("bob", at(6));
         world.mark_deleted("nobody", at(6));
         let events = world.take_events();
         assert_eq!(
-            told(&events),
+            event_types(&events),
             [
                 "user.deactivated",
                 "user.deactivated",
@@ -290,28 +313,28 @@ mod tests {
     }
 
     #[test]
-    fn deletion_is_told_with_what_went_along() {
-        let mut world = world(&["alice", "bob"]);
+    fn user_deleted_event_has_the_delete_modes() {
+        let mut world = world_with_users(&["alice", "bob"]);
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
         world.take_events();
-        let ask = json!({
+        let request = json!({
             "user_ids": ["bob"],
             "user": "hard",
             "messages": "hard",
             "conversations": "hard",
         });
-        world.delete_users(&read(ask), at(6)).expect("a task");
+        world.delete_users(&from_json(request), at(6)).expect("a task");
         let events = world.take_events();
-        assert_eq!(told(&events), ["channel.deleted", "user.deleted"]);
+        assert_eq!(event_types(&events), ["channel.deleted", "user.deleted"]);
         assert_eq!(events[1]["hard_delete"], json!(true));
         assert_eq!(events[1]["delete_conversation"], json!("hard"));
     }
 
     #[test]
-    fn nobody_is_deleted_if_one_of_them_is_unknown() {
-        let mut world = world(&["alice"]);
-        let ask = json!({ "user_ids": ["alice", "nobody"], "user": "soft" });
-        assert_eq!(refusal(world.delete_users(&read(ask), at(5))).1, 16);
+    fn unknown_user_fails_the_whole_batch() {
+        let mut world = world_with_users(&["alice"]);
+        let request = json!({ "user_ids": ["alice", "nobody"], "user": "soft" });
+        assert_eq!(expect_error(world.delete_users(&from_json(request), at(5))).1, 16);
         assert!(world.user_view("alice").is_some_and(|alice| alice.deleted_at.is_none()));
     }
 }

@@ -2,13 +2,13 @@ use http::Request;
 
 use super::*;
 
-fn event(uri: &str, headers: &[(&str, &[u8])], body: &[u8]) -> Value {
+fn build_test_event(uri: &str, headers: &[(&str, &[u8])], body: &[u8]) -> Value {
     let mut request = Request::builder().method("POST").uri(uri);
     for &(name, value) in headers {
         request = request.header(name, value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let received = Received {
+    let gateway_request = GatewayRequest {
         parts: &parts,
         body,
         path: "/call/a b",
@@ -16,17 +16,17 @@ fn event(uri: &str, headers: &[(&str, &[u8])], body: &[u8]) -> Value {
         at: "2026-07-10T19:19:05.766Z".parse().unwrap(),
         request_id: "ATfSmjLgPHcESJw=",
     };
-    let route = Matched {
+    let route = RouteMatch {
         key: "POST /call/{callId}",
         function: "f",
         parameters: BTreeMap::from([("callId", "a b".to_owned())]),
     };
-    build(&received, &route)
+    build_event(&gateway_request, &route)
 }
 
 #[test]
-fn the_whole_event_is_as_documented() {
-    let mut event = event(
+fn event_matches_the_documented_format() {
+    let mut event = build_test_event(
         "/call/a%20b?repeat=one&repeat=two&plus=a+b&encoded=a%2Bb&empty=&bare",
         &[
             ("Host", b"api.example"),
@@ -68,9 +68,9 @@ fn the_whole_event_is_as_documented() {
             },
             "pathParameters": {"callId": "a b"},
             "requestContext": {
-                "accountId": ids::ACCOUNT,
+                "accountId": ids::ACCOUNT_ID,
                 "apiId": "local",
-                "domainName": DOMAIN,
+                "domainName": DOMAIN_NAME,
                 "domainPrefix": "local",
                 "http": {
                     "method": "POST",
@@ -92,7 +92,7 @@ fn the_whole_event_is_as_documented() {
 }
 
 #[test]
-fn a_body_is_text_only_where_its_type_says_so() {
+fn body_is_text_only_for_text_content_types() {
     let cases: [(Option<&str>, &[u8], &str, bool); 9] = [
         (Some("text/csv"), b"a,b", "a,b", false),
         (Some("application/json"), b"{}", "{}", false),
@@ -106,19 +106,19 @@ fn a_body_is_text_only_where_its_type_says_so() {
     ];
     for (content_type, body, expected, in_base64) in cases {
         let headers = content_type.map(|value| ("content-type", value.as_bytes()));
-        let event = event("/call/a", headers.as_slice(), body);
+        let event = build_test_event("/call/a", headers.as_slice(), body);
         assert_eq!(event["body"], expected, "{content_type:?}");
         assert_eq!(event["isBase64Encoded"], in_base64, "{content_type:?}");
     }
 }
 
 #[test]
-fn a_compressed_body_is_no_text_whatever_its_type_says() {
+fn compressed_body_is_base64_encoded() {
     // `{}` as gzip writes it. Its second byte is one that no UTF-8 text has there.
     let body = STANDARD.decode("H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==").unwrap();
     let headers: [(&str, &[u8]); 2] =
         [("content-type", b"application/json"), ("content-encoding", b"gzip")];
-    let event = event("/call/a", &headers, &body);
+    let event = build_test_event("/call/a", &headers, &body);
     assert_eq!(event["isBase64Encoded"], true);
     assert_eq!(STANDARD.decode(event["body"].as_str().unwrap()).unwrap(), body);
     assert_eq!(event["headers"]["content-encoding"], "gzip");
@@ -126,8 +126,8 @@ fn a_compressed_body_is_no_text_whatever_its_type_says() {
 }
 
 #[test]
-fn what_is_empty_is_left_out() {
-    let event = event("/call/a", &[], b"");
+fn empty_fields_are_omitted() {
+    let event = build_test_event("/call/a", &[], b"");
     for member in ["body", "cookies", "queryStringParameters"] {
         assert!(event.get(member).is_none(), "{member}");
     }
@@ -136,8 +136,8 @@ fn what_is_empty_is_left_out() {
 }
 
 #[test]
-fn odd_headers_come_through() {
-    let event = event("/call/a", &[("Host", b"["), ("X-Latin", b"caf\xe9")], b"");
+fn unusual_header_values_are_forwarded() {
+    let event = build_test_event("/call/a", &[("Host", b"["), ("X-Latin", b"caf\xe9")], b"");
     assert_eq!(event["headers"]["host"], "[");
     assert_eq!(event["headers"]["x-latin"], "caf\u{fffd}");
 }

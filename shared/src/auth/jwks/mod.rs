@@ -1,0 +1,299 @@
+//! The keys that an issuer publishes (JWKS, RFC 7517), cached and refreshed.
+//!
+//! A request waits for a fetch only if its token names a key that is not cached. A key server that
+//! fails, hangs or returns garbage never removes cached keys.
+
+mod algorithm;
+mod fetch;
+mod jwk;
+mod key_set;
+
+pub(super) use algorithm::Algorithm;
+pub(super) use fetch::HttpJwks;
+pub(crate) use fetch::{FetchError, JwksSource};
+pub(super) use jwk::key_id;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::{AuthError, TokenError};
+use crate::clock::{Clock, Deadline};
+use crate::error;
+use crate::refresh::{Loader, RefreshPolicy, RefreshingCache, TimedOut};
+use jwk::PublicKey;
+use key_set::KeySet;
+
+const POLICY: RefreshPolicy = RefreshPolicy {
+    max_age: Duration::from_mins(10),
+    cooldown: Duration::from_secs(30),
+    retry_interval: Duration::from_secs(5),
+    load_timeout: Duration::from_secs(2),
+};
+
+/// The cached keys of an issuer.
+pub(super) struct IssuerKeys(RefreshingCache<KeySetLoader>);
+
+struct KeySetLoader(Box<dyn JwksSource>);
+
+impl IssuerKeys {
+    pub(super) fn new(source: impl JwksSource + 'static, clock: Arc<dyn Clock>) -> Self {
+        Self(RefreshingCache::new(KeySetLoader(Box::new(source)), POLICY, clock))
+    }
+
+    /// The key with this id. `deadline` is that of the request that needs it.
+    pub(super) async fn get_key(
+        &self,
+        id: &str,
+        deadline: Deadline,
+    ) -> Result<Arc<PublicKey>, AuthError> {
+        let keys = self.0.get(|keys| keys.get(id).is_some(), deadline).await;
+        let Some(keys) = keys else {
+            return Err(AuthError::KeysUnavailable { retry_after: self.0.retry_after() });
+        };
+        keys.get(id).cloned().ok_or(AuthError::InvalidToken(TokenError::UnknownKey))
+    }
+}
+
+impl Loader for KeySetLoader {
+    type Value = KeySet;
+    type Error = FetchError;
+
+    async fn load(&self, _: Option<Arc<KeySet>>) -> Result<Arc<KeySet>, FetchError> {
+        let keys = KeySet::parse(&self.0.fetch().await?)?;
+        keys.log();
+        Ok(Arc::new(keys))
+    }
+
+    fn log_failure(&self, error: &FetchError) {
+        tracing::warn!(cause = error::format_chain(Some(error)), "JWKS fetch failed");
+    }
+}
+
+impl From<TimedOut> for FetchError {
+    fn from(_: TimedOut) -> Self {
+        Self::Timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::future::join_all;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::auth::TokenError;
+    use crate::clock::SystemClock;
+    use crate::test_support::FakeClock;
+    use crate::test_support::jwks::{FakeJwksServer, TestSigner};
+
+    const UNKNOWN: Result<(), AuthError> = Err(AuthError::InvalidToken(TokenError::UnknownKey));
+    const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
+
+    /// An issuer's keys, and what they hang on.
+    struct Fixture {
+        server: FakeJwksServer,
+        clock: Arc<FakeClock>,
+        keys: IssuerKeys,
+    }
+
+    impl Fixture {
+        /// The server shows these keys.
+        fn new(ids: &[&str]) -> Self {
+            let (server, clock) = (FakeJwksServer::default(), Arc::new(FakeClock::default()));
+            server.publish(ids);
+            let keys = IssuerKeys::new(server.clone(), clock.clone());
+            Self { server, clock, keys }
+        }
+
+        /// Looks for a key, as a request with so much time.
+        fn find_with_timeout(&self, id: &str, timeout: Duration) -> Result<(), AuthError> {
+            let deadline = Deadline::after(self.clock.now(), timeout);
+            self.keys.get_key(id, deadline).now_or_never().unwrap().map(|_| ())
+        }
+
+        fn find(&self, id: &str) -> Result<(), AuthError> {
+            self.find_with_timeout(id, REQUEST_TIMEOUT)
+        }
+
+        fn keys_unavailable(seconds: u64) -> Result<(), AuthError> {
+            Err(AuthError::KeysUnavailable { retry_after: Duration::from_secs(seconds) })
+        }
+    }
+
+    #[test]
+    fn key_rotation_fails_no_request() {
+        let scene = Fixture::new(&["a"]);
+        assert_eq!(scene.find("a"), Ok(()));
+        // A new key beside the old one; then without it.
+        for (published, requested) in [
+            (&["a", "b"][..], &["b", "a"][..]),
+            (&["b"], &["b"]),
+            (&["b", "c"], &["c", "b"]),
+            (&["c"], &["c"]),
+        ] {
+            scene.server.publish(published);
+            for id in requested {
+                assert_eq!(scene.find(id), Ok(()), "{id} of {published:?}");
+            }
+            scene.clock.advance(Duration::from_mins(10));
+            for id in published {
+                assert_eq!(scene.find(id), Ok(()), "{id} of {published:?}");
+            }
+        }
+        // What was withdrawn opens nothing any more.
+        assert_eq!(scene.find("a"), UNKNOWN);
+    }
+
+    #[test]
+    fn hundred_unknown_key_ids_cause_one_fetch() {
+        let scene = Fixture::new(&["a"]);
+        assert_eq!(scene.find("a"), Ok(()));
+        for n in 0..100 {
+            assert_eq!(scene.find(&format!("x{n}")), UNKNOWN);
+            scene.clock.advance(Duration::from_millis(290));
+        }
+        assert_eq!(scene.server.request_count(), 2);
+        scene.clock.advance(Duration::from_secs(1));
+        assert_eq!(scene.find("x"), UNKNOWN);
+        assert_eq!(scene.server.request_count(), 3);
+
+        // As many that are the first of a process.
+        let scene = Fixture::new(&["a"]);
+        for n in 0..100 {
+            assert_eq!(scene.find(&format!("x{n}")), UNKNOWN);
+        }
+        assert_eq!(scene.find("a"), Ok(()));
+        assert_eq!(scene.server.request_count(), 1);
+    }
+
+    #[tokio::test]
+    async fn concurrent_requests_share_one_fetch() {
+        let (server, clock) = (FakeJwksServer::default(), Arc::new(SystemClock::default()));
+        let keys = IssuerKeys::new(server.clone(), clock.clone());
+        let deadline = Deadline::after(clock.now(), REQUEST_TIMEOUT);
+        for (id, published, expected_requests) in [("a", &["a"][..], 1), ("b", &["a", "b"], 2)] {
+            server.publish_slowly(published);
+            let results = join_all((0..100).map(|_| keys.get_key(id, deadline))).await;
+            assert!(results.iter().all(Result::is_ok), "{id}");
+            assert_eq!(server.request_count(), expected_requests);
+        }
+    }
+
+    /// What a server does instead of telling its keys.
+    type Fault = fn(&FakeJwksServer, &Value);
+
+    #[test]
+    fn failing_server_does_not_evict_cached_keys() {
+        let wrong_use = {
+            let mut jwk = TestSigner::generate_p256("b").jwk();
+            jwk["use"] = json!("enc");
+            jwk
+        };
+        let too_many_keys: Vec<_> =
+            (0..33).map(|n| TestSigner::generate_ed25519(&format!("key-{n}")).jwk()).collect();
+        let faults: [(&str, Fault); 3] = [
+            ("refuses", |server, _| server.fail()),
+            ("hangs", |server, _| server.hang()),
+            ("says", |server, set| server.respond_with(&set.to_string())),
+        ];
+        for (fault_name, fault) in faults {
+            for set in [
+                json!("<html>"),
+                json!({"keys": []}),
+                json!({"keys": [wrong_use]}),
+                json!({"keys": [{"kty": "oct", "kid": "b", "k": "AAAA"}]}),
+                json!({"keys": too_many_keys}),
+            ] {
+                let scene = Fixture::new(&["a"]);
+                assert_eq!(scene.find("a"), Ok(()));
+                fault(&scene.server, &set);
+                for id in ["b", "key-1"] {
+                    assert_eq!(scene.find(id), UNKNOWN, "{fault_name} {set}");
+                }
+                for _ in 0..3 {
+                    scene.clock.advance(Duration::from_mins(10));
+                    assert_eq!(scene.find("a"), Ok(()), "{fault_name} {set}");
+                }
+                // One for each time that the keys were old, and no more.
+                assert_eq!(scene.server.request_count(), 5, "{fault_name} {set}");
+                assert_eq!(scene.find("a"), Ok(()), "{fault_name} {set}");
+                assert_eq!(scene.server.request_count(), 5, "{fault_name} {set}");
+
+                scene.server.publish(&["b"]);
+                scene.clock.advance(Duration::from_secs(30));
+                assert_eq!(scene.find("b"), Ok(()), "{fault_name} {set}");
+                assert_eq!(scene.find("a"), UNKNOWN, "{fault_name} {set}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_rejected_until_keys_are_fetched() {
+        let scene = Fixture::new(&["a"]);
+        scene.server.fail();
+        for _ in 0..10 {
+            assert_eq!(scene.find("a"), Fixture::keys_unavailable(5));
+        }
+        assert_eq!(scene.server.request_count(), 1);
+        scene.server.publish(&["a"]);
+        scene.clock.advance(Duration::from_secs(4));
+        assert_eq!(scene.find("a"), Fixture::keys_unavailable(1));
+        scene.clock.advance(Duration::from_secs(1));
+        assert_eq!(scene.find("a"), Ok(()));
+        assert_eq!(scene.server.request_count(), 2);
+    }
+
+    #[test]
+    fn hanging_server_delays_a_request_by_at_most_two_seconds() {
+        for (timeout, expected_wait) in
+            [(REQUEST_TIMEOUT, 2_000), (Duration::from_millis(700), 700)]
+        {
+            let scene = Fixture::new(&["a"]);
+            scene.server.hang();
+            let started_at = scene.clock.now();
+            assert_eq!(scene.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
+            let elapsed_millis = |scene: &Fixture| scene.clock.now().since(started_at).as_millis();
+            assert_eq!(elapsed_millis(&scene), expected_wait);
+            // The next one does not wait.
+            assert_eq!(scene.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
+            assert_eq!(elapsed_millis(&scene), expected_wait);
+        }
+        let scene = Fixture::new(&["a"]);
+        assert_eq!(scene.find_with_timeout("a", Duration::ZERO), Fixture::keys_unavailable(0));
+        assert_eq!(scene.server.request_count(), 0);
+    }
+
+    #[test]
+    fn ongoing_fetch_serves_cached_keys_and_blocks_unknown_ones() {
+        let scene = Fixture::new(&["a"]);
+        assert_eq!(scene.find("a"), Ok(()));
+        scene.clock.advance(Duration::from_mins(10));
+        let started_at = scene.clock.now();
+        let guard = scene.keys.0.hold_refresh_lock();
+        assert_eq!(scene.find("a"), Ok(()));
+        assert_eq!(scene.clock.now(), started_at);
+        assert_eq!(scene.find_with_timeout("b", Duration::from_secs(3)), UNKNOWN);
+        assert_eq!(scene.clock.now().since(started_at), Duration::from_secs(3));
+        assert_eq!(scene.server.request_count(), 1);
+        drop(guard);
+        assert_eq!(scene.find("a"), Ok(()));
+        assert_eq!(scene.server.request_count(), 2);
+    }
+
+    #[test]
+    fn key_id_must_have_1_to_256_bytes() {
+        for (value, is_valid) in [
+            (json!("a"), true),
+            (json!("x".repeat(256)), true),
+            (json!("x".repeat(257)), false),
+            (json!(""), false),
+            (json!(1), false),
+            (json!(["a"]), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(key_id(Some(&value)).is_some(), is_valid, "{value}");
+        }
+        assert_eq!(key_id(None), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! Activates a provisioned call: moves its item from `creating` to `active`.
+
+use crate::calls::existing_call::{ExistingCall, classify};
+use crate::calls::{ActivateResult, CallService, CreateResult, CreateTimeouts, NewCall};
+use crate::clock::Deadline;
+use crate::error::{ApiError, Code};
+
+impl CallService {
+    /// Activates the call, or rolls it back if it has ended meanwhile.
+    pub(super) async fn activate(
+        &self,
+        new_call: &NewCall,
+        timeouts: CreateTimeouts,
+        deadline: Deadline,
+    ) -> Result<CreateResult, ApiError> {
+        let now = self.clock.now();
+        let due_at = now.plus(timeouts.first_check_delay());
+        let code = match self.store.activate(new_call, now, due_at).await? {
+            ActivateResult::Activated(call) => return Ok(CreateResult { call, created: true }),
+            ActivateResult::Unchanged(call) => match classify(&call, new_call) {
+                ExistingCall::Replay => {
+                    let created = call.attempt == new_call.attempt;
+                    return Ok(CreateResult { call, created });
+                }
+                ExistingCall::Resume | ExistingCall::Concurrent => Code::CallNotActive,
+                ExistingCall::Conflict(code) => code,
+            },
+            ActivateResult::Missing => Code::CallEnded,
+        };
+        if code == Code::CallEnded {
+            self.roll_back(new_call, deadline).await;
+        }
+        Err(ApiError::from_code(code))
+    }
+}

@@ -1,0 +1,127 @@
+//! Removes a call from Stream: ends the call, deletes its channel, and clears the open-call pointer
+//! of its members. What does not exist counts as removed.
+
+use futures_util::future::join;
+
+use crate::calls::{Call, CallService, MemberSet};
+use crate::clock::Deadline;
+use crate::error::{ApiError, Code};
+use crate::ids::{CallId, UserId};
+use crate::stream::ops::{DeleteChannel, EndCall, GetCall, GetChannel};
+use crate::stream::{Operation, StreamError};
+
+impl CallService {
+    /// Removes a call from Stream, and its open-call pointer from the table.
+    pub(super) async fn clean_up(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
+        let at_stream = async {
+            if call.active_at.is_some() {
+                self.clean_up_owned(&call.call_id, deadline).await
+            } else {
+                self.clean_up_if_owned(call, deadline).await
+            }
+        };
+        let clear_open_call = async {
+            if !call.parallel {
+                self.clear_open_call(&call.members, &call.call_id, None).await;
+            }
+        };
+        join(at_stream, clear_open_call).await.0
+    }
+
+    /// Removes a call and a channel that are known to be this call's.
+    pub(super) async fn clean_up_owned(
+        &self,
+        id: &CallId,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        let (ended, deleted) =
+            join(self.end_at_stream(id, deadline), self.delete_channel(id, deadline)).await;
+        ended.and(deleted)
+    }
+
+    /// Removes a call and a channel that were created by the call's owner. For a call that never
+    /// became active nothing else shows whose they are.
+    async fn clean_up_if_owned(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
+        let id = &call.call_id;
+        let end_call = async {
+            match self.stream.send(&GetCall { id }, deadline).await {
+                Ok(response) if call.is_owned_by(&response.call.created_by) => {
+                    self.end_at_stream(id, deadline).await
+                }
+                Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let delete_channel = async {
+            match self.stream.send(&GetChannel { id: &id.channel() }, deadline).await {
+                Ok(response) if call.is_owned_by(&response.channel.created_by) => {
+                    self.delete_channel(id, deadline).await
+                }
+                Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let (ended, deleted) = join(end_call, delete_channel).await;
+        ended.and(deleted)
+    }
+
+    /// Deletes one channel, within the quota of single deletions a minute
+    /// (`docs/adr/0011-channel-deletion-quota.md`). The sweeper deletes in batches.
+    pub(super) async fn delete_channel(
+        &self,
+        id: &CallId,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        if !self.store.acquire_delete_quota(self.clock.now()).await? {
+            let detail = "the quota of channel deletions of this minute is exhausted";
+            return Err(ApiError::new(Code::StreamBusy, detail));
+        }
+        let request = DeleteChannel { id: &id.channel() };
+        Ok(self.send_ignoring_not_found(&request, deadline).await?)
+    }
+
+    /// Ends the call at Stream. If Stream rejects that, a call that has ended counts as done.
+    pub(super) async fn end_at_stream(
+        &self,
+        id: &CallId,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        match self.send_ignoring_not_found(&EndCall { id }, deadline).await {
+            Err(StreamError::Rejected(rejection)) => {
+                match self.stream.send(&GetCall { id }, deadline).await {
+                    Ok(response) if response.call.ended_at.is_some() => Ok(()),
+                    Err(StreamError::NotFound(_)) => Ok(()),
+                    Ok(_) => Err(StreamError::Rejected(rejection).into()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Clears the open-call pointer of these members if it names this call, and, if an attempt is
+    /// given, if that attempt has set it. A pointer that is left behind costs the next create one
+    /// read.
+    pub(super) async fn clear_open_call(
+        &self,
+        members: &[UserId],
+        id: &CallId,
+        attempt: Option<&str>,
+    ) {
+        let member_set = MemberSet::new(members);
+        if let Err(error) = self.store.clear_open_call(&member_set, id, attempt).await {
+            ApiError::from(error).log("clearing the open-call pointer failed", id);
+        }
+    }
+
+    async fn send_ignoring_not_found<O: Operation>(
+        &self,
+        operation: &O,
+        deadline: Deadline,
+    ) -> Result<(), StreamError> {
+        match self.stream.send(operation, deadline).await {
+            Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

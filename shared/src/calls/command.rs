@@ -1,0 +1,123 @@
+//! What somebody asks for who wants a call.
+
+use ring::digest;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::calls::CallType;
+use crate::clock::Timestamp;
+use crate::ids::{CallId, UserId};
+
+/// A call that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct CreateCall {
+    /// The id that it is to have.
+    pub id: CallId,
+    /// Who asks.
+    pub owner: UserId,
+    /// Everybody in it, the owner first, nobody twice.
+    pub members: Vec<UserId>,
+    /// Video or voice.
+    pub call_type: CallType,
+    /// Whether the members' phones ring.
+    pub ring: bool,
+    /// Data of the apps' own.
+    pub custom: Option<Map<String, Value>>,
+    /// Whether its members may have other calls open: otherwise an open one is the answer.
+    pub parallel: bool,
+}
+
+impl CreateCall {
+    /// A digest of everything that makes two requests the same.
+    fn fingerprint(&self) -> String {
+        let mut members = self.members.clone();
+        members.sort_unstable();
+        // Names stand in their order in the text, at every depth.
+        let canonical = json!({
+            "owner": self.owner,
+            "members": members,
+            "callType": self.call_type,
+            "ring": self.ring,
+            "custom": self.custom,
+            "parallel": self.parallel,
+        });
+        hex::encode(digest::digest(&digest::SHA256, canonical.to_string().as_bytes()))
+    }
+}
+
+/// A call to be remembered before anything of it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCall {
+    /// The call.
+    pub id: CallId,
+    /// Who makes it.
+    pub owner: UserId,
+    /// Everybody in it, the owner first.
+    pub members: Vec<UserId>,
+    /// Video or voice.
+    pub call_type: CallType,
+    /// A digest of the request.
+    pub fingerprint: String,
+    /// Whether its members may have other calls open.
+    pub parallel: bool,
+    /// This attempt.
+    pub attempt: String,
+    /// When it is asked for.
+    pub at: Timestamp,
+}
+
+impl NewCall {
+    /// The call that a command creates, by this attempt.
+    pub(super) fn new(command: &CreateCall, attempt: Uuid, now: Timestamp) -> Self {
+        Self {
+            id: command.id.clone(),
+            owner: command.owner.clone(),
+            members: command.members.clone(),
+            call_type: command.call_type,
+            fingerprint: command.fingerprint(),
+            parallel: command.parallel,
+            attempt: attempt.to_string(),
+            at: now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{call_id, user_id};
+
+    fn command() -> CreateCall {
+        CreateCall {
+            id: call_id("c1"),
+            owner: user_id("alice"),
+            members: vec![user_id("alice"), user_id("bob"), user_id("carol")],
+            call_type: CallType::Video,
+            ring: false,
+            custom: serde_json::from_str(r#"{"a": 1, "b": 2}"#).unwrap(),
+            parallel: false,
+        }
+    }
+
+    #[test]
+    fn fingerprint_covers_every_request_field() {
+        let base = command().fingerprint();
+        let mut same = command();
+        same.members.swap(1, 2);
+        same.custom = serde_json::from_str(r#"{"b": 2, "a": 1}"#).unwrap();
+        assert_eq!(same.fingerprint(), base);
+        let changes: [fn(&mut CreateCall); 6] = [
+            |command| command.owner = command.members[1].clone(),
+            |command| command.members.truncate(2),
+            |command| command.call_type = CallType::Voice,
+            |command| command.ring = true,
+            |command| command.custom = None,
+            |command| command.parallel = true,
+        ];
+        for change in changes {
+            let mut other = command();
+            change(&mut other);
+            assert_ne!(other.fingerprint(), base);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The states of calls, their open-call pointers and the quota of channel deletions.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::ReturnValue;
+use serde::Deserialize;
+
+use super::{
+    CallUpdate, DynamoCallStore, attribute_values, due_value, item_key, pointer_key, shard_value,
+    state_value, timestamp_value,
+};
+use crate::calls::sweep::Shard;
+use crate::calls::timeouts::{
+    CLEANUP_RECHECK, LEASE_DURATION, OPEN_CALL_POINTER_TTL, TOMBSTONE_TTL,
+};
+use crate::calls::{
+    ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
+    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+};
+use crate::clock::Timestamp;
+use crate::dynamo::{
+    ConditionalResult, Item, attribute_names, delete_conditionally, key, number, parse_item,
+    put_conditionally, text, update_conditionally,
+};
+use crate::ids::CallId;
+use crate::store::StoreError;
+
+/// The single channel deletions of a minute. Stream allows 60 a minute and app, in minutes of its
+/// own, each of which overlaps two of ours at most.
+const MAX_CHANNEL_DELETIONS_PER_MINUTE: i64 = 30;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PointerItem {
+    call_id: CallId,
+    at: Timestamp,
+}
+
+#[async_trait]
+impl CallStore for DynamoCallStore {
+    async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError> {
+        let call = Call::new(new_call);
+        let mut item: Item =
+            serde_dynamo::to_item(&call).map_err(|error| StoreError::Internal(error.into()))?;
+        item.extend(item_key(&new_call.id));
+        item.insert("dueShard".to_owned(), shard_value(Shard::from_call_id(&new_call.id)));
+        item.insert("dueAt".to_owned(), due_value(new_call.at, LEASE_DURATION));
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        let ConditionalResult::ConditionFailed(item) = put_conditionally(put).await? else {
+            return Ok(BeginResult::Inserted);
+        };
+        let existing: Call = parse_item(item.unwrap_or_default())?;
+        // This attempt's own write, whose response was lost.
+        let is_own_write =
+            existing.attempt == new_call.attempt && existing.state == CallState::Creating;
+        Ok(if is_own_write { BeginResult::Inserted } else { BeginResult::Exists(existing) })
+    }
+
+    async fn take_over(&self, new_call: &NewCall) -> Result<TakeOverResult, StoreError> {
+        let update = self.update(
+            &new_call.id,
+            CallUpdate {
+                expression: "SET #attempt = :attempt, #leaseUntil = :due, #dueAt = :due",
+                condition: "#state = :creating AND #fingerprint = :fingerprint",
+                names: &["attempt", "leaseUntil", "dueAt", "state", "fingerprint"],
+                values: attribute_values([
+                    (":attempt", text(new_call.attempt.as_str())),
+                    (":due", due_value(new_call.at, LEASE_DURATION)),
+                    (":creating", state_value(CallState::Creating)),
+                    (":fingerprint", text(new_call.fingerprint.as_str())),
+                ]),
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(_) => TakeOverResult::Acquired,
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                TakeOverResult::Changed(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => TakeOverResult::Missing,
+        })
+    }
+
+    async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError> {
+        let delete = self
+            .table
+            .client
+            .delete_item()
+            .table_name(&self.table.name)
+            .set_key(Some(item_key(id)))
+            .condition_expression("#state = :creating AND #attempt = :attempt")
+            .set_expression_attribute_names(Some(attribute_names(&["state", "attempt"])))
+            .set_expression_attribute_values(Some(attribute_values([
+                (":creating", state_value(CallState::Creating)),
+                (":attempt", text(attempt)),
+            ])));
+        Ok(match delete_conditionally(delete).await? {
+            ConditionalResult::ConditionFailed(Some(_)) => WithdrawResult::NotOwned,
+            ConditionalResult::ConditionFailed(None) | ConditionalResult::Applied(_) => {
+                WithdrawResult::Removed
+            }
+        })
+    }
+
+    async fn activate(
+        &self,
+        new_call: &NewCall,
+        at: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<ActivateResult, StoreError> {
+        let update = self.update(
+            &new_call.id,
+            CallUpdate {
+                expression: "SET #state = :active, #activeAt = :at, #attempt = :attempt, \
+                         #dueAt = :due REMOVE #leaseUntil, #tries",
+                condition: "#state = :creating AND #fingerprint = :fingerprint",
+                names: &[
+                    "state",
+                    "activeAt",
+                    "attempt",
+                    "dueAt",
+                    "leaseUntil",
+                    "tries",
+                    "fingerprint",
+                ],
+                values: attribute_values([
+                    (":active", state_value(CallState::Active)),
+                    (":creating", state_value(CallState::Creating)),
+                    (":at", timestamp_value(at)),
+                    (":attempt", text(new_call.attempt.as_str())),
+                    (":due", timestamp_value(due_at)),
+                    (":fingerprint", text(new_call.fingerprint.as_str())),
+                ]),
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => ActivateResult::Activated(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                ActivateResult::Unchanged(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => ActivateResult::Missing,
+        })
+    }
+
+    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
+        let mut attributes = vec!["state", "endingAt", "endReason", "dueAt", "leaseUntil", "tries"];
+        let mut values = attribute_values([
+            (":ending", state_value(CallState::Ending)),
+            (":creating", state_value(CallState::Creating)),
+            (":active", state_value(CallState::Active)),
+            (":at", timestamp_value(request.at)),
+            (":reason", text(request.reason.as_str())),
+            (":due", timestamp_value(request.due_at)),
+        ]);
+        let mut condition = "#state IN (:creating, :active)".to_owned();
+        if let Some(member) = request.member {
+            condition.push_str(" AND contains(#members, :member)");
+            attributes.push("members");
+            values.insert(":member".to_owned(), text(member.as_str()));
+        }
+        match request.precondition {
+            Some(Precondition::DueAt(due_at)) => {
+                condition.push_str(" AND #dueAt = :seen");
+                values.insert(":seen".to_owned(), timestamp_value(due_at));
+            }
+            Some(Precondition::Attempt(attempt)) => {
+                condition.push_str(" AND #attempt = :seen");
+                attributes.push("attempt");
+                values.insert(":seen".to_owned(), text(attempt));
+            }
+            None => {}
+        }
+        let update = self.update(
+            request.id,
+            CallUpdate {
+                expression: "SET #state = :ending, #endingAt = :at, #endReason = :reason, \
+                         #dueAt = :due REMOVE #leaseUntil, #tries",
+                condition: &condition,
+                names: &attributes,
+                values,
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => EndResult::Ending(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                EndResult::Unchanged(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => EndResult::Missing,
+        })
+    }
+
+    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #state = :ended, #endedAt = :at, #dueAt = :due, #ttl = :ttl \
+                         REMOVE #tries",
+                condition: "#state = :ending",
+                names: &["state", "endedAt", "dueAt", "ttl", "tries"],
+                values: attribute_values([
+                    (":ended", state_value(CallState::Ended)),
+                    (":ending", state_value(CallState::Ending)),
+                    (":at", timestamp_value(at)),
+                    (":due", due_value(at, CLEANUP_RECHECK)),
+                    (":ttl", number(at.plus(TOMBSTONE_TTL).as_secs())),
+                ]),
+            },
+        );
+        let call: Call = match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) | ConditionalResult::ConditionFailed(Some(item)) => {
+                parse_item(item)?
+            }
+            ConditionalResult::ConditionFailed(None) => return Ok(None),
+        };
+        Ok(Some(call).filter(|call| call.state == CallState::Ended))
+    }
+
+    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
+        self.table.get(item_key(id)).await?.map(parse_item).transpose()
+    }
+
+    async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #startedAt = :at",
+                condition: "attribute_exists(pk) AND \
+                            (attribute_not_exists(#startedAt) OR #startedAt > :at)",
+                names: &["startedAt"],
+                values: attribute_values([(":at", timestamp_value(at))]),
+            },
+        );
+        update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn schedule_check(&self, id: &CallId, due_at: Timestamp) -> Result<(), StoreError> {
+        self.update_due_at(id, due_at, "#state = :active AND #dueAt > :due").await
+    }
+
+    async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
+        self.update_due_at(id, now, "#state = :active").await
+    }
+
+    async fn set_open_call(
+        &self,
+        members: &MemberSet,
+        new_call: &NewCall,
+        at: Timestamp,
+        stale: Option<&OpenCallPointer>,
+    ) -> Result<SetOpenCallResult, StoreError> {
+        let id = &new_call.id;
+        let mut condition = "attribute_not_exists(pk) OR #callId = :id".to_owned();
+        let mut values = attribute_values([(":id", text(id.as_str()))]);
+        let mut attributes = vec!["callId"];
+        if let Some(stale) = stale {
+            condition.push_str(" OR (#callId = :over AND #at = :overAt)");
+            attributes.push("at");
+            values.insert(":over".to_owned(), text(stale.call_id.as_str()));
+            values.insert(":overAt".to_owned(), timestamp_value(stale.at));
+        }
+        let mut item = pointer_key(members);
+        item.insert("callId".to_owned(), text(id.as_str()));
+        item.insert("at".to_owned(), timestamp_value(at));
+        item.insert("attempt".to_owned(), text(new_call.attempt.as_str()));
+        item.insert("ttl".to_owned(), number(at.plus(OPEN_CALL_POINTER_TTL).as_secs()));
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(attribute_names(&attributes)))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllOld);
+        Ok(match put_conditionally(put).await? {
+            ConditionalResult::Applied(previous) => {
+                let previous = Some(previous).filter(|item| !item.is_empty());
+                let previous: Option<PointerItem> = previous.map(parse_item).transpose()?;
+                // This attempt's own pointer may have replaced another one, and its response was
+                // lost.
+                let is_exclusive = previous.is_none_or(|previous| previous.call_id != *id);
+                SetOpenCallResult::Set { is_exclusive }
+            }
+            ConditionalResult::ConditionFailed(item) => {
+                let PointerItem { call_id, at } = parse_item(item.unwrap_or_default())?;
+                SetOpenCallResult::Occupied(OpenCallPointer { call_id, at })
+            }
+        })
+    }
+
+    async fn clear_open_call(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut condition = "#callId = :id".to_owned();
+        let mut attributes = vec!["callId"];
+        let mut values = attribute_values([(":id", text(id.as_str()))]);
+        if let Some(attempt) = attempt {
+            condition.push_str(" AND #attempt = :attempt");
+            attributes.push("attempt");
+            values.insert(":attempt".to_owned(), text(attempt));
+        }
+        let delete = self
+            .table
+            .client
+            .delete_item()
+            .table_name(&self.table.name)
+            .set_key(Some(pointer_key(members)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(attribute_names(&attributes)))
+            .set_expression_attribute_values(Some(values));
+        delete_conditionally(delete).await.map(|_| ())
+    }
+
+    async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError> {
+        let minute = at.as_secs().div_euclid(60);
+        // Not asked again: a minute's counter is one item, which many ends at once would wear out.
+        if self.exhausted_minute.load(Ordering::Relaxed) == minute {
+            return Ok(false);
+        }
+        let update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key("LIMIT#delete-channel", minute.to_string())))
+            .update_expression("SET #ttl = :ttl ADD #used :one")
+            .condition_expression("attribute_not_exists(#used) OR #used < :most")
+            .set_expression_attribute_names(Some(attribute_names(&["ttl", "used"])))
+            .set_expression_attribute_values(Some(attribute_values([
+                (":ttl", number((minute + 10) * 60)),
+                (":one", number(1)),
+                (":most", number(MAX_CHANNEL_DELETIONS_PER_MINUTE)),
+            ])));
+        let is_acquired =
+            matches!(update_conditionally(update).await?, ConditionalResult::Applied(_));
+        if !is_acquired {
+            self.exhausted_minute.store(minute, Ordering::Relaxed);
+        }
+        Ok(is_acquired)
+    }
+}

@@ -1,0 +1,185 @@
+//! The index of due calls, and the checkpoint of the reconciliation.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
+use serde::Deserialize;
+
+use super::{
+    CallUpdate, DynamoCallStore, attribute_values, item_key, shard_value, state_value,
+    timestamp_value,
+};
+use crate::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
+use crate::calls::{Call, CallState};
+use crate::clock::Timestamp;
+use crate::dynamo::{
+    ConditionalResult, Item, attribute_names, key, map_sdk_error, number, parse_item, text,
+    update_conditionally,
+};
+use crate::error::ApiError;
+use crate::ids::CallId;
+use crate::store::StoreError;
+
+/// What the index shows of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DueIndexItem {
+    pk: String,
+    due_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DueItem {
+    #[serde(flatten)]
+    call: Call,
+    /// Not there where nothing is due any more.
+    due_at: Option<Timestamp>,
+    #[serde(default)]
+    tries: u32,
+}
+
+fn parse_due_entry(item: Item) -> Result<DueEntry, StoreError> {
+    let DueIndexItem { pk, due_at } = parse_item(item)?;
+    let id = pk.strip_prefix("CALL#").unwrap_or_default().to_owned();
+    let id = CallId::try_from(id).map_err(|error| StoreError::Internal(error.into()))?;
+    Ok(DueEntry { due_at, id })
+}
+
+impl DynamoCallStore {
+    /// How many calls are in a shard of the index.
+    pub(in crate::calls) async fn count(&self, shard: Shard) -> Result<u64, StoreError> {
+        let (mut count, mut start) = (0, None);
+        loop {
+            let query = self
+                .table
+                .client
+                .query()
+                .table_name(&self.table.name)
+                .index_name("due")
+                .select(Select::Count)
+                .key_condition_expression("#dueShard = :shard")
+                .set_expression_attribute_names(Some(attribute_names(&["dueShard"])))
+                .expression_attribute_values(":shard", shard_value(shard))
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(map_sdk_error)?;
+            count += u64::try_from(page.count).unwrap_or(0);
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl DueStore for DynamoCallStore {
+    async fn list_due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        after: Option<&DueEntry>,
+        limit: u16,
+    ) -> Result<DuePage, StoreError> {
+        let start = after.map(|entry| {
+            let mut start = item_key(&entry.id);
+            start.insert("dueShard".to_owned(), shard_value(shard));
+            start.insert("dueAt".to_owned(), timestamp_value(entry.due_at));
+            start
+        });
+        let query = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name("due")
+            .key_condition_expression("#dueShard = :shard AND #dueAt <= :now")
+            .set_expression_attribute_names(Some(attribute_names(&["dueShard", "dueAt"])))
+            .set_expression_attribute_values(Some(attribute_values([
+                (":shard", shard_value(shard)),
+                (":now", timestamp_value(now)),
+            ])))
+            .limit(limit.into())
+            .set_exclusive_start_key(start);
+        let output = query.send().await.map_err(map_sdk_error)?;
+        let mut entries = Vec::new();
+        for item in output.items.unwrap_or_default() {
+            // What nobody can read must not keep the others from being seen to.
+            match parse_due_entry(item) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => ApiError::from(error).log("a place in the index is not one", &shard),
+            }
+        }
+        Ok(DuePage { entries, has_more: output.last_evaluated_key.is_some() })
+    }
+
+    async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
+        let keys = ids.iter().map(item_key).collect();
+        let items = self.table.batch_get(KeysAndAttributes::builder().set_keys(Some(keys))).await?;
+        let parse_due_call = |item| {
+            let DueItem { call, due_at, tries } = parse_item(item)?;
+            Ok(DueCall { call, due_at, tries })
+        };
+        items.into_iter().map(parse_due_call).collect()
+    }
+
+    async fn reschedule(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+        due_at: Timestamp,
+        tries: u32,
+    ) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #dueAt = :until, #tries = :tries",
+                condition: "#dueAt = :seen",
+                names: &["dueAt", "tries"],
+                values: attribute_values([
+                    (":until", timestamp_value(due_at)),
+                    (":tries", number(tries)),
+                    (":seen", timestamp_value(expected_due_at)),
+                ]),
+            },
+        );
+        update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn remove_from_index(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "REMOVE #dueShard, #dueAt, #tries",
+                condition: "#state = :ended AND #dueAt = :seen",
+                names: &["dueShard", "dueAt", "tries", "state"],
+                values: attribute_values([
+                    (":ended", state_value(CallState::Ended)),
+                    (":seen", timestamp_value(expected_due_at)),
+                ]),
+            },
+        );
+        Ok(matches!(update_conditionally(update).await?, ConditionalResult::Applied(_)))
+    }
+
+    async fn load_checkpoint(&self) -> Result<Option<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct CheckpointItem {
+            place: String,
+        }
+        let item = self.table.get(key("SWEEP", "RECONCILE")).await?;
+        item.map(parse_item::<CheckpointItem>)
+            .transpose()
+            .map(|item| item.map(|checkpoint| checkpoint.place))
+    }
+
+    async fn store_checkpoint(&self, checkpoint: &str) -> Result<(), StoreError> {
+        let mut item = key("SWEEP", "RECONCILE");
+        item.insert("place".to_owned(), text(checkpoint));
+        let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(map_sdk_error)
+    }
+}

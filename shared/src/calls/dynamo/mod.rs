@@ -1,0 +1,121 @@
+//! Calls in the table: one item a call, `pk = CALL#<callId>`, `sk = CALL`.
+//!
+//! Beside the call itself an item holds its place in the sparse index `due` (`dueShard`, `dueAt`)
+//! while something is left to do, how often that was tried in vain (`tries`), and `ttl` once it
+//! has ended. The open call of a set of members is marked in an item of the set's own,
+//! `pk = MEMBERS#<digest>`, `sk = OPEN`; how many of a minute's single channel deletions are taken
+//! is counted in `pk = LIMIT#delete-channel`, `sk = <minute>`.
+
+mod call_store;
+mod due_store;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+
+use crate::calls::sweep::Shard;
+use crate::calls::{CallState, MemberSet};
+use crate::clock::Timestamp;
+use crate::dynamo::{Item, Table, attribute_names, key, number, text, update_conditionally};
+use crate::ids::CallId;
+use crate::store::StoreError;
+
+/// The calls of a table.
+#[derive(Clone, Debug)]
+pub struct DynamoCallStore {
+    table: Table,
+    /// The last minute whose single channel deletions are known to be used up.
+    exhausted_minute: Arc<AtomicI64>,
+}
+
+impl DynamoCallStore {
+    /// The calls of this table.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table, exhausted_minute: Arc::new(AtomicI64::new(i64::MIN)) }
+    }
+
+    /// Has an active call looked at no later than `due`, if the condition holds.
+    async fn update_due_at(
+        &self,
+        id: &CallId,
+        due_at: Timestamp,
+        condition: &str,
+    ) -> Result<(), StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #dueAt = :due",
+                condition,
+                names: &["dueAt", "state"],
+                values: attribute_values([
+                    (":due", timestamp_value(due_at)),
+                    (":active", state_value(CallState::Active)),
+                ]),
+            },
+        );
+        update_conditionally(update).await.map(|_| ())
+    }
+
+    /// A conditional update of one call.
+    fn update(&self, id: &CallId, change: CallUpdate<'_>) -> UpdateItemFluentBuilder {
+        self.table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(item_key(id)))
+            .update_expression(change.expression)
+            .condition_expression(change.condition)
+            .set_expression_attribute_names(Some(attribute_names(change.names)))
+            .set_expression_attribute_values(Some(change.values))
+            .return_values(ReturnValue::AllNew)
+    }
+}
+
+/// The parts of an update.
+struct CallUpdate<'a> {
+    expression: &'a str,
+    condition: &'a str,
+    names: &'a [&'a str],
+    values: HashMap<String, AttributeValue>,
+}
+
+fn item_key(id: &CallId) -> Item {
+    key(format!("CALL#{id}"), "CALL")
+}
+
+fn pointer_key(members: &MemberSet) -> Item {
+    key(format!("MEMBERS#{}", members.as_str()), "OPEN")
+}
+
+/// The partition of the index.
+fn shard_value(shard: Shard) -> AttributeValue {
+    text(format!("DUE#{}", shard.number()))
+}
+
+fn timestamp_value(at: Timestamp) -> AttributeValue {
+    number(at.as_millis())
+}
+
+fn state_value(state: CallState) -> AttributeValue {
+    text(match state {
+        CallState::Creating => "creating",
+        CallState::Active => "active",
+        CallState::Ending => "ending",
+        CallState::Ended => "ended",
+    })
+}
+
+fn attribute_values<const N: usize>(
+    pairs: [(&str, AttributeValue); N],
+) -> HashMap<String, AttributeValue> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn due_value(at: Timestamp, delay: Duration) -> AttributeValue {
+    timestamp_value(at.plus(delay))
+}

@@ -1,0 +1,91 @@
+//! Provisions a reserved call at Stream: its channel, then the call itself.
+//!
+//! The channel comes first: it rejects members that Stream does not know before a phone rings.
+
+use crate::calls::{CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
+use crate::clock::Deadline;
+use crate::error::{ApiError, Code};
+use crate::stream::StreamError;
+use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel, SettingsOverride};
+
+impl CallService {
+    /// Creates the channel and the call, or finds those that an earlier attempt created.
+    pub(super) async fn provision(
+        &self,
+        command: &CreateCall,
+        new_call: &NewCall,
+        timeouts: CreateTimeouts,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        self.provision_channel(new_call, deadline).await?;
+        self.provision_call(command, new_call, timeouts, deadline).await
+    }
+
+    async fn provision_channel(
+        &self,
+        new_call: &NewCall,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        let id = new_call.id.channel();
+        let request =
+            GetOrCreateChannel { id: &id, created_by: &new_call.owner, members: &new_call.members };
+        let response = self.stream.send(&request, deadline).await.map_err(map_member_error)?;
+        if response.channel.created_by.id == new_call.owner.as_str() {
+            return Ok(());
+        }
+        // Another user created this channel before: it is neither used nor deleted.
+        self.cancel_reservation(new_call).await;
+        Err(ApiError::from_code(Code::CallIdReused))
+    }
+
+    async fn provision_call(
+        &self,
+        command: &CreateCall,
+        new_call: &NewCall,
+        timeouts: CreateTimeouts,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        let CallSettings { video, screen_sharing, recording, transcribing, .. } =
+            new_call.call_type.settings();
+        let request = GetOrCreateCall {
+            id: &new_call.id,
+            created_by: &new_call.owner,
+            members: &new_call.members,
+            settings: SettingsOverride { video, screen_sharing, recording, transcribing },
+            ring: command.ring,
+            custom: command.custom.as_ref(),
+            max_duration: timeouts.max_duration,
+            inactivity_timeout: timeouts.inactivity_timeout,
+        };
+        let stream_call =
+            self.stream.send(&request, deadline).await.map_err(map_member_error)?.call;
+        if stream_call.created_by.id != new_call.owner.as_str() {
+            // As with a channel. But the channel is ours, and keeps its item until it is deleted.
+            match self.delete_channel(&new_call.id, deadline).await {
+                Ok(()) => self.cancel_reservation(new_call).await,
+                Err(error) => error.log("DeleteChannel failed after a call conflict", &new_call.id),
+            }
+            return Err(ApiError::from_code(Code::CallIdReused));
+        }
+        if stream_call.ended_at.is_some() {
+            // An ended call can never be active again.
+            self.record_ended(new_call, deadline).await;
+            return Err(ApiError::from_code(Code::CallEnded));
+        }
+        Ok(())
+    }
+}
+
+/// The table knows every member by now, so Stream has lost one.
+fn map_member_error(error: StreamError) -> ApiError {
+    let is_unknown_member = match &error {
+        StreamError::Rejected(response) => response.is_user_unknown(),
+        StreamError::NotFound(response) => response.is_user_deleted(),
+        _ => false,
+    };
+    if is_unknown_member {
+        ApiError::new(Code::UserNotFound, "a member is not known at Stream").with_source(error)
+    } else {
+        error.into()
+    }
+}

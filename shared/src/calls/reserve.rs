@@ -1,0 +1,149 @@
+//! Reserves a call: writes its item before anything of it exists at Stream.
+
+use futures_util::future::join4;
+
+use crate::calls::existing_call::{ExistingCall, classify};
+use crate::calls::glare::ConflictingCall;
+use crate::calls::rollback::Written;
+use crate::calls::{
+    BeginResult, Call, CallService, CallState, CreateCall, CreateTimeouts, MemberSet, NewCall,
+    SetOpenCallResult, TakeOverResult, not_active_yet,
+};
+use crate::clock::Deadline;
+use crate::error::{ApiError, Code};
+use crate::ids::UserId;
+use crate::rate_limiter::Permit;
+
+/// The result of reserving a call.
+pub(super) enum Reservation {
+    /// This call is active already.
+    Existing(Call),
+    /// The call is `creating`, and this attempt holds its lease.
+    Acquired(NewCall),
+    /// Another attempt withdrew the call meanwhile: its id is free again.
+    Retry,
+}
+
+impl CallService {
+    /// Inserts the item, reads the members, sets the open-call pointer and counts the request, all
+    /// at once. An unknown member, another open call, and a request over the limit release the
+    /// reservation again.
+    pub(super) async fn reserve(
+        &self,
+        command: &CreateCall,
+        timeouts: CreateTimeouts,
+        permit: Permit<'_>,
+        deadline: Deadline,
+    ) -> Result<Reservation, ApiError> {
+        let now = self.clock.now();
+        let new_call = NewCall::new(command, self.random.uuid_v7(now), now);
+        let member_set = MemberSet::new(&new_call.members);
+        let set_open_call = async {
+            if new_call.parallel {
+                Ok(SetOpenCallResult::Set { is_exclusive: false })
+            } else {
+                self.store.set_open_call(&member_set, &new_call, now, None).await
+            }
+        };
+        let (begun, unknown_users, open_call, counted) = join4(
+            self.store.begin(&new_call),
+            self.users.find_unknown(&new_call.members),
+            set_open_call,
+            permit.consume(),
+        )
+        .await;
+        let written = Written {
+            // A write whose response was lost may have been applied.
+            item: !matches!(begun, Ok(BeginResult::Exists(_))),
+            pointer: matches!(open_call, Ok(SetOpenCallResult::Set { is_exclusive: true })),
+        };
+        if let Err(error) = counted {
+            self.release(&new_call, written).await;
+            return Err(error);
+        }
+        let resumed = match begun? {
+            BeginResult::Inserted => None,
+            BeginResult::Exists(call) => match classify(&call, &new_call) {
+                ExistingCall::Replay => return Ok(Reservation::Existing(call)),
+                ExistingCall::Resume => Some(call),
+                ExistingCall::Concurrent => {
+                    let call = self.wait_until_active(call, now, deadline).await?;
+                    return Ok(Reservation::Existing(call));
+                }
+                ExistingCall::Conflict(code) => return Err(ApiError::from_code(code)),
+            },
+        };
+        let conflict = async {
+            require_known_users(&unknown_users?)?;
+            match open_call? {
+                SetOpenCallResult::Set { .. } => Ok(None),
+                SetOpenCallResult::Occupied(pointer) => {
+                    self.resolve_conflict(&member_set, &new_call, pointer, timeouts, deadline).await
+                }
+            }
+        };
+        match (conflict.await, resumed) {
+            (Ok(None), None) => Ok(Reservation::Acquired(new_call)),
+            (Ok(None), Some(_)) => self.take_over(new_call).await,
+            (Ok(Some(conflict)), resumed) => {
+                match resumed {
+                    None => self.release(&new_call, written).await,
+                    // Another attempt may have provisioned it at Stream.
+                    Some(call) => self.abandon(&call).await,
+                }
+                self.join_existing(new_call, conflict).await
+            }
+            (Err(error), resumed) => {
+                if resumed.is_none() {
+                    self.release(&new_call, written).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the lease over from an attempt that may be dead. That attempt can no longer withdraw
+    /// the call, so whatever is provisioned from here on has its item.
+    async fn take_over(&self, new_call: NewCall) -> Result<Reservation, ApiError> {
+        match self.store.take_over(&new_call).await? {
+            TakeOverResult::Acquired => Ok(Reservation::Acquired(new_call)),
+            TakeOverResult::Missing => Ok(Reservation::Retry),
+            TakeOverResult::Changed(call) => match classify(&call, &new_call) {
+                ExistingCall::Replay => Ok(Reservation::Existing(call)),
+                ExistingCall::Conflict(code) => Err(ApiError::from_code(code)),
+                ExistingCall::Resume | ExistingCall::Concurrent => Ok(Reservation::Retry),
+            },
+        }
+    }
+
+    /// Returns the conflicting call, or resumes it if the same request is creating it.
+    async fn join_existing(
+        &self,
+        new_call: NewCall,
+        conflict: ConflictingCall,
+    ) -> Result<Reservation, ApiError> {
+        let is_same_request =
+            |call: &Call| call.owner == new_call.owner && call.fingerprint == new_call.fingerprint;
+        let pending = match conflict {
+            ConflictingCall::Active(call) => return Ok(Reservation::Existing(call)),
+            ConflictingCall::Pending(pending) => pending,
+        };
+        let call = pending.filter(is_same_request).ok_or_else(not_active_yet)?;
+        let resumed = NewCall { id: call.call_id, at: self.clock.now(), ..new_call };
+        match self.store.take_over(&resumed).await? {
+            TakeOverResult::Acquired => Ok(Reservation::Acquired(resumed)),
+            TakeOverResult::Changed(call) if call.state == CallState::Active => {
+                Ok(Reservation::Existing(call))
+            }
+            TakeOverResult::Changed(_) | TakeOverResult::Missing => Err(not_active_yet()),
+        }
+    }
+}
+
+fn require_known_users(unknown: &[UserId]) -> Result<(), ApiError> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = unknown.iter().map(UserId::as_str).collect();
+    Err(ApiError::new(Code::UserNotFound, format!("not known: {}", ids.join(", "))))
+}

@@ -1,0 +1,52 @@
+//! A call as its members see it.
+
+use serde::Serialize;
+
+use crate::calls::{Call, CallSettings, CallState, CallType, EndReason};
+use crate::clock::{Timestamp, rfc3339, rfc3339_option};
+use crate::ids::{CallId, ChannelId, UserId};
+
+/// What the apps are told of a call.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallResponse {
+    call_id: CallId,
+    call_cid: String,
+    channel_id: ChannelId,
+    channel_cid: String,
+    call_type: CallType,
+    members: Vec<UserId>,
+    call_settings: CallSettings,
+    status: CallState,
+    #[serde(serialize_with = "rfc3339")]
+    created_at: Timestamp,
+    /// When somebody first joined it.
+    #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    /// When it was over for everybody, which is before it was cleaned up.
+    #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_reason: Option<EndReason>,
+}
+
+impl From<Call> for CallResponse {
+    fn from(call: Call) -> Self {
+        let channel = call.call_id.channel();
+        let started_at = call.joined_at();
+        Self {
+            call_cid: call.call_id.cid(),
+            channel_cid: channel.cid(),
+            channel_id: channel,
+            call_id: call.call_id,
+            call_type: call.call_type,
+            members: call.members,
+            call_settings: call.call_type.settings(),
+            status: call.state,
+            created_at: call.created_at,
+            started_at,
+            ended_at: call.ending_at,
+            end_reason: call.end_reason,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Undoes a creation that does not lead to an active call.
+//!
+//! What fails here is logged and left to the sweeper: a reservation expires with its lease, and
+//! whatever is left at Stream still has its item.
+
+use crate::calls::{
+    Call, CallService, CallState, EndReason, EndRequest, EndResult, NewCall, Precondition,
+};
+use crate::clock::{Deadline, Timestamp};
+use crate::error::ApiError;
+use crate::store::StoreError;
+
+/// What a reservation may have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    /// The item of the call.
+    pub(super) item: bool,
+    /// The open-call pointer of its members.
+    pub(super) pointer: bool,
+}
+
+impl CallService {
+    /// Releases a reservation of which nothing exists at Stream.
+    pub(super) async fn release(&self, new_call: &NewCall, written: Written) {
+        let NewCall { id, members, attempt, .. } = new_call;
+        if written.item
+            && let Err(error) = self.store.withdraw(id, attempt).await
+        {
+            ApiError::from(error).log("withdrawing a call failed, its lease expires", id);
+        }
+        if written.pointer {
+            self.clear_open_call(members, id, Some(attempt)).await;
+        }
+    }
+
+    /// Releases a reservation whose id another user's call or channel has at Stream.
+    pub(super) async fn cancel_reservation(&self, new_call: &NewCall) {
+        self.release(new_call, Written { item: true, pointer: !new_call.parallel }).await;
+    }
+
+    /// Ends a call that another attempt began, in favour of the members' open call.
+    pub(super) async fn abandon(&self, call: &Call) {
+        let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
+        if let Err(error) = self.end_if_unchanged(call, reason, now, now).await {
+            ApiError::from(error).log("ending an abandoned call failed", &call.call_id);
+        }
+    }
+
+    /// Ends a call unless another attempt has its lease by now. The sweeper cleans it up.
+    pub(super) async fn end_if_unchanged(
+        &self,
+        call: &Call,
+        reason: EndReason,
+        ended_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<EndResult, StoreError> {
+        let request = EndRequest {
+            at: ended_at,
+            due_at: now,
+            precondition: Some(Precondition::Attempt(&call.attempt)),
+            ..EndRequest::new(&call.call_id, &reason, now)
+        };
+        self.store.end(request).await
+    }
+
+    /// Ends a call that has ended at Stream, and cleans it up.
+    pub(super) async fn record_ended(&self, new_call: &NewCall, deadline: Deadline) {
+        let reason = EndReason::default();
+        let request = EndRequest::new(&new_call.id, &reason, self.clock.now());
+        match self.store.end(request).await {
+            Ok(EndResult::Ending(call) | EndResult::Unchanged(call))
+                if call.state == CallState::Ending =>
+            {
+                self.clean_up_and_finish(call, deadline).await;
+            }
+            Ok(_) => self.roll_back(new_call, deadline).await,
+            Err(error) => ApiError::from(error).log("recording an end failed", &new_call.id),
+        }
+    }
+
+    /// Removes from Stream what was provisioned for a call that ended meanwhile.
+    pub(super) async fn roll_back(&self, new_call: &NewCall, deadline: Deadline) {
+        if let Err(error) = self.clean_up_owned(&new_call.id, deadline).await {
+            error.log("rollback failed, left to the cleanup recheck", &new_call.id);
+        }
+    }
+}

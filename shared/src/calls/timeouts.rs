@@ -1,0 +1,85 @@
+//! How long the states of a call last.
+
+use std::time::Duration;
+
+use crate::config::{ConfigError, Env};
+
+/// The lease of an attempt to create a call. It is twice the function's timeout, so no attempt that
+/// is alive loses it.
+pub const LEASE_DURATION: Duration = Duration::from_secs(30);
+/// How long an active call is not checked. With Stream's inactivity timeout (five minutes) and the
+/// minute between two sweeps this ends a call that everyone has left within eleven minutes, also if
+/// every webhook is lost.
+pub const POLL_INTERVAL: Duration = Duration::from_mins(4);
+/// When the end of a call is retried.
+pub const END_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// When an ended call is checked once more: a late request may have created an empty channel again.
+pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
+/// How long the id of an ended call stays taken.
+pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
+/// How long an open-call pointer is stored: longer than any call lasts.
+pub const OPEN_CALL_POINTER_TTL: Duration = Duration::from_hours(3 * 24);
+
+/// The configured timeouts by which an active call is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallTimeouts {
+    /// The longest duration of a call.
+    pub max_duration: Duration,
+    /// How long a call waits for the first participant.
+    pub ring_timeout: Duration,
+}
+
+impl CallTimeouts {
+    /// Reads `CALL_MAX_DURATION_SECONDS` and `CALL_RING_TIMEOUT_SECONDS`.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self { max_duration: max_duration(env)?, ring_timeout: ring_timeout(env)? })
+    }
+}
+
+/// The configured timeouts that a call is created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreateTimeouts {
+    /// The longest duration of a call. Stream ends it then.
+    pub max_duration: Duration,
+    /// How long Stream keeps a session without participants.
+    pub inactivity_timeout: Duration,
+    /// How long a call waits for the first participant.
+    pub ring_timeout: Duration,
+}
+
+impl CreateTimeouts {
+    /// Reads `CALL_MAX_DURATION_SECONDS`, `CALL_INACTIVITY_TIMEOUT_SECONDS` and
+    /// `CALL_RING_TIMEOUT_SECONDS`.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self {
+            max_duration: max_duration(env)?,
+            inactivity_timeout: inactivity_timeout(env)?,
+            ring_timeout: ring_timeout(env)?,
+        })
+    }
+
+    /// The timeouts by which the call is evaluated later.
+    pub(super) fn call_timeouts(&self) -> CallTimeouts {
+        CallTimeouts { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
+    }
+
+    /// When the call is first checked after its activation.
+    pub(super) fn first_check_delay(&self) -> Duration {
+        self.ring_timeout.min(POLL_INTERVAL)
+    }
+}
+
+/// Reads `CALL_MAX_DURATION_SECONDS`: 60 to 86,400; 4 hours by default.
+pub fn max_duration(env: &Env) -> Result<Duration, ConfigError> {
+    env.seconds("CALL_MAX_DURATION_SECONDS", 4 * 60 * 60, 60..=86_400)
+}
+
+/// Reads `CALL_INACTIVITY_TIMEOUT_SECONDS`: 5 to 900, as Stream allows; 5 minutes by default.
+pub fn inactivity_timeout(env: &Env) -> Result<Duration, ConfigError> {
+    env.seconds("CALL_INACTIVITY_TIMEOUT_SECONDS", 300, 5..=900)
+}
+
+/// Reads `CALL_RING_TIMEOUT_SECONDS`: 30 to 3,600; 2 minutes by default.
+pub fn ring_timeout(env: &Env) -> Result<Duration, ConfigError> {
+    env.seconds("CALL_RING_TIMEOUT_SECONDS", 120, 30..=3_600)
+}

@@ -1,0 +1,215 @@
+//! The clients and services of a function, built from one environment.
+//!
+//! An [`AppContext`] holds the clients. A function's state takes from it the services that the
+//! function needs. It is built at init, and again when secrets have changed.
+
+use std::sync::Arc;
+
+use crate::calls::dynamo::DynamoCallStore;
+use crate::calls::sweep::{OpenCallCounter, Sweeper};
+use crate::calls::timeouts::inactivity_timeout;
+use crate::calls::{CallService, CallStore, CallTimeouts};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
+use crate::dynamo::Table;
+use crate::erasure::ErasureService;
+use crate::erasure::dynamo::DynamoErasureStore;
+use crate::error::BoxError;
+use crate::messages::MessageService;
+use crate::net;
+use crate::quality::dynamo::DynamoQualityStore;
+use crate::quality::{CallMetricsEmitter, QualityService, QualityStore, SampleIngest};
+use crate::random::{Random, SystemRandom};
+use crate::rate_limiter::dynamo::DynamoRateLimitStore;
+use crate::rate_limiter::{RateLimiter, Route};
+use crate::stream::{HttpTransport, StreamClient};
+use crate::telemetry;
+use crate::users::UserService;
+use crate::users::dynamo::DynamoUserStore;
+use crate::webhooks::EventHandler;
+
+/// Why a function's state cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is invalid.
+    #[error("invalid configuration")]
+    Config(#[from] ConfigError),
+    /// A client cannot be built.
+    #[error("a client cannot be built")]
+    Client(#[source] BoxError),
+    /// The secrets cannot be fetched.
+    #[error("the secrets cannot be fetched")]
+    Secrets(#[source] BoxError),
+    /// The state needs Stream, whose credentials are not configured.
+    #[error("Stream's credentials are not configured")]
+    StreamNotConfigured,
+}
+
+impl StartError {
+    /// Turns a state that lacks nothing but Stream's credentials into `None`.
+    pub(crate) fn allow_missing_stream<S>(result: Result<S, Self>) -> Result<Option<S>, Self> {
+        match result {
+            Ok(state) => Ok(Some(state)),
+            Err(Self::StreamNotConfigured) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Stream's credentials and a client that uses them.
+#[derive(Clone)]
+pub struct StreamContext {
+    /// The credentials and the base URL.
+    pub config: StreamConfig,
+    /// The client.
+    pub client: StreamClient,
+}
+
+/// Everything that a function's state is built from.
+pub struct AppContext {
+    /// The environment, with the fetched secrets in it.
+    pub env: Env,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of ids and jitter.
+    pub random: Arc<dyn Random>,
+    /// The DynamoDB table.
+    pub table: Table,
+    /// Stream; `None` if its credentials are not configured.
+    pub stream: Option<StreamContext>,
+    /// The HTTP client that all clients share.
+    pub(crate) http: net::Client,
+}
+
+impl AppContext {
+    /// Reads the configuration and builds the clients. Nothing is sent yet.
+    pub fn new(env: Env, clock: Arc<dyn Clock>, http: net::Client) -> Result<Self, StartError> {
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
+        let stream = match StreamConfig::from_env(&env)? {
+            Some(config) => {
+                let transport = HttpTransport::new(http.clone(), &config)
+                    .map_err(|error| StartError::Client(error.into()))?;
+                let client = StreamClient::new(Arc::new(transport), clock.clone(), random.clone());
+                Some(StreamContext { config, client })
+            }
+            None => None,
+        };
+        Ok(Self { env, clock, random, table, stream, http })
+    }
+
+    /// Stream's credentials and client.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::StreamNotConfigured`].
+    pub fn require_stream(&self) -> Result<&StreamContext, StartError> {
+        self.stream.as_ref().ok_or(StartError::StreamNotConfigured)
+    }
+
+    /// The rate limiter of a route.
+    pub fn rate_limiter(&self, route: Route) -> Result<RateLimiter, ConfigError> {
+        let store = Arc::new(DynamoRateLimitStore::new(self.table.clone()));
+        RateLimiter::from_env(route, &self.env, store, self.clock.clone())
+    }
+
+    /// The call items of the table.
+    #[must_use]
+    pub fn call_store(&self) -> Arc<dyn CallStore> {
+        Arc::new(DynamoCallStore::new(self.table.clone()))
+    }
+
+    /// The chat of calls.
+    pub fn message_service(&self) -> Result<MessageService, StartError> {
+        Ok(MessageService {
+            calls: self.call_store(),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        })
+    }
+
+    /// Users, in the table and at Stream.
+    pub fn user_service(&self) -> Result<UserService, StartError> {
+        Ok(UserService {
+            store: Arc::new(DynamoUserStore::new(self.table.clone())),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// Calls, in the table and at Stream.
+    pub fn call_service(&self) -> Result<CallService, StartError> {
+        Ok(CallService {
+            store: self.call_store(),
+            users: Arc::new(DynamoUserStore::new(self.table.clone())),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        })
+    }
+
+    /// The handler of Stream's webhook events.
+    pub fn event_handler(&self) -> Result<EventHandler, ConfigError> {
+        Ok(EventHandler {
+            call_store: self.call_store(),
+            user_store: Arc::new(DynamoUserStore::new(self.table.clone())),
+            quality_store: self.quality_store(),
+            clock: self.clock.clone(),
+            inactivity_timeout: inactivity_timeout(&self.env)?,
+        })
+    }
+
+    /// The ingest of quality samples.
+    #[must_use]
+    pub fn sample_ingest(&self) -> SampleIngest {
+        SampleIngest {
+            calls: self.call_store(),
+            quality_store: self.quality_store(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The quality of calls.
+    pub fn quality_service(&self) -> Result<QualityService, StartError> {
+        Ok(QualityService {
+            calls: self.call_store(),
+            quality_store: self.quality_store(),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// The erasure of users.
+    pub fn erasure_service(&self) -> Result<ErasureService, StartError> {
+        Ok(ErasureService {
+            store: Arc::new(DynamoErasureStore::new(self.table.clone())),
+            calls: self.call_service()?,
+            quality_store: self.quality_store(),
+        })
+    }
+
+    /// The counter of open calls.
+    #[must_use]
+    pub fn open_call_counter(&self) -> OpenCallCounter {
+        OpenCallCounter::new(DynamoCallStore::new(self.table.clone()), self.clock.clone())
+    }
+
+    /// The sweeper.
+    pub fn sweeper(&self) -> Result<Sweeper, StartError> {
+        Ok(Sweeper {
+            calls: self.call_service()?,
+            due_store: Arc::new(DynamoCallStore::new(self.table.clone())),
+            timeouts: CallTimeouts::from_env(&self.env)?,
+            observer: Arc::new(CallMetricsEmitter::new(
+                self.quality_store(),
+                self.clock.clone(),
+                &telemetry::namespace(&self.env),
+            )),
+        })
+    }
+
+    fn quality_store(&self) -> Arc<dyn QualityStore> {
+        Arc::new(DynamoQualityStore::new(self.table.clone()))
+    }
+}

@@ -1,0 +1,302 @@
+//! Whether Stream and the table answer, and what of Stream's answers should worry an operator who
+//! asks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::{self, Clock, Deadline, Timestamp};
+use crate::dynamo::Table;
+use crate::error::{ApiError, Code};
+use crate::stream::StreamClient;
+use crate::stream::hooks::{EventHook, WebhookRegistration, WebhookUrl};
+use crate::stream::ops::{
+    App, ENDPOINTS, EndpointLimit, GetApp, GetRateLimits, GetRateLimitsResponse,
+};
+
+/// Whether something answers, and as it should.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    ok: bool,
+    latency_ms: Option<u64>,
+    /// The error code, as any other route would answer it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+/// Whether Stream answers, and what of its answer should worry an operator.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamCheck {
+    #[serde(flatten)]
+    check: Check,
+    /// How far our clock is ahead of Stream's, in milliseconds. Stream says its time to the
+    /// second, so up to a second of it may be nothing.
+    clock_skew_ms: Option<i64>,
+    warnings: Vec<&'static str>,
+}
+
+/// Whether Stream sends its events here.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookCheck {
+    #[serde(flatten)]
+    check: Check,
+    /// Where they should go.
+    url: Option<String>,
+    /// Those that are not sent.
+    missing_events: Vec<&'static str>,
+    warnings: Vec<&'static str>,
+}
+
+/// What is left of Stream's limits.
+#[derive(Debug, Default, Serialize)]
+pub struct RateLimitsCheck {
+    #[serde(flatten)]
+    check: Check,
+    /// By Stream's names of the endpoints that are used here. What Stream does not tell of is
+    /// left out.
+    endpoints: BTreeMap<&'static str, RateLimitStatus>,
+    /// Those of them that have less than a tenth left.
+    low: Vec<&'static str>,
+    warnings: Vec<&'static str>,
+}
+
+/// What is left of one limit, in this minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct RateLimitStatus {
+    limit: i64,
+    remaining: i64,
+    #[serde(serialize_with = "clock::rfc3339")]
+    reset: Timestamp,
+}
+
+impl Check {
+    fn passed(latency: Duration) -> Self {
+        let latency_ms = u64::try_from(latency.as_millis()).ok();
+        Self { ok: true, latency_ms, code: None }
+    }
+
+    fn failed(error: &ApiError, subject: &'static str) -> Self {
+        error.log("a check failed", &subject);
+        Self { code: Some(error.code().as_str()), ..Self::default() }
+    }
+}
+
+/// Asks the table.
+pub async fn check_table(table: &Table, clock: &dyn Clock) -> Check {
+    let started = clock.now();
+    match table.probe().await {
+        Ok(()) => Check::passed(clock.now().since(started)),
+        Err(error) => Check::failed(&error.into(), "dynamodb"),
+    }
+}
+
+/// Asks Stream about its app, where it is configured, and whether that app's events come to this
+/// address.
+pub async fn check_stream(
+    stream: Option<&StreamClient>,
+    clock: &dyn Clock,
+    deadline: Deadline,
+    url: Option<&WebhookUrl>,
+) -> (StreamCheck, WebhookCheck) {
+    let result = match stream {
+        Some(stream) => stream.send_timed(&GetApp, deadline).await.map_err(ApiError::from),
+        None => Err(ApiError::from_code(Code::StreamNotConfigured)),
+    };
+    match result {
+        Ok(response) => {
+            let app = &response.body.app;
+            let local_ms = clock.now().as_millis();
+            let clock_skew_ms = response.date.map(|stream_time| local_ms - stream_time.as_millis());
+            let check = Check::passed(response.latency);
+            let warnings = stream_warnings(app, clock_skew_ms);
+            let hooks = app.event_hooks.as_deref().unwrap_or_default();
+            (StreamCheck { check, clock_skew_ms, warnings }, evaluate_webhook(check, hooks, url))
+        }
+        Err(error) => {
+            // One answer, one line in the log.
+            let check = Check::failed(&error, "stream");
+            let url = url.map(|url| url.as_str().to_owned());
+            (
+                StreamCheck { check, ..StreamCheck::default() },
+                WebhookCheck { check, url, ..WebhookCheck::default() },
+            )
+        }
+    }
+}
+
+/// Asks Stream what is left of its limits.
+pub async fn check_rate_limits(
+    stream: Option<&StreamClient>,
+    deadline: Deadline,
+) -> RateLimitsCheck {
+    let result = match stream {
+        Some(stream) => stream.send_timed(&GetRateLimits, deadline).await.map_err(ApiError::from),
+        None => Err(ApiError::from_code(Code::StreamNotConfigured)),
+    };
+    match result {
+        Ok(response) => evaluate_rate_limits(Check::passed(response.latency), &response.body),
+        Err(error) => RateLimitsCheck {
+            check: Check::failed(&error, "rateLimits"),
+            ..RateLimitsCheck::default()
+        },
+    }
+}
+
+fn stream_warnings(app: &App, clock_skew_ms: Option<i64>) -> Vec<&'static str> {
+    /// Beyond this, Stream takes our tokens for issued in the future.
+    const MAX_CLOCK_SKEW_MS: i64 = 5_000;
+    let warnings = [
+        ("app_suspended", app.suspended),
+        ("auth_checks_disabled", app.disable_auth_checks),
+        ("permission_checks_disabled", app.disable_permissions_checks),
+        ("clock_skew", clock_skew_ms.is_some_and(|skew| skew.abs() > MAX_CLOCK_SKEW_MS)),
+    ];
+    active_warnings(warnings)
+}
+
+fn evaluate_webhook(check: Check, hooks: &[EventHook], url: Option<&WebhookUrl>) -> WebhookCheck {
+    let Some(url) = url else {
+        let check = Check { ok: false, ..check };
+        return WebhookCheck { check, warnings: vec!["url_unknown"], ..WebhookCheck::default() };
+    };
+    let registration = WebhookRegistration::from_hooks(hooks, url);
+    let warnings = [
+        ("not_registered", registration.hook_count == 0),
+        ("disabled", registration.hook_count > 0 && registration.enabled_count == 0),
+        ("events_missing", registration.enabled_count > 0 && !registration.is_complete()),
+        ("registered_twice", registration.has_duplicates),
+    ];
+    WebhookCheck {
+        check: Check { ok: registration.is_complete(), ..check },
+        url: Some(url.as_str().to_owned()),
+        warnings: active_warnings(warnings),
+        missing_events: registration.missing_events,
+    }
+}
+
+fn evaluate_rate_limits(check: Check, response: &GetRateLimitsResponse) -> RateLimitsCheck {
+    let limits = response.server_side.as_ref();
+    let endpoints: BTreeMap<_, _> = ENDPOINTS
+        .into_iter()
+        .filter_map(|name| {
+            let &EndpointLimit { limit, remaining, reset } = limits?.get(name)?;
+            Some((name, RateLimitStatus { limit, remaining, reset: Timestamp::from_secs(reset) }))
+        })
+        .collect();
+    let is_low = |status: &RateLimitStatus| status.remaining.saturating_mul(10) < status.limit;
+    let low: Vec<_> =
+        endpoints.iter().filter(|(_, status)| is_low(status)).map(|(name, _)| *name).collect();
+    let warnings = [("rate_limit_low", !low.is_empty()), ("limits_unknown", endpoints.is_empty())];
+    RateLimitsCheck { check, endpoints, low, warnings: active_warnings(warnings) }
+}
+
+fn active_warnings<const N: usize>(warnings: [(&'static str, bool); N]) -> Vec<&'static str> {
+    warnings.into_iter().filter_map(|(name, is_active)| is_active.then_some(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const URL: &str = "https://api.example.com/api/stream/webhook";
+
+    fn passed_check() -> Check {
+        Check::passed(Duration::from_millis(12))
+    }
+
+    /// What is said of these hooks.
+    fn webhook_json(hooks: Value, url: Option<&str>) -> Value {
+        let hooks: Vec<EventHook> = serde_json::from_value(hooks).unwrap();
+        let url: Option<WebhookUrl> = url.map(|url| url.parse().unwrap());
+        serde_json::to_value(evaluate_webhook(passed_check(), &hooks, url.as_ref())).unwrap()
+    }
+
+    #[test]
+    fn webhook_check_passes_only_with_every_event() {
+        let hook_with = |overrides: Value| {
+            let mut hook = json!({"hook_type": "webhook", "enabled": true, "webhook_url": URL});
+            if let (Value::Object(hook), Value::Object(changed)) = (&mut hook, overrides) {
+                hook.extend(changed);
+            }
+            hook
+        };
+        let other = "https://elsewhere.example.com/?key=of-somebody-else";
+        for (hooks, ok, warnings) in [
+            (json!([hook_with(json!({}))]), true, json!([])),
+            (json!([]), false, json!(["not_registered"])),
+            (json!([hook_with(json!({"webhook_url": other}))]), false, json!(["not_registered"])),
+            (json!([hook_with(json!({"enabled": false}))]), false, json!(["disabled"])),
+            (json!([hook_with(json!({"product": "chat"}))]), false, json!(["events_missing"])),
+            (
+                json!([hook_with(json!({})), hook_with(json!({}))]),
+                true,
+                json!(["registered_twice"]),
+            ),
+        ] {
+            let check = webhook_json(hooks.clone(), Some(URL));
+            assert_eq!((&check["ok"], &check["warnings"]), (&json!(ok), &warnings), "{hooks}");
+            assert_eq!(check["missingEvents"].as_array().unwrap().is_empty(), ok, "{hooks}");
+            assert_eq!((&check["url"], &check["latencyMs"]), (&json!(URL), &json!(12)));
+            assert!(!check.to_string().contains("elsewhere"), "{check}");
+        }
+    }
+
+    #[test]
+    fn webhook_check_fails_without_a_url() {
+        let check = webhook_json(json!([]), None);
+        let expected = json!({
+            "ok": false,
+            "latencyMs": 12,
+            "url": null,
+            "missingEvents": [],
+            "warnings": ["url_unknown"],
+        });
+        assert_eq!(check, expected);
+    }
+
+    #[test]
+    fn rate_limit_below_ten_percent_is_low() {
+        let check_with = |remaining: i64| {
+            let limit = json!({"limit": 60, "remaining": remaining, "reset": 1_767_225_660});
+            let response = json!({"server_side": {"DeleteUsers": limit, "SomethingElse": limit}});
+            let response: GetRateLimitsResponse = serde_json::from_value(response).unwrap();
+            serde_json::to_value(evaluate_rate_limits(passed_check(), &response)).unwrap()
+        };
+        let expected = json!({
+            "ok": true,
+            "latencyMs": 12,
+            "endpoints": {
+                "DeleteUsers": {"limit": 60, "remaining": 6, "reset": "2026-01-01T00:01:00.000Z"},
+            },
+            "low": [],
+            "warnings": [],
+        });
+        assert_eq!(check_with(6), expected);
+        for remaining in [5, 0, -1] {
+            let check = check_with(remaining);
+            assert_eq!(check["low"], json!(["DeleteUsers"]), "{remaining}");
+            assert_eq!(check["warnings"], json!(["rate_limit_low"]), "{remaining}");
+        }
+    }
+
+    #[test]
+    fn missing_limits_are_a_warning() {
+        for response in [json!({}), json!({"server_side": null}), json!({"server_side": {}})] {
+            let response: GetRateLimitsResponse = serde_json::from_value(response).unwrap();
+            let check =
+                serde_json::to_value(evaluate_rate_limits(passed_check(), &response)).unwrap();
+            assert_eq!(check["warnings"], json!(["limits_unknown"]));
+        }
+    }
+
+    #[test]
+    fn endpoints_are_sorted_and_unique() {
+        assert!(ENDPOINTS.is_sorted_by(|one, next| one < next));
+    }
+}

@@ -1,0 +1,162 @@
+//! JSON values read into types by their names alone.
+//!
+//! By itself `serde_json` also takes an array for a struct, by position, and an object for an enum
+//! that is a word. Nobody has described such bodies, so nobody may send them.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Error, Value};
+
+/// A value that is an object where a struct is asked for, and text where an enum is.
+pub(crate) struct StrictDeserializer(pub(crate) Value);
+
+impl StrictDeserializer {
+    fn type_error<'de, V: Visitor<'de>>(&self, visitor: &V) -> Error {
+        let unexpected = match &self.0 {
+            Value::Null => Unexpected::Unit,
+            Value::Bool(value) => Unexpected::Bool(*value),
+            Value::Number(_) => Unexpected::Other("number"),
+            Value::String(text) => Unexpected::Str(text),
+            Value::Array(_) => Unexpected::Seq,
+            Value::Object(_) => Unexpected::Map,
+        };
+        Error::invalid_type(unexpected, visitor)
+    }
+}
+
+impl IntoDeserializer<'_, Error> for StrictDeserializer {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for StrictDeserializer {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.into_iter().map(Self));
+                let value = visitor.visit_seq(&mut items)?;
+                items.end()?;
+                Ok(value)
+            }
+            Value::Object(members) => {
+                let members = members.into_iter().map(|(name, value)| (name, Self(value)));
+                let mut members = MapDeserializer::new(members);
+                let value = visitor.visit_map(&mut members)?;
+                members.end()?;
+                Ok(value)
+            }
+            scalar => scalar.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.is_object() {
+            self.deserialize_any(visitor)
+        } else {
+            Err(self.type_error(&visitor))
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.is_string() {
+            self.0.deserialize_enum(name, variants, visitor)
+        } else {
+            Err(self.type_error(&visitor))
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Option<String>,
+        kind: Option<Kind>,
+        inner: Option<Inner>,
+        many: Option<Vec<Inner>>,
+        open: Option<Map<String, Value>>,
+        number: Option<f64>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Word,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Inner {
+        a: u8,
+    }
+
+    fn deserialize_body(value: Value) -> Result<Body, Error> {
+        Body::deserialize(StrictDeserializer(value))
+    }
+
+    #[test]
+    fn named_members_deserialize_like_serde_json() {
+        for value in [
+            json!({}),
+            json!({"name": null, "kind": "word", "inner": {"a": 1}, "number": 1}),
+            json!({"many": [{"a": 1}, {"a": 2}], "open": {"a": [1, {"b": null}]}, "number": 1.5}),
+        ] {
+            let expected: Body = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(deserialize_body(value).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn positional_and_mistyped_values_are_rejected() {
+        for value in [
+            json!(["Al", null, null, null, null, null]),
+            json!({"inner": [1]}),
+            json!({"many": [[1]]}),
+            json!({"kind": {"word": null}}),
+            json!({"kind": ["word"]}),
+            json!({"inner": "a"}),
+            json!({"inner": {"a": 256}}),
+            json!({"unknown": 1}),
+        ] {
+            assert!(deserialize_body(value.clone()).is_err(), "{value}");
+        }
+    }
+}

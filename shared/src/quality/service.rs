@@ -1,0 +1,94 @@
+//! Telling how good a call was.
+
+use std::sync::Arc;
+
+use crate::auth::Caller;
+use crate::calls::{self, CallStore};
+use crate::clock::{Clock, Deadline};
+use crate::error::ApiError;
+use crate::ids::CallId;
+use crate::quality::store::QualityStore;
+use crate::quality::stream_stats::StreamStats;
+use crate::quality::{Quality, merge};
+use crate::stream::ops::{GetCallReport, ListParticipantStats};
+use crate::stream::{StreamClient, StreamError};
+
+/// Whoever tells of a call's quality.
+#[derive(Clone)]
+pub struct QualityService {
+    /// The calls.
+    pub calls: Arc<dyn CallStore>,
+    /// What is kept with them.
+    pub quality_store: Arc<dyn QualityStore>,
+    /// Stream.
+    pub stream: StreamClient,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl QualityService {
+    /// How good a call is or was, for a member or a service. Where Stream cannot be asked, what is
+    /// kept is told, and that Stream could not.
+    ///
+    /// # Errors
+    ///
+    /// `call_not_found`, `store_unavailable`.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        id: &CallId,
+        deadline: Deadline,
+    ) -> Result<Quality, ApiError> {
+        let call =
+            calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller)).await?;
+        let stream_stats = self.stream_stats(&call.call_id, deadline);
+        let (stored, stream_stats) =
+            futures_util::join!(self.quality_store.load(&call.call_id), stream_stats);
+        let may_view = |user: &_| caller.is_service || *user == caller.user;
+        Ok(merge(&call, stored?, stream_stats, may_view, self.clock.now()))
+    }
+
+    async fn stream_stats(&self, call: &CallId, deadline: Deadline) -> StreamStats {
+        match self.fetch_stream_stats(call, deadline).await {
+            Ok(stats) => stats,
+            Err(error) => {
+                ApiError::from(error).log("Stream does not tell of a call's quality", call);
+                StreamStats::Unavailable
+            }
+        }
+    }
+
+    /// What Stream knows: nothing, before it has made its report.
+    async fn fetch_stream_stats(
+        &self,
+        call: &CallId,
+        deadline: Deadline,
+    ) -> Result<StreamStats, StreamError> {
+        let report = optional(self.stream.send(&GetCallReport { id: call }, deadline).await)?;
+        let session = report.as_ref().map_or("", |report| report.session_id.as_str());
+        let stats = match session {
+            "" => None,
+            session => {
+                let stats = ListParticipantStats { call, session };
+                match optional(self.stream.send(&stats, deadline).await) {
+                    Ok(stats) => stats,
+                    Err(error) => {
+                        // The report stands without them.
+                        ApiError::from(error).log("Stream does not tell of participants", call);
+                        None
+                    }
+                }
+            }
+        };
+        let participants = stats.map(|response| response.participants).unwrap_or_default();
+        Ok(StreamStats::Available { report, participants })
+    }
+}
+
+fn optional<T>(result: Result<T, StreamError>) -> Result<Option<T>, StreamError> {
+    match result {
+        Ok(response) => Ok(Some(response)),
+        Err(StreamError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

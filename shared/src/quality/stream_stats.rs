@@ -1,0 +1,146 @@
+//! What Stream says of a call's quality: now, where it answers, or as it once told.
+
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::quality::Metrics;
+use crate::quality::response::{Presence, StreamSummary};
+use crate::quality::store::StoredReport;
+use crate::quality::unit::{Millis, round_to_thousandth};
+use crate::stream::ops::{CallReport, ParticipantStats, SessionStats};
+
+/// What came of asking Stream.
+#[derive(Clone, Debug, Default)]
+pub enum StreamStats {
+    /// It answered.
+    Available {
+        /// Its report on the last session, once there is one.
+        report: Option<CallReport>,
+        /// Its statistics of the participants in it.
+        participants: Vec<ParticipantStats>,
+    },
+    /// It could not be asked.
+    #[default]
+    Unavailable,
+}
+
+/// Stream's part in the answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StreamData {
+    pub(super) summary: StreamSummary,
+    pub(super) participants: Vec<ParticipantStats>,
+}
+
+/// The figures that a `call.stats_report_ready` brings along, as they are kept.
+#[derive(Deserialize)]
+struct ReportStats {
+    counts: ReportCounts,
+    participants: Option<Vec<ParticipantStats>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ReportCounts {
+    cq_score: Option<f64>,
+    avg_user_rating: Option<f64>,
+}
+
+impl StreamData {
+    /// Stream's present word, and what it told before where it has none.
+    pub(super) fn new(stats: StreamStats, reports: &[StoredReport]) -> Self {
+        let stored = reports.iter().rev().find_map(Self::from_stored);
+        let StreamStats::Available { report, participants } = stats else {
+            return stored.unwrap_or_default();
+        };
+        // One that says nothing is none: Stream may answer before there is anything to say.
+        let live_summary = report.map(summarize).filter(|summary| !summary.is_empty());
+        let mut data = match live_summary {
+            Some(summary) => Self { summary, participants },
+            None => stored.clone().unwrap_or_default(),
+        };
+        if data.participants.is_empty()
+            && let Some(stored) =
+                stored.filter(|stored| stored.summary.session_id == data.summary.session_id)
+        {
+            data.participants = stored.participants;
+        }
+        data.summary.reachable = true;
+        data
+    }
+
+    /// Whether Stream says anything at all.
+    pub(super) fn has_data(&self) -> bool {
+        self.summary.source.is_some() || !self.participants.is_empty()
+    }
+
+    fn from_stored(report: &StoredReport) -> Option<Self> {
+        // What Stream may send one day, and this code cannot read, is no reason to answer nothing.
+        let stats: ReportStats = serde_json::from_str(report.stats_json.as_ref()?).ok()?;
+        let summary = StreamSummary {
+            score: stats.counts.cq_score,
+            session_id: Some(report.session.clone()),
+            user_rating: stats.counts.avg_user_rating,
+            source: Some("stored"),
+            ..StreamSummary::default()
+        };
+        Some(Self { summary, participants: stats.participants.unwrap_or_default() })
+    }
+}
+
+impl StreamSummary {
+    fn is_empty(&self) -> bool {
+        self.score.is_none() && self.session_id.is_none() && self.user_ratings.is_none()
+    }
+}
+
+fn summarize(report: CallReport) -> StreamSummary {
+    let call = report.report.call;
+    // An average over no ratings is not a rating.
+    let ratings = report.report.user_ratings.filter(|ratings| ratings.count > 0);
+    StreamSummary {
+        score: call.score,
+        session_id: Some(report.session_id).filter(|id| !id.is_empty()),
+        started_at: call.started_at.map(|at| at.0),
+        ended_at: call.ended_at.map(|at| at.0),
+        user_rating: ratings.as_ref().and_then(|ratings| ratings.average),
+        user_ratings: ratings.map(|ratings| ratings.count),
+        source: Some("live"),
+        reachable: true,
+    }
+}
+
+/// Stream's figures of a participant: means over the stays, and the sum of the freezes.
+pub(super) fn metrics(sessions: &[SessionStats]) -> Metrics {
+    let values = |figure: fn(&SessionStats) -> Option<f64>| {
+        // What is not a figure that a network can have is no figure.
+        let values = sessions.iter().filter_map(figure).filter_map(Millis::from_stream);
+        values.map(Millis::get).collect::<Vec<f64>>()
+    };
+    let mean = |figure| super::mean(&values(figure)).map(round_to_thousandth);
+    let round_trip_time = mean(|session| session.latency_ms);
+    let freezes = values(|session| session.freezes_duration_ms);
+    Metrics {
+        latency: round_trip_time.map(|rtt_ms| round_to_thousandth(rtt_ms / 2.0)),
+        round_trip_time,
+        jitter: mean(|session| session.jitter_ms),
+        freezes: (!freezes.is_empty()).then(|| freezes.iter().sum()),
+        ..Metrics::default()
+    }
+}
+
+/// Stream's own score of a participant: the lowest of the stays.
+pub(super) fn score(sessions: &[SessionStats]) -> Option<f64> {
+    sessions.iter().filter_map(|session| session.cq_score).min_by(f64::total_cmp)
+}
+
+/// When a participant came and went.
+pub(super) fn presence(sessions: &[SessionStats]) -> Vec<Presence> {
+    let at = |time: Option<crate::stream::StreamTime>| -> Option<Timestamp> { Some(time?.0) };
+    sessions
+        .iter()
+        .map(|session| Presence {
+            joined_at: at(session.started_at),
+            left_at: at(session.ended_at),
+        })
+        .filter(|presence| presence.joined_at.is_some() || presence.left_at.is_some())
+        .collect()
+}

@@ -1,0 +1,293 @@
+//! Whether a cached value is refreshed: pure, so that a test owns every instant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Timestamp, time_remaining};
+
+/// When a value is loaded again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefreshPolicy {
+    /// A value of this age is refreshed.
+    pub(crate) max_age: Duration,
+    /// The least time between two loads if a load failed, or if a loaded value did not suffice,
+    /// while there is a cached value.
+    pub(crate) cooldown: Duration,
+    /// The least time between two loads while there is no value.
+    pub(crate) retry_interval: Duration,
+    /// The longest that a load takes.
+    pub(crate) load_timeout: Duration,
+}
+
+/// The cached value and the history of its loads.
+pub(super) struct CacheState<T> {
+    cached: Option<Cached<T>>,
+    /// When the last load failed; `None` if it succeeded.
+    failed_at: Option<Timestamp>,
+    /// When the value was last loaded because it did not suffice, or did not suffice once loaded.
+    insufficient_at: Option<Timestamp>,
+}
+
+struct Cached<T> {
+    value: Arc<T>,
+    loaded_at: Timestamp,
+}
+
+/// What a request does before it uses the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefreshAction {
+    /// Uses it as it is.
+    None,
+    /// Refreshes it unless another task does; the cached value is still good.
+    Optional,
+    /// Waits for a refresh: the cached value is missing or does not suffice.
+    Required,
+}
+
+impl<T> Default for CacheState<T> {
+    fn default() -> Self {
+        Self { cached: None, failed_at: None, insufficient_at: None }
+    }
+}
+
+impl<T> CacheState<T> {
+    pub(super) fn action(
+        &self,
+        policy: &RefreshPolicy,
+        is_sufficient: impl Fn(&T) -> bool,
+        now: Timestamp,
+    ) -> RefreshAction {
+        let is_recent = |since, span| time_remaining(since, span, now).is_some();
+        let Some(cached) = &self.cached else {
+            let waits = is_recent(self.failed_at, policy.retry_interval);
+            return if waits { RefreshAction::None } else { RefreshAction::Required };
+        };
+        if is_recent(self.failed_at, policy.cooldown) {
+            return RefreshAction::None;
+        }
+        if !is_sufficient(&cached.value) {
+            let waits = is_recent(self.insufficient_at, policy.cooldown);
+            return if waits { RefreshAction::None } else { RefreshAction::Required };
+        }
+        let is_fresh = is_recent(Some(cached.loaded_at), policy.max_age);
+        if is_fresh { RefreshAction::None } else { RefreshAction::Optional }
+    }
+
+    pub(super) fn value(&self) -> Option<Arc<T>> {
+        self.cached.as_ref().map(|cached| Arc::clone(&cached.value))
+    }
+
+    /// Stores a value that was loaded for a request with this need.
+    pub(super) fn store(
+        &mut self,
+        value: Arc<T>,
+        is_sufficient: impl Fn(&T) -> bool,
+        now: Timestamp,
+    ) {
+        let was_insufficient = self.cached.as_ref().is_some_and(|old| !is_sufficient(&old.value));
+        if was_insufficient || !is_sufficient(&value) {
+            self.insufficient_at = Some(now);
+        }
+        self.failed_at = None;
+        self.cached = Some(Cached { value, loaded_at: now });
+    }
+
+    /// Records a failed load. The cached value stays.
+    pub(super) fn record_failure(&mut self, now: Timestamp) {
+        self.failed_at = Some(now);
+    }
+
+    /// When a missing value is loaded again.
+    pub(super) fn retry_after(&self, policy: &RefreshPolicy, now: Timestamp) -> Duration {
+        time_remaining(self.failed_at, policy.retry_interval, now).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use Lookup::{Found, NoValue, Unknown};
+    use RefreshAction::{None, Optional, Required};
+    use Step::{Action, Find, Load, LoadFailed};
+
+    const POLICY: RefreshPolicy = RefreshPolicy {
+        max_age: Duration::from_mins(10),
+        cooldown: Duration::from_secs(30),
+        retry_interval: Duration::from_secs(5),
+        load_timeout: Duration::from_secs(2),
+    };
+
+    type Keys = BTreeSet<&'static str>;
+
+    /// What happens to the cache, or what is expected of it.
+    enum Step {
+        /// The action before the key with this id is used.
+        Action(&'static str, RefreshAction),
+        /// Keys with these ids are loaded for a request that needs the first.
+        Load(&'static str, &'static [&'static str]),
+        /// A load fails.
+        LoadFailed,
+        /// The result of a lookup.
+        Find(&'static str, Lookup),
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Lookup {
+        Found,
+        Unknown,
+        /// There are no keys yet; the seconds until they are loaded again.
+        NoValue(u64),
+    }
+
+    fn find(state: &CacheState<Keys>, id: &str, now: Timestamp) -> Lookup {
+        match state.value() {
+            Some(keys) if keys.contains(id) => Found,
+            Some(_) => Unknown,
+            Option::None => NoValue(state.retry_after(&POLICY, now).as_secs()),
+        }
+    }
+
+    /// Goes through a history, each step at so many seconds.
+    fn follow<const N: usize>(steps: [(i64, Step); N]) {
+        let mut state = CacheState::<Keys>::default();
+        for (n, (seconds, step)) in steps.into_iter().enumerate() {
+            let now = Timestamp::from_secs(1_767_225_600 + seconds);
+            match step {
+                Action(id, expected) => {
+                    let action = state.action(&POLICY, |keys| keys.contains(id), now);
+                    assert_eq!(action, expected, "step {n}");
+                }
+                Load(id, ids) => {
+                    let keys = Arc::new(ids.iter().copied().collect());
+                    state.store(keys, |keys: &Keys| keys.contains(id), now);
+                }
+                LoadFailed => state.record_failure(now),
+                Find(id, expected) => assert_eq!(find(&state, id, now), expected, "step {n}"),
+            }
+        }
+    }
+
+    #[test]
+    fn first_request_loads_and_later_ones_use_the_cache() {
+        follow([
+            (0, Action("a", Required)),
+            (0, Load("a", &["a"])),
+            (0, Find("a", Found)),
+            (1, Action("a", None)),
+            (599, Action("a", None)),
+        ]);
+    }
+
+    #[test]
+    fn unknown_key_is_loaded_at_once() {
+        follow([
+            (0, Load("a", &["a"])),
+            (1, Action("b", Required)),
+            (1, Load("b", &["a", "b"])),
+            (1, Find("b", Found)),
+            (1, Find("a", Found)),
+        ]);
+    }
+
+    #[test]
+    fn unknown_keys_load_at_most_every_half_minute() {
+        follow([
+            (0, Load("a", &["a"])),
+            (9, Action("x", Required)),
+            (9, Load("x", &["a"])),
+            (9, Find("x", Unknown)),
+            (38, Action("x", None)),
+            (38, Action("y", None)),
+            (38, Action("a", None)),
+            (39, Action("y", Required)),
+        ]);
+    }
+
+    #[test]
+    fn unknown_key_of_the_first_request_starts_the_cooldown() {
+        follow([
+            (0, Action("x", Required)),
+            (0, Load("x", &["a"])),
+            (0, Find("x", Unknown)),
+            (29, Action("x", None)),
+            (30, Action("x", Required)),
+        ]);
+    }
+
+    #[test]
+    fn source_with_other_keys_each_time_is_loaded_no_more_often() {
+        follow([
+            (0, Load("a", &["a"])),
+            (1, Load("b", &["b"])),
+            (2, Action("a", None)),
+            (2, Find("a", Unknown)),
+            (31, Action("a", Required)),
+        ]);
+    }
+
+    #[test]
+    fn old_value_is_refreshed_and_a_withdrawn_key_is_gone() {
+        follow([
+            (0, Load("a", &["a", "b"])),
+            (600, Action("a", Optional)),
+            (600, Find("a", Found)),
+            (601, Load("a", &["b"])),
+            (601, Find("a", Unknown)),
+            (601, Find("b", Found)),
+            (630, Action("a", None)),
+            (631, Action("a", Required)),
+        ]);
+    }
+
+    #[test]
+    fn cached_value_survives_failed_loads() {
+        follow([
+            (0, Load("a", &["a"])),
+            (600, Action("a", Optional)),
+            (602, LoadFailed),
+            (602, Find("a", Found)),
+            (602, Find("x", Unknown)),
+            (631, Action("a", None)),
+            (631, Action("x", None)),
+            (632, Action("a", Optional)),
+            (632, Action("x", Required)),
+            (633, LoadFailed),
+            (1_000_000, Find("a", Found)),
+            (1_000_000, Load("a", &["a"])),
+            (1_000_000, Action("a", None)),
+        ]);
+    }
+
+    #[test]
+    fn missing_value_is_loaded_every_five_seconds() {
+        follow([
+            (0, Find("a", NoValue(0))),
+            (0, LoadFailed),
+            (0, Find("a", NoValue(5))),
+            (4, Action("a", None)),
+            (4, Find("a", NoValue(1))),
+            (5, Action("a", Required)),
+            (7, LoadFailed),
+            (11, Action("a", None)),
+            (12, Action("a", Required)),
+            (12, Load("a", &["a"])),
+            (12, Find("a", Found)),
+            (13, Action("b", Required)),
+        ]);
+    }
+
+    #[test]
+    fn clock_set_back_delays_no_load() {
+        follow([
+            (10_000, Load("a", &["a"])),
+            (10_001, Load("x", &["a"])),
+            (50, Action("a", Optional)),
+            (50, Action("x", Required)),
+            (52, LoadFailed),
+            (10, Action("a", Optional)),
+            (10, Find("a", Found)),
+        ]);
+    }
+}

@@ -1,0 +1,60 @@
+//! What stands in the log for a user: the same for the same user, and nobody's name.
+
+use std::fmt;
+
+use ring::hmac;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::ids::UserId;
+
+/// What stands in the log for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserHash(String);
+
+impl UserHash {
+    /// The tag as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes tags. Ids are short and can be guessed, so a digest alone would hide nothing: it takes a
+/// key.
+pub(crate) struct UserHasher(hmac::Key);
+
+impl UserHasher {
+    /// With the app's secret, which every function has. What is signed begins like nothing that
+    /// Stream signs with it.
+    pub(crate) fn new(secret: &SecretString) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes()))
+    }
+
+    /// The first 64 bits of HMAC-SHA256 over `log-user:` and the id.
+    pub(crate) fn hash(&self, user: &UserId) -> UserHash {
+        let digest = hmac::sign(&self.0, format!("log-user:{user}").as_bytes());
+        UserHash(hex::encode(&digest.as_ref()[..8]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_hash_matches_the_openssl_digest() {
+        let user = |name: &str| UserId::try_from(name.to_owned()).unwrap();
+        let hasher = UserHasher::new(&SecretString::from("key"));
+        // printf %s log-user:alice | openssl dgst -sha256 -hmac key | cut -d' ' -f2 | cut -c1-16
+        assert_eq!(hasher.hash(&user("alice")).as_str(), "7232488e1396cc5c");
+        assert_ne!(hasher.hash(&user("alice")), hasher.hash(&user("bob")));
+        let other_hasher = UserHasher::new(&SecretString::from("another key"));
+        assert_ne!(hasher.hash(&user("alice")), other_hasher.hash(&user("alice")));
+    }
+}

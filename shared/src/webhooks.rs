@@ -1,0 +1,105 @@
+//! Handles Stream's webhook events.
+//!
+//! An event is a hint (`docs/adr/0008-webhooks-are-hints.md`): it may be lost, late, repeated or out
+//! of order. So each event is one conditional write with the same effect in any order: the earliest
+//! start, an earlier check, a final end. The end of a session does not end a call, since a later
+//! session may have begun: the sweeper decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::calls::{CallStore, EndReason, EndRequest};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::CallId;
+use crate::quality::QualityStore;
+use crate::store::StoreError;
+use crate::stream::event::{CallEvent, Event, EventKind, UserEvent};
+use crate::users::{UserStatus, UserStore};
+
+/// How long after its inactivity timeout Stream has ended a session at the latest.
+const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
+
+/// Applies events to calls, users and quality data.
+#[derive(Clone)]
+pub struct EventHandler {
+    /// The calls.
+    pub call_store: Arc<dyn CallStore>,
+    /// The users.
+    pub user_store: Arc<dyn UserStore>,
+    /// The quality data of calls.
+    pub quality_store: Arc<dyn QualityStore>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How long Stream keeps a session without participants.
+    pub inactivity_timeout: Duration,
+}
+
+impl EventHandler {
+    /// Applies an event. The write is durable once this returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of the table. Stream then has to send the event again.
+    pub async fn handle(&self, event: Event) -> Result<(), StoreError> {
+        match event.kind {
+            EventKind::Call(id, call_event) => {
+                self.handle_call_event(&id, call_event, event.at).await
+            }
+            EventKind::User(id, user_event) => {
+                let status = match user_event {
+                    UserEvent::Deactivated => UserStatus::Deactivated,
+                    UserEvent::Reactivated => UserStatus::Active,
+                    UserEvent::Deleted => UserStatus::Deleted,
+                };
+                self.user_store.set_status(&id, status, event.at).await
+            }
+            EventKind::Other => Ok(()),
+        }
+    }
+
+    async fn handle_call_event(
+        &self,
+        id: &CallId,
+        event: CallEvent,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        match event {
+            CallEvent::Started(started_at) => self.call_store.record_start(id, started_at).await,
+            CallEvent::ParticipantLeft => {
+                let check_delay = self.inactivity_timeout + SESSION_END_MARGIN;
+                self.call_store.schedule_check(id, at.min(now).plus(check_delay)).await
+            }
+            CallEvent::SessionEnded | CallEvent::MissedOrRejected => {
+                self.call_store.schedule_check_now(id, now).await
+            }
+            CallEvent::Ended(ended_at) => self.end_call(id, ended_at, now).await,
+            CallEvent::Deleted => self.end_call(id, at, now).await,
+            CallEvent::StatsReport(report) => {
+                if self.call_store.get(id).await?.is_some() {
+                    self.quality_store.store_report(id, &report, at).await?;
+                }
+                Ok(())
+            }
+            CallEvent::Rating(rating) => {
+                if self.call_store.get(id).await?.is_some_and(|call| call.is_member(&rating.user)) {
+                    self.quality_store.store_rating(id, &rating, at).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves a call that has ended at Stream to `ending`. The sweeper cleans it up.
+    async fn end_call(
+        &self,
+        id: &CallId,
+        ended_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let reason = EndReason::ENDED_AT_STREAM.into();
+        let request =
+            EndRequest { at: ended_at.min(now), due_at: now, ..EndRequest::new(id, &reason, now) };
+        self.call_store.end(request).await.map(|_| ())
+    }
+}

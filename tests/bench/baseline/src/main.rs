@@ -1,0 +1,12 @@
+//! The function that does nothing, as `lambda_http` has it: what the benchmark compares with.
+
+use lambda_http::{Body, Error, Request, Response, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    run(service_fn(async |_: Request| {
+        let response = Response::builder().header("content-type", "application/json");
+        response.body(Body::from(r#"{"error":false,"message":"Hello"}"#)).map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,987 @@
+//! The stores' contract, on a DynamoDB of its own: the embedded one, or the one that
+//! `STORE_TEST_ENDPOINT` names (CI names AWS's DynamoDB Local).
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::config::Credentials;
+use futures_util::future::join_all;
+use local::{Backends, Options, Stack, StreamChoice};
+use serde_json::{Value, json};
+use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
+use shared::calls::{
+    ActivateResult, BeginResult, CallState, CallStore, CallType, EndReason, EndRequest, EndResult,
+    MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult,
+    WithdrawResult,
+};
+use shared::clock::Timestamp;
+use shared::config::StoreConfig;
+use shared::dynamo::Table;
+use shared::ids::{BatchId, CallId, SessionId, UserId};
+use shared::quality::dynamo::DynamoQualityStore;
+use shared::quality::{
+    Batch, Platform, QualityStore, Samples, Slot, StoreBatchResult, StoredQualityData, StoredRating,
+};
+use shared::rate_limiter::dynamo::DynamoRateLimitStore;
+use shared::rate_limiter::{Quota, RateLimitStore, Route, Window};
+use shared::stream::event::{Rating, StatsReport};
+use shared::users::dynamo::DynamoUserStore;
+use shared::users::{GetAndCountResult, ProfileChange, SyncResult, UserStatus, UserStore};
+
+/// A table, and what keeps it alive.
+struct StoreFixture {
+    calls: DynamoCallStore,
+    users: DynamoUserStore,
+    evidence: DynamoQualityStore,
+    table: Table,
+    config: StoreConfig,
+    _backends: Option<Backends>,
+}
+
+impl StoreFixture {
+    /// An item as it is stored; `null` where there is none.
+    async fn get_item(&self, partition: &str, sort: &str) -> Value {
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        let get = json!({"TableName": self.config.table, "Key": key, "ConsistentRead": true});
+        let endpoint = self.config.endpoint.as_deref().unwrap();
+        let response = local::dynamo::call(endpoint, "GetItem", &get).await.unwrap();
+        response["Item"].clone()
+    }
+}
+
+async fn start_fixture() -> StoreFixture {
+    let (endpoint, table, backends) = if let Ok(endpoint) = std::env::var("STORE_TEST_ENDPOINT") {
+        let table = local::dynamo::create_table_at(&endpoint).await.unwrap();
+        (endpoint, table, None)
+    } else {
+        let options = Options { stream: StreamChoice::Unconfigured, ..Options::default() };
+        let backends = Stack::start_backends(options).await.unwrap();
+        let dynamo = backends.dynamo();
+        (dynamo.url().to_owned(), dynamo.table_name().to_owned(), Some(backends))
+    };
+    let config = StoreConfig { table, region: local::REGION.to_owned(), endpoint: Some(endpoint) };
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    let table = Table::with_credentials(&config, shared::net::client().unwrap(), credentials);
+    StoreFixture {
+        calls: DynamoCallStore::new(table.clone()),
+        users: DynamoUserStore::new(table.clone()),
+        evidence: DynamoQualityStore::new(table.clone()),
+        table,
+        config,
+        _backends: backends,
+    }
+}
+
+fn user_id(name: &str) -> UserId {
+    UserId::try_from(name.to_owned()).unwrap()
+}
+
+fn call_id(name: &str) -> CallId {
+    CallId::try_from(name.to_owned()).unwrap()
+}
+
+fn default_call_id() -> CallId {
+    call_id("c1")
+}
+
+fn at_second(seconds: i64) -> Timestamp {
+    Timestamp::from_secs(1_767_225_600 + seconds)
+}
+
+fn new_call(attempt: &str) -> NewCall {
+    NewCall {
+        id: default_call_id(),
+        owner: user_id("alice"),
+        members: vec![user_id("alice"), user_id("bob")],
+        call_type: CallType::Voice,
+        fingerprint: "f".to_owned(),
+        parallel: false,
+        attempt: attempt.to_owned(),
+        at: at_second(0),
+    }
+}
+
+fn member_set() -> MemberSet {
+    MemberSet::new(&new_call("a").members)
+}
+
+/// Activates the call at second 1, to be looked at by second 121.
+async fn activate_call(calls: &DynamoCallStore, attempt: &str) -> ActivateResult {
+    calls.activate(&new_call(attempt), at_second(1), at_second(121)).await.unwrap()
+}
+
+/// Ends the call at second 9.
+async fn end_call(calls: &DynamoCallStore, user: Option<&str>) -> EndResult {
+    let (id, by, reason) = (default_call_id(), user.map(user_id), EndReason::default());
+    let request = EndRequest { member: by.as_ref(), ..EndRequest::new(&id, &reason, at_second(9)) };
+    calls.end(request).await.unwrap()
+}
+
+/// Ends the call at second 9, if it is as it was seen.
+async fn end_with_precondition(
+    calls: &DynamoCallStore,
+    precondition: Precondition<'_>,
+) -> EndResult {
+    let (id, reason) = (default_call_id(), EndReason::default());
+    let request = EndRequest {
+        precondition: Some(precondition),
+        ..EndRequest::new(&id, &reason, at_second(9))
+    };
+    calls.end(request).await.unwrap()
+}
+
+/// The call as a sweeper sees it.
+async fn load_due_call(calls: &DynamoCallStore) -> Option<DueCall> {
+    calls.load(&[default_call_id()]).await.unwrap().pop()
+}
+
+/// When the call is due, and how often something was tried in vain.
+async fn due_at_and_tries(calls: &DynamoCallStore) -> Option<(Option<Timestamp>, u32)> {
+    load_due_call(calls).await.map(|found| (found.due_at, found.tries))
+}
+
+#[tokio::test]
+async fn call_goes_through_all_states() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), None);
+    let parallel = NewCall { parallel: true, ..new_call("a") };
+    assert_eq!(calls.begin(&parallel).await.unwrap(), BeginResult::Inserted);
+    let stored_call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    assert_eq!((stored_call.state, stored_call.created_at), (CallState::Creating, at_second(0)));
+    assert_eq!((stored_call.lease_until, stored_call.parallel), (Some(at_second(30)), true));
+    let ActivateResult::Activated(active) = activate_call(&calls, "a").await else { panic!() };
+    assert_eq!((active.state, active.active_at), (CallState::Active, Some(at_second(1))));
+    assert_eq!((active.lease_until, active.parallel), (None, true));
+    let EndResult::Ending(ending) = end_call(&calls, Some("bob")).await else { panic!() };
+    assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at_second(9))));
+    assert_eq!(ending.end_reason, Some(EndReason::default()));
+    let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap().unwrap();
+    assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at_second(10))));
+    assert_eq!(ended.duration(), Some(std::time::Duration::from_secs(8)));
+    // Doing it again changes nothing.
+    assert_eq!(calls.finish(&default_call_id(), at_second(99)).await.unwrap(), Some(ended.clone()));
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(ended));
+}
+
+#[tokio::test]
+async fn writes_are_conditional_on_the_stored_state() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(calls.begin(&new_call("a")).await.unwrap(), BeginResult::Inserted);
+    let first = calls.get(&default_call_id()).await.unwrap().unwrap();
+    // The same attempt again is the first one's answer, lost on the way.
+    assert_eq!(calls.begin(&new_call("a")).await.unwrap(), BeginResult::Inserted);
+    assert_eq!(calls.begin(&new_call("b")).await.unwrap(), BeginResult::Exists(first));
+    let ActivateResult::Activated(active) = activate_call(&calls, "a").await else { panic!() };
+    assert_eq!(activate_call(&calls, "b").await, ActivateResult::Unchanged(active.clone()));
+    assert_eq!(
+        calls.take_over(&new_call("b")).await.unwrap(),
+        TakeOverResult::Changed(active.clone())
+    );
+    assert_eq!(calls.withdraw(&default_call_id(), "a").await.unwrap(), WithdrawResult::NotOwned);
+    assert_eq!(calls.finish(&default_call_id(), at_second(2)).await.unwrap(), None);
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(active));
+}
+
+#[tokio::test]
+async fn only_the_current_attempt_can_withdraw() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(calls.take_over(&new_call("b")).await.unwrap(), TakeOverResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    let other = NewCall { fingerprint: "g".to_owned(), ..new_call("b") };
+    assert!(matches!(calls.take_over(&other).await.unwrap(), TakeOverResult::Changed(_)));
+    assert_eq!(calls.take_over(&new_call("b")).await.unwrap(), TakeOverResult::Acquired);
+    assert_eq!(calls.get(&default_call_id()).await.unwrap().unwrap().attempt, "b");
+    assert_eq!(calls.withdraw(&default_call_id(), "a").await.unwrap(), WithdrawResult::NotOwned);
+    assert_eq!(calls.withdraw(&default_call_id(), "b").await.unwrap(), WithdrawResult::Removed);
+    assert_eq!(calls.withdraw(&default_call_id(), "b").await.unwrap(), WithdrawResult::Removed);
+    assert_eq!(activate_call(&calls, "b").await, ActivateResult::Missing);
+    assert_eq!(calls.begin(&new_call("c")).await.unwrap(), BeginResult::Inserted);
+}
+
+#[tokio::test]
+async fn only_members_can_end_a_call() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(end_call(&calls, Some("alice")).await, EndResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    let EndResult::Unchanged(current) = end_call(&calls, Some("mallory")).await else { panic!() };
+    assert_eq!(current.state, CallState::Creating);
+    let EndResult::Ending(ending) = end_call(&calls, None).await else { panic!() };
+    assert_eq!(end_call(&calls, Some("alice")).await, EndResult::Unchanged(ending));
+    assert!(matches!(activate_call(&calls, "a").await, ActivateResult::Unchanged(_)));
+}
+
+#[tokio::test]
+async fn end_can_require_an_unchanged_due_time() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(
+        end_with_precondition(&calls, Precondition::DueAt(at_second(30))).await,
+        EndResult::Missing
+    );
+    calls.begin(&new_call("a")).await.unwrap();
+    activate_call(&calls, "a").await;
+    // It was seen before it became active.
+    let EndResult::Unchanged(active) =
+        end_with_precondition(&calls, Precondition::DueAt(at_second(30))).await
+    else {
+        panic!()
+    };
+    assert_eq!((active.state, active.ending_at), (CallState::Active, None));
+    let EndResult::Ending(ending) =
+        end_with_precondition(&calls, Precondition::DueAt(at_second(121))).await
+    else {
+        panic!()
+    };
+    assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at_second(9))));
+    // What is over is not ended again, wherever it stands.
+    assert_eq!(
+        end_with_precondition(&calls, Precondition::DueAt(at_second(39))).await,
+        EndResult::Unchanged(ending)
+    );
+}
+
+#[tokio::test]
+async fn end_can_require_the_current_attempt() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(end_with_precondition(&calls, Precondition::Attempt("a")).await, EndResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.take_over(&new_call("b")).await.unwrap();
+    let EndResult::Unchanged(current) =
+        end_with_precondition(&calls, Precondition::Attempt("a")).await
+    else {
+        panic!()
+    };
+    assert_eq!((current.state, current.attempt.as_str()), (CallState::Creating, "b"));
+    let EndResult::Ending(ending) = end_with_precondition(&calls, Precondition::Attempt("b")).await
+    else {
+        panic!()
+    };
+    assert_eq!(ending.state, CallState::Ending);
+}
+
+#[tokio::test]
+async fn end_sets_the_requested_due_time() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    let (id, reason) = (default_call_id(), EndReason::from(EndReason::ENDED_AT_STREAM));
+    let request = EndRequest {
+        at: at_second(3),
+        due_at: at_second(20),
+        ..EndRequest::new(&id, &reason, at_second(9))
+    };
+    let EndResult::Ending(ending) = calls.end(request).await.unwrap() else { panic!() };
+    assert_eq!((ending.ending_at, ending.end_reason), (Some(at_second(3)), Some(reason)));
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(20)), 0)));
+}
+
+/// What the sweeper needs: a place in the index `due` for as long as there is something left to
+/// do, and a time to be forgotten.
+#[tokio::test]
+async fn every_state_sets_lease_due_time_and_ttl() {
+    let fixture = start_fixture().await;
+    let calls = &fixture.calls;
+    let attributes_of = async |attributes: [&str; 3]| {
+        let item = fixture.get_item("CALL#c1", "CALL").await;
+        attributes.map(|name| {
+            let value = &item[name];
+            value["N"].as_str().or(value["S"].as_str()).map(str::to_owned)
+        })
+    };
+    let number = |at: Timestamp| Some(at.as_millis().to_string());
+    calls.begin(&new_call("a")).await.unwrap();
+    let [lease, due, shard] = attributes_of(["leaseUntil", "dueAt", "dueShard"]).await;
+    assert_eq!((lease, due), (number(at_second(30)), number(at_second(30))));
+    assert_eq!(shard, Some(format!("DUE#{}", Shard::from_call_id(&default_call_id()).number())));
+    // Whoever takes a call over has a full lease of its own.
+    let later = NewCall { at: at_second(20), ..new_call("b") };
+    assert_eq!(calls.take_over(&later).await.unwrap(), TakeOverResult::Acquired);
+    assert_eq!(
+        attributes_of(["leaseUntil", "dueAt", "ttl"]).await,
+        [number(at_second(50)), number(at_second(50)), None]
+    );
+    activate_call(calls, "b").await;
+    assert_eq!(
+        attributes_of(["leaseUntil", "dueAt", "ttl"]).await,
+        [None, number(at_second(121)), None]
+    );
+    end_call(calls, Some("alice")).await;
+    assert_eq!(
+        attributes_of(["leaseUntil", "dueAt", "ttl"]).await,
+        [None, number(at_second(39)), None]
+    );
+    calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    let expires_at = Some(at_second(10 + 30 * 24 * 60 * 60).as_secs().to_string());
+    assert_eq!(
+        attributes_of(["leaseUntil", "dueAt", "ttl"]).await,
+        [None, number(at_second(190)), expires_at]
+    );
+}
+
+#[tokio::test]
+async fn earliest_start_time_is_kept() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.record_start(&default_call_id(), at_second(5)).await.unwrap();
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), None);
+    calls.begin(&new_call("a")).await.unwrap();
+    for (reported, stored) in [(5, 5), (7, 5), (5, 5), (3, 3), (4, 3)] {
+        calls.record_start(&default_call_id(), at_second(reported)).await.unwrap();
+        let found = calls.get(&default_call_id()).await.unwrap().unwrap();
+        assert_eq!((found.started_at, found.state), (Some(at_second(stored)), CallState::Creating));
+    }
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
+}
+
+#[tokio::test]
+async fn schedule_check_only_moves_active_calls_earlier() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    assert_eq!(load_due_call(&calls).await, None);
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
+    activate_call(&calls, "a").await;
+    for (requested, expected) in [(200, 121), (60, 60), (121, 60), (60, 60)] {
+        calls.schedule_check(&default_call_id(), at_second(requested)).await.unwrap();
+        assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(expected)), 0)));
+    }
+    end_call(&calls, None).await;
+    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
+    calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(190)), 0)));
+}
+
+#[tokio::test]
+async fn one_call_per_member_set_holds_the_open_call_pointer() {
+    let fixture = start_fixture().await;
+    let calls = &fixture.calls;
+    let set_pointer = async |new: &NewCall, at: Timestamp| {
+        calls.set_open_call(&member_set(), new, at, None).await.unwrap()
+    };
+    let other = NewCall { id: call_id("c2"), ..new_call("c") };
+    assert_eq!(
+        set_pointer(&new_call("a"), at_second(0)).await,
+        SetOpenCallResult::Set { is_exclusive: true }
+    );
+    assert_eq!(
+        set_pointer(&other, at_second(1)).await,
+        SetOpenCallResult::Occupied(OpenCallPointer {
+            call_id: default_call_id(),
+            at: at_second(0)
+        })
+    );
+    // Another attempt at the same call, or its own first one, whose answer was lost.
+    assert_eq!(
+        set_pointer(&new_call("b"), at_second(2)).await,
+        SetOpenCallResult::Set { is_exclusive: false }
+    );
+    assert_eq!(
+        set_pointer(&other, at_second(3)).await,
+        SetOpenCallResult::Occupied(OpenCallPointer {
+            call_id: default_call_id(),
+            at: at_second(2)
+        })
+    );
+    // Other members have a mark of their own.
+    let others = MemberSet::new(&[user_id("alice"), user_id("carol")]);
+    let result = calls.set_open_call(&others, &other, at_second(4), None).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
+    let item = fixture.get_item(&format!("MEMBERS#{}", member_set().as_str()), "OPEN").await;
+    let three_days = at_second(2 + 3 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!((&item["attempt"]["S"], &item["ttl"]["N"]), (&json!("b"), &json!(three_days)));
+}
+
+#[tokio::test]
+async fn stale_pointer_is_replaced_only_if_unchanged() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let members = member_set();
+    calls.set_open_call(&members, &new_call("a"), at_second(0), None).await.unwrap();
+    let found = OpenCallPointer { call_id: default_call_id(), at: at_second(0) };
+    let other = NewCall { id: call_id("c2"), ..new_call("b") };
+    // It has been set again meanwhile.
+    calls.set_open_call(&members, &new_call("a"), at_second(1), None).await.unwrap();
+    let newer = OpenCallPointer { call_id: default_call_id(), at: at_second(1) };
+    let result = calls.set_open_call(&members, &other, at_second(2), Some(&found)).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Occupied(newer.clone()));
+    let result = calls.set_open_call(&members, &other, at_second(2), Some(&newer)).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
+    // Whoever comes second with the same finding finds another mark.
+    let third = NewCall { id: call_id("c3"), ..new_call("c") };
+    let result = calls.set_open_call(&members, &third, at_second(2), Some(&newer)).await.unwrap();
+    assert_eq!(
+        result,
+        SetOpenCallResult::Occupied(OpenCallPointer { call_id: call_id("c2"), at: at_second(2) })
+    );
+    // Where there is none any more, nothing is in the way.
+    calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
+    let result = calls.set_open_call(&members, &third, at_second(3), Some(&newer)).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
+}
+
+#[tokio::test]
+async fn pointer_is_removed_only_by_its_own_call() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let members = member_set();
+    let other = NewCall { id: call_id("c2"), ..new_call("c") };
+    // There is none to take off yet.
+    calls.clear_open_call(&members, &default_call_id(), None).await.unwrap();
+    calls.set_open_call(&members, &new_call("a"), at_second(0), None).await.unwrap();
+    calls.set_open_call(&members, &new_call("b"), at_second(1), None).await.unwrap();
+    // Neither another call's end, nor an attempt that another has marked after.
+    calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
+    calls.clear_open_call(&members, &call_id("c2"), Some("b")).await.unwrap();
+    calls.clear_open_call(&members, &default_call_id(), Some("a")).await.unwrap();
+    let result = calls.set_open_call(&members, &other, at_second(2), None).await.unwrap();
+    assert_eq!(
+        result,
+        SetOpenCallResult::Occupied(OpenCallPointer {
+            call_id: default_call_id(),
+            at: at_second(1)
+        })
+    );
+    calls.clear_open_call(&members, &default_call_id(), Some("b")).await.unwrap();
+    let result = calls.set_open_call(&members, &other, at_second(2), None).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
+    // A call that is over takes it off whoever has set it.
+    calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
+    let result = calls.set_open_call(&members, &new_call("a"), at_second(3), None).await.unwrap();
+    assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
+}
+
+#[tokio::test]
+async fn delete_quota_is_thirty_per_minute() {
+    let fixture = start_fixture().await;
+    for n in 0..30 {
+        assert!(fixture.calls.acquire_delete_quota(at_second(n)).await.unwrap(), "deletion {n}");
+    }
+    assert!(!fixture.calls.acquire_delete_quota(at_second(30)).await.unwrap());
+    // It is the table that counts: an instance that has heard of none finds none left either.
+    let another = DynamoCallStore::new(fixture.table.clone());
+    assert!(!another.acquire_delete_quota(at_second(59)).await.unwrap());
+    for calls in [&another, &fixture.calls] {
+        assert!(calls.acquire_delete_quota(at_second(60)).await.unwrap());
+        assert!(!calls.acquire_delete_quota(at_second(31)).await.unwrap());
+    }
+    let minute = at_second(0).as_secs() / 60;
+    let item = fixture.get_item("LIMIT#delete-channel", &minute.to_string()).await;
+    let expires_at = at_second(600).as_secs().to_string();
+    assert_eq!((&item["used"]["N"], &item["ttl"]["N"]), (&json!("30"), &json!(expires_at)));
+    let next = fixture.get_item("LIMIT#delete-channel", &(minute + 1).to_string()).await;
+    assert_eq!(next["used"]["N"], "2");
+}
+
+#[tokio::test]
+async fn user_requests_are_limited_per_minute() {
+    let fixture = start_fixture().await;
+    let limits = DynamoRateLimitStore::new(fixture.table.clone());
+    let count = async |name: &str, route: Route, second: i64, limit: u32| {
+        limits
+            .increment(route, &user_id(name), Window::from_timestamp(at_second(second)), limit)
+            .await
+            .unwrap()
+    };
+    for n in 1..=3 {
+        assert_eq!(count("a@b", Route::Token, i64::from(n), 3).await, Some(n));
+    }
+    let stored = async |partition: &str, minute: i64| {
+        let item =
+            fixture.get_item(partition, &(at_second(0).as_secs() / 60 + minute).to_string()).await;
+        ["count", "ttl"].map(|name| item[name]["N"].as_str().map(str::to_owned))
+    };
+    let item = |count: &str, ttl: i64| {
+        [Some(count.to_owned()), Some(at_second(ttl).as_secs().to_string())]
+    };
+    assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
+    // One more is refused, by whomever it is counted, and changes nothing.
+    for second in [4, 59] {
+        assert_eq!(count("a@b", Route::Token, second, 3).await, None);
+    }
+    assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
+    // Neither another user nor another route has anything to do with it.
+    assert_eq!(count("bob", Route::Token, 59, 3).await, Some(1));
+    assert_eq!(count("a@b", Route::MessageSend, 59, 3).await, Some(1));
+    assert_eq!(stored("LIMIT#message-send#a@b", 0).await, item("1", 180));
+    // The next minute begins anew; and the one before is not forgotten by that.
+    assert_eq!(count("a@b", Route::Token, 60, 3).await, Some(1));
+    assert_eq!(stored("LIMIT#token#a@b", 1).await, item("1", 240));
+    assert_eq!(count("a@b", Route::Token, 59, 3).await, None);
+    // A higher limit holds at once, and so does a lower one.
+    assert_eq!(count("a@b", Route::Token, 59, 4).await, Some(4));
+    assert_eq!(count("a@b", Route::Token, 59, 2).await, None);
+}
+
+#[tokio::test]
+async fn concurrent_requests_do_not_exceed_the_limit() {
+    let fixture = start_fixture().await;
+    let limits = DynamoRateLimitStore::new(fixture.table.clone());
+    let (alice, window) = (user_id("alice"), Window::from_timestamp(at_second(0)));
+    let counts = (0..20).map(|_| limits.increment(Route::CallCreate, &alice, window, 5));
+    let counted = join_all(counts).await.into_iter().filter_map(Result::unwrap);
+    assert_eq!(counted.collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3, 4, 5]));
+}
+
+/// Different calls that are in one shard of the index.
+fn call_ids_in_one_shard(count: usize) -> (Shard, Vec<CallId>) {
+    let shard = Shard::from_call_id(&default_call_id());
+    let ids = (0..).map(|n| call_id(&format!("d{n}")));
+    (shard, ids.filter(|id| Shard::from_call_id(id) == shard).take(count).collect())
+}
+
+/// Everything that is due at second 33, page by page, and how much each page had.
+async fn list_due_pages(
+    calls: &DynamoCallStore,
+    shard: Shard,
+    page_size: u16,
+) -> (Vec<DueEntry>, Vec<usize>) {
+    let (mut entries, mut sizes) = (Vec::<DueEntry>::new(), Vec::new());
+    loop {
+        let page = calls.list_due(shard, at_second(33), entries.last(), page_size).await.unwrap();
+        sizes.push(page.entries.len());
+        entries.extend(page.entries);
+        if !page.has_more {
+            return (entries, sizes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn due_calls_are_paged_oldest_first() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let (shard, ids) = call_ids_in_one_shard(6);
+    // Their leases run out in the seconds 30 to 35; the last one is begun first.
+    let mut calls_by_second: Vec<(&CallId, i64)> = ids.iter().zip(0..).collect();
+    let entry = |(id, second): &(&CallId, i64)| {
+        let id = CallId::clone(id);
+        DueEntry { due_at: at_second(30 + second), id }
+    };
+    let entries: Vec<_> = calls_by_second.iter().map(entry).collect();
+    calls_by_second.reverse();
+    for (id, second) in calls_by_second {
+        let new = NewCall { id: id.clone(), at: at_second(second), ..new_call("a") };
+        calls.begin(&new).await.unwrap();
+    }
+    assert!(calls.list_due(shard, at_second(29), None, 100).await.unwrap().entries.is_empty());
+    let all = calls.list_due(shard, at_second(33), None, 100).await.unwrap();
+    assert_eq!((all.entries, all.has_more), (entries[..4].to_vec(), false));
+    let first = calls.list_due(shard, at_second(33), None, 3).await.unwrap();
+    assert_eq!((first.entries, first.has_more), (entries[..3].to_vec(), true));
+    let (found, sizes) = list_due_pages(&calls, shard, 3).await;
+    assert_eq!((found.as_slice(), sizes), (&entries[..4], vec![3, 1]));
+    let next_page = calls.list_due(shard, at_second(33), Some(&entries[1]), 100).await.unwrap();
+    assert_eq!(next_page.entries, entries[2..4]);
+    // A place that nothing is at any more still says where to go on.
+    calls.withdraw(&ids[1], "a").await.unwrap();
+    let next_page = calls.list_due(shard, at_second(33), Some(&entries[1]), 1).await.unwrap();
+    assert_eq!((next_page.entries, next_page.has_more), (vec![entries[2].clone()], true));
+}
+
+#[tokio::test]
+async fn calls_with_equal_due_time_are_all_returned() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let (shard, ids) = call_ids_in_one_shard(5);
+    for id in &ids {
+        calls.begin(&NewCall { id: id.clone(), ..new_call("a") }).await.unwrap();
+    }
+    let (found, sizes) = list_due_pages(&calls, shard, 2).await;
+    assert!(found.iter().all(|entry| entry.due_at == at_second(30)), "{found:?}");
+    assert_eq!((found.len(), sizes), (5, vec![2, 2, 1]));
+    let found: BTreeSet<_> = found.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn shard_contains_only_its_own_calls() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let ids: Vec<_> = (0..9).map(|n| call_id(&format!("d{n}"))).collect();
+    for id in &ids {
+        calls.begin(&NewCall { id: id.clone(), ..new_call("a") }).await.unwrap();
+    }
+    // Marks, users and the like are in no shard.
+    calls.set_open_call(&member_set(), &new_call("a"), at_second(0), None).await.unwrap();
+    let mut found = BTreeSet::new();
+    for shard in Shard::all() {
+        for entry in calls.list_due(shard, at_second(99), None, 100).await.unwrap().entries {
+            assert_eq!(Shard::from_call_id(&entry.id), shard);
+            assert!(found.insert(entry.id));
+        }
+    }
+    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn missing_calls_are_omitted() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let ids: Vec<_> = (0..100).map(|n| call_id(&format!("c{n}"))).collect();
+    assert!(calls.load(&ids).await.unwrap().is_empty());
+    calls.begin(&new_call("a")).await.unwrap();
+    let stored_call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    let due_call = DueCall { call: stored_call, due_at: Some(at_second(30)), tries: 0 };
+    assert_eq!(calls.load(&ids).await.unwrap(), [due_call]);
+}
+
+#[tokio::test]
+async fn reschedule_requires_the_expected_due_time() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.reschedule(&default_call_id(), at_second(30), at_second(60), 1).await.unwrap();
+    assert_eq!(load_due_call(&calls).await, None);
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.reschedule(&default_call_id(), at_second(29), at_second(60), 1).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
+    calls.reschedule(&default_call_id(), at_second(30), at_second(60), 1).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(60)), 1)));
+    // Another sweep has seen the same.
+    calls.reschedule(&default_call_id(), at_second(30), at_second(90), 1).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(60)), 1)));
+    // Each step begins to count anew.
+    activate_call(&calls, "a").await;
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(121)), 0)));
+    calls.reschedule(&default_call_id(), at_second(121), at_second(150), 2).await.unwrap();
+    end_call(&calls, None).await;
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
+    calls.reschedule(&default_call_id(), at_second(39), at_second(70), 3).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(70)), 3)));
+    calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(190)), 0)));
+}
+
+#[tokio::test]
+async fn only_ended_calls_are_removed_from_the_index() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let shard = Shard::from_call_id(&default_call_id());
+    calls.remove_from_index(&default_call_id(), at_second(30)).await.unwrap();
+    assert_eq!(load_due_call(&calls).await, None);
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(30)).await.unwrap();
+    activate_call(&calls, "a").await;
+    calls.remove_from_index(&default_call_id(), at_second(121)).await.unwrap();
+    end_call(&calls, None).await;
+    calls.remove_from_index(&default_call_id(), at_second(39)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
+    let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    // Nor one that was put off meanwhile.
+    calls.reschedule(&default_call_id(), at_second(190), at_second(370), 1).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(190)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(370)), 1)));
+    assert!(calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
+    assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
+    assert!(calls.list_due(shard, at_second(999), None, 100).await.unwrap().entries.is_empty());
+    // It stays there, and out of the index.
+    assert!(!calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
+    calls.reschedule(&default_call_id(), at_second(370), at_second(400), 1).await.unwrap();
+    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check_now(&default_call_id(), at_second(20)).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), ended);
+}
+
+#[tokio::test]
+async fn event_during_a_check_is_not_lost() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    activate_call(&calls, "a").await;
+    // It has been due since 121; a sweep has it in hand, and then it is news.
+    calls.schedule_check_now(&default_call_id(), at_second(130)).await.unwrap();
+    calls.reschedule(&default_call_id(), at_second(121), at_second(361), 0).await.unwrap();
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(130)), 0)));
+}
+
+#[tokio::test]
+async fn last_checkpoint_is_returned() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(calls.load_checkpoint().await.unwrap(), None);
+    for checkpoint in ["{}", "{\"next\":\"abc\"}"] {
+        calls.store_checkpoint(checkpoint).await.unwrap();
+        assert_eq!(calls.load_checkpoint().await.unwrap().as_deref(), Some(checkpoint));
+    }
+}
+
+#[tokio::test]
+async fn partial_profile_change_keeps_other_fields() {
+    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let alice = user_id("alice");
+    assert_eq!(users.get(&alice).await.unwrap(), None);
+    let name = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
+    let first = users.merge(&alice, &name, at_second(0)).await.unwrap();
+    assert_eq!((first.version, first.synced_version, first.is_synced()), (1, 0, false));
+    let custom = json!({"n": 1.5, "list": [1, null]}).as_object().cloned();
+    let custom = ProfileChange { custom, ..ProfileChange::default() };
+    let second = users.merge(&alice, &custom, at_second(1)).await.unwrap();
+    assert_eq!((second.version, second.profile.name.as_deref()), (2, Some("Alice")));
+    assert_eq!(second.profile.custom, custom.custom);
+    // Who was overtaken learns of the newest.
+    assert_eq!(users.confirm_version(&alice, 1).await.unwrap(), SyncResult::Superseded(second));
+    assert_eq!(users.confirm_version(&alice, 2).await.unwrap(), SyncResult::Confirmed);
+    assert!(users.get(&alice).await.unwrap().unwrap().is_synced());
+}
+
+#[tokio::test]
+async fn unconfirmed_user_is_unknown() {
+    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let change = ProfileChange::default();
+    let mut user_ids: Vec<_> = (0..100).map(|n| user_id(&format!("u{n:02}"))).collect();
+    for id in &user_ids[..98] {
+        users.merge(id, &change, at_second(0)).await.unwrap();
+    }
+    for id in &user_ids[..97] {
+        users.confirm_version(id, 1).await.unwrap();
+    }
+    assert_eq!(users.find_unknown(&user_ids).await.unwrap(), user_ids.split_off(97));
+}
+
+#[tokio::test]
+async fn fill_does_not_overwrite_existing_fields() {
+    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let alice = user_id("alice");
+    let named = |name: &str| ProfileChange { name: Some(name.to_owned()), ..Default::default() };
+    users.merge(&alice, &named("Alice"), at_second(0)).await.unwrap();
+    let role = serde_json::from_value(json!("admin")).unwrap();
+    let known = ProfileChange { language: Some("en".to_owned()), role, ..named("Old") };
+    let filled = users.fill_missing(&alice, &known, at_second(1)).await.unwrap();
+    let profile = filled.profile;
+    assert_eq!((profile.name.as_deref(), profile.language.as_deref()), (Some("Alice"), Some("en")));
+    assert_eq!((profile.role.as_str(), filled.version), ("admin", 2));
+}
+
+#[tokio::test]
+async fn newest_user_status_is_stored() {
+    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let alice = user_id("alice");
+    users.set_status(&alice, UserStatus::Deactivated, at_second(0)).await.unwrap();
+    assert_eq!(users.get(&alice).await.unwrap(), None);
+    let first = users.merge(&alice, &ProfileChange::default(), at_second(0)).await.unwrap();
+    assert_eq!(first.status, UserStatus::Active);
+    for (status, reported, expected) in [
+        (UserStatus::Deactivated, 5, UserStatus::Deactivated),
+        (UserStatus::Active, 4, UserStatus::Deactivated),
+        (UserStatus::Active, 5, UserStatus::Deactivated),
+        (UserStatus::Active, 6, UserStatus::Active),
+        (UserStatus::Deleted, 7, UserStatus::Deleted),
+        (UserStatus::Deactivated, 6, UserStatus::Deleted),
+    ] {
+        users.set_status(&alice, status, at_second(reported)).await.unwrap();
+        let found = users.get(&alice).await.unwrap().unwrap();
+        assert_eq!((found.status, found.version), (expected, 1), "{status:?} at {reported}");
+    }
+    let second = users.merge(&alice, &ProfileChange::default(), at_second(8)).await.unwrap();
+    // Of a deleted user nothing is remembered anew.
+    assert_eq!((second.status, second.version), (UserStatus::Deleted, 1));
+}
+
+#[tokio::test]
+async fn user_read_and_request_count_are_one_write() {
+    let fixture = start_fixture().await;
+    let alice = user_id("alice");
+    let quota = |minute: i64| {
+        let window = Window::from_timestamp(Timestamp::from_secs(minute * 60));
+        Quota { window, max_requests: 2 }
+    };
+    let count = async |minute| fixture.users.get_and_count(&alice, quota(minute)).await.unwrap();
+    assert_eq!(count(100).await, GetAndCountResult::UserNotFound);
+    assert_eq!(fixture.get_item("USER#alice", "PROFILE").await, Value::Null);
+
+    let change = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
+    let known = fixture.users.merge(&alice, &change, Timestamp::from_secs(1)).await.unwrap();
+    let within_limit = |count| GetAndCountResult::Counted(known.clone(), count);
+    for (minute, expected) in [
+        (100, within_limit(1)),
+        (100, within_limit(2)),
+        (100, GetAndCountResult::LimitExceeded),
+        (100, GetAndCountResult::LimitExceeded),
+        // A clock that is behind counts in the minute that has begun.
+        (99, GetAndCountResult::LimitExceeded),
+        (101, within_limit(1)),
+        (100, within_limit(2)),
+        (101, GetAndCountResult::LimitExceeded),
+        (102, within_limit(1)),
+    ] {
+        assert_eq!(count(minute).await, expected, "{minute}");
+    }
+    // Whoever merges a change meanwhile keeps both.
+    let changed = fixture.users.merge(&alice, &change, Timestamp::from_secs(2)).await.unwrap();
+    assert_eq!(count(102).await, GetAndCountResult::Counted(changed, 2));
+
+    fixture.users.set_status(&alice, UserStatus::Deleted, Timestamp::from_secs(3)).await.unwrap();
+    let before = fixture.get_item("USER#alice", "PROFILE").await;
+    let GetAndCountResult::UserDeleted(found) = count(103).await else { panic!("counted") };
+    assert_eq!(found.status, UserStatus::Deleted);
+    assert_eq!(fixture.get_item("USER#alice", "PROFILE").await, before);
+}
+
+#[tokio::test]
+async fn deleted_user_is_unknown() {
+    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let user_ids = ["alice", "bob", "carol"].map(user_id);
+    for id in &user_ids {
+        users.merge(id, &ProfileChange::default(), at_second(0)).await.unwrap();
+        users.confirm_version(id, 1).await.unwrap();
+    }
+    users.set_status(&user_ids[0], UserStatus::Deactivated, at_second(1)).await.unwrap();
+    users.set_status(&user_ids[1], UserStatus::Deleted, at_second(1)).await.unwrap();
+    // Nothing brings a deleted user back.
+    users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
+    assert_eq!(users.find_unknown(&user_ids).await.unwrap(), [user_id("bob")]);
+}
+
+#[tokio::test]
+async fn newest_report_is_stored() {
+    let fixture = start_fixture().await;
+    let session = SessionId::try_from("s1".to_owned()).unwrap();
+    let texts = async |names: [&str; 2]| {
+        let item = fixture.get_item("CALL#c1", "REPORT#s1").await;
+        names.map(|name| item[name]["S"].as_str().map(str::to_owned))
+    };
+    let text = |text: &str| Some(text.to_owned());
+    for (figures, reported, expected) in [
+        (Some("{}"), 5, Some("{}")),
+        (Some("[1]"), 4, Some("{}")),
+        (None, 4, Some("{}")),
+        (Some("[2]"), 5, Some("[2]")),
+        (Some("[3]"), 6, Some("[3]")),
+        (None, 7, Some("[3]")),
+    ] {
+        let report =
+            StatsReport { session: session.clone(), stats_json: figures.map(str::to_owned) };
+        fixture
+            .evidence
+            .store_report(&default_call_id(), &report, at_second(reported))
+            .await
+            .unwrap();
+        assert_eq!(texts(["session", "figures"]).await, [text("s1"), expected.and_then(text)]);
+    }
+    let item = fixture.get_item("CALL#c1", "REPORT#s1").await;
+    let expires_at = at_second(6 + 30 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!(
+        (&item["at"]["N"], &item["ttl"]["N"]),
+        (&json!(millis_text(at_second(6))), &json!(expires_at))
+    );
+    // It lies beside its call, and is none.
+    assert_eq!(fixture.calls.get(&default_call_id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn newest_rating_per_member_is_stored() {
+    let fixture = start_fixture().await;
+    let session = SessionId::try_from("s1".to_owned()).unwrap();
+    let rating = |user: UserId, rating: u8, reason: Option<&str>| Rating {
+        session: session.clone(),
+        user,
+        rating,
+        reason: reason.map(str::to_owned),
+    };
+    for (user, stars, reason, at) in [
+        ("alice", 2, Some("echo"), 5),
+        ("bob", 5, None, 5),
+        ("alice", 3, None, 4),
+        ("bob", 4, Some("fine"), 6),
+    ] {
+        let rating = rating(user_id(user), stars, reason);
+        fixture.evidence.store_rating(&default_call_id(), &rating, at_second(at)).await.unwrap();
+    }
+    for (user, stars, reason, at) in [("alice", "2", "echo", 5), ("bob", "4", "fine", 6)] {
+        let item = fixture.get_item("CALL#c1", &format!("RATING#s1#{user}")).await;
+        assert_eq!((&item["rating"]["N"], &item["reason"]["S"]), (&json!(stars), &json!(reason)));
+        assert_eq!((&item["userId"]["S"], &item["session"]["S"]), (&json!(user), &json!("s1")));
+        assert_eq!(item["at"]["N"], millis_text(at_second(at)));
+    }
+}
+
+/// A batch of one sample.
+fn single_sample_batch(member: &str, name: &str, jitter: f64) -> Batch {
+    let samples = json!([{"timestamp": at_second(0).as_millis(), "jitter": jitter}]);
+    Batch {
+        id: BatchId::try_from(name.to_owned()).unwrap(),
+        user: user_id(member),
+        platform: Some(Platform::Ios),
+        received_at: at_second(5),
+        samples: serde_json::from_value::<Samples>(samples).unwrap().into_vec(),
+    }
+}
+
+#[tokio::test]
+async fn batch_is_stored_once_in_its_slot() {
+    let StoreFixture { evidence, _backends, .. } = start_fixture().await;
+    let first = single_sample_batch("alice", "b1", 0.01);
+    let slots: Vec<Slot> = Slot::probe_sequence(&first.id).collect();
+    let store_batch = async |batch: &Batch, slot| {
+        evidence.store_batch(&default_call_id(), batch, slot).await.unwrap()
+    };
+    assert_eq!(store_batch(&first, slots[0]).await, StoreBatchResult::Stored);
+    assert_eq!(store_batch(&first, slots[0]).await, StoreBatchResult::Duplicate);
+    // What was first under an id stands, and nobody else comes into its place.
+    assert_eq!(
+        store_batch(&single_sample_batch("alice", "b1", 0.05), slots[0]).await,
+        StoreBatchResult::Duplicate
+    );
+    assert_eq!(
+        store_batch(&single_sample_batch("alice", "b2", 0.05), slots[0]).await,
+        StoreBatchResult::SlotTaken
+    );
+    assert_eq!(
+        store_batch(&single_sample_batch("bob", "b2", 0.05), slots[0]).await,
+        StoreBatchResult::Stored
+    );
+    assert_eq!(
+        store_batch(&single_sample_batch("alice", "b2", 0.02), slots[1]).await,
+        StoreBatchResult::Stored
+    );
+    let mut found = evidence.load(&default_call_id()).await.unwrap();
+    found.batches.sort_by_key(|batch| (batch.user.clone(), batch.id.as_str().to_owned()));
+    let expected = vec![
+        first,
+        single_sample_batch("alice", "b2", 0.02),
+        single_sample_batch("bob", "b2", 0.05),
+    ];
+    assert_eq!(found, StoredQualityData { batches: expected, ..StoredQualityData::default() });
+}
+
+#[tokio::test]
+async fn quality_data_of_the_call_is_read_completely() {
+    let StoreFixture { evidence, calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    let session = |name: &str| SessionId::try_from(name.to_owned()).unwrap();
+    for (name, figures, reported) in [("s1", None, 9), ("s2", Some("{}".to_owned()), 5)] {
+        let report = StatsReport { session: session(name), stats_json: figures };
+        evidence.store_report(&default_call_id(), &report, at_second(reported)).await.unwrap();
+    }
+    let rating = Rating { session: session("s1"), user: user_id("bob"), rating: 4, reason: None };
+    evidence.store_rating(&default_call_id(), &rating, at_second(6)).await.unwrap();
+    let other = CallId::try_from("c10".to_owned()).unwrap();
+    evidence.store_rating(&other, &rating, at_second(6)).await.unwrap();
+    let found = evidence.load(&default_call_id()).await.unwrap();
+    // The newest last.
+    let sessions: Vec<_> = found.reports.iter().map(|it| (it.session.as_str(), it.at)).collect();
+    assert_eq!(sessions, [("s2", at_second(5)), ("s1", at_second(9))]);
+    let ratings = vec![StoredRating { user: user_id("bob"), rating: 4, reason: None }];
+    assert_eq!((found.ratings, found.batches.len(), found.truncated), (ratings, 0, false));
+}
+
+/// A call of a megabyte of samples, of which a page of DynamoDB's holds less.
+#[tokio::test]
+async fn samples_beyond_one_page_are_read() {
+    let StoreFixture { evidence, _backends, .. } = start_fixture().await;
+    let sample = json!({
+        "timestamp": at_second(0).as_millis(), "roundTripTime": 0.123_456, "latency": 0.061_234,
+        "jitter": 0.012_345, "packetsLost": 123, "packetsReceived": 45_678, "freezeCount": 12,
+        "totalFreezesDuration": 1.234, "frameWidth": 1280, "frameHeight": 720,
+        "framesPerSecond": 24.5, "bitrate": 1_234_567, "audioLevel": 0.123,
+        "concealedSamples": 1_234, "totalSamplesReceived": 240_000,
+        "qualityLimitationReason": "bandwidth",
+    });
+    let samples: Samples = serde_json::from_value(json!(vec![sample; 60])).unwrap();
+    for number in 0..160 {
+        let batch = Batch {
+            samples: samples.clone().into_vec(),
+            ..single_sample_batch("alice", &format!("b{number}"), 0.0)
+        };
+        let mut slots = Slot::probe_sequence(&batch.id);
+        while evidence.store_batch(&default_call_id(), &batch, slots.next().unwrap()).await.unwrap()
+            != StoreBatchResult::Stored
+        {}
+    }
+    let found = evidence.load(&default_call_id()).await.unwrap();
+    assert_eq!((found.batches.len(), found.truncated), (160, false));
+}
+
+fn millis_text(at: Timestamp) -> String {
+    at.as_millis().to_string()
+}

@@ -1,0 +1,131 @@
+//! Revoked tokens and sessions, and tokens for one call: checked by whoever Stream would admit.
+
+use std::time::Duration;
+
+use e2e::TestApp;
+use serde_json::{Value, json};
+use stream_emulator::{Fault, FaultRule, Operation};
+
+async fn issue_token(app: &TestApp, user: &str) -> String {
+    let response = app.post("/token", user, json!({})).await.expect_success();
+    response.body["token"].as_str().unwrap().to_owned()
+}
+
+/// Stream's error code for a token; 0 where it is good.
+fn token_error_code(app: &TestApp, token: &str) -> i32 {
+    app.stream().check_user_token(token).map_or_else(|failure| failure.code, |_| 0)
+}
+
+#[tokio::test]
+async fn revocation_rejects_old_tokens_and_accepts_new_ones() {
+    let app = TestApp::start().await;
+    let old = issue_token(&app, "alice").await;
+    let bobs = issue_token(&app, "bob").await;
+    assert_eq!((token_error_code(&app, &old), token_error_code(&app, &bobs)), (0, 0));
+    // Again and again, all within a second or two.
+    let mut tokens = vec![old];
+    for _ in 0..3 {
+        let response = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+        assert_eq!(response.body["userId"], "alice");
+        let new = issue_token(&app, "alice").await;
+        // Not even from Stream's own point of view, a second behind ours.
+        assert_eq!(token_error_code(&app, &new), 0);
+        for old in &tokens {
+            assert_eq!(token_error_code(&app, old), 40);
+        }
+        tokens.push(new);
+    }
+    assert_eq!(token_error_code(&app, &bobs), 0);
+}
+
+#[tokio::test]
+async fn session_issued_before_revocation_is_rejected() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob"]).await;
+    let session = |seconds: i64| {
+        let at = app.now_millis() / 1000 + seconds;
+        json!({"sub": "alice", "role": "user", "iat": at, "exp": at + 600})
+    };
+    let without_issued_at = json!({"sub": "alice", "role": "user", "exp": 4_102_444_800_i64});
+    let request_token = async |claims: &Value| {
+        let bearer = format!("Bearer {}", app.stack().sign_token(claims.clone()));
+        let headers = [("authorization", bearer.as_str())];
+        app.post_with_headers("/token", &headers, r#"{"userData":{"name":"Alice B"}}"#).await
+    };
+    let before = session(-10);
+    assert_eq!(request_token(&before).await.status, 200);
+    app.advance_time(Duration::from_secs(5)).await;
+    let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    app.reset_counts();
+    for claims in [&before, &without_issued_at] {
+        assert_eq!(request_token(claims).await.outcome(), (403, "session_revoked"), "{claims}");
+    }
+    // One read each, and nothing of it at Stream.
+    assert_eq!(app.counts(), (2, 0));
+    assert_eq!(request_token(&session(1)).await.status, 200);
+    // Whoever acts for others has a session of its own.
+    let service = app.service_authorization();
+    let headers = [("authorization", service.as_str())];
+    let body = r#"{"userId":"alice"}"#;
+    assert_eq!(app.post_with_headers("/token", &headers, body).await.status, 200);
+}
+
+#[tokio::test]
+async fn only_the_user_or_a_service_can_revoke() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob"]).await;
+    let bobs = issue_token(&app, "bob").await;
+    app.reset_counts();
+    let rejected = app.post("/token/revoke", "alice", json!({"userId": "bob"})).await;
+    assert_eq!(rejected.outcome(), (403, "user_mismatch"));
+    assert_eq!(app.counts(), (0, 0));
+    let unknown_user = app.post("/token/revoke", "carol", json!({})).await;
+    assert_eq!(unknown_user.outcome(), (404, "user_not_found"));
+    assert_eq!(app.counts(), (1, 0));
+    assert_eq!(token_error_code(&app, &bobs), 0);
+    let service = app.service_authorization();
+    let headers = [("authorization", service.as_str())];
+    let _ = app
+        .post_with_headers("/token/revoke", &headers, r#"{"userId":"bob"}"#)
+        .await
+        .expect_success();
+    assert_eq!(token_error_code(&app, &bobs), 40);
+}
+
+#[tokio::test]
+async fn retry_completes_a_revocation_that_stream_missed() {
+    let app = TestApp::start().await;
+    let old = issue_token(&app, "alice").await;
+    app.stream()
+        .add_fault(FaultRule::for_operation(Operation::UpdateUsersPartial, Fault::Status(503)));
+    assert_eq!(app.post("/token/revoke", "alice", json!({})).await.status, 503);
+    // Ours comes first: the session gets nothing, even though Stream does not know yet.
+    assert_eq!(token_error_code(&app, &old), 0);
+    app.stream().clear_faults();
+    let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert_eq!(token_error_code(&app, &old), 40);
+}
+
+#[tokio::test]
+async fn call_token_requires_a_member_and_an_active_call() {
+    let app = TestApp::with_call("c1").await;
+    app.provision_users(&["mallory"]).await;
+    let request_token = async |user: &str, call: &str| {
+        app.post("/token", user, json!({"callId": call, "ttlSeconds": 60})).await
+    };
+    let response = request_token("bob", "c1").await.expect_success();
+    let verified = app.stream().check_user_token(response.body["token"].as_str().unwrap()).unwrap();
+    assert_eq!(verified.user_id, "bob");
+    assert_eq!(verified.call_cids, ["default:c1"]);
+    app.reset_counts();
+    for (user, call) in [("mallory", "c1"), ("bob", "no-such-call")] {
+        assert_eq!(
+            request_token(user, call).await.outcome(),
+            (404, "call_not_found"),
+            "{user} {call}"
+        );
+    }
+    assert_eq!(app.counts(), (4, 0));
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    assert_eq!(request_token("bob", "c1").await.outcome(), (409, "call_ended"));
+}

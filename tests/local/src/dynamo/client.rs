@@ -1,0 +1,45 @@
+//! DynamoDB's own protocol, as much of it as a test needs to make a table anywhere and to look at
+//! an item as it is stored.
+//!
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html>
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::StartError;
+use crate::template::Template;
+
+/// A signature that no stand-in checks, of the key and region that everything here uses.
+const DUMMY_AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+     SignedHeaders=host, Signature=0";
+
+/// Sends one request, such as `GetItem`, to the DynamoDB at `endpoint`.
+pub async fn call(endpoint: &str, operation: &str, body: &Value) -> Result<Value, StartError> {
+    let database_error = |error: &dyn std::fmt::Display| StartError::DynamoDb(error.to_string());
+    let request = Request::post(endpoint)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("x-amz-date", "20260101T000000Z")
+        .header("authorization", DUMMY_AUTHORIZATION)
+        .body(Full::<Bytes>::from(body.to_string()))
+        .map_err(|error| database_error(&error))?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await.map_err(|error| database_error(&error))?;
+    let is_success = response.status().is_success();
+    let body =
+        response.into_body().collect().await.map_err(|error| database_error(&error))?.to_bytes();
+    let body: Value = serde_json::from_slice(&body).map_err(|error| database_error(&error))?;
+    if is_success { Ok(body) } else { Err(database_error(&body)) }
+}
+
+/// Makes the template's table in the DynamoDB at `endpoint`, under a name of its own.
+pub async fn create_table_at(endpoint: &str) -> Result<String, StartError> {
+    let name = format!("stream-{}", Uuid::new_v4());
+    call(endpoint, "CreateTable", &Template::load()?.table.create_table_request(&name)).await?;
+    Ok(name)
+}

@@ -1,0 +1,58 @@
+//! How a process of a function is started: with a clean environment, as Lambda gives it.
+//!
+//! Nothing of this process's own environment is handed on, not even `PATH`, so that a function
+//! cannot lean on what it will not have.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::instance::Instance;
+use super::process::{Process, ProcessIds};
+use super::runtime_api::ConnectionRegistry;
+use crate::clock::StackClock;
+use crate::environment;
+use crate::error::InvokeError;
+use crate::options::REGION;
+use crate::output::FunctionOutput;
+
+/// What starting a process of one function takes.
+pub(super) struct Launcher {
+    pub(super) function: String,
+    pub(super) program: PathBuf,
+    /// The variables of the template.
+    pub(super) variables: BTreeMap<String, String>,
+    pub(super) memory_mb: u64,
+    pub(super) timeout: Duration,
+    pub(super) clock: StackClock,
+    pub(super) connections: ConnectionRegistry,
+    pub(super) output: FunctionOutput,
+    pub(super) pids: ProcessIds,
+}
+
+impl Launcher {
+    /// A new execution environment.
+    pub(super) fn start_instance(&self) -> Result<Instance, InvokeError> {
+        let connection = self.connections.register(&self.function);
+        let clock_offset = self.clock.offset();
+        let mut command = Command::new(&self.program);
+        command
+            .env_clear()
+            .envs(&self.variables)
+            .envs(environment::clock_variable(clock_offset))
+            .env("AWS_LAMBDA_RUNTIME_API", connection.endpoint())
+            .env("AWS_LAMBDA_FUNCTION_NAME", &self.function)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
+            .env("AWS_REGION", REGION)
+            // By it DynamoDB knows who asks, and what that one may do.
+            .env("AWS_ACCESS_KEY_ID", &self.function)
+            .env("AWS_SECRET_ACCESS_KEY", "local");
+        let process = Process::start(command, &self.function, &self.output, &self.pids)
+            .map_err(|reason| InvokeError::Spawn { function: self.function.clone(), reason })?;
+        Ok(Instance::new(self.function.clone(), self.timeout, clock_offset, process, connection))
+    }
+}

@@ -1,0 +1,318 @@
+//! Who takes part in a run: the real handlers, and Stream's own doings that its events tell of.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::auth::Caller;
+use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
+use shared::calls::{
+    CallService, CallState, CallTimeouts, CallType, CreateCall, CreateTimeouts, EndReason,
+};
+use shared::clock::{Clock, Deadline, Timestamp};
+use shared::ids::{CallId, UserId};
+use shared::random::Random;
+use shared::rate_limiter::Permit;
+use shared::stream::StreamClient;
+use shared::stream::event::{CallEvent, Event, EventKind};
+use shared::webhooks::EventHandler;
+use uuid::Uuid;
+
+use crate::mutants::Mutant;
+use crate::sim::{Sim, StepKind};
+use crate::state::{ModelState, Session};
+use crate::store::ModelStore;
+use crate::stream::ModelStream;
+
+/// What the handlers are given of the environment.
+pub(crate) const TIMEOUTS: CreateTimeouts = CreateTimeouts {
+    max_duration: Duration::from_hours(4),
+    inactivity_timeout: Duration::from_mins(5),
+    ring_timeout: Duration::from_mins(2),
+};
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Alice calls Bob, as call X.
+    Create,
+    /// The same, while they may have other calls open.
+    CreateParallel,
+    /// Alice calls Bob, as call X, and asks for something else.
+    CreateConflicting,
+    /// Alice calls Bob a second time, as call Y.
+    CreateSecond,
+    /// Bob calls Alice, as call Y.
+    CreateReverse,
+    /// Alice ends call X.
+    End,
+    /// Bob ends call X.
+    EndByCallee,
+    /// Somebody joins call X.
+    Join,
+    /// The session of call X ends.
+    SessionEnds,
+    /// The session of call X ends, and somebody joins it again before its event is told.
+    SessionRestarts,
+    /// Call X is ended at Stream, and the event is told twice.
+    StreamEndsCall,
+    /// The channel of call X is deleted at Stream.
+    ChannelDeleted,
+    /// A sweep.
+    Sweep,
+}
+
+impl Actor {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Create,
+        Self::CreateParallel,
+        Self::CreateConflicting,
+        Self::CreateSecond,
+        Self::CreateReverse,
+        Self::End,
+        Self::EndByCallee,
+        Self::Join,
+        Self::SessionEnds,
+        Self::SessionRestarts,
+        Self::StreamEndsCall,
+        Self::ChannelDeleted,
+        Self::Sweep,
+    ];
+
+    /// Whether a client that gets no answer asks again.
+    pub(crate) fn is_retried(self) -> bool {
+        use Actor::{
+            Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
+            EndByCallee,
+        };
+        matches!(
+            self,
+            Create
+                | CreateParallel
+                | CreateConflicting
+                | CreateSecond
+                | CreateReverse
+                | End
+                | EndByCallee
+        )
+    }
+}
+
+/// The real handlers over the run's world.
+#[derive(Clone)]
+pub(crate) struct Handlers {
+    pub(crate) sim: Sim,
+    calls: CallService,
+    event_handler: EventHandler,
+    sweeper: Sweeper,
+    ids: Arc<TestIds>,
+}
+
+/// The ids of a run.
+pub(crate) struct TestIds {
+    pub(crate) call_x: CallId,
+    pub(crate) call_y: CallId,
+    alice: UserId,
+    bob: UserId,
+    shard: Shard,
+}
+
+/// What comes of a role; `None` where it got no answer, or a refusal.
+pub(crate) type ActorFuture = Pin<Box<dyn Future<Output = Option<()>>>>;
+
+impl TestIds {
+    /// Two calls in one shard of the index, so that the other ones are empty.
+    pub(crate) fn new() -> Option<Self> {
+        let call = |text: String| CallId::try_from(text).ok();
+        let x = call("x".to_owned())?;
+        let shard = Shard::from_call_id(&x);
+        let y = (0..)
+            .find_map(|n| call(format!("y{n}")).filter(|id| Shard::from_call_id(id) == shard))?;
+        let user = |name: &str| UserId::try_from(name.to_owned()).ok();
+        Some(Self { call_x: x, call_y: y, alice: user("alice")?, bob: user("bob")?, shard })
+    }
+}
+
+#[async_trait]
+impl Clock for Sim {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let until = Self::now(self).plus(duration);
+        let advance = move |world: &mut ModelState| world.now = world.now.max(until);
+        let _ = self.step(StepKind::Wait, || format!("wait until {until}"), advance).await;
+    }
+}
+
+impl Random for Sim {
+    fn uuid_v4(&self) -> Uuid {
+        Uuid::from_u64_pair(0, self.next_id())
+    }
+}
+
+impl Handlers {
+    pub(crate) fn new(sim: &Sim, ids: &Arc<TestIds>, mutant: Option<Mutant>) -> Self {
+        let store = Arc::new(ModelStore { sim: sim.clone(), mutant, shard: ids.shard });
+        let transport = ModelStream { sim: sim.clone(), mutant };
+        let clock = Arc::new(sim.clone());
+        let stream = StreamClient::new(Arc::new(transport), clock.clone(), clock.clone());
+        let calls = CallService {
+            store: store.clone(),
+            users: store.clone(),
+            stream,
+            clock: clock.clone(),
+            random: clock.clone(),
+        };
+        let bounds = CallTimeouts {
+            max_duration: TIMEOUTS.max_duration,
+            ring_timeout: TIMEOUTS.ring_timeout,
+        };
+        Self {
+            sim: sim.clone(),
+            sweeper: Sweeper {
+                calls: calls.clone(),
+                due_store: store.clone(),
+                timeouts: bounds,
+                observer: Arc::new(NoopObserver),
+            },
+            event_handler: EventHandler {
+                call_store: store.clone(),
+                user_store: store.clone(),
+                quality_store: store,
+                clock,
+                inactivity_timeout: TIMEOUTS.inactivity_timeout,
+            },
+            calls,
+            ids: Arc::clone(ids),
+        }
+    }
+
+    /// A role, ready to be polled.
+    pub(crate) fn start(&self, actor: Actor) -> ActorFuture {
+        let handlers = self.clone();
+        match actor {
+            Actor::Create | Actor::CreateParallel | Actor::CreateConflicting => {
+                Box::pin(async move { handlers.create(actor, true).await })
+            }
+            Actor::CreateSecond => Box::pin(async move { handlers.create(actor, true).await }),
+            Actor::CreateReverse => Box::pin(async move { handlers.create(actor, false).await }),
+            Actor::End => Box::pin(async move { handlers.end(handlers.ids.alice.clone()).await }),
+            Actor::EndByCallee => {
+                Box::pin(async move { handlers.end(handlers.ids.bob.clone()).await })
+            }
+            Actor::Sweep => Box::pin(async move { handlers.sweep().await }),
+            Actor::Join
+            | Actor::SessionEnds
+            | Actor::SessionRestarts
+            | Actor::StreamEndsCall
+            | Actor::ChannelDeleted => {
+                Box::pin(async move { handlers.run_stream_event(actor).await })
+            }
+        }
+    }
+
+    async fn create(&self, actor: Actor, by_alice: bool) -> Option<()> {
+        let TestIds { call_x: x, call_y: y, alice, bob, .. } = &*self.ids;
+        let is_second_call = matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
+        let (owner, other) = if by_alice { (alice, bob) } else { (bob, alice) };
+        let call_type =
+            if actor == Actor::CreateConflicting { CallType::Voice } else { CallType::Video };
+        let request = CreateCall {
+            id: if is_second_call { y } else { x }.clone(),
+            owner: owner.clone(),
+            members: vec![owner.clone(), other.clone()],
+            call_type,
+            ring: false,
+            custom: None,
+            parallel: actor == Actor::CreateParallel,
+        };
+        let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
+        let permit = Permit::default();
+        let created = self.calls.create(&request, TIMEOUTS, permit, deadline).await.ok()?;
+        let mut core = self.sim.lock();
+        let id = created.call.call_id;
+        if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
+            core.model.record_violation(|| format!("{id} was acknowledged and never active"));
+        }
+        core.record_trace(|| {
+            format!("{actor:?} is answered with {id}, created: {}", created.created)
+        });
+        Some(())
+    }
+
+    async fn end(&self, by: UserId) -> Option<()> {
+        let caller = Caller { user: by, role: None, is_service: false, issued_at: None };
+        let id = &self.ids.call_x;
+        let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
+        let ended = self.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
+        let mut core = self.sim.lock();
+        let now = core.model.now;
+        core.model.history.acknowledged_ends.entry(id.clone()).or_insert(now);
+        core.model.check_invariants();
+        core.record_trace(|| format!("the end is answered with {:?}", ended.state));
+        Some(())
+    }
+
+    async fn sweep(&self) -> Option<()> {
+        let deadline = Deadline::after(self.sim.now(), Duration::from_secs(45));
+        self.sweeper.sweep(deadline).await.ok().map(|_| ())
+    }
+
+    /// Something happens at Stream, if it can, and Stream tells of it; again if it must.
+    async fn run_stream_event(&self, actor: Actor) -> Option<()> {
+        let id = self.ids.call_x.clone();
+        let effect = {
+            let id = id.clone();
+            move |world: &mut ModelState| apply_stream_event(actor, &id, world)
+        };
+        let call_event =
+            self.sim.step(StepKind::StreamEvent, || format!("{actor:?}"), effect).await.ok()??;
+        let at = self.sim.now();
+        // An event is repeated after a failure, and now and then for no reason at all.
+        let copies = if actor == Actor::StreamEndsCall { 2 } else { 1 };
+        for _ in 0..copies {
+            let event = || Event { at, kind: EventKind::Call(id.clone(), call_event.clone()) };
+            if self.event_handler.handle(event()).await.is_err() {
+                let _ = self.event_handler.handle(event()).await;
+            }
+        }
+        Some(())
+    }
+}
+
+/// What happens at Stream; `None` where it cannot.
+fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Option<CallEvent> {
+    let now = model.now;
+    if actor == Actor::ChannelDeleted {
+        model.stream_channels.remove(&id.channel().to_string())?;
+        model.history.changed_by_stream.insert(id.clone());
+        return Some(CallEvent::Deleted);
+    }
+    let live = model.stream_calls.get_mut(id.as_str()).filter(|live| live.ended_at.is_none())?;
+    let active_session = live.session.as_mut().filter(|session| session.ended_at.is_none());
+    match (actor, active_session) {
+        (Actor::Join, _) => {
+            live.session = Some(Session { started_at: now, ended_at: None });
+            Some(CallEvent::Started(now))
+        }
+        (Actor::SessionEnds, Some(session)) => {
+            session.ended_at = Some(now);
+            Some(CallEvent::SessionEnded)
+        }
+        (Actor::SessionRestarts, Some(_)) => {
+            live.session = Some(Session { started_at: now, ended_at: None });
+            Some(CallEvent::SessionEnded)
+        }
+        (Actor::StreamEndsCall, _) => {
+            live.ended_at = Some(now);
+            model.history.changed_by_stream.insert(id.clone());
+            Some(CallEvent::Ended(now))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,577 @@
+//! The model's table and the real one are one machine: whatever is asked of both, one thing after
+//! the other, they answer the same, and leave the same behind.
+//!
+//! The real one is [`DynamoCalls`] on a DynamoDB of its own: the embedded one, or the one that
+//! `STORE_TEST_ENDPOINT` names (CI names AWS's DynamoDB Local).
+
+use std::collections::BTreeSet;
+use std::hash::{Hash as _, Hasher as _};
+use std::slice;
+
+use aws_sdk_dynamodb::config::Credentials;
+use local::{Backends, Options, Stack, StreamChoice};
+use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
+use shared::calls::{
+    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
+    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult,
+    TakeOverResult, WithdrawResult,
+};
+use shared::clock::Timestamp;
+use shared::config::StoreConfig;
+use shared::ids::{CallId, UserId};
+use shared::store::StoreError;
+
+use crate::explore::{self, Chooser as _, RandomChooser};
+use crate::hash::Fnv;
+use crate::mutants::Mutant;
+use crate::sim::Sim;
+use crate::state::ModelState;
+use crate::store::ModelStore;
+
+/// How much is asked in one sequence, before what is left is compared.
+const SEQUENCE_LENGTH: usize = 40;
+/// The first instant.
+const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// The attempts.
+const ATTEMPTS: [&str; 2] = ["a", "b"];
+/// What can come of what is asked, as [`outcome`] names it.
+const OUTCOME_COUNT: usize = 38;
+
+/// What a sequence is about. It is the sequence's own, as all of them share the real table.
+struct SequenceFixture {
+    shard: Shard,
+    /// Both in the shard, in which there are no other calls.
+    ids: [CallId; 2],
+    members: [Vec<UserId>; 2],
+}
+
+impl SequenceFixture {
+    fn from_shard(shard: Shard) -> Self {
+        let id = |letter: char| {
+            let mut ids = (0..).map(|n| CallId::try_from(format!("{letter}{n}")).unwrap());
+            ids.find(|id| Shard::from_call_id(id) == shard).unwrap()
+        };
+        let user = |name: &str| UserId::try_from(format!("{name}-{}", shard.number())).unwrap();
+        Self {
+            shard,
+            ids: [id('x'), id('y')],
+            members: [vec![user("alice"), user("bob")], vec![user("alice"), user("carol")]],
+        }
+    }
+
+    fn new_call(&self, id: CallId) -> NewCall {
+        let members = self.members[0].clone();
+        NewCall {
+            id,
+            owner: members[0].clone(),
+            members,
+            call_type: CallType::Video,
+            fingerprint: "f".to_owned(),
+            parallel: false,
+            attempt: "somebody else's".to_owned(),
+            at: START_TIME,
+        }
+    }
+}
+
+/// What is asked of a store.
+#[derive(Debug)]
+enum Op {
+    Begin(NewCall),
+    TakeOver(NewCall),
+    Withdraw(CallId, &'static str),
+    Activate(NewCall, Timestamp, Timestamp),
+    End {
+        id: CallId,
+        by: Option<UserId>,
+        reason: EndReason,
+        at: Timestamp,
+        due: Timestamp,
+        precondition: Option<Precondition<'static>>,
+    },
+    Finish(CallId, Timestamp),
+    Get(CallId),
+    RecordStart(CallId, Timestamp),
+    ScheduleCheck(CallId, Timestamp),
+    ScheduleCheckNow(CallId, Timestamp),
+    SetPointer {
+        members: MemberSet,
+        call: NewCall,
+        at: Timestamp,
+        replaces: Option<OpenCallPointer>,
+    },
+    ClearPointer(MemberSet, CallId, Option<&'static str>),
+    Load(Vec<CallId>),
+    Reschedule {
+        id: CallId,
+        expected_due_at: Timestamp,
+        until: Timestamp,
+        tries: u32,
+    },
+    RemoveFromIndex(CallId, Timestamp),
+    ListDue {
+        shard: Shard,
+        now: Timestamp,
+        after: Option<DueEntry>,
+        limit: u16,
+    },
+}
+
+/// What a store answers; where it does not, the call as it is then.
+#[derive(Debug, PartialEq)]
+enum OpResult {
+    Begin(BeginResult),
+    TakeOver(TakeOverResult),
+    Withdraw(WithdrawResult),
+    Activate(ActivateResult),
+    End(EndResult),
+    Call(Option<Call>),
+    SetPointer(SetOpenCallResult),
+    PointerCleared,
+    Loaded(Vec<DueCall>),
+    DuePage(DuePage),
+}
+
+async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResult, StoreError> {
+    Ok(match op {
+        Op::Begin(new) => OpResult::Begin(store.begin(new).await?),
+        Op::TakeOver(new) => OpResult::TakeOver(store.take_over(new).await?),
+        Op::Withdraw(id, attempt) => OpResult::Withdraw(store.withdraw(id, attempt).await?),
+        Op::Activate(new, at, due) => OpResult::Activate(store.activate(new, *at, *due).await?),
+        Op::End { id, by, reason, at, due, precondition: unless_moved } => {
+            let (by, unless_moved) = (by.as_ref(), *unless_moved);
+            let request = EndRequest {
+                id,
+                member: by,
+                reason,
+                at: *at,
+                due_at: *due,
+                precondition: unless_moved,
+            };
+            OpResult::End(store.end(request).await?)
+        }
+        Op::Finish(id, at) => OpResult::Call(store.finish(id, *at).await?),
+        Op::Get(id) => OpResult::Call(store.get(id).await?),
+        Op::RecordStart(id, at) => {
+            store.record_start(id, *at).await?;
+            load_sorted(store, slice::from_ref(id)).await?
+        }
+        Op::ScheduleCheck(id, due) => {
+            store.schedule_check(id, *due).await?;
+            load_sorted(store, slice::from_ref(id)).await?
+        }
+        Op::ScheduleCheckNow(id, now) => {
+            store.schedule_check_now(id, *now).await?;
+            load_sorted(store, slice::from_ref(id)).await?
+        }
+        Op::SetPointer { members, call, at, replaces: over } => {
+            OpResult::SetPointer(store.set_open_call(members, call, *at, over.as_ref()).await?)
+        }
+        Op::ClearPointer(members, id, attempt) => {
+            store.clear_open_call(members, id, *attempt).await?;
+            OpResult::PointerCleared
+        }
+        Op::Load(ids) => load_sorted(store, ids).await?,
+        Op::Reschedule { id, expected_due_at: seen, until, tries } => {
+            store.reschedule(id, *seen, *until, *tries).await?;
+            load_sorted(store, slice::from_ref(id)).await?
+        }
+        Op::RemoveFromIndex(id, seen) => {
+            store.remove_from_index(id, *seen).await?;
+            load_sorted(store, slice::from_ref(id)).await?
+        }
+        Op::ListDue { shard, now, after, limit: most } => {
+            OpResult::DuePage(store.list_due(*shard, *now, after.as_ref(), *most).await?)
+        }
+    })
+}
+
+/// The calls in the order of their ids: DynamoDB has none.
+async fn load_sorted<S: DueStore>(store: &S, ids: &[CallId]) -> Result<OpResult, StoreError> {
+    let mut found = store.load(ids).await?;
+    found.sort_by(|one, other| one.call.call_id.cmp(&other.call.call_id));
+    Ok(OpResult::Loaded(found))
+}
+
+/// Whether two answers say the same. DynamoDB does not look behind a page that is full, and says
+/// that there is more.
+fn results_match(op: &Op, model: &OpResult, real: &OpResult) -> bool {
+    match (op, model, real) {
+        (Op::ListDue { limit: most, .. }, OpResult::DuePage(model), OpResult::DuePage(real)) => {
+            let full = real.entries.len() == usize::from(*most);
+            real.entries == model.entries
+                && (real.has_more == model.has_more || (real.has_more && full))
+        }
+        _ => model == real,
+    }
+}
+
+/// What came of something.
+fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
+    match (op, result) {
+        (_, OpResult::Begin(BeginResult::Inserted)) if changed => "begun",
+        (_, OpResult::Begin(BeginResult::Inserted)) => "begun, again",
+        (_, OpResult::Begin(BeginResult::Exists(_))) => "not begun: exists",
+        (_, OpResult::TakeOver(TakeOverResult::Acquired)) => "taken over",
+        (_, OpResult::TakeOver(TakeOverResult::Changed(_))) => "not taken over: moved",
+        (_, OpResult::TakeOver(TakeOverResult::Missing)) => "not taken over: gone",
+        (_, OpResult::Withdraw(WithdrawResult::Removed)) if changed => "withdrawn",
+        (_, OpResult::Withdraw(WithdrawResult::Removed)) => "withdrawn, again",
+        (_, OpResult::Withdraw(WithdrawResult::NotOwned)) => "not withdrawn",
+        (_, OpResult::Activate(ActivateResult::Activated(_))) => "activated",
+        (_, OpResult::Activate(ActivateResult::Unchanged(_))) => "not activated",
+        (_, OpResult::Activate(ActivateResult::Missing)) => "not activated: missing",
+        (_, OpResult::End(EndResult::Ending(_))) => "ending",
+        (_, OpResult::End(EndResult::Unchanged(_))) => "not ending",
+        (_, OpResult::End(EndResult::Missing)) => "not ending: missing",
+        (Op::Finish(..), OpResult::Call(Some(_))) if changed => "finished",
+        (Op::Finish(..), OpResult::Call(Some(_))) => "finished, again",
+        (Op::Finish(..), OpResult::Call(None)) => "not finished",
+        (_, OpResult::Call(Some(_))) => "got",
+        (_, OpResult::Call(None)) => "not got",
+        (_, OpResult::SetPointer(SetOpenCallResult::Set { is_exclusive: true })) => "marked, alone",
+        (_, OpResult::SetPointer(SetOpenCallResult::Set { is_exclusive: false })) => "marked",
+        (_, OpResult::SetPointer(SetOpenCallResult::Occupied(_))) => "not marked",
+        (_, OpResult::PointerCleared) if changed => "unmarked",
+        (_, OpResult::PointerCleared) => "not unmarked",
+        (_, OpResult::DuePage(page)) if page.has_more => "a page of what is due",
+        (_, OpResult::DuePage(_)) => "the last of what is due",
+        (Op::RecordStart(..), _) if changed => "started",
+        (Op::RecordStart(..), _) => "not started",
+        (Op::ScheduleCheck(..), _) if changed => "brought forward",
+        (Op::ScheduleCheck(..), _) => "not brought forward",
+        (Op::ScheduleCheckNow(..), _) if changed => "looked at now",
+        (Op::ScheduleCheckNow(..), _) => "not looked at now",
+        (Op::Reschedule { .. }, _) if changed => "put off",
+        (Op::Reschedule { .. }, _) => "not put off",
+        (Op::RemoveFromIndex(..), _) if changed => "at rest",
+        (Op::RemoveFromIndex(..), _) => "not at rest",
+        _ => "loaded",
+    }
+}
+
+/// Makes up what is asked, with an eye on the model: by mere chance little would ever fit.
+struct OpGenerator<'a> {
+    chooser: RandomChooser<'a>,
+    fixture: &'a SequenceFixture,
+    sim: &'a Sim,
+}
+
+impl OpGenerator<'_> {
+    /// Anything, of either call.
+    fn random_op(&mut self) -> Op {
+        let call = self.chooser.choose(2);
+        let id = self.fixture.ids[call].clone();
+        match self.chooser.choose(20) {
+            0..=2 => self.next_lifecycle_op(call),
+            3 => Op::Begin(self.random_new_call(call)),
+            4 => Op::TakeOver(self.random_new_call(call)),
+            5 => Op::Withdraw(id, self.random_attempt()),
+            6 => Op::Activate(
+                self.random_new_call(call),
+                self.random_time(call),
+                self.random_time(call),
+            ),
+            7 => self.end_op(call),
+            8 => Op::Finish(id, self.random_time(call)),
+            9 => Op::Get(id),
+            10 => Op::RecordStart(id, self.random_time(call)),
+            11 if self.random_bool() => Op::ScheduleCheckNow(id, self.random_time(call)),
+            11 => Op::ScheduleCheck(id, self.random_time(call)),
+            12 | 13 => self.set_pointer_op(call),
+            14 => {
+                let attempt = self.random_attempt();
+                let attempt = self.random_bool().then_some(attempt);
+                Op::ClearPointer(self.random_members(), id, attempt)
+            }
+            15 => Op::Load(self.fixture.ids.to_vec()),
+            16 => {
+                let tries = u32::try_from(self.chooser.choose(3)).unwrap();
+                Op::Reschedule {
+                    id,
+                    expected_due_at: self.random_expected_due_at(call),
+                    until: self.random_time(call),
+                    tries,
+                }
+            }
+            17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
+            _ => self.list_due_op(call),
+        }
+    }
+
+    /// What comes next in the life of a call.
+    fn next_lifecycle_op(&mut self, call: usize) -> Op {
+        let id = self.fixture.ids[call].clone();
+        let found = self.sim.lock().model.items.get(&id).cloned();
+        let (new, at, due) =
+            (self.random_new_call(call), self.random_time(call), self.random_time(call));
+        let Some(found) = found else { return Op::Begin(new) };
+        match found.call.state {
+            CallState::Creating => {
+                Op::Activate(NewCall { fingerprint: found.call.fingerprint, ..new }, at, due)
+            }
+            CallState::Active => {
+                let reason = EndReason::default();
+                Op::End { id, by: None, reason, at, due, precondition: None }
+            }
+            CallState::Ending => Op::Finish(id, at),
+            CallState::Ended => Op::RemoveFromIndex(id, found.due_at.unwrap_or(at)),
+        }
+    }
+
+    fn end_op(&mut self, call: usize) -> Op {
+        let by = match self.chooser.choose(3) {
+            0 => None,
+            n => self.fixture.members[n - 1].last().cloned(),
+        };
+        let precondition = match self.chooser.choose(3) {
+            0 => None,
+            1 => Some(Precondition::DueAt(self.random_expected_due_at(call))),
+            _ => Some(Precondition::Attempt(self.random_attempt())),
+        };
+        Op::End {
+            id: self.fixture.ids[call].clone(),
+            by,
+            reason: EndReason::LEFT.into(),
+            at: self.random_time(call),
+            due: self.random_time(call),
+            precondition,
+        }
+    }
+
+    fn set_pointer_op(&mut self, call: usize) -> Op {
+        let members = self.random_members();
+        let found = self
+            .sim
+            .lock()
+            .model
+            .open_call_pointers
+            .get(&members)
+            .map(|found| found.pointer.clone());
+        let other = OpenCallPointer {
+            call_id: self.fixture.ids[1 - call].clone(),
+            at: self.random_time(call),
+        };
+        let replaces = match self.chooser.choose(3) {
+            0 => None,
+            1 => found,
+            _ => Some(other),
+        };
+        Op::SetPointer {
+            members,
+            call: self.random_new_call(call),
+            at: self.random_time(call),
+            replaces,
+        }
+    }
+
+    fn list_due_op(&mut self, call: usize) -> Op {
+        let now = self.random_time_among(call, 25);
+        let id = self.fixture.ids[call].clone();
+        let due_at = match self.chooser.choose(3) {
+            0 => None,
+            1 => self.due_at(call),
+            _ => Some(self.random_time(call)),
+        };
+        // Nothing is asked for behind a place that is not due itself; DynamoDB would refuse to.
+        let after = due_at.filter(|due_at| *due_at <= now).map(|due_at| DueEntry { due_at, id });
+        let limit = [1, 2, 100][self.chooser.choose(3)];
+        Op::ListDue { shard: self.fixture.shard, now, after, limit }
+    }
+
+    fn random_new_call(&mut self, call: usize) -> NewCall {
+        NewCall {
+            members: self.fixture.members[self.chooser.choose(2)].clone(),
+            call_type: if self.random_bool() { CallType::Video } else { CallType::Voice },
+            fingerprint: ["f", "g"][self.chooser.choose(2)].to_owned(),
+            parallel: self.random_bool(),
+            attempt: self.random_attempt().to_owned(),
+            at: self.random_time(call),
+            ..self.fixture.new_call(self.fixture.ids[call].clone())
+        }
+    }
+
+    fn random_bool(&mut self) -> bool {
+        self.chooser.choose(2) == 0
+    }
+
+    fn random_attempt(&mut self) -> &'static str {
+        ATTEMPTS[self.chooser.choose(2)]
+    }
+
+    fn random_members(&mut self) -> MemberSet {
+        MemberSet::new(&self.fixture.members[self.chooser.choose(2)])
+    }
+
+    /// One of few instants, so that many fall together.
+    fn random_time(&mut self, call: usize) -> Timestamp {
+        self.random_time_among(call, 6)
+    }
+
+    /// One of so many instants, which are not the other call's: what is due at the same time has
+    /// no order at DynamoDB.
+    fn random_time_among(&mut self, call: usize, instants: usize) -> Timestamp {
+        let millis = i64::try_from(self.chooser.choose(instants) * 10_000 + call).unwrap();
+        Timestamp::from_millis(START_TIME.as_millis() + millis)
+    }
+
+    /// When the call is due, or was perhaps.
+    fn random_expected_due_at(&mut self, call: usize) -> Timestamp {
+        let random_time = self.random_time(call);
+        if self.random_bool() { self.due_at(call).unwrap_or(random_time) } else { random_time }
+    }
+
+    fn due_at(&self, call: usize) -> Option<Timestamp> {
+        self.sim.lock().model.items.get(&self.fixture.ids[call]).and_then(|item| item.due_at)
+    }
+}
+
+/// What shows everything that a sequence has left behind: the calls, the index, and whose the marks
+/// are, by which attempt.
+fn final_state_ops(fixture: &SequenceFixture) -> Vec<Op> {
+    let now = Timestamp::from_secs(START_TIME.as_secs() + 600);
+    let mut ops = vec![
+        Op::Load(fixture.ids.to_vec()),
+        Op::ListDue { shard: fixture.shard, now, after: None, limit: 100 },
+    ];
+    for members in &fixture.members {
+        let members = MemberSet::new(members);
+        let mark = |name: &str| {
+            let id = CallId::try_from(format!("{name}-{}", fixture.shard.number())).unwrap();
+            let (members, call) = (members.clone(), fixture.new_call(id));
+            Op::SetPointer { members, call, at: START_TIME, replaces: None }
+        };
+        let unmark = |id: &CallId| Op::ClearPointer(members.clone(), id.clone(), Some(ATTEMPTS[0]));
+        ops.push(mark("another"));
+        ops.extend(fixture.ids.iter().map(unmark));
+        ops.push(mark("yet-another"));
+    }
+    ops
+}
+
+/// The two, side by side.
+struct StorePair<'a> {
+    model: ModelStore,
+    real: &'a DynamoCallStore,
+    /// What they agreed on.
+    history: Vec<Op>,
+}
+
+impl StorePair<'_> {
+    /// Asks both the same: what came of it, if they agree.
+    async fn apply(&mut self, op: Op) -> Result<&'static str, String> {
+        let before = self.digest();
+        let model = apply_op(&self.model, &op).await.unwrap();
+        let changed = self.digest() != before;
+        let real = apply_op(self.real, &op).await.unwrap();
+        if !results_match(&op, &model, &real) {
+            let history = &self.history;
+            return Err(format!(
+                "{op:?}\nmodel: {model:#?}\nreal: {real:#?}\nbefore: {history:#?}"
+            ));
+        }
+        let outcome = outcome_name(&op, &model, changed);
+        self.history.push(op);
+        Ok(outcome)
+    }
+
+    /// What is in the model's table, as a number.
+    fn digest(&self) -> u64 {
+        let core = self.model.sim.lock();
+        let mut hash = Fnv::default();
+        (&core.model.items, &core.model.open_call_pointers).hash(&mut hash);
+        hash.finish()
+    }
+}
+
+/// Runs the sequence of a shard, whose number is its seed: everything that came of it, or where
+/// the two do not agree.
+async fn run_sequence(
+    shard: Shard,
+    mutant: Option<Mutant>,
+    real: &DynamoCallStore,
+) -> Result<BTreeSet<&'static str>, String> {
+    let fixture = SequenceFixture::from_shard(shard);
+    let sim = Sim::new(ModelState::new(START_TIME), false);
+    {
+        let mut core = sim.lock();
+        core.set_auto_steps(Some(u32::MAX));
+        core.set_current_process(0);
+    }
+    let model = ModelStore { sim: sim.clone(), mutant, shard };
+    let mut stores = StorePair { model, real, history: Vec::new() };
+    let seed = u64::from(shard.number());
+    let mut unused = explore::VisitedStates::default();
+    let chooser = RandomChooser { rng_state: seed, visited: &mut unused };
+    let mut generator = OpGenerator { chooser, fixture: &fixture, sim: &sim };
+    let mut outcomes = BTreeSet::new();
+    let with_seed = |what: String| format!("seed {seed}: {what}");
+    for _ in 0..SEQUENCE_LENGTH {
+        outcomes.insert(stores.apply(generator.random_op()).await.map_err(with_seed)?);
+    }
+    for op in final_state_ops(&fixture) {
+        stores.apply(op).await.map_err(with_seed)?;
+    }
+    Ok(outcomes)
+}
+
+/// The real table, empty, and what keeps it alive.
+async fn start_dynamo() -> (DynamoCallStore, Option<Backends>) {
+    let (endpoint, table, backends) = if let Ok(endpoint) = std::env::var("STORE_TEST_ENDPOINT") {
+        let table = local::dynamo::create_table_at(&endpoint).await.unwrap();
+        (endpoint, table, None)
+    } else {
+        let options = Options { stream: StreamChoice::Unconfigured, ..Options::default() };
+        let backends = Stack::start_backends(options).await.unwrap();
+        let proxy = backends.dynamo();
+        (proxy.url().to_owned(), proxy.table_name().to_owned(), Some(backends))
+    };
+    let config = StoreConfig { table, region: local::REGION.to_owned(), endpoint: Some(endpoint) };
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    let http = shared::net::client().unwrap();
+    let table = shared::dynamo::Table::with_credentials(&config, http, credentials);
+    (DynamoCallStore::new(table), backends)
+}
+
+#[tokio::test]
+async fn model_matches_dynamodb() {
+    let (real, _backends) = start_dynamo().await;
+    let mut outcomes = BTreeSet::new();
+    for shard in Shard::all() {
+        match run_sequence(shard, None, &real).await {
+            Ok(more) => outcomes.extend(more),
+            Err(mismatch) => panic!("{mismatch}"),
+        }
+    }
+    // Nothing that can come of anything was left out.
+    assert_eq!(outcomes.len(), OUTCOME_COUNT, "{outcomes:#?}");
+}
+
+#[tokio::test]
+async fn mutated_model_diverges_from_dynamodb() {
+    /// Those that are wrong about the table, and not about Stream.
+    const STORE_MUTANTS: [Mutant; 10] = [
+        Mutant::CallItemWrittenLast,
+        Mutant::SweeperSkipsCreating,
+        Mutant::UnconditionalActivate,
+        Mutant::NoCleanupRecheck,
+        Mutant::CallIdsReusable,
+        Mutant::CleanupRecheckTooEarly,
+        Mutant::UnconditionalWithdraw,
+        Mutant::UnconditionalSetPointer,
+        Mutant::UnconditionalClearPointer,
+        Mutant::SessionEndEndsCall,
+    ];
+    for mutant in STORE_MUTANTS {
+        let (real, _backends) = start_dynamo().await;
+        let mut diverged = false;
+        for shard in Shard::all() {
+            diverged = run_sequence(shard, Some(mutant), &real).await.is_err();
+            if diverged {
+                break;
+            }
+        }
+        assert!(diverged, "{mutant} agrees with DynamoDB");
+    }
+}

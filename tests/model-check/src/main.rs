@@ -1,0 +1,115 @@
+//! `cargo run --release -p model-check -- --triples 1000000`: the proof, at any length.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use model_check::{
+    Mutant, Report, check_exhaustively, check_randomly, mutant_scenarios, pair_scenarios, replay,
+};
+
+const USAGE: &str = "\
+model-check [--pairs] [--mutants] [--triples <count>] [--first <seed>]   runs them; all three without any
+model-check --seed <seed>                                          one triple again, step by step
+";
+
+/// What is asked for on the command line.
+#[derive(Default)]
+struct Options {
+    pairs: bool,
+    mutants: bool,
+    triples: Option<u64>,
+    first_seed: u64,
+    seed: Option<u64>,
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's answer")]
+fn main() -> ExitCode {
+    let Some(options) = parse_args(std::env::args().skip(1)) else {
+        eprint!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    if let Some(seed) = options.seed {
+        let (violation, trace) = replay(seed, None);
+        println!("{}", trace.join("\n"));
+        println!("{}", violation.as_deref().unwrap_or("everything held"));
+        return if violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    let mut passed = true;
+    if options.pairs {
+        let mut total = Report::default();
+        for (name, scenarios) in pair_scenarios() {
+            let started = Instant::now();
+            let mut report = Report::default();
+            for scenario in &scenarios {
+                merge(&mut report, check_exhaustively(scenario, None));
+            }
+            passed &= print_report(name, &report, started);
+            merge(&mut total, report);
+        }
+        println!("pairs together: {} schedules, {} states", total.schedules, total.states);
+    }
+    if let Some(triples) = options.triples {
+        let started = Instant::now();
+        let report = check_randomly(options.first_seed..options.first_seed + triples, None);
+        passed &= print_report("triples", &report, started);
+    }
+    if options.mutants {
+        let scenarios = mutant_scenarios();
+        let killed = Mutant::ALL.iter().filter(|mutant| {
+            let violation =
+                scenarios.iter().find_map(|it| check_exhaustively(it, Some(**mutant)).violation);
+            match &violation {
+                Some(found) => println!("{mutant:<28} killed: {}", found.message),
+                None => println!("{mutant:<28} LIVES"),
+            }
+            violation.is_some()
+        });
+        let killed = killed.count();
+        println!("mutants killed {killed}/{}", Mutant::ALL.len());
+        passed &= killed == Mutant::ALL.len();
+    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn merge(total: &mut Report, report: Report) {
+    total.schedules += report.schedules;
+    total.states += report.states;
+    total.violation = total.violation.take().or(report.violation);
+}
+
+#[expect(clippy::print_stdout, reason = "a command's answer")]
+fn print_report(name: &str, report: &Report, started: Instant) -> bool {
+    let Report { schedules, states, violation } = report;
+    let seconds = started.elapsed().as_secs_f64();
+    let violations = u8::from(violation.is_some());
+    println!(
+        "{name:<16} {schedules:>9} schedules {states:>9} states {violations} violations {seconds:>7.1} s"
+    );
+    if let Some(violation) = violation {
+        println!("{:?}", violation.scenario);
+        println!("{}", violation.trace.join("\n"));
+        println!("{}", violation.message);
+    }
+    violation.is_none()
+}
+
+fn parse_args(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options::default();
+    let mut has_arguments = false;
+    while let Some(argument) = arguments.next() {
+        let mut parse_number = || arguments.next()?.parse().ok();
+        match argument.as_str() {
+            "--pairs" => options.pairs = true,
+            "--mutants" => options.mutants = true,
+            "--triples" => options.triples = Some(parse_number()?),
+            "--first" => options.first_seed = parse_number()?,
+            "--seed" => options.seed = Some(parse_number()?),
+            _ => return None,
+        }
+        has_arguments = true;
+    }
+    if !has_arguments {
+        (options.pairs, options.mutants, options.triples) = (true, true, Some(1_000_000));
+    }
+    Some(options)
+}

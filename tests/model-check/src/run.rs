@@ -1,0 +1,430 @@
+//! One run: a beginning, some roles at the same time in one order with some faults, and the
+//! healing after it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::noop_waker;
+use shared::calls::CallState;
+use shared::clock::Timestamp;
+use shared::ids::CallId;
+
+use crate::actors::{Actor, ActorFuture, Handlers, TIMEOUTS, TestIds};
+use crate::explore::{Chooser, RunOutcome};
+use crate::mutants::Mutant;
+use crate::sim::{Sim, StepKind, StepOutcome};
+use crate::state::{DelayedEffect, ModelState};
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitialState {
+    /// There is nothing.
+    Empty,
+    /// An attempt to create call X died, at any point, and its lease has run out.
+    CreateCrashed,
+    /// Call X is active, and nobody has joined it.
+    Active,
+    /// Call X is active, somebody has joined it, and it is due to be looked at.
+    Joined,
+    /// Call X is active, everybody has left it, and it is due to be looked at.
+    AllLeft,
+    /// Call X is active, and nobody has joined it in time.
+    NotJoined,
+    /// The end of call X died, at any point, and is due to be tried again.
+    EndCrashed,
+    /// Call X has ended, and is due for its second look, before which a late request has brought
+    /// its channel back.
+    ChannelRecreated,
+}
+
+impl InitialState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::CreateCrashed,
+        Self::Active,
+        Self::Joined,
+        Self::AllLeft,
+        Self::NotJoined,
+        Self::EndCrashed,
+        Self::ChannelRecreated,
+    ];
+}
+
+impl InitialState {
+    /// How many faults it takes to come about.
+    pub(crate) fn fault_cost(self) -> u8 {
+        u8::from(matches!(self, Self::CreateCrashed | Self::EndCrashed | Self::ChannelRecreated))
+    }
+}
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// How it begins.
+    pub initial_state: InitialState,
+    /// Who takes part.
+    pub actors: Vec<Actor>,
+    /// How many faults there are at most.
+    pub max_faults: u8,
+}
+
+/// A run in progress.
+pub(crate) struct Run<'a> {
+    pub(crate) sim: Sim,
+    handlers: Handlers,
+    chooser: &'a mut dyn Chooser,
+    ids: Arc<TestIds>,
+    /// The next process that plays alone.
+    next_solo_process: usize,
+}
+
+/// What can happen next.
+#[derive(Clone, Copy)]
+enum Transition {
+    /// A waiting step gets its verdict.
+    Resolve(usize, StepOutcome),
+    /// Time passes although somebody has something to do, and is slow with it.
+    AdvanceTime(usize),
+    /// A process dies.
+    Kill(usize),
+    /// A late request takes effect.
+    ApplyDelayed(usize),
+}
+
+/// The processes with lower numbers play together.
+const MAX_ACTORS: usize = 4;
+const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// Within which a call is closed that nobody cares for any more.
+const MAX_ABANDONED_CLEANUP: Duration = Duration::from_mins(11);
+/// Within which nothing is left of a call that was never active.
+const MAX_FAILED_CREATE_CLEANUP: Duration = Duration::from_secs(130);
+/// Within which nothing is left of a call whose end was acknowledged.
+const MAX_ACKNOWLEDGED_END_CLEANUP: Duration = Duration::from_secs(250);
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        ids: &Arc<TestIds>,
+        mutant: Option<Mutant>,
+        has_trace: bool,
+        chooser: &'a mut dyn Chooser,
+    ) -> Self {
+        let model = ModelState::new(START_TIME);
+        let sim = Sim::new(model, has_trace);
+        let handlers = Handlers::new(&sim, ids, mutant);
+        Self { sim, handlers, chooser, ids: Arc::clone(ids), next_solo_process: MAX_ACTORS }
+    }
+
+    /// Runs it, as far as it is of interest.
+    pub(crate) fn execute(&mut self, scenario: &Scenario) -> RunOutcome {
+        self.reach_initial_state(scenario.initial_state);
+        let Some(retries) = self.run_concurrently(scenario) else { return RunOutcome::Pruned };
+        let violation =
+            self.violation().or_else(|| self.recover(&retries)).or_else(|| self.violation());
+        violation.map_or(RunOutcome::Passed, RunOutcome::Failed)
+    }
+
+    fn violation(&self) -> Option<String> {
+        self.sim.lock().model.violation.clone()
+    }
+
+    /// Plays a role alone and without faults, to its end or for so many steps.
+    fn run_alone(&mut self, actor: Actor, steps: u32) -> bool {
+        // A process of its own each time, so that nobody's ids are used twice.
+        let process = self.next_solo_process;
+        self.next_solo_process += 1;
+        {
+            let mut core = self.sim.lock();
+            core.set_auto_steps(Some(steps));
+            core.set_current_process(process);
+            core.record_trace(|| format!("{actor:?}, alone"));
+        }
+        let mut future = self.handlers.start(actor);
+        let is_done = poll_actor(&mut future) == Poll::Ready(Some(()));
+        self.sim.lock().set_auto_steps(None);
+        is_done
+    }
+
+    fn advance_time(&mut self, duration: Duration) {
+        let mut core = self.sim.lock();
+        core.model.now = core.model.now.plus(duration);
+    }
+
+    fn choose(&mut self, options: usize) -> usize {
+        if options < 2 { 0 } else { self.chooser.choose(options) }
+    }
+
+    /// Brings the beginning about, by the same handlers.
+    fn reach_initial_state(&mut self, initial_state: InitialState) {
+        let unlimited = u32::MAX;
+        match initial_state {
+            InitialState::Empty => {}
+            InitialState::CreateCrashed => {
+                let steps = self.choose(6);
+                self.run_alone(Actor::Create, u32::try_from(steps).unwrap_or(0));
+                self.advance_time(Duration::from_secs(31));
+            }
+            InitialState::Active => {
+                self.run_alone(Actor::Create, unlimited);
+            }
+            InitialState::NotJoined => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(TIMEOUTS.ring_timeout);
+            }
+            InitialState::Joined => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::Join, unlimited);
+                self.advance_time(TIMEOUTS.ring_timeout);
+            }
+            InitialState::AllLeft => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::Join, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::SessionEnds, unlimited);
+            }
+            InitialState::EndCrashed => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                let steps = self.choose(5) + 1;
+                self.run_alone(Actor::End, u32::try_from(steps).unwrap_or(1));
+                self.advance_time(Duration::from_secs(31));
+            }
+            InitialState::ChannelRecreated => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::End, unlimited);
+                self.advance_time(Duration::from_secs(181));
+                let channel = self.ids.call_x.channel().to_string();
+                self.sim.lock().model.stream_channels.insert(channel, "alice".to_owned());
+            }
+        }
+        self.sim.lock().model.history.has_delayed_effect = false;
+    }
+
+    /// Plays the roles at the same time; those that got no answer are to be repeated. `None`
+    /// where this leads to what is known already.
+    fn run_concurrently(&mut self, scenario: &Scenario) -> Option<Vec<Actor>> {
+        let mut futures: Vec<Option<ActorFuture>> =
+            scenario.actors.iter().map(|role| Some(self.handlers.start(*role))).collect();
+        let mut responded = vec![false; futures.len()];
+        let mut remaining_faults = scenario.max_faults;
+        for process in 0..futures.len() {
+            self.poll_process(&mut futures, &mut responded, process);
+        }
+        while futures.iter().any(Option::is_some) {
+            if self.violation().is_some() {
+                return Some(Vec::new());
+            }
+            let alive: Vec<bool> = futures.iter().map(Option::is_some).collect();
+            if !self.is_new_state(remaining_faults, &alive, &responded) {
+                return None;
+            }
+            let transitions = self.enabled_transitions(&alive, remaining_faults);
+            let chosen = self.choose(transitions.len());
+            match transitions.get(chosen).copied()? {
+                Transition::Resolve(index, outcome) => {
+                    let mut core = self.sim.lock();
+                    let process = core.pending[index].process;
+                    core.resolve(index, outcome);
+                    drop(core);
+                    remaining_faults -= u8::from(outcome != StepOutcome::Applied);
+                    self.poll_process(&mut futures, &mut responded, process);
+                }
+                Transition::AdvanceTime(index) => {
+                    remaining_faults -= 1;
+                    let mut core = self.sim.lock();
+                    let process = core.pending[index].process;
+                    core.resolve(index, StepOutcome::Applied);
+                    drop(core);
+                    self.poll_process(&mut futures, &mut responded, process);
+                }
+                Transition::Kill(process) => {
+                    remaining_faults -= 1;
+                    futures[process] = None;
+                    self.sim.lock().kill(process);
+                }
+                Transition::ApplyDelayed(index) => self.apply_delayed(index),
+            }
+        }
+        // What happens from here on knows no more faults.
+        let alive = vec![false; futures.len()];
+        if !self.is_new_state(0, &alive, &responded) {
+            return None;
+        }
+        let unanswered = scenario.actors.iter().zip(&responded).filter(|(_, answered)| !**answered);
+        Some(unanswered.map(|(role, _)| *role).filter(|role| role.is_retried()).collect())
+    }
+
+    fn is_new_state(&mut self, faults: u8, alive: &[bool], responded: &[bool]) -> bool {
+        let digest = self.sim.lock().digest(faults, alive, responded);
+        self.chooser.is_new_state(digest)
+    }
+
+    fn poll_process(
+        &mut self,
+        futures: &mut [Option<ActorFuture>],
+        responded: &mut [bool],
+        process: usize,
+    ) {
+        let Some(future) = &mut futures[process] else { return };
+        self.sim.lock().set_current_process(process);
+        if let Poll::Ready(result) = poll_actor(future) {
+            responded[process] = result.is_some();
+            futures[process] = None;
+        }
+    }
+
+    fn enabled_transitions(&self, alive: &[bool], faults: u8) -> Vec<Transition> {
+        let core = self.sim.lock();
+        let mut transitions = Vec::new();
+        // Steps take no time: it passes when everybody waits for it, or somebody is slow.
+        let all_waiting = core.pending.iter().all(|waiting| waiting.kind == StepKind::Wait);
+        for (index, waiting) in core.pending.iter().enumerate() {
+            match waiting.kind {
+                StepKind::Wait if all_waiting => {
+                    transitions.push(Transition::Resolve(index, StepOutcome::Applied));
+                }
+                StepKind::Wait if faults > 0 => transitions.push(Transition::AdvanceTime(index)),
+                StepKind::Wait => {}
+                _ => transitions.push(Transition::Resolve(index, StepOutcome::Applied)),
+            }
+            if faults > 0 {
+                match waiting.kind {
+                    StepKind::Read => {
+                        transitions.push(Transition::Resolve(index, StepOutcome::Rejected));
+                    }
+                    StepKind::Write => transitions.extend(
+                        [StepOutcome::Rejected, StepOutcome::ResponseLost, StepOutcome::Delayed]
+                            .map(|verdict| Transition::Resolve(index, verdict)),
+                    ),
+                    StepKind::Wait | StepKind::StreamEvent => {}
+                }
+            }
+        }
+        transitions.extend((0..core.model.delayed_effects.len()).map(Transition::ApplyDelayed));
+        if faults > 0 {
+            let processes = alive.iter().enumerate().filter(|(_, alive)| **alive);
+            transitions.extend(processes.map(|(process, _)| Transition::Kill(process)));
+        }
+        transitions
+    }
+
+    fn apply_delayed(&mut self, index: usize) {
+        let mut core = self.sim.lock();
+        let DelayedEffect { label, effect, .. } = core.model.delayed_effects.remove(index);
+        effect(&mut core.model);
+        core.model.check_invariants();
+        core.record_trace(|| format!("late: {label}"));
+    }
+
+    /// Clients repeat what got no answer, or do not; the sweeper runs every minute; what is late
+    /// comes as late as it can. Then nothing may be left.
+    fn recover(&mut self, retries: &[Actor]) -> Option<String> {
+        for role in retries {
+            if self.choose(2) == 1 {
+                self.advance_time(Duration::from_secs(1));
+                self.run_alone(*role, u32::MAX);
+            }
+        }
+        let recovery_started_at = self.sim.now();
+        while self.sim.lock().model.violation.is_none() && self.run_next_sweep(recovery_started_at)
+        {
+            if self.sim.now().since(recovery_started_at) > Duration::from_mins(30) {
+                return Some("it is never over".to_owned());
+            }
+        }
+        let world = &self.sim.lock().model;
+        if world.violation.is_some() {
+            return None;
+        }
+        let open = world.items.values().find(|item| item.call.state != CallState::Ended);
+        if let Some(item) = open {
+            return Some(format!("{} stays {:?}", item.call.call_id, item.call.state));
+        }
+        None
+    }
+
+    /// The next minute in which there is something to do; whether there is one.
+    fn run_next_sweep(&mut self, recovery_started_at: Timestamp) -> bool {
+        let minute_millis = 60_000;
+        let session_timeout_at = recovery_started_at.plus(TIMEOUTS.inactivity_timeout);
+        {
+            let mut core = self.sim.lock();
+            let world = &mut core.model;
+            let due = world.items.values().filter_map(|item| item.due_at);
+            let delayed = world.delayed_effects.iter().map(|late| late.applies_at);
+            let Some(next) = due.chain(delayed).min() else { return false };
+            let next = next.max(world.now.plus(Duration::from_millis(1))).as_millis();
+            let next =
+                Timestamp::from_millis((next + minute_millis - 1) / minute_millis * minute_millis);
+            world.now = next;
+            if next >= session_timeout_at {
+                for live in world.stream_calls.values_mut() {
+                    if let Some(session) = &mut live.session {
+                        session.ended_at.get_or_insert(session_timeout_at);
+                    }
+                }
+            }
+        }
+        let now = self.sim.now();
+        loop {
+            let due_index = self
+                .sim
+                .lock()
+                .model
+                .delayed_effects
+                .iter()
+                .position(|late| late.applies_at <= now);
+            let Some(index) = due_index else { break };
+            self.apply_delayed(index);
+        }
+        self.run_alone(Actor::Sweep, u32::MAX);
+        let mut core = self.sim.lock();
+        let overdue = find_overdue(&core.model, recovery_started_at);
+        if let Some(broken) = overdue {
+            core.model.record_violation(|| broken);
+        }
+        true
+    }
+}
+
+/// What should be closed by now, and is not.
+fn find_overdue(model: &ModelState, recovery_started_at: Timestamp) -> Option<String> {
+    let now = model.now;
+    let is_exceeded = |since: &Timestamp, most: Duration| now.since(*since) > most;
+    for (id, since) in &model.history.acknowledged_ends {
+        if is_exceeded(since, MAX_ACKNOWLEDGED_END_CLEANUP) && !model.is_cleaned_up(id) {
+            return Some(format!("{id} is not clear 250 s after its acknowledged end"));
+        }
+    }
+    // What takes effect late may come after that; the second look is for it.
+    if is_exceeded(&recovery_started_at, MAX_FAILED_CREATE_CLEANUP)
+        && !model.history.has_delayed_effect
+    {
+        let was_never_active = |id: &&CallId| !model.history.activated.contains(*id);
+        let leftover = model
+            .history
+            .requested
+            .iter()
+            .filter(was_never_active)
+            .find(|id| !model.is_cleaned_up(id));
+        if let Some(id) = leftover {
+            return Some(format!("{id} is not clear 130 s after its creation failed"));
+        }
+    }
+    if is_exceeded(&recovery_started_at, MAX_ABANDONED_CLEANUP) {
+        for (id, item) in &model.items {
+            if item.call.state != CallState::Ended || !model.is_cleaned_up(id) {
+                return Some(format!("{id} is not closed after 11 minutes"));
+            }
+        }
+    }
+    None
+}
+
+fn poll_actor(future: &mut ActorFuture) -> Poll<Option<()>> {
+    future.as_mut().poll(&mut Context::from_waker(&noop_waker()))
+}

@@ -1,0 +1,204 @@
+//! The world as the handlers find it: the table, Stream, and the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use shared::calls::{Call, CallState, MemberSet, OpenCallPointer};
+use shared::clock::Timestamp;
+use shared::ids::CallId;
+
+use crate::sim::Effect;
+
+/// How long after it was sent a request may still take effect.
+pub(crate) const MAX_EFFECT_DELAY: Duration = Duration::from_secs(100);
+
+/// Everything outside the processes.
+pub(crate) struct ModelState {
+    pub(crate) now: Timestamp,
+    /// The table's calls.
+    pub(crate) items: BTreeMap<CallId, CallItem>,
+    /// The table's marks.
+    pub(crate) open_call_pointers: BTreeMap<MemberSet, StoredPointer>,
+    /// Stream's channels, by their ids.
+    pub(crate) stream_channels: BTreeMap<String, StreamUserId>,
+    /// Stream's calls, by their ids.
+    pub(crate) stream_calls: BTreeMap<String, StreamCall>,
+    /// Requests that take effect later.
+    pub(crate) delayed_effects: Vec<DelayedEffect>,
+    /// What has happened so far, as far as it has to be kept.
+    pub(crate) history: History,
+    /// The first thing that went wrong.
+    pub(crate) violation: Option<String>,
+}
+
+type StreamUserId = String;
+
+/// A mark in the table, and the attempt that set it.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct StoredPointer {
+    pub(crate) pointer: OpenCallPointer,
+    pub(crate) attempt: String,
+}
+
+/// A call in the table.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct CallItem {
+    pub(crate) call: Call,
+    pub(crate) due_at: Option<Timestamp>,
+    pub(crate) tries: u32,
+}
+
+/// A call at Stream.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct StreamCall {
+    pub(crate) created_by: StreamUserId,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) session: Option<Session>,
+}
+
+/// A session of a call at Stream.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Session {
+    pub(crate) started_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
+}
+
+/// A request that takes effect later.
+pub(crate) struct DelayedEffect {
+    pub(crate) applies_at: Timestamp,
+    pub(crate) label: String,
+    pub(crate) effect: Effect,
+}
+
+/// What has happened so far.
+#[derive(Default, Hash)]
+pub(crate) struct History {
+    /// The calls that were asked for.
+    pub(crate) requested: BTreeSet<CallId>,
+    /// The calls that have been active.
+    pub(crate) activated: BTreeSet<CallId>,
+    /// The calls that have been over.
+    pub(crate) ended: BTreeSet<CallId>,
+    /// The calls whose end was acknowledged, and when.
+    pub(crate) acknowledged_ends: BTreeMap<CallId, Timestamp>,
+    /// The calls that Stream itself has ended, or has deleted something of.
+    pub(crate) changed_by_stream: BTreeSet<CallId>,
+    /// Whether a request takes effect late in this run.
+    pub(crate) has_delayed_effect: bool,
+}
+
+impl Hash for ModelState {
+    fn hash<H: Hasher>(&self, hash: &mut H) {
+        let Self {
+            now,
+            items,
+            open_call_pointers: marks,
+            stream_channels: channels,
+            stream_calls: calls,
+            delayed_effects: late,
+            history: ledger,
+            violation: _,
+        } = self;
+        (now, items, marks, channels, calls, ledger).hash(hash);
+        for DelayedEffect { applies_at: until, label, effect: _ } in late {
+            (until, label).hash(hash);
+        }
+    }
+}
+
+impl ModelState {
+    /// An empty one.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            items: BTreeMap::new(),
+            open_call_pointers: BTreeMap::new(),
+            stream_channels: BTreeMap::new(),
+            stream_calls: BTreeMap::new(),
+            delayed_effects: Vec::new(),
+            history: History::default(),
+            violation: None,
+        }
+    }
+
+    /// Says what is wrong, if nothing was before.
+    pub(crate) fn record_violation(&mut self, message: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(message());
+        }
+    }
+
+    /// Moves a call to another state, which must not be an earlier one.
+    pub(crate) fn transition(&mut self, id: &CallId, state: CallState) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        let previous = item.call.state;
+        item.call.state = state;
+        match state {
+            CallState::Active => {
+                self.history.activated.insert(id.clone());
+            }
+            CallState::Ending | CallState::Ended => {
+                self.history.ended.insert(id.clone());
+            }
+            CallState::Creating => {}
+        }
+        if state < previous {
+            self.record_violation(|| format!("{id} goes back from {previous:?} to {state:?}"));
+        }
+    }
+
+    /// What must hold at every instant.
+    pub(crate) fn check_invariants(&mut self) {
+        if self.violation.is_none() {
+            self.violation = self.find_violation();
+        }
+    }
+
+    fn find_violation(&self) -> Option<String> {
+        let find_scheduled_check = |id: &str| {
+            let item = self.items.iter().find(|(known, _)| known.as_str() == id)?.1;
+            item.due_at.map(|_| ())
+        };
+        for channel in self.stream_channels.keys() {
+            let id = channel.strip_prefix("call-").unwrap_or_default();
+            if find_scheduled_check(id).is_none() {
+                return Some(format!("nothing will remove the channel {channel}"));
+            }
+        }
+        for (id, live) in &self.stream_calls {
+            if live.ended_at.is_none() && find_scheduled_check(id).is_none() {
+                return Some(format!("nothing will end the live call {id}"));
+            }
+        }
+        let mut active_member_sets = BTreeSet::new();
+        for (id, item) in &self.items {
+            let state = item.call.state;
+            if state != CallState::Ended && item.due_at.is_none() {
+                return Some(format!("{id} is {state:?} and not due"));
+            }
+            if state <= CallState::Active && self.history.acknowledged_ends.contains_key(id) {
+                return Some(format!("{id} is {state:?} after its end was acknowledged"));
+            }
+            if state != CallState::Active {
+                continue;
+            }
+            let exists_at_stream = self.stream_channels.contains_key(&id.channel().to_string())
+                && self.stream_calls.get(id.as_str()).is_some_and(|live| live.ended_at.is_none());
+            if !exists_at_stream && !self.history.changed_by_stream.contains(id) {
+                return Some(format!("{id} is active, and not there at Stream"));
+            }
+            if !item.call.parallel && !active_member_sets.insert(MemberSet::new(&item.call.members))
+            {
+                return Some(format!("{id} is one of two active calls of the same members"));
+            }
+        }
+        None
+    }
+
+    /// Whether nothing of a call is left at Stream.
+    pub(crate) fn is_cleaned_up(&self, id: &CallId) -> bool {
+        !self.stream_channels.contains_key(&id.channel().to_string())
+            && self.stream_calls.get(id.as_str()).is_none_or(|live| live.ended_at.is_some())
+    }
+}

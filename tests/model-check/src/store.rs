@@ -1,0 +1,496 @@
+//! The table: the same conditional writes as the real one's, each at one instant. That the two
+//! agree is for `conformance.rs` to say.
+
+use async_trait::async_trait;
+use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
+use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
+use shared::calls::{
+    ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
+    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+};
+use shared::clock::Timestamp;
+use shared::ids::{CallId, UserId};
+use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
+use shared::rate_limiter::Quota;
+use shared::store::StoreError;
+use shared::stream::event::{Rating, StatsReport};
+use shared::users::{
+    GetAndCountResult, ProfileChange, Revocation, RevokeResult, SyncResult, User, UserStatus,
+    UserStore,
+};
+
+use crate::mutants::Mutant;
+use crate::sim::{NoResponse, Sim, StepKind};
+use crate::state::{CallItem, ModelState, StoredPointer};
+
+/// The table of a run.
+#[derive(Clone)]
+pub(crate) struct ModelStore {
+    pub(crate) sim: Sim,
+    pub(crate) mutant: Option<Mutant>,
+    /// The shard that every call of the run is in; the others are empty.
+    pub(crate) shard: Shard,
+}
+
+impl ModelStore {
+    fn has_mutant(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    async fn write<T: std::fmt::Debug>(
+        &self,
+        label: impl FnOnce() -> String,
+        effect: impl Fn(&mut ModelState) -> T + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.sim.step(StepKind::Write, label, effect).await.map_err(unavailable)
+    }
+
+    async fn read<T: std::fmt::Debug>(
+        &self,
+        label: impl FnOnce() -> String,
+        effect: impl Fn(&mut ModelState) -> T + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.sim.step(StepKind::Read, label, effect).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(_: NoResponse) -> StoreError {
+    StoreError::Unavailable("no answer".into())
+}
+
+fn scheduled_item(call: Call, due_at: Timestamp) -> CallItem {
+    CallItem { call, due_at: Some(due_at), tries: 0 }
+}
+
+#[async_trait]
+impl CallStore for ModelStore {
+    async fn begin(&self, new: &NewCall) -> Result<BeginResult, StoreError> {
+        let (new, stores_last) = (new.clone(), self.has_mutant(Mutant::CallItemWrittenLast));
+        let allows_reuse = self.has_mutant(Mutant::CallIdsReusable);
+        let label = format!("begin {} by {}", new.id, new.attempt);
+        let effect = move |world: &mut ModelState| {
+            world.history.requested.insert(new.id.clone());
+            if let Some(found) = world.items.get(&new.id) {
+                let call = &found.call;
+                let is_own_attempt =
+                    call.attempt == new.attempt && call.state == CallState::Creating;
+                if is_own_attempt {
+                    return BeginResult::Inserted;
+                }
+                if !(allows_reuse && call.state == CallState::Ended) {
+                    return BeginResult::Exists(call.clone());
+                }
+            }
+            if world.history.ended.contains(&new.id) {
+                world.record_violation(|| format!("{} begins a second time", new.id));
+            }
+            if !stores_last {
+                let item = scheduled_item(Call::new(&new), new.at.plus(LEASE_DURATION));
+                world.items.insert(new.id.clone(), item);
+            }
+            BeginResult::Inserted
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn take_over(&self, new: &NewCall) -> Result<TakeOverResult, StoreError> {
+        let new = new.clone();
+        let label = format!("take {} over for {}", new.id, new.attempt);
+        let effect = move |world: &mut ModelState| {
+            let Some(item) = world.items.get_mut(&new.id) else { return TakeOverResult::Missing };
+            let call = &mut item.call;
+            if call.state != CallState::Creating || call.fingerprint != new.fingerprint {
+                return TakeOverResult::Changed(call.clone());
+            }
+            call.attempt.clone_from(&new.attempt);
+            call.lease_until = Some(new.at.plus(LEASE_DURATION));
+            item.due_at = Some(new.at.plus(LEASE_DURATION));
+            TakeOverResult::Acquired
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError> {
+        let (id, attempt) = (id.clone(), attempt.to_owned());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalWithdraw);
+        let label = format!("withdraw {id} by {attempt}");
+        let effect = move |world: &mut ModelState| {
+            let Some(item) = world.items.get(&id) else { return WithdrawResult::Removed };
+            let is_own_attempt =
+                item.call.state == CallState::Creating && item.call.attempt == attempt;
+            if !is_own_attempt && !is_unconditional {
+                return WithdrawResult::NotOwned;
+            }
+            world.items.remove(&id);
+            WithdrawResult::Removed
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn activate(
+        &self,
+        new: &NewCall,
+        at: Timestamp,
+        due: Timestamp,
+    ) -> Result<ActivateResult, StoreError> {
+        let new = new.clone();
+        let (stores_last, is_unconditional) = (
+            self.has_mutant(Mutant::CallItemWrittenLast),
+            self.has_mutant(Mutant::UnconditionalActivate),
+        );
+        let label = format!("activate {} by {}", new.id, new.attempt);
+        let effect = move |world: &mut ModelState| {
+            if stores_last && !world.items.contains_key(&new.id) {
+                world.items.insert(new.id.clone(), scheduled_item(Call::new(&new), due));
+            }
+            let Some(item) = world.items.get_mut(&new.id) else { return ActivateResult::Missing };
+            let call = &mut item.call;
+            let is_same_request =
+                call.state == CallState::Creating && call.fingerprint == new.fingerprint;
+            if !is_same_request && !is_unconditional {
+                return ActivateResult::Unchanged(call.clone());
+            }
+            call.active_at = Some(at);
+            call.attempt.clone_from(&new.attempt);
+            call.lease_until = None;
+            (item.due_at, item.tries) = (Some(due), 0);
+            world.transition(&new.id, CallState::Active);
+            ActivateResult::Activated(world.items[&new.id].call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
+        let EndRequest { id, member: by, reason, at, due_at: due, precondition: unless_moved } =
+            request;
+        let (id, by, reason) = (id.clone(), by.cloned(), reason.clone());
+        let (expected_due_at, expected_attempt) = match unless_moved {
+            Some(Precondition::DueAt(due)) => (Some(due), None),
+            Some(Precondition::Attempt(attempt)) => (None, Some(attempt.to_owned())),
+            None => (None, None),
+        };
+        if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
+            let channel = id.channel().to_string();
+            let label = format!("delete {channel} too early");
+            self.write(|| label, move |world| world.stream_channels.remove(&channel)).await?;
+        }
+        let label = format!("end {id}, {}", reason.as_str());
+        let effect = move |world: &mut ModelState| {
+            let Some(item) = world.items.get_mut(&id) else { return EndResult::Missing };
+            let allowed = by.as_ref().is_none_or(|member| item.call.is_member(member))
+                && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
+                && expected_due_at.is_none_or(|seen| item.due_at == Some(seen));
+            if !allowed || item.call.state > CallState::Active {
+                return EndResult::Unchanged(item.call.clone());
+            }
+            item.call.ending_at = Some(at);
+            item.call.end_reason = Some(reason.clone());
+            item.call.lease_until = None;
+            (item.due_at, item.tries) = (Some(due), 0);
+            world.transition(&id, CallState::Ending);
+            EndResult::Ending(world.items[&id].call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError> {
+        let id = id.clone();
+        let due = match self.mutant {
+            Some(Mutant::NoCleanupRecheck) => None,
+            Some(Mutant::CleanupRecheckTooEarly) => Some(at.plus(CLEANUP_RECHECK / 18)),
+            _ => Some(at.plus(CLEANUP_RECHECK)),
+        };
+        let label = format!("finish {id}");
+        let effect = move |world: &mut ModelState| {
+            let item = world.items.get_mut(&id)?;
+            if item.call.state == CallState::Ending {
+                item.call.ended_at = Some(at);
+                (item.due_at, item.tries) = (due, 0);
+                world.transition(&id, CallState::Ended);
+            }
+            let call = &world.items.get(&id)?.call;
+            (call.state == CallState::Ended).then(|| call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
+        let id = id.clone();
+        let label = format!("get {id}");
+        self.read(|| label, move |world| world.items.get(&id).map(|item| item.call.clone())).await
+    }
+
+    async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        let label = format!("note that {id} has started");
+        let effect = move |world: &mut ModelState| {
+            if let Some(item) = world.items.get_mut(&id)
+                && item.call.started_at.is_none_or(|known| known > at)
+            {
+                item.call.started_at = Some(at);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn schedule_check(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        let label = format!("have {id} looked at by {due}");
+        let effect = move |world: &mut ModelState| {
+            if let Some(item) = world.items.get_mut(&id)
+                && item.call.state == CallState::Active
+            {
+                item.due_at = item.due_at.min(Some(due));
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
+        let id = id.clone();
+        let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
+        let label = format!("have {id} looked at");
+        let effect = move |world: &mut ModelState| {
+            let Some(item) = world.items.get_mut(&id) else { return };
+            if item.call.state != CallState::Active {
+                return;
+            }
+            item.due_at = Some(now);
+            if ends_call {
+                world.transition(&id, CallState::Ending);
+                let session =
+                    world.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
+                if session.is_some_and(|session| session.ended_at.is_none()) {
+                    world.record_violation(|| format!("an earlier session's end ends {id}"));
+                }
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn set_open_call(
+        &self,
+        members: &MemberSet,
+        new: &NewCall,
+        at: Timestamp,
+        replaces: Option<&OpenCallPointer>,
+    ) -> Result<SetOpenCallResult, StoreError> {
+        let (members, replaces) = (members.clone(), replaces.cloned());
+        let (id, attempt) = (new.id.clone(), new.attempt.clone());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalSetPointer);
+        let label = format!("mark {id} at {at} by {attempt}");
+        let effect = move |world: &mut ModelState| {
+            let found = world.open_call_pointers.get(&members).map(|marking| &marking.pointer);
+            if let Some(mark) = found
+                && mark.call_id != id
+                && Some(mark) != replaces.as_ref()
+                && !is_unconditional
+            {
+                return SetOpenCallResult::Occupied(mark.clone());
+            }
+            let is_exclusive = found.is_none_or(|mark| mark.call_id != id);
+            let mark = OpenCallPointer { call_id: id.clone(), at };
+            world
+                .open_call_pointers
+                .insert(members.clone(), StoredPointer { pointer: mark, attempt: attempt.clone() });
+            SetOpenCallResult::Set { is_exclusive }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn clear_open_call(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalClearPointer);
+        let attempt = attempt.filter(|_| !is_unconditional).map(str::to_owned);
+        let (members, id) = (members.clone(), id.clone());
+        let label = format!("unmark {id} by {attempt:?}");
+        let effect = move |world: &mut ModelState| {
+            let found = world.open_call_pointers.get(&members).is_some_and(|marking| {
+                marking.pointer.call_id == id
+                    && attempt.as_ref().is_none_or(|attempt| *attempt == marking.attempt)
+            });
+            if found {
+                world.open_call_pointers.remove(&members);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    /// There is always one left. Where there is none, or the table does not say, the channel is
+    /// left to the sweeper.
+    async fn acquire_delete_quota(&self, _: Timestamp) -> Result<bool, StoreError> {
+        self.read(|| "take a deletion".to_owned(), |_| true).await
+    }
+}
+
+#[async_trait]
+impl DueStore for ModelStore {
+    async fn list_due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        after: Option<&DueEntry>,
+        limit: u16,
+    ) -> Result<DuePage, StoreError> {
+        if shard != self.shard {
+            return Ok(DuePage::default());
+        }
+        let after = after.cloned();
+        let skips_creating = self.has_mutant(Mutant::SweeperSkipsCreating);
+        let effect = move |world: &mut ModelState| {
+            let mut entries: Vec<DueEntry> = world
+                .items
+                .iter()
+                .filter(|(_, item)| !(skips_creating && item.call.state == CallState::Creating))
+                .filter_map(|(id, item)| Some(DueEntry { due_at: item.due_at?, id: id.clone() }))
+                .filter(|place| place.due_at <= now)
+                .filter(|place| after.as_ref().is_none_or(|after| place > after))
+                .collect();
+            entries.sort_unstable();
+            let more = entries.len() > usize::from(limit);
+            entries.truncate(limit.into());
+            DuePage { entries, has_more: more }
+        };
+        self.read(|| "read what is due".to_owned(), effect).await
+    }
+
+    async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
+        let ids = ids.to_vec();
+        let effect = move |world: &mut ModelState| {
+            let found = ids.iter().filter_map(|id| world.items.get(id));
+            found
+                .map(|CallItem { call, due_at, tries }| DueCall {
+                    call: call.clone(),
+                    due_at: *due_at,
+                    tries: *tries,
+                })
+                .collect::<Vec<_>>()
+        };
+        self.read(|| "load what is due".to_owned(), effect).await
+    }
+
+    async fn reschedule(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+        until: Timestamp,
+        tries: u32,
+    ) -> Result<(), StoreError> {
+        let id = id.clone();
+        let label = format!("put {id} off until {until}");
+        let effect = move |world: &mut ModelState| {
+            if let Some(item) = world.items.get_mut(&id)
+                && item.due_at == Some(expected_due_at)
+            {
+                (item.due_at, item.tries) = (Some(until), tries);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn remove_from_index(
+        &self,
+        id: &CallId,
+        expected_due_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let label = format!("let {id} rest");
+        let effect = move |world: &mut ModelState| {
+            if let Some(item) = world.items.get_mut(&id)
+                && item.due_at == Some(expected_due_at)
+                && item.call.state == CallState::Ended
+            {
+                (item.due_at, item.tries) = (None, 0);
+                return true;
+            }
+            false
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn load_checkpoint(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    async fn store_checkpoint(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Everybody is known, and stays as they are: what becomes of users is no part of a call's life.
+#[async_trait]
+impl UserStore for ModelStore {
+    async fn get(&self, _: &UserId) -> Result<Option<User>, StoreError> {
+        Ok(None)
+    }
+
+    async fn get_and_count(&self, _: &UserId, _: Quota) -> Result<GetAndCountResult, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn find_unknown(&self, _: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.read(|| "look the members up".to_owned(), |_| Vec::new()).await
+    }
+
+    async fn merge(&self, _: &UserId, _: &ProfileChange, _: Timestamp) -> Result<User, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn fill_missing(
+        &self,
+        _: &UserId,
+        _: &ProfileChange,
+        _: Timestamp,
+    ) -> Result<User, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn confirm_version(&self, _: &UserId, _: u64) -> Result<SyncResult, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn revoke(&self, _: &UserId, _: Revocation) -> Result<RevokeResult, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl QualityStore for ModelStore {
+    async fn store_report(
+        &self,
+        _: &CallId,
+        _: &StatsReport,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn store_rating(&self, _: &CallId, _: &Rating, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn store_batch(
+        &self,
+        _: &CallId,
+        _: &Batch,
+        _: Slot,
+    ) -> Result<StoreBatchResult, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn delete_user_data(&self, _: &CallId, _: &UserId) -> Result<(), StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+
+    async fn load(&self, _: &CallId) -> Result<StoredQualityData, StoreError> {
+        Err(StoreError::Internal("not asked for".into()))
+    }
+}

@@ -1,0 +1,212 @@
+//! Stream, as far as the life of a call goes: channels and calls by their ids, each request at one
+//! instant.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::{Value, json};
+use shared::stream::{RawResponse, Request, Transport, TransportError};
+
+use crate::mutants::Mutant;
+use crate::sim::{NoResponse, Sim, StepKind};
+use crate::state::{ModelState, StreamCall};
+
+/// Stream of a run.
+#[derive(Clone)]
+pub(crate) struct ModelStream {
+    pub(crate) sim: Sim,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+#[async_trait]
+impl Transport for ModelStream {
+    async fn send(&self, request: &Request, _: Duration) -> Result<RawResponse, TransportError> {
+        let stream_request = StreamRequest::parse(request);
+        let kind = if stream_request.is_read() { StepKind::Read } else { StepKind::Write };
+        let mutant = self.mutant;
+        let label = format!("{stream_request:?}");
+        let response =
+            self.sim.step(kind, || label, move |world| stream_request.apply(world, mutant)).await;
+        let (status, body) = match response {
+            Ok(response) => response,
+            // Given up at once: that a refusal is overcome is the retry policy's own test.
+            Err(NoResponse::Rejected) => {
+                (500, json!({"code": -1, "message": "refused", "unrecoverable": true}))
+            }
+            Err(NoResponse::Unknown) => return Err(TransportError::NoResponse("lost".into())),
+        };
+        let body = body.to_string().into();
+        Ok(RawResponse { status, retry_after: None, date: None, rate_limit: None, body })
+    }
+}
+
+type Response = (u16, Value);
+
+/// What is asked of Stream.
+#[derive(Clone, Debug)]
+enum StreamRequest {
+    GetOrCreateChannel { id: String, created_by: String },
+    GetChannel(String),
+    DeleteChannel(String),
+    QueryChannels(Vec<String>),
+    DeleteChannels(Vec<String>),
+    GetOrCreateCall { id: String, created_by: String },
+    GetCall(String),
+    EndCall(String),
+    QueryCalls(Vec<String>),
+    Unknown(String),
+}
+
+impl StreamRequest {
+    fn parse(request: &Request) -> Self {
+        let path = request.path.strip_prefix("/api/v2/").unwrap_or_default();
+        let segments: Vec<&str> = path.split('/').collect();
+        let body: Value = request
+            .body
+            .as_deref()
+            .and_then(|it| serde_json::from_slice(it).ok())
+            .unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let ids = |value: &Value| -> Vec<String> {
+            let cids = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            cids.filter_map(|cid| Some(cid.split_once(':')?.1.to_owned())).collect()
+        };
+        let created_by = text(&body["data"]["created_by_id"]);
+        match (&request.method, &segments[..]) {
+            (&Method::POST, ["chat", "channels", "messaging", id, "query"]) => {
+                Self::GetOrCreateChannel { id: (*id).to_owned(), created_by }
+            }
+            (&Method::GET, ["chat", "channels", "messaging", id]) => {
+                Self::GetChannel((*id).to_owned())
+            }
+            (&Method::DELETE, ["chat", "channels", "messaging", id]) => {
+                Self::DeleteChannel((*id).to_owned())
+            }
+            (&Method::POST, ["chat", "channels"]) => {
+                Self::QueryChannels(ids(&body["filter_conditions"]["cid"]["$in"]))
+            }
+            (&Method::POST, ["chat", "channels", "delete"]) => {
+                Self::DeleteChannels(ids(&body["cids"]))
+            }
+            (&Method::POST, ["video", "call", "default", id]) => {
+                Self::GetOrCreateCall { id: (*id).to_owned(), created_by }
+            }
+            (&Method::GET, ["video", "call", "default", id]) => Self::GetCall((*id).to_owned()),
+            (&Method::POST, ["video", "call", "default", id, "mark_ended"]) => {
+                Self::EndCall((*id).to_owned())
+            }
+            (&Method::POST, ["video", "calls"]) => {
+                Self::QueryCalls(ids(&body["filter_conditions"]["cid"]["$in"]))
+            }
+            _ => Self::Unknown(path.to_owned()),
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::GetChannel(_) | Self::QueryChannels(_) | Self::GetCall(_) | Self::QueryCalls(_)
+        )
+    }
+
+    fn apply(&self, model: &mut ModelState, mutant: Option<Mutant>) -> Response {
+        match self {
+            Self::GetOrCreateChannel { id, created_by: by } => {
+                let has_random_id = mutant == Some(Mutant::RandomChannelId);
+                let id = if has_random_id {
+                    format!("{id}-{}", model.stream_channels.len())
+                } else {
+                    id.clone()
+                };
+                let creator = model.stream_channels.entry(id.clone()).or_insert_with(|| by.clone());
+                (201, channel_json(&id, creator))
+            }
+            Self::GetChannel(id) => match model.stream_channels.get(id) {
+                Some(creator) => (200, channel_json(id, creator)),
+                None => not_found(),
+            },
+            Self::DeleteChannel(id) => match model.stream_channels.remove(id) {
+                Some(_) => (200, json!({})),
+                None => not_found(),
+            },
+            Self::QueryChannels(ids) => {
+                let found = ids
+                    .iter()
+                    .filter_map(|id| Some(channel_json(id, model.stream_channels.get(id)?)));
+                (201, json!({"channels": found.collect::<Vec<_>>()}))
+            }
+            Self::DeleteChannels(ids) => {
+                if ids.iter().any(|id| !model.stream_channels.contains_key(id)) {
+                    return not_found();
+                }
+                model.stream_channels.retain(|id, _| !ids.contains(id));
+                (201, json!({"result": {}}))
+            }
+            Self::GetOrCreateCall { id, created_by: by } => {
+                let new_call = StreamCall { created_by: by.clone(), ended_at: None, session: None };
+                let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
+                (201, call_json(id, live))
+            }
+            Self::GetCall(id) => match model.stream_calls.get(id) {
+                Some(live) => (200, call_json(id, live)),
+                None => not_found(),
+            },
+            Self::EndCall(id) => {
+                let now = model.now;
+                let marks_ended = mutant != Some(Mutant::StreamCallNotEnded);
+                match model.stream_calls.get_mut(id) {
+                    Some(live) if marks_ended => {
+                        live.ended_at.get_or_insert(now);
+                        if let Some(session) = &mut live.session {
+                            session.ended_at.get_or_insert(now);
+                        }
+                        (201, json!({}))
+                    }
+                    Some(_) => (201, json!({})),
+                    None => not_found(),
+                }
+            }
+            Self::QueryCalls(ids) => {
+                let found =
+                    ids.iter().filter_map(|id| Some(call_json(id, model.stream_calls.get(id)?)));
+                (201, json!({"calls": found.collect::<Vec<_>>()}))
+            }
+            Self::Unknown(path) => {
+                model.record_violation(|| {
+                    format!("Stream is asked for {path}, which it does not know")
+                });
+                not_found()
+            }
+        }
+    }
+}
+
+fn not_found() -> Response {
+    (404, json!({"code": 16, "message": "there is no such thing"}))
+}
+
+fn channel_json(id: &str, creator: &str) -> Value {
+    json!({"channel": {
+        "id": id,
+        "created_by": {"id": creator},
+        "custom": {"call_id": id.strip_prefix("call-")},
+    }})
+}
+
+fn call_json(id: &str, live: &StreamCall) -> Value {
+    let format_time = |time: Option<shared::clock::Timestamp>| time.map(|time| time.to_string());
+    let session = live.session.as_ref().map(|session| {
+        json!({
+            "started_at": format_time(Some(session.started_at)),
+            "ended_at": format_time(session.ended_at),
+            "participants": [],
+        })
+    });
+    json!({"call": {
+        "id": id,
+        "created_by": {"id": live.created_by},
+        "ended_at": format_time(live.ended_at),
+        "session": session,
+    }})
+}

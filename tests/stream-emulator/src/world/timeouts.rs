@@ -1,0 +1,179 @@
+//! What happens to calls by themselves: a session that everybody left ends after the inactivity
+//! timeout, and a call that goes on for longer than it may ends altogether. Both happen at their
+//! own instant, however late it is noticed.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::World;
+use super::call::Call;
+use super::cid::Cid;
+use crate::timestamp::Timestamp;
+
+/// What is due. A call that ends takes its session along, so it goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timeout {
+    MaxDuration,
+    Inactivity,
+}
+
+impl Call {
+    fn next_timeout(&self) -> Option<(Timestamp, Timeout)> {
+        if self.ended_at.is_some() {
+            return None;
+        }
+        let started_at = self.sessions.iter().find_map(|session| session.started_at);
+        let max_duration_timeout = started_at.and_then(|start| {
+            let max_duration = seconds(&self.settings["limits"]["max_duration_seconds"])?;
+            Some((start.plus(max_duration), Timeout::MaxDuration))
+        });
+        let empty_since = self.current_session().and_then(|session| session.empty_since);
+        let inactivity_timeout_at = empty_since.and_then(|since| {
+            let inactivity_timeout =
+                seconds(&self.settings["session"]["inactivity_timeout_seconds"])?;
+            Some((since.plus(inactivity_timeout), Timeout::Inactivity))
+        });
+        max_duration_timeout.into_iter().chain(inactivity_timeout_at).min()
+    }
+}
+
+/// A setting in seconds; none at all is no limit.
+fn seconds(setting: &Value) -> Option<Duration> {
+    setting.as_u64().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
+impl World {
+    /// When something happens by itself next.
+    pub(crate) fn next_timeout_at(&self) -> Option<Timestamp> {
+        self.earliest_timeout().map(|(at, ..)| at)
+    }
+
+    /// Lets that happen.
+    pub(crate) fn run_next_timeout(&mut self) {
+        let Some((at, timeout, cid)) = self.earliest_timeout() else { return };
+        let cid = cid.clone();
+        match timeout {
+            Timeout::MaxDuration => self.end_call_at(&cid, at),
+            Timeout::Inactivity => self.end_session_at(&cid, at),
+        }
+    }
+
+    fn earliest_timeout(&self) -> Option<(Timestamp, Timeout, &Cid)> {
+        let timeouts = self.calls.values().filter_map(|call| {
+            let (at, timeout) = call.next_timeout()?;
+            Some((at, timeout, &call.cid))
+        });
+        timeouts.min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{at, default_call_cid, event_types, from_json, world_with_users};
+    use super::*;
+
+    /// A call that may last a minute, and whose sessions wait ten seconds for somebody.
+    fn world_with_calls(ids: &[&str]) -> World {
+        let mut world = world_with_users(&["alice", "bob"]);
+        for id in ids {
+            let settings = json!({
+                "limits": { "max_duration_seconds": 60 },
+                "session": { "inactivity_timeout_seconds": 10 },
+            });
+            let data = json!({ "created_by_id": "alice", "settings_override": settings });
+            let request = from_json(json!({ "data": data }));
+            world.get_or_create_call(&default_call_cid(id), request, at(0)).expect("a call");
+        }
+        world.take_events();
+        world
+    }
+
+    fn advance(world: &mut World, now: Timestamp) -> Vec<String> {
+        while world.next_timeout_at().is_some_and(|due| due <= now) {
+            world.run_next_timeout();
+        }
+        event_types(&world.take_events())
+    }
+
+    #[test]
+    fn call_without_joins_has_no_timeout() {
+        let mut world = world_with_calls(&["c"]);
+        assert_eq!(world.next_timeout_at(), None);
+        world.reject("default:c", "bob", at(1));
+        assert_eq!(world.next_timeout_at(), None);
+    }
+
+    #[test]
+    fn empty_session_ends_after_the_inactivity_timeout() {
+        let mut world = world_with_calls(&["c"]);
+        world.join("default:c", "alice", at(1)).expect("a join");
+        world.join("default:c", "bob", at(2)).expect("a join");
+        world.leave("default:c", None, at(5));
+        world.take_events();
+        assert!(advance(&mut world, at(14)).is_empty());
+        assert_eq!(advance(&mut world, at(40)), ["call.session_ended"]);
+        let call = world.get_call(&default_call_cid("c"), None).expect("the call")["call"].clone();
+        assert_eq!(call["session"]["ended_at"], json!(at(15)));
+        assert_eq!(call.get("ended_at"), None);
+        let first = call["session"]["id"].clone();
+        world.join("default:c", "bob", at(41)).expect("a join");
+        let call = world.get_call(&default_call_cid("c"), None).expect("the call")["call"].clone();
+        assert_ne!(call["session"]["id"], first);
+    }
+
+    #[test]
+    fn rejoin_before_the_inactivity_timeout_resumes_the_session() {
+        let mut world = world_with_calls(&["c"]);
+        let alice = world.join("default:c", "alice", at(1)).expect("a join");
+        world.leave("default:c", Some(&alice), at(2));
+        world.join("default:c", "alice", at(11)).expect("a join");
+        world.take_events();
+        assert!(advance(&mut world, at(59)).is_empty());
+    }
+
+    #[test]
+    fn max_duration_ends_a_call_across_sessions() {
+        let mut world = world_with_calls(&["c"]);
+        world.join("default:c", "alice", at(1)).expect("a join");
+        world.leave("default:c", None, at(2));
+        advance(&mut world, at(30));
+        world.join("default:c", "alice", at(50)).expect("a join");
+        world.take_events();
+        assert!(advance(&mut world, at(60)).is_empty());
+        assert_eq!(advance(&mut world, at(99)), ["call.ended", "call.session_ended"]);
+        let call = world.call_view("default:c").expect("the call");
+        assert_eq!(call.ended_at, Some(at(61).as_nanos()));
+        assert_eq!(call.session_ended_at, Some(at(61).as_nanos()));
+        assert_eq!(world.next_timeout_at(), None);
+    }
+
+    #[test]
+    fn timeouts_run_in_order() {
+        let mut world = world_with_calls(&["a", "b"]);
+        world.join("default:a", "alice", at(1)).expect("a join");
+        world.join("default:b", "alice", at(1)).expect("a join");
+        world.leave("default:a", None, at(20));
+        world.leave("default:b", None, at(10));
+        world.take_events();
+        while world.next_timeout_at().is_some_and(|due| due <= at(40)) {
+            world.run_next_timeout();
+        }
+        let events = world.take_events();
+        let cids: Vec<&Value> = events.iter().map(|event| &event["call_cid"]).collect();
+        assert_eq!(cids, [&json!("default:b"), &json!("default:a")]);
+        assert_eq!(world.next_timeout_at(), Some(at(61)));
+    }
+
+    #[test]
+    fn max_duration_of_zero_means_no_limit() {
+        let mut world = world_with_calls(&["c"]);
+        let settings = json!({ "limits": { "max_duration_seconds": 0 } });
+        let request = from_json(json!({ "settings_override": settings }));
+        world.update_call(&default_call_cid("c"), request, at(0)).expect("updated");
+        world.join("default:c", "alice", at(1)).expect("a join");
+        assert_eq!(world.next_timeout_at(), None);
+    }
+}
