@@ -1,7 +1,6 @@
-//! The table over the AWS SDK: how it is reached, and what its errors mean.
+//! The DynamoDB table, accessed with the AWS SDK, and the mapping of the SDK's errors.
 //!
-//! What is kept in it, and under which keys, is said beside each store; `docs/DATA.md` lists every
-//! access pattern.
+//! Each store documents its items and keys. `docs/DATA.md` lists every access pattern.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,7 +23,7 @@ use crate::config::StoreConfig;
 use crate::net::{self, sdk};
 use crate::store::StoreError;
 
-/// An item, or the part of one that a request names.
+/// The attributes of an item, or of a part of it such as its key.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The table.
@@ -35,14 +34,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reaches the table through this client, with the credentials that Lambda puts in the
-    /// environment. Nothing is sent yet.
+    /// A client of the table with the credentials that Lambda sets in the environment. Sends no
+    /// request.
     #[must_use]
     pub fn new(config: &StoreConfig, http: net::Client) -> Self {
         Self::with_credentials(config, http, sdk::env_credentials())
     }
 
-    /// As [`Table::new`], with credentials from elsewhere.
+    /// As [`Table::new`], with other credentials.
     #[must_use]
     pub fn with_credentials(
         config: &StoreConfig,
@@ -54,27 +53,28 @@ impl Table {
         Self { client: Client::new(&sdk_config), name: table.clone() }
     }
 
-    /// Asks for an item that is never there: whether the table answers, at the price of half a
-    /// read unit and with no other permission than to read.
+    /// Checks that the table responds. Reads a nonexistent item, which costs half a read unit and
+    /// needs only the permission to read.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let request =
             self.client.get_item().table_name(&self.name).set_key(Some(key("PROBE", "PROBE")));
         request.send().await.map(|_| ()).map_err(map_sdk_error)
     }
 
-    /// Reads an item as it stands now.
+    /// Reads an item with strong consistency.
     pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.name).set_key(Some(key));
         Ok(request.consistent_read(true).send().await.map_err(map_sdk_error)?.item)
     }
 
-    /// Reads up to a hundred items as they stand now, in no order. Those that do not exist are left
-    /// out; what the table leaves out of its answers is an error, and never taken for that.
+    /// Reads up to 100 items with strong consistency, in no particular order. The result omits
+    /// items that do not exist. Keys that the table leaves unprocessed are an error, so that an
+    /// unread item never counts as nonexistent.
     pub(crate) async fn batch_get(
         &self,
         keys: KeysAndAttributesBuilder,
     ) -> Result<Vec<Item>, StoreError> {
-        /// How often the table is asked for what it left out of an answer.
+        /// The number of requests, including the retries for unprocessed keys.
         const MAX_ATTEMPTS: u32 = 2;
         let keys = keys.consistent_read(true).build();
         let keys = keys.map_err(|error| StoreError::Internal(error.into()))?;
@@ -89,7 +89,7 @@ impl Table {
                 return Ok(items);
             }
         }
-        Err(StoreError::Unavailable("the table left keys out of its answers".into()))
+        Err(StoreError::Unavailable("BatchGetItem left keys unprocessed".into()))
     }
 }
 
@@ -111,12 +111,12 @@ pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-/// Reads an item that this code wrote.
+/// Deserializes an item.
 pub(crate) fn parse_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|error| StoreError::Internal(error.into()))
 }
 
-/// Placeholders for attribute names: many good names are reserved words of DynamoDB's.
+/// Placeholders for attribute names. Some of the names are reserved words of DynamoDB.
 pub(crate) fn attribute_names(attributes: &[&str]) -> HashMap<String, String> {
     attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
 }
@@ -124,80 +124,40 @@ pub(crate) fn attribute_names(attributes: &[&str]) -> HashMap<String, String> {
 /// The result of a conditional write.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ConditionalResult {
-    /// The write was applied. The item holds what the request asks to be returned.
+    /// The write was applied. Contains the attributes that the request asks DynamoDB to return.
     Applied(Item),
-    /// The condition failed: the current item, if there is one.
+    /// The condition failed. Contains the current item, if it exists.
     ConditionFailed(Option<Item>),
 }
 
-/// Sends a conditional update. A failed condition returns the current item, so no read follows it.
-pub(crate) async fn update_conditionally(
-    update: UpdateItemFluentBuilder,
-) -> Result<ConditionalResult, StoreError> {
-    let result = update.return_values_on_condition_check_failure(AllOld).send().await;
-    conditional_result(
-        result,
-        |output| output.attributes,
-        |error| match error {
-            UpdateItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
-            _ => None,
-        },
-    )
+/// Defines the conditional form of a write. A failed condition returns the current item, so no read
+/// follows it.
+macro_rules! conditional_write {
+    ($name:ident, $request:ty, $error:ident) => {
+        pub(crate) async fn $name(request: $request) -> Result<ConditionalResult, StoreError> {
+            match request.return_values_on_condition_check_failure(AllOld).send().await {
+                Ok(output) => Ok(ConditionalResult::Applied(output.attributes.unwrap_or_default())),
+                Err(error) => match error.as_service_error() {
+                    Some($error::ConditionalCheckFailedException(failure)) => {
+                        Ok(ConditionalResult::ConditionFailed(failure.item.clone()))
+                    }
+                    _ => Err(map_sdk_error(error)),
+                },
+            }
+        }
+    };
 }
 
-/// As [`update_conditionally`], for a put.
-pub(crate) async fn put_conditionally(
-    put: PutItemFluentBuilder,
-) -> Result<ConditionalResult, StoreError> {
-    let result = put.return_values_on_condition_check_failure(AllOld).send().await;
-    conditional_result(
-        result,
-        |output| output.attributes,
-        |error| match error {
-            PutItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
-            _ => None,
-        },
-    )
-}
+conditional_write!(update_conditionally, UpdateItemFluentBuilder, UpdateItemError);
+conditional_write!(put_conditionally, PutItemFluentBuilder, PutItemError);
+conditional_write!(delete_conditionally, DeleteItemFluentBuilder, DeleteItemError);
 
-/// As [`update_conditionally`], for a delete.
-pub(crate) async fn delete_conditionally(
-    delete: DeleteItemFluentBuilder,
-) -> Result<ConditionalResult, StoreError> {
-    let result = delete.return_values_on_condition_check_failure(AllOld).send().await;
-    conditional_result(
-        result,
-        |output| output.attributes,
-        |error| match error {
-            DeleteItemError::ConditionalCheckFailedException(failure) => Some(failure.item.clone()),
-            _ => None,
-        },
-    )
-}
-
-fn conditional_result<O, E>(
-    result: Result<O, SdkError<E>>,
-    attributes: impl FnOnce(O) -> Option<Item>,
-    failed_condition: impl FnOnce(&E) -> Option<Option<Item>>,
-) -> Result<ConditionalResult, StoreError>
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    match result {
-        Ok(output) => Ok(ConditionalResult::Applied(attributes(output).unwrap_or_default())),
-        Err(error) => match error.as_service_error().and_then(failed_condition) {
-            Some(item) => Ok(ConditionalResult::ConditionFailed(item)),
-            None => Err(map_sdk_error(error)),
-        },
-    }
-}
-
-/// What an error of the SDK's means.
+/// Maps an error of the SDK by whether a retry may succeed.
 pub(crate) fn map_sdk_error<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    /// What is answered 400, and passes all the same.
+    /// Error codes with HTTP status 400 that are retryable.
     const RETRYABLE: [&str; 4] = [
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

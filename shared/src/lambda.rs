@@ -1,4 +1,4 @@
-//! The process of a Lambda function: its initialization and its events.
+//! The process of a Lambda function: initialization and the event loop.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,9 +17,9 @@ use crate::error::{self, ApiError, Code};
 use crate::log;
 use crate::stream::RequestStats;
 
-/// A function that a process runs.
+/// A Lambda function.
 pub(crate) trait Function: Sized + Send + Sync + 'static {
-    /// Runs once, before the first event.
+    /// Initializes the function, once and before the first event.
     fn init(&'static self) -> impl Future<Output = Result<(), StartError>>;
 }
 
@@ -40,8 +40,8 @@ where
     })
 }
 
-/// As [`run`], with several events at a time if Lambda sends them so
-/// (`AWS_LAMBDA_MAX_CONCURRENCY`, on Lambda Managed Instances).
+/// As [`run`], with up to `AWS_LAMBDA_MAX_CONCURRENCY` events at a time. Lambda sets that variable
+/// on Lambda Managed Instances.
 pub(crate) fn run_concurrent<A, T, Fut>(
     create: impl FnOnce(Env) -> Result<A, StartError>,
     handle: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut + Clone + Send + 'static,
@@ -57,14 +57,14 @@ where
     })
 }
 
-/// Runs the work of one invocation. A panic becomes an error. The statistics are those of its
-/// requests to Stream.
+/// Runs the work of one invocation and returns its result with the statistics of its requests to
+/// Stream. A panic becomes [`Code::Internal`].
 pub(crate) async fn invoke<T>(
     work: impl Future<Output = Result<T, ApiError>>,
 ) -> (Result<T, ApiError>, RequestStats) {
     let (outcome, stats) = RequestStats::collect(AssertUnwindSafe(work).catch_unwind()).await;
     let outcome = outcome.unwrap_or_else(|_| {
-        Err(ApiError::from_code(Code::Internal).with_source("a panic was caught"))
+        Err(ApiError::from_code(Code::Internal).with_source("the handler panicked"))
     });
     (outcome, stats)
 }
@@ -79,7 +79,7 @@ where
 {
     let env = Env::from_process();
     log::init(&env);
-    // The location only: the panic's message may hold a secret.
+    // Logs only the location: the message of a panic may contain a secret.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
@@ -88,20 +88,26 @@ where
         Ok(function) => function,
         Err(error) => return exit_with_error(&error),
     };
-    // Lives as long as the process, so that a handler may hold references to it.
+    // Leaked, so that a handler may hold references to it. The function lives as long as the
+    // process.
     let function: &'static A = Box::leak(Box::new(function));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit_with_error(&error),
     };
-    let lifecycle = async {
-        function.init().await?;
-        serve(function).await
-    };
-    match runtime.block_on(lifecycle) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit_with_error(&*error),
-    }
+    runtime.block_on(async {
+        if let Err(error) = function.init().await {
+            return exit_with_error(&error);
+        }
+        match serve(function).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let cause = error::format_chain(Some(&*error));
+                tracing::error!(cause, "runtime loop failed");
+                ExitCode::FAILURE
+            }
+        }
+    })
 }
 
 fn exit_with_error(error: &(dyn Error + 'static)) -> ExitCode {

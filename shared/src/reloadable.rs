@@ -1,9 +1,9 @@
-//! A function's state, built from the environment and its secrets, and rebuilt when the secrets
-//! change.
+//! The state of a function. It is built from the environment and the secrets, and rebuilt when the
+//! secrets change.
 //!
-//! Secrets are part of the configuration, so no built value holds a way to fetch them. They are
-//! fetched at init, again when they are five minutes old, and at once when credentials are rejected
-//! (`docs/adr/0021-secrets-are-configuration.md`).
+//! Secrets are part of the configuration, so clients and services receive their values and never
+//! fetch them. They are fetched at init, again when they are five minutes old, and at once when
+//! credentials are rejected (`docs/adr/0021-secrets-manager-and-reload.md`).
 
 use std::ptr;
 use std::sync::Arc;
@@ -25,22 +25,23 @@ const POLICY: RefreshPolicy = RefreshPolicy {
     load_timeout: Duration::from_secs(3),
 };
 
-/// A function's state and what reloads it.
+/// The state of a function, reloaded when its secrets change.
 pub(crate) struct Reloadable<S: Send + Sync + 'static> {
     cache: RefreshingCache<StateLoader<S>>,
     clock: Arc<dyn Clock>,
-    /// Whether there are secrets to fetch. Otherwise the state never changes.
+    /// Whether the configuration names secrets to fetch. If not, the state never changes.
     has_secrets: bool,
 }
 
-/// A function's state, with the Stream client that it was built with.
+/// The state of a function and the Stream client that it uses.
 pub(crate) struct Instance<S> {
     pub(crate) state: S,
     pub(crate) stream: Option<StreamClient>,
 }
 
 impl<S> Instance<S> {
-    /// Whether Stream has rejected the credentials of this state since the last call.
+    /// Whether Stream has rejected the credentials of this state since the last call of this
+    /// method.
     pub(crate) fn take_auth_failure(&self) -> bool {
         self.stream.as_ref().is_some_and(StreamClient::take_auth_failure)
     }
@@ -51,20 +52,20 @@ type Build<S> = Box<dyn Fn(Env) -> Result<Instance<S>, StartError> + Send + Sync
 struct StateLoader<S: 'static> {
     env: Env,
     secret_refs: SecretRefs,
-    /// `None` if there are no secrets to fetch.
+    /// `None` if the configuration names no secrets to fetch.
     source: Option<Box<dyn SecretSource>>,
     build: Build<S>,
 }
 
 struct Loaded<S: 'static> {
-    /// Leaked, so that a handler may hold it while the state is replaced. A change of secrets
-    /// leaves some kilobytes behind, and a process sees few of those.
+    /// Leaked, so that a handler may hold it while the state is replaced. Each change of secrets
+    /// leaks a few kilobytes, and changes are rare within the life of a process.
     instance: &'static Instance<S>,
     secrets: ResolvedSecrets,
 }
 
 impl<S: Send + Sync> Reloadable<S> {
-    /// Reads which secrets are needed, and from where. Nothing is sent or built yet.
+    /// Reads which secrets to fetch. Sends no request and builds no state.
     pub(crate) fn new(
         env: Env,
         clock: Arc<dyn Clock>,
@@ -102,8 +103,8 @@ impl<S: Send + Sync> Reloadable<S> {
         Self { cache, clock, has_secrets }
     }
 
-    /// Builds the state before the first event. An invalid configuration is an error; secrets that
-    /// cannot be fetched now are fetched again with the first event.
+    /// Builds the state before the first event. An invalid configuration is an error. If the
+    /// secrets cannot be fetched, the first event fetches them again.
     pub(crate) async fn init(&self) -> Result<(), StartError> {
         let deadline = Deadline::after(self.clock.now(), POLICY.load_timeout);
         match self.cache.refresh(deadline).await {
@@ -111,12 +112,13 @@ impl<S: Send + Sync> Reloadable<S> {
                 log_failure(&error);
                 Ok(())
             }
-            // The process logs the others when it ends.
+            // The process logs any other error and exits.
             result => result,
         }
     }
 
-    /// The state, rebuilt first if its secrets are old and have changed.
+    /// The current state. If the secrets are older than five minutes, they are fetched first, and
+    /// the state is rebuilt if they have changed.
     pub(crate) async fn current(
         &self,
         deadline: Deadline,
@@ -128,7 +130,8 @@ impl<S: Send + Sync> Reloadable<S> {
         })
     }
 
-    /// Another state than the one whose credentials were rejected, if its secrets have changed.
+    /// The state with changed secrets after Stream has rejected those of `rejected`. Returns `None`
+    /// if the secrets have not changed.
     pub(crate) async fn reload_after_auth_failure(
         &self,
         rejected: &'static Instance<S>,
@@ -152,13 +155,15 @@ impl<S: Send + Sync> Loader for StateLoader<S> {
             Some(source) => self.secret_refs.fetch(&**source).await?,
             None => ResolvedSecrets::default(),
         };
-        if let Some(cached) = &cached {
-            if cached.secrets.has_same_values(&secrets) {
-                return Ok(Arc::clone(cached));
-            }
-            tracing::info!("secrets changed, rebuilding the state");
+        if let Some(cached) = &cached
+            && cached.secrets.has_same_values(&secrets)
+        {
+            return Ok(Arc::clone(cached));
         }
         let instance = (self.build)(secrets.apply_to(&self.env))?;
+        if cached.is_some() {
+            tracing::info!("secrets changed, function state rebuilt");
+        }
         Ok(Arc::new(Loaded { instance: Box::leak(Box::new(instance)), secrets }))
     }
 
@@ -168,7 +173,7 @@ impl<S: Send + Sync> Loader for StateLoader<S> {
 }
 
 fn log_failure(error: &StartError) {
-    tracing::error!(cause = error::format_chain(Some(error)), "loading the state failed");
+    tracing::error!(cause = error::format_chain(Some(error)), "loading the function state failed");
 }
 
 impl From<SecretsError> for StartError {
@@ -200,7 +205,7 @@ mod tests {
     use crate::sync::lock;
     use crate::test_support::FakeClock;
 
-    /// What a source does.
+    /// The behavior of a fake source.
     #[derive(Clone, Copy)]
     enum SourceBehavior {
         Returns(&'static str),
@@ -221,7 +226,7 @@ mod tests {
             };
             match behavior {
                 SourceBehavior::Returns(text) => Ok(SecretString::from(text)),
-                SourceBehavior::Fails => Err("away".into()),
+                SourceBehavior::Fails => Err("unavailable".into()),
                 SourceBehavior::Hangs => std::future::pending().await,
             }
         }
@@ -388,7 +393,7 @@ mod tests {
             (fixture.reload_after_auth_failure(old), fixture.fetch_count()),
             (Some("new"), 2)
         );
-        // Whoever still had the old ones asks nobody.
+        // Another request with the old state gets the new one without a fetch.
         assert_eq!(
             (fixture.reload_after_auth_failure(old), fixture.fetch_count()),
             (Some("new"), 2)
@@ -413,7 +418,7 @@ mod tests {
         assert_eq!((old.state.as_str(), fixture.fetch_count()), ("old", 1));
         let reloaded = fixture.reloadable.reload_after_auth_failure(old, expired).now_or_never();
         assert!(reloaded.unwrap().is_none());
-        // And whoever has some is not kept from it.
+        // A request with time left still fetches the secrets.
         assert_eq!((fixture.secret(), fixture.fetch_count()), (Ok("new"), 2));
     }
 

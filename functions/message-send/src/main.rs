@@ -1,4 +1,4 @@
-//! `POST /api/stream/message/send`: a message from the caller to the chat of an active call.
+//! `POST /api/stream/message/send`: sends a message from the caller to the chat of an active call.
 
 use std::process::ExitCode;
 
@@ -25,8 +25,8 @@ struct State {
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         Ok(Self {
-            rate_limiter: context.rate_limiter(Route::MessageSend)?,
             messages: context.message_service()?,
+            rate_limiter: context.rate_limiter(Route::MessageSend)?,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! `POST /api/stream/user/upsert`: makes the caller known to Stream, or changes what others see.
+//! `POST /api/stream/user/upsert`: creates or updates the caller's profile at Stream. A service may
+//! name any user.
 
 use std::process::ExitCode;
 
@@ -23,7 +24,7 @@ struct State {
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        Ok(Self { roles: StreamRoleMap::from_env(&context.env)?, users: context.user_service()? })
+        Ok(Self { users: context.user_service()?, roles: StreamRoleMap::from_env(&context.env)? })
     }
 }
 
@@ -34,7 +35,7 @@ struct Request {
     user_data: UserData,
 }
 
-/// What is left out stays as it is.
+/// An omitted field keeps its value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct UserData {

@@ -1,4 +1,4 @@
-//! A function behind API Gateway: its process, its state and its events.
+//! Functions behind API Gateway.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::telemetry::{RequestLog, Telemetry, UserHasher};
 
 /// Runs a function until Lambda ends its process.
 ///
-/// A function whose state needs Stream starts without Stream's credentials, too. Its authenticated
-/// callers get `stream_not_configured`.
+/// A function whose state needs Stream also starts without Stream's credentials. It then responds
+/// to authenticated callers with `stream_not_configured`.
 pub fn serve<S, P, A, H>(
     function_name: &'static str,
     build: fn(&AppContext) -> Result<S, StartError>,
@@ -43,7 +43,7 @@ struct HttpFunction<S: Send + Sync + 'static, P: Authenticate, H> {
     telemetry: Telemetry,
 }
 
-/// The handler's state, and what its requests are authenticated with.
+/// The state of the handler and the credentials for authentication.
 struct HttpState<S, P: Authenticate> {
     credentials: P::Credentials,
     /// `None` if the handler needs Stream and Stream is not configured.
@@ -83,7 +83,7 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
         Ok(Self { clock, handler, reloadable, telemetry })
     }
 
-    /// Handles an event. Every outcome is a response and one log line.
+    /// Handles an event. Every outcome is one response and one log line.
     async fn handle_event<A>(&'static self, event: LambdaEvent<Box<RawValue>>) -> Response
     where
         H: Handler<S, P, A>,
@@ -136,10 +136,14 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
         if !instance.take_auth_failure() && !is_rejected {
             return outcome;
         }
-        let reloaded = self.reloadable.reload_after_auth_failure(instance, deadline).await;
-        match reloaded {
+        match self.reloadable.reload_after_auth_failure(instance, deadline).await {
             // Nothing was done with the old secrets, so the request is dispatched once more.
-            Some(reloaded) if is_rejected => self.dispatch(reloaded, &request, now, meta).await,
+            Some(reloaded) if is_rejected => {
+                let outcome = self.dispatch(reloaded, &request, now, meta).await;
+                // New secrets that Stream rejects, too, are not fetched again at once.
+                reloaded.take_auth_failure();
+                outcome
+            }
             _ => outcome,
         }
     }
@@ -186,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Panics when it is told to.
+    /// Panics if the request has `"panic": true`.
     async fn panic_on_request(
         (): &(),
         _: Anonymous,

@@ -6,7 +6,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,7 +29,7 @@ struct ApiGatewayEvent {
     route_key: Option<String>,
     raw_path: Option<String>,
     raw_query_string: Option<String>,
-    headers: Option<HashMap<String, String>>,
+    headers: Option<BTreeMap<String, String>>,
     path_parameters: Option<HashMap<String, String>>,
     request_context: EventContext,
     body: Option<String>,
@@ -50,12 +50,12 @@ struct HttpDescription {
     method: Option<String>,
 }
 
-/// The query string of a request, without its question mark. It is kept apart from the `Uri`, which
+/// The query string of a request, without the question mark. It is separate from the `Uri`, which
 /// would end it at a `#`.
 #[derive(Clone)]
 pub(super) struct RawQuery(pub(super) String);
 
-/// What a log line says of a request, also of one that cannot be read.
+/// The fields of a request's log line, available also if the event cannot be parsed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestMeta {
     /// API Gateway's request id, or Lambda's if there is none.
@@ -72,7 +72,7 @@ impl RequestMeta {
     }
 }
 
-/// Where parsing an event failed. The text there is left out: it may be a token.
+/// The position of a parse error in an event. It omits the text, which may contain a token.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}, column {column}")]
 struct EventParseError {
@@ -90,7 +90,7 @@ pub(crate) fn parse(
 ) -> Result<Request, ApiError> {
     let event: ApiGatewayEvent = serde_json::from_str(event.get()).map_err(|error| {
         let position = EventParseError { line: error.line(), column: error.column() };
-        invalid_request("the event has no readable form", position)
+        invalid_request("the event is not in API Gateway's payload format 2.0", position)
     })?;
     if let Some(id) = &event.request_context.request_id {
         meta.request_id.clone_from(id);
@@ -112,9 +112,9 @@ fn build(
     let EventContext { request_id, domain_name, http } = event.request_context;
     let method = http.and_then(|http| http.method);
     *request.method_mut() = method.and_then(|text| text.parse().ok()).unwrap_or(Method::GET);
-    // A path that is no `Uri` stays readable as the raw path.
+    // A path that is not a valid `Uri` is available as the raw path.
     *request.uri_mut() = raw_path.parse().unwrap_or_default();
-    *request.headers_mut() = header_map(event.headers.unwrap_or_default());
+    *request.headers_mut() = header_map(event.headers.unwrap_or_default())?;
     request.extensions_mut().insert(RawQuery(event.raw_query_string.unwrap_or_default()));
     request.extensions_mut().insert(deadline);
     let mut request_context = ApiGatewayV2httpRequestContext::default();
@@ -128,20 +128,21 @@ fn build(
         .with_lambda_context(context))
 }
 
-/// The headers that HTTP can carry. A name that it cannot is dropped. A control character in a
-/// value becomes U+FFFD, so that the value stays invalid for every reader.
-fn header_map(headers: HashMap<String, String>) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
+/// The valid headers. A header with an invalid name is dropped. A control character in a value
+/// becomes U+FFFD, so that the value does not become valid.
+fn header_map(headers: BTreeMap<String, String>) -> Result<HeaderMap, ApiError> {
+    let too_many = |error| invalid_request("the request has too many headers", error);
+    let mut map = HeaderMap::try_with_capacity(headers.len()).map_err(too_many)?;
     for (name, value) in headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
         let value = HeaderValue::from_bytes(value.as_bytes()).or_else(|_| {
             HeaderValue::from_bytes(value.replace(char::is_control, "\u{fffd}").as_bytes())
         });
         if let Ok(value) = value {
-            map.insert(name, value);
+            map.try_insert(name, value).map_err(too_many)?;
         }
     }
-    map
+    Ok(map)
 }
 
 fn decode_body(text: String, is_base64: bool, max_bytes: usize) -> Result<Body, ApiError> {
@@ -152,13 +153,14 @@ fn decode_body(text: String, is_base64: bool, max_bytes: usize) -> Result<Body, 
     if !is_base64 {
         return if text.len() > max_bytes { Err(too_large()) } else { Ok(Body::from(text)) };
     }
-    // Checked before decoding, which may be off by the two bytes of padding.
+    // Rejects an oversized body before decoding. Padding makes the decoded size uncertain by 2
+    // bytes, so this compares its lower bound.
     if (text.len() / 4 * 3).saturating_sub(2) > max_bytes {
         return Err(too_large());
     }
     let bytes = STANDARD
         .decode(text)
-        .map_err(|error| invalid_request("the body's base64 is invalid", error))?;
+        .map_err(|error| invalid_request("the body must be valid base64", error))?;
     if bytes.len() > max_bytes { Err(too_large()) } else { Ok(Body::from(bytes)) }
 }
 
@@ -177,7 +179,7 @@ mod tests {
     use crate::http::header_text;
 
     fn headers(value: &serde_json::Value) -> HeaderMap {
-        header_map(serde_json::from_value(value.clone()).unwrap())
+        header_map(serde_json::from_value(value.clone()).unwrap()).unwrap()
     }
 
     #[test]
@@ -197,6 +199,13 @@ mod tests {
         let request = headers(&json!({"idempotency-key": "a\u{1}b\u{7f}", "x-tab": "a\tb"}));
         assert_eq!(header_text(&request, "idempotency-key"), Some("a\u{fffd}b\u{fffd}"));
         assert_eq!(header_text(&request, "x-tab"), Some("a\tb"));
+    }
+
+    #[test]
+    fn too_many_headers_are_rejected() {
+        let headers = (0..40_000).map(|n| (format!("x-{n}"), String::new())).collect();
+        let error = header_map(headers).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A value that is loaded from a remote source, cached, and refreshed when it is old or when it
-//! lacks what a request needs: secrets, and an issuer's keys.
+//! A cache for a value that is loaded from a remote source: the secrets, and the keys of an issuer.
+//! It refreshes the value when it is old or insufficient for a request.
 //!
-//! One task refreshes at a time (single flight). Meanwhile the others use the cached value, and
-//! wait only if it does not suffice. A failed refresh never removes the cached value.
+//! One task refreshes at a time (single flight). Other tasks use the cached value meanwhile, and
+//! wait only if it is insufficient. A failed refresh never removes the cached value.
 
 mod state;
 
@@ -17,18 +17,18 @@ use crate::clock::{Clock, Deadline, timeout};
 use crate::sync::lock;
 use state::{CacheState, RefreshAction};
 
-/// A load did not finish in time.
+/// A load that did not finish in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimedOut;
 
 /// Loads the value of a [`RefreshingCache`].
 pub(crate) trait Loader: Send + Sync {
-    /// The value.
+    /// The type of the value.
     type Value: Send + Sync;
-    /// Why a load failed.
+    /// The error of a failed load.
     type Error: From<TimedOut> + Send;
 
-    /// Loads the value. `cached` is the current one, which is returned again if it is unchanged.
+    /// Loads the value. Returns `cached` again if the value has not changed.
     fn load(
         &self,
         cached: Option<Arc<Self::Value>>,
@@ -38,13 +38,13 @@ pub(crate) trait Loader: Send + Sync {
     fn log_failure(&self, error: &Self::Error);
 }
 
-/// A cached value with its loader.
+/// A cached value and its loader.
 pub(crate) struct RefreshingCache<L: Loader> {
     loader: L,
     policy: RefreshPolicy,
     clock: Arc<dyn Clock>,
     state: Mutex<CacheState<L::Value>>,
-    /// Held while the value is loaded, so that one task at a time does it.
+    /// Held during a load, so that one task loads at a time.
     refresh_lock: AsyncMutex<()>,
 }
 
@@ -55,9 +55,9 @@ impl<L: Loader> RefreshingCache<L> {
         Self { loader, policy, clock, state, refresh_lock: AsyncMutex::new(()) }
     }
 
-    /// The value, refreshed first if it is missing, old or does not suffice, as far as `deadline`
-    /// and the policy allow. `None` if there is no value yet. The caller checks whether the
-    /// returned value suffices.
+    /// The value, refreshed first if it is missing, old or insufficient, and if `deadline` and the
+    /// policy allow it. Returns `None` if no load has succeeded yet. The caller checks whether the
+    /// returned value is sufficient.
     pub(crate) async fn get(
         &self,
         is_sufficient: impl Fn(&L::Value) -> bool + Send + Sync,
@@ -65,7 +65,7 @@ impl<L: Loader> RefreshingCache<L> {
     ) -> Option<Arc<L::Value>> {
         let guard = match self.action(&is_sufficient) {
             RefreshAction::None => None,
-            // Without time left a refresh would only count as a failure.
+            // A refresh without remaining time would fail and start the cooldown.
             _ if self.remaining(deadline).is_zero() => None,
             RefreshAction::Optional => self.refresh_lock.try_lock(),
             RefreshAction::Required => {
@@ -74,6 +74,7 @@ impl<L: Loader> RefreshingCache<L> {
         };
         // Another task may have refreshed while this one waited.
         if guard.is_some()
+            && !self.remaining(deadline).is_zero()
             && self.action(&is_sufficient) != RefreshAction::None
             && let Err(error) = self.load(&is_sufficient, deadline).await
         {
@@ -89,7 +90,7 @@ impl<L: Loader> RefreshingCache<L> {
         self.load(|_| true, deadline).await
     }
 
-    /// When a missing value is loaded again.
+    /// The time until the next load of a missing value.
     pub(crate) fn retry_after(&self) -> Duration {
         let now = self.clock.now();
         lock(&self.state).retry_after(&self.policy, now)
@@ -129,8 +130,8 @@ impl<L: Loader> RefreshingCache<L> {
 
 #[cfg(test)]
 impl<L: Loader> RefreshingCache<L> {
-    /// Holds the lock, as a task does that is loading.
+    /// Holds the refresh lock, like a task that loads.
     pub(crate) fn hold_refresh_lock(&self) -> futures_util::lock::MutexGuard<'_, ()> {
-        self.refresh_lock.try_lock().expect("no task is loading")
+        self.refresh_lock.try_lock().expect("no other task holds the refresh lock")
     }
 }

@@ -1,30 +1,31 @@
-//! Whether a cached value is refreshed: pure, so that a test owns every instant.
+//! The decision whether a cached value is refreshed. It is a pure function of the state and the
+//! time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Timestamp, time_remaining};
 
-/// When a value is loaded again.
+/// The limits for the loads of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshPolicy {
-    /// A value of this age is refreshed.
+    /// The age at which a value is refreshed.
     pub(crate) max_age: Duration,
-    /// The least time between two loads if a load failed, or if a loaded value did not suffice,
-    /// while there is a cached value.
+    /// The minimum time between two loads after a failed load or an insufficient value, while a
+    /// value is cached.
     pub(crate) cooldown: Duration,
-    /// The least time between two loads while there is no value.
+    /// The minimum time between two loads while no value is cached.
     pub(crate) retry_interval: Duration,
-    /// The longest that a load takes.
+    /// The maximum duration of a load.
     pub(crate) load_timeout: Duration,
 }
 
-/// The cached value and the history of its loads.
+/// The cached value and the times of its loads.
 pub(super) struct CacheState<T> {
     cached: Option<Cached<T>>,
-    /// When the last load failed; `None` if it succeeded.
+    /// When the last load failed, or `None` if it succeeded.
     failed_at: Option<Timestamp>,
-    /// When the value was last loaded because it did not suffice, or did not suffice once loaded.
+    /// The time of the last load whose old or new value was insufficient.
     insufficient_at: Option<Timestamp>,
 }
 
@@ -33,14 +34,14 @@ struct Cached<T> {
     loaded_at: Timestamp,
 }
 
-/// What a request does before it uses the value.
+/// The action of a request before it uses the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefreshAction {
-    /// Uses it as it is.
+    /// Use the cached value.
     None,
-    /// Refreshes it unless another task does; the cached value is still good.
+    /// Refresh unless another task is refreshing. The cached value is sufficient.
     Optional,
-    /// Waits for a refresh: the cached value is missing or does not suffice.
+    /// Wait for a refresh. The cached value is missing or insufficient.
     Required,
 }
 
@@ -77,7 +78,7 @@ impl<T> CacheState<T> {
         self.cached.as_ref().map(|cached| Arc::clone(&cached.value))
     }
 
-    /// Stores a value that was loaded for a request with this need.
+    /// Stores a value that was loaded for a request with the requirement `is_sufficient`.
     pub(super) fn store(
         &mut self,
         value: Arc<T>,
@@ -92,12 +93,12 @@ impl<T> CacheState<T> {
         self.cached = Some(Cached { value, loaded_at: now });
     }
 
-    /// Records a failed load. The cached value stays.
+    /// Records a failed load and keeps the cached value.
     pub(super) fn record_failure(&mut self, now: Timestamp) {
         self.failed_at = Some(now);
     }
 
-    /// When a missing value is loaded again.
+    /// The time until the next load of a missing value.
     pub(super) fn retry_after(&self, policy: &RefreshPolicy, now: Timestamp) -> Duration {
         time_remaining(self.failed_at, policy.retry_interval, now).unwrap_or_default()
     }
@@ -121,15 +122,15 @@ mod tests {
 
     type Keys = BTreeSet<&'static str>;
 
-    /// What happens to the cache, or what is expected of it.
+    /// A change of the cache, or an expectation.
     enum Step {
-        /// The action before the key with this id is used.
+        /// Expects this action for a request that needs this key.
         Action(&'static str, RefreshAction),
-        /// Keys with these ids are loaded for a request that needs the first.
+        /// A request that needs the first key loads keys with these ids.
         Load(&'static str, &'static [&'static str]),
         /// A load fails.
         LoadFailed,
-        /// The result of a lookup.
+        /// Expects this result of a lookup.
         Find(&'static str, Lookup),
     }
 
@@ -137,7 +138,7 @@ mod tests {
     enum Lookup {
         Found,
         Unknown,
-        /// There are no keys yet; the seconds until they are loaded again.
+        /// No keys are loaded. Contains the seconds until the next load.
         NoValue(u64),
     }
 
@@ -149,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Goes through a history, each step at so many seconds.
+    /// Runs the steps, each at its number of seconds after the start.
     fn follow<const N: usize>(steps: [(i64, Step); N]) {
         let mut state = CacheState::<Keys>::default();
         for (n, (seconds, step)) in steps.into_iter().enumerate() {
