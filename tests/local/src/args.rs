@@ -1,33 +1,33 @@
-//! The command line. Five options do not need a crate.
+//! The command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What `--help` says.
+/// The output of `--help`.
 pub(crate) const HELP: &str = "\
-The whole project on this machine: API, functions, DynamoDB and Stream.
+Runs the API, the functions, DynamoDB and an emulator of Stream on this machine.
 
 Usage: cargo run -p local -- [options]
 
   --port N            port of the API (9000)
   --dynamodb-port N   port of DynamoDB (8000)
   --stream-port N     port of the Stream emulator (3300)
-  --data DIR          keep DynamoDB's data in this folder instead of in memory
-  --backends          only DynamoDB and Stream, for `cargo lambda watch`
-  --help              this text
+  --data DIR          directory for DynamoDB's data (in memory)
+  --backends          run DynamoDB and Stream only, for `cargo lambda watch`
+  --help              print this text
 
-With STREAM_API_KEY and STREAM_API_SECRET in the environment Stream itself is used instead of the
-emulator.
+With STREAM_API_KEY and STREAM_API_SECRET in the environment, the stack uses that Stream app
+instead of the emulator.
 ";
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
     Run(Args),
 }
 
-/// How to run.
+/// The options of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) port: u16,
@@ -49,10 +49,10 @@ impl Default for Args {
     }
 }
 
-/// What is wrong with a command line.
+/// An invalid command line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
-    #[error("`{0}` is not an option; --help lists them")]
+    #[error("`{0}` is not an option; run with --help for a list")]
     UnknownOption(String),
     #[error("{0} needs a value")]
     MissingValue(&'static str),

@@ -1,4 +1,4 @@
-//! What the functions stand on: DynamoDB and Stream. Enough for `cargo lambda watch`.
+//! DynamoDB and Stream, the backends of the functions. They are enough for `cargo lambda watch`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::template::Template;
 use crate::tokens;
 use crate::webhooks;
 
-/// A running DynamoDB and, unless Stream itself is used, a running Stream emulator.
+/// A running DynamoDB and, unless a real Stream app is used, a running Stream emulator.
 pub struct Backends {
     dynamo: LocalDynamo,
     stream: Option<Emulator>,
@@ -28,7 +28,7 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// For an API that somebody else serves, on the port that the options name.
+    /// Starts the backends for an API that `cargo lambda watch` serves, on the port of the options.
     pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let api_url = format!("http://localhost:{}", options.api_port);
         let template = Template::load()?;
@@ -65,7 +65,7 @@ impl Backends {
         let mut variables =
             environment::stack_variables(options, stream_url, dynamo.url(), dynamo.table_name());
         if options.webhooks && stream.is_some() {
-            // Not the address that API Gateway's events have, which are played.
+            // The host of API Gateway's events is not the real address of this API.
             let url = || webhooks::url(api_url);
             variables.entry("WEBHOOK_URL".to_owned()).or_insert_with(url);
         }
@@ -86,44 +86,44 @@ impl Backends {
         &self.dynamo
     }
 
-    /// The Stream emulator; none where Stream itself is used, or nothing.
+    /// The Stream emulator. `None` with a real Stream app or without Stream.
     #[must_use]
     pub fn stream(&self) -> Option<&Emulator> {
         self.stream.as_ref()
     }
 
-    /// Secrets Manager; none where the functions are given their secrets.
+    /// Secrets Manager. `None` if the functions get their secrets as variables.
     #[must_use]
     pub fn secrets(&self) -> Option<&SecretStore> {
         self.secrets.as_ref()
     }
 
-    /// The variables that lead a function here, secrets included.
+    /// The variables that connect a function to these backends, including secrets.
     #[must_use]
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// A bearer token of a user with the role `user`, good for twelve hours.
+    /// A session token of a user with the role `user`, valid for 12 hours.
     #[must_use]
     pub fn token_for(&self, user: &str) -> String {
         tokens::session_token(&self.variables, user, self.clock.now())
     }
 
-    /// A bearer token with these claims and no others.
+    /// A session token with exactly these claims.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "claims are written where they are signed")]
+    #[allow(clippy::needless_pass_by_value, reason = "callers build the claims in place")]
     pub fn sign_token(&self, claims: Value) -> String {
         tokens::sign(&self.variables, &claims)
     }
 
-    /// What Stream would say of a webhook's body in `X-Signature`.
+    /// The `X-Signature` that Stream sends with this webhook body.
     #[must_use]
     pub fn sign_webhook(&self, body: &[u8]) -> String {
         webhooks::signature(&self.variables, body)
     }
 
-    /// Stops all of them.
+    /// Stops all backends.
     pub async fn stop(self) {
         if let Some(secrets) = self.secrets {
             secrets.stop().await;
@@ -154,7 +154,7 @@ mod tests {
         Backends::start_for_api("http://api", options, &template, clock.clone()).await.unwrap()
     }
 
-    /// The time at Stream, as its answers are dated.
+    /// The current time at Stream, from the `date` header of a response.
     async fn stream_time(backends: &Backends) -> Timestamp {
         let url = format!("{}/_emulator/counts", backends.stream().unwrap().base_url());
         let request = Request::get(url).body(Empty::<Bytes>::new());

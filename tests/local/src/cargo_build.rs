@@ -1,7 +1,7 @@
 //! Builds the functions and finds their binaries.
 //!
-//! Cargo itself says where they are (`--message-format=json`), so that it does not matter where the
-//! target folder is. One process builds once, however many stacks its tests start.
+//! Cargo reports the paths (`--message-format=json`), so any target directory works. A process
+//! builds only once, for all stacks of its tests.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,8 +16,8 @@ use tokio::sync::OnceCell;
 use crate::error::{BuildError, StartError};
 use crate::options::BuildMode;
 
-/// What Cargo sets for the program that it runs. Handed on to another Cargo it would look like a
-/// changed environment to build scripts that watch it, and everything behind them would be rebuilt.
+/// Variables that Cargo sets for the program that it runs. A nested Cargo must not inherit them:
+/// build scripts that depend on them would run again, with everything that depends on their output.
 const CARGO_SET_VARIABLES: [&str; 7] = [
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
@@ -28,23 +28,23 @@ const CARGO_SET_VARIABLES: [&str; 7] = [
     "OUT_DIR",
 ];
 
-/// Where the workspace lies.
+/// The root directory of the workspace.
 #[must_use]
 pub fn workspace_root() -> &'static Path {
     let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest_dir.ancestors().nth(2).unwrap_or(manifest_dir)
 }
 
-/// Where to find the binaries of the functions.
+/// The paths of the functions' binaries.
 pub(crate) enum Binaries {
-    /// As Cargo reported them.
+    /// As reported by Cargo.
     Built(&'static BTreeMap<String, PathBuf>),
-    /// In this folder, under their names.
+    /// In this directory, under the functions' names.
     Prebuilt(PathBuf),
 }
 
 impl Binaries {
-    /// Builds the functions, unless they are said to be there already.
+    /// Builds the functions, unless they are prebuilt.
     pub(crate) async fn prepare(build: BuildMode) -> Result<Self, BuildError> {
         static BUILT: OnceCell<Result<BTreeMap<String, PathBuf>, BuildError>> =
             OnceCell::const_new();
@@ -100,7 +100,7 @@ async fn cargo_build(show_output: bool) -> Result<BTreeMap<String, PathBuf>, Bui
     }
 }
 
-/// A line that Cargo prints for each thing that it made.
+/// A message of Cargo about a build artifact.
 /// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>
 #[derive(Deserialize)]
 struct Artifact {
@@ -113,7 +113,7 @@ struct Target {
     name: String,
 }
 
-/// The executables among Cargo's messages, by name. Lines about other things are passed over.
+/// The executables in Cargo's messages, by name. Other messages are skipped.
 fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
     artifacts.filter_map(|artifact| Some((artifact.target.name, artifact.executable?))).collect()
@@ -132,8 +132,8 @@ mod tests {
             {"reason":"compiler-artifact","target":{"name":"token"},"executable":"/t/debug/token"}
             {"reason":"build-finished","success":true}
         "#;
-        let found = executables(messages);
-        assert!(found.into_iter().eq([("token".to_owned(), PathBuf::from("/t/debug/token"))]));
+        let parsed = executables(messages);
+        assert!(parsed.into_iter().eq([("token".to_owned(), PathBuf::from("/t/debug/token"))]));
     }
 
     #[test]

@@ -1,32 +1,30 @@
-//! The time that a stack believes in: the machine's, moved ahead on demand.
+//! The clock of a stack: the machine's clock plus an offset that a test can increase.
 //!
-//! So a test sees what an hour does without waiting for it. The Stream emulator and API Gateway
-//! read this clock. A function's process cannot: it is told how far ahead it is when it starts, and
-//! is of no more use after the next move.
+//! The Stream emulator and API Gateway read this clock. A function's process gets the offset when
+//! it starts. After the offset has changed, the process is replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// The clock of one stack. Clones are moved together.
+/// The clock of one stack. All clones share the offset.
 #[derive(Clone, Default)]
 pub(crate) struct StackClock {
-    /// Whole seconds, because that is what a function can be told.
+    /// Whole seconds, since a process gets its offset in seconds.
     offset_seconds: Arc<AtomicU64>,
 }
 
 impl StackClock {
-    /// What time it is.
     pub(crate) fn now(&self) -> SystemTime {
         SystemTime::now() + self.offset()
     }
 
-    /// How far it is ahead of the machine's.
+    /// The offset from the machine's clock.
     pub(crate) fn offset(&self) -> Duration {
         Duration::from_secs(self.offset_seconds.load(Ordering::Relaxed))
     }
 
-    /// Moves it, by a part of a second as by a whole one.
+    /// Increases the offset by this duration, rounded up to whole seconds.
     pub(crate) fn advance(&self, by: Duration) {
         let seconds = by.as_secs() + u64::from(by.subsec_nanos() > 0);
         self.offset_seconds.fetch_add(seconds, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! `local.env`, which `cargo lambda watch --env-file` gives to the functions.
+//! `local.env`, the environment file of `cargo lambda watch --env-file`.
 //!
-//! Lines of `NAME=value` without `export` and without comments behind them, which is all that
-//! cargo-lambda reads. The file may hold the secret of a real Stream app; git ignores it, and on
-//! Unix only its owner may read it.
+//! The file has only `NAME=value` lines, since cargo-lambda supports neither `export` nor trailing
+//! comments. It may contain the secret of a real Stream app. So git ignores it, and on Unix only
+//! its owner can read it.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -11,14 +11,14 @@ use std::path::PathBuf;
 
 use local::{REGION, workspace_root};
 
-/// The file's name, in the root of the workspace.
+/// The name of the file in the root of the workspace.
 pub(crate) const FILE_NAME: &str = "local.env";
 
-/// What AWS would set, and cargo-lambda does not.
+/// Variables that AWS sets on Lambda and that cargo-lambda does not set.
 const AWS_VARIABLES: [(&str, &str); 3] =
     [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
 
-/// Writes the file.
+/// Writes the file and returns its path.
 pub(crate) fn write(variables: &BTreeMap<String, String>) -> io::Result<PathBuf> {
     let path = workspace_root().join(FILE_NAME);
     let mut options = OpenOptions::new();

@@ -1,8 +1,7 @@
-//! The variables that a function is given: those that its template entry names, and no others.
+//! The variables of a function's process: those that its template entry names, and no others.
 //!
-//! So a function that reads a variable which the template does not give it fails here as it would
-//! fail on Lambda. What the template leaves to a parameter has its value from the stack or from
-//! [`Options::env`], and is not set without either.
+//! So a function that reads a variable outside its template entry fails locally as on Lambda. The
+//! values come from the stack or from [`Options::env`]. A variable without a value is not set.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,22 +15,22 @@ use crate::options::{
 use crate::secrets::SecretStore;
 use crate::template::Function;
 
-/// Variables that are for local use only, and stand in no template: a function that is given the
-/// one on the right is given the one on the left too.
+/// Variables for local use that no template entry names. A function gets the left one if its
+/// template entry names the right one.
 const LOCAL_VARIABLES: [(&str, &str); 3] = [
     ("STREAM_BASE_URL", "STREAM_API_KEY"),
     ("DYNAMODB_ENDPOINT", "TABLE_NAME"),
     ("SECRETS_MANAGER_ENDPOINT", "STREAM_SECRET_ARN"),
 ];
 
-/// Secrets that are kept elsewhere when deployed, under the ARN on the left. A function that is
-/// given one gets those on the right instead, where nothing is kept elsewhere.
+/// Secrets by their ARN variables. If the ARN variable has no value, the function gets the
+/// variables on the right instead.
 const SECRET_VARIABLES: [(&str, [&str; 2]); 2] = [
     ("STREAM_SECRET_ARN", ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"]),
     ("JWT_SECRET_ARN", ["JWT_SECRET", "JWT_SECRET_PREVIOUS"]),
 ];
 
-/// The variables that hold a user to so many requests a minute; 0 is no limit.
+/// The variables for the rate limits of a user; 0 disables the limit.
 const USER_LIMIT_VARIABLES: [&str; 4] = [
     "LIMIT_CALL_CREATE_PER_MINUTE",
     "LIMIT_MESSAGE_SEND_PER_MINUTE",
@@ -39,7 +38,7 @@ const USER_LIMIT_VARIABLES: [&str; 4] = [
     "LIMIT_TOKEN_PER_MINUTE",
 ];
 
-/// The values of the stack's variables.
+/// The values of all variables of the stack.
 pub(crate) fn stack_variables(
     options: &Options,
     stream_url: Option<String>,
@@ -70,7 +69,7 @@ pub(crate) fn stack_variables(
     values
 }
 
-/// Puts the plain secrets where functions fetch them.
+/// Moves the secrets to Secrets Manager, and sets their ARNs.
 pub(crate) fn store_secrets(values: &mut BTreeMap<String, String>, store: &SecretStore) {
     values.insert("SECRETS_MANAGER_ENDPOINT".to_owned(), store.url().to_owned());
     for (name, [current, previous], arn) in [
@@ -84,13 +83,13 @@ pub(crate) fn store_secrets(values: &mut BTreeMap<String, String>, store: &Secre
     }
 }
 
-/// What a process that starts now is told of the clock. For local use only as well, and only where
-/// the clock has been moved.
+/// The variable that sets a process's clock offset. It is for local use only, and not set without
+/// an offset.
 pub(crate) fn clock_variable(ahead: Duration) -> Option<(&'static str, String)> {
     (!ahead.is_zero()).then(|| ("CLOCK_AHEAD_SECONDS", ahead.as_secs().to_string()))
 }
 
-/// Those of them that one function is given.
+/// The variables of one function.
 pub(crate) fn function_variables(
     function: &Function,
     values: &BTreeMap<String, String>,
@@ -195,7 +194,6 @@ mod tests {
         }
     }
 
-    /// Each is a variable that some function is given.
     #[test]
     fn user_limit_variables_match_the_template() {
         let functions = Template::load().unwrap().functions;

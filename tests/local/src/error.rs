@@ -1,40 +1,40 @@
-//! What can go wrong, each as one line that says what to do about it.
+//! Errors of a stack. Each is reported on one line.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a stack does not start.
+/// A stack failed to start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The functions do not build.
+    /// The build of the functions failed.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The template does not say what it has to.
+    /// The template is invalid.
     #[error("template.yaml: {0}")]
     Template(#[from] TemplateError),
-    /// A port is taken, or may not be used.
-    #[error("port {port} cannot be used for {purpose}: {reason}")]
+    /// A port is occupied or not permitted.
+    #[error("cannot use port {port} for {purpose}: {reason}")]
     PortUnavailable {
-        /// What was to listen there.
+        /// The server that needs the port.
         purpose: &'static str,
-        /// The port; 0 is any free one.
+        /// The port; 0 is any free port.
         port: u16,
-        /// What the system said.
+        /// The error of the system.
         reason: io::Error,
     },
-    /// The template names a function that was not built.
-    #[error("template.yaml has the function `{function}`, but there is no binary of that name{}", in_folder(.folder.as_ref()))]
+    /// The template names a function that has no binary.
+    #[error("no binary found for the function `{function}` of template.yaml{}", in_folder(.folder.as_ref()))]
     MissingBinary {
-        /// The name that the template's `CodeUri` ends with.
+        /// The last segment of the function's `CodeUri`.
         function: String,
-        /// Where it was looked for, if the build was skipped.
+        /// The searched directory, if the functions are prebuilt.
         folder: Option<PathBuf>,
     },
-    /// DynamoDB does not start.
+    /// DynamoDB failed to start.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
-    /// The Stream emulator does not start.
+    /// The Stream emulator failed to start.
     #[error("the Stream emulator: {0}")]
     StreamEmulator(io::Error),
 }
@@ -43,112 +43,112 @@ fn in_folder(folder: Option<&PathBuf>) -> String {
     folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default()
 }
 
-/// Why the functions do not build.
+/// The build of the functions failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Cargo could not be started.
-    #[error("cargo could not be started: {0}")]
+    /// Cargo failed to start.
+    #[error("cargo failed to start: {0}")]
     CargoUnavailable(String),
-    /// Cargo says no, and its messages have been shown.
-    #[error("the functions do not build; cargo's messages are above")]
+    /// The build failed, and Cargo's messages were printed.
+    #[error("the build of the functions failed; see cargo's messages above")]
     Failed,
-    /// Cargo says no.
-    #[error("the functions do not build:\n{0}")]
+    /// The build failed, with these messages.
+    #[error("the build of the functions failed:\n{0}")]
     FailedWithOutput(String),
 }
 
-/// What is wrong with `template.yaml`.
+/// `template.yaml` is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
+    /// The file is not readable.
+    #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// The file is not YAML.
-    #[error("it is not YAML: {0}")]
+    /// The file is not valid YAML.
+    #[error("invalid YAML: {0}")]
     Yaml(String),
-    /// The file is YAML, but no template.
-    #[error("it is not a template: {0}")]
+    /// The file is not a valid template.
+    #[error("invalid template: {0}")]
     InvalidStructure(#[from] serde_json::Error),
-    /// A resource is not as this stack understands it.
+    /// A resource is not supported by the local stack.
     #[error("{id}: {problem}")]
     InvalidResource {
         /// The logical id.
         id: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// There has to be exactly one table.
-    #[error("it has {0} tables instead of one")]
+    /// The template does not have exactly one table.
+    #[error("must have exactly one table, but has {0}")]
     TableCount(usize),
 }
 
-/// Why an invocation has no answer.
+/// An invocation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
-    /// The template has no such function.
+    /// The template has no function of this name.
     #[error("template.yaml has no function `{0}`")]
     UnknownFunction(String),
-    /// The process could not be started.
-    #[error("{function} could not be started: {reason}")]
+    /// The process failed to start.
+    #[error("{function} failed to start: {reason}")]
     Spawn {
         /// The function.
         function: String,
-        /// What the system said.
+        /// The error of the system.
         reason: io::Error,
     },
-    /// The process ended before it asked for its first invocation.
+    /// The process exited before its first request for an invocation.
     #[error(
-        "{function} ended ({status}) before it asked for work, and last printed:\n{last_output}"
+        "{function} exited ({status}) during its initialization, after printing:\n{last_output}"
     )]
     ExitedDuringInit {
         /// The function.
         function: String,
-        /// How it ended.
+        /// The exit status.
         status: String,
-        /// Its last lines.
+        /// The last lines that it printed.
         last_output: String,
     },
-    /// The process ended instead of answering.
-    #[error("{function} ended ({status}) instead of answering")]
+    /// The process exited during the invocation.
+    #[error("{function} exited ({status}) during an invocation")]
     Crashed {
         /// The function.
         function: String,
-        /// How it ended.
+        /// The exit status.
         status: String,
     },
-    /// The process did not ask for its first invocation.
-    #[error("{function} did not ask for work within {} s", .timeout.as_secs())]
+    /// The process did not request its first invocation in time.
+    #[error("{function} did not finish its initialization within {} s", .timeout.as_secs())]
     InitTimedOut {
         /// The function.
         function: String,
-        /// How long it was waited for.
+        /// The time limit.
         timeout: Duration,
     },
-    /// The invocation took longer than the template allows.
+    /// The invocation exceeded the timeout of the template.
     #[error("{function} timed out after {} s", .timeout.as_secs())]
     TimedOut {
         /// The function.
         function: String,
-        /// The template's timeout.
+        /// The timeout of the template.
         timeout: Duration,
     },
-    /// The function reported an error to the runtime.
+    /// The function reported an error to the Runtime API.
     #[error("{function} reported an error: {report}")]
     FunctionError {
         /// The function.
         function: String,
-        /// The report, which should be JSON.
+        /// The report, usually JSON.
         report: String,
     },
-    /// The function answered with something else than JSON.
-    #[error("{function} answered with something else than JSON: {reason}")]
+    /// The function's response is not JSON.
+    #[error("the response of {function} is not JSON: {reason}")]
     InvalidResponse {
         /// The function.
         function: String,
-        /// What the parser said.
+        /// The error of the parser.
         reason: serde_json::Error,
     },
-    /// The stack is being stopped.
-    #[error("the stack is being stopped")]
+    /// The stack is shutting down.
+    #[error("the stack is shutting down")]
     ShuttingDown,
 }

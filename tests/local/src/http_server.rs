@@ -1,7 +1,7 @@
-//! HTTP/1 as it comes: what the API's front, the Runtime API and the DynamoDB proxy stand on.
+//! The HTTP/1 server of the API, the Runtime API and the DynamoDB proxy.
 //!
-//! Hyper itself and no framework, so that paths and Host headers arrive unchanged and a connection
-//! can be dropped on purpose.
+//! It uses hyper without a framework: paths and Host headers stay unchanged, and a handler can
+//! close a connection without a response.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,21 +22,21 @@ use tokio::time::timeout;
 
 use crate::sync::{ShutdownSignal, ShutdownTrigger};
 
-/// How long a connection may take to end once the server stops; then it is cut.
+/// How long open connections may take to finish after the server stops, before they are aborted.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Headers that belong to one connection and not to the message.
+/// Headers that apply to one connection only.
 const HOP_BY_HOP: [&str; 5] = ["connection", "keep-alive", "te", "transfer-encoding", "upgrade"];
 
-/// A whole answer.
+/// A response with its whole body.
 pub(crate) type HttpResponse = Response<Full<Bytes>>;
 
-/// Instead of an answer: the connection is closed without one.
+/// Returned by a handler to close the connection without a response.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is closed without an answer")]
+#[error("the connection is closed without a response")]
 pub(crate) struct ConnectionDropped;
 
-/// A running server. Dropping it stops it as well, only without waiting.
+/// A running server. Dropping it stops it without waiting.
 pub(crate) struct Server {
     shutdown: ShutdownTrigger,
     accept_task: JoinHandle<()>,
@@ -53,12 +53,13 @@ impl Server {
         Self { shutdown, accept_task }
     }
 
-    /// Takes no more connections, lets the requests under way finish, and returns when all is over.
+    /// Accepts no more connections, waits for open requests, and returns when all connections are
+    /// closed.
     pub(crate) async fn stop(mut self) {
         self.shutdown.trigger();
         if timeout(SHUTDOWN_TIMEOUT, &mut self.accept_task).await.is_err() {
             self.accept_task.abort();
-            // Cancelled, as was asked for.
+            // The error is the cancellation.
             let _ = self.accept_task.await;
         }
     }
@@ -72,7 +73,7 @@ where
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // An error is a connection that was gone before it was taken.
+            // An error means that the connection was closed before it was accepted.
             accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
                 connections.spawn(serve_connection(stream, peer, handler.clone(), shutdown.clone()));
             },
@@ -93,13 +94,13 @@ async fn serve_connection<H, F>(
     H: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
 {
-    // Answers are small and whole; a socket that refuses this is only slower.
+    // Responses are small. Without this option they are only slower.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| handler(request, peer));
     let mut connection =
         pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     tokio::select! {
-        // An error is the other side's going away, or a drop that was asked for.
+        // An error means that the client or the handler closed the connection.
         _ = connection.as_mut() => {}
         () = shutdown.triggered() => {
             connection.as_mut().graceful_shutdown();
@@ -108,7 +109,7 @@ async fn serve_connection<H, F>(
     }
 }
 
-/// An answer in JSON.
+/// A JSON response.
 pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
@@ -116,12 +117,12 @@ pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> HttpR
     response
 }
 
-/// Whether a header, in lower case, belongs to one connection only.
+/// Whether a header, in lower case, applies to one connection only.
 pub(crate) fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.contains(&name)
 }
 
-/// Leaves only what belongs to the message.
+/// Removes the headers that apply to one connection only.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);

@@ -1,20 +1,21 @@
-//! The whole project on one machine, without an account and without Docker.
+//! The local stack: runs the whole project on one machine, without an AWS account and without
+//! Docker.
 //!
-//! The function binaries run as they do on Lambda: started by a Runtime API, one invocation at a
-//! time, with the variables that `template.yaml` gives them and no others, behind events of API
-//! Gateway's payload format 2.0. Routes, timeouts and the table are read from the template too, so
-//! that what is tested is what is deployed. `cargo run -p local` and the end-to-end tests stand on
-//! the same [`Stack`].
+//! The function binaries run as on Lambda: a Runtime API starts them, each process has one
+//! invocation at a time, and it gets only the variables of `template.yaml`. The events have API
+//! Gateway's payload format 2.0. Routes, timeouts and the table also come from the template, so the
+//! tests cover the deployed configuration. `cargo run -p local` and the end-to-end tests use the
+//! same [`Stack`].
 //!
-//! - `template` reads `template.yaml`; `cargo_build` builds the functions and finds them.
-//! - `lambda` runs them: the Runtime API, one process, one execution environment, all functions.
-//! - `gateway` is what stands in front: routes, events, answers; `scheduler` is what invokes by the
-//!   clock.
-//! - [`dynamo`] is DynamoDB, with a count of every request and faults on demand.
-//! - `secrets` is Secrets Manager, for tests that keep the secrets there.
-//! - `webhooks` leads the Stream emulator's events back to the API.
-//! - `clock` is the time of all of them, which a test can move.
-//! - `backends` and `stack` put it together.
+//! - `template` reads `template.yaml`; `cargo_build` builds the functions and finds the binaries.
+//! - `lambda` runs the functions: Runtime API, processes, execution environments.
+//! - `gateway` is API Gateway: routes, events, responses; `scheduler` invokes functions
+//!   periodically.
+//! - [`dynamo`] is DynamoDB, with request counts and injected faults.
+//! - `secrets` is Secrets Manager.
+//! - `webhooks` sends the Stream emulator's events to the API.
+//! - `clock` is the stack's clock, which a test can advance.
+//! - `backends` and `stack` combine the parts.
 //!
 //! `args`, `env_file` and `sample_requests` belong to the binary.
 

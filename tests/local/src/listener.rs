@@ -1,4 +1,4 @@
-//! Listeners, on loopback only.
+//! Listeners on the loopback interface.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::error::StartError;
 
-/// Listens on a port of 127.0.0.1; 0 is any free one.
+/// Listens on a port of 127.0.0.1; 0 is any free port.
 pub(crate) async fn bind_localhost(
     purpose: &'static str,
     port: u16,

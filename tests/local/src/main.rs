@@ -1,8 +1,8 @@
-//! `cargo run -p local`: the whole project on this machine, until Ctrl-C.
+//! `cargo run -p local`: runs the whole project on this machine, until Ctrl-C.
 //!
-//! A thin shell over the library: it reads the command line and the environment, starts a stack
-//! and says what to do with it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
+//! This binary reads the command line and the environment, starts a stack of the library, and
+//! prints how to use it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 
 mod args;
 mod env_file;
@@ -19,7 +19,7 @@ use local::dynamo::LocalDynamo;
 use local::{BuildMode, Options, Schedule, Stack, StreamChoice, TemplateError, UserLimits};
 use stream_emulator::Emulator;
 
-/// Only half of what a Stream app is reached with.
+/// Only one of the two credentials of a Stream app is set.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{present} is set but {missing} is not: set both to use Stream, or neither for the emulator"
@@ -56,8 +56,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         stream_port: args.stream_port,
         data_dir: args.data_dir.clone(),
         webhooks: true,
-        // With a table of its own, a reconciliation would end the calls that others have in a
-        // real app.
+        // The local table has no items for the calls of other deployments, so a reconciliation
+        // would remove those calls from a real Stream app.
         schedules: matches!(stream, StreamChoice::Emulated),
         stream,
         user_limits: UserLimits::Default,
@@ -96,7 +96,7 @@ async fn run_stack(options: Options) -> Result<(), Box<dyn Error>> {
     result
 }
 
-/// Makes the stack ready for a person, and leaves it to them.
+/// Provisions the sample users, prints the usage, and waits forever.
 async fn provision_and_serve(stack: &Stack) -> Result<(), Box<dyn Error>> {
     sample_requests::provision_users(stack).await?;
     print_stack(stack)?;
@@ -111,7 +111,7 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
     };
     let written = env_file::write(backends.variables());
     if let Ok(path) = &written {
-        println!("{} is ready for", path.display());
+        println!("{} is ready. To start the API, run:", path.display());
         println!(
             "cargo lambda watch -A ::1 -P {} --ignore-changes --concurrency 8 --env-file {}",
             args.port,
@@ -120,11 +120,11 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
         println!();
         print_backends(backends.dynamo(), backends.stream());
         print_tokens(|user| backends.token_for(user));
-        println!("Ctrl-C stops both.");
+        println!("Ctrl-C stops DynamoDB and Stream.");
         shutdown_requested.await;
     }
     backends.stop().await;
-    written.map_err(|error| format!("{} cannot be written: {error}", env_file::FILE_NAME))?;
+    written.map_err(|error| format!("writing {} failed: {error}", env_file::FILE_NAME))?;
     Ok(())
 }
 
@@ -133,34 +133,34 @@ fn print_stack(stack: &Stack) -> Result<(), TemplateError> {
     println!("API        {}", stack.api_url());
     match stack.stream() {
         Some(_) => println!("Schedules  {}", format_schedules(&local::schedules()?)),
-        None => println!("Schedules  none: they would end what others have in this Stream app"),
+        None => println!("Schedules  none: they would remove the calls of other deployments"),
     }
     print_backends(stack.dynamo(), stack.stream());
     print_tokens(|user| stack.token_for(user));
-    println!("Each line works as it is, in this order:");
+    println!("{}", sample_requests::USAGE);
     println!();
-    let (user, _) = sample_requests::USERS[0];
-    let token = stack.token_for(user);
-    for sample in sample_requests::all(&sample_requests::new_call_id()) {
-        // A real app would lose the user's id for ever.
+    for sample in sample_requests::all() {
+        // A user id that was deleted in a real Stream app can never be used again.
         if sample.is_irreversible() && stack.stream().is_none() {
             continue;
         }
         println!("# {}", sample.route);
-        println!(
-            "{}",
-            sample.curl_command(stack.api_url(), &token, |body| stack.sign_webhook(body))
+        let line = sample.curl_command(
+            stack.api_url(),
+            |user| stack.token_for(user),
+            |body| stack.sign_webhook(body),
         );
+        println!("{line}");
     }
     println!();
     println!("Ctrl-C stops everything.");
     Ok(())
 }
 
-/// Which function is invoked how often and with what, such as `sweeper every 1 min with {}`.
+/// The schedules on one line, such as `sweeper every 1 min with {}`.
 fn format_schedules(schedules: &[(String, Schedule)]) -> String {
-    let entry = |(function, Schedule { interval: every, input }): &(String, Schedule)| {
-        format!("{function} every {} min with {input}", every.as_secs() / 60)
+    let entry = |(function, Schedule { interval, input }): &(String, Schedule)| {
+        format!("{function} every {} min with {input}", interval.as_secs() / 60)
     };
     schedules.iter().map(entry).collect::<Vec<_>>().join(", ")
 }
@@ -169,23 +169,23 @@ fn print_backends(dynamo: &LocalDynamo, stream: Option<&Emulator>) {
     println!("DynamoDB   {} (table {})", dynamo.url(), dynamo.table_name());
     match stream {
         Some(emulator) => println!("Stream     {} (emulator)", emulator.base_url()),
-        None => println!("Stream     Stream itself, with the key from the environment"),
+        None => println!("Stream     the real Stream app of STREAM_API_KEY"),
     }
     println!();
 }
 
 fn print_tokens(token_for: impl Fn(&str) -> String) {
-    println!("Bearer tokens, good for 12 hours:");
+    println!("Session tokens, valid for 12 hours:");
     for (user, _) in sample_requests::USERS {
         println!("{user:<10} {}", token_for(user));
     }
     println!();
 }
 
-/// Waits for Ctrl-C or, as a supervisor sends it, SIGTERM.
+/// Waits for Ctrl-C or for SIGTERM, which a supervisor sends.
 async fn shutdown_requested() {
     tokio::select! {
-        // An error says that there is no way to be told; then it is best not to run at all.
+        // Without a signal handler, the process could not stop cleanly, so it stops now.
         _ = tokio::signal::ctrl_c() => {}
         () = sigterm() => {}
     }
@@ -236,7 +236,7 @@ mod tests {
             (owned("k"), None, "STREAM_API_SECRET is not"),
             (None, owned("s"), "STREAM_API_KEY is not"),
         ] {
-            let Err(error) = stream_choice(key, secret) else { panic!("half was accepted") };
+            let Err(error) = stream_choice(key, secret) else { panic!("must be rejected") };
             assert!(error.to_string().contains(missing), "{error}");
         }
     }

@@ -1,9 +1,9 @@
-//! What a stack is started with.
+//! The options of a stack.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The secret of the session JWTs, unless [`Options::env`] has another.
+/// The default secret of the session JWTs. [`Options::env`] can override it.
 pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
 
 /// The key of the emulated Stream app.
@@ -12,50 +12,50 @@ pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";
 /// The secret of the emulated Stream app.
 pub const STREAM_API_SECRET: &str = "local-stream-api-secret-never-deploy-this-one";
 
-/// Where the Stream secret is kept, with [`SecretSource::SecretsManager`].
+/// The ARN of the Stream secret, with [`SecretSource::SecretsManager`].
 pub const STREAM_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:stream";
 
-/// Where the secret of the session JWTs is kept, with [`SecretSource::SecretsManager`].
+/// The ARN of the JWT secret, with [`SecretSource::SecretsManager`].
 pub const JWT_SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:session";
 
-/// The table.
+/// The name of the table.
 pub const TABLE_NAME: &str = "stream-local";
 
-/// The region that everything believes to be in.
+/// The AWS region of the stack.
 pub const REGION: &str = "us-east-1";
 
-/// How to start a stack. The default is what tests want: free ports, everything in memory, the
-/// emulated Stream, nothing that happens by itself, nobody held back, nothing printed.
+/// The options of a stack. The defaults suit tests: free ports, data in memory, the Stream
+/// emulator, no schedules, no webhooks, no rate limits for users, and no output.
 #[derive(Clone)]
 pub struct Options {
-    /// The port of the API; 0 is any free one.
+    /// The port of the API; 0 is any free port.
     pub api_port: u16,
-    /// The port of DynamoDB; 0 is any free one.
+    /// The port of DynamoDB; 0 is any free port.
     pub dynamo_port: u16,
-    /// The port of the Stream emulator; 0 is any free one.
+    /// The port of the Stream emulator; 0 is any free port.
     pub stream_port: u16,
-    /// The folder that DynamoDB's data is kept in; in memory without one.
+    /// The directory for DynamoDB's data. Without it, the data is in memory.
     pub data_dir: Option<PathBuf>,
-    /// Which Stream the functions talk to.
+    /// The Stream app of the functions.
     pub stream: StreamChoice,
-    /// How the functions come by their secrets.
+    /// The source of the functions' secrets.
     pub secrets: SecretSource,
     /// Whether the emulator sends its events to the API's webhook.
     pub webhooks: bool,
-    /// Whether functions are invoked by the template's schedules, and not only when a test does it.
+    /// Whether the template's schedules invoke functions.
     pub schedules: bool,
-    /// How many requests a minute the functions take from one user.
+    /// The rate limits of a user.
     pub user_limits: UserLimits,
-    /// What becomes of Stream's own limits.
+    /// Whether the emulator enforces Stream's rate limits.
     pub stream_limits: StreamLimits,
-    /// Variables for every function whose entry in the template names them. They win over the
-    /// stack's own.
+    /// Variables for every function whose template entry names them. They override the stack's
+    /// variables.
     pub env: BTreeMap<String, String>,
-    /// How many processes one function may have.
+    /// The maximum number of processes of one function.
     pub max_instances: usize,
-    /// Whether what the functions print is also printed here, to stderr.
+    /// Whether the functions' output is also printed to stderr.
     pub echo: bool,
-    /// How to come by the functions' binaries.
+    /// The source of the functions' binaries.
     pub build_mode: BuildMode,
 }
 
@@ -80,57 +80,56 @@ impl Default for Options {
     }
 }
 
-/// Which Stream the functions talk to.
+/// The Stream app of the functions.
 #[derive(Clone)]
 pub enum StreamChoice {
     /// The emulator, started with the stack.
     Emulated,
-    /// Stream itself.
+    /// A real Stream app.
     Real {
         /// The app's key.
         key: String,
         /// The app's secret.
         secret: String,
     },
-    /// None: the functions are given neither key nor secret.
+    /// None: the functions get neither a key nor a secret.
     Unconfigured,
 }
 
-/// How many requests a minute the functions take from one user. What [`Options::env`] says of it
-/// wins over either.
+/// The rate limits of a user. [`Options::env`] overrides them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserLimits {
-    /// As many as come: a test sends more in a minute than any person.
+    /// No limits, since a test may send more requests in a minute than a person.
     Disabled,
-    /// The functions' own defaults, which are also the template's.
+    /// The defaults of the functions and the template.
     Default,
 }
 
-/// What becomes of Stream's own limits.
+/// Whether the emulator enforces Stream's rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamLimits {
-    /// What goes beyond them is refused.
+    /// Requests over the limit are rejected.
     Enforced,
-    /// They are only told of: to measure what the functions can do.
+    /// The limits are only reported in headers, so that a benchmark can exceed them.
     ReportOnly,
 }
 
-/// How the functions come by their secrets.
+/// The source of the functions' secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// They are given them, as on a developer's machine.
+    /// Variables with the secrets, as on a developer's machine.
     Environment,
-    /// They are given the ARNs under which they are kept, as when deployed.
+    /// Variables with ARNs, as in a deployment.
     SecretsManager,
 }
 
-/// How to come by the functions' binaries.
+/// The source of the functions' binaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildMode {
-    /// `cargo build`, whose messages are kept for the error.
+    /// `cargo build`; its messages are printed only as part of an error.
     Quiet,
-    /// `cargo build`, whose messages are shown.
+    /// `cargo build`; its messages are printed.
     Verbose,
-    /// No build: they lie in this folder, under their names.
+    /// No build: the binaries are in this directory, under the functions' names.
     Prebuilt(PathBuf),
 }

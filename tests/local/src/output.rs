@@ -1,11 +1,11 @@
-//! What the functions print: kept for the tests that search it, echoed for the developer.
+//! The output of the functions: stored for tests, and optionally echoed to stderr.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use crate::sync::lock;
 
-/// Everything that the functions of one stack printed.
+/// Everything that the functions of a stack have printed.
 #[derive(Clone)]
 pub(crate) struct FunctionOutput(Arc<OutputBuffer>);
 
@@ -19,7 +19,7 @@ impl FunctionOutput {
         Self(Arc::new(OutputBuffer { text: Mutex::default(), echo }))
     }
 
-    /// A line that a function printed.
+    /// Adds a line of a function.
     pub(crate) fn push_line(&self, function: &str, line: &str) {
         {
             let mut text = lock(&self.0.text);
@@ -31,19 +31,19 @@ impl FunctionOutput {
         }
     }
 
-    /// Everything so far.
+    /// All output so far.
     pub(crate) fn text(&self) -> String {
         lock(&self.0.text).clone()
     }
 }
 
-/// Something that whoever started the stack has to know, even a test that prints nothing else.
+/// Prints an error of the stack to stderr, even if the output is not echoed.
 pub(crate) fn report_error(message: &str) {
     write_stderr_line(&format!("local: {message}"));
 }
 
-/// One write a line, so that lines of several functions do not mix.
+/// Writes a line with one call, so that lines of several functions do not mix.
 fn write_stderr_line(line: &str) {
-    // Nobody is left to be told when stderr is closed.
+    // If stderr is closed, no other channel is left.
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,8 +1,7 @@
-//! A request for each route, in an order in which each finds what it needs: two users, one call.
-//! All are the first user's, but for the one that Stream would send.
+//! Sample requests: one shell line for each route. Each line can be repeated, in any order, once
+//! the lines that create calls have set their variables.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -12,76 +11,107 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use local::Stack;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-/// The users that are there from the start, with the names that they are shown by.
-pub(crate) const USERS: [(&str, &str); 2] = [("alice", "Alice"), ("bob", "Bob")];
+/// The text above the printed lines.
+pub(crate) const USAGE: &str = "\
+Sample requests. Each line can be repeated, in any order. The lines that create calls set $CALL and
+$ENDED_CALL, so run them first. Run them again after 409 call_ended: the sweeper ends a call that no
+member joins within two minutes.";
 
-/// A request.
+/// The users whose tokens are printed, with their names.
+pub(crate) const USERS: [(&str, &str); 2] = [(ALICE, "Alice"), ("bob", "Bob")];
+
+/// The caller of most requests.
+const ALICE: &str = "alice";
+
+/// The user whose tokens are revoked, and her name.
+const REVOKED_USER: (&str, &str) = ("carol", "Carol");
+
+/// The user who is deleted, and his name. A deleted user's tokens cannot be revoked, so this is
+/// not `REVOKED_USER`.
+const DELETED_USER: (&str, &str) = ("dave", "Dave");
+
+/// A `sed` command that replaces a response by the call id in it. An error response is unchanged.
+const EXTRACT_CALL_ID: &str = r#"s/.*"callId":"\([^"]*\)".*/\1/"#;
+
+/// A request to a route, as a line for a shell.
 pub(crate) struct SampleRequest {
-    /// The route that it is for, such as `GET /api/stream/config`.
+    /// The route, such as `GET /api/stream/config`.
     pub(crate) route: &'static str,
     path: String,
     body: Option<Value>,
     sender: Sender,
+    /// The shell variable that stores the call id of the response.
+    call_variable: Option<&'static str>,
 }
 
-/// Whose request it is, which shows in how it says so.
+/// The sender of a request.
 #[derive(Clone, Copy)]
 enum Sender {
-    /// The first user, with a bearer token.
-    User,
+    /// A user, with a bearer token.
+    User(&'static str),
     /// Stream, with a signature.
     Stream,
 }
 
-/// A call id that is used once: a call that ended is never started again.
-pub(crate) fn new_call_id() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    format!("demo-{seconds}")
-}
-
-/// The requests, which work one after the other.
-pub(crate) fn all(call_id: &str) -> Vec<SampleRequest> {
-    let channel_id = format!("call-{call_id}");
-    let post_from = |from, route: &'static str, body: Value| SampleRequest {
+/// The requests. `$CALL` is an open call. `$ENDED_CALL` is a call of its own, so that the line
+/// that ends it does not affect the other lines.
+pub(crate) fn all() -> Vec<SampleRequest> {
+    let post = |sender, route: &'static str, body| SampleRequest {
         route,
         path: route.trim_start_matches("POST ").to_owned(),
         body: Some(body),
-        sender: from,
+        sender,
+        call_variable: None,
     };
-    let post = |route, body| post_from(Sender::User, route, body);
-    let get = |route, path| SampleRequest { route, path, body: None, sender: Sender::User };
+    let alice = Sender::User(ALICE);
+    let get = |route, path: &str| SampleRequest {
+        route,
+        path: path.to_owned(),
+        body: None,
+        sender: alice,
+        call_variable: None,
+    };
+    let create_call = |call_variable, receiver: &str| SampleRequest {
+        call_variable: Some(call_variable),
+        ..post(alice, "POST /api/stream/call/create", json!({"receiverId": receiver}))
+    };
     vec![
         post(
+            alice,
             "POST /api/stream/user/upsert",
             json!({"userData": {"name": "Alice", "language": "en"}}),
         ),
-        post("POST /api/stream/token", json!({"userId": "alice"})),
-        post("POST /api/stream/call/create", json!({"receiverId": "bob", "callId": call_id})),
-        post_from(Sender::Stream, "POST /api/stream/webhook", session_started_event(call_id)),
+        post(alice, "POST /api/stream/token", json!({"userId": ALICE})),
+        create_call("CALL", "bob"),
         post(
+            alice,
             "POST /api/stream/message/send",
-            json!({"channelId": channel_id, "message": "Hello Bob"}),
+            json!({"channelId": "call-$CALL", "message": "Hello Bob"}),
         ),
-        get(
-            "GET /api/stream/message/{channelId}",
-            format!("/api/stream/message/{channel_id}?limit=10"),
-        ),
-        get("GET /api/stream/call/{callId}", format!("/api/stream/call/{call_id}")),
+        get("GET /api/stream/message/{channelId}", "/api/stream/message/call-$CALL?limit=10"),
+        get("GET /api/stream/call/{callId}", "/api/stream/call/$CALL"),
         SampleRequest {
-            path: format!("/api/stream/call/quality/{call_id}"),
-            ..post("POST /api/stream/call/quality/{callId}", quality_report())
+            path: "/api/stream/call/quality/$CALL".to_owned(),
+            ..post(alice, "POST /api/stream/call/quality/{callId}", quality_report())
         },
-        get("GET /api/stream/call/quality/{callId}", format!("/api/stream/call/quality/{call_id}")),
-        get("GET /api/stream/config", "/api/stream/config".to_owned()),
-        post("POST /api/stream/call/end", json!({"callId": call_id})),
-        post("POST /api/stream/token/revoke", json!({})),
-        get("DELETE /api/stream/user/{userId}", "/api/stream/user/alice".to_owned()),
+        get("GET /api/stream/call/quality/{callId}", "/api/stream/call/quality/$CALL"),
+        get("GET /api/stream/config", "/api/stream/config"),
+        create_call("ENDED_CALL", REVOKED_USER.0),
+        post(alice, "POST /api/stream/call/end", json!({"callId": "$ENDED_CALL"})),
+        post(Sender::Stream, "POST /api/stream/webhook", user_reactivated_event()),
+        post(Sender::User(REVOKED_USER.0), "POST /api/stream/token/revoke", json!({})),
+        SampleRequest {
+            sender: Sender::User(DELETED_USER.0),
+            ..get(
+                "DELETE /api/stream/user/{userId}",
+                &format!("/api/stream/user/{}", DELETED_USER.0),
+            )
+        },
     ]
 }
 
-/// What a phone measures in five seconds.
+/// A typical quality sample of a phone.
 fn quality_report() -> Value {
     json!({
         "platform": "ios",
@@ -96,59 +126,66 @@ fn quality_report() -> Value {
     })
 }
 
-/// What Stream says when somebody joins the call just now.
-fn session_started_event(call_id: &str) -> Value {
-    let (cid, now) = (format!("default:{call_id}"), Timestamp::now().to_string());
-    let session = Uuid::new_v4().to_string();
+/// An event that has no effect on an active user. An event of a call would have to be signed after
+/// the call is created.
+fn user_reactivated_event() -> Value {
     json!({
-        "type": "call.session_started",
-        "created_at": now,
-        "call_cid": cid,
-        "session_id": session,
-        "call": {
-            "type": "default",
-            "id": call_id,
-            "cid": cid,
-            "session": {"id": session, "started_at": now, "participants": []},
-        },
+        "type": "user.reactivated",
+        "created_at": Timestamp::now().to_string(),
+        "user": {"id": ALICE},
     })
 }
 
+/// Quotes a word for a shell, with double quotes if it contains a variable.
+fn quote(word: &str) -> String {
+    if word.contains('$') {
+        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        format!("'{word}'")
+    }
+}
+
 impl SampleRequest {
-    /// Whether what it does cannot be undone.
+    /// Whether the request deletes data permanently.
     pub(crate) fn is_irreversible(&self) -> bool {
         self.route.starts_with("DELETE ")
     }
 
-    /// The line that sends it from a shell, with the user's token or with what `sign` makes of the
-    /// body in Stream's name.
+    /// The shell line that sends the request. `token_for` returns a user's bearer token, and `sign`
+    /// returns Stream's signature of a body.
     pub(crate) fn curl_command(
         &self,
         api_url: &str,
-        token: &str,
+        token_for: impl Fn(&str) -> String,
         sign: impl Fn(&[u8]) -> String,
     ) -> String {
-        let Self { path, body, sender: from, .. } = self;
+        let Self { path, body, sender, call_variable, .. } = self;
         let body = body.as_ref().map(Value::to_string);
-        let header = match from {
-            Sender::User => format!("authorization: Bearer {token}"),
+        let header = match sender {
+            Sender::User(user) => format!("authorization: Bearer {}", token_for(user)),
             Sender::Stream => {
                 format!("x-signature: {}", sign(body.as_deref().unwrap_or_default().as_bytes()))
             }
         };
         let method_option = if self.is_irreversible() { "-X DELETE " } else { "" };
-        let line = format!("curl -sS {method_option}'{api_url}{path}' -H '{header}'");
-        match body {
-            Some(body) => format!("{line} -H 'content-type: application/json' -d '{body}'"),
+        let url = quote(&format!("{api_url}{path}"));
+        let mut line = format!("curl -sS {method_option}{url} -H '{header}'");
+        if let Some(body) = body {
+            line = format!("{line} -H 'content-type: application/json' -d {}", quote(&body));
+        }
+        match call_variable {
+            Some(name) => format!("{name}=$({line} | sed '{EXTRACT_CALL_ID}'); echo \"${name}\""),
             None => line,
         }
     }
 }
 
-/// Makes the sample users known, as their apps would: each by a request of its own.
+/// Provisions the sample users, each with an upsert request of its own.
 pub(crate) async fn provision_users(stack: &Stack) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    for (user, name) in USERS {
+    // In a real Stream app, no user is deleted.
+    let deleted_user = stack.stream().map(|_| DELETED_USER);
+    for (user, name) in USERS.into_iter().chain([REVOKED_USER]).chain(deleted_user) {
         let body = json!({"userData": {"name": name}}).to_string();
         let request = Request::post(format!("{}/api/stream/user/upsert", stack.api_url()))
             .header("authorization", format!("Bearer {}", stack.token_for(user)))
@@ -156,10 +193,12 @@ pub(crate) async fn provision_users(stack: &Stack) -> Result<(), Box<dyn Error>>
             .body(Full::from(body))?;
         let response = client.request(request).await?;
         let status = response.status();
-        if status != StatusCode::OK {
+        // With `--data`, the user may have been deleted in an earlier run.
+        let is_deleted = user == DELETED_USER.0 && status == StatusCode::CONFLICT;
+        if status != StatusCode::OK && !is_deleted {
             let body = response.into_body().collect().await?.to_bytes();
             let reason = String::from_utf8_lossy(&body).into_owned();
-            return Err(format!("the user {user} was not provisioned: {status} {reason}").into());
+            return Err(format!("provisioning the user {user} failed: {status} {reason}").into());
         }
     }
     Ok(())
@@ -173,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_route_has_a_sample_request() {
-        let samples = all("demo-1");
+        let samples = all();
         let sample_routes: BTreeSet<_> =
             samples.iter().map(|sample| sample.route.to_owned()).collect();
         let routes: BTreeSet<_> = local::route_keys().unwrap().into_iter().collect();
@@ -182,18 +221,36 @@ mod tests {
 
     #[test]
     fn curl_commands_are_valid_shell() {
-        let samples = all("demo-1");
+        let samples = all();
+        let token_for = |user: &str| format!("of-{user}");
         let sign = |body: &[u8]| format!("of-{}-bytes", body.len());
-        let curl = |sample: &SampleRequest| sample.curl_command("http://a", "t", sign);
+        let curl = |sample: &SampleRequest| sample.curl_command("http://a", token_for, sign);
         let lines: Vec<_> = samples.iter().map(curl).collect();
         assert_eq!(
             lines[1],
-            "curl -sS 'http://a/api/stream/token' -H 'authorization: Bearer t' \
+            "curl -sS 'http://a/api/stream/token' -H 'authorization: Bearer of-alice' \
              -H 'content-type: application/json' -d '{\"userId\":\"alice\"}'"
         );
-        let body = samples[3].body.as_ref().unwrap().to_string();
         assert_eq!(
-            lines[3],
+            lines[2],
+            "CALL=$(curl -sS 'http://a/api/stream/call/create' \
+             -H 'authorization: Bearer of-alice' -H 'content-type: application/json' \
+             -d '{\"receiverId\":\"bob\"}' | \
+             sed 's/.*\"callId\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$CALL\""
+        );
+        assert_eq!(
+            lines[4],
+            "curl -sS \"http://a/api/stream/message/call-$CALL?limit=10\" \
+             -H 'authorization: Bearer of-alice'"
+        );
+        assert_eq!(
+            lines[10],
+            "curl -sS 'http://a/api/stream/call/end' -H 'authorization: Bearer of-alice' \
+             -H 'content-type: application/json' -d \"{\\\"callId\\\":\\\"$ENDED_CALL\\\"}\""
+        );
+        let body = samples[11].body.as_ref().unwrap().to_string();
+        assert_eq!(
+            lines[11],
             format!(
                 "curl -sS 'http://a/api/stream/webhook' -H 'x-signature: of-{}-bytes' \
                  -H 'content-type: application/json' -d '{body}'",
@@ -201,9 +258,9 @@ mod tests {
             )
         );
         assert_eq!(
-            lines[5],
-            "curl -sS 'http://a/api/stream/message/call-demo-1?limit=10' \
-             -H 'authorization: Bearer t'"
+            lines[13],
+            "curl -sS -X DELETE 'http://a/api/stream/user/dave' \
+             -H 'authorization: Bearer of-dave'"
         );
         for line in lines {
             assert_eq!(line.matches('\'').count() % 2, 0, "{line}");

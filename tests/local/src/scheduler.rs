@@ -1,7 +1,8 @@
-//! EventBridge Scheduler: invokes functions at the rates that the template gives, by the machine's
-//! own clock.
+//! A local EventBridge Scheduler: invokes functions at the rates of the template, by the machine's
+//! clock.
 //!
-//! A schedule's first run is one period away. A run that takes longer than that delays the next.
+//! The first run is one interval after the start. A run that takes longer than the interval delays
+//! the next one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::lambda::Functions;
 use crate::output::report_error;
 use crate::template::{Function, Schedule};
 
-/// The schedules of a stack. Dropping it ends them; a run under way goes on.
+/// The schedules of a stack. Dropping it stops them; a running invocation continues.
 pub(crate) struct Scheduler(JoinSet<()>);
 
 impl Scheduler {
@@ -42,14 +43,14 @@ async fn run_schedule(schedule: Schedule, function: String, functions: Arc<Funct
         if let Err(error) = functions.invoke(&function, event.clone()).await
             && failed_after_start(&error)
         {
-            // Nobody has asked, so nobody else would say so.
+            // A scheduled invocation has no caller that could report the error.
             report_error(&error.to_string());
         }
     })
     .await;
 }
 
-/// That a function does not even start is said where it is started.
+/// Whether the function failed after its start. A failed start is reported by `InstancePool`.
 fn failed_after_start(error: &InvokeError) -> bool {
     matches!(
         error,
@@ -59,7 +60,7 @@ fn failed_after_start(error: &InvokeError) -> bool {
     )
 }
 
-/// Runs something again and again, for as long as somebody waits for this.
+/// Repeats an action until the future is dropped.
 async fn repeat_every<F: Future>(interval: Duration, run: impl Fn() -> F) {
     let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! AWS Secrets Manager, as far as a function asks it: `GetSecretValue`.
+//! A local AWS Secrets Manager, with the operation `GetSecretValue`.
 //!
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
 
@@ -17,7 +17,7 @@ use crate::http_server::{ConnectionDropped, HttpResponse, Server};
 use crate::listener::bind_localhost;
 use crate::sync::lock;
 
-/// Secrets that a test puts where functions fetch them.
+/// The secrets of a stack. A test can change them.
 pub struct SecretStore {
     url: String,
     server: Server,
@@ -45,17 +45,17 @@ impl SecretStore {
         &self.url
     }
 
-    /// Keeps a secret under an ARN, in the place of what was there.
+    /// Stores or replaces the secret of an ARN.
     pub fn put(&self, arn: &str, content: &Value) {
         lock(&self.state).secrets.insert(arn.to_owned(), content.to_string());
     }
 
-    /// Answers nobody any more, or everybody again.
+    /// Makes all requests fail, or succeed again.
     pub fn set_unavailable(&self, unavailable: bool) {
         lock(&self.state).is_unavailable = unavailable;
     }
 
-    /// How often a secret was asked for.
+    /// The number of requests so far.
     #[must_use]
     pub fn request_count(&self) -> u64 {
         lock(&self.state).request_count

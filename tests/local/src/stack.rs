@@ -1,4 +1,4 @@
-//! Everything together.
+//! The whole local stack.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,8 +23,8 @@ use crate::template::Template;
 
 /// The API with all its functions, DynamoDB and Stream.
 ///
-/// Stop it with [`Stack::stop`], which returns when nothing is left running. A stack that is only
-/// dropped ends as well, but nobody waits for it.
+/// [`Stack::stop`] waits until nothing is running. Dropping a stack also ends it, but does not
+/// wait.
 pub struct Stack {
     api_url: String,
     clock: StackClock,
@@ -37,11 +37,11 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Builds the functions, and starts everything but their processes, which start when they are
-    /// needed.
+    /// Builds the functions and starts the servers. A function's process starts with its first
+    /// invocation.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let template = Template::load()?;
-        // What is taken is noticed before a long build.
+        // An occupied port must be detected before a long build.
         let (api_listener, api_address) = bind_localhost("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
         let clock = StackClock::default();
@@ -73,12 +73,12 @@ impl Stack {
         Ok(Self { api_url, clock, scheduler, api_server, runtime_api, functions, output, backends })
     }
 
-    /// DynamoDB and Stream only. Builds nothing and runs no function.
+    /// Starts DynamoDB and Stream only. Builds and runs no function.
     pub async fn start_backends(options: Options) -> Result<Backends, StartError> {
         Backends::start(&options).await
     }
 
-    /// Where the API answers, such as `http://127.0.0.1:9000`.
+    /// The base URL of the API, such as `http://127.0.0.1:9000`.
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.api_url
@@ -90,19 +90,19 @@ impl Stack {
         self.backends.dynamo()
     }
 
-    /// The Stream emulator; none where Stream itself is used, or nothing.
+    /// The Stream emulator. `None` with a real Stream app or without Stream.
     #[must_use]
     pub fn stream(&self) -> Option<&Emulator> {
         self.backends.stream()
     }
 
-    /// Secrets Manager; none where the functions are given their secrets.
+    /// Secrets Manager. `None` if the functions get their secrets as variables.
     #[must_use]
     pub fn secrets(&self) -> Option<&SecretStore> {
         self.backends.secrets()
     }
 
-    /// Invokes a function, named as its binary is, with an event as it stands.
+    /// Invokes a function, by the name of its binary, with this event.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
         let payload = self.functions.invoke(function, event.to_string().into()).await?;
         serde_json::from_slice(&payload).map_err(|reason| InvokeError::InvalidResponse {
@@ -111,15 +111,15 @@ impl Stack {
         })
     }
 
-    /// What time it is for this stack: the machine's, unless it was moved.
+    /// The time of the stack's clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.clock.now()
     }
 
-    /// Moves the time of this stack ahead, in whole seconds: for the Stream emulator, for API
-    /// Gateway, and for every process that starts from now on. Processes that wait for work are
-    /// gone when this returns; one at work keeps its time, and is gone after it.
+    /// Advances the stack's clock by whole seconds: for the Stream emulator, API Gateway, and every
+    /// process that starts from now on. Idle processes have ended when this returns. A busy process
+    /// keeps its time, and ends after its invocation.
     pub async fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.functions.retire_idle_instances().await;
@@ -131,37 +131,37 @@ impl Stack {
         self.output.text()
     }
 
-    /// The processes that are alive.
+    /// The ids of the running processes.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
         self.functions.pids()
     }
 
-    /// A bearer token of a user with the role `user`, good for twelve hours.
+    /// A session token of a user with the role `user`, valid for 12 hours.
     #[must_use]
     pub fn token_for(&self, user: &str) -> String {
         self.backends.token_for(user)
     }
 
-    /// A bearer token with these claims and no others.
+    /// A session token with exactly these claims.
     #[must_use]
     pub fn sign_token(&self, claims: Value) -> String {
         self.backends.sign_token(claims)
     }
 
-    /// What Stream would say of a webhook's body in `X-Signature`.
+    /// The `X-Signature` that Stream sends with this webhook body.
     #[must_use]
     pub fn sign_webhook(&self, body: &[u8]) -> String {
         self.backends.sign_webhook(body)
     }
 
-    /// Ends every process and every server, and returns when all are gone, with everything that
-    /// the functions have printed.
+    /// Ends every process and every server and waits for them. Returns everything that the
+    /// functions have printed.
     pub async fn stop(self) -> String {
         if let Some(scheduler) = self.scheduler {
             scheduler.stop().await;
         }
-        // The functions first: their end answers the requests that the front still waits for.
+        // The functions stop first, which completes the gateway's open requests.
         self.functions.stop().await;
         self.api_server.stop().await;
         self.runtime_api.stop().await;

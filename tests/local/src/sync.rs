@@ -1,18 +1,18 @@
-//! What tasks share: a signal to stop, and locks that are held for a moment only.
+//! Synchronization of tasks: a shutdown signal, and locks that are held only briefly.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// Takes a lock, whatever became of its last holder: nothing under these locks can be left halfway.
+/// Locks a mutex, even if it is poisoned: no update under these locks can be incomplete.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The end that says when to stop. Dropping it says so too.
+/// The sender of the shutdown signal. Dropping it triggers the signal.
 pub(crate) struct ShutdownTrigger(watch::Sender<bool>);
 
-/// The end that is told when to stop.
+/// The receiver of the shutdown signal.
 #[derive(Clone)]
 pub(crate) struct ShutdownSignal(watch::Receiver<bool>);
 
@@ -35,9 +35,9 @@ impl ShutdownSignal {
         *self.0.borrow()
     }
 
-    /// Waits until it is time to stop.
+    /// Waits for the signal.
     pub(crate) async fn triggered(&mut self) {
-        // The only error is that the other end is gone, which means the same.
+        // An error means that the sender was dropped, which is also a reason to stop.
         let _ = self.0.wait_for(|is_triggered| *is_triggered).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Session JWTs that the functions of a stack accept, made by hand and not by the code under test.
+//! Session JWTs for the functions of a stack. The implementation is independent of the code under
+//! test.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,10 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
 
-/// How long a session lasts.
 const SESSION_LIFETIME_SECONDS: u64 = 12 * 60 * 60;
 
-/// Signs claims, whatever they say, with the `JWT_SECRET` of these variables (HS256, RFC 7515).
+/// Signs claims with the `JWT_SECRET` of these variables (HS256, RFC 7515).
 pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> String {
     let secret = variables.get("JWT_SECRET").map(String::as_str).unwrap_or_default();
     let encode_part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -22,8 +22,8 @@ pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> Stri
     format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A session of a user with the role `user` that begins now, with the claims that these variables
-/// demand.
+/// A session token of a user with the role `user`, issued now, with the claims that these variables
+/// require.
 pub(crate) fn session_token(
     variables: &BTreeMap<String, String>,
     user: &str,
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn signature_matches_reference_implementation() {
-        // From Python's hmac module.
+        // The output of Python's hmac module.
         let expected = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbGljZSJ9.\
                         EatpUa1U7XoJATgksux2oCD5aIuqDstE8_2mfcmaQXc";
         let variables = variables(&[("JWT_SECRET", "your-256-bit-secret")]);

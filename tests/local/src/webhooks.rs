@@ -1,5 +1,5 @@
-//! Stream's webhooks: the hook that brings the emulator's events to the API, and the signature that
-//! Stream puts on each of them, made by hand and not by the code under test.
+//! Stream's webhooks: the event hook that sends the emulator's events to the API, and their
+//! signature. The implementation is independent of the code under test.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,15 +7,15 @@ use std::fmt::Write as _;
 use ring::hmac;
 use serde_json::{Value, json};
 
-/// The route that takes them.
+/// The path of the API's webhook route.
 const WEBHOOK_PATH: &str = "/api/stream/webhook";
 
-/// Where this API takes them.
+/// The URL of the API's webhook.
 pub(crate) fn url(api_url: &str) -> String {
     format!("{api_url}{WEBHOOK_PATH}")
 }
 
-/// The hook of an app whose events all go to this API, as Stream's dashboard would write it.
+/// An event hook that sends all events of an app to this API.
 pub(crate) fn event_hook(api_url: &str) -> Value {
     json!({
         "hook_type": "webhook",
@@ -26,13 +26,13 @@ pub(crate) fn event_hook(api_url: &str) -> Value {
     })
 }
 
-/// `X-Signature` of a body: HMAC-SHA256 with the `STREAM_API_SECRET` of these variables, in
+/// The `X-Signature` of a body: HMAC-SHA256 with the `STREAM_API_SECRET` of these variables, in
 /// lower-case hexadecimal.
 pub(crate) fn signature(variables: &BTreeMap<String, String>, body: &[u8]) -> String {
     let secret = variables.get("STREAM_API_SECRET").map(String::as_str).unwrap_or_default();
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
     tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn signature_matches_reference_implementation() {
-        // From Python's hmac module.
+        // The output of Python's hmac module.
         let expected = "f9744e3b5c85bebcf49b014b9602b218201e1ca33960f586d495ae5217638e19";
         let body = br#"{"type":"call.ended"}"#;
         assert_eq!(signature(&secret_variables("a-secret-of-stream"), body), expected);

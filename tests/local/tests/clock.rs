@@ -1,6 +1,6 @@
-//! Time that a test moves: whoever starts after a move knows of it, and nobody older is used.
+//! The clock of a stack: a process uses the offset of its start, and is not reused after a change.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+#![expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
 use tokio::time::sleep;
 
-/// A request for `config`, which asks Stream when it is to look deeper.
+/// An event for `config`. With `deep`, the function sends requests to Stream.
 fn config_event(deep: bool) -> Value {
     let path = local::workspace_root().join("events/config.json");
     let mut event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -20,12 +20,13 @@ fn config_event(deep: bool) -> Value {
     event
 }
 
-/// The processes that are alive, and what each was told of the clock.
+/// The running processes, each with the clock offset in its environment.
 fn clock_offsets(stack: &Stack) -> Vec<(u32, Option<String>)> {
     let clock_offset = |pid: u32| {
         let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
         let mut variables = environment.split('\0');
-        variables.find_map(|one| one.strip_prefix("CLOCK_AHEAD_SECONDS=").map(str::to_owned))
+        variables
+            .find_map(|variable| variable.strip_prefix("CLOCK_AHEAD_SECONDS=").map(str::to_owned))
     };
     stack.process_ids().into_iter().map(|pid| (pid, clock_offset(pid))).collect()
 }
@@ -42,7 +43,7 @@ async fn process_uses_the_clock_offset_of_its_start() {
     assert!(stack.process_ids().is_empty());
     assert!(stack.now() > SystemTime::now() + Duration::from_mins(89));
 
-    // A session that begins now is not one of the future to a function that starts now.
+    // The new process must accept a session that was issued at the advanced time.
     let mut event = config_event(false);
     event["headers"]["authorization"] = json!(format!("Bearer {}", stack.token_for("alice")));
     let response = stack.invoke("config", event).await.unwrap();

@@ -1,10 +1,10 @@
-//! `cargo run -p local` as a person has it: what it prints works, Ctrl-C leaves nothing behind, and
-//! what is wrong is one line.
+//! The command `cargo run -p local`: the printed lines succeed, Ctrl-C stops all processes, and an
+//! error is one line.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+#![expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 fn free_port() -> u16 {
@@ -21,59 +21,21 @@ fn local_command(ports: [u16; 3]) -> Command {
     command
 }
 
-/// The words of a line as a shell would take them: single quotes keep what is between them.
-fn shell_words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    for (n, piece) in line.split('\'').enumerate() {
-        if n % 2 == 1 {
-            words.last_mut().unwrap().push_str(piece);
-        } else {
-            for (n, part) in piece.split(' ').enumerate() {
-                if n > 0 {
-                    words.push(String::new());
-                }
-                words.last_mut().unwrap().push_str(part);
-            }
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// Does what `curl` would do with such a line; the status of the answer.
-fn run_curl(line: &str) -> String {
-    let mut words = shell_words(line).into_iter();
-    let (mut url, mut headers, mut body) = (String::new(), Vec::new(), String::new());
-    let mut method_option = None;
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "curl" | "-sS" => {}
-            "-H" => headers.push(words.next().unwrap()),
-            "-X" => method_option = words.next(),
-            "-d" => body = words.next().unwrap(),
-            _ => url = word,
-        }
-    }
-    let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
-    let method =
-        method_option.unwrap_or_else(|| if body.is_empty() { "GET" } else { "POST" }.to_owned());
-    let mut socket = TcpStream::connect(address).unwrap();
-    write!(socket, "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n")
-        .unwrap();
-    for header in headers {
-        write!(socket, "{header}\r\n").unwrap();
-    }
-    write!(socket, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
-    let mut response = String::new();
-    socket.read_to_string(&mut response).unwrap();
-    response.split(' ').nth(1).unwrap_or_default().to_owned()
+/// Runs lines in one shell, with `curl`. Returns the HTTP status of each request.
+fn run_in_shell<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    // The status goes to stderr, because a line may store the body from stdout.
+    let print_status =
+        r#"curl() { command curl --noproxy '*' -w '%{stderr}%{http_code}\n' "$@"; }"#;
+    let script: Vec<_> = std::iter::once(print_status).chain(lines).collect();
+    let output = Command::new("sh").args(["-c", &script.join("\n")]).output().unwrap();
+    String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn child_pids(parent: &Child) -> Vec<String> {
     let id = parent.id();
     let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     let mut all: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
-    // A multi-threaded process has children of each of its threads.
+    // Each thread of a process has its own list of children.
     for task in std::fs::read_dir(format!("/proc/{id}/task")).unwrap() {
         let listed = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap();
         all.extend(listed.split_whitespace().map(str::to_owned));
@@ -87,7 +49,7 @@ fn child_pids(parent: &Child) -> Vec<String> {
 fn printed_commands_work_and_ctrl_c_stops_all_processes() {
     let ports = [free_port(), free_port(), free_port()];
     let mut local = local_command(ports).spawn().unwrap();
-    // Nobody reads what the functions log, but somebody has to take it away.
+    // The pipe must be drained, or the functions block when it is full.
     let mut stderr = local.stderr.take().unwrap();
     let log = std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
     let stdout = BufReader::new(local.stdout.take().unwrap());
@@ -100,21 +62,27 @@ fn printed_commands_work_and_ctrl_c_stops_all_processes() {
         lines.push(line);
     }
     assert!(lines.iter().any(|line| line.starts_with("Schedules  sweeper every ")));
-    let samples: Vec<_> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
-    assert_eq!(samples.len(), local::route_keys().unwrap().len());
-    for sample in samples {
-        assert_eq!(run_curl(sample), "200", "{sample:.60}");
+    let samples: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| line.contains("curl -sS ")).collect();
+    // One line for each route, and a second line that creates a call.
+    assert_eq!(samples.len(), local::route_keys().unwrap().len() + 1);
+    // The second run is in reverse order.
+    let runs: Vec<&str> = samples.iter().chain(samples.iter().rev()).copied().collect();
+    let statuses = run_in_shell(runs.iter().copied());
+    assert_eq!(statuses.len(), runs.len(), "{statuses:?}");
+    for (line, status) in runs.iter().zip(&statuses) {
+        assert_eq!(status, "200", "{line:.100}");
     }
 
     let functions = child_pids(&local);
-    // More than one of those that Stream's events come to, and perhaps the sweeper.
+    // `webhook` may have several processes, and the sweeper may have one.
     assert!(functions.len() >= local::route_keys().unwrap().len());
     let interrupt = Command::new("sh").args(["-c", &format!("kill -INT {}", local.id())]).status();
     assert!(interrupt.unwrap().success());
     assert!(local.wait().unwrap().success());
     for function in functions {
         let alive = std::path::Path::new(&format!("/proc/{function}")).exists();
-        assert!(!alive, "process {function} lives on");
+        assert!(!alive, "process {function} is still running");
     }
     for port in ports {
         TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -122,7 +90,7 @@ fn printed_commands_work_and_ctrl_c_stops_all_processes() {
     log.join().unwrap().unwrap();
 }
 
-/// The one line on standard error of a command that fails.
+/// The line on stderr of a command that fails.
 fn error_line(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));

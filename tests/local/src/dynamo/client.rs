@@ -1,5 +1,4 @@
-//! DynamoDB's own protocol, as much of it as a test needs to make a table anywhere and to look at
-//! an item as it is stored.
+//! A minimal DynamoDB client for tests: it creates a table at any endpoint and reads raw items.
 //!
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html>
 
@@ -14,11 +13,11 @@ use uuid::Uuid;
 use crate::error::StartError;
 use crate::template::Template;
 
-/// A signature that no stand-in checks, of the key and region that everything here uses.
+/// A dummy signature. The emulators check only the format.
 const DUMMY_AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
      SignedHeaders=host, Signature=0";
 
-/// Sends one request, such as `GetItem`, to the DynamoDB at `endpoint`.
+/// Sends a request, such as `GetItem`, to the DynamoDB at `endpoint`.
 pub async fn call(endpoint: &str, operation: &str, body: &Value) -> Result<Value, StartError> {
     let database_error = |error: &dyn std::fmt::Display| StartError::DynamoDb(error.to_string());
     let request = Request::post(endpoint)
@@ -37,7 +36,8 @@ pub async fn call(endpoint: &str, operation: &str, body: &Value) -> Result<Value
     if is_success { Ok(body) } else { Err(database_error(&body)) }
 }
 
-/// Makes the template's table in the DynamoDB at `endpoint`, under a name of its own.
+/// Creates the template's table in the DynamoDB at `endpoint`, with a unique name. Returns the
+/// name.
 pub async fn create_table_at(endpoint: &str) -> Result<String, StartError> {
     let name = format!("stream-{}", Uuid::new_v4());
     call(endpoint, "CreateTable", &Template::load()?.table.create_table_request(&name)).await?;

@@ -1,51 +1,51 @@
-//! Which requests fail, and how.
+//! Fault injection: rules that make requests fail.
 
 use std::time::Duration;
 
-/// How a request fails.
+/// A way in which a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection is closed, and nothing was done.
+    /// The connection is closed, and the request is not applied.
     ConnectionClosed,
-    /// The request is carried out, and the connection closed instead of answering.
+    /// The request is applied, and the connection is closed without a response.
     AppliedThenLost,
-    /// 400 `ThrottlingException`: the table is asked for more than it can do.
+    /// 400 `ThrottlingException`, and the request is not applied.
     Throttled,
-    /// 500 `InternalServerError`, and nothing was done.
+    /// 500 `InternalServerError`, and the request is not applied.
     InternalError,
-    /// The request is carried out after this long.
+    /// The request is applied after this delay.
     Slow(Duration),
 }
 
-/// Which requests a fault befalls: of those that match, the first `skip` are spared, and then
-/// `times` are hit.
+/// A rule for matching requests: the first `skip` requests succeed, and the next `times` requests
+/// fail.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Only requests of this operation, such as `GetItem`; all without one.
+    /// The operation of matching requests, such as `GetItem`. `None` matches every operation.
     pub operation: Option<String>,
-    /// How many matching requests are spared first.
+    /// The number of matching requests that succeed first.
     pub skip: u32,
-    /// How many matching requests are hit then.
+    /// The number of matching requests that fail then.
     pub times: u32,
-    /// What happens to them.
+    /// The fault of these requests.
     pub fault: Fault,
 }
 
 impl Rule {
-    /// The next request of an operation.
+    /// A rule for the next request of an operation.
     #[must_use]
     pub fn next(operation: impl Into<String>, fault: Fault) -> Self {
         Self { operation: Some(operation.into()), skip: 0, times: 1, fault }
     }
 
-    /// Every request.
+    /// A rule for every request.
     #[must_use]
     pub fn always(fault: Fault) -> Self {
         Self { operation: None, skip: 0, times: u32::MAX, fault }
     }
 }
 
-/// The rules in force.
+/// The active rules, in the order in which they were added.
 #[derive(Default)]
 pub(super) struct FaultRules(Vec<Rule>);
 
@@ -58,8 +58,8 @@ impl FaultRules {
         self.0.clear();
     }
 
-    /// What befalls a request of this operation. Every rule that matches and still spares requests
-    /// counts it; the first that does not spare it decides.
+    /// The fault for a request of this operation. The request counts for every matching rule that
+    /// skips it. The first rule that does not skip it applies.
     pub(super) fn next_fault(&mut self, operation: &str) -> Option<Fault> {
         let matching = self.0.iter_mut().filter(|rule| {
             rule.times > 0 && rule.operation.as_deref().is_none_or(|expected| expected == operation)

@@ -1,8 +1,7 @@
-//! DynamoDB on this machine: an embedded emulator, behind a proxy that counts and that fails on
-//! demand.
+//! A local DynamoDB: an embedded emulator behind a proxy that counts requests and injects faults.
 //!
-//! The table is made from the template. The emulator does not throttle, nor does it lose answers;
-//! the proxy does, when a test has it do so with a [`Rule`].
+//! The table is created from the template. The emulator itself neither throttles nor loses
+//! responses; a test injects such faults with a [`Rule`].
 
 mod client;
 mod faults;
@@ -30,13 +29,13 @@ pub use client::{call, create_table_at};
 pub use faults::{Fault, Rule};
 use proxy::Proxy;
 
-/// The file in the data folder.
+/// The file in the data directory.
 const DATABASE_FILE: &str = "dynamodb.sqlite";
 
-/// How long the emulator may take to finish what it is doing; then it is cut off.
+/// How long the emulator may take to finish open requests before it is aborted.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// DynamoDB, as the functions see it.
+/// A running DynamoDB.
 pub struct LocalDynamo {
     url: String,
     table_name: &'static str,
@@ -45,7 +44,7 @@ pub struct LocalDynamo {
     emulator: EmulatorServer,
 }
 
-/// The emulator's own server.
+/// The server of the emulator.
 struct EmulatorServer {
     stop: oneshot::Sender<()>,
     serve_task: JoinHandle<Result<(), String>>,
@@ -71,7 +70,7 @@ impl LocalDynamo {
         Ok(Self { url, table_name: TABLE_NAME, proxy, server, emulator })
     }
 
-    /// Where it answers.
+    /// The endpoint, such as `http://127.0.0.1:8000`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -83,36 +82,37 @@ impl LocalDynamo {
         self.table_name
     }
 
-    /// How many requests there were of each operation, such as `GetItem`, failed ones included.
+    /// The number of requests of each operation, such as `GetItem`, including failed ones.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.proxy.counts()
     }
 
-    /// Which function has asked for what. What its policy does not allow is refused, as IAM would.
+    /// The actions that each function has used. Actions outside its policy are rejected as by IAM
+    /// and are not included.
     #[must_use]
     pub fn used_actions(&self) -> BTreeSet<(String, TableAction)> {
         self.proxy.used_actions()
     }
 
-    /// Starts counting anew.
+    /// Resets the counts.
     pub fn reset_counts(&self) {
         self.proxy.reset_counts();
     }
 
-    /// Makes some of the following requests fail. Earlier rules come first.
+    /// Makes some of the following requests fail. Earlier rules take precedence.
     pub fn inject_fault(&self, rule: Rule) {
         self.proxy.inject_fault(rule);
     }
 
-    /// Forgets all rules.
+    /// Removes all rules.
     pub fn clear_faults(&self) {
         self.proxy.clear_faults();
     }
 
     pub(crate) async fn stop(self) {
         self.server.stop().await;
-        // The proxy's connections to the emulator go with it.
+        // The proxy holds connections to the emulator, which must be closed first.
         drop(self.proxy);
         self.emulator.stop().await;
     }
@@ -124,14 +124,14 @@ impl EmulatorServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let serve_task =
             tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async move {
-                // An error says that the other end is gone, which means the same.
+                // An error means that the sender was dropped, which is also a reason to stop.
                 let _ = stopped.await;
             }));
         Ok((Self { stop, serve_task }, address))
     }
 
     async fn stop(mut self) {
-        // An error says that it has stopped already.
+        // An error means that the server has already stopped.
         let _ = self.stop.send(());
         if timeout(SHUTDOWN_TIMEOUT, &mut self.serve_task).await.is_err() {
             self.serve_task.abort();
@@ -144,15 +144,15 @@ fn open_database(data_dir: Option<&Path>) -> Result<Database, StartError> {
         return Database::memory().map_err(|error| database_error(&error));
     };
     let folder_error = |reason: &dyn Display| {
-        StartError::DynamoDb(format!("the folder {} cannot be used: {reason}", folder.display()))
+        StartError::DynamoDb(format!("cannot use the directory {}: {reason}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| folder_error(&error))?;
     let file = folder.join(DATABASE_FILE);
-    let path = file.to_str().ok_or_else(|| folder_error(&"its name is not Unicode"))?;
+    let path = file.to_str().ok_or_else(|| folder_error(&"the path must be valid Unicode"))?;
     Database::new(path).map_err(|error| folder_error(&error))
 }
 
-/// Makes the template's table. One that is there from an earlier time stays as it is.
+/// Creates the template's table. An existing table is kept.
 fn create_table(database: &Database, table: &TableDefinition) -> Result<(), StartError> {
     let create = serde_json::from_value(table.create_table_request(TABLE_NAME));
     match database.create_table(create.map_err(|error| database_error(&error))?) {

@@ -1,4 +1,5 @@
-//! Between the functions and the emulator: counts requests, and has some of them fail.
+//! The proxy between the functions and the emulator: counts requests, enforces policies, and
+//! injects faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -22,14 +23,14 @@ use crate::http_server::{self, ConnectionDropped, HttpResponse, remove_hop_by_ho
 use crate::sync::lock;
 use crate::template::TableAction;
 
-/// What DynamoDB's answers are.
+/// The content type of DynamoDB's responses.
 const JSON_CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
-/// The proxy.
 pub(super) struct Proxy {
     upstream: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// What who may do. Whoever is not named may do everything: the stack itself does.
+    /// The allowed actions of each function. Other callers, such as the stack itself, may use every
+    /// action.
     policies: BTreeMap<String, BTreeSet<TableAction>>,
     counts: Mutex<BTreeMap<String, u64>>,
     used_actions: Mutex<BTreeSet<(String, TableAction)>>,
@@ -55,7 +56,6 @@ impl Proxy {
         lock(&self.counts).clone()
     }
 
-    /// Which function has asked for what.
     pub(super) fn used_actions(&self) -> BTreeSet<(String, TableAction)> {
         lock(&self.used_actions).clone()
     }
@@ -106,7 +106,7 @@ impl Proxy {
         }
     }
 
-    /// The function that asks, and what it may do.
+    /// The function that sent the request, and its allowed actions.
     fn caller_policy<'a>(
         &'a self,
         headers: &HeaderMap,
@@ -131,20 +131,21 @@ impl Proxy {
     }
 }
 
-/// The length is left to be set anew: the body has been read whole.
+/// Removes the content length, which hyper sets again, and hop-by-hop headers.
 fn end_to_end_headers(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_LENGTH);
     remove_hop_by_hop(&mut headers);
     headers
 }
 
-/// The operation that a request names, such as `GetItem`.
+/// The operation of a request, such as `GetItem`.
 fn operation(headers: &HeaderMap) -> Option<&str> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
     target.split_once('.').map(|(_, operation)| operation)
 }
 
-/// Whose signature it is (Signature Version 4).
+/// The access key of a request's signature (Signature Version 4). The stack uses the function's
+/// name as its access key.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html>
 fn access_key(headers: &HeaderMap) -> Option<&str> {
     let (_, credential) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once("Credential=")?;
@@ -155,7 +156,7 @@ fn uses_index(body: &[u8]) -> bool {
     serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get("IndexName").is_some())
 }
 
-/// What IAM says to whoever may not do it.
+/// The response of IAM to a forbidden action.
 fn access_denied(function: &str, action: &TableAction) -> HttpResponse {
     error_response(
         StatusCode::BAD_REQUEST,
@@ -165,7 +166,7 @@ fn access_denied(function: &str, action: &TableAction) -> HttpResponse {
     )
 }
 
-/// What a table on demand says when it is asked for more than it has grown to.
+/// The response of an on-demand table that exceeds its current capacity.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
 fn throttled() -> HttpResponse {
     error_response(

@@ -1,12 +1,15 @@
-//! A request as an event of payload format 2.0.
+//! Builds the event of payload format 2.0 for a request.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
-//! documents: lower-case header names, duplicate headers and query parameters joined with commas,
-//! cookies in a field of their own, a binary body in base64. It leaves open what a binary body is
-//! and what the gateway adds; both are as recorded from AWS: only `text/*` and JSON, JavaScript and
-//! XML are text, not even a form or a body without a type
-//! (<https://github.com/ministackorg/ministack/pull/766>), and the cookie header is not among the
-//! headers (<https://github.com/hotsock/voker>, `vokerhttp/testdata`).
+//! defines lower-case header names, duplicate headers and query parameters joined with commas,
+//! cookies in their own field, and a binary body in base64.
+//!
+//! Two details are not documented, and follow recordings from AWS:
+//!
+//! - Only bodies of `text/*`, JSON, JavaScript and XML are text. A form, or a body without a
+//!   content type, is binary (<https://github.com/ministackorg/ministack/pull/766>).
+//! - The headers do not include the cookie header (<https://github.com/hotsock/voker>,
+//!   `vokerhttp/testdata`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,13 +26,13 @@ use super::routes::RouteMatch;
 use crate::http_server::is_hop_by_hop;
 use crate::lambda::ids;
 
-/// Stands for the API's id, which every deployment chooses for itself.
+/// A placeholder for the API's id, which differs for each deployment.
 const API_ID: &str = "local";
 
-/// Stands for the API's own host name.
+/// A placeholder for the API's host name.
 const DOMAIN_NAME: &str = "local.execute-api.us-east-1.amazonaws.com";
 
-/// The content types, beside `text/*`, whose bodies are text.
+/// The content types, besides `text/*`, whose bodies are text.
 const TEXT_CONTENT_TYPES: [&str; 3] =
     ["application/json", "application/javascript", "application/xml"];
 
@@ -37,14 +40,14 @@ const TEXT_CONTENT_TYPES: [&str; 3] =
 pub(super) struct GatewayRequest<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a [u8],
-    /// The path as it is delivered, see [`super::path`].
+    /// The decoded path; see [`super::path`].
     pub(super) path: &'a str,
     pub(super) peer: IpAddr,
     pub(super) at: Timestamp,
     pub(super) request_id: &'a str,
 }
 
-/// The event that the route's function is invoked with.
+/// The event for the function of the route.
 pub(super) fn build_event(request: &GatewayRequest<'_>, route: &RouteMatch<'_>) -> Value {
     let query = request.parts.uri.query().unwrap_or_default();
     let mut event = json!({
@@ -100,7 +103,7 @@ fn request_context(request: &GatewayRequest<'_>, route: &RouteMatch<'_>) -> Valu
     })
 }
 
-/// All values of a header, joined.
+/// All values of a header, joined with commas.
 fn joined_header(parts: &Parts, name: &str) -> Option<String> {
     let values = parts.headers.get_all(name).iter();
     values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).reduce(
@@ -112,7 +115,7 @@ fn joined_header(parts: &Parts, name: &str) -> Option<String> {
     )
 }
 
-/// The client's headers and those that the gateway sets.
+/// The client's headers, and the headers that the gateway adds.
 fn event_headers(request: &GatewayRequest<'_>) -> BTreeMap<String, String> {
     let client_headers = request.parts.headers.keys().filter(|name| **name != COOKIE);
     let mut headers: BTreeMap<String, String> = client_headers
@@ -145,7 +148,7 @@ fn cookies(parts: &Parts) -> Vec<String> {
         .collect()
 }
 
-/// The parameters of a query, decoded as a form is.
+/// The parameters of a query, decoded like a form.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let decode = |text: &str| percent_decode_lossy(&text.replace('+', " "));
     let mut parameters = BTreeMap::<String, String>::new();
@@ -163,7 +166,7 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
     parameters
 }
 
-/// The body as text, if its type says that it is text and it is.
+/// The body as text, if its content type is a text type and it is valid UTF-8.
 fn text_body<'a>(request: &GatewayRequest<'a>) -> Option<&'a str> {
     let content_type = joined_header(request.parts, CONTENT_TYPE.as_str())?.to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

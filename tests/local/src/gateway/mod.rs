@@ -1,9 +1,9 @@
-//! What API Gateway does in front of the functions: finds the route, turns the request into an
-//! event, and the function's answer into a response.
+//! A local API Gateway: finds the route, invokes the function with an event, and converts the
+//! result into an HTTP response.
 //!
-//! - A request that no route matches is 404. A body over 10 MB is 413.
-//! - A function that fails, crashes or exceeds its own timeout is 500 for the client; one that is
-//!   still running after 30 s, the longest that an HTTP API waits, is 503, and goes on running.
+//! - A request without a matching route returns 404. A body over 10 MB returns 413.
+//! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
+//!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html>
 
@@ -29,13 +29,13 @@ use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
 use crate::lambda::{Functions, ids};
 pub(crate) use routes::Routes;
 
-/// The largest body.
+/// The maximum size of a body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-/// The longest that an HTTP API waits for a function.
+/// How long an HTTP API waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The API's front.
+/// The handler of the API's HTTP requests.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) functions: Arc<Functions>,
@@ -43,7 +43,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Answers a request.
+    /// Handles a request.
     pub(crate) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -64,8 +64,8 @@ impl Gateway {
         request_id: &str,
     ) -> Result<HttpResponse, ConnectionDropped> {
         let (parts, body) = request.into_parts();
-        // Read to its end even when it is too large: a client that is still sending would not see
-        // the answer.
+        // An oversized body is read to its end too: a client that is still sending would not read
+        // the response.
         let body = read_body(body).await?;
         let Some(body) = body else { return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE)) };
         let wire_path = parts.uri.path();
@@ -96,7 +96,7 @@ impl Gateway {
     }
 }
 
-/// The body, unless it is too large.
+/// The body, or `None` if it is too large.
 async fn read_body(mut body: Incoming) -> Result<Option<Bytes>, ConnectionDropped> {
     let mut buffer = Vec::new();
     let mut length = 0;
@@ -111,7 +111,7 @@ async fn read_body(mut body: Incoming) -> Result<Option<Bytes>, ConnectionDroppe
     Ok((length <= MAX_BODY_BYTES).then(|| Bytes::from(buffer)))
 }
 
-/// The gateway's own answers.
+/// An error response of the gateway itself.
 fn error_response(status: StatusCode) -> HttpResponse {
     let message = match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",

@@ -1,20 +1,20 @@
-//! The path that a function is told, which is not the one on the wire.
+//! The path in an event, which differs from the path of the request.
 //!
-//! AWS documents `rawPath` without saying so, but an HTTP API percent-decodes it, twice, and cuts
-//! it at a `?` that the first pass uncovers; a path that cannot be decoded is refused. The cases of
-//! the test are recorded from AWS (July 2026, <https://github.com/hotsock/voker>, path probe).
-//! Dot segments and doubled slashes stay as they are.
+//! An HTTP API percent-decodes the path twice, which AWS does not document. After the first pass it
+//! drops everything from a `?`. It rejects a path that cannot be decoded. Dot segments and double
+//! slashes are not changed. The test cases were recorded from AWS (July 2026,
+//! <https://github.com/hotsock/voker>, path probe).
 
 use percent_encoding::percent_decode_str;
 
-/// `rawPath` for a path on the wire, or `None` for one that the gateway refuses.
+/// The `rawPath` for the path of a request, or `None` if the gateway rejects it.
 pub(super) fn raw_path(wire: &str) -> Option<String> {
     let once = percent_decode_strict(wire)?;
     let path = once.split('?').next().unwrap_or_default();
     percent_decode_strict(path)
 }
 
-/// Percent-decoded, or `None` where a `%` is not followed by two hexadecimal digits.
+/// Percent-decodes a text. `None` if a `%` is not followed by two hexadecimal digits.
 fn percent_decode_strict(text: &str) -> Option<String> {
     let well_formed = text.match_indices('%').all(|(at, _)| {
         let digits = text.as_bytes().get(at + 1..at + 3);
@@ -23,7 +23,7 @@ fn percent_decode_strict(text: &str) -> Option<String> {
     well_formed.then(|| percent_decode_lossy(text))
 }
 
-/// Percent-decoded as far as possible.
+/// Percent-decodes a text. Invalid sequences are kept.
 pub(super) fn percent_decode_lossy(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

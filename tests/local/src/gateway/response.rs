@@ -1,7 +1,8 @@
-//! A function's answer as an HTTP response, after payload format 2.0.
+//! Converts a function's result into an HTTP response (payload format 2.0).
 //!
-//! Valid JSON without a `statusCode` is a 200 in JSON with the answer as its body; a `statusCode`
-//! makes it a response of the function's own, each cookie in a `set-cookie` header.
+//! - A result with `statusCode` sets the whole response. Each cookie becomes a `set-cookie` header.
+//! - Other JSON becomes the body of a 200 response.
+//!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html#http-api-develop-integrations-lambda.response>
 
 use base64::Engine;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::http_server::{HttpResponse, json_response, remove_hop_by_hop};
 
-/// What the gateway says of a body whose type the function does not name. Not documented, but seen.
+/// The content type if the function sets none. Observed at AWS, not documented.
 const DEFAULT_CONTENT_TYPE: &str = "text/plain;charset=UTF-8";
 
 #[derive(Deserialize)]
@@ -28,7 +29,7 @@ struct ProxyResponse {
     is_base64_encoded: Option<bool>,
 }
 
-/// The response, or `None` where the gateway would not understand the function.
+/// The response, or `None` if the payload is invalid.
 pub(super) fn from_payload(payload: &[u8]) -> Option<HttpResponse> {
     let value: Value = serde_json::from_slice(payload).ok()?;
     if value.get("statusCode").is_some() {
@@ -69,7 +70,7 @@ fn headers(header_values: Map<String, Value>, cookies: Vec<String>) -> Option<He
     for cookie in cookies {
         headers.append(SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
     }
-    // The length and the connection are this server's to say.
+    // This server sets the length and the connection headers.
     headers.remove(CONTENT_LENGTH);
     remove_hop_by_hop(&mut headers);
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(DEFAULT_CONTENT_TYPE));

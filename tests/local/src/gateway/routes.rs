@@ -1,7 +1,7 @@
-//! Which function a request is for.
+//! Finds the route of a request by the rules of an HTTP API.
 //!
-//! As an HTTP API selects it: the whole path has to match, a literal segment wins over a parameter,
-//! and a method of its own over `ANY`.
+//! The whole path must match. A literal segment takes precedence over a parameter, and a method
+//! over `ANY`.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>
 
 use std::collections::BTreeMap;
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use super::path::percent_decode_lossy;
 use crate::template::Function;
 
-/// All routes, the most specific first.
+/// All routes, most specific first.
 pub(crate) struct Routes(Vec<Route>);
 
 struct Route {
-    /// As the template has it, such as `GET /api/stream/call/{callId}`.
+    /// The key in the template, such as `GET /api/stream/call/{callId}`.
     key: String,
     method: String,
     segments: Vec<Segment>,
@@ -25,11 +25,11 @@ enum Segment {
     Parameter(String),
 }
 
-/// The route that a request takes.
+/// The route of a request.
 pub(super) struct RouteMatch<'a> {
     pub(super) key: &'a str,
     pub(super) function: &'a str,
-    /// The values of the path's parameters, decoded.
+    /// The decoded values of the path parameters.
     pub(super) parameters: BTreeMap<&'a str, String>,
 }
 
@@ -48,8 +48,8 @@ impl Routes {
         Self(routes)
     }
 
-    /// The route for a request, whose path is taken as it is on the wire: an encoded slash does not
-    /// separate segments.
+    /// The route for a request. The path is still percent-encoded, so that an encoded slash does
+    /// not separate segments.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<RouteMatch<'_>> {
         let segments: Vec<String> = path.split('/').map(percent_decode_lossy).collect();
         self.0.iter().find_map(|route| route.match_request(method, &segments))
@@ -143,8 +143,8 @@ mod tests {
         ];
         let routes = routes();
         for (method, path, expected) in cases {
-            let found = routes.find(method, path).map(|route_match| route_match.function);
-            assert_eq!(found, expected, "{method} {path}");
+            let function = routes.find(method, path).map(|route_match| route_match.function);
+            assert_eq!(function, expected, "{method} {path}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! All functions, each with its execution environments.
+//! The functions of a stack and their execution environments.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,30 +19,29 @@ use crate::output::{FunctionOutput, report_error};
 use crate::sync::{ShutdownSignal, ShutdownTrigger, lock};
 use crate::template::Function;
 
-/// More processes than this of one function are a mistake in the options.
+/// The upper limit of [`Options::max_instances`](crate::options::Options::max_instances).
 const MAX_INSTANCES: usize = 100;
 
-/// The functions of a stack.
 pub(crate) struct Functions {
     pools: BTreeMap<String, InstancePool>,
     pids: ProcessIds,
     shutdown: ShutdownTrigger,
 }
 
-/// One function.
+/// The execution environments of one function.
 struct InstancePool {
     launcher: Launcher,
-    /// One permit for each environment that may exist. Whoever holds one may run an invocation.
+    /// One permit for each environment that may exist. An invocation holds one permit.
     permits: Semaphore,
     capacity: usize,
-    /// The environments that wait for work, the last used last.
+    /// The idle environments, most recently used last.
     idle: Mutex<Vec<Instance>>,
-    /// Whether it has been said that the function does not even start.
+    /// Whether a failed start of the function was already reported.
     start_failure_reported: AtomicBool,
 }
 
 impl Functions {
-    /// Nothing is started before it is needed.
+    /// No process starts before the first invocation.
     pub(crate) fn new(
         functions: &[Function],
         binaries: &Binaries,
@@ -79,8 +78,8 @@ impl Functions {
         Ok(Self { pools, pids, shutdown: ShutdownTrigger::new() })
     }
 
-    /// Invokes a function and returns what it answered. The invocation goes on when nobody waits
-    /// for it any longer, as it does on Lambda.
+    /// Invokes a function and returns its response. As on Lambda, the invocation continues if the
+    /// caller stops waiting.
     pub(crate) async fn invoke(
         self: &Arc<Self>,
         function: &str,
@@ -97,20 +96,20 @@ impl Functions {
         invocation.await.unwrap_or(Err(InvokeError::ShuttingDown))
     }
 
-    /// The processes that are alive.
+    /// The ids of the running processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.pids.list()
     }
 
-    /// Ends every process that waits for work, once the clock has been moved: none can follow it.
-    /// Those at work are ended when they have done it.
+    /// Ends all idle processes after the clock has changed. Busy processes end after their
+    /// invocation.
     pub(crate) async fn retire_idle_instances(&self) {
         for pool in self.pools.values() {
             pool.terminate_idle().await;
         }
     }
 
-    /// Ends every process and waits for its end. Invocations under way fail.
+    /// Ends every process and waits for it. Invocations in progress fail.
     pub(crate) async fn stop(&self) {
         self.shutdown.trigger();
         for pool in self.pools.values() {
@@ -143,22 +142,23 @@ impl InstancePool {
         };
         let result = instance.invoke(event, shutdown).await;
         match &result {
-            // An error that the function reports is an answer; Lambda uses the environment again.
+            // After an error that the function reported, Lambda reuses the environment.
             Ok(_) | Err(InvokeError::FunctionError { .. }) => self.return_to_pool(instance).await,
             Err(_) => instance.terminate().await,
         }
         result
     }
 
-    /// Keeps an environment for the next invocation, unless the clock has moved since it started.
+    /// Keeps an environment for the next invocation, unless the clock has changed since its start.
     async fn return_to_pool(&self, instance: Instance) {
         if let Some(stale) = self.try_return(instance) {
             stale.terminate().await;
         }
     }
 
-    /// Puts an environment among the idle ones, or gives it back. It looks at the clock under the
-    /// lock: whoever has moved the clock finds the environment there, or it finds the clock moved.
+    /// Adds an environment to the idle ones, or returns it if the clock has changed. The clock is
+    /// read under the lock. So either this method sees the new offset, or `retire_idle_instances`
+    /// finds the environment in the list.
     fn try_return(&self, instance: Instance) -> Option<Instance> {
         let mut idle = lock(&self.idle);
         if instance.clock_offset() == self.launcher.clock.offset() {
@@ -171,15 +171,15 @@ impl InstancePool {
 
     fn take_idle(&self) -> Option<Instance> {
         let mut idle = lock(&self.idle);
-        // Those that ended while nobody looked make room for new ones.
+        // Exited environments make room for new ones.
         idle.retain(|instance| !instance.has_exited());
-        // Whoever moves the clock ends those that are behind it.
+        // Environments with an old offset are ended by `retire_idle_instances`.
         let clock_offset = self.launcher.clock.offset();
         let index = idle.iter().rposition(|instance| instance.clock_offset() == clock_offset)?;
         Some(idle.remove(index))
     }
 
-    /// Says once that the function does not start: to its callers it is only a 500.
+    /// Reports once that the function does not start. Clients only get a 500.
     fn report_start_failure(&self, error: &InvokeError) {
         let is_start_failure = matches!(
             error,
@@ -193,7 +193,7 @@ impl InstancePool {
     }
 
     async fn stop(&self) {
-        // Who holds every slot knows that no invocation is under way.
+        // All permits are available only if no invocation is in progress.
         let all_permits = u32::try_from(self.capacity).unwrap_or(u32::MAX);
         let _permits = self.permits.acquire_many(all_permits).await;
         self.terminate_idle().await;

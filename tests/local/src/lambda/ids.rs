@@ -1,4 +1,4 @@
-//! Ids that AWS would make up.
+//! Ids in the formats of AWS.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,15 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use uuid::Uuid;
 
-/// The account that everything believes to be in.
+/// The AWS account of the stack.
 pub(crate) const ACCOUNT_ID: &str = "123456789012";
 
-/// An id of API Gateway for a request, such as `ATfSmjLgPHcESJw=`.
+/// A request id of API Gateway, such as `ATfSmjLgPHcESJw=`.
 pub(crate) fn gateway_request_id() -> String {
     URL_SAFE.encode(&Uuid::new_v4().as_bytes()[..11])
 }
 
-/// An id of Lambda for an invocation.
+/// A request id of Lambda.
 pub(crate) fn invocation_id() -> String {
     Uuid::new_v4().to_string()
 }

@@ -1,4 +1,4 @@
-//! One execution environment: a process that works on one invocation at a time.
+//! An execution environment: a process that runs one invocation at a time.
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,19 +12,18 @@ use super::runtime_api::{Invocation, ProcessConnection, RuntimeMessage};
 use crate::error::InvokeError;
 use crate::sync::ShutdownSignal;
 
-/// How long a process may take to ask for its first invocation. Lambda allows 10 s; a debug build on
-/// a machine that is busy with other tests gets more.
+/// The time limit from the start of a process to its first request for an invocation. Lambda allows
+/// 10 s. A debug build on a busy machine needs more.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An execution environment.
 pub(super) struct Instance {
     function: String,
     timeout: Duration,
-    /// How far ahead of the machine's clock the process has been told to be.
+    /// The clock offset that the process got at its start.
     clock_offset: Duration,
     process: Process,
     connection: ProcessConnection,
-    /// Whether the process has ever asked for work.
+    /// Whether the process has requested an invocation.
     is_initialized: bool,
 }
 
@@ -47,7 +46,7 @@ impl Instance {
         self.process.has_exited()
     }
 
-    /// Has the process work on one event.
+    /// Runs one invocation.
     pub(super) async fn invoke(
         &mut self,
         event: Bytes,
@@ -57,7 +56,7 @@ impl Instance {
         self.send_invocation(&id, &event, shutdown).await?;
         let mut timed_out = pin!(sleep(self.timeout));
         loop {
-            // In this order: an answer counts even if the process ends right after it.
+            // The order matters: a response is valid even if the process exits right after it.
             let message = tokio::select! {
                 biased;
                 message = self.connection.messages.recv() => message,
@@ -78,14 +77,14 @@ impl Instance {
                         report: String::from_utf8_lossy(&report).into_owned(),
                     });
                 }
-                // Not about this invocation.
+                // A message about an earlier invocation.
                 Some(_) => {}
                 None => return Err(InvokeError::ShuttingDown),
             }
         }
     }
 
-    /// Gives the process the event, as soon as it asks for work.
+    /// Sends the event when the process requests an invocation.
     async fn send_invocation(
         &mut self,
         id: &str,
@@ -106,7 +105,7 @@ impl Instance {
             };
             let ready = match message {
                 Some(RuntimeMessage::Next(ready)) => ready,
-                // Late news of an invocation that is over.
+                // A late message about an earlier invocation.
                 Some(_) => continue,
                 None => return Err(InvokeError::ShuttingDown),
             };
@@ -116,14 +115,15 @@ impl Instance {
                 deadline_millis: deadline_millis(self.timeout, self.clock_offset),
                 event: event.clone(),
             };
-            // Refused by a request that is gone; the process asks again, or has ended.
+            // The send fails if the request was aborted. Then the process sends another one, or has
+            // exited.
             if ready.send(invocation).is_ok() {
                 return Ok(());
             }
         }
     }
 
-    /// Kills the process and waits for its end.
+    /// Kills the process and waits for it.
     pub(super) async fn terminate(mut self) {
         self.process.kill_and_wait().await;
     }
@@ -142,7 +142,7 @@ impl Instance {
     }
 }
 
-/// The moment after which Lambda stops an invocation that begins now, by the process's own clock.
+/// The deadline of an invocation that starts now, by the process's clock.
 fn deadline_millis(timeout: Duration, clock_offset: Duration) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + clock_offset;
     let deadline = now + timeout;

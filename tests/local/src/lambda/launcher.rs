@@ -1,7 +1,7 @@
-//! How a process of a function is started: with a clean environment, as Lambda gives it.
+//! Starts a function's process with a clean environment, as on Lambda.
 //!
-//! Nothing of this process's own environment is handed on, not even `PATH`, so that a function
-//! cannot lean on what it will not have.
+//! The process inherits no variable of this process, not even `PATH`. So a function cannot depend
+//! on variables that Lambda does not set.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 
 use std::collections::BTreeMap;
@@ -19,11 +19,11 @@ use crate::error::InvokeError;
 use crate::options::REGION;
 use crate::output::FunctionOutput;
 
-/// What starting a process of one function takes.
+/// The settings of one function's processes.
 pub(super) struct Launcher {
     pub(super) function: String,
     pub(super) program: PathBuf,
-    /// The variables of the template.
+    /// The variables of the function.
     pub(super) variables: BTreeMap<String, String>,
     pub(super) memory_mb: u64,
     pub(super) timeout: Duration,
@@ -34,7 +34,7 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// A new execution environment.
+    /// Starts an execution environment.
     pub(super) fn start_instance(&self) -> Result<Instance, InvokeError> {
         let connection = self.connections.register(&self.function);
         let clock_offset = self.clock.offset();
@@ -48,7 +48,7 @@ impl Launcher {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
             .env("AWS_REGION", REGION)
-            // By it DynamoDB knows who asks, and what that one may do.
+            // The DynamoDB proxy identifies the function by its access key.
             .env("AWS_ACCESS_KEY_ID", &self.function)
             .env("AWS_SECRET_ACCESS_KEY", "local");
         let process = Process::start(command, &self.function, &self.output, &self.pids)

@@ -1,10 +1,9 @@
-//! What Lambda does with the functions: starts a process for an invocation when all that there are
-//! are busy, gives each one invocation at a time, holds it to its timeout, and replaces it when it
-//! ends.
+//! A local Lambda: runs each function in processes with one invocation at a time, starts another
+//! process if all are busy, enforces the timeout, and replaces a process that exits.
 //!
-//! - [`Functions`] is all functions, each with its idle environments and a bound on how many.
-//! - `instance` is one execution environment, `process` the process in it.
-//! - `runtime_api` is what the processes talk to.
+//! - [`Functions`] has all functions with their environments.
+//! - `instance` is one execution environment, and `process` is its process.
+//! - `runtime_api` is the server that the processes connect to.
 
 mod functions;
 pub(crate) mod ids;

@@ -1,4 +1,4 @@
-//! One process: its output read line by line, its end noticed at once, and never left behind.
+//! A child process: reads its output line by line, detects its exit, and kills it on drop.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -12,10 +12,10 @@ use tokio::sync::{oneshot, watch};
 use crate::output::FunctionOutput;
 use crate::sync::lock;
 
-/// How many of its last lines a process is remembered by.
+/// The number of lines that are kept for an error message.
 const MAX_LAST_LINES: usize = 20;
 
-/// The processes that are alive.
+/// The ids of the running processes.
 #[derive(Clone, Default)]
 pub(super) struct ProcessIds(Arc<Mutex<BTreeSet<u32>>>);
 
@@ -27,9 +27,9 @@ impl ProcessIds {
 
 /// A running process. Dropping it kills it.
 pub(super) struct Process {
-    /// Dropping this asks for the end as well as sending.
+    /// Dropping the sender kills the process too.
     kill: Option<oneshot::Sender<()>>,
-    /// How it ended, once it has.
+    /// The exit status, once the process has exited.
     status: watch::Receiver<Option<String>>,
     last_lines: LastLines,
 }
@@ -64,28 +64,28 @@ impl Process {
         self.status.borrow().is_some()
     }
 
-    /// Waits for the end, and says how it was. By then all output has been read.
+    /// Waits for the exit and returns the status. All output has been read then.
     pub(super) async fn wait(&mut self) -> String {
         match self.status.wait_for(Option::is_some).await {
             Ok(status) => status.clone().unwrap_or_default(),
-            // Only when the runtime itself is being shut down.
+            // Only if the Tokio runtime shuts down.
             Err(_) => "exit status unknown".to_owned(),
         }
     }
 
-    /// Kills it, if that is still needed, and waits for the end.
+    /// Kills the process if it is still running, and waits for it.
     pub(super) async fn kill_and_wait(&mut self) {
         drop(self.kill.take());
         self.wait().await;
     }
 
-    /// What it last printed.
+    /// The last lines that the process printed.
     pub(super) fn last_lines(&self) -> String {
         self.last_lines.text()
     }
 }
 
-/// Stays with a process to its end.
+/// Waits until a process exits or is to be killed, and records its status.
 async fn supervise(
     mut child: Child,
     kill_requested: oneshot::Receiver<()>,
@@ -99,7 +99,7 @@ async fn supervise(
     let status = tokio::select! {
         status = child.wait() => status,
         _ = kill_requested => {
-            // An error says that it has just ended by itself.
+            // An error means that the process has just exited.
             let _ = child.start_kill();
             child.wait().await
         }
@@ -107,7 +107,7 @@ async fn supervise(
     if let Some(pid) = pid {
         lock(&pids.0).remove(&pid);
     }
-    // Their only error would be a panic.
+    // The only possible error is a panic.
     let _ = tokio::join!(stdout, stderr);
     let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
     status_sender.send_replace(Some(status));
@@ -130,7 +130,7 @@ impl LastLines {
     }
 }
 
-/// Reads what a process prints.
+/// Reads the output of a process.
 #[derive(Clone)]
 struct LineReader {
     name: String,
@@ -154,7 +154,7 @@ impl LineReader {
 mod tests {
     use super::*;
 
-    #[expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+    #[expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
     fn shell(script: &str, output: &FunctionOutput, pids: &ProcessIds) -> Process {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);

@@ -1,10 +1,10 @@
-//! The Lambda Runtime API, which every process talks to.
+//! The Lambda Runtime API, the server that the functions' processes connect to.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 //!
-//! One server for all processes. Which one is asking is in the path: `AWS_LAMBDA_RUNTIME_API` may
-//! be a whole URL, whose path the Rust runtime puts before its own. Each process has a line of its
-//! own to whoever minds it, so that nothing here has to know about invocations.
+//! One server serves all processes. A token in the path identifies the process:
+//! `AWS_LAMBDA_RUNTIME_API` may be a whole URL, and the Rust runtime appends its own path to it.
+//! The messages of each process go to its own channel.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,46 +27,45 @@ use crate::sync::lock;
 /// The version of the API.
 const API_VERSION: &str = "2018-06-01";
 
-/// What a process is asked to do.
+/// An invocation for a process.
 #[derive(Clone)]
 pub(super) struct Invocation {
     pub(super) request_id: String,
-    /// When it will be stopped, in milliseconds since 1970.
+    /// The deadline, in milliseconds since 1970.
     pub(super) deadline_millis: u64,
     pub(super) event: Bytes,
 }
 
-/// What a process says.
+/// A message from a process.
 pub(super) enum RuntimeMessage {
-    /// It waits for work.
+    /// The process requests an invocation.
     Next(oneshot::Sender<Invocation>),
-    /// It has an answer.
+    /// The response to an invocation.
     Response { request_id: String, payload: Bytes },
-    /// It has failed.
+    /// The error of an invocation.
     Error { request_id: String, report: Bytes },
 }
 
-/// The server.
 pub(crate) struct RuntimeApi {
     server: Server,
     connections: ConnectionRegistry,
 }
 
-/// Where processes are connected with whoever minds them.
+/// The channels of the running processes.
 #[derive(Clone)]
 pub(super) struct ConnectionRegistry {
     address: SocketAddr,
     processes: Arc<Mutex<HashMap<String, RegisteredProcess>>>,
 }
 
-/// A process, as the server knows it.
+/// A registered process.
 #[derive(Clone)]
 struct RegisteredProcess {
     function: String,
     messages: mpsc::UnboundedSender<RuntimeMessage>,
 }
 
-/// The other end: what one process says. Dropping it hangs up.
+/// The receiving end of a process's channel. Dropping it removes the registration.
 pub(super) struct ProcessConnection {
     pub(super) messages: mpsc::UnboundedReceiver<RuntimeMessage>,
     token: String,
@@ -98,7 +97,7 @@ impl RuntimeApi {
 }
 
 impl ConnectionRegistry {
-    /// A line for a new process.
+    /// Registers a new process.
     pub(super) fn register(&self, function: &str) -> ProcessConnection {
         let (sender, messages) = mpsc::unbounded_channel();
         let token = Uuid::new_v4().simple().to_string();
@@ -134,7 +133,7 @@ impl ConnectionRegistry {
                 process.send(RuntimeMessage::Error { request_id, report })
             }
             (&Method::POST, ["init", "error"]) => {
-                // The process ends after this, which is noticed by itself.
+                // The process exits after this request, which its `Instance` detects.
                 let report = read_body(request).await?;
                 output.push_line(&process.function, &String::from_utf8_lossy(&report));
                 Ok(accepted_response())
@@ -145,7 +144,7 @@ impl ConnectionRegistry {
 }
 
 impl RegisteredProcess {
-    /// Lets the process wait for work as long as it takes.
+    /// Waits for an invocation without a time limit.
     async fn next_invocation(&self) -> Result<HttpResponse, ConnectionDropped> {
         let (ready, invocation) = oneshot::channel();
         self.send(RuntimeMessage::Next(ready))?;
@@ -169,7 +168,7 @@ impl RegisteredProcess {
 }
 
 impl ProcessConnection {
-    /// What the process finds in `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of the process's `AWS_LAMBDA_RUNTIME_API`.
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}/{}", self.registry.address, self.token)
     }

@@ -1,8 +1,8 @@
-//! What `template.yaml` says about routes, schedules, functions and the table: the stack is made
-//! from it, so that a test of the stack is a test of what is deployed.
+//! The routes, schedules, functions and table of `template.yaml`. A stack is created from them, so
+//! its tests cover the deployed configuration.
 //!
-//! Read as SAM reads it: `Globals.Function` first, a function's own properties over it, variables
-//! of both together.
+//! A function's own properties override `Globals.Function`, and its variables are added to the
+//! global ones, as in SAM.
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html>
 
 mod policy;
@@ -24,11 +24,11 @@ pub use schedule::Schedule;
 pub(crate) use table::TableDefinition;
 pub use yaml::parse as parse_yaml;
 
-/// Lambda's own defaults, where the template is silent.
+/// Lambda's defaults for settings that the template omits.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
-/// The template, as far as it matters here.
+/// The parts of the template that the stack uses.
 pub(crate) struct Template {
     pub(crate) functions: Vec<Function>,
     pub(crate) table: TableDefinition,
@@ -37,32 +37,32 @@ pub(crate) struct Template {
 /// A function of the template.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// The name of its binary, which its `CodeUri` ends with.
+    /// The name of the binary, which is the last segment of `CodeUri`.
     pub(crate) name: String,
-    /// Its routes, such as `POST /api/stream/token`.
+    /// The routes, such as `POST /api/stream/token`.
     pub(crate) routes: Vec<String>,
-    /// What it is invoked with by itself.
+    /// The schedules that invoke the function.
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u64,
-    /// The names of the variables that it is given.
+    /// The names of the function's variables.
     pub(crate) variables: BTreeSet<String>,
-    /// What it may do with the table.
+    /// The actions on the table that the function's policies allow.
     pub(crate) actions: BTreeSet<TableAction>,
 }
 
-/// The API's routes, such as `POST /api/stream/token`, as `template.yaml` has them.
+/// The route keys of `template.yaml`, such as `POST /api/stream/token`.
 pub fn route_keys() -> Result<Vec<String>, TemplateError> {
     let routes = Template::load()?.functions.into_iter().flat_map(|function| function.routes);
     Ok(routes.collect())
 }
 
-/// What each function may do with the table, by its policies in `template.yaml`.
+/// The actions on the table that each function's policies in `template.yaml` allow.
 pub fn policies() -> Result<BTreeMap<String, BTreeSet<TableAction>>, TemplateError> {
     Ok(Template::load()?.policies())
 }
 
-/// The schedules that `template.yaml` has, each with the name of its function.
+/// The schedules of `template.yaml`, each with the name of its function.
 pub fn schedules() -> Result<Vec<(String, Schedule)>, TemplateError> {
     let function_schedules = |Function { name, schedules, .. }: Function| {
         schedules.into_iter().map(move |schedule| (name.clone(), schedule))
@@ -71,14 +71,17 @@ pub fn schedules() -> Result<Vec<(String, Schedule)>, TemplateError> {
 }
 
 impl Template {
-    /// The workspace's `template.yaml`.
+    /// Reads the workspace's `template.yaml`.
     pub(crate) fn load() -> Result<Self, TemplateError> {
         Self::parse(&fs::read_to_string(workspace_root().join("template.yaml"))?)
     }
 
-    /// What each function may do with the table.
+    /// The actions on the table that each function may use.
     pub(crate) fn policies(&self) -> BTreeMap<String, BTreeSet<TableAction>> {
-        self.functions.iter().map(|it| (it.name.clone(), it.actions.clone())).collect()
+        self.functions
+            .iter()
+            .map(|function| (function.name.clone(), function.actions.clone()))
+            .collect()
     }
 
     fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -118,9 +121,9 @@ struct Document {
 }
 
 impl Document {
-    /// The policies of each role, by its id.
+    /// The policies of each role, by the role's logical id.
     fn roles(&self) -> BTreeMap<String, Value> {
-        let roles = self.resources.iter().filter(|(_, it)| it.kind == "AWS::IAM::Role");
+        let roles = self.resources.iter().filter(|(_, resource)| resource.kind == "AWS::IAM::Role");
         roles.map(|(id, role)| (id.clone(), role.properties["Policies"].clone())).collect()
     }
 }
@@ -140,7 +143,7 @@ struct Resource {
     properties: Value,
 }
 
-/// What `Globals.Function` and a function's own properties may both say.
+/// The settings that `Globals.Function` and a function's properties share.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct FunctionSettings {
@@ -194,16 +197,16 @@ fn parse_function(
         Properties::deserialize(properties).map_err(|error| error.to_string())?;
     let name = code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
-        return Err("its CodeUri does not end with the name of a binary".to_owned());
+        return Err("CodeUri must end with the name of a binary".to_owned());
     }
     let mut routes = Vec::new();
     let mut schedules = Vec::new();
     for (event, Event { kind, properties }) in events {
-        let invalid_event = |problem: String| format!("its event {event}: {problem}");
+        let invalid_event = |problem: String| format!("event {event}: {problem}");
         match kind.as_str() {
             "HttpApi" => routes.push(parse_route(properties).map_err(invalid_event)?),
             "ScheduleV2" => schedules.push(Schedule::parse(properties).map_err(invalid_event)?),
-            other => return Err(invalid_event(format!("{other} is not served here"))),
+            other => return Err(invalid_event(format!("{other} is not supported"))),
         }
     }
     let timeout = own.timeout.or(globals.timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
@@ -219,7 +222,8 @@ fn parse_function(
     })
 }
 
-/// The policies of the role that a function names, or its own, of which SAM makes a role.
+/// The policies of the function's role, or the function's own policies, from which SAM creates a
+/// role.
 fn resolve_policies<'a>(
     role: &Value,
     function_policies: &'a Value,
@@ -231,14 +235,14 @@ fn resolve_policies<'a>(
     role["Fn::GetAtt"]
         .as_str()
         .and_then(|attribute| roles.get(attribute.strip_suffix(".Arn")?))
-        .ok_or_else(|| "its Role is not one of the template's".to_owned())
+        .ok_or_else(|| "Role must be a role of the template".to_owned())
 }
 
 fn parse_route(properties: Value) -> Result<String, String> {
     let HttpApi { method, path } =
         HttpApi::deserialize(properties).map_err(|error| error.to_string())?;
     if path.contains("+}") {
-        return Err("greedy paths are not served here".to_owned());
+        return Err("greedy paths are not supported".to_owned());
     }
     Ok(format!("{} {path}", method.to_ascii_uppercase()))
 }

@@ -1,4 +1,4 @@
-//! What a function may do with the table: the statements of its policies.
+//! The actions on the table that a function's policies allow.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One of DynamoDB's operations on the table, or on an index of it.
+/// An operation of DynamoDB on the table or on one of its indexes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableAction {
     operation: String,
@@ -14,7 +14,7 @@ pub struct TableAction {
 }
 
 impl TableAction {
-    /// An operation such as `GetItem`; `index` where it names an index.
+    /// An operation such as `GetItem`. `on_index` is true if the request names an index.
     #[must_use]
     pub fn new(operation: &str, on_index: bool) -> Self {
         Self { operation: operation.to_owned(), on_index }
@@ -44,13 +44,16 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The actions on the table that these policies allow. Policies of other services are passed over.
+/// The actions on the table that these policies allow. Policies for other services are skipped.
 pub(super) fn allowed_actions(policies: &Value) -> Result<BTreeSet<TableAction>, String> {
     let mut allowed = BTreeSet::new();
-    // A role wraps each document up with a name, a function does not.
-    let documents =
-        policies.as_array().into_iter().flatten().map(|it| it.get("PolicyDocument").unwrap_or(it));
-    let statements = documents.filter_map(|it| it.get("Statement"));
+    // A role wraps each policy document, and a function's own policies are not wrapped.
+    let documents = policies
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|policy| policy.get("PolicyDocument").unwrap_or(policy));
+    let statements = documents.filter_map(|document| document.get("Statement"));
     for statement in statements.filter_map(Value::as_array).flatten() {
         let Ok(Statement { effect, action, resource }) = Statement::deserialize(statement) else {
             continue;
@@ -61,7 +64,7 @@ pub(super) fn allowed_actions(policies: &Value) -> Result<BTreeSet<TableAction>,
         };
         for action in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
             if effect != "Allow" || action.contains('*') {
-                return Err(format!("its policy says {effect} {action}"));
+                return Err(format!("unsupported policy statement: {effect} {action}"));
             }
             allowed.insert(TableAction::new(action, resource.to_string().contains("/index/")));
         }

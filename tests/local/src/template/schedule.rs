@@ -1,4 +1,4 @@
-//! What a function is invoked with by itself, and how often: a `ScheduleV2` event.
+//! The schedules of a function: `ScheduleV2` events.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 /// A schedule of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// How often.
+    /// The time between two invocations.
     pub interval: Duration,
-    /// The event that the function is invoked with.
+    /// The event of an invocation.
     pub input: Value,
 }
 
@@ -26,15 +26,15 @@ impl Schedule {
         let Properties { schedule_expression, input } =
             Properties::deserialize(properties).map_err(|error| error.to_string())?;
         let interval = parse_rate(&schedule_expression).ok_or_else(|| {
-            format!("`{schedule_expression}` is no rate, and only rates are kept")
+            format!("`{schedule_expression}` is not supported; use a rate such as `rate(1 minute)`")
         })?;
-        let input = serde_json::from_str(&input)
-            .map_err(|error| format!("its Input is no JSON: {error}"))?;
+        let input =
+            serde_json::from_str(&input).map_err(|error| format!("Input must be JSON: {error}"))?;
         Ok(Self { interval, input })
     }
 }
 
-/// What an expression such as `rate(5 minutes)` means.
+/// The interval of an expression such as `rate(5 minutes)`.
 /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#rate-based>
 fn parse_rate(expression: &str) -> Option<Duration> {
     let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
@@ -81,8 +81,8 @@ mod tests {
             Schedule { interval: Duration::from_mins(1), input: json!({"task": "sweep"}) };
         assert_eq!(parse("rate(1 minute)", r#"{"task": "sweep"}"#), Ok(expected));
         for (schedule, problem) in [
-            (parse("cron(* * * * ? *)", "{}"), "`cron(* * * * ? *)` is no rate"),
-            (parse("rate(1 minute)", "sweep"), "its Input is no JSON"),
+            (parse("cron(* * * * ? *)", "{}"), "`cron(* * * * ? *)` is not supported"),
+            (parse("rate(1 minute)", "sweep"), "Input must be JSON"),
             (
                 Schedule::parse(json!({"ScheduleExpression": "rate(1 minute)"})),
                 "missing field `Input`",

@@ -1,9 +1,9 @@
-//! The template's table, as the requests that make it.
+//! The DynamoDB requests that create the template's table.
 
 use serde_json::{Map, Value, json};
 
-/// The members that `AWS::DynamoDB::Table` and `CreateTable` have in common, and that change what
-/// requests to the table do. The rest, such as backups, has no effect here.
+/// The properties that `AWS::DynamoDB::Table` shares with `CreateTable` and that affect requests to
+/// the table. Others, such as backups, have no effect locally.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html>
 const CREATE_TABLE_PROPERTIES: [&str; 5] = [
     "AttributeDefinitions",
@@ -28,7 +28,7 @@ impl TableDefinition {
         });
         let mut request: Map<String, Value> = shared.collect();
         request.insert("TableName".to_owned(), json!(name));
-        // How much a deployment may spend is up to its parameters.
+        // The throughput limits depend on the parameters of a deployment.
         let indexes = request.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut);
         for index in indexes.into_iter().flatten().filter_map(Value::as_object_mut) {
             index.remove("OnDemandThroughput");
@@ -36,7 +36,7 @@ impl TableDefinition {
         Value::Object(request)
     }
 
-    /// The `UpdateTimeToLive` request, if the template wants one.
+    /// The `UpdateTimeToLive` request, if the template has a time to live.
     pub(crate) fn update_time_to_live_request(&self, name: &str) -> Option<Value> {
         let specification = self.0.get("TimeToLiveSpecification")?;
         Some(json!({"TableName": name, "TimeToLiveSpecification": specification}))

@@ -124,7 +124,7 @@ fn function_actions_come_from_its_policies() {
         let text = TEMPLATE.replace("dynamodb:UpdateItem", &format!("'{action}'"));
         let parsed = Template::parse(&text).map(|_| ());
         let message = parsed.err().map(|error| error.to_string());
-        // A bare star is of no service, and allows nothing here.
+        // `*` alone names no service, and is skipped.
         assert_eq!(
             message.is_some_and(|message| message.contains(expected)),
             action != "*",
@@ -161,15 +161,15 @@ fn table_becomes_dynamodb_requests() {
 #[test]
 fn invalid_template_names_the_problem() {
     let cases = [
-        ("Resources: {}", "it has 0 tables instead of one"),
+        ("Resources: {}", "must have exactly one table, but has 0"),
         ("Resources: {F: {Type: 'AWS::Serverless::Function'}}", "F: "),
         (
             "Resources: {F: {Type: 'AWS::Serverless::Function', \
              Properties: {CodeUri: f, Role: !GetAtt F.Arn}}}",
-            "F: its Role is not one of the template's",
+            "F: Role must be a role of the template",
         ),
-        ("Resources: [", "it is not YAML: "),
-        ("Other: {}", "it is not a template: missing field `Resources`"),
+        ("Resources: [", "invalid YAML: "),
+        ("Other: {}", "invalid template: missing field `Resources`"),
     ];
     for (text, expected) in cases {
         let Err(error) = Template::parse(text) else { panic!("{text} was accepted") };
@@ -183,8 +183,8 @@ fn unsupported_event_types_are_rejected() {
         ("{Type: HttpApi, Properties: {Method: GET}}", "missing field `Path`"),
         ("{Type: HttpApi, Properties: {Method: GET, Path: '/{a+}'}}", "greedy paths"),
         ("{Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}", "missing field"),
-        ("{Type: Schedule, Properties: {Schedule: rate(1 minute)}}", "Schedule is not served here"),
-        ("{Type: SQS}", "SQS is not served here"),
+        ("{Type: Schedule, Properties: {Schedule: rate(1 minute)}}", "Schedule is not supported"),
+        ("{Type: SQS}", "SQS is not supported"),
     ];
     for (event, problem) in cases {
         let text = format!(
@@ -192,7 +192,7 @@ fn unsupported_event_types_are_rejected() {
              Properties: {{CodeUri: f, Events: {{E: {event}}}}}}}}}"
         );
         let Err(error) = Template::parse(&text) else { panic!("{text} was accepted") };
-        let expected = format!("F: its event E: {problem}");
+        let expected = format!("F: event E: {problem}");
         assert!(error.to_string().starts_with(&expected), "{event}: {error}");
     }
 }

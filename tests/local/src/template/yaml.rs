@@ -1,7 +1,7 @@
-//! YAML with CloudFormation's tags, as the JSON that CloudFormation would also take.
+//! Converts YAML with CloudFormation's tags to JSON.
 //!
-//! A short form such as `!Ref Table` becomes its long form `{"Ref": "Table"}`, so that everything
-//! behind this file reads one kind of document.
+//! A short form such as `!Ref Table` becomes its long form `{"Ref": "Table"}`, so that the callers
+//! handle only one form.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html>
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::error::TemplateError;
 
-/// The one document of a file of YAML, as JSON.
+/// Parses a YAML file with one document.
 pub fn parse(text: &str) -> Result<Value, TemplateError> {
     let documents =
         Yaml::load_from_str(text).map_err(|error| TemplateError::Yaml(error.to_string()))?;
     match documents.as_slice() {
         [document] => to_json(document),
-        _ => Err(TemplateError::Yaml("it should be one document".to_owned())),
+        _ => Err(TemplateError::Yaml("must be one document".to_owned())),
     }
 }
 
@@ -32,9 +32,9 @@ fn to_json(yaml: &Yaml<'_>) -> Result<Value, TemplateError> {
             Value::Object(object)
         }
         Yaml::Tagged(tag, tagged) => long_form(&tag.suffix, &to_json(tagged)?),
-        // The loader resolves every alias, and what is left has no value.
+        // The loader resolves all aliases, so this is an invalid value.
         Yaml::Alias(_) | Yaml::BadValue => {
-            return Err(TemplateError::Yaml("it has a value that cannot be read".to_owned()));
+            return Err(TemplateError::Yaml("contains an invalid value".to_owned()));
         }
     })
 }

@@ -114,7 +114,7 @@ fn body_is_text_only_for_text_content_types() {
 
 #[test]
 fn compressed_body_is_base64_encoded() {
-    // `{}` as gzip writes it. Its second byte is one that no UTF-8 text has there.
+    // `{}`, compressed with gzip. The second byte is invalid in UTF-8.
     let body = STANDARD.decode("H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==").unwrap();
     let headers: [(&str, &[u8]); 2] =
         [("content-type", b"application/json"), ("content-encoding", b"gzip")];
