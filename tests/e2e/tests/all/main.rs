@@ -1,13 +1,14 @@
-//! The functions as they are deployed: real binaries behind API Gateway's events, DynamoDB and
-//! Stream stood in for on loopback. One test binary, so that the functions are built once.
+//! End-to-end tests of the built functions, with local API Gateway, DynamoDB and Stream. They are
+//! one test binary, so that the functions are built once.
 
-#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+#![expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
 
 mod authorization;
 mod call_create;
 mod call_end;
 mod concurrency;
 mod config;
+mod documents;
 mod erasure;
 mod faults;
 mod glare;
