@@ -1,6 +1,6 @@
-//! Time: the only place that reads a clock or sleeps.
+//! Time. Only this module reads the system clock or sleeps.
 //!
-//! Everything else is given a [`Clock`], so that a test owns every instant.
+//! All other code takes a [`Clock`], so that a test controls the time.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::{ConfigError, Env};
 
-/// An instant, in milliseconds since the Unix epoch. It is stored as that number and shown to
-/// callers as RFC 3339 text in UTC.
+/// An instant, in milliseconds since the Unix epoch. The table stores that number; responses
+/// contain it as RFC 3339 text in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -43,13 +43,13 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// This much later; the far future where that cannot be counted.
+    /// The instant `span` later. Saturates at the largest timestamp.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long it has been since `earlier`; zero where `earlier` is not earlier.
+    /// The time since `earlier`, or zero if `earlier` is later than this instant.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -67,12 +67,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Serialises a [`Timestamp`] as RFC 3339 text: the form in which callers see times.
+/// Serializes a [`Timestamp`] as RFC 3339 text, the format of times in responses.
 pub fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
 
-/// As [`rfc3339`], for a time that may be unknown.
+/// As [`rfc3339`], with `null` for an unknown time.
 pub fn rfc3339_option<S: Serializer>(
     at: &Option<Timestamp>,
     serializer: S,
@@ -83,17 +83,18 @@ pub fn rfc3339_option<S: Serializer>(
     }
 }
 
-/// The clock that a function lives by.
+/// A source of time.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The present instant.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// Waits this long.
+    /// Sleeps for `span`.
     async fn sleep(&self, span: Duration);
 }
 
-/// What is left of a span that began then, if anything is. A clock that was set back ends it.
+/// The remaining part of a period that began at `started_at`, or `None` if it is over. A clock that
+/// was set back to before `started_at` also ends the period.
 pub(crate) fn time_remaining(
     started_at: Option<Timestamp>,
     duration: Duration,
@@ -103,7 +104,7 @@ pub(crate) fn time_remaining(
     duration.checked_sub(now.since(started_at)).filter(|remaining| !remaining.is_zero())
 }
 
-/// What comes of this within a time.
+/// The output of `future`, or `None` if it does not finish within `limit`.
 pub(crate) async fn timeout<T>(
     clock: &dyn Clock,
     limit: Duration,
@@ -116,15 +117,15 @@ pub(crate) async fn timeout<T>(
     }
 }
 
-/// The machine's clock, or one that is ahead of it.
+/// The system clock, plus an optional offset.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock {
     offset: Duration,
 }
 
 impl SystemClock {
-    /// Reads `CLOCK_AHEAD_SECONDS`, by which a local stack moves its functions' time; it is not
-    /// set where the machine's own time is the time.
+    /// Reads the offset from `CLOCK_AHEAD_SECONDS`. The local stack sets it to move the time of its
+    /// functions. A deployed function leaves it unset.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         const TEN_YEARS_SECS: u64 = 10 * 366 * 24 * 60 * 60;
         Ok(Self { offset: env.seconds("CLOCK_AHEAD_SECONDS", 0, 0..=TEN_YEARS_SECS)? })
@@ -143,20 +144,20 @@ impl Clock for SystemClock {
     }
 }
 
-/// Kept back at the end of an invocation: for one write to the table, which takes 2.5 s at the
-/// most, and for the answer.
+/// Reserved at the end of an invocation, in milliseconds. One write to the table takes at most
+/// 2,500 ms, and the response takes the rest.
 const RESERVE_MILLIS: i64 = 2_800;
-/// What an invocation may take where its deadline is not known.
+/// The duration of an invocation whose deadline is unknown.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(8);
 
-/// The instant by which an invocation must have stopped waiting for Stream, so that it can still
-/// write down what came of it.
+/// The latest instant at which an invocation waits for Stream. The time after it is reserved for
+/// storing the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Timestamp);
 
 impl Deadline {
-    /// From the deadline that Lambda gives. One in the past means unknown: `cargo lambda watch`
-    /// sends a constant of 1970.
+    /// From the deadline of Lambda's context. A deadline in the past counts as unknown, because
+    /// `cargo lambda watch` sends a constant of 1970.
     #[must_use]
     pub fn from_lambda(deadline_millis: u64, now: Timestamp) -> Self {
         let deadline = Timestamp(i64::try_from(deadline_millis).unwrap_or(i64::MAX));
@@ -167,13 +168,13 @@ impl Deadline {
         }
     }
 
-    /// This long from `now`.
+    /// A deadline `span` after `now`.
     #[must_use]
     pub fn after(now: Timestamp, span: Duration) -> Self {
         Self(now.plus(span))
     }
 
-    /// How much time is left at `now`.
+    /// The remaining time at `now`.
     #[must_use]
     pub fn remaining(self, now: Timestamp) -> Duration {
         self.0.since(now)

@@ -1,7 +1,8 @@
-//! The environment, read once at start and nowhere else.
+//! The configuration, read from the environment once at init.
 //!
-//! Every reader takes what one part needs, so that a function is given no variable that it does
-//! not use. A value that is empty counts as not set, which is how a template leaves one out.
+//! Each reader requires only the variables of its own part, so a function needs no variable that it
+//! does not use. An empty value counts as unset, because a template passes an omitted parameter as
+//! an empty string.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,68 +14,69 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::fields;
 
-/// Why a function does not start.
+/// An invalid configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A variable that must be set is not.
+    /// A required variable is not set.
     #[error("{0} is not set")]
     Missing(&'static str),
-    /// A variable has a value that cannot be used. The value is not repeated.
+    /// A variable has an invalid value. The error does not contain the value, which may be a
+    /// secret.
     #[error("{name} {reason}")]
     Invalid {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
-        /// What is wrong with its value.
+        /// The requirement that the value does not meet.
         reason: String,
     },
 }
 
 impl ConfigError {
-    /// A variable whose value cannot be used.
+    /// The error for a variable with an invalid value.
     pub fn invalid(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Invalid { name, reason: reason.into() }
     }
 }
 
-/// The environment's variables, or those that a test gives.
+/// Environment variables, of the process or of a test.
 #[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// The process's own. A value that is not Unicode counts as not set.
+    /// The environment of the process. A name or value that is not Unicode counts as unset.
     #[must_use]
     pub fn from_process() -> Self {
-        let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
+        let to_strings = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((key.into_string().ok()?, value.into_string().ok()?))
         };
-        Self(std::env::vars_os().filter_map(text).collect())
+        Self(std::env::vars_os().filter_map(to_strings).collect())
     }
 
-    /// The value of a variable; `None` where it is empty or not set.
+    /// The value of a variable, or `None` if it is empty or unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The value of a variable, or the text that stands in for it.
+    /// The value of a variable, or `default` if it is empty or unset.
     #[must_use]
     pub fn get_or<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         self.get(name).unwrap_or(default)
     }
 
-    /// The same with a secret in the place of a variable.
+    /// This environment with a variable replaced by a secret.
     #[must_use]
     pub(crate) fn with_secret(mut self, name: &str, secret: &SecretString) -> Self {
         self.0.insert(name.to_owned(), secret.expose_secret().to_owned());
         self
     }
 
-    /// The value of a variable that must be set.
+    /// The value of a required variable.
     pub fn require(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.get(name).ok_or(ConfigError::Missing(name))
     }
 
-    /// A variable that holds whole seconds within `range`.
+    /// The value of a variable in whole seconds within `range`, or `default` if it is unset.
     pub fn seconds(
         &self,
         name: &'static str,
@@ -84,7 +86,7 @@ impl Env {
         self.parse_integer(name, default, &range, "a number of seconds").map(Duration::from_secs)
     }
 
-    /// A variable that holds a whole number within `range`.
+    /// The value of a variable as a whole number within `range`, or `default` if it is unset.
     pub fn number(
         &self,
         name: &'static str,
@@ -121,23 +123,23 @@ impl<const N: usize> From<[(&str, &str); N]> for Env {
     }
 }
 
-/// Where Stream is and who we are there.
+/// The base URL of Stream's API and the credentials of the app.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
-    /// The app's public key.
+    /// The app's public API key.
     pub api_key: String,
-    /// The app's secret: it signs tokens and opens everything.
+    /// The app's secret. It signs the tokens of users and of the server.
     pub api_secret: SecretString,
-    /// Where Stream's API is, without a slash at the end.
+    /// The base URL of Stream's API, without a trailing slash.
     pub base_url: String,
 }
 
-/// Stream's own host: its server SDKs send users, chat and video alike to this one.
+/// The host of Stream's API. Stream's server SDKs use it for users, chat and video alike.
 const DEFAULT_STREAM_BASE_URL: &str = "https://chat.stream-io-api.com";
 
 impl StreamConfig {
-    /// Reads `STREAM_API_KEY`, `STREAM_API_SECRET` and `STREAM_BASE_URL`; `None` where the key or
-    /// the secret is missing, with which a function still starts.
+    /// Reads `STREAM_API_KEY`, `STREAM_API_SECRET` and `STREAM_BASE_URL`. Returns `None` if the key
+    /// or the secret is missing: a function also starts without them.
     pub fn from_env(env: &Env) -> Result<Option<Self>, ConfigError> {
         let (Some(api_key), Some(api_secret)) =
             (env.get("STREAM_API_KEY"), env.get("STREAM_API_SECRET"))
@@ -156,14 +158,14 @@ impl StreamConfig {
     }
 }
 
-/// Where the table is.
+/// The location of the table.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The table's name.
+    /// The name of the table.
     pub table: String,
     /// The AWS region.
     pub region: String,
-    /// Another DynamoDB than the region's own: the local stack's.
+    /// The endpoint of a local DynamoDB. `None` selects the region's endpoint.
     pub endpoint: Option<String>,
 }
 
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn stream_is_configured_only_with_both_key_and_secret() {
-        let is_configured = |env: Env| StreamConfig::from_env(&env).map(|found| found.is_some());
+        let is_configured = |env: Env| StreamConfig::from_env(&env).map(|config| config.is_some());
         assert_eq!(is_configured(Env::from([])), Ok(false));
         assert_eq!(is_configured(Env::from([("STREAM_API_KEY", "k")])), Ok(false));
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The clients and services of a function, built from one environment.
 //!
-//! An [`AppContext`] holds the clients. A function's state takes from it the services that the
-//! function needs. It is built at init, and again when secrets have changed.
+//! An [`AppContext`] holds the clients. The state of a function holds the services that the
+//! function needs. Both are built at init, and again after a change of the secrets.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::users::UserService;
 use crate::users::dynamo::DynamoUserStore;
 use crate::webhooks::EventHandler;
 
-/// Why a function's state cannot be built.
+/// An error that prevents a function from building its state.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is invalid.
@@ -40,13 +40,14 @@ pub enum StartError {
     /// The secrets cannot be fetched.
     #[error("the secrets cannot be fetched")]
     Secrets(#[source] BoxError),
-    /// The state needs Stream, whose credentials are not configured.
+    /// The state needs Stream's credentials, and they are not configured.
     #[error("Stream's credentials are not configured")]
     StreamNotConfigured,
 }
 
 impl StartError {
-    /// Turns a state that lacks nothing but Stream's credentials into `None`.
+    /// Converts [`Self::StreamNotConfigured`] to `None`, so that the function starts without
+    /// Stream.
     pub(crate) fn allow_missing_stream<S>(result: Result<S, Self>) -> Result<Option<S>, Self> {
         match result {
             Ok(state) => Ok(Some(state)),
@@ -65,9 +66,9 @@ pub struct StreamContext {
     pub client: StreamClient,
 }
 
-/// Everything that a function's state is built from.
+/// The clients and settings from which a function builds its state.
 pub struct AppContext {
-    /// The environment, with the fetched secrets in it.
+    /// The environment, including the fetched secrets.
     pub env: Env,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -82,7 +83,7 @@ pub struct AppContext {
 }
 
 impl AppContext {
-    /// Reads the configuration and builds the clients. Nothing is sent yet.
+    /// Reads the configuration and builds the clients. Sends no request.
     pub fn new(env: Env, clock: Arc<dyn Clock>, http: net::Client) -> Result<Self, StartError> {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
@@ -102,7 +103,7 @@ impl AppContext {
     ///
     /// # Errors
     ///
-    /// [`StartError::StreamNotConfigured`].
+    /// [`StartError::StreamNotConfigured`] if the credentials are not configured.
     pub fn require_stream(&self) -> Result<&StreamContext, StartError> {
         self.stream.as_ref().ok_or(StartError::StreamNotConfigured)
     }
@@ -113,13 +114,13 @@ impl AppContext {
         RateLimiter::from_env(route, &self.env, store, self.clock.clone())
     }
 
-    /// The call items of the table.
+    /// The store of call items.
     #[must_use]
     pub fn call_store(&self) -> Arc<dyn CallStore> {
         Arc::new(DynamoCallStore::new(self.table.clone()))
     }
 
-    /// The chat of calls.
+    /// The service for the chat messages of calls.
     pub fn message_service(&self) -> Result<MessageService, StartError> {
         Ok(MessageService {
             calls: self.call_store(),
@@ -129,7 +130,7 @@ impl AppContext {
         })
     }
 
-    /// Users, in the table and at Stream.
+    /// The service for users, in the table and at Stream.
     pub fn user_service(&self) -> Result<UserService, StartError> {
         Ok(UserService {
             store: Arc::new(DynamoUserStore::new(self.table.clone())),
@@ -138,7 +139,7 @@ impl AppContext {
         })
     }
 
-    /// Calls, in the table and at Stream.
+    /// The service for calls, in the table and at Stream.
     pub fn call_service(&self) -> Result<CallService, StartError> {
         Ok(CallService {
             store: self.call_store(),
@@ -170,7 +171,7 @@ impl AppContext {
         }
     }
 
-    /// The quality of calls.
+    /// The service for the quality of calls.
     pub fn quality_service(&self) -> Result<QualityService, StartError> {
         Ok(QualityService {
             calls: self.call_store(),
@@ -180,7 +181,7 @@ impl AppContext {
         })
     }
 
-    /// The erasure of users.
+    /// The service for the erasure of users.
     pub fn erasure_service(&self) -> Result<ErasureService, StartError> {
         Ok(ErasureService {
             store: Arc::new(DynamoErasureStore::new(self.table.clone())),

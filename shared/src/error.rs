@@ -1,8 +1,8 @@
-//! What can go wrong, as callers see it: one table of codes, one error type.
+//! The error codes of the API, and the error type of all handlers.
 //!
-//! An error is a stable [`Code`] for machines, a detail for people and a source for the log. The
-//! source never leaves the log: no upstream text, type name, table name or secret reaches a
-//! caller. The table below is the whole of `docs/ERRORS.md`, which a test compares with it.
+//! An error has a stable [`Code`] for clients, a detail for people and a source for the log. The
+//! source is only logged: no upstream text, type name, table name or secret reaches a caller. A
+//! test compares the table of codes with `docs/ERRORS.md`.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal $title:literal,)*) => {
-        /// Every error code that a caller can meet. A code that shipped is never renamed.
+        /// The error codes of the API. A published code is never renamed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code {
@@ -21,22 +21,22 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All of them, in the order of the table.
+            /// All codes, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The code as machines read it.
+            /// The code as text.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
 
-            /// The HTTP status that goes with it.
+            /// The HTTP status of the code.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// A short, fixed summary for people.
+            /// A short summary for people, fixed for each code.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
@@ -47,54 +47,54 @@ macro_rules! codes {
 
 codes! {
     InvalidRequest "invalid_request" 400 "The request cannot be read as HTTP",
-    InvalidPath "invalid_path" 400 "The path has a form that is refused",
-    InvalidId "invalid_id" 400 "An id in the path has a form that is refused",
-    InvalidQuery "invalid_query" 400 "A query parameter is refused",
-    InvalidHeader "invalid_header" 400 "A header is refused",
+    InvalidPath "invalid_path" 400 "The path is invalid",
+    InvalidId "invalid_id" 400 "An id in the path is invalid",
+    InvalidQuery "invalid_query" 400 "A query parameter is invalid",
+    InvalidHeader "invalid_header" 400 "A header is invalid",
     InvalidJson "invalid_json" 400 "The body is not a JSON object",
-    InvalidBody "invalid_body" 400 "A field of the body is refused",
-    CallChannelMismatch "call_channel_mismatch" 400 "callId and channelId do not belong together",
+    InvalidBody "invalid_body" 400 "A field of the body is invalid",
+    CallChannelMismatch "call_channel_mismatch" 400 "callId and channelId name different calls",
     Unauthenticated "unauthenticated" 401 "A valid bearer token is required",
     BadSignature "bad_signature" 401 "The body is not signed by Stream",
-    UserMismatch "user_mismatch" 403 "Only the signed-in user may be named",
+    UserMismatch "user_mismatch" 403 "userId must be the signed-in user",
     SessionRevoked "session_revoked" 403 "The session was revoked; sign in again",
     UserDeactivated "user_deactivated" 403 "The user is deactivated",
-    UserNotFound "user_not_found" 404 "A user is not known",
-    CallNotFound "call_not_found" 404 "There is no such call",
+    UserNotFound "user_not_found" 404 "The user does not exist",
+    CallNotFound "call_not_found" 404 "The call does not exist or the caller is not a member",
     CallEnded "call_ended" 409 "The call has ended",
     CallIdReused "call_id_reused" 409 "The call id already names a different call",
     CallNotActive "call_not_active" 409 "The call is not active yet",
-    TooManyBatches "too_many_batches" 409 "The call keeps no more batches of this user",
+    TooManyBatches "too_many_batches" 409 "The call accepts no more batches from this user",
     MessageIdReused "message_id_reused" 409 "The message id already names a different message",
-    UserDeleted "user_deleted" 409 "The user id was deleted and cannot come back",
+    UserDeleted "user_deleted" 409 "The user was deleted and the id cannot be reused",
     BodyTooLarge "body_too_large" 413 "The body is too large",
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be JSON",
-    TooManyRequests "too_many_requests" 429 "Too many requests of this user",
-    Internal "internal" 500 "Something failed on our side",
-    StreamRejectedCredentials "stream_rejected_credentials" 502 "Stream refused this service's credentials",
-    StreamRefused "stream_refused" 502 "Stream refused the request",
-    StreamBadAnswer "stream_bad_answer" 502 "Stream's answer could not be read",
+    TooManyRequests "too_many_requests" 429 "The user sent too many requests in this minute",
+    Internal "internal" 500 "The service failed internally",
+    StreamRejectedCredentials "stream_rejected_credentials" 502 "Stream rejected this service's credentials",
+    StreamRefused "stream_refused" 502 "Stream rejected the request",
+    StreamBadAnswer "stream_bad_answer" 502 "Stream returned an invalid response",
     StreamNotConfigured "stream_not_configured" 503 "Stream's credentials are not configured",
     SecretsUnavailable "secrets_unavailable" 503 "This service's secrets cannot be fetched",
     KeysUnavailable "keys_unavailable" 503 "The issuer's keys cannot be fetched",
-    StreamBusy "stream_busy" 503 "Stream asks to slow down",
+    StreamBusy "stream_busy" 503 "Stream's rate limit is exceeded",
     StreamUnavailable "stream_unavailable" 503 "Stream cannot be reached",
     StoreUnavailable "store_unavailable" 503 "The database cannot be reached",
 }
 
-/// One refused place in a body.
+/// An invalid field of a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// JSON Pointer (RFC 6901) to the place.
+    /// The JSON Pointer (RFC 6901) of the field.
     pub pointer: String,
-    /// Why it is refused.
+    /// Why the field is invalid.
     pub reason: String,
 }
 
-/// Whatever lies behind an error; for the log only.
+/// The source of an error, for the log only.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The one error that handlers return.
+/// The error type of handlers.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]
 pub struct ApiError {
@@ -107,63 +107,63 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error with this code; `detail` says what the caller can do about this one.
+    /// An error with this code and a detail for the caller: what to change in the request.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), fields: Vec::new(), retry_after: None, source: None }
     }
 
-    /// An error whose title says all there is to say.
+    /// An error whose detail is the title of its code.
     #[must_use]
     pub fn from_code(code: Code) -> Self {
         Self::new(code, code.title())
     }
 
-    /// A refused field of the body.
+    /// An `invalid_body` error for one field.
     pub fn invalid_field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::from_code(Code::InvalidBody).with_field(pointer, reason)
     }
 
-    /// Names one more refused place.
+    /// Adds an invalid field.
     #[must_use]
     pub fn with_field(mut self, pointer: impl Into<String>, reason: impl Into<String>) -> Self {
         self.fields.push(FieldError { pointer: pointer.into(), reason: reason.into() });
         self
     }
 
-    /// Says when it is worth trying again.
+    /// Sets the delay of `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         self.retry_after = delay;
         self
     }
 
-    /// Keeps what lies behind it, for the log.
+    /// Sets the source, for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The stable code.
+    /// The code.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
     }
 
-    /// When it is worth trying again.
+    /// The delay of `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The chain of causes as one line of text, for the log.
+    /// The chain of sources as one line of text, for the log.
     #[must_use]
     pub fn source_chain(&self) -> Option<String> {
         format_chain(StdError::source(self))
     }
 
-    /// Leaves a line in the log about something by its id, where the error does not become the
-    /// answer.
+    /// Logs an error that is not returned to the caller. `subject` is the id of the affected
+    /// resource.
     pub fn log(&self, message: &'static str, subject: &dyn fmt::Display) {
         let (code, cause) = (self.code.as_str(), self.source_chain());
         if self.code.status() >= 500 {
@@ -173,7 +173,7 @@ impl ApiError {
         }
     }
 
-    /// The body that the caller gets.
+    /// The body of the error response.
     #[must_use]
     pub fn problem<'a>(&'a self, request_id: &'a str) -> Problem<'a> {
         Problem {
@@ -190,7 +190,7 @@ impl ApiError {
     }
 }
 
-/// An error and what lies behind it, as one line of text for the log.
+/// A chain of errors as one line of text, for the log.
 pub(crate) fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
     let mut text = String::new();
     while let Some(cause) = next {
@@ -203,7 +203,7 @@ pub(crate) fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Optio
     (!text.is_empty()).then_some(text)
 }
 
-/// The problem details of RFC 9457, and the `error` and `message` that the apps read.
+/// The problem details of RFC 9457, with the additional members `error` and `message` for the apps.
 #[derive(Debug, Serialize)]
 pub struct Problem<'a> {
     error: bool,
@@ -232,11 +232,11 @@ mod tests {
             body,
             serde_json::json!({
                 "error": true,
-                "message": "A field of the body is refused",
+                "message": "A field of the body is invalid",
                 "type": "urn:stream-functions:invalid_body",
-                "title": "A field of the body is refused",
+                "title": "A field of the body is invalid",
                 "status": 400,
-                "detail": "A field of the body is refused",
+                "detail": "A field of the body is invalid",
                 "code": "invalid_body",
                 "instance": "req-1",
                 "errors": [{"pointer": "/ttlSeconds", "reason": "must be at least 60"}],
@@ -249,7 +249,7 @@ mod tests {
     fn codes_are_unique_and_have_error_statuses() {
         let mut unique = std::collections::BTreeSet::new();
         for code in Code::ALL {
-            assert!(unique.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(unique.insert(code.as_str()), "{} is a duplicate", code.as_str());
             assert!((400..=599).contains(&code.status()));
         }
     }

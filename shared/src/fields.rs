@@ -1,25 +1,25 @@
-//! Field values that come from outside, each a type that can only hold what its limits allow.
+//! Field values from requests. Each type holds only values within its documented limits.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Why a value is refused; the value itself is not repeated.
+/// The reason why a value is rejected. It does not contain the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// The length, in characters, is out of bounds.
+    /// The length in characters is out of bounds.
     #[error("must have {0} to {1} characters")]
     Length(usize, usize),
-    /// The size, in bytes, is over the bound.
+    /// The size in bytes exceeds the limit.
     #[error("must be at most {0} bytes of JSON")]
     Size(usize),
-    /// Not an address of a picture.
+    /// The value is not an http or https URL.
     #[error("must be an http or https URL of at most {0} characters")]
     Url(usize),
-    /// Not a language.
+    /// The value is not a language tag.
     #[error("must be a language tag such as 'en' or 'pt-BR'")]
     Language,
-    /// A control character.
-    #[error("must have no control characters")]
+    /// The value contains a control character.
+    #[error("must not contain control characters")]
     ControlCharacter,
 }
 
@@ -31,13 +31,13 @@ macro_rules! text_field {
         pub struct $name(String);
 
         impl $name {
-            /// The text itself.
+            /// The value as text.
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0
             }
 
-            /// The text itself.
+            /// The value as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -55,7 +55,7 @@ macro_rules! text_field {
     };
 }
 
-/// Whether a text is the address of something on the web.
+/// Whether a text is an http or https URL.
 pub(crate) fn is_http_url(text: &str) -> bool {
     text.parse().is_ok_and(|url: http::Uri| {
         url.host().is_some() && matches!(url.scheme_str(), Some("http" | "https"))
@@ -71,7 +71,7 @@ fn check_length(text: &str, min: usize, max: usize) -> Result<(), InvalidField> 
 }
 
 text_field!(
-    /// The name of a user, as others see it: 1 to 64 characters, none of them a control character.
+    /// The display name of a user: 1 to 64 characters, without control characters.
     DisplayName,
     |text| {
         check_length(text, 1, 64)?;
@@ -80,7 +80,7 @@ text_field!(
 );
 
 text_field!(
-    /// The address of a user's picture: http or https, at most 512 characters.
+    /// The URL of a user's picture: http or https, at most 512 characters.
     ImageUrl,
     |text| {
         const MAX_LENGTH: usize = 512;
@@ -90,7 +90,7 @@ text_field!(
 );
 
 text_field!(
-    /// A language as a short BCP 47 tag: two or three letters, and perhaps a region.
+    /// A language as a short BCP 47 tag: two or three letters, and an optional subtag.
     Language,
     |text| {
         let mut parts = text.split('-');
@@ -105,13 +105,13 @@ text_field!(
 );
 
 text_field!(
-    /// The text of a message: 1 to 5,000 characters, the most that Stream takes.
+    /// The text of a message: 1 to 5,000 characters, which is Stream's limit.
     MessageText,
     |text| check_length(text, 1, 5_000)
 );
 
-/// Data of the apps' own: an object of at most 4 KB as JSON, which with the other fields stays
-/// under the 5 KB that Stream takes of a user, a channel or a call.
+/// The apps' custom data: an object of at most 4 KB as JSON. With the other fields it stays below
+/// Stream's limit of 5 KB for a user, a channel or a call.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct CustomData(Map<String, Value>);
@@ -119,7 +119,7 @@ pub struct CustomData(Map<String, Value>);
 impl CustomData {
     const MAX_BYTES: usize = 4096;
 
-    /// The object itself.
+    /// The value as an object.
     #[must_use]
     pub fn into_map(self) -> Map<String, Value> {
         self.0
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn image_url_must_be_http_or_https() {
         let long = |n: usize| format!("https://e.com/{}", "a".repeat(n - 14));
-        for (url, ok) in [
+        for (url, expected) in [
             ("https://example.com/a.png", true),
             ("http://example.com", true),
             ("javascript:alert(1)", false),
@@ -172,13 +172,13 @@ mod tests {
             (&long(512), true),
             (&long(513), false),
         ] {
-            assert_eq!(is_valid::<ImageUrl>(url), ok, "{url}");
+            assert_eq!(is_valid::<ImageUrl>(url), expected, "{url}");
         }
     }
 
     #[test]
     fn language_must_be_a_short_tag() {
-        for (tag, ok) in [
+        for (tag, expected) in [
             ("en", true),
             ("pt-BR", true),
             ("zh-Hant", true),
@@ -188,7 +188,7 @@ mod tests {
             ("en-", false),
             ("en-US-x", false),
         ] {
-            assert_eq!(is_valid::<Language>(tag), ok, "{tag}");
+            assert_eq!(is_valid::<Language>(tag), expected, "{tag}");
         }
     }
 

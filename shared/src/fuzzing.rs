@@ -1,8 +1,8 @@
-//! The edge under a fuzzer: what anybody can send, and what must hold of it whatever it is.
+//! Fuzz targets for untrusted input. Each target takes arbitrary bytes and panics if an invariant
+//! does not hold.
 //!
-//! Only compiled for `cargo fuzz`, which sets `cfg(fuzzing)`, and for the tests, which go through
-//! what is kept in `fuzz/corpus`. Each target takes any bytes, and panics where something does not
-//! hold.
+//! This module is compiled only for `cargo fuzz`, which sets `cfg(fuzzing)`, and for the tests,
+//! which run the inputs of `fuzz/corpus`.
 
 #![expect(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
@@ -39,8 +39,8 @@ fn deadline() -> Deadline {
     Deadline::after(NOW, Duration::from_secs(1))
 }
 
-/// An invocation's payload: a request comes out of it whose form is good, or an error that a
-/// client may see.
+/// The payload of an invocation. Parsing returns a valid request, or an error with a status below
+/// 500.
 pub fn event(bytes: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<&RawValue>(bytes) else { return };
     let mut meta = RequestMeta::default();
@@ -56,7 +56,7 @@ pub fn event(bytes: &[u8]) {
     }
 }
 
-/// A path: one that passes means the same to another parser, with or without its escapes.
+/// A path. Another parser reads an accepted path as the same segments, before and after decoding.
 pub fn path(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if http::is_invalid(text) {
@@ -64,16 +64,17 @@ pub fn path(bytes: &[u8]) {
     }
     let decoded = percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
     let slashes = |bytes: &[u8]| bytes.split(|byte| *byte == b'/').count();
-    assert_eq!(slashes(&decoded), slashes(bytes), "an escape hides a slash");
+    assert_eq!(slashes(&decoded), slashes(bytes), "an escape encodes a slash");
     for segment in decoded.split(|byte| *byte == b'/') {
-        assert!(!matches!(segment, b"." | b".."), "a dot segment");
+        assert!(!matches!(segment, b"." | b".."), "the path has a dot segment");
         assert!(!segment.iter().any(|byte| *byte == b'\\' || byte.is_ascii_control()));
     }
-    // What the WHATWG's URL parser makes of it; `?` and `#` would end a path, and never come here.
+    // Compares with a WHATWG URL parser. `?` and `#` end a path there, and API Gateway never sends
+    // them in one.
     if !text.contains(['?', '#']) {
         let url = reqwest::Url::parse(&format!("http://host{text}")).ok();
         let parsed_slashes = url.as_ref().map(|url| slashes(url.path().as_bytes()));
-        assert_eq!(parsed_slashes, Some(slashes(bytes)), "another path to another parser");
+        assert_eq!(parsed_slashes, Some(slashes(bytes)), "the URL parser reads other segments");
     }
 }
 
@@ -84,16 +85,18 @@ static VERIFIER: LazyLock<Option<Verifier>> = LazyLock::new(|| {
 });
 
 fn verify_caller(authorization: &str) -> Option<Caller> {
-    let verifier = VERIFIER.as_ref().unwrap_or_else(|| unreachable!("the verifier opens"));
+    let verifier =
+        VERIFIER.as_ref().unwrap_or_else(|| unreachable!("the verifier's configuration is valid"));
     let result = verifier.authenticate(Some(authorization), NOW, deadline()).now_or_never();
     result.and_then(Result::ok)
 }
 
-/// An `Authorization` header. As it comes, it lets nobody in; as header and claims of a token that
-/// the issuer has signed, one per line, it lets in only whom the claims name, in time.
+/// An `Authorization` header. The input itself never authenticates a caller. Split into a header
+/// and claims (one per line) and signed by the issuer, it authenticates only the user in the
+/// claims, within the token's validity.
 pub fn bearer(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    assert_eq!(verify_caller(text), None, "nobody has signed it");
+    assert_eq!(verify_caller(text), None, "a token without the issuer's signature is accepted");
     let (header, claims) = text.split_once('\n').unwrap_or((r#"{"alg":"HS256"}"#, text));
     let mut token =
         format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -110,7 +113,7 @@ pub fn bearer(bytes: &[u8]) {
     assert_eq!(claims["sub"], caller.user.as_str());
     assert_eq!(caller.is_service, claims["role"] == "service");
     let leeway = 60.0;
-    #[expect(clippy::cast_precision_loss, reason = "of this century")]
+    #[expect(clippy::cast_precision_loss, reason = "the time is far below 2^53 seconds")]
     let now = NOW.as_secs() as f64;
     assert!(claims["exp"].as_f64().is_some_and(|exp| exp > now - leeway));
     assert!(claims["nbf"].as_f64().is_none_or(|nbf| nbf <= now + leeway));
@@ -124,8 +127,8 @@ fn parse_json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
-/// A webhook's body: nobody's as it comes, and Stream's once it is signed. An event comes out of
-/// it, or nothing.
+/// The body of a webhook. It is rejected without a signature and accepted with Stream's. Parsing
+/// returns an event or an error.
 pub fn webhook(bytes: &[u8]) {
     let secrets = WebhookSecrets::from_env(&Env::from([("STREAM_API_SECRET", SECRET)]));
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -136,7 +139,7 @@ pub fn webhook(bytes: &[u8]) {
         assert_eq!(&*body, bytes);
         let _ = Event::parse(&body);
     }
-    // The signature is over what was compressed, which is short enough to be known here.
+    // Stream signs the uncompressed body. The signature is valid only up to the size limit.
     let mut inflated = Vec::new();
     let gzip = std::io::Read::take(flate2::read::GzDecoder::new(bytes), 1024 * 1024 + 1);
     if std::io::Read::read_to_end(&mut { gzip }, &mut inflated).is_ok() {
@@ -152,8 +155,8 @@ struct Params {
     samples: Samples,
 }
 
-/// A batch of samples as a body: what is taken in makes an answer that has numbers in it and
-/// nothing else, and a picture.
+/// A batch of samples as a request body. Accepted samples fit into an item, and their quality and
+/// chart contain only finite numbers.
 pub fn batch(bytes: &[u8]) {
     let event = json!({
         "rawPath": "/", "requestContext": {}, "body": STANDARD.encode(bytes), "isBase64Encoded": true,
@@ -192,7 +195,10 @@ pub fn batch(bytes: &[u8]) {
         samples: samples.into_vec(),
     };
     let stored = serde_json::to_vec(&batch.samples);
-    assert!(stored.is_ok_and(|json| json.len() < 400 * 1024), "more than an item may have");
+    assert!(
+        stored.is_ok_and(|json| json.len() < 400 * 1024),
+        "the batch is larger than a DynamoDB item"
+    );
     let evidence = StoredQualityData {
         batches: vec![batch],
         reports: vec![],

@@ -1,5 +1,4 @@
-//! Whether Stream and the table answer, and what of Stream's answers should worry an operator who
-//! asks.
+//! Health checks of Stream and the table, with warnings for the operator.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,56 +14,56 @@ use crate::stream::ops::{
     App, ENDPOINTS, EndpointLimit, GetApp, GetRateLimits, GetRateLimitsResponse,
 };
 
-/// Whether something answers, and as it should.
+/// The result of a health check.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     ok: bool,
     latency_ms: Option<u64>,
-    /// The error code, as any other route would answer it.
+    /// The error code of a failed check.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }
 
-/// Whether Stream answers, and what of its answer should worry an operator.
+/// The result of the check of Stream and its app settings.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamCheck {
     #[serde(flatten)]
     check: Check,
-    /// How far our clock is ahead of Stream's, in milliseconds. Stream says its time to the
-    /// second, so up to a second of it may be nothing.
+    /// By how many milliseconds this clock is ahead of Stream's. Stream sends whole seconds, so up
+    /// to 1,000 ms may be rounding.
     clock_skew_ms: Option<i64>,
     warnings: Vec<&'static str>,
 }
 
-/// Whether Stream sends its events here.
+/// The result of the check of the webhook registration at Stream.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookCheck {
     #[serde(flatten)]
     check: Check,
-    /// Where they should go.
+    /// The expected webhook URL.
     url: Option<String>,
-    /// Those that are not sent.
+    /// The handled events that are not enabled at Stream.
     missing_events: Vec<&'static str>,
     warnings: Vec<&'static str>,
 }
 
-/// What is left of Stream's limits.
+/// The result of the check of Stream's rate limits.
 #[derive(Debug, Default, Serialize)]
 pub struct RateLimitsCheck {
     #[serde(flatten)]
     check: Check,
-    /// By Stream's names of the endpoints that are used here. What Stream does not tell of is
-    /// left out.
+    /// The rate limits by Stream's endpoint names. Endpoints that are missing in Stream's response
+    /// are left out.
     endpoints: BTreeMap<&'static str, RateLimitStatus>,
-    /// Those of them that have less than a tenth left.
+    /// The endpoints with less than 10% of their limit remaining.
     low: Vec<&'static str>,
     warnings: Vec<&'static str>,
 }
 
-/// What is left of one limit, in this minute.
+/// The rate limit of one endpoint in the current minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct RateLimitStatus {
     limit: i64,
@@ -80,22 +79,21 @@ impl Check {
     }
 
     fn failed(error: &ApiError, subject: &'static str) -> Self {
-        error.log("a check failed", &subject);
+        error.log("health check failed", &subject);
         Self { code: Some(error.code().as_str()), ..Self::default() }
     }
 }
 
-/// Asks the table.
+/// Checks the table.
 pub async fn check_table(table: &Table, clock: &dyn Clock) -> Check {
-    let started = clock.now();
+    let started_at = clock.now();
     match table.probe().await {
-        Ok(()) => Check::passed(clock.now().since(started)),
+        Ok(()) => Check::passed(clock.now().since(started_at)),
         Err(error) => Check::failed(&error.into(), "dynamodb"),
     }
 }
 
-/// Asks Stream about its app, where it is configured, and whether that app's events come to this
-/// address.
+/// Reads the app settings from Stream, and checks them and the webhook registration for `url`.
 pub async fn check_stream(
     stream: Option<&StreamClient>,
     clock: &dyn Clock,
@@ -117,7 +115,7 @@ pub async fn check_stream(
             (StreamCheck { check, clock_skew_ms, warnings }, evaluate_webhook(check, hooks, url))
         }
         Err(error) => {
-            // One answer, one line in the log.
+            // Both checks share one request, so the error is logged once.
             let check = Check::failed(&error, "stream");
             let url = url.map(|url| url.as_str().to_owned());
             (
@@ -128,7 +126,7 @@ pub async fn check_stream(
     }
 }
 
-/// Asks Stream what is left of its limits.
+/// Reads the remaining rate limits from Stream.
 pub async fn check_rate_limits(
     stream: Option<&StreamClient>,
     deadline: Deadline,
@@ -147,7 +145,7 @@ pub async fn check_rate_limits(
 }
 
 fn stream_warnings(app: &App, clock_skew_ms: Option<i64>) -> Vec<&'static str> {
-    /// Beyond this, Stream takes our tokens for issued in the future.
+    /// With a larger skew Stream rejects tokens as issued in the future.
     const MAX_CLOCK_SKEW_MS: i64 = 5_000;
     let warnings = [
         ("app_suspended", app.suspended),
@@ -210,7 +208,6 @@ mod tests {
         Check::passed(Duration::from_millis(12))
     }
 
-    /// What is said of these hooks.
     fn webhook_json(hooks: Value, url: Option<&str>) -> Value {
         let hooks: Vec<EventHook> = serde_json::from_value(hooks).unwrap();
         let url: Option<WebhookUrl> = url.map(|url| url.parse().unwrap());
@@ -226,7 +223,7 @@ mod tests {
             }
             hook
         };
-        let other = "https://elsewhere.example.com/?key=of-somebody-else";
+        let other = "https://elsewhere.example.com/?key=of-another-app";
         for (hooks, ok, warnings) in [
             (json!([hook_with(json!({}))]), true, json!([])),
             (json!([]), false, json!(["not_registered"])),
@@ -297,6 +294,6 @@ mod tests {
 
     #[test]
     fn endpoints_are_sorted_and_unique() {
-        assert!(ENDPOINTS.is_sorted_by(|one, next| one < next));
+        assert!(ENDPOINTS.is_sorted_by(|name, next| name < next));
     }
 }

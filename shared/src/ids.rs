@@ -1,31 +1,31 @@
-//! The ids that come from outside, each a type of its own that can only hold what its form allows.
+//! Ids from requests and events. Each type holds only values of its documented form.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The call type that every call is made with: Stream's built-in one for video and voice calls.
+/// The call type of every call: Stream's built-in type for video and voice calls.
 pub const CALL_TYPE: &str = "default";
-/// The channel type that every call's chat is made with: Stream's built-in one for private chats.
+/// The channel type of every call's chat: Stream's built-in type for private chats.
 pub const CHANNEL_TYPE: &str = "messaging";
 
-/// Why a text is not an id; the text itself is not repeated.
+/// The reason why a text is not an id. It does not contain the text itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Empty, or longer than this many characters.
+    /// The text is empty or longer than this number of characters.
     #[error("must have 1 to {0} characters")]
     Length(usize),
-    /// A character that the id may not have.
-    #[error("may only have letters, digits, '_' and '-'")]
+    /// A character is not allowed in the id.
+    #[error("may contain only letters, digits, '_' and '-'")]
     Character,
-    /// A character that a user id may not have.
-    #[error("may only have letters, digits, '_', '-' and '@'")]
+    /// A character is not allowed in a user id.
+    #[error("may contain only letters, digits, '_', '-' and '@'")]
     UserCharacter,
-    /// A character that a message's id may not have.
-    #[error("may only have letters, digits, '_', '-', '@' and '.'")]
+    /// A character is not allowed in a message cursor.
+    #[error("may contain only letters, digits, '_', '-', '@' and '.'")]
     CursorCharacter,
-    /// A channel id that is not a call's.
-    #[error("must be the channel of a call: 'call-' and the call's id")]
+    /// The channel does not belong to a call.
+    #[error("must be 'call-' followed by the id of a call")]
     NotACallChannel,
 }
 
@@ -77,43 +77,43 @@ macro_rules! define_id {
 }
 
 define_id!(
-    /// A user, the same in the apps' sessions and at Stream: `^[A-Za-z0-9_@-]{1,64}$`.
+    /// The id of a user, the same in sessions and at Stream: `^[A-Za-z0-9_@-]{1,64}$`.
     UserId, 64, b"@", IdError::UserCharacter
 );
 define_id!(
-    /// A call: `^[A-Za-z0-9_-]{1,59}$`, so that its channel's id fits in 64 characters.
+    /// The id of a call: `^[A-Za-z0-9_-]{1,59}$`, so that the channel id fits in 64 characters.
     CallId, 59, b"", IdError::Character
 );
 define_id!(
-    /// A message's id as a client may choose it: `^[A-Za-z0-9_-]{1,64}$`.
+    /// The id of a message, chosen by the client: `^[A-Za-z0-9_-]{1,64}$`.
     MessageId, 64, b"", IdError::Character
 );
 define_id!(
-    /// The id of a message already in a channel, by which a page is asked for. Stream's own
-    /// client libraries make longer ids than [`MessageId`] allows: a user id and a UUID.
+    /// The id of an existing message, as a page cursor. Stream's client libraries generate longer
+    /// ids than [`MessageId`] allows: a user id and a UUID.
     MessageCursor, 255, b"@.", IdError::CursorCharacter
 );
 define_id!(
-    /// A batch of quality samples, by which a repeated one is known: `^[A-Za-z0-9_-]{1,64}$`.
+    /// The id of a batch of quality samples, for deduplication: `^[A-Za-z0-9_-]{1,64}$`.
     BatchId, 64, b"", IdError::Character
 );
 define_id!(
-    /// A session of a call, as Stream names it: `^[A-Za-z0-9_-]{1,128}$`.
+    /// The id of a session at Stream: `^[A-Za-z0-9_-]{1,128}$`.
     SessionId, 128, b"", IdError::Character
 );
 
 impl CallId {
-    /// The id that a UUID names.
+    /// An id from a UUID.
     #[must_use]
     pub fn from_uuid(uuid: uuid::Uuid) -> Self {
         Self(uuid.hyphenated().to_string())
     }
 
-    /// The id that a user's idempotency key names: the same each time, and another for another
-    /// user's key.
+    /// Derives an id from a user and an idempotency key. The same key of another user gives another
+    /// id.
     #[must_use]
     pub fn from_idempotency_key(user: &UserId, key: &str) -> Self {
-        // A user id has no zero byte, so the two cannot run into each other.
+        // A user id contains no zero byte, so different pairs never have the same text.
         let text = format!("{user}\0{key}");
         let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
         let mut bytes = [0; 16];
@@ -121,13 +121,13 @@ impl CallId {
         Self::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// The chat channel that belongs to the call.
+    /// The id of the call's chat channel.
     #[must_use]
     pub fn channel(&self) -> ChannelId {
         ChannelId(self.clone())
     }
 
-    /// Stream's name for the video call: type and id.
+    /// The call's cid at Stream: type and id.
     #[must_use]
     pub fn cid(&self) -> String {
         format!("{}:{}", CALL_TYPE, self.0)
@@ -135,22 +135,22 @@ impl CallId {
 }
 
 impl BatchId {
-    /// The id that a digest names.
+    /// An id from a digest.
     pub(crate) fn from_digest(digest: &[u8; 32]) -> Self {
         Self(hex::encode(&digest[..16]))
     }
 }
 
 impl MessageId {
-    /// The id that a UUID names.
+    /// An id from a UUID.
     #[must_use]
     pub fn from_uuid(uuid: uuid::Uuid) -> Self {
         Self(uuid.hyphenated().to_string())
     }
 }
 
-/// A call's chat channel: `call-` and the call's id. There is no other channel here, so the call
-/// can always be named from it.
+/// The id of a call's chat channel: `call-` and the call's id. Every channel belongs to a call, so
+/// the call id can be derived.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ChannelId(CallId);
@@ -158,13 +158,13 @@ pub struct ChannelId(CallId);
 impl ChannelId {
     const PREFIX: &'static str = "call-";
 
-    /// The call that the channel belongs to.
+    /// The id of the channel's call.
     #[must_use]
     pub fn call(&self) -> &CallId {
         &self.0
     }
 
-    /// Stream's name for the channel: type and id.
+    /// The channel's cid at Stream: type and id.
     #[must_use]
     pub fn cid(&self) -> String {
         format!("{CHANNEL_TYPE}:{self}")
@@ -177,7 +177,7 @@ impl TryFrom<String> for ChannelId {
     fn try_from(text: String) -> Result<Self, IdError> {
         validate(&text, 64, b"", IdError::Character)?;
         let call = text.strip_prefix(Self::PREFIX).ok_or(IdError::NotACallChannel)?;
-        // What is left can only fail by being empty.
+        // The remaining text is valid unless it is empty.
         CallId::try_from(call.to_owned()).map(Self).map_err(|_| IdError::NotACallChannel)
     }
 }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is accepted is what came, fits, and needs no encoding anywhere.
+        /// An accepted id equals the input, fits the length, and needs no encoding in URLs.
         #[test]
         fn accepted_id_equals_its_text(text in "\\PC{0,70}") {
             if let Ok(id) = UserId::try_from(text.clone()) {

@@ -1,8 +1,8 @@
-//! JSON objects in which no name stands twice.
+//! Parsing of JSON objects without duplicate names.
 //!
-//! `serde_json` keeps the last of two members with one name; another parser on the way may keep
-//! the first, and the two then disagree on what was asked (RFC 8259, section 4). So such a text
-//! is refused, at every depth.
+//! If two members of an object have the same name, `serde_json` keeps the last one. Another parser
+//! on the path of the request may keep the first, and the two then read different requests (RFC
+//! 8259, section 4). This parser rejects duplicate names at every depth.
 
 mod strict;
 
@@ -20,7 +20,7 @@ pub(crate) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, serde_json
     deserializer.end()?;
     match value {
         Value::Object(map) => Ok(map),
-        _ => Err(serde_json::Error::custom("not an object")),
+        _ => Err(serde_json::Error::custom("the text is not a JSON object")),
     }
 }
 
@@ -81,12 +81,12 @@ impl<'de> Visitor<'de> for UniqueNames {
         let mut map = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             if map.contains_key(&name) {
-                return Err(A::Error::custom("a name stands twice in one object"));
+                return Err(A::Error::custom("an object has a duplicate name"));
             }
-            // Where it turns values into types, serde_json reads a member of such a name as JSON
-            // of its own, which nobody would have checked.
+            // When serde_json converts a value to a type, it parses a member with this prefix as
+            // JSON again, without these checks.
             if name.starts_with("$serde_json::private::") {
-                return Err(A::Error::custom("a name is reserved"));
+                return Err(A::Error::custom("an object has a reserved name"));
             }
             let value = access.next_value_seed(UniqueNames)?;
             map.insert(name, value);
@@ -127,14 +127,14 @@ mod tests {
     }
 
     proptest! {
-        /// A text without duplicates reads as it always did.
+        /// An object without duplicate names parses to the same value.
         #[test]
         fn serialized_object_round_trips(map in object_strategy()) {
             let text = serde_json::to_vec(&map).unwrap();
             prop_assert_eq!(parse_object(&text).unwrap(), map);
         }
 
-        /// No text, however broken, does more than be refused.
+        /// Arbitrary bytes either parse to the same value as with `serde_json` or return an error.
         #[test]
         fn arbitrary_bytes_parse_like_serde_json_or_fail(text in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(map) = parse_object(&text) {

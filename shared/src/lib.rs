@@ -1,8 +1,9 @@
-//! What the functions share: auth, the Stream client, the life of a call, and the HTTP edge.
+//! The library of the functions: authentication, the Stream client, the call lifecycle and the HTTP
+//! layer.
 //!
-//! Dependencies point inward: functions, then [`http`], then [`auth`], [`tokens`], [`calls`],
-//! [`users`], [`messages`], [`quality`] and [`limits`], then [`ids`] and [`clock`]. Stream and the
-//! table are adapters at the edge.
+//! Dependencies point inward, in this order: the functions, [`http`], the services ([`auth`],
+//! [`tokens`], [`calls`], [`users`], [`messages`], [`quality`], [`rate_limiter`]), [`ids`] and
+//! [`clock`]. The Stream client ([`stream`]) and the table ([`dynamo`]) are adapters behind traits.
 
 pub mod auth;
 pub mod calls;

@@ -1,4 +1,4 @@
-//! The log: one JSON object a line on standard output.
+//! The log: one JSON object per line on standard output.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -6,8 +6,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Env;
 
-/// Starts the log at `LOG_LEVEL` (`info` where it is not set or not a level). Libraries are heard
-/// from `warn` up only, whatever the level: what they say below that may hold headers and bodies.
+/// Initializes the log at `LOG_LEVEL`, or at `info` if it is unset or invalid. Libraries log from
+/// `warn` up at every level, because their lower levels may contain headers and bodies.
 pub(crate) fn init(env: &Env) {
     let level = env.get("LOG_LEVEL").and_then(|level| level.parse().ok());
     let level = level.unwrap_or(LevelFilter::INFO);
@@ -20,6 +20,6 @@ pub(crate) fn init(env: &Env) {
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false);
-    // It can only fail where a log was started before.
+    // Fails only if a log is already initialized.
     let _ = tracing_subscriber::registry().with(targets).with(format_layer).try_init();
 }

@@ -1,4 +1,4 @@
-//! Chat in a call: sending so that a repeat does no harm, and paging backwards.
+//! The chat of a call: idempotent sending and backward paging.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
 use crate::stream::{StreamClient, StreamError};
 
-/// A message as the apps see it.
+/// A message in a response.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
@@ -34,7 +34,7 @@ pub struct Message {
     updated_at: Option<Timestamp>,
 }
 
-/// Who wrote a message.
+/// The author of a message.
 #[derive(Clone, Debug, Serialize)]
 struct Author {
     id: String,
@@ -67,14 +67,14 @@ impl Message {
 pub struct MessagePage {
     /// Oldest first.
     messages: Vec<Message>,
-    /// Whether there are older ones.
+    /// Whether older messages exist.
     has_more: bool,
-    /// What to ask for next, to get the older ones.
+    /// The cursor of the next page, which has older messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// How many messages a page has at most: 1 to 100, and 50 where nothing is said.
+/// The maximum number of messages in a page: 1 to 100, 50 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PageLimit(u8);
@@ -100,27 +100,27 @@ impl TryFrom<String> for PageLimit {
     }
 }
 
-/// The chats of calls.
+/// Sends and lists the messages of calls.
 #[derive(Clone)]
 pub struct MessageService {
-    /// The calls that they belong to.
+    /// The calls that the chats belong to.
     pub calls: Arc<dyn CallStore>,
-    /// Stream.
+    /// The Stream client.
     pub stream: StreamClient,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids of our own.
+    /// The source of ids.
     pub random: Arc<dyn Random>,
 }
 
 impl MessageService {
-    /// Sends a message to the chat of an active call that the caller is a member of. The same
-    /// message under the same id is sent once, and answered the same each time.
+    /// Sends a message to the chat of an active call. The caller must be a member. A retry with the
+    /// same id returns the same message and sends nothing.
     ///
     /// # Errors
     ///
     /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended`,
-    /// `message_id_reused`, `user_deleted`, `store_unavailable`, and what Stream's failures become.
+    /// `message_id_reused`, `user_deleted`, `store_unavailable`, and the errors of Stream.
     pub async fn send(
         &self,
         caller: &Caller,
@@ -142,7 +142,7 @@ impl MessageService {
         Ok(Message::from_stream(message, channel))
     }
 
-    /// The message that has this id already, if it is the one that was to be sent.
+    /// Returns the existing message with this id, if it equals the message to be sent.
     async fn get_existing(
         &self,
         caller: &Caller,
@@ -153,7 +153,7 @@ impl MessageService {
     ) -> Result<ops::Message, ApiError> {
         let existing = match self.stream.send(&GetMessage { id }, deadline).await {
             Ok(response) => response.message,
-            // Deleted since, but the id stays taken.
+            // The message was deleted, but its id stays in use.
             Err(StreamError::NotFound(_)) => {
                 return Err(ApiError::from_code(Code::MessageIdReused));
             }
@@ -166,13 +166,13 @@ impl MessageService {
         if is_same { Ok(existing) } else { Err(ApiError::from_code(Code::MessageIdReused)) }
     }
 
-    /// The newest messages of the chat of an active call that the caller is a member of, or the
-    /// newest before one.
+    /// Returns the newest messages of the chat of an active call, or the newest ones before the
+    /// cursor. The caller must be a member.
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `call_not_active`, `call_ended`, `invalid_query` where nothing is known by
-    /// the cursor, `store_unavailable`, and what Stream's failures become.
+    /// `call_not_found`, `call_not_active`, `call_ended`, `invalid_query` if the cursor is unknown
+    /// at Stream, `store_unavailable`, and the errors of Stream.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -183,28 +183,29 @@ impl MessageService {
     ) -> Result<MessagePage, ApiError> {
         self.require_active(caller, channel).await?;
         let limit = limit.get();
-        // One more than asked for tells whether there are more. Stream gives up to 300 at once.
+        // One extra message shows whether more exist. Stream returns at most 300 per request.
         let list = ListMessages { channel, limit: limit + 1, before };
-        let mut fetched = match self.stream.send(&list, deadline).await {
-            Ok(page) => page.messages,
-            // Everything else in the request is our own.
+        let mut page = match self.stream.send(&list, deadline).await {
+            Ok(response) => response.messages,
+            // The cursor is the only part of the request that the caller controls.
             Err(StreamError::Rejected(failure)) if before.is_some() && failure.status == 400 => {
-                let detail = "before names no message that Stream knows";
+                let detail = "before must be the id of a message of this call";
                 let error = StreamError::Rejected(failure);
                 return Err(ApiError::new(Code::InvalidQuery, detail).with_source(error));
             }
             Err(error) => return Err(map_channel_error(error)),
         };
-        let excess = fetched.len().saturating_sub(usize::from(limit));
-        fetched.drain(..excess);
+        let excess = page.len().saturating_sub(usize::from(limit));
+        page.drain(..excess);
         let has_more = excess > 0;
         let messages: Vec<_> =
-            fetched.into_iter().map(|m| Message::from_stream(m, channel)).collect();
+            page.into_iter().map(|message| Message::from_stream(message, channel)).collect();
         let next = messages.first().filter(|_| has_more).map(|oldest| oldest.id.clone());
         Ok(MessagePage { messages, has_more, next })
     }
 
-    /// Chat is for those in the call, and for no service: it has no voice of its own at Stream.
+    /// Requires an active call of the caller. Services have no access, since they are not users at
+    /// Stream.
     async fn require_active(&self, caller: &Caller, channel: &ChannelId) -> Result<(), ApiError> {
         let get_call = calls::get_authorized(&*self.calls, channel.call(), |call| {
             call.is_member(&caller.user)
@@ -212,14 +213,14 @@ impl MessageService {
         get_call.await?.require_active()
     }
 
-    /// An id for a message that its sender has not named. With it our own repeats are safe, too.
+    /// Generates an id for a message without one. It makes the retries towards Stream idempotent.
     #[must_use]
     pub fn generate_id(&self) -> MessageId {
         MessageId::from_uuid(self.random.uuid_v7(self.clock.now()))
     }
 }
 
-/// An active call whose channel is gone at Stream has lost its chat for good.
+/// If the channel of an active call is missing at Stream, the call counts as not found.
 fn map_channel_error(error: StreamError) -> ApiError {
     match error {
         StreamError::NotFound(ref failure) if !failure.is_user_deleted() => {

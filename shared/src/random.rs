@@ -1,4 +1,4 @@
-//! Chance: the only place that asks for randomness, so that a test can own it.
+//! Randomness. All other code takes a [`Random`], so that a test controls ids and jitter.
 
 use uuid::{Builder, Uuid};
 
@@ -9,9 +9,9 @@ pub trait Random: Send + Sync {
     /// A version 4 UUID (RFC 9562, section 5.4): 122 random bits.
     fn uuid_v4(&self) -> Uuid;
 
-    /// A version 7 UUID (RFC 9562, section 5.7): ordered by the millisecond it was made in.
+    /// A version 7 UUID (RFC 9562, section 5.7), which sorts by the millisecond of its creation.
     fn uuid_v7(&self, now: Timestamp) -> Uuid {
-        // Both versions keep their fixed bits in the same places of the last ten bytes.
+        // Both versions have their fixed bits at the same positions of the last ten bytes.
         let [_, _, _, _, _, _, tail @ ..] = self.uuid_v4().into_bytes();
         Builder::from_unix_timestamp_millis(u64::try_from(now.as_millis()).unwrap_or(0), &tail)
             .into_uuid()
@@ -24,7 +24,7 @@ pub trait Random: Send + Sync {
     }
 }
 
-/// The operating system's generator.
+/// The random number generator of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 

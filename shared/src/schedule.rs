@@ -1,7 +1,7 @@
-//! Functions that EventBridge Scheduler invokes, with the input that the template gives.
+//! Functions that EventBridge Scheduler invokes. The template sets their input.
 //!
-//! Errors are logged and not returned, so that Lambda does not retry: the next run does what this
-//! one could not.
+//! Errors are logged and not returned, so that Lambda does not retry. The next run completes the
+//! remaining work.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -20,8 +20,8 @@ use crate::lambda;
 use crate::reloadable::Reloadable;
 use crate::telemetry::{GaugeSource, RequestLog, Telemetry};
 
-/// Runs a scheduled function until Lambda ends its process. Without Stream's credentials it starts,
-/// too, and logs `stream_not_configured` at each run.
+/// Runs a scheduled function until Lambda ends its process. The function also starts without
+/// Stream's credentials; each run then logs `stream_not_configured`.
 pub fn serve<S, I, T, Fut>(
     function_name: &'static str,
     build: fn(&AppContext) -> Result<S, StartError>,
@@ -83,7 +83,7 @@ impl<S: Send + Sync + 'static> ScheduledFunction<S> {
                 .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))?;
             let result = run(state, input, deadline).await;
             if instance.take_auth_failure() {
-                // The next run uses the new secrets, if there are any.
+                // The next run uses the reloaded secrets.
                 self.reloadable.reload_after_auth_failure(instance, deadline).await;
             }
             let output = result?;

@@ -1,15 +1,16 @@
-//! What can go wrong at the table, whatever is kept in it.
+//! Errors of the table.
 
 use crate::error::{ApiError, BoxError, Code};
 
-/// Why the table did not do what was asked.
+/// An error of a request to the table.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No answer, or one that says to try later. A write may have happened all the same.
-    #[error("the table cannot be reached")]
+    /// The request timed out or returned a retryable error. A write may have been applied
+    /// nevertheless.
+    #[error("the table is unavailable")]
     Unavailable(#[source] BoxError),
-    /// The table refused the request, or an item does not have the form that it was written in.
-    #[error("the table and this code disagree")]
+    /// The table rejected the request, or an item does not have the expected attributes.
+    #[error("the table rejected the request or an item is invalid")]
     Internal(#[source] BoxError),
 }
 

@@ -1,8 +1,9 @@
-//! Locks that are held for a moment only, and never while something is waited for.
+//! Locks that a task never holds across an await point.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes a lock, whatever became of its last holder: nothing under these locks can be left halfway.
+/// Locks a mutex, also if a panic has poisoned it. A panic cannot leave the data under these locks
+/// inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

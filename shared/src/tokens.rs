@@ -1,4 +1,5 @@
-//! Stream user tokens: short-lived, for one user, with nothing in them but what Stream reads.
+//! Stream tokens. A user token is for one user, expires within a day, and contains only the claims
+//! that Stream reads.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,19 +19,18 @@ use crate::ids::{CallId, UserId};
 /// `{"alg":"HS256","typ":"JWT"}` in base64url: the header of every Stream token.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// Stream refuses a token whose `iat` is ahead of its own clock by any amount (its code 42), so
-/// tokens are dated back by as much as two well-kept clocks may differ.
+/// Stream rejects a token whose `iat` is later than its own clock (Stream's code 42). Tokens are
+/// backdated by the largest expected difference between two synchronized clocks.
 pub(crate) const BACKDATE: Duration = Duration::from_secs(5);
 
-/// How long a token lives: at least a minute and at most a day, which is also what is given where
-/// nothing is asked for.
+/// The lifetime of a user token: 60 seconds to 24 hours, 24 hours by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLifetime(Duration);
 
 impl TokenLifetime {
-    /// The shortest life that can be asked for, in seconds.
+    /// The shortest lifetime, in seconds. A shorter one is rejected.
     pub const MIN_SECS: u64 = 60;
-    /// The longest life, in seconds; who asks for more gets this.
+    /// The longest lifetime, in seconds. A longer one is reduced to it.
     pub const MAX_SECS: u64 = 24 * 60 * 60;
 }
 
@@ -41,7 +41,7 @@ impl Default for TokenLifetime {
 }
 
 impl<'de> Deserialize<'de> for TokenLifetime {
-    /// From a whole number of seconds.
+    /// Reads a whole number of seconds.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SecondsVisitor;
 
@@ -64,25 +64,25 @@ impl<'de> Deserialize<'de> for TokenLifetime {
     }
 }
 
-/// The claims of a Stream user token, all of them.
+/// All claims of a Stream user token.
 #[derive(Serialize)]
 struct UserClaims<'a> {
     user_id: &'a str,
     iat: i64,
     exp: i64,
-    /// The calls that the token is limited to.
+    /// The call to which the token is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     call_cids: Option<[String; 1]>,
 }
 
-/// A signed token and the times that a client plans by.
+/// A signed token, and when a client has to replace it.
 #[derive(Clone, Debug)]
 pub struct UserToken {
-    /// The token, for the user's own device.
+    /// The token, for the device of the user.
     pub token: SecretString,
     /// When Stream stops accepting it.
     pub expires_at: Timestamp,
-    /// When a client should ask for the next one: after four fifths of its life.
+    /// When a client should request the next token: after four fifths of the lifetime.
     pub refresh_after: Timestamp,
 }
 
@@ -92,16 +92,15 @@ pub struct TokenSigner {
 }
 
 impl TokenSigner {
-    /// A signer for the app that this secret belongs to.
+    /// A signer with the secret of an app.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         install_provider();
         Self { key: EncodingKey::from_secret(secret.expose_secret().as_bytes()) }
     }
 
-    /// A token for a user, and for one call alone where one is named, good from just before `now`.
-    /// One that was revoked up to `revoked_at`
-    /// gets a token dated no earlier than that, or Stream would count it among the revoked.
+    /// Signs a token for a user, limited to `call` if there is one. `iat` is 5 seconds before
+    /// `now`, but not before `revoked_at`: Stream would count an earlier token as revoked.
     pub fn sign_user_token(
         &self,
         user: &UserId,
@@ -126,7 +125,7 @@ impl TokenSigner {
         })
     }
 
-    /// The token by which a server proves itself to Stream.
+    /// Signs the token that authenticates the server at Stream.
     pub fn sign_server_token(&self) -> Result<SecretString, ApiError> {
         #[derive(Serialize)]
         struct ServerClaims {
@@ -182,7 +181,7 @@ mod tests {
             claims(&issued.token),
             serde_json::json!({"user_id": "alice", "iat": 1_767_225_600, "exp": 1_767_229_205})
         );
-        // The published form of the same claims, as Stream's Node library signs them.
+        // The signature of Stream's Node library over the same claims.
         let at = Timestamp::from_secs(1_767_225_605);
         let lifetime = TokenLifetime(Duration::from_secs(3595));
         assert_eq!(

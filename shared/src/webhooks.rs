@@ -1,9 +1,9 @@
 //! Handles Stream's webhook events.
 //!
-//! An event is a hint (`docs/adr/0008-webhooks-are-hints.md`): it may be lost, late, repeated or out
-//! of order. So each event is one conditional write with the same effect in any order: the earliest
-//! start, an earlier check, a final end. The end of a session does not end a call, since a later
-//! session may have begun: the sweeper decides.
+//! An event is a hint (`docs/adr/0008-webhooks-are-hints.md`): it may be lost, late, repeated or
+//! out of order. So each event is one conditional write with the same effect in any order: the
+//! earliest start, an earlier check, a final end. The end of a session does not end a call, since a
+//! later session may have begun. The sweeper decides.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::stream::event::{CallEvent, Event, EventKind, UserEvent};
 use crate::users::{UserStatus, UserStore};
 
-/// How long after its inactivity timeout Stream has ended a session at the latest.
+/// The maximum delay between the inactivity timeout and Stream's end of the session.
 const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
 
 /// Applies events to calls, users and quality data.
@@ -30,16 +30,16 @@ pub struct EventHandler {
     pub quality_store: Arc<dyn QualityStore>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// How long Stream keeps a session without participants.
+    /// How long Stream keeps a session open without participants.
     pub inactivity_timeout: Duration,
 }
 
 impl EventHandler {
-    /// Applies an event. The write is durable once this returns.
+    /// Applies an event. The write is durable when this returns.
     ///
     /// # Errors
     ///
-    /// Those of the table. Stream then has to send the event again.
+    /// Those of the table. After an error Stream must send the event again.
     pub async fn handle(&self, event: Event) -> Result<(), StoreError> {
         match event.kind {
             EventKind::Call(id, call_event) => {

@@ -1,4 +1,4 @@
-//! `POST /api/stream/call/create`: a call with its chat channel, ready to be joined.
+//! `POST /api/stream/call/create`: creates a call and its chat channel.
 
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ struct Request {
     #[serde(default)]
     ring: bool,
     custom: Option<CustomData>,
-    /// Makes a call even where its members have one open.
+    /// Creates a call even if the same members have an open call.
     #[serde(default)]
     allow_parallel: bool,
 }
@@ -87,17 +87,17 @@ async fn create_call(
     Ok(ApiResponse::ok(message, Response { call: call.into(), created }))
 }
 
-/// Everybody in the call, the caller first and nobody twice.
+/// The members without duplicates, the caller first.
 fn resolve_members(
     caller: &UserId,
     receiver_id: Option<UserId>,
     member_ids: Option<Vec<UserId>>,
 ) -> Result<Vec<UserId>, ApiError> {
-    /// As many as Stream takes for one call.
+    /// Stream's limit for one call.
     const MAX_MEMBERS: usize = 100;
     let (pointer, invited) = match (receiver_id, member_ids) {
-        (Some(one), None) => ("/receiverId", vec![one]),
-        (None, Some(many)) => ("/memberIds", many),
+        (Some(receiver), None) => ("/receiverId", vec![receiver]),
+        (None, Some(users)) => ("/memberIds", users),
         (Some(_), Some(_)) => {
             return Err(ApiError::invalid_field(
                 "/receiverId",
@@ -121,7 +121,7 @@ fn resolve_members(
         }
     }
     match members.len() {
-        1 => Err(ApiError::invalid_field(pointer, "must name somebody else than the caller")),
+        1 => Err(ApiError::invalid_field(pointer, "must name a user other than the caller")),
         2..=MAX_MEMBERS => Ok(members),
         _ => Err(ApiError::invalid_field(
             pointer,
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn members_start_with_the_caller_without_duplicates() {
         let member_ids = vec![user("bob"), user("alice"), user("bob"), user("carol")];
-        let found = resolve_members(&user("alice"), None, Some(member_ids)).unwrap();
-        assert_eq!(found, [user("alice"), user("bob"), user("carol")]);
+        let members = resolve_members(&user("alice"), None, Some(member_ids)).unwrap();
+        assert_eq!(members, [user("alice"), user("bob"), user("carol")]);
     }
 
     #[test]

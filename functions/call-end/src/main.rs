@@ -1,4 +1,4 @@
-//! `POST /api/stream/call/end`: ends a call for everybody in it and takes its channel away.
+//! `POST /api/stream/call/end`: ends a call for all members and deletes its chat channel.
 
 use std::process::ExitCode;
 
@@ -39,7 +39,7 @@ struct Response {
     call_id: CallId,
     channel_id: ChannelId,
     status: CallState,
-    /// From when the call was ready to be joined to when its end was asked for.
+    /// Seconds from the activation of the call to the request to end it.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<u64>,
 }
@@ -66,7 +66,7 @@ async fn end_call(
     })
 }
 
-/// The call that is meant, by its own id, its channel's, or both.
+/// The call id from `callId`, from `channelId`, or from both if they match.
 fn resolve_call_id(
     call_id: Option<CallId>,
     channel_id: Option<ChannelId>,

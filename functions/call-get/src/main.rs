@@ -1,4 +1,4 @@
-//! `GET /api/stream/call/{callId}`: what state a call is in, for an app that comes back.
+//! `GET /api/stream/call/{callId}`: returns a call, for example after an app restarts.
 
 use std::process::ExitCode;
 use std::sync::Arc;

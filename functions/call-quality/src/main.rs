@@ -1,5 +1,4 @@
-//! `GET /api/stream/call/quality/{callId}`: how good a call is or was, and nothing made up; as
-//! numbers or as a picture.
+//! `GET /api/stream/call/quality/{callId}`: returns the quality of a call as JSON or as an SVG.
 
 use std::process::ExitCode;
 

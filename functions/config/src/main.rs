@@ -1,4 +1,4 @@
-//! `GET /api/stream/config`: what is configured, what is missing and, when asked, what answers.
+//! `GET /api/stream/config`: returns the configuration and, with `deep=true`, health checks.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ struct Config {
     has_api_secret: bool,
     is_configured: bool,
     client_initialized: bool,
-    /// The variables that are still to be set.
+    /// The required variables that are not set.
     missing: Vec<&'static str>,
     region: String,
     version: &'static str,

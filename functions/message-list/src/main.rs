@@ -1,4 +1,5 @@
-//! `GET /api/stream/message/{channelId}`: the chat of an active call, newest page first.
+//! `GET /api/stream/message/{channelId}`: returns the chat messages of an active call, the newest
+//! page first.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `POST /api/stream/call/quality/{callId}`: what a member's app measured of the call.
+//! `POST /api/stream/call/quality/{callId}`: stores quality samples from a member's app.
 
 use std::process::ExitCode;
 

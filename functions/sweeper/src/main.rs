@@ -1,5 +1,5 @@
-//! Every minute: closes the calls that nobody else closes. Every hour: removes what is ours at
-//! Stream and no mapping knows.
+//! Runs the scheduled tasks: every minute `sweep` closes due calls and continues user deletions,
+//! every hour `reconcile` removes owned channels and calls at Stream that have no call item.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ impl State {
     }
 }
 
-/// What the schedule asks for.
+/// The payload of the schedule's event.
 #[derive(Deserialize)]
 #[serde(tag = "task", rename_all = "lowercase", deny_unknown_fields)]
 enum Task {
@@ -50,7 +50,7 @@ struct SweepOutcome {
     calls: SweepSummary,
     #[serde(flatten)]
     users: ErasureSummary,
-    /// Calls of which something is still to be closed; `None` where they could not be counted.
+    /// Calls with outstanding work in the due index; `None` if counting fails or times out.
     open: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! `POST /api/stream/token/revoke`: the end of all Stream tokens of the caller, and of the sessions
-//! that could get new ones; a service may revoke anybody's.
+//! `POST /api/stream/token/revoke`: revokes all Stream tokens and sessions of the caller. A service
+//! may name any user.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! `POST /api/stream/token`: a short-lived Stream token for the signed-in caller, and nobody else.
+//! `POST /api/stream/token`: issues a short-lived Stream token for the caller. A service may name
+//! any user.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ struct Request {
     user_id: Option<UserId>,
     user_data: Option<UserData>,
     ttl_seconds: Option<TokenLifetime>,
-    /// The one call that the token is for.
+    /// Limits the token to this call.
     call_id: Option<CallId>,
 }
 
@@ -91,14 +92,14 @@ async fn create_token(
         role: users::role_for(&caller, &id, &state.roles),
         ..ProfileChange::default()
     };
-    // Read before the user is: a token counts among those that a revocation meanwhile revokes.
+    // The clock is read before the user, so that a concurrent revocation covers this token.
     let now = state.users.clock.now();
     let lookup = state.users.find_and_count(&id, permit);
     let existing = match &request.call_id {
         Some(call) => {
             let call = calls::get_authorized(&*state.call_store, call, |call| call.is_member(&id));
             let (existing, call) = join(lookup, call).await;
-            // Who has asked too often hears that first.
+            // The rate limit takes precedence over the call's errors.
             let existing = existing?;
             call?.require_active()?;
             existing

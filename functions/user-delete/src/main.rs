@@ -1,5 +1,5 @@
-//! `DELETE /api/stream/user/{userId}`: the end of a user, here and at Stream; one's own, or as a
-//! service anybody's.
+//! `DELETE /api/stream/user/{userId}`: deletes the caller, here and at Stream. A service may name
+//! any user.
 
 use std::process::ExitCode;
 

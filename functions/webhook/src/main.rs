@@ -1,4 +1,4 @@
-//! `POST /api/stream/webhook`: what Stream tells of calls and users, signed by Stream.
+//! `POST /api/stream/webhook`: handles the events that Stream signs and sends.
 
 use std::process::ExitCode;
 
@@ -23,8 +23,8 @@ impl State {
     }
 }
 
-/// Answers once what the event tells is written down. A failure of ours is a 5xx, after which
-/// Stream sends the event again; an event that cannot be read would be the same a second time.
+/// Responds after the event's effects are stored. A failure here returns 5xx, so that Stream
+/// retries the event. A malformed event returns 400, because a retry cannot succeed.
 async fn handle_event(
     state: &State,
     VerifiedWebhook(body): VerifiedWebhook,

@@ -1,4 +1,4 @@
-//! What a verified token claims, checked as RFC 7519 and RFC 8725 ask.
+//! Validation of a token's claims, as RFC 7519 and RFC 8725 require.
 
 use serde_json::{Map, Value};
 
@@ -7,10 +7,10 @@ use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
 use crate::ids::UserId;
 
-/// How far two clocks may differ, in milliseconds.
+/// The tolerated difference between the clocks of issuer and verifier, in milliseconds.
 const LEEWAY_MILLIS: i64 = 60_000;
 
-/// What is demanded of a token's claims, and where the user and the role are found.
+/// The requirements for a token's claims, and the names of the claims with the user and the role.
 #[derive(Clone, Debug)]
 pub(super) struct ClaimRules {
     issuer: Option<String>,
@@ -30,7 +30,7 @@ impl ClaimRules {
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
         };
         if rules.user_claim == rules.role_claim {
-            // A user could then be named after the service role.
+            // Otherwise a user whose id is the service role would be a service.
             let reason = "must differ from JWT_USER_ID_CLAIM";
             return Err(ConfigError::invalid("JWT_ROLE_CLAIM", reason));
         }
@@ -74,8 +74,8 @@ impl ClaimRules {
         }
     }
 
-    /// A token that names audiences must name us, and we are nobody where none is configured
-    /// (RFC 7519, section 4.1.3).
+    /// A token with `aud` must contain the configured audience. Without a configured audience, a
+    /// token with `aud` is rejected (RFC 7519, section 4.1.3).
     fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
         let rejected = Err(TokenError::InvalidClaim("aud"));
         match (&self.audience, claims.get("aud")) {
@@ -83,7 +83,7 @@ impl ClaimRules {
             (Some(expected), Some(Value::String(audience))) if audience == expected => Ok(()),
             (Some(expected), Some(Value::Array(audiences)))
                 if audiences.iter().all(Value::is_string)
-                    && audiences.iter().any(|one| one.as_str() == Some(expected)) =>
+                    && audiences.iter().any(|audience| audience.as_str() == Some(expected)) =>
             {
                 Ok(())
             }
@@ -96,17 +96,17 @@ fn string_claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a st
     claims.get(name).and_then(Value::as_str)
 }
 
-/// A `NumericDate` (RFC 7519, section 2): seconds since the epoch, perhaps with a fraction.
+/// A `NumericDate` (RFC 7519, section 2): seconds since the Unix epoch, with an optional fraction.
 fn numeric_date(
     claims: &Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<Timestamp>, TokenError> {
-    /// The year 9999: what is later is not a date that anybody means.
+    /// The end of the year 9999. A later date counts as invalid.
     const MAX_SECONDS: f64 = 253_402_300_799.0;
     let Some(value) = claims.get(name) else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds));
     let seconds = seconds.ok_or(TokenError::InvalidClaim(name))?;
-    #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
+    #[expect(clippy::cast_possible_truncation, reason = "MAX_SECONDS bounds the value")]
     let millis = (seconds * 1000.0) as i64;
     Ok(Some(Timestamp::from_millis(millis)))
 }

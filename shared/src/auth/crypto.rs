@@ -1,5 +1,5 @@
-//! `ring` as the cryptography under `jsonwebtoken`, so that a binary holds one crypto library:
-//! the one that TLS uses already.
+//! `ring` as the crypto provider of `jsonwebtoken`. TLS already uses `ring`, so a binary contains
+//! only one crypto library.
 
 use std::sync::Once;
 
@@ -9,7 +9,7 @@ use jsonwebtoken::signature::{self, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use ring::hmac;
 
-/// HMAC with SHA-256 (RFC 7518, section 3.2), the one algorithm in use.
+/// HMAC with SHA-256 (RFC 7518, section 3.2), the only supported algorithm.
 struct Hs256(hmac::Key);
 
 impl Signer<Vec<u8>> for Hs256 {
@@ -43,12 +43,12 @@ fn hs256(algorithm: Algorithm, secret: &[u8]) -> Result<Hs256, Error> {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that jsonwebtoken asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that jsonwebtoken requires")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     Ok(Box::new(hs256(*algorithm, key.as_bytes())?))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that jsonwebtoken asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that jsonwebtoken requires")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     Ok(Box::new(hs256(*algorithm, key.try_get_as_bytes()?)?))
 }
@@ -56,15 +56,15 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
 static RING_PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
-    // Only the making of JWKs from private keys needs these, and nothing here does that.
+    // Needed only to derive JWKs from private keys, which this crate never does.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes `ring` what `jsonwebtoken` uses. Whoever signs or verifies calls this first.
+/// Installs `ring` as the provider of `jsonwebtoken`. Must be called before signing or verifying.
 pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // It can only fail by being installed already, and nothing else installs one.
+        // Fails only if a provider is already installed, and no other code installs one.
         let _ = RING_PROVIDER.install_default();
     });
 }

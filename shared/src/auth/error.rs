@@ -1,55 +1,55 @@
-//! Why a request is not authenticated.
+//! Errors of authentication.
 
 use std::time::Duration;
 
-/// Why a token is refused. The caller is told none of this; the log is.
+/// The reason why a token is rejected. It is logged; the response is the same for every reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// No `Authorization` header, or more than one value.
+    /// There is no `Authorization` header with exactly one bearer token.
     #[error("no bearer token")]
     Missing,
-    /// Over the size that is looked at.
+    /// The token is over the size limit.
     #[error("the token is over 4096 bytes")]
     TooLong,
-    /// Not a JWS in compact form with a JSON object in header and claims.
+    /// The token is not a JWS in compact form whose header and claims are JSON objects.
     #[error("the token is not a well-formed JWT")]
     Malformed,
-    /// Another algorithm than the key's.
-    #[error("the token's algorithm is not the key's")]
+    /// The algorithm in the header is not the algorithm of the key.
+    #[error("the token's algorithm does not match the key")]
     AlgorithmMismatch,
-    /// A header parameter that a session token may not have.
-    #[error("the token's header has a parameter that is refused")]
+    /// The header has a parameter that a session token must not have.
+    #[error("the token's header has an unsupported parameter")]
     UnsupportedHeader,
-    /// No key is named, where there are several.
-    #[error("the token names no key")]
+    /// The header has no valid key id, which is required with published keys.
+    #[error("the token has no valid key id")]
     MissingKeyId,
-    /// The key that is named is none of the issuer's.
-    #[error("the token's key is not among the issuer's")]
+    /// The issuer has not published a key with the token's key id.
+    #[error("the token's key id is not in the issuer's key set")]
     UnknownKey,
-    /// Not signed by the key.
-    #[error("the token's signature is wrong")]
+    /// The key does not verify the signature.
+    #[error("the token's signature is invalid")]
     InvalidSignature,
-    /// No longer valid.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// A registered claim that is missing, of the wrong type or of the wrong value.
-    #[error("the token's claim '{0}' is missing or refused")]
+    /// A registered claim is missing or has an invalid type or value.
+    #[error("the token's claim '{0}' is missing or invalid")]
     InvalidClaim(&'static str),
-    /// The claim that names the user is missing or not a user id.
-    #[error("the token names no user")]
+    /// The claim with the user is missing or is not a user id.
+    #[error("the token has no valid user id")]
     InvalidUserId,
 }
 
-/// Why a request is not let in.
+/// An error of the authentication of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Its token is no good.
+    /// The token is invalid.
     #[error(transparent)]
     InvalidToken(#[from] TokenError),
-    /// The issuer's keys have never come, so that nobody can tell whether its token is.
-    #[error("there are no keys of the issuer's yet")]
+    /// The issuer's keys have never been fetched, so the token cannot be verified.
+    #[error("the issuer's keys have not been fetched yet")]
     KeysUnavailable {
-        /// When they are asked for again.
+        /// The time until the next fetch.
         retry_after: Duration,
     },
 }

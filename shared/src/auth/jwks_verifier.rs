@@ -1,4 +1,4 @@
-//! Tokens that an issuer has signed with one of the keys that it publishes.
+//! Verification of tokens with the keys that an issuer publishes.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::auth::jws::UnverifiedToken;
 use crate::auth::{AuthError, Caller, TokenError};
 use crate::clock::{Deadline, Timestamp};
 
-/// The caller behind such a token. Everything that can be said of it without its key is said before
-/// the key is looked for: a token that no key could make good asks nobody for one.
+/// Authenticates the caller of a token. All checks that do not need the key come first, so that a
+/// token that they reject never causes a fetch of keys.
 pub(super) async fn authenticate(
     token: &UnverifiedToken<'_>,
     keys: &IssuerKeys,
@@ -49,7 +49,7 @@ mod tests {
 
     const NOW: i64 = 1_767_225_600;
 
-    /// An issuer with these keys, whoever holds them.
+    /// An issuer that publishes the given keys.
     struct Issuer {
         server: FakeJwksServer,
         clock: Arc<FakeClock>,
@@ -66,7 +66,7 @@ mod tests {
             Self { server, clock, keys, rules }
         }
 
-        /// Does not demand an `iss`.
+        /// As [`Self::new`], with rules that do not require `iss`.
         fn without_issuer(jwks: &[Value]) -> Self {
             let rules = ClaimRules::from_env(&Env::default()).unwrap();
             Self { rules, ..Self::new(jwks) }
@@ -136,7 +136,7 @@ mod tests {
             r#"{"alg":"ES256","kid":"a","enc":"A256GCM"}"#,
             r#"{"alg":"ES256","kid":"a","cty":"JWT"}"#,
             r#"{"alg":"ES256","kid":"a","typ":"logout+jwt"}"#,
-            // Of these only RS256 makes signatures of another length than this one's.
+            // An RS256 signature never has 64 bytes.
             r#"{"alg":"RS256","kid":"a"}"#,
         ] {
             tokens.push(signer.token_with(header, &claims));
@@ -149,7 +149,7 @@ mod tests {
             ("nbf", json!(NOW + 61)),
             ("iat", json!(NOW + 61)),
             ("iss", json!("them")),
-            ("aud", json!("somebody else")),
+            ("aud", json!("another service")),
             ("sub", json!("a/b")),
         ] {
             let mut claims = valid_claims();
@@ -185,7 +185,7 @@ mod tests {
             let result = issuer.check(&signer.token_with(header, &claims));
             assert_eq!(result, rejected(TokenError::AlgorithmMismatch), "{header}");
         }
-        // What everybody can read is no secret to sign with.
+        // A public key must not verify as an HS256 secret.
         for (kid, public) in [("rsa-2048", &rsa["n"]), ("b", &ed25519.jwk()["x"])] {
             let secret = public.as_str().unwrap();
             let header = json!({"alg": "HS256", "kid": kid}).to_string();
@@ -225,7 +225,7 @@ mod tests {
             let result = issuer.check(&other_signer.token(&valid_claims()));
             assert_eq!(result, rejected(TokenError::InvalidSignature));
         }
-        // A key that a token brings along is nobody's.
+        // The `jwk` header parameter is ignored.
         let (issuer_signer, other_signer) =
             (TestSigner::generate_p256("a"), TestSigner::generate_p256("a"));
         let issuer = Issuer::new(&[issuer_signer.jwk()]);

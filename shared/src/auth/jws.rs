@@ -1,8 +1,8 @@
-//! A JWS in compact form (RFC 7515), taken apart and checked; what it claims comes after.
+//! Parsing and verification of a JWS in compact form (RFC 7515). Other modules validate the claims.
 //!
-//! `jsonwebtoken` checks the signature of a shared secret, `ring` those of published keys.
-//! `jsonwebtoken`'s own decoder also accepts `crit`, `zip`, `cty` and claims that stand twice, so
-//! the header and the claims are parsed here.
+//! `jsonwebtoken` verifies signatures with a shared secret, and `ring` those with published keys.
+//! The decoder of `jsonwebtoken` also accepts `crit`, `zip`, `cty` and duplicate claims, so this
+//! module parses the header and the claims.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 use crate::auth::TokenError;
 use crate::json;
 
-/// The longest token that is looked at, in bytes.
+/// The maximum size of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
 
-/// A token of good form with a good header. Whether anybody has signed it is not known yet.
+/// A well-formed token with a valid header and an unverified signature.
 pub(super) struct UnverifiedToken<'a> {
     header: Map<String, Value>,
-    /// Header and claims, as they were signed.
+    /// The encoded header and claims, over which the signature is computed.
     signing_input: &'a str,
     claims: &'a str,
     signature: &'a str,
@@ -39,8 +39,8 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { header, signing_input, claims, signature })
     }
 
-    /// The claims, if this secret verifies the signature. The algorithm is the key's: the header
-    /// may only agree with it (RFC 8725, section 3.1).
+    /// The claims, if this secret verifies the signature. The key determines the algorithm, and the
+    /// header must agree with it (RFC 8725, section 3.1).
     pub(super) fn verify(&self, secret: &DecodingKey) -> Result<Map<String, Value>, TokenError> {
         if self.header("alg").and_then(Value::as_str) != Some("HS256") {
             return Err(TokenError::AlgorithmMismatch);
@@ -61,31 +61,31 @@ impl<'a> UnverifiedToken<'a> {
         self.header.get(name)
     }
 
-    /// What the token says, whoever says it.
+    /// The claims, without verification of the signature.
     pub(super) fn unverified_claims(&self) -> Result<Map<String, Value>, TokenError> {
         decode_object(self.claims)
     }
 
-    /// The bytes that the signature is over.
+    /// The signed bytes.
     pub(super) fn signing_input(&self) -> &[u8] {
         self.signing_input.as_bytes()
     }
 
-    /// The signature's own bytes.
+    /// The decoded signature.
     pub(super) fn signature(&self) -> Result<Vec<u8>, TokenError> {
         URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| TokenError::Malformed)
     }
 }
 
-/// Base64url without padding, holding one JSON object without duplicate names.
+/// Decodes base64url without padding to a JSON object without duplicate names.
 fn decode_object(part: &str) -> Result<Map<String, Value>, TokenError> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
     json::parse_object(&bytes).map_err(|_| TokenError::Malformed)
 }
 
 fn check_header(header: &Map<String, Value>) -> Result<(), TokenError> {
-    // An extension that must be understood, compression, encryption or a nested token: none of
-    // them is part of a session token (RFC 7515 section 4.1.11, RFC 8725 sections 3.6 and 3.11).
+    // A session token has no critical extensions, compression, encryption or nested token (RFC 7515
+    // section 4.1.11, RFC 8725 sections 3.6 and 3.11).
     if ["crit", "zip", "enc", "cty"].iter().any(|name| header.contains_key(*name)) {
         return Err(TokenError::UnsupportedHeader);
     }

@@ -1,4 +1,4 @@
-//! Who calls: the verified bearer token, and nothing else.
+//! Authentication of callers by bearer token.
 
 mod claims;
 pub mod crypto;
@@ -17,29 +17,29 @@ use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 
-/// The user behind a verified token.
+/// The authenticated caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user that the token names.
+    /// The user in the token.
     pub user: UserId,
-    /// The role that the token gives, in the apps' own words.
+    /// The role in the token, one of the roles of the apps.
     pub role: Option<String>,
     /// Whether the caller is a service, which may act for other users.
     pub is_service: bool,
-    /// When the token was issued, if it says so.
+    /// When the token was issued, if it contains `iat`.
     pub issued_at: Option<Timestamp>,
 }
 
 impl Caller {
-    /// The user that a request is about: the caller, or the one that the body names where the
-    /// caller may act for others.
+    /// The user that a request acts for: `requested` if it is the caller or the caller is a
+    /// service, and the caller if `requested` is `None`.
     pub fn resolve_user(&self, requested: Option<UserId>) -> Result<UserId, ApiError> {
         match requested {
             None => Ok(self.user.clone()),
             Some(user) if user == self.user || self.is_service => Ok(user),
             Some(_) => Err(ApiError::new(
                 Code::UserMismatch,
-                "userId names somebody else than the signed-in user",
+                "userId must be the id of the signed-in user",
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! The apps' roles, mapped to the roles that Stream knows.
+//! The mapping of the apps' roles to Stream roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, Env};
 
-/// A role as Stream knows it.
+/// The name of a role at Stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamRole(String);
 
 impl StreamRole {
-    /// A role of this name.
+    /// A role with this name.
     #[must_use]
     pub fn new(name: String) -> Self {
         Self(name)
@@ -26,13 +26,13 @@ impl StreamRole {
 }
 
 impl Default for StreamRole {
-    /// The role that Stream gives whom nothing else is said of.
+    /// `user`, Stream's default role.
     fn default() -> Self {
         Self("user".to_owned())
     }
 }
 
-/// Which Stream role goes with which role of the apps (`STREAM_ROLE_MAP`).
+/// The Stream role of each role of the apps.
 #[derive(Clone, Debug)]
 pub struct StreamRoleMap(BTreeMap<String, StreamRole>);
 
@@ -53,21 +53,21 @@ impl StreamRoleMap {
                 return Err(invalid());
             }
             if map.insert(app_role.to_owned(), StreamRole(stream_role.to_owned())).is_some() {
-                return Err(ConfigError::invalid(NAME, "names a role twice"));
+                return Err(ConfigError::invalid(NAME, "must not have duplicate roles"));
             }
         }
         Ok(Self(map))
     }
 
-    /// The names of all Stream roles that somebody may get.
+    /// The names of all Stream roles that a user can get, including the default.
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {
         let default = StreamRole::default();
         self.0.values().chain([&default]).map(|role| role.0.clone()).collect()
     }
 
-    /// The Stream role of somebody whose token gives this role. Whatever is not in the map is
-    /// Stream's `user`, so that nobody is raised by a word that nobody meant.
+    /// The Stream role for the role in a token. A role that is not in the map becomes `user`, so
+    /// that an unexpected role never grants permissions.
     #[must_use]
     pub fn map_role(&self, role: Option<&str>) -> StreamRole {
         role.and_then(|role| self.0.get(role)).cloned().unwrap_or_default()

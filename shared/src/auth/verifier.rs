@@ -1,4 +1,4 @@
-//! The bearer token of a request, verified before anything else happens.
+//! Verification of the bearer token of a request.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::net;
 
-/// Checks bearer tokens against the configured key, or against those that the issuer publishes.
+/// Verifies bearer tokens with a shared secret or with the keys that the issuer publishes.
 pub struct Verifier {
     keys: VerificationKeys,
     rules: ClaimRules,
 }
 
 enum VerificationKeys {
-    /// A secret that we share with the issuer (HS256), or two while it is changed.
+    /// The secret that is shared with the issuer (HS256), and the previous one during a rotation.
     SharedSecrets(Vec<DecodingKey>),
-    /// The issuer's own.
+    /// The keys that the issuer publishes.
     Jwks(IssuerKeys),
 }
 
-/// The least size of an HS256 key, in bytes (RFC 7518, section 3.2).
+/// The minimum size of an HS256 key, in bytes (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 impl Verifier {
-    /// Reads `JWT_SECRET` (and `JWT_SECRET_PREVIOUS`) or `JWT_JWKS_URL`, of which exactly one is
-    /// set, and the other `JWT_*` rules.
+    /// Reads the rules for the claims and either `JWT_SECRET` (with `JWT_SECRET_PREVIOUS`) or
+    /// `JWT_JWKS_URL`. It is an error if both or neither are set.
     pub(crate) fn from_env(
         env: &Env,
         clock: &Arc<dyn Clock>,
@@ -45,16 +45,16 @@ impl Verifier {
                 VerificationKeys::Jwks(IssuerKeys::new(source, clock.clone()))
             }
             (None, None) => return Err(ConfigError::Missing("JWT_SECRET or JWT_JWKS_URL")),
-            // Whoever knows the one must not get past the other.
+            // With both, a leaked secret would bypass the published keys.
             (Some(_), Some(_)) => {
-                return Err(ConfigError::invalid(URL, "cannot be set beside JWT_SECRET"));
+                return Err(ConfigError::invalid(URL, "cannot be set together with JWT_SECRET"));
             }
         };
         Ok(Self { keys, rules: ClaimRules::from_env(env)? })
     }
 
-    /// The caller behind an `Authorization` header (RFC 6750, section 2.1). Published keys may
-    /// have to be fetched for it, which ends before `deadline`.
+    /// Authenticates the caller of an `Authorization` header (RFC 6750, section 2.1). If it has to
+    /// fetch published keys, it waits at most until `deadline`.
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
@@ -73,7 +73,7 @@ impl Verifier {
     }
 }
 
-/// The claims, if one of the secrets has signed them.
+/// The claims, if one of the secrets verifies the signature.
 fn verify_with_secrets(
     token: &UnverifiedToken<'_>,
     secrets: &[DecodingKey],
@@ -88,8 +88,8 @@ fn verify_with_secrets(
     outcome
 }
 
-/// The keys of the secrets. One that is too short, or that is one of Stream's (with which anybody's
-/// Stream token would open this service), is refused.
+/// The keys of the configured secrets. A secret that is too short is rejected, and so is a Stream
+/// secret: with it, every Stream token would be a valid session token.
 fn secrets_from_env(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
     const STREAM_SECRETS: [&str; 2] = ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"];
     crypto::install_provider();
@@ -144,11 +144,11 @@ mod tests {
     fn authenticate(verifier: &Verifier, header: Option<&str>) -> Result<Caller, TokenError> {
         let now = Timestamp::from_secs(NOW);
         let deadline = Deadline::after(now, Duration::from_secs(7));
-        // With a secret of our own there is nothing to wait for.
+        // Verification with a shared secret does no I/O.
         let result = verifier.authenticate(header, now, deadline).now_or_never().unwrap();
         result.map_err(|error| match error {
             AuthError::InvalidToken(error) => error,
-            AuthError::KeysUnavailable { .. } => panic!("no keys"),
+            AuthError::KeysUnavailable { .. } => panic!("a shared secret needs no fetched keys"),
         })
     }
 
@@ -253,7 +253,7 @@ mod tests {
             ("sub", json!("a/b")),
             ("sub", json!("a".repeat(65))),
             ("sub", Value::Null),
-            ("aud", json!("somebody else")),
+            ("aud", json!("another service")),
         ] {
             let mut claims = valid_claims();
             claims[name] = value.clone();
@@ -345,12 +345,12 @@ mod tests {
             authenticate_token(&with_previous, &unknown_signer_token),
             Err(TokenError::InvalidSignature)
         );
-        // Without it, the other is nobody's.
+        // Without `JWT_SECRET_PREVIOUS`, the other secret is rejected.
         assert_eq!(
             authenticate_token(&verifier(&[]), &signed_by(OTHER)),
             Err(TokenError::InvalidSignature)
         );
-        // What the first one has signed is judged by what it says.
+        // If the first secret verifies the signature, the result is that of its claims.
         let mut expired = valid_claims();
         expired["exp"] = json!(NOW - 3_600);
         let expired_token = sign(HEADER, &expired.to_string(), SECRET);

@@ -6,7 +6,7 @@ use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 
 impl CallService {
-    /// Activates the call, or rolls it back if it has ended meanwhile.
+    /// Activates the call. If it has ended meanwhile, rolls it back.
     pub(super) async fn activate(
         &self,
         new_call: &NewCall,

@@ -1,4 +1,4 @@
-//! A call as it is remembered.
+//! A call as the table stores it.
 
 use std::time::Duration;
 
@@ -12,70 +12,70 @@ use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
 use crate::stream::ops::UserRef;
 
-/// Where a call is in its life.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallState {
-    /// Remembered, but perhaps not at Stream yet.
+    /// The item exists; the channel and the call at Stream may not exist yet.
     Creating,
-    /// At Stream, channel and call.
+    /// The channel and the call exist at Stream.
     Active,
-    /// Over for everybody; perhaps not cleaned up at Stream yet.
+    /// The call is over for its members; the cleanup at Stream may not be complete yet.
     Ending,
-    /// Over and cleaned up.
+    /// The call is over and cleaned up.
     Ended,
 }
 
-/// The mapping of a call to its channel, its members and its state.
+/// A call: its id, members, state and history.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// The call; its channel's id follows from it.
+    /// The id, from which the channel's id is derived.
     pub call_id: CallId,
-    /// Who made it.
+    /// The user who created the call.
     pub owner: UserId,
-    /// Everybody in it, the owner first.
+    /// The members, including the owner, who comes first.
     pub members: Vec<UserId>,
     /// Video or voice.
     pub call_type: CallType,
-    /// Where it is in its life.
+    /// The state.
     pub state: CallState,
-    /// A digest of the request that made it: the same id with another request is refused.
+    /// A digest of the create request. A request with the same id and another digest is rejected.
     pub fingerprint: String,
-    /// Whether its members may have other calls open.
+    /// Whether the members may have other open calls.
     #[serde(default, skip_serializing_if = "is_false")]
     pub parallel: bool,
-    /// The attempt that has it in hand, or had last.
+    /// The latest attempt to create the call.
     pub attempt: String,
-    /// When that attempt counts as dead, while it is `creating`.
+    /// While the call is `creating`: when the attempt's lease expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
-    /// When it was first asked for.
+    /// When the call was first requested.
     pub created_at: Timestamp,
-    /// When channel and call were both at Stream.
+    /// When the call became `active`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_at: Option<Timestamp>,
-    /// When somebody first joined it, as far as Stream has told.
+    /// When the first participant joined, as reported by Stream's webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// Since when it is over for everybody: its end was asked for, or Stream says so.
+    /// When the call was over for its members: by an end request, or at Stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending_at: Option<Timestamp>,
-    /// When it was cleaned up.
+    /// When the cleanup was complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Why it ended.
+    /// The reason of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<EndReason>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
 
 impl Call {
-    /// A call as it begins.
+    /// A new call, `creating`.
     #[must_use]
     pub fn new(new_call: &NewCall) -> Self {
         Self {
@@ -97,39 +97,39 @@ impl Call {
         }
     }
 
-    /// Whether this user is in the call.
+    /// Whether the user is a member of the call.
     #[must_use]
     pub fn is_member(&self, user: &UserId) -> bool {
         self.members.contains(user)
     }
 
-    /// Whether what this user made at Stream under the call's id is the call's.
+    /// Whether a resource at Stream with this creator belongs to the call.
     #[must_use]
     pub fn is_owned_by(&self, creator: &UserRef) -> bool {
         creator.id == self.owner.as_str()
     }
 
-    /// Whether the call is this caller's to end, and to be told of: a member's or a service's.
+    /// Whether the caller may read and end the call: a member or a service.
     #[must_use]
     pub fn is_accessible_to(&self, caller: &Caller) -> bool {
         caller.is_service || self.is_member(&caller.user)
     }
 
-    /// When somebody first joined it, as far as Stream has told; not before it was asked for,
-    /// whatever Stream's clock says.
+    /// When the first participant joined. Stream's clock may be behind, so the result is never
+    /// before the call's creation.
     #[must_use]
     pub fn joined_at(&self) -> Option<Timestamp> {
         self.started_at.map(|at| at.max(self.created_at))
     }
 
-    /// How long it was active before it was over for everybody; `None` where it never was active,
-    /// or is not over.
+    /// The time from the activation to the end. `None` if the call was never active or has not
+    /// ended.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         Some(self.ending_at?.since(self.active_at?))
     }
 
-    /// The error for what only an active call allows.
+    /// Returns an error unless the call is active.
     pub fn require_active(&self) -> Result<(), ApiError> {
         match self.state {
             CallState::Active => Ok(()),

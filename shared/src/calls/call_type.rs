@@ -1,38 +1,38 @@
-//! Video or voice, and the settings that follow.
+//! The type of a call and its settings at Stream.
 
 use serde::{Deserialize, Serialize};
 
-/// Video or voice.
+/// The type of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallType {
-    /// Picture and sound.
+    /// Audio and video.
     #[default]
     Video,
-    /// Sound alone; the apps also say `audio`.
+    /// Audio only. The apps also send `audio` for it.
     #[serde(alias = "audio")]
     Voice,
 }
 
-/// What members may do in a call.
+/// The media features that are enabled in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the five switches that the apps read")]
+#[expect(clippy::struct_excessive_bools, reason = "the apps read five booleans")]
 pub struct CallSettings {
-    /// Speak.
+    /// Sending audio.
     pub audio: bool,
-    /// Show a picture.
+    /// Sending video.
     pub video: bool,
-    /// Share a screen.
+    /// Sharing a screen.
     pub screen_sharing: bool,
-    /// Record.
+    /// Recording.
     pub recording: bool,
-    /// Have it written down.
+    /// Transcription.
     pub transcribing: bool,
 }
 
 impl CallType {
-    /// What members may do. It is not only said: the call is made at Stream with these very
-    /// settings in place of the call type's own.
+    /// The settings of this type. They override those of Stream's call type when the call is
+    /// created.
     #[must_use]
     pub const fn settings(self) -> CallSettings {
         let has_video = matches!(self, Self::Video);

@@ -1,5 +1,5 @@
 //! Removes a call from Stream: ends the call, deletes its channel, and clears the open-call pointer
-//! of its members. What does not exist counts as removed.
+//! of its members. A resource that does not exist counts as removed.
 
 use futures_util::future::join;
 
@@ -28,7 +28,7 @@ impl CallService {
         join(at_stream, clear_open_call).await.0
     }
 
-    /// Removes a call and a channel that are known to be this call's.
+    /// Removes a call and a channel that are known to belong to this call.
     pub(super) async fn clean_up_owned(
         &self,
         id: &CallId,
@@ -39,8 +39,8 @@ impl CallService {
         ended.and(deleted)
     }
 
-    /// Removes a call and a channel that were created by the call's owner. For a call that never
-    /// became active nothing else shows whose they are.
+    /// Removes the call and the channel if the call's owner created them. If the call never became
+    /// active, another user may have created a resource with the same id.
     async fn clean_up_if_owned(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
         let id = &call.call_id;
         let end_call = async {
@@ -65,7 +65,7 @@ impl CallService {
         ended.and(deleted)
     }
 
-    /// Deletes one channel, within the quota of single deletions a minute
+    /// Deletes one channel, within the quota of single deletions per minute
     /// (`docs/adr/0011-channel-deletion-quota.md`). The sweeper deletes in batches.
     pub(super) async fn delete_channel(
         &self,
@@ -73,14 +73,16 @@ impl CallService {
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         if !self.store.acquire_delete_quota(self.clock.now()).await? {
-            let detail = "the quota of channel deletions of this minute is exhausted";
+            let detail =
+                "the channel deletion quota of this minute is exhausted; retry in a minute";
             return Err(ApiError::new(Code::StreamBusy, detail));
         }
         let request = DeleteChannel { id: &id.channel() };
         Ok(self.send_ignoring_not_found(&request, deadline).await?)
     }
 
-    /// Ends the call at Stream. If Stream rejects that, a call that has ended counts as done.
+    /// Ends the call at Stream. If Stream rejects the request because the call has ended already,
+    /// this is a success.
     pub(super) async fn end_at_stream(
         &self,
         id: &CallId,
@@ -99,9 +101,9 @@ impl CallService {
         }
     }
 
-    /// Clears the open-call pointer of these members if it names this call, and, if an attempt is
-    /// given, if that attempt has set it. A pointer that is left behind costs the next create one
-    /// read.
+    /// Clears the open-call pointer of these members if it points to this call. If `attempt` is
+    /// given, clears only a pointer that this attempt has set. Errors are only logged: a stale
+    /// pointer costs the next create one read.
     pub(super) async fn clear_open_call(
         &self,
         members: &[UserId],

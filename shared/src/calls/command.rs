@@ -1,4 +1,4 @@
-//! What somebody asks for who wants a call.
+//! The command to create a call.
 
 use ring::digest;
 use serde_json::{Map, Value, json};
@@ -8,31 +8,31 @@ use crate::calls::CallType;
 use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
 
-/// A call that somebody asks for.
+/// A request to create a call.
 #[derive(Clone, Debug)]
 pub struct CreateCall {
-    /// The id that it is to have.
+    /// The id of the new call.
     pub id: CallId,
-    /// Who asks.
+    /// The user who creates the call.
     pub owner: UserId,
-    /// Everybody in it, the owner first, nobody twice.
+    /// The members without duplicates, including the owner, who comes first.
     pub members: Vec<UserId>,
     /// Video or voice.
     pub call_type: CallType,
     /// Whether the members' phones ring.
     pub ring: bool,
-    /// Data of the apps' own.
+    /// The apps' custom data.
     pub custom: Option<Map<String, Value>>,
-    /// Whether its members may have other calls open: otherwise an open one is the answer.
+    /// Whether the members may have other open calls. If not, an open call of theirs is returned.
     pub parallel: bool,
 }
 
 impl CreateCall {
-    /// A digest of everything that makes two requests the same.
+    /// A digest of all fields by which two requests count as the same.
     fn fingerprint(&self) -> String {
         let mut members = self.members.clone();
         members.sort_unstable();
-        // Names stand in their order in the text, at every depth.
+        // serde_json sorts the keys at every depth, so equal data has equal text.
         let canonical = json!({
             "owner": self.owner,
             "members": members,
@@ -45,29 +45,28 @@ impl CreateCall {
     }
 }
 
-/// A call to be remembered before anything of it exists.
+/// A call to be reserved, before any part of it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCall {
-    /// The call.
+    /// The id of the call.
     pub id: CallId,
-    /// Who makes it.
+    /// The user who creates the call.
     pub owner: UserId,
-    /// Everybody in it, the owner first.
+    /// The members, including the owner, who comes first.
     pub members: Vec<UserId>,
     /// Video or voice.
     pub call_type: CallType,
     /// A digest of the request.
     pub fingerprint: String,
-    /// Whether its members may have other calls open.
+    /// Whether the members may have other open calls.
     pub parallel: bool,
-    /// This attempt.
+    /// The id of this attempt.
     pub attempt: String,
-    /// When it is asked for.
+    /// When the attempt began.
     pub at: Timestamp,
 }
 
 impl NewCall {
-    /// The call that a command creates, by this attempt.
     pub(super) fn new(command: &CreateCall, attempt: Uuid, now: Timestamp) -> Self {
         Self {
             id: command.id.clone(),

@@ -1,9 +1,9 @@
 //! Creates a call in three steps: reserve (the item in the table), provision (the channel and the
 //! call at Stream), activate (the item again).
 //!
-//! An attempt may die at any point. A repeat of the request resumes the call, since every step has
-//! the same effect when it is done twice. If the members have an open call already, that call is
-//! returned (see [`super::glare`]).
+//! An attempt may die at any point. A retry of the request resumes the call, since every step is
+//! idempotent. If the members have an open call already, that call is returned (see
+//! [`super::glare`]).
 
 use crate::calls::reserve::Reservation;
 use crate::calls::{Call, CallService, CreateCall, CreateTimeouts, not_active_yet};
@@ -20,12 +20,12 @@ pub struct CreateResult {
     pub created: bool,
 }
 
-/// How often the call is reserved if other attempts keep withdrawing it.
+/// The number of attempts to reserve a call that other attempts keep withdrawing.
 const MAX_ATTEMPTS: u32 = 3;
 
 impl CallService {
-    /// Creates the call, resumes its creation, or returns the call that exists already: by its id,
-    /// or as the open call of its members.
+    /// Creates the call or resumes its creation. If the call exists already, or its members have
+    /// another open call, returns that call.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl CallService {
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {
-        // One request is counted once, however many attempts it takes.
+        // The first iteration consumes the permit, so a request is counted once.
         let mut permit = Some(permit);
         for _ in 0..MAX_ATTEMPTS {
             if deadline.remaining(self.clock.now()).is_zero() {

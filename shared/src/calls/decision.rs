@@ -1,4 +1,4 @@
-//! What a look at an active call comes to: a pure function of what the table and Stream say.
+//! Evaluates an active call: a pure function of the call item and the state at Stream.
 
 use std::time::Duration;
 
@@ -7,26 +7,21 @@ use crate::calls::{Call, EndReason, SystemEndReason};
 use crate::clock::Timestamp;
 use crate::stream::ops::{StreamCall, StreamSession};
 
-/// Stream ends a call at its longest duration by itself; this much later we do.
+/// Stream ends a call at its maximum duration. If it does not, the call ends this much later.
 const GRACE_PERIOD: Duration = Duration::from_mins(1);
-/// This much later than the end of its ringing a call that was joined is not seen as declined.
+/// A call that was joined can be declined until this long after the end of the ring timeout.
 const DECLINE_WINDOW: Duration = Duration::from_mins(2);
 
-/// What is to become of an active call.
+/// The result of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::calls) enum Decision {
-    /// It goes on, and is looked at again then.
+    /// The call continues, and is checked again at this time.
     Recheck(Timestamp),
-    /// It is over.
-    End {
-        /// Why.
-        reason: SystemEndReason,
-        /// Since when.
-        ended_at: Timestamp,
-    },
+    /// The call is over.
+    End { reason: SystemEndReason, ended_at: Timestamp },
 }
 
-/// Looks at an active call. `live` is what Stream shows of it, if anything.
+/// Evaluates an active call. `stream_call` is `None` if the call does not exist at Stream.
 pub(in crate::calls) fn evaluate(
     call: &Call,
     stream_call: Option<&StreamCall>,
@@ -66,8 +61,8 @@ pub(in crate::calls) fn evaluate(
     Decision::Recheck(next_check.min(now.plus(POLL_INTERVAL)))
 }
 
-/// Whether nobody who was called will come. Who declined may come all the same, and go again; so
-/// this says nothing of a call that has gone on for a while.
+/// Whether all invited members have rejected or missed the call, and none of them takes part. A
+/// member can join after rejecting and leave again, so this applies only within [`DECLINE_WINDOW`].
 fn is_declined(call: &Call, session: &StreamSession) -> bool {
     let owner = call.owner.as_str();
     let is_owner_alone =
@@ -97,7 +92,7 @@ mod tests {
         Timestamp::from_secs(1_767_225_600 + seconds)
     }
 
-    /// Active since second 0, between Alice, who called, Bob and Carol.
+    /// A call of Alice (the owner), Bob and Carol, active since second 0.
     fn call() -> Call {
         active_call(&["alice", "bob", "carol"], at(0))
     }
@@ -129,7 +124,7 @@ mod tests {
         let not_joined = session(None, None, &[]);
         let joined = session(Some(10), None, &["alice", "bob"]);
         let cases = [
-            // Stream's end, Stream's session, now, what comes of it
+            // call at Stream, now, expected decision
             (Some(stream_call(None, &none)), 0, recheck(120)),
             (Some(stream_call(None, &none)), 119, recheck(120)),
             (Some(stream_call(None, &none)), 120, end(EndReason::NOT_JOINED, 120)),
@@ -168,7 +163,7 @@ mod tests {
     #[test]
     fn call_is_declined_when_every_invited_member_rejects_or_misses_it() {
         let cases = [
-            // rejected, missed, accepted, present, when, declined
+            // rejected, missed, accepted, present, now, declined
             (&["bob", "carol"][..], &[][..], &[][..], &["alice"][..], 60, true),
             (&["bob"], &["carol"], &[], &[], 60, true),
             (&[], &["bob", "carol"], &[], &["alice"], 239, true),

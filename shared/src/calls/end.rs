@@ -1,5 +1,5 @@
-//! Ends a call: moves its item to `ending`, from which on it is over for its members, cleans it up
-//! at Stream, and moves the item to `ended`.
+//! Ends a call: moves its item to `ending`, which ends the call for its members, cleans it up at
+//! Stream, and moves the item to `ended`.
 
 use crate::auth::Caller;
 use crate::calls::{Call, CallService, CallState, EndReason, EndRequest, EndResult, not_found};
@@ -8,12 +8,12 @@ use crate::error::ApiError;
 use crate::ids::CallId;
 
 impl CallService {
-    /// Ends the call. The returned call is `ending` or `ended`; either way it is over for its
-    /// members, also if Stream cannot be reached.
+    /// Ends the call. The returned call is `ending` or `ended`: it is over for its members, even if
+    /// Stream cannot be reached.
     ///
     /// # Errors
     ///
-    /// `call_not_found` if there is no such call, or the caller may not access it;
+    /// `call_not_found` if the call does not exist or the caller may not access it, and
     /// `store_unavailable`.
     pub async fn end(
         &self,
@@ -34,11 +34,11 @@ impl CallService {
         }
     }
 
-    /// Cleans up an `ending` call and moves it to `ended`. After a failure it stays `ending` in the
-    /// due index, and the sweeper tries again.
+    /// Cleans up an `ending` call and moves it to `ended`. After a failure the call stays `ending`
+    /// and in the due index, and the sweeper retries.
     pub(super) async fn clean_up_and_finish(&self, call: Call, deadline: Deadline) -> Call {
         if let Err(error) = self.clean_up(&call, deadline).await {
-            error.log("cleanup at Stream failed, left to the sweeper", &call.call_id);
+            error.log("cleanup at Stream failed, retrying in a sweep", &call.call_id);
             return call;
         }
         match self.store.finish(&call.call_id, self.clock.now()).await {

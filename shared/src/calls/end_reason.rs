@@ -1,14 +1,14 @@
-//! Why a call ended.
+//! The reason of a call's end.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a call ended, in the caller's words: up to 64 printable ASCII characters.
+/// The reason of a call's end: 1 to 64 printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct EndReason(String);
 
 impl EndReason {
-    /// The text.
+    /// The reason as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -16,28 +16,28 @@ impl EndReason {
 }
 
 impl EndReason {
-    /// Its creation was never finished.
+    /// The creation was not completed.
     pub const NOT_CREATED: SystemEndReason = SystemEndReason("not_created");
-    /// Nobody joined it in time.
+    /// No participant joined in time.
     pub const NOT_JOINED: SystemEndReason = SystemEndReason("not_joined");
-    /// Nobody who was called took it.
+    /// All invited members rejected or missed the call.
     pub const DECLINED: SystemEndReason = SystemEndReason("declined");
-    /// Everybody left it.
+    /// All participants left.
     pub const LEFT: SystemEndReason = SystemEndReason("left");
-    /// It reached its longest duration.
+    /// The call reached its maximum duration.
     pub const TOO_LONG: SystemEndReason = SystemEndReason("too_long");
-    /// Somebody in it was deleted.
+    /// A member was deleted.
     pub const USER_DELETED: SystemEndReason = SystemEndReason("user_deleted");
-    /// It was ended, or its call or channel deleted, at Stream.
+    /// The call was ended or deleted at Stream, or its channel was deleted there.
     pub const ENDED_AT_STREAM: SystemEndReason = SystemEndReason("ended_at_stream");
 }
 
-/// A reason of our own, as opposed to a caller's.
+/// A reason that the service itself sets, not a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemEndReason(&'static str);
 
 impl SystemEndReason {
-    /// The text.
+    /// The reason as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0

@@ -1,22 +1,21 @@
-//! What a request to create a call means where its id is taken: a pure function.
+//! Classifies a create request whose call id exists already: a pure function.
 
 use crate::calls::{Call, CallState, MemberSet, NewCall};
 use crate::error::Code;
 
-/// What a request means where the id is taken.
+/// The relation of a create request to the existing call with its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExistingCall {
-    /// The same request, answered before.
+    /// The same request; the call is active already.
     Replay,
-    /// The same request, not done yet.
+    /// The same request; the call is still `creating`.
     Resume,
-    /// The other side's request for a call of the same members, under the same id.
+    /// Another member's request for a call of the same members, with the same id.
     Concurrent,
-    /// Refused.
+    /// The request is rejected with this code.
     Conflict(Code),
 }
 
-/// What the item that was found means for a new request.
 pub(super) fn classify(call: &Call, new_call: &NewCall) -> ExistingCall {
     if call.owner != new_call.owner {
         let same_members = MemberSet::new(&call.members) == MemberSet::new(&new_call.members);
@@ -40,7 +39,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::test_support::{self, user_id};
 
-    /// Alice calls Bob.
+    /// A new call of Alice (the owner) and Bob.
     fn new_call() -> NewCall {
         test_support::new_call(&["alice", "bob"], Timestamp::from_secs(0))
     }

@@ -1,9 +1,9 @@
 //! Glare: two members call each other at the same time, or one of them taps twice. A set of members
 //! has one open call, unless a request allows parallel calls.
 //!
-//! An item of the member set points to its open call. The pointer is not a lock: the create that
-//! finds it inspects the call itself, so a pointer left behind by an ended call or a dead attempt is
-//! replaced.
+//! An item of the member set points to its open call. The pointer is not a lock: a create that
+//! finds a pointer inspects the call itself. It replaces the pointer of an ended call or a dead
+//! attempt.
 
 use std::time::Duration;
 
@@ -18,29 +18,29 @@ use crate::error::{ApiError, Code};
 use crate::stream::StreamError;
 use crate::stream::ops::GetCall;
 
-/// The longest wait for a call that is being created: three waits, each twice the one before.
+/// The longest wait for a call that is being created: three waits, each twice as long as the last.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const INITIAL_WAIT: Duration = Duration::from_millis(250);
 
 /// Another call of the same members.
 pub(super) enum ConflictingCall {
-    /// It is active, at Stream too.
+    /// The call is active, at Stream too.
     Active(Call),
-    /// It is still being created after [`MAX_WAIT`]; `None` if its item does not exist yet.
+    /// The call is still `creating` after [`MAX_WAIT`]; `None` if its item does not exist yet.
     Pending(Option<Call>),
 }
 
-/// The call that a pointer names.
+/// The call that a pointer points to.
 enum OpenCall {
     Active(Call),
     Pending(Option<Call>),
-    /// It has ended, or was never created.
+    /// The call has ended, or was never created.
     Gone,
 }
 
 impl CallService {
-    /// Decides between the new call and the one that the pointer names. `None` is the new one,
-    /// which the pointer names from then on.
+    /// Decides between the new call and the call that the pointer points to. `None` is the new
+    /// call, which the pointer then points to.
     pub(super) async fn resolve_conflict(
         &self,
         member_set: &MemberSet,
@@ -91,7 +91,7 @@ impl CallService {
         }
     }
 
-    /// Inspects the call that a pointer names, and ends it if it is over.
+    /// Inspects the call that a pointer points to, and ends it if it is over.
     async fn inspect(
         &self,
         member_set: &MemberSet,
@@ -101,7 +101,7 @@ impl CallService {
         deadline: Deadline,
     ) -> Result<OpenCall, ApiError> {
         let Some(call) = self.store.get(&pointer.call_id).await? else {
-            // The call's item is written at the same time as its pointer.
+            // The item is written concurrently with the pointer, so it may not exist yet.
             let is_recent = now.since(pointer.at) < LEASE_DURATION;
             return Ok(if is_recent { OpenCall::Pending(None) } else { OpenCall::Gone });
         };
@@ -112,7 +112,7 @@ impl CallService {
             CallState::Creating if call.lease_until.is_some_and(|until| until > now) => {
                 return Ok(OpenCall::Pending(Some(call)));
             }
-            // No attempt holds its lease, unless one takes it over at this moment.
+            // The lease has expired. The conditional end fails if an attempt takes it over now.
             CallState::Creating => (EndReason::NOT_CREATED, now),
             CallState::Active if call.parallel => return Ok(OpenCall::Gone),
             CallState::Active => {
@@ -131,8 +131,8 @@ impl CallService {
         })
     }
 
-    /// Evaluates an active call as the sweeper does, so that no create returns a call that was
-    /// declined or left.
+    /// Evaluates an active call as the sweeper does, so that a create does not return a call that
+    /// was declined or left.
     async fn evaluate_at_stream(
         &self,
         call: &Call,
@@ -149,7 +149,7 @@ impl CallService {
     }
 }
 
-/// The waits for a call that is being created.
+/// The waits for a call that is `creating`.
 struct Backoff {
     give_up_at: Timestamp,
     wait: Duration,
@@ -160,7 +160,7 @@ impl Backoff {
         Self { give_up_at: since.plus(MAX_WAIT.min(deadline.remaining(since))), wait: INITIAL_WAIT }
     }
 
-    /// The next wait; `None` if it would end too late.
+    /// The next wait, or `None` if it would end too late.
     fn next_wait(&mut self, now: Timestamp) -> Option<Duration> {
         let wait = self.wait;
         self.wait = wait * 2;

@@ -1,10 +1,10 @@
-//! A set of members, whoever of them asks: who may have one open call at a time.
+//! A set of members, which has one open call at a time. The order and the owner do not matter.
 
 use ring::digest;
 
 use crate::ids::UserId;
 
-/// The set as a name: the same for the same members in any order.
+/// A digest of the members: the same for the same members in any order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberSet(String);
 
@@ -14,11 +14,11 @@ impl MemberSet {
     pub fn new(members: &[UserId]) -> Self {
         let mut ids: Vec<&str> = members.iter().map(UserId::as_str).collect();
         ids.sort_unstable();
-        // A user id has no zero byte, so two sets cannot run into each other.
+        // A user id contains no zero byte, so two sets never have the same text.
         Self(hex::encode(digest::digest(&digest::SHA256, ids.join("\0").as_bytes()).as_ref()))
     }
 
-    /// The name: 64 hexadecimal digits.
+    /// The digest: 64 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

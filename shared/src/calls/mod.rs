@@ -1,9 +1,8 @@
-//! Calls: what one is, the states that it goes through, and the protocol that keeps our table and
-//! Stream in step.
+//! Calls, their states, and the protocol that keeps the table and Stream consistent.
 //!
-//! `creating → active → ending → ended`, never back, and a call id is used once. The mapping in
-//! the table is written before anything exists at Stream and outlives all of it, so nothing at
-//! Stream is ever without an entry that will remove it.
+//! A call moves `creating → active → ending → ended` and never back, and a call id is used once.
+//! The call item is written before the channel and the call at Stream, and outlives both. So every
+//! resource at Stream has an item through which the sweeper removes it.
 
 mod activate;
 mod call;
@@ -49,23 +48,23 @@ use crate::random::Random;
 use crate::stream::StreamClient;
 use crate::users::UserStore;
 
-/// Everything that the life of a call needs of the world.
+/// Creates, ends and cleans up calls.
 #[derive(Clone)]
 pub struct CallService {
-    /// The mappings.
+    /// The call items.
     pub store: Arc<dyn CallStore>,
-    /// Who is known.
+    /// The users.
     pub users: Arc<dyn UserStore>,
-    /// Stream.
+    /// The Stream client.
     pub stream: StreamClient,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids of our own.
+    /// The source of ids.
     pub random: Arc<dyn Random>,
 }
 
-/// The error for a call that does not exist, and for one that the caller may not access. The two
-/// are the same, so that a caller cannot tell them apart.
+/// The error for a call that does not exist or that the caller may not access. The two cases are
+/// the same, so that a caller cannot probe for ids.
 #[must_use]
 pub fn not_found() -> ApiError {
     ApiError::from_code(Code::CallNotFound)
@@ -77,14 +76,14 @@ fn not_active_yet() -> ApiError {
 }
 
 impl CallService {
-    /// An id for a call that nobody else has named.
+    /// Generates an id for a call whose request has none.
     #[must_use]
     pub fn generate_id(&self) -> CallId {
         CallId::from_uuid(self.random.uuid_v7(self.clock.now()))
     }
 }
 
-/// The call, if there is one that `allowed` lets the caller know of.
+/// Reads a call. A call for which `is_authorized` returns false counts as missing.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! Provisions a reserved call at Stream: its channel, then the call itself.
 //!
-//! The channel comes first: it rejects members that Stream does not know before a phone rings.
+//! The channel comes first: if a member does not exist at Stream, the request fails before a phone
+//! rings.
 
 use crate::calls::{CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
 use crate::clock::Deadline;
@@ -9,7 +10,7 @@ use crate::stream::StreamError;
 use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel, SettingsOverride};
 
 impl CallService {
-    /// Creates the channel and the call, or finds those that an earlier attempt created.
+    /// Creates the channel and the call, or reuses those that an earlier attempt created.
     pub(super) async fn provision(
         &self,
         command: &CreateCall,
@@ -33,7 +34,7 @@ impl CallService {
         if response.channel.created_by.id == new_call.owner.as_str() {
             return Ok(());
         }
-        // Another user created this channel before: it is neither used nor deleted.
+        // Another user created a channel with this id: it is neither used nor deleted.
         self.cancel_reservation(new_call).await;
         Err(ApiError::from_code(Code::CallIdReused))
     }
@@ -60,7 +61,8 @@ impl CallService {
         let stream_call =
             self.stream.send(&request, deadline).await.map_err(map_member_error)?.call;
         if stream_call.created_by.id != new_call.owner.as_str() {
-            // As with a channel. But the channel is ours, and keeps its item until it is deleted.
+            // Another user created a call with this id. The channel belongs to this call, so the
+            // reservation stays until the channel is deleted.
             match self.delete_channel(&new_call.id, deadline).await {
                 Ok(()) => self.cancel_reservation(new_call).await,
                 Err(error) => error.log("DeleteChannel failed after a call conflict", &new_call.id),
@@ -68,7 +70,7 @@ impl CallService {
             return Err(ApiError::from_code(Code::CallIdReused));
         }
         if stream_call.ended_at.is_some() {
-            // An ended call can never be active again.
+            // An ended call cannot become active again.
             self.record_ended(new_call, deadline).await;
             return Err(ApiError::from_code(Code::CallEnded));
         }
@@ -76,7 +78,7 @@ impl CallService {
     }
 }
 
-/// The table knows every member by now, so Stream has lost one.
+/// All members are in the table at this point. If Stream rejects one, it was deleted there.
 fn map_member_error(error: StreamError) -> ApiError {
     let is_unknown_member = match &error {
         StreamError::Rejected(response) => response.is_user_unknown(),
@@ -84,7 +86,8 @@ fn map_member_error(error: StreamError) -> ApiError {
         _ => false,
     };
     if is_unknown_member {
-        ApiError::new(Code::UserNotFound, "a member is not known at Stream").with_source(error)
+        let detail = "upsert all members first: a member does not exist at Stream";
+        ApiError::new(Code::UserNotFound, detail).with_source(error)
     } else {
         error.into()
     }

@@ -1,4 +1,4 @@
-//! Reserves a call: writes its item before anything of it exists at Stream.
+//! Reserves a call: writes its item before its channel and call exist at Stream.
 
 use futures_util::future::join4;
 
@@ -16,18 +16,18 @@ use crate::rate_limiter::Permit;
 
 /// The result of reserving a call.
 pub(super) enum Reservation {
-    /// This call is active already.
+    /// This call is active already, and is returned.
     Existing(Call),
     /// The call is `creating`, and this attempt holds its lease.
     Acquired(NewCall),
-    /// Another attempt withdrew the call meanwhile: its id is free again.
+    /// Another attempt withdrew the call meanwhile, so its id is free again.
     Retry,
 }
 
 impl CallService {
     /// Inserts the item, reads the members, sets the open-call pointer and counts the request, all
-    /// at once. An unknown member, another open call, and a request over the limit release the
-    /// reservation again.
+    /// concurrently. If a member is unknown, another call is open or the rate limit is exceeded,
+    /// the reservation is released.
     pub(super) async fn reserve(
         &self,
         command: &CreateCall,
@@ -53,7 +53,7 @@ impl CallService {
         )
         .await;
         let written = Written {
-            // A write whose response was lost may have been applied.
+            // A write without a response may have been applied.
             item: !matches!(begun, Ok(BeginResult::Exists(_))),
             pointer: matches!(open_call, Ok(SetOpenCallResult::Set { is_exclusive: true })),
         };
@@ -88,7 +88,7 @@ impl CallService {
             (Ok(Some(conflict)), resumed) => {
                 match resumed {
                     None => self.release(&new_call, written).await,
-                    // Another attempt may have provisioned it at Stream.
+                    // The other attempt may have provisioned it at Stream.
                     Some(call) => self.abandon(&call).await,
                 }
                 self.join_existing(new_call, conflict).await
@@ -102,8 +102,8 @@ impl CallService {
         }
     }
 
-    /// Takes the lease over from an attempt that may be dead. That attempt can no longer withdraw
-    /// the call, so whatever is provisioned from here on has its item.
+    /// Takes over the lease of an attempt that may be dead. That attempt can no longer withdraw the
+    /// call, so all that this attempt provisions has an item.
     async fn take_over(&self, new_call: NewCall) -> Result<Reservation, ApiError> {
         match self.store.take_over(&new_call).await? {
             TakeOverResult::Acquired => Ok(Reservation::Acquired(new_call)),
@@ -116,7 +116,7 @@ impl CallService {
         }
     }
 
-    /// Returns the conflicting call, or resumes it if the same request is creating it.
+    /// Returns the conflicting call. If the same request is creating that call, resumes it.
     async fn join_existing(
         &self,
         new_call: NewCall,
@@ -145,5 +145,5 @@ fn require_known_users(unknown: &[UserId]) -> Result<(), ApiError> {
         return Ok(());
     }
     let ids: Vec<&str> = unknown.iter().map(UserId::as_str).collect();
-    Err(ApiError::new(Code::UserNotFound, format!("not known: {}", ids.join(", "))))
+    Err(ApiError::new(Code::UserNotFound, format!("upsert these users first: {}", ids.join(", "))))
 }

@@ -1,4 +1,4 @@
-//! A call as its members see it.
+//! A call as the API returns it.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::calls::{Call, CallSettings, CallState, CallType, EndReason};
 use crate::clock::{Timestamp, rfc3339, rfc3339_option};
 use crate::ids::{CallId, ChannelId, UserId};
 
-/// What the apps are told of a call.
+/// A call in a response.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallResponse {
@@ -20,10 +20,10 @@ pub struct CallResponse {
     status: CallState,
     #[serde(serialize_with = "rfc3339")]
     created_at: Timestamp,
-    /// When somebody first joined it.
+    /// When the first participant joined.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     started_at: Option<Timestamp>,
-    /// When it was over for everybody, which is before it was cleaned up.
+    /// When the call was over for its members, which is before its cleanup.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]

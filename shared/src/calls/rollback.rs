@@ -1,7 +1,7 @@
 //! Undoes a creation that does not lead to an active call.
 //!
-//! What fails here is logged and left to the sweeper: a reservation expires with its lease, and
-//! whatever is left at Stream still has its item.
+//! Errors are logged, and the sweeper completes the work: a reservation expires with its lease, and
+//! every resource left at Stream still has an item.
 
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, NewCall, Precondition,
@@ -10,35 +10,35 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::store::StoreError;
 
-/// What a reservation may have written.
+/// The items that a reservation may have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
-    /// The item of the call.
+    /// The call item.
     pub(super) item: bool,
-    /// The open-call pointer of its members.
+    /// The open-call pointer.
     pub(super) pointer: bool,
 }
 
 impl CallService {
-    /// Releases a reservation of which nothing exists at Stream.
+    /// Releases a reservation for which no resource exists at Stream.
     pub(super) async fn release(&self, new_call: &NewCall, written: Written) {
         let NewCall { id, members, attempt, .. } = new_call;
         if written.item
             && let Err(error) = self.store.withdraw(id, attempt).await
         {
-            ApiError::from(error).log("withdrawing a call failed, its lease expires", id);
+            ApiError::from(error).log("withdrawing a call failed, its lease will expire", id);
         }
         if written.pointer {
             self.clear_open_call(members, id, Some(attempt)).await;
         }
     }
 
-    /// Releases a reservation whose id another user's call or channel has at Stream.
+    /// Releases a reservation whose id belongs to another user's call or channel at Stream.
     pub(super) async fn cancel_reservation(&self, new_call: &NewCall) {
         self.release(new_call, Written { item: true, pointer: !new_call.parallel }).await;
     }
 
-    /// Ends a call that another attempt began, in favour of the members' open call.
+    /// Ends a call that another attempt reserved, in favour of the members' open call.
     pub(super) async fn abandon(&self, call: &Call) {
         let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
         if let Err(error) = self.end_if_unchanged(call, reason, now, now).await {
@@ -46,7 +46,7 @@ impl CallService {
         }
     }
 
-    /// Ends a call unless another attempt has its lease by now. The sweeper cleans it up.
+    /// Ends a call unless another attempt has taken over its lease. The sweeper cleans it up.
     pub(super) async fn end_if_unchanged(
         &self,
         call: &Call,
@@ -74,7 +74,7 @@ impl CallService {
                 self.clean_up_and_finish(call, deadline).await;
             }
             Ok(_) => self.roll_back(new_call, deadline).await,
-            Err(error) => ApiError::from(error).log("recording an end failed", &new_call.id),
+            Err(error) => ApiError::from(error).log("recording the end failed", &new_call.id),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the life of a call asks of the table: conditional writes that decide without a read.
+//! The store of calls: conditional writes that need no read before them.
 
 use async_trait::async_trait;
 
@@ -8,75 +8,74 @@ use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 
-/// What came of remembering a new call.
+/// The result of [`CallStore::begin`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BeginResult {
-    /// It is `creating`, in this attempt's hands.
+    /// The call is `creating`, and this attempt holds its lease.
     Inserted,
-    /// The id is taken.
+    /// The id exists already.
     Exists(Call),
 }
 
-/// What came of taking a `creating` call over from another attempt.
+/// The result of [`CallStore::take_over`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakeOverResult {
-    /// It is in this attempt's hands, for a full lease.
+    /// This attempt holds the lease, for its full duration.
     Acquired,
-    /// It has moved on.
+    /// The call is no longer `creating` by the same request.
     Changed(Call),
-    /// It was withdrawn.
+    /// The call was withdrawn.
     Missing,
 }
 
-/// What came of withdrawing a call of which nothing was made, or nothing is left.
+/// The result of [`CallStore::withdraw`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawResult {
-    /// It never was.
+    /// The item does not exist any more.
     Removed,
-    /// Another attempt has it in hand.
+    /// Another attempt holds the lease, or the call is no longer `creating`.
     NotOwned,
 }
 
-/// What came of activating a call.
+/// The result of [`CallStore::activate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActivateResult {
-    /// It is `active` by this attempt.
+    /// This attempt has activated the call.
     Activated(Call),
-    /// It is in this state by somebody else's doing.
+    /// The call was not `creating` by the same request, and is unchanged.
     Unchanged(Call),
-    /// There is no such call.
+    /// The call does not exist.
     Missing,
 }
 
-/// Who ends a call, when and why.
+/// A request to move a call to `ending`.
 #[derive(Clone, Copy, Debug)]
 pub struct EndRequest<'a> {
-    /// The call.
+    /// The id of the call.
     pub id: &'a CallId,
-    /// The member who asks; nobody where it need not be one.
+    /// The user who must be a member of the call; `None` for a service or the sweeper.
     pub member: Option<&'a UserId>,
-    /// Why.
+    /// The reason of the end.
     pub reason: &'a EndReason,
-    /// When it was over for everybody.
+    /// When the call was over for its members.
     pub at: Timestamp,
-    /// When somebody has to see to it, if it is not cleared away by then.
+    /// When the sweeper cleans the call up, if that has not happened by then.
     pub due_at: Timestamp,
-    /// What the decision hangs on; a call of which it holds no longer stays open. `None` where the
-    /// decision stands whatever has happened.
+    /// If the precondition does not hold, the call stays open. `None` ends the call in any case.
     pub precondition: Option<Precondition<'a>>,
 }
 
-/// What a call looked like as a decision was made.
+/// The state of the call on which the decision to end it is based.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition<'a> {
-    /// It was due then. Every step of a call's life moves that.
+    /// The call was due at this time. Every state transition changes that time.
     DueAt(Timestamp),
-    /// This attempt had it in hand.
+    /// This attempt held the lease.
     Attempt(&'a str),
 }
 
 impl<'a> EndRequest<'a> {
-    /// An end that does not depend on what the call looks like.
+    /// A request without a precondition, now.
     #[must_use]
     pub fn new(id: &'a CallId, reason: &'a EndReason, now: Timestamp) -> Self {
         Self {
@@ -90,52 +89,52 @@ impl<'a> EndRequest<'a> {
     }
 }
 
-/// What came of asking for a call's end.
+/// The result of [`CallStore::end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndResult {
-    /// It is `ending` now.
+    /// The call is `ending` by this request.
     Ending(Call),
-    /// It was `ending` or `ended` before, or it is not the caller's, or it has moved since it was
-    /// seen.
+    /// The call was `ending` or `ended` before, the user is not a member, or the precondition does
+    /// not hold.
     Unchanged(Call),
-    /// There is no such call.
+    /// The call does not exist.
     Missing,
 }
 
-/// The mark that a set of members leaves on its open call.
+/// The open-call pointer of a set of members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenCallPointer {
-    /// The call.
+    /// The id of the open call.
     pub call_id: CallId,
-    /// When it was last set. The call itself may be written a moment later.
+    /// When the pointer was last set. The call item may be written a moment later.
     pub at: Timestamp,
 }
 
-/// What came of marking a call as the open one of its members.
+/// The result of [`CallStore::set_open_call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetOpenCallResult {
-    /// It is.
+    /// The pointer points to the new call.
     Set {
-        /// Whether no other attempt is known to have marked it too.
+        /// Whether no other attempt has set the pointer to the same call before.
         is_exclusive: bool,
     },
-    /// Another one is marked.
+    /// The pointer points to another call.
     Occupied(OpenCallPointer),
 }
 
-/// The table, as far as calls go. Each method is one request at most.
+/// The store of calls. Each method sends at most one request.
 #[async_trait]
 pub trait CallStore: Send + Sync {
-    /// Remembers a new call as `creating`, if its id is free.
+    /// Inserts a new call as `creating` if its id is free.
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError>;
 
-    /// Takes a call over that is `creating` by the same request.
+    /// Takes over the lease of a call that is `creating` by the same request.
     async fn take_over(&self, new_call: &NewCall) -> Result<TakeOverResult, StoreError>;
 
-    /// Forgets a call that is still `creating` in this attempt's hands.
+    /// Deletes a call that is still `creating` and whose lease this attempt holds.
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError>;
 
-    /// Moves a call from `creating` to `active`, to be looked at when it is due.
+    /// Moves a call from `creating` to `active`. The sweeper checks it at `due_at`.
     async fn activate(
         &self,
         new_call: &NewCall,
@@ -143,29 +142,29 @@ pub trait CallStore: Send + Sync {
         due_at: Timestamp,
     ) -> Result<ActivateResult, StoreError>;
 
-    /// Moves a call that is open, that member's to end, and as it was seen, to `ending`.
+    /// Moves an open call to `ending` if the member and the precondition match.
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError>;
 
-    /// Moves a call from `ending` to `ended`; `None` where there is no such call, or it is open.
-    /// One that has `ended` already is as good as moved.
+    /// Moves a call from `ending` to `ended`. A call that is `ended` already is returned as it is.
+    /// `None` if the call does not exist or is open.
     async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError>;
 
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 
-    /// Remembers when somebody first joined a call; the earliest that is heard of stands. A call
-    /// that is not there stays so.
+    /// Stores when the first participant joined. The earliest time wins. If the call does not
+    /// exist, nothing is written.
     async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Has an active call looked at by then, if not earlier anyway.
+    /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, id: &CallId, due_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Has an active call looked at after this instant, even if it is being looked at now: its
-    /// place in the index changes, so that whoever has it in hand does not put it off.
+    /// Makes an active call due now. If a sweep is processing the call, its conditional reschedule
+    /// fails because `due_at` has changed, so the call is checked again.
     async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Marks a call as the open one of its members, if none is marked, or it is itself, or the
-    /// one that is known to be over.
+    /// Sets the open-call pointer of the members to a call, if no pointer exists, or it points to
+    /// this call or equals `stale`.
     async fn set_open_call(
         &self,
         members: &MemberSet,
@@ -174,8 +173,8 @@ pub trait CallStore: Send + Sync {
         stale: Option<&OpenCallPointer>,
     ) -> Result<SetOpenCallResult, StoreError>;
 
-    /// Takes the mark off a call, if it is still on it; one of this attempt's alone where an
-    /// attempt is given.
+    /// Clears the open-call pointer if it still points to this call. If `attempt` is given, clears
+    /// only a pointer that this attempt has set.
     async fn clear_open_call(
         &self,
         members: &MemberSet,
@@ -183,6 +182,6 @@ pub trait CallStore: Send + Sync {
         attempt: Option<&str>,
     ) -> Result<(), StoreError>;
 
-    /// Takes one of the minute's single channel deletions; whether there was one left.
+    /// Takes one single channel deletion from the quota of the minute. False if none is left.
     async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError>;
 }

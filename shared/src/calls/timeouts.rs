@@ -1,29 +1,29 @@
-//! How long the states of a call last.
+//! The timeouts of a call's states.
 
 use std::time::Duration;
 
 use crate::config::{ConfigError, Env};
 
-/// The lease of an attempt to create a call. It is twice the function's timeout, so no attempt that
-/// is alive loses it.
+/// The lease of an attempt to create a call. It is twice the function's timeout, so it cannot
+/// expire during an attempt.
 pub const LEASE_DURATION: Duration = Duration::from_secs(30);
-/// How long an active call is not checked. With Stream's inactivity timeout (five minutes) and the
-/// minute between two sweeps this ends a call that everyone has left within eleven minutes, also if
-/// every webhook is lost.
+/// The interval between two checks of an active call. Stream's inactivity timeout adds 5 minutes,
+/// and the interval between sweeps adds 1 minute. So an abandoned call ends within 11 minutes, even
+/// if every webhook is lost.
 pub const POLL_INTERVAL: Duration = Duration::from_mins(4);
-/// When the end of a call is retried.
+/// The delay before the cleanup of an ending call is retried.
 pub const END_RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// When an ended call is checked once more: a late request may have created an empty channel again.
+/// The delay before an ended call is checked again: a late request may have recreated its channel.
 pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
-/// How long the id of an ended call stays taken.
+/// How long the item of an ended call is stored, during which its id cannot be reused.
 pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
-/// How long an open-call pointer is stored: longer than any call lasts.
+/// How long an open-call pointer is stored: longer than the longest call.
 pub const OPEN_CALL_POINTER_TTL: Duration = Duration::from_hours(3 * 24);
 
-/// The configured timeouts by which an active call is evaluated.
+/// The configured timeouts for the evaluation of an active call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallTimeouts {
-    /// The longest duration of a call.
+    /// The maximum duration of a call.
     pub max_duration: Duration,
     /// How long a call waits for the first participant.
     pub ring_timeout: Duration,
@@ -36,12 +36,12 @@ impl CallTimeouts {
     }
 }
 
-/// The configured timeouts that a call is created with.
+/// The configured timeouts for the creation of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreateTimeouts {
-    /// The longest duration of a call. Stream ends it then.
+    /// The maximum duration of a call, after which Stream ends it.
     pub max_duration: Duration,
-    /// How long Stream keeps a session without participants.
+    /// How long Stream keeps a session open without participants.
     pub inactivity_timeout: Duration,
     /// How long a call waits for the first participant.
     pub ring_timeout: Duration,
@@ -58,12 +58,12 @@ impl CreateTimeouts {
         })
     }
 
-    /// The timeouts by which the call is evaluated later.
+    /// The timeouts for the later evaluation of the call.
     pub(super) fn call_timeouts(&self) -> CallTimeouts {
         CallTimeouts { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
     }
 
-    /// When the call is first checked after its activation.
+    /// The delay between the activation and the first check.
     pub(super) fn first_check_delay(&self) -> Duration {
         self.ring_timeout.min(POLL_INTERVAL)
     }

@@ -1,5 +1,5 @@
-//! Erasures in the table: one item each, `pk = ERASURES`, `sk = <userId>`, for as long as they
-//! last. They are few at a time, so one partition is enough for the sweeper to find them in.
+//! Erasures in the table: while an erasure is in progress, it has an item with `pk = ERASURES` and
+//! `sk = <userId>`. There are few at a time, so one partition is enough.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::ReturnValue;
@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::ids::UserId;
 use crate::store::StoreError;
 
-/// The erasures of a table.
+/// The store of erasures in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoErasureStore(Table);
 
@@ -35,7 +35,7 @@ struct Tombstone {
 }
 
 impl DynamoErasureStore {
-    /// The erasures of this table.
+    /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self(table)
@@ -113,10 +113,12 @@ impl ErasureStore for DynamoErasureStore {
             .expression_attribute_values(":pk", text("ERASURES"));
         let mut pending = Vec::new();
         for item in query.send().await.map_err(map_sdk_error)?.items.unwrap_or_default() {
-            // What nobody can read must not keep the others from being seen to.
+            // A malformed item must not block the others.
             match parse_erasure(item) {
                 Ok(erasure) => pending.push(erasure),
-                Err(error) => ApiError::from(error).log("an erasure is not one", &"ERASURES"),
+                Err(error) => {
+                    ApiError::from(error).log("skipping malformed erasure item", &"ERASURES");
+                }
             }
         }
         Ok(pending)

@@ -1,7 +1,8 @@
-//! Erasing a user: open calls end, what we keep of the user goes, and Stream deletes the rest.
+//! Erases a user: ends the user's open calls, deletes the user's data in the table, and deletes the
+//! user at Stream.
 //!
-//! What is begun is finished: an erasure is an item of its own until Stream says that it is done,
-//! and the sweeper goes on with it every minute. Every step can be repeated.
+//! An erasure has its own item until Stream's deletion task is complete. The sweeper resumes it
+//! every minute. Every step is idempotent.
 
 pub mod dynamo;
 mod store;
@@ -23,47 +24,47 @@ use crate::quality::QualityStore;
 use crate::stream::StreamError;
 use crate::stream::ops::{CallFilter, DeleteUser, GetTask, QueryCalls, TaskStatus};
 
-/// What has less time than this is left to the sweeper.
+/// If less time than this remains, the work is left to a later sweep.
 const MIN_REMAINING: Duration = Duration::from_secs(3);
-/// How many erasures one sweep goes on with.
+/// The number of erasures that one sweep resumes.
 const MAX_PER_SWEEP: usize = 20;
 
-/// How far an erasure is.
+/// The status of an erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErasureStatus {
-    /// Nobody can be this user any more; what is left of the data is on its way out.
+    /// The user is deleted in the table, and the deletion of the remaining data is in progress.
     Deleting,
-    /// Nothing is left.
+    /// All data is deleted.
     Deleted,
 }
 
-/// What a sweep has done of the erasures.
+/// The result of a sweep of the erasures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ErasureSummary {
-    /// Users who are erased now.
+    /// Users whose erasure was completed.
     pub erased: u64,
-    /// Users who are not yet.
+    /// Users whose erasure is still in progress.
     pub erasing: u64,
 }
 
-/// Whoever erases users.
+/// Erases users.
 #[derive(Clone)]
 pub struct ErasureService {
-    /// What is being erased.
+    /// The erasures in progress.
     pub store: Arc<dyn ErasureStore>,
-    /// The calls, and Stream.
+    /// The calls and the Stream client.
     pub calls: CallService,
-    /// What is kept of calls' quality.
+    /// The quality data of calls.
     pub quality_store: Arc<dyn QualityStore>,
 }
 
 impl ErasureService {
-    /// Erases a user, as far as time allows. From the answer on the id is nobody's, for ever.
+    /// Begins to erase a user and continues until the deadline. The id can never be used again.
     ///
     /// # Errors
     ///
-    /// `user_not_found`, `store_unavailable`. What fails at Stream is done later.
+    /// `user_not_found`, `store_unavailable`. After a failure at Stream the sweeper continues.
     pub async fn erase(&self, id: &UserId, deadline: Deadline) -> Result<ErasureStatus, ApiError> {
         match self.store.begin(id, self.calls.clock.now()).await? {
             BeginErasureResult::UserNotFound => Err(ApiError::from_code(Code::UserNotFound)),
@@ -72,7 +73,7 @@ impl ErasureService {
         }
     }
 
-    /// Goes on with what is begun; what has become of it.
+    /// Resumes the erasures in progress.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl ErasureService {
     pub async fn sweep(&self, deadline: Deadline) -> Result<ErasureSummary, ApiError> {
         let mut pending = self.store.list_pending().await?;
         let mut summary = ErasureSummary { erased: 0, erasing: pending.len() as u64 };
-        // Each minute from another one on, so that those that are stuck keep nobody waiting.
+        // The start rotates every minute, so that erasures that keep failing do not block others.
         let minute = usize::try_from(self.calls.clock.now().as_secs() / 60).unwrap_or(0);
         let offset = (minute * MAX_PER_SWEEP).checked_rem(pending.len()).unwrap_or(0);
         pending.rotate_left(offset);
@@ -101,8 +102,8 @@ impl ErasureService {
         match self.step(erasure, deadline).await {
             Ok(progress) => progress,
             Err(error) => {
-                // It is still in the table, and comes up again.
-                error.log("a user is not erased yet", &user);
+                // The item still exists, so the next sweep resumes it.
+                error.log("erasing a user failed, retrying in the next sweep", &user);
                 ErasureStatus::Deleting
             }
         }
@@ -123,7 +124,7 @@ impl ErasureService {
                     erasure.task_id = Some(response.task_id);
                     self.store.save(&erasure).await?;
                 }
-                // Gone already, or never there.
+                // The user was deleted at Stream before, or never existed there.
                 Err(StreamError::NotFound(_)) => return self.finish(&user).await,
                 Err(error) => return Err(error.into()),
             }
@@ -131,7 +132,7 @@ impl ErasureService {
         let Some(task_id) = erasure.task_id.take() else { return Ok(ErasureStatus::Deleting) };
         let status = match self.calls.stream.send(&GetTask { id: &task_id }, deadline).await {
             Ok(task) => task.status,
-            // Stream forgets its tasks after a while, whatever became of them.
+            // Stream deletes old tasks, so the result is unknown.
             Err(StreamError::NotFound(_)) => TaskStatus::Failed,
             Err(error) => return Err(error.into()),
         };
@@ -142,7 +143,7 @@ impl ErasureService {
         }
     }
 
-    /// Forgets how far it was; the next time it begins with the calls.
+    /// Resets the progress, so that the next sweep begins with the calls.
     async fn restart(&self, erasure: Erasure) -> Result<ErasureStatus, ApiError> {
         self.store.save(&Erasure { next_page: None, task_id: None, ..erasure }).await?;
         Ok(ErasureStatus::Deleting)
@@ -153,14 +154,14 @@ impl ErasureService {
         Ok(ErasureStatus::Deleted)
     }
 
-    /// Ends the user's calls and takes along what is kept of the user with them; whether it came to
-    /// the end of them. Stream has the list: the table is not asked who was in which call.
+    /// Ends the user's calls and deletes the user's data in them. Returns whether all calls are
+    /// done. Stream lists the calls, since the table has no index by member.
     async fn remove_from_calls(
         &self,
         erasure: &mut Erasure,
         deadline: Deadline,
     ) -> Result<bool, ApiError> {
-        // What is older is forgotten by itself.
+        // The items of older calls have expired.
         let retention_millis = i64::try_from((TOMBSTONE_TTL * 2).as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp::from_millis(erasure.started_at.as_millis() - retention_millis);
         loop {
@@ -168,7 +169,7 @@ impl ErasureService {
             let query = QueryCalls { filter, next: erasure.next_page.as_deref() };
             let page = match self.calls.stream.send(&query, deadline).await {
                 Ok(page) => page,
-                // A place in a list does not last for ever.
+                // Stream rejects an expired page cursor.
                 Err(StreamError::Rejected(_)) if erasure.next_page.is_some() => {
                     self.restart(erasure.clone()).await?;
                     return Ok(false);
@@ -200,7 +201,7 @@ impl ErasureService {
             return Ok(());
         };
         if call.state < CallState::Ending {
-            // As the user would have done it.
+            // The call ends as if the user had ended it.
             let deleted_user =
                 Caller { user: user.clone(), role: None, is_service: false, issued_at: None };
             self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;

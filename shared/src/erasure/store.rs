@@ -1,4 +1,4 @@
-//! What erasures ask of the table.
+//! The store of erasures.
 
 use async_trait::async_trait;
 
@@ -6,44 +6,43 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::store::StoreError;
 
-/// A user on the way out.
+/// An erasure in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// Who.
+    /// The id of the user.
     pub user: UserId,
-    /// Since when.
+    /// When the erasure began.
     pub started_at: Timestamp,
-    /// Where the list of the user's calls is gone on with.
+    /// The cursor of the next page of the user's calls.
     pub next_page: Option<String>,
-    /// The task in which Stream deletes the user.
+    /// The id of Stream's deletion task.
     pub task_id: Option<String>,
 }
 
-/// What came of beginning.
+/// The result of [`ErasureStore::begin`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BeginErasureResult {
-    /// It is begun, now or before.
+    /// The erasure is in progress, begun now or before.
     InProgress(Erasure),
-    /// It was done before.
+    /// The erasure was completed before.
     AlreadyErased,
-    /// There is no such user.
+    /// The user does not exist.
     UserNotFound,
 }
 
-/// The table, as far as erasures go.
+/// The store of erasures.
 #[async_trait]
 pub trait ErasureStore: Send + Sync {
-    /// Takes the user's profile away, leaves a stone in its place that keeps the id from coming
-    /// back, and remembers what is left to do. Two writes; if the second one fails the first one
-    /// stands, and the next attempt makes up for it.
+    /// Replaces the user's profile by a tombstone, which blocks the id, and inserts the erasure.
+    /// These are two writes. If the second one fails, the next attempt repeats both.
     async fn begin(&self, user: &UserId, at: Timestamp) -> Result<BeginErasureResult, StoreError>;
 
-    /// Erasures that are not done, as many as one request tells of.
+    /// Lists the erasures in progress: the first page of the query.
     async fn list_pending(&self) -> Result<Vec<Erasure>, StoreError>;
 
-    /// Remembers how far an erasure is.
+    /// Stores the progress of an erasure.
     async fn save(&self, erasure: &Erasure) -> Result<(), StoreError>;
 
-    /// Remembers that an erasure is done.
+    /// Completes an erasure: stores the time in the tombstone and deletes the erasure.
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError>;
 }

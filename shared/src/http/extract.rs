@@ -1,4 +1,4 @@
-//! What a handler's signature asks of a request: each argument reads and checks its own part.
+//! Extractors: each argument of a handler reads and checks its own part of the request.
 
 use std::fmt;
 use std::future::Future;
@@ -19,24 +19,24 @@ use crate::http::request::RawQuery;
 use crate::ids::{CallId, ChannelId, UserId};
 use crate::json::{self, StrictDeserializer};
 
-/// The first argument of a handler: who sent the request. It is settled before anything else of
-/// the request is looked at.
+/// The first argument of a handler: the authenticated principal. Authentication comes before every
+/// other check of the request.
 pub trait Authenticate: Sized + Send + 'static {
-    /// What it is settled with.
+    /// The credentials that authentication needs.
     type Credentials: Send + Sync + 'static;
 
-    /// The largest body that is read, in bytes.
+    /// The maximum size of the body, in bytes.
     const MAX_BODY_BYTES: usize = 64 * 1024;
 
-    /// Reads the keys, or where they are, once.
+    /// Loads the credentials when the function builds its state.
     fn load_credentials(context: &AppContext) -> Result<Self::Credentials, ConfigError>;
 
-    /// The user who sent it, where it is one.
+    /// The user, if the principal is one.
     fn user(&self) -> Option<&UserId> {
         None
     }
 
-    /// Settles it, or refuses the request.
+    /// Authenticates the request.
     fn authenticate(
         request: &Request,
         credentials: &Self::Credentials,
@@ -44,9 +44,9 @@ pub trait Authenticate: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Self, ApiError>> + Send;
 }
 
-/// Any further argument of a handler.
+/// A further argument of a handler.
 pub trait FromRequest: Sized + Send {
-    /// Reads it, or refuses the request.
+    /// Extracts the argument.
     fn from_request(request: &Request) -> Result<Self, ApiError>;
 }
 
@@ -70,7 +70,8 @@ impl Authenticate for Caller {
         let caller = verifier.authenticate(token, now, Deadline::from_request(request)?).await;
         caller.map_err(|cause| {
             let error = match cause {
-                // One body for every cause: a caller learns nothing about the key or the check.
+                // The same body for every cause, so that it reveals nothing about the key or the
+                // check.
                 AuthError::InvalidToken(_) => ApiError::from_code(Code::Unauthenticated),
                 AuthError::KeysUnavailable { retry_after } => {
                     ApiError::from_code(Code::KeysUnavailable).with_retry_after(Some(retry_after))
@@ -81,14 +82,14 @@ impl Authenticate for Caller {
     }
 }
 
-/// The body, a JSON object of exactly the fields that `T` knows.
+/// The body, a JSON object without fields that `T` does not have.
 #[derive(Clone, Debug)]
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
         require_json_content_type(request)?;
-        // A request without a body asks for nothing in particular.
+        // An empty body counts as an empty object.
         let body: &[u8] = request.body();
         let text = if body.is_empty() { b"{}" } else { body };
         let object = json::parse_object(text)
@@ -96,7 +97,7 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
         match serde_path_to_error::deserialize(StrictDeserializer(Value::Object(object))) {
             Ok(body) => Ok(Self(body)),
             Err(error) => {
-                // It may repeat the refused value: enough of it to be recognised, and no more.
+                // The reason may contain the rejected value, so its length is limited.
                 let reason: String = error.inner().to_string().chars().take(200).collect();
                 Err(ApiError::invalid_field(json_pointer(error.path()), reason))
             }
@@ -114,7 +115,7 @@ fn require_json_content_type(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-/// A path within a body as a JSON Pointer (RFC 6901).
+/// The JSON Pointer (RFC 6901) of a path within a body.
 fn json_pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
@@ -129,7 +130,7 @@ fn json_pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// The query, of exactly the parameters that `T` knows, none of them twice.
+/// The query, without unknown or duplicate parameters.
 #[derive(Clone, Debug)]
 pub struct Query<T>(pub T);
 
@@ -144,7 +145,7 @@ impl<T: DeserializeOwned + Send> FromRequest for Query<T> {
 
 /// A parameter of a route's path.
 pub trait PathParameter: TryFrom<String> + Send {
-    /// Its name in the route key, such as `callId` in `GET /api/stream/call/{callId}`.
+    /// The name in the route key, such as `callId` in `GET /api/stream/call/{callId}`.
     const NAME: &'static str;
 }
 
@@ -185,8 +186,8 @@ impl FromRequest for Deadline {
     }
 }
 
-/// The domain of the API that the request came by, as API Gateway names it. The `Host` header is
-/// not read: the caller writes it.
+/// The domain of the API, from API Gateway's request context. The `Host` header is not used,
+/// because the caller controls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainName(pub Option<String>);
 
@@ -200,7 +201,7 @@ impl FromRequest for DomainName {
     }
 }
 
-/// The `Idempotency-Key` header: 1 to 255 visible ASCII characters, so no space.
+/// The `Idempotency-Key` header: 1 to 255 visible ASCII characters, without spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(pub Option<String>);
 
@@ -220,20 +221,20 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
-/// The `Accept` header, as far as it is asked.
+/// The `Accept` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept(String);
 
 impl Accept {
-    /// Whether this media type is named, and preferred to JSON (RFC 9110, section 12.5.1). A
-    /// wildcard asks for nothing in particular.
+    /// Whether the header contains this media type with a weight at least that of JSON (RFC 9110,
+    /// section 12.5.1). Wildcards are ignored.
     #[must_use]
     pub fn prefers(&self, media_type: &str) -> bool {
         let weight = self.weight(media_type);
         weight > 0.0 && weight >= self.weight("application/json")
     }
 
-    /// The weight of a media type that is named; 0 where it is not.
+    /// The weight of a media type, or 0 if the header does not contain it.
     fn weight(&self, media_type: &str) -> f64 {
         let weight = |range: &str| {
             let mut parts = range.split(';').map(str::trim);

@@ -7,8 +7,8 @@ use lambda_http::Request;
 use crate::error::{ApiError, Code};
 use crate::http::{Authenticate, FromRequest, IntoResponse, Response};
 
-/// An async function of the function's state, the authenticated principal and the request's parts,
-/// which returns something that becomes a response, or an [`ApiError`].
+/// An async function with the arguments state, authenticated principal and parts of the request. It
+/// returns a value that becomes a response, or an [`ApiError`].
 pub trait Handler<S, P: Authenticate, A>: Send + Sync + 'static {
     /// Extracts the arguments and calls the function. `state` is `None` if the function needs
     /// Stream and Stream is not configured.

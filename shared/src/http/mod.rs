@@ -1,7 +1,7 @@
-//! The HTTP edge: from an API Gateway event to a handler, and from its result to a response.
+//! The HTTP layer, from an API Gateway event to a handler and from its result to a response.
 //!
-//! A function is a handler and the state that it needs. The handler's arguments say what it reads
-//! from the request: the authenticated principal first, then the rest. A failure anywhere is a
+//! A function consists of a handler and its state. The handler's arguments are the state, the
+//! authenticated principal and the extracted parts of the request. Every failure becomes a
 //! response, never an error of the Lambda function.
 
 mod extract;

@@ -1,15 +1,15 @@
-//! The form of a path, checked on the text as it came: nothing that another parser on the way may
-//! read as another path.
+//! Validation of the raw path. It rejects every path that another parser may read as a different
+//! one.
 
-/// Whether a path is refused: dot segments, encoded dots or slashes, backslashes, empty segments,
-/// control bytes, or a percent sign that encodes nothing.
+/// Whether a path is rejected. It must not have dot segments, encoded dots, slashes or percent
+/// signs, backslashes, empty segments, control characters or incomplete escapes.
 pub(crate) fn is_invalid(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return true };
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
-        // One slash at the very end is harmless: it is another route, or none.
+        // A trailing slash is allowed. It selects another route or none.
         let is_empty = segment.is_empty() && segments.peek().is_some();
-        // Some parsers trim the blanks at the end of a URL first.
+        // Some parsers trim spaces at the end of a URL.
         let is_dot_segment = matches!(segment.trim_matches(' '), "." | "..");
         if is_empty || is_dot_segment || has_invalid_byte(segment) {
             return true;
@@ -30,7 +30,7 @@ fn has_invalid_byte(segment: &str) -> bool {
             b'.' => continue,
             byte => byte,
         };
-        // A decoded dot, slash or percent sign means that somebody has something to hide.
+        // A client has no reason to encode a dot, slash or percent sign in these paths.
         let is_invalid_escape = byte == b'%' && matches!(decoded, b'.' | b'/' | b'%');
         if is_invalid_escape || decoded == b'\\' || decoded.is_ascii_control() {
             return true;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     proptest! {
-        /// A path that passes names the same segments to whoever decodes it.
+        /// Decoding a valid path does not change its segments.
         #[test]
         fn valid_path_decodes_to_the_same_segments(path in "[/a-z.%2eEfF5c\\\\]{0,24}") {
             if !is_invalid(&path) {

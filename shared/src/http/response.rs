@@ -1,4 +1,4 @@
-//! Responses: the envelope that the apps parse, a picture, or a problem document.
+//! Responses: the JSON envelope, an SVG picture or a problem document.
 
 use http::StatusCode;
 use http::header::{
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::{ApiError, Code};
 use crate::http::Response;
 
-/// A successful result of a handler: the envelope's message and the fields beside it.
+/// A successful result of a handler: the message of the envelope and the fields next to it.
 #[derive(Clone, Debug)]
 pub struct ApiResponse<T> {
     status: StatusCode,
@@ -21,20 +21,20 @@ pub struct ApiResponse<T> {
 }
 
 impl<T> ApiResponse<T> {
-    /// 200: done.
+    /// Status 200.
     pub fn ok(message: &'static str, body: T) -> Self {
         Self { status: StatusCode::OK, message, body }
     }
 
-    /// 202: accepted, and finished later.
+    /// Status 202: the request is accepted, and its work finishes later.
     pub fn accepted(message: &'static str, body: T) -> Self {
         Self { status: StatusCode::ACCEPTED, message, body }
     }
 }
 
-/// A handler's result that becomes a response.
+/// A result of a handler that converts to a response.
 pub trait IntoResponse: Send {
-    /// The response.
+    /// Converts to a response.
     fn into_response(self) -> Result<Response, ApiError>;
 }
 
@@ -55,7 +55,8 @@ pub struct Svg(pub String);
 impl IntoResponse for Svg {
     fn into_response(self) -> Result<Response, ApiError> {
         let mut response = response(StatusCode::OK, "image/svg+xml", self.0);
-        // Opened by itself the picture is a document of this origin, so it may load and run nothing.
+        // A browser opens the picture as a document of this origin, so the policy forbids it to
+        // load resources or run scripts.
         let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         Ok(response)
@@ -77,7 +78,7 @@ pub(super) fn from_error(error: &ApiError, request_id: &str) -> Response {
     let mut response = response(status, "application/problem+json", body);
     let headers = response.headers_mut();
     if let Some(span) = error.retry_after() {
-        // Rounded up: a client that retries too early is rejected again.
+        // Rounded up, because a client that retries too early is rejected again.
         let seconds = u64::try_from(span.as_millis().div_ceil(1000).max(1)).unwrap_or(u64::MAX);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -1,4 +1,4 @@
-//! A request that Stream has signed.
+//! Authentication of Stream's webhook requests by their signature.
 
 use lambda_http::Request;
 
@@ -9,7 +9,7 @@ use crate::error::{ApiError, Code};
 use crate::http::{Authenticate, header_text};
 use crate::stream::webhook::{MAX_WEBHOOK_BODY_BYTES, WebhookSecrets};
 
-/// The body of a webhook whose signature holds, uncompressed and not parsed yet.
+/// The uncompressed body of a webhook request with a valid signature.
 #[derive(Clone, Debug)]
 pub struct VerifiedWebhook(pub Vec<u8>);
 
@@ -31,7 +31,7 @@ impl Authenticate for VerifiedWebhook {
             return Err(ApiError::from_code(Code::StreamNotConfigured));
         }
         let body = secrets.verify(request.body(), header_text(request.headers(), "x-signature"));
-        // One answer for every cause, as with a bearer token.
+        // The same response for every cause, as for bearer tokens.
         let body =
             body.map_err(|cause| ApiError::from_code(Code::BadSignature).with_source(cause))?;
         Ok(Self(body.into_owned()))

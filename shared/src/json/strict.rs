@@ -1,14 +1,22 @@
-//! JSON values read into types by their names alone.
+//! Deserialization of JSON values by member name only.
 //!
-//! By itself `serde_json` also takes an array for a struct, by position, and an object for an enum
-//! that is a word. Nobody has described such bodies, so nobody may send them.
+//! `serde_json` accepts two forms that the API does not document, and this deserializer rejects
+//! both at every depth:
+//!
+//! - **An array for a struct.** `serde_json` fills the fields by position, and reads `["Al", null]`
+//!   as `{"name": "Al", "kind": null}`.
+//! - **A map for a unit variant of an enum.** `serde_json` reads `{"word": null}` as `"word"`.
+//!
+//! The meaning of such a request would depend on the order of the fields in the source code. A
+//! reordered or added field would change it without an error. The request would also bypass checks
+//! by name: the rejection of unknown fields, and validation against `docs/openapi.yaml`.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
-/// A value that is an object where a struct is asked for, and text where an enum is.
+/// Deserializes a value. A struct must be an object, and an enum must be a string.
 pub(crate) struct StrictDeserializer(pub(crate) Value);
 
 impl StrictDeserializer {

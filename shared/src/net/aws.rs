@@ -1,6 +1,7 @@
-//! The AWS SDK's requests, sent by the same client as Stream's.
+//! An adapter that sends the requests of the AWS SDK with the HTTP client of the function.
 //!
-//! The SDK brings a client of its own; with it a binary would set TLS up twice and hold two pools.
+//! With the SDK's own HTTP client, a function would have two TLS configurations and two connection
+//! pools.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,10 +20,10 @@ use futures_util::lock::Mutex;
 
 use crate::net::body;
 
-/// An answer of DynamoDB's is at most 16 MB by its own limits; this reads no more than that.
+/// The largest response body, in bytes. DynamoDB limits its responses to 16 MB.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long a request waits for the first connection.
+/// The longest time that a request waits for the first connection.
 const MAX_WAIT: Duration = Duration::from_millis(300);
 
 /// `reqwest` as the AWS SDK's HTTP client, for one service.
@@ -32,9 +33,11 @@ pub(super) struct AwsHttpClient {
     gate: Arc<FirstConnectionGate>,
 }
 
-/// The first connection of a process. What else is sent before it has brought an answer waits for
-/// it: each would pay for a whole handshake of its own, which takes longer than the wait where a
-/// function has a part of a processor (`docs/adr/0022`). Those that come later resume its session.
+/// Delays further requests until the first connection of a process has returned a response. Without
+/// the delay, each concurrent request would do its own TLS handshake. On a function with a fraction
+/// of a processor, a handshake takes longer than the delay
+/// (`docs/adr/0022-one-table-request-per-token.md`). Later connections resume the first TLS
+/// session.
 #[derive(Default)]
 struct FirstConnectionGate {
     is_open: AtomicBool,
@@ -42,8 +45,8 @@ struct FirstConnectionGate {
 }
 
 impl FirstConnectionGate {
-    /// Sends a request when it is its turn; once there is a connection, it always is. Nobody waits
-    /// for long: the wait is part of the request's own time.
+    /// Sends a request, after a wait of at most [`MAX_WAIT`] while the first request is in flight.
+    /// The wait counts toward the request's own timeout.
     async fn run<T, E>(&self, send: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         if self.is_open.load(Ordering::Relaxed) {
             return send.await;
@@ -62,7 +65,7 @@ impl FirstConnectionGate {
 }
 
 impl AwsHttpClient {
-    /// Sends through this client.
+    /// An adapter for this client.
     #[must_use]
     pub(super) fn new(client: reqwest::Client) -> Self {
         Self { client, gate: Arc::default() }
@@ -71,7 +74,7 @@ impl AwsHttpClient {
 
 impl fmt::Debug for AwsHttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AwsHttp")
+        f.write_str("AwsHttpClient")
     }
 }
 
@@ -81,7 +84,7 @@ impl HttpClient for AwsHttpClient {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // The time to connect is the client's own, the same for every host.
+        // The connect timeout is that of the client, the same for every host.
         SharedHttpConnector::new(Connector {
             client: self.client.clone(),
             gate: Arc::clone(&self.gate),
@@ -118,14 +121,15 @@ async fn send(
     let user_error = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|error| user_error(error.into()))?;
     let (parts, body) = request.into_parts();
-    let body = body.bytes().ok_or_else(|| user_error("a body that streams".into()))?.to_vec();
+    let body =
+        body.bytes().ok_or_else(|| user_error("the request body is a stream".into()))?.to_vec();
     let request = http::Request::from_parts(parts, body);
     let mut request =
         reqwest::Request::try_from(request).map_err(|error| user_error(error.into()))?;
     *request.timeout_mut() = read_timeout;
     let mut response = client.execute(request).await.map_err(connector_error)?;
     let body = body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map_err(connector_error)?;
-    let body = body.ok_or_else(|| user_error("the answer is too large".into()))?;
+    let body = body.ok_or_else(|| user_error("the response is too large".into()))?;
     let status = StatusCode::try_from(response.status().as_u16())
         .map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut sdk_response = Response::new(status, SdkBody::from(body.to_vec()));
@@ -137,7 +141,7 @@ async fn send(
     Ok(sdk_response)
 }
 
-/// Sorts a failure into what the SDK's retry policy tells apart.
+/// Maps an error to the kinds that the SDK's retry policy distinguishes.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     let is_timeout = error.is_timeout();
     let error = error.without_url().into();
@@ -178,9 +182,10 @@ mod tests {
             let _ = runtime.block_on(requests);
             max_in_flight.replace(0)
         };
-        // A failure is no connection. After the first success the others go together.
+        // A failed request keeps the gate closed. After the first success, requests run
+        // concurrently.
         assert_eq!((send_three(false), send_three(true), send_three(true)), (1, 2, 3));
-        // One that hangs keeps nobody waiting for long.
+        // A hanging first request delays the next one by at most `MAX_WAIT`.
         let gate = FirstConnectionGate::default();
         let waited = runtime.block_on(async {
             let started_at = tokio::time::Instant::now();

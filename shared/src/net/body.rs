@@ -1,8 +1,8 @@
-//! Response bodies, read up to a limit.
+//! Reading of response bodies up to a size limit.
 
 use bytes::{Bytes, BytesMut};
 
-/// Reads the body of an answer; `None` where it is larger than `largest` bytes.
+/// Reads the body of a response. Returns `None` if it is larger than `max_bytes`.
 pub(crate) async fn read_body(
     response: &mut reqwest::Response,
     max_bytes: usize,

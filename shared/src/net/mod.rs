@@ -1,5 +1,5 @@
-//! The one HTTP client of a function: Stream's API, the AWS SDK and an issuer's keys share its TLS
-//! set-up and its pool.
+//! The HTTP client of a function. Requests to Stream, to AWS and for the keys of an issuer share
+//! its TLS configuration and connection pool.
 
 mod aws;
 mod body;
@@ -17,27 +17,27 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::{ConfigError, Env};
 use crate::error::BoxError;
 
-/// The client, and what it is called where nobody needs to know more of it.
+/// The HTTP client.
 pub type Client = reqwest::Client;
 
-/// How long a connection may take to be made.
+/// The timeout for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that nobody used for so long may be gone at the other end.
+/// The time after which an idle connection is closed. The server may have closed an older one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// Builds the client: TLS by `ring` against Mozilla's roots, no proxy, and no redirect, which a
-/// request with credentials never follows.
+/// Builds the client: TLS with `ring` and Mozilla's root certificates, no proxy, and no redirects,
+/// because a request with credentials must not follow one.
 pub fn client() -> Result<Client, BoxError> {
     client_with_roots(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
-/// The same, with the roots that a function's environment adds: `TLS_EXTRA_ROOTS` names a file of
-/// certificates (PEM), for servers that stand in for the real ones.
+/// As [`client`], with additional root certificates. `TLS_EXTRA_ROOTS` names a PEM file of
+/// certificates, for test servers in place of AWS and Stream.
 pub(crate) fn client_from_env(env: &Env) -> Result<Client, BoxError> {
     const VARIABLE: &str = "TLS_EXTRA_ROOTS";
     let Some(file) = env.get(VARIABLE) else { return client() };
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let invalid_file = || ConfigError::invalid(VARIABLE, "must name a file of certificates");
+    let invalid_file = || ConfigError::invalid(VARIABLE, "must name a PEM file of certificates");
     let default_roots = roots.len();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|_| invalid_file())? {
         roots.add(certificate.map_err(|_| invalid_file())?).map_err(|_| invalid_file())?;
@@ -75,7 +75,7 @@ mod tests {
         assert!(build_client("").is_ok());
         for file in ["/there/is/none", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
             let error = build_client(file).unwrap_err().to_string();
-            assert_eq!(error, "TLS_EXTRA_ROOTS must name a file of certificates");
+            assert_eq!(error, "TLS_EXTRA_ROOTS must name a PEM file of certificates");
         }
     }
 }

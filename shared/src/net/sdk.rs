@@ -1,4 +1,4 @@
-//! How the AWS SDK's clients are set up here, whichever service they are for.
+//! The common configuration of the AWS SDK's clients.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use crate::net::Client;
 use crate::net::aws::AwsHttpClient;
 
-/// Settings for a region, or for an endpoint that stands in for it.
+/// The configuration for a region, or for another endpoint in its place.
 pub(crate) fn config(
     region: &str,
     endpoint: Option<&str>,
     credentials: impl ProvideCredentials + 'static,
     http: Client,
 ) -> SdkConfig {
-    // The SDK has no time limits of its own.
+    // The SDK has no default timeouts.
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(Duration::from_millis(2_500))
@@ -34,13 +34,13 @@ pub(crate) fn config(
         .http_client(AwsHttpClient::new(http))
         .timeout_config(timeouts)
         .retry_config(retries)
-        // Answers are read whole, within the attempt's own time.
+        // Responses are read completely within the timeout of the attempt.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     builder.set_endpoint_url(endpoint.map(str::to_owned));
     builder.build()
 }
 
-/// The credentials that Lambda puts in the environment.
+/// The credentials that Lambda sets in the environment.
 pub(crate) fn env_credentials() -> impl ProvideCredentials + 'static {
     EnvironmentVariableCredentialsProvider::new()
 }

@@ -1,4 +1,4 @@
-//! Batches of samples: what an app sends at once, and where it is kept.
+//! Batches of samples, and the slots in which they are stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +7,29 @@ use crate::ids::{BatchId, UserId};
 use crate::quality::Sample;
 use crate::quality::sample::RawSample;
 
-/// The samples of a batch: 1 to 60 of them.
+/// The samples of a batch: 1 to 60.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Vec<RawSample>")]
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// The most that a batch has: half a minute of one a second, both ways.
+    /// The maximum per batch: one sample a second and direction for 30 seconds.
     pub const MAX_COUNT: usize = 60;
 
-    /// The samples themselves.
+    /// The samples as a slice.
     #[must_use]
     pub fn as_slice(&self) -> &[Sample] {
         &self.0
     }
 
-    /// The samples themselves.
+    /// The samples as a vector.
     #[must_use]
     pub fn into_vec(self) -> Vec<Sample> {
         self.0
     }
 }
 
-/// Why a batch's samples are refused.
+/// The batch has no samples or too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have 1 to {} samples", Samples::MAX_COUNT)]
 pub struct InvalidSampleCount;
@@ -37,9 +37,9 @@ pub struct InvalidSampleCount;
 impl TryFrom<Vec<RawSample>> for Samples {
     type Error = InvalidSampleCount;
 
-    fn try_from(reported: Vec<RawSample>) -> Result<Self, InvalidSampleCount> {
-        if (1..=Self::MAX_COUNT).contains(&reported.len()) {
-            Ok(Self(reported.into_iter().map(Sample::from).collect()))
+    fn try_from(raw: Vec<RawSample>) -> Result<Self, InvalidSampleCount> {
+        if (1..=Self::MAX_COUNT).contains(&raw.len()) {
+            Ok(Self(raw.into_iter().map(Sample::from).collect()))
         } else {
             Err(InvalidSampleCount)
         }
@@ -47,7 +47,7 @@ impl TryFrom<Vec<RawSample>> for Samples {
 }
 
 impl BatchId {
-    /// The id of a batch that has none: the same for the same samples.
+    /// Derives the id of a batch without one. Equal samples yield equal ids.
     #[must_use]
     pub fn from_samples(samples: &Samples) -> Self {
         let json = serde_json::to_vec(samples.as_slice()).unwrap_or_default();
@@ -55,50 +55,50 @@ impl BatchId {
     }
 }
 
-/// What a batch was measured on.
+/// The platform that measured a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
-    /// Apple's phones and tablets.
+    /// A phone or tablet by Apple.
     Ios,
-    /// Android.
+    /// An Android device.
     Android,
     /// A browser.
     Web,
-    /// Something else.
+    /// Any other platform.
     Other,
 }
 
-/// A batch as it is kept.
+/// A stored batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Its id.
+    /// The id.
     pub id: BatchId,
-    /// Whose samples they are.
+    /// The user who sent the samples.
     pub user: UserId,
-    /// What they were measured on.
+    /// The platform that measured the samples.
     pub platform: Option<Platform>,
-    /// When it came, by our clock.
+    /// The time of receipt, by the server's clock.
     pub received_at: Timestamp,
     /// The samples.
     pub samples: Vec<Sample>,
 }
 
-/// One of the places in which a user's batches of a call are kept.
+/// A slot for one batch of a user in a call.
 ///
-/// There are only so many, so nobody can store without bounds, and nothing has to be counted: a
-/// batch's id says where it is looked for and put, one place after the other. A place is never
-/// given up, so a batch that is repeated meets itself first.
+/// The number of slots bounds a user's storage without a counter. The batch id determines the probe
+/// sequence (open addressing). Slots are freed only by TTL, so a repeated batch finds its first
+/// copy before an empty slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u16);
 
 impl Slot {
-    /// How many there are: a prime, so that every step goes round all of them.
+    /// The number of slots: a prime, so that every step size visits all slots.
     pub const COUNT: u16 = 997;
-    /// How many are tried. With half of them taken, one batch in 65,536 finds no place.
+    /// The probes per batch. With half of the slots taken, 1 in 65,536 batches finds no slot.
     const MAX_PROBES: u16 = 16;
 
-    /// Where a batch may be, the first place first.
+    /// The slots to try for a batch, in order.
     pub fn probe_sequence(id: &BatchId) -> impl Iterator<Item = Self> {
         let digest = sha256(id.as_str().as_bytes());
         let start = u16::from_be_bytes([digest[0], digest[1]]) % Self::COUNT;
@@ -108,7 +108,7 @@ impl Slot {
         indices.take(usize::from(Self::MAX_PROBES)).map(Self)
     }
 
-    /// Its number, below [`Slot::COUNT`].
+    /// The slot number, below [`Slot::COUNT`].
     #[must_use]
     pub fn number(self) -> u16 {
         self.0
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_probe_sequence_has_distinct_slots() {
-        // So many that every step is among them.
+        // Enough batches to cover every step size.
         for number in 0..20_000 {
             let id = BatchId::try_from(format!("batch-{number}")).unwrap();
             let slots: BTreeSet<Slot> = Slot::probe_sequence(&id).collect();

@@ -1,5 +1,5 @@
-//! Evidence in the table, beside its call: `pk = CALL#<callId>`, and `sk = REPORT#<session>`,
-//! `sk = RATING#<session>#<userId>` or `sk = SAMPLES#<userId>#<slot>`.
+//! Quality data in the table, in the partition of its call: `pk = CALL#<callId>`, and
+//! `sk = REPORT#<session>`, `sk = RATING#<session>#<userId>` or `sk = SAMPLES#<userId>#<slot>`.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
@@ -22,11 +22,10 @@ use crate::quality::store::{
 use crate::store::StoreError;
 use crate::stream::event::{Rating, StatsReport};
 
-/// The evidence of a table.
+/// A quality store on the table.
 #[derive(Clone, Debug)]
 pub struct DynamoQualityStore(Table);
 
-/// A batch as it is stored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchItem {
@@ -37,7 +36,6 @@ struct BatchItem {
     samples: String,
 }
 
-/// A report as it is stored.
 #[derive(Deserialize)]
 struct ReportItem {
     at: Timestamp,
@@ -45,7 +43,6 @@ struct ReportItem {
     figures: Option<String>,
 }
 
-/// A rating as it is stored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RatingItem {
@@ -55,20 +52,20 @@ struct RatingItem {
 }
 
 impl DynamoQualityStore {
-    /// The evidence of this table.
+    /// A store on this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self(table)
     }
 
-    /// Starts to put an item, which leaves with its call's tombstone.
+    /// Prepares to put an item. It expires with the call's tombstone.
     fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
         item.insert("at".to_owned(), number(at.as_millis()));
         item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE_TTL).as_secs()));
         self.0.client.put_item().table_name(&self.0.name).set_item(Some(item))
     }
 
-    /// Starts to read all that is kept with a call: one range of sort keys holds it.
+    /// Prepares to read all quality data of a call, which is one range of sort keys.
     fn query_request(&self, call: &CallId) -> QueryFluentBuilder {
         self.0
             .client
@@ -81,7 +78,7 @@ impl DynamoQualityStore {
             .expression_attribute_values(":last", text("SAMPLES#~"))
     }
 
-    /// Puts an item, unless a newer one stands there.
+    /// Puts an item unless a newer one exists.
     async fn put_if_newest(&self, item: Item, at: Timestamp) -> Result<(), StoreError> {
         let put = self
             .put_request(item, at)
@@ -103,12 +100,12 @@ impl QualityStore for DynamoQualityStore {
         let session = report.session.as_str();
         let mut item = key(format!("CALL#{call}"), format!("REPORT#{session}"));
         item.insert("session".to_owned(), text(session));
-        let Some(figures) = &report.stats_json else {
-            // That there is a report is no news where its figures are known.
+        let Some(stats_json) = &report.stats_json else {
+            // A report without statistics must not replace one with statistics.
             let put = self.put_request(item, at).condition_expression("attribute_not_exists(pk)");
             return put_conditionally(put).await.map(|_| ());
         };
-        item.insert("figures".to_owned(), text(figures.as_str()));
+        item.insert("figures".to_owned(), text(stats_json.as_str()));
         self.put_if_newest(item, at).await
     }
 
@@ -164,7 +161,7 @@ impl QualityStore for DynamoQualityStore {
     }
 
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError> {
-        /// How many items are deleted at the same time.
+        /// Concurrent delete requests.
         const CONCURRENCY: usize = 8;
         let mut start_key = None;
         loop {
@@ -213,7 +210,7 @@ impl QualityStore for DynamoQualityStore {
     }
 }
 
-/// Takes an item in by what its sort key begins with.
+/// Adds an item, by the prefix of its sort key.
 fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> {
     let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     if sort_key.starts_with("SAMPLES#") {

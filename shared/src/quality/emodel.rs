@@ -1,46 +1,47 @@
-//! The E-model of ITU-T G.107 in its field form: from what a network does to what people hear.
+//! A field form of the E-model of ITU-T G.107: it maps network impairments to a mean opinion score.
 //!
 //! `eff = latency + 2·jitter + 10`; `R = 93.2 − eff/40` below an `eff` of 160 ms and
-//! `93.2 − (eff − 120)/10` from there; `R −= 2.5·loss`; `MOS = 1 + 0.035·R + R(R − 60)(100 − R)·7e-6`
-//! (ITU-T G.107, annex B). R is held within 0..100 and MOS is never below 1.
+//! `93.2 − (eff − 120)/10` from there; `R −= 2.5·loss`;
+//! `MOS = 1 + 0.035·R + R(R − 60)(100 − R)·7e-6` (ITU-T G.107, annex B). R is clamped to 0..100,
+//! and MOS is at least 1.
 //!
-//! The E-model knows sound alone. A picture that stands still takes another `2.5·frozen` off R, the
-//! share of the time in per cent, and 30 at most: the people still hear each other. That part is
-//! ours and not ITU-T's; `docs/adr/0013-frozen-pictures.md` says why.
+//! The E-model covers audio only. This form also subtracts `2.5·frozen`, at most 30, where `frozen`
+//! is the share of time with frozen video in percent. This term is not part of ITU-T G.107;
+//! `docs/adr/0013-video-freeze-impairment.md` gives the reasons.
 
 use serde::Serialize;
 
-/// The name of this form of the model, which stands beside every score.
+/// The model version, which every score includes.
 pub const MODEL_VERSION: &str = "g107-field-1";
 
-/// What a network does to a call in one direction. What is no number, or below zero, counts as the
-/// worst that there is: nothing passes for good by being nonsense.
+/// The network impairment of a call in one direction. NaN, infinity and negative values count as
+/// the worst value, so that invalid input never yields a good score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impairment {
     /// One-way delay, in milliseconds.
     pub latency_ms: f64,
     /// Jitter, in milliseconds.
     pub jitter_ms: f64,
-    /// Packets lost, in per cent.
+    /// Packet loss, in percent.
     pub loss_percent: f64,
-    /// How much of the time the picture stood still, in per cent.
+    /// The share of time with frozen video, in percent.
     pub frozen_percent: f64,
 }
 
-/// What each impairment takes off R. They can be more together than there is to take off.
+/// The cost in R of each impairment. The sum may exceed R.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// Of the latency.
+    /// The cost of latency.
     pub latency: f64,
-    /// Of the jitter.
+    /// The cost of jitter.
     pub jitter: f64,
-    /// Of the lost packets.
+    /// The cost of packet loss.
     pub loss: f64,
-    /// Of the frozen picture.
+    /// The cost of frozen video.
     pub freezes: f64,
 }
 
-/// How good a call is to people.
+/// The perceived quality as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// The transmission rating factor, 0 to 100.
@@ -49,7 +50,7 @@ pub struct Score {
     pub mos: f64,
 }
 
-/// How good a call is to people, in a word.
+/// The perceived quality as a category, by its mean opinion score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Band {
@@ -73,10 +74,10 @@ impl Impairment {
         Score::from_r(93.2 - delay_cost(CODEC_DELAY_MS) - latency - jitter - loss - freezes)
     }
 
-    /// What takes how much off R. Latency and jitter share what the delay that they make costs.
+    /// The cost of each impairment. Latency and jitter share the cost of their delay in proportion.
     #[must_use]
     pub fn costs(self) -> Costs {
-        /// What a perfect sound keeps from being bad, however still the picture stands.
+        /// Keeps a call with perfect audio and permanently frozen video at `poor`.
         const MAX_FREEZE_COST: f64 = 30.0;
         let Self { latency_ms, jitter_ms, loss_percent, frozen_percent } = self;
         let latency = sanitize(latency_ms, MAX_DELAY_MS);
@@ -93,18 +94,18 @@ impl Impairment {
     }
 }
 
-/// A day: the worst delay that there is, in milliseconds.
+/// The worst delay, in milliseconds: one day.
 const MAX_DELAY_MS: f64 = 86_400_000.0;
 
-/// A value within 0 and the worst that there is.
+/// The value, or `max` if it is outside 0..=`max`.
 fn sanitize(value: f64, max: f64) -> f64 {
     if (0.0..=max).contains(&value) { value } else { max }
 }
 
-/// What coding takes of the time, in milliseconds.
+/// The delay of the codec, in milliseconds.
 const CODEC_DELAY_MS: f64 = 10.0;
 
-/// What an effective delay in milliseconds takes off R.
+/// The cost in R of an effective delay in milliseconds.
 fn delay_cost(effective_delay_ms: f64) -> f64 {
     if effective_delay_ms < 160.0 {
         effective_delay_ms / 40.0
@@ -114,7 +115,7 @@ fn delay_cost(effective_delay_ms: f64) -> f64 {
 }
 
 impl Score {
-    /// The score that a rating factor stands for; it is brought within 0..100 first.
+    /// The score of a rating factor, which is clamped to 0..100.
     #[must_use]
     pub fn from_r(r: f64) -> Self {
         let r = r.clamp(0.0, 100.0);
@@ -122,7 +123,7 @@ impl Score {
         Self { r, mos: mos.max(1.0) }
     }
 
-    /// The band that the score is in.
+    /// The band of the score.
     #[must_use]
     pub fn band(self) -> Band {
         match self.mos {
@@ -172,19 +173,19 @@ mod tests {
     fn costs_match_the_formula() {
         let costs = Impairment { frozen_percent: 4.0, ..impairment(200.0, 30.0, 3.0) }.costs();
         let expected = Costs {
-            // (270 - 120) / 10 less the quarter that no network takes, as 200 to 60.
+            // (270 - 120) / 10 minus the codec's 0.25, split in the ratio 200 to 60.
             latency: 14.75 * 200.0 / 260.0,
             jitter: 14.75 * 60.0 / 260.0,
             loss: 7.5,
             freezes: 10.0,
         };
-        for (found, expected) in [
+        for (actual, expected) in [
             (costs.latency, expected.latency),
             (costs.jitter, expected.jitter),
             (costs.loss, expected.loss),
             (costs.freezes, expected.freezes),
         ] {
-            assert!((found - expected).abs() < 1e-9, "{costs:?}");
+            assert!((actual - expected).abs() < 1e-9, "{costs:?}");
         }
     }
 
@@ -242,7 +243,7 @@ mod tests {
             prop_assert!(worse.score().mos <= impairment.score().mos + 1e-9);
         }
 
-        /// Around the place where the two branches meet, whatever share jitter has in it.
+        /// The two branches of the delay cost meet at 160 ms, for any share of jitter.
         #[test]
         fn delay_formula_is_continuous(jitter_ms in 0.0..75.0_f64) {
             let score_at_delay = |delay: f64| impairment(delay - 2.0 * jitter_ms - 10.0, jitter_ms, 0.0).score();

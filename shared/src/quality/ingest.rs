@@ -1,4 +1,4 @@
-//! Taking in what the apps measure.
+//! Ingestion of the apps' samples.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,56 +12,56 @@ use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::store::{QualityStore, StoreBatchResult};
 use crate::rate_limiter::Permit;
 
-/// How far ahead of ours a phone's clock may be. How far behind does not matter: what counts is
-/// when a batch comes, and how far apart its samples are.
+/// The maximum lead of a phone's clock over the server's clock. A lag needs no limit, because
+/// samples are aligned to the time of receipt.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
-/// How far apart the samples of a batch may be.
+/// The maximum time between two samples of a batch.
 const MAX_BATCH_SPAN: Duration = Duration::from_hours(1);
 
-/// A batch as an app sends it.
+/// A batch from an app.
 #[derive(Clone, Debug)]
 pub struct NewBatch {
-    /// By which a repeat is known; without one it is known by its samples.
+    /// Identifies a repeated batch. If it is missing, the samples identify the batch.
     pub batch_id: Option<BatchId>,
-    /// What it was measured on.
+    /// The platform that measured the samples.
     pub platform: Option<Platform>,
     /// The samples.
     pub samples: Samples,
 }
 
-/// Whoever takes batches in.
+/// Validates and stores batches.
 #[derive(Clone)]
 pub struct SampleIngest {
-    /// The calls that they belong to.
+    /// The calls.
     pub calls: Arc<dyn CallStore>,
-    /// Where they are kept.
+    /// The store of quality data.
     pub quality_store: Arc<dyn QualityStore>,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl SampleIngest {
-    /// Keeps a batch of a member's, during the call and after it; how many samples are kept now,
-    /// which is none of a batch that was kept before.
+    /// Stores a member's batch, during the call or after it. Returns the number of stored samples,
+    /// 0 for a repeated batch.
     ///
     /// # Errors
     ///
-    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended` where it never was
-    /// active, `invalid_body` for samples that cannot be of this call, `too_many_batches`,
+    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended` for a call that never
+    /// was active, `invalid_body` for timestamps out of range, `too_many_batches`,
     /// `store_unavailable`.
     pub async fn ingest(
         &self,
         caller: &Caller,
         id: &CallId,
         new_batch: NewBatch,
-        admission: Permit<'_>,
+        permit: Permit<'_>,
     ) -> Result<usize, ApiError> {
-        let call = admission.consume_alongside(self.find_call(caller, id)).await?;
+        let call = permit.consume_alongside(self.find_call(caller, id)).await?;
         let now = self.clock.now();
         validate(&call, &new_batch.samples, now)?;
-        let NewBatch { batch_id: batch, platform, samples } = new_batch;
+        let NewBatch { batch_id, platform, samples } = new_batch;
         let batch = Batch {
-            id: batch.unwrap_or_else(|| BatchId::from_samples(&samples)),
+            id: batch_id.unwrap_or_else(|| BatchId::from_samples(&samples)),
             user: caller.user.clone(),
             platform,
             received_at: now,
@@ -77,13 +77,13 @@ impl SampleIngest {
         Err(ApiError::from_code(Code::TooManyBatches))
     }
 
-    /// The call, if the caller is in it.
+    /// The call, if the caller is a member.
     async fn find_call(&self, caller: &Caller, id: &CallId) -> Result<Call, ApiError> {
         calls::get_authorized(&*self.calls, id, |call| call.is_member(&caller.user)).await
     }
 }
 
-/// Whether these can be samples of the call.
+/// Checks the state of the call and the samples' timestamps.
 fn validate(call: &Call, samples: &Samples, now: Timestamp) -> Result<(), ApiError> {
     match call.state {
         CallState::Creating => return Err(ApiError::from_code(Code::CallNotActive)),
@@ -97,10 +97,10 @@ fn validate(call: &Call, samples: &Samples, now: Timestamp) -> Result<(), ApiErr
             Err(ApiError::invalid_field(format!("/samples/{index}/timestamp"), reason))
         };
         if sample.at > latest {
-            return invalid("is later than the call, or than now");
+            return invalid("must be at most 5 minutes after the call's end and the current time");
         }
         if sample.at.since(earliest) > MAX_BATCH_SPAN {
-            return invalid("is more than an hour after another sample of the batch");
+            return invalid("must be within an hour of the other samples of the batch");
         }
     }
     Ok(())
@@ -133,7 +133,7 @@ mod tests {
         let ended_call =
             Call { state: CallState::Ended, ending_at: Some(at(600)), ended_at: None, ..call() };
         let cases = [
-            // the call, the sample's time, now, whether it is taken
+            // call, time of the second sample, current time, is accepted
             (call(), -3_590, 20, true),
             (call(), -3_591, 20, false),
             (call(), 320, 20, true),

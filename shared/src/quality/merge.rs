@@ -1,6 +1,8 @@
-//! The sources put together. A source that is silent is not spoken for: a score is only made where
-//! latency, jitter and lost packets are all known, and Stream never tells of the last. With it
-//! alone there is none: a call that lost every third word would pass for an excellent one.
+//! Merges the sources of a call's quality. Missing data is never estimated: a score requires
+//! latency, jitter and packet loss.
+//!
+//! Stream does not report packet loss, so its data alone yields no score. Otherwise a call with
+//! heavy loss would be rated excellent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +26,7 @@ use crate::quality::unit::round_to_thousandth;
 use crate::quality::{mean, stream_stats};
 use crate::stream::ops::ParticipantStats;
 
-/// Puts the sources together. `sees` says whose own words about a rating may be shown.
+/// Merges the sources. `may_view` selects the users whose individual ratings are returned.
 #[must_use]
 pub fn merge(
     call: &Call,
@@ -33,7 +35,7 @@ pub fn merge(
     may_view: impl Fn(&UserId) -> bool,
     now: Timestamp,
 ) -> Quality {
-    let StoredQualityData { batches, reports, ratings, truncated: cut } = data;
+    let StoredQualityData { batches, reports, ratings, truncated } = data;
     let stream = StreamData::new(stream_stats, &reports);
     let count = batches.iter().map(|Batch { samples, .. }| samples.len()).sum();
     let tracks = participant_tracks(batches, call);
@@ -46,17 +48,18 @@ pub fn merge(
                 .collect()
         });
     let mut assessed = assess_participants(&tracks, &stream.participants);
-    // The worst first; the unknown, whom nobody can call better, last.
+    // The worst first. Participants without a score come last, ordered by Stream's score.
     assessed.sort_by(|a, b| {
-        let sort_key = |it: &AssessedParticipant| {
-            (it.participant.assessment.r.unwrap_or(f64::MAX), it.stream_score())
+        let sort_key = |assessed: &AssessedParticipant| {
+            (assessed.participant.assessment.r.unwrap_or(f64::MAX), assessed.stream_score())
         };
         let (a, b) = (sort_key(a), sort_key(b));
         a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    let impairments: Vec<Impairment> = assessed.iter().filter_map(|it| it.impairment).collect();
+    let impairments: Vec<Impairment> =
+        assessed.iter().filter_map(|assessed| assessed.impairment).collect();
     let mut participants: Vec<Participant> =
-        assessed.into_iter().map(|it| it.participant).collect();
+        assessed.into_iter().map(|assessed| assessed.participant).collect();
     for participant in &mut participants {
         let user = UserId::try_from(participant.user_id.clone()).ok();
         if let (Some(timeline), Some(buckets)) =
@@ -79,7 +82,7 @@ pub fn merge(
         worst_interval: buckets.and_then(|buckets| worst_interval(&timelines, buckets)),
         stream: stream.summary,
         ratings: summarize_ratings(ratings, may_view),
-        samples: SampleSummary { count, complete: !cut },
+        samples: SampleSummary { count, complete: !truncated },
         sources: sources
             .into_iter()
             .filter_map(|(name, is_used)| is_used.then_some(name))
@@ -89,7 +92,7 @@ pub fn merge(
     }
 }
 
-/// A participant with what the score is made of.
+/// A participant and the input of its score.
 struct AssessedParticipant {
     participant: Participant,
     impairment: Option<Impairment>,
@@ -101,13 +104,13 @@ impl AssessedParticipant {
     }
 }
 
-/// Everybody whom any source knows.
+/// All participants that appear in the samples or in Stream's statistics.
 fn assess_participants(
     tracks: &BTreeMap<UserId, ParticipantTrack>,
     stream_stats: &[ParticipantStats],
 ) -> Vec<AssessedParticipant> {
     let stats_by_user: BTreeMap<&str, &ParticipantStats> =
-        stream_stats.iter().map(|one| (one.user_id.as_str(), one)).collect();
+        stream_stats.iter().map(|stats| (stats.user_id.as_str(), stats)).collect();
     let tracks_by_user: BTreeMap<&str, &ParticipantTrack> =
         tracks.iter().map(|(user, track)| (user.as_str(), track)).collect();
     let users: BTreeSet<&str> =
@@ -127,7 +130,7 @@ fn assess_participant(
     track: Option<&ParticipantTrack>,
     stream_stats: Option<&ParticipantStats>,
 ) -> AssessedParticipant {
-    let sessions = stream_stats.map(|one| one.sessions.as_slice()).unwrap_or_default();
+    let sessions = stream_stats.map(|stats| stats.sessions.as_slice()).unwrap_or_default();
     let stream_metrics = stream_stats::metrics(sessions);
     let direction_quality = |samples_of: fn(&ParticipantTrack) -> &Vec<AlignedSample>| {
         let samples = track.map(samples_of).filter(|samples| !samples.is_empty())?;
@@ -135,7 +138,8 @@ fn assess_participant(
     };
     let inbound = direction_quality(|track| &track.inbound);
     let outbound = direction_quality(|track| &track.outbound);
-    // The worse of the two; what is known before what is not; what is heard before what is said.
+    // The direction with the lower R. A direction with a score comes before one without, and
+    // inbound before outbound.
     let r_or_max = |quality: &(DirectionQuality, Option<Impairment>)| {
         quality.0.assessment.r.unwrap_or(f64::MAX)
     };
@@ -150,7 +154,7 @@ fn assess_participant(
         }
         None => (None, Assessment::unknown(missing_input(&stream_metrics)), stream_metrics, None),
     };
-    // What stood still is what was seen, whichever way is the worse.
+    // Freezes are always inbound: they are what the participant sees.
     let inbound_metrics = inbound.as_ref().map_or(metrics, |(quality, _)| quality.metrics);
     let metrics = Metrics {
         freezes: inbound_metrics.freezes,
@@ -159,7 +163,7 @@ fn assess_participant(
     };
     let participant = Participant {
         user_id: user.to_owned(),
-        name: stream_stats.and_then(|one| one.name.clone()),
+        name: stream_stats.and_then(|stats| stats.name.clone()),
         platform: track.and_then(|track| track.platform),
         direction,
         assessment,
@@ -174,7 +178,7 @@ fn assess_participant(
     AssessedParticipant { participant, impairment }
 }
 
-/// One way by its samples; Stream's figures stand in for what the samples do not say.
+/// Assesses one direction. Stream's metrics replace those that no sample has.
 fn assess_direction(
     samples: &[AlignedSample],
     stream_metrics: &Metrics,
@@ -195,7 +199,7 @@ fn assess_direction(
     (DirectionQuality { assessment, metrics }, impairment)
 }
 
-/// What goes into a score, where all of it is known.
+/// The input of a score; `None` if a part is missing.
 fn impairment(metrics: &Metrics, frozen_percent: f64) -> Option<Impairment> {
     Some(Impairment {
         latency_ms: metrics.latency?,
@@ -205,7 +209,7 @@ fn impairment(metrics: &Metrics, frozen_percent: f64) -> Option<Impairment> {
     })
 }
 
-/// Why these figures make no score.
+/// The reason for a missing score.
 fn missing_input(metrics: &Metrics) -> MissingInput {
     match (metrics.packet_loss, metrics.latency, metrics.jitter) {
         (None, None, None) => MissingInput::Data,
@@ -215,31 +219,31 @@ fn missing_input(metrics: &Metrics) -> MissingInput {
     }
 }
 
-/// The score of the mean impairment of everybody who has one.
+/// The score of the mean impairment of all participants with a score.
 fn assess_call(impairments: &[Impairment], metrics: &Metrics, has_data: bool) -> Assessment {
     let mean_of = |value_of: fn(&Impairment) -> f64| {
         mean(&impairments.iter().map(value_of).collect::<Vec<_>>())
     };
     let mean_impairment = || {
         Some(Impairment {
-            latency_ms: mean_of(|it| it.latency_ms)?,
-            jitter_ms: mean_of(|it| it.jitter_ms)?,
-            loss_percent: mean_of(|it| it.loss_percent)?,
-            frozen_percent: mean_of(|it| it.frozen_percent)?,
+            latency_ms: mean_of(|impairment| impairment.latency_ms)?,
+            jitter_ms: mean_of(|impairment| impairment.jitter_ms)?,
+            loss_percent: mean_of(|impairment| impairment.loss_percent)?,
+            frozen_percent: mean_of(|impairment| impairment.frozen_percent)?,
         })
     };
     match mean_impairment() {
         Some(impairment) => Assessment::from_score(impairment.score(), impairment.costs()),
         None if !has_data => Assessment::unknown(MissingInput::Data),
         None => Assessment::unknown(match missing_input(metrics) {
-            // Something is known of the call, if only Stream's own score.
+            // Some source has data, such as Stream's score, so the reason is not `no_data`.
             MissingInput::Data => MissingInput::PacketLoss,
             other => other,
         }),
     }
 }
 
-/// Means over the participants; sums of what is counted.
+/// Means over the participants, and sums of freezes.
 fn aggregate(participants: &[Participant]) -> Metrics {
     let values = |value_of: fn(&Metrics) -> Option<f64>| {
         participants
@@ -253,36 +257,39 @@ fn aggregate(participants: &[Participant]) -> Metrics {
         (!values.is_empty()).then(|| round_to_thousandth(values.iter().sum()))
     };
     Metrics {
-        latency: mean(|it| it.latency),
-        round_trip_time: mean(|it| it.round_trip_time),
-        jitter: mean(|it| it.jitter),
-        packet_loss: mean(|it| it.packet_loss),
-        freezes: sum(|it| it.freezes),
-        freeze_count: sum(|it| it.freeze_count),
-        connection_stability: mean(|it| it.connection_stability),
-        video_quality: mean(|it| it.video_quality),
-        frame_rate: mean(|it| it.frame_rate),
-        bitrate: mean(|it| it.bitrate),
-        audio_level: mean(|it| it.audio_level),
-        concealment: mean(|it| it.concealment),
-        limited_by_cpu: mean(|it| it.limited_by_cpu),
-        limited_by_bandwidth: mean(|it| it.limited_by_bandwidth),
+        latency: mean(|metrics| metrics.latency),
+        round_trip_time: mean(|metrics| metrics.round_trip_time),
+        jitter: mean(|metrics| metrics.jitter),
+        packet_loss: mean(|metrics| metrics.packet_loss),
+        freezes: sum(|metrics| metrics.freezes),
+        freeze_count: sum(|metrics| metrics.freeze_count),
+        connection_stability: mean(|metrics| metrics.connection_stability),
+        video_quality: mean(|metrics| metrics.video_quality),
+        frame_rate: mean(|metrics| metrics.frame_rate),
+        bitrate: mean(|metrics| metrics.bitrate),
+        audio_level: mean(|metrics| metrics.audio_level),
+        concealment: mean(|metrics| metrics.concealment),
+        limited_by_cpu: mean(|metrics| metrics.limited_by_cpu),
+        limited_by_bandwidth: mean(|metrics| metrics.limited_by_bandwidth),
     }
 }
 
-/// Whoever has the lowest score of ours; where nobody has one, of Stream's.
+/// The participant with the lowest R, or else with the lowest score of Stream.
 fn worst_participant(participants: &[Participant]) -> Option<String> {
     let user_with_lowest = |score_of: fn(&Participant) -> Option<f64>| {
-        let scored = participants.iter().filter_map(|one| Some((score_of(one)?, &one.user_id)));
+        let scored = participants
+            .iter()
+            .filter_map(|participant| Some((score_of(participant)?, &participant.user_id)));
         scored.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, user)| user.clone())
     };
-    user_with_lowest(|one| one.assessment.r).or_else(|| user_with_lowest(|one| one.stream_score))
+    user_with_lowest(|participant| participant.assessment.r)
+        .or_else(|| user_with_lowest(|participant| participant.stream_score))
 }
 
 fn summarize_ratings(ratings: Vec<StoredRating>, may_view: impl Fn(&UserId) -> bool) -> Ratings {
-    let average = mean(&ratings.iter().map(|it| f64::from(it.rating)).collect::<Vec<_>>());
+    let average = mean(&ratings.iter().map(|rating| f64::from(rating.rating)).collect::<Vec<_>>());
     let count = ratings.len();
-    let each = ratings.into_iter().filter(|it| may_view(&it.user));
+    let each = ratings.into_iter().filter(|rating| may_view(&rating.user));
     let each = each.map(|StoredRating { user, rating, reason }| UserRating {
         user_id: user,
         rating,
@@ -318,7 +325,8 @@ mod tests {
         serde_json::from_value::<RawSample>(json).unwrap().into()
     }
 
-    /// Samples every five seconds, sent every thirty; `says` is each one's figures.
+    /// Batches of 30 seconds with a sample every 5 seconds. `sample_at` returns each sample's
+    /// values.
     fn sample_batches(name: &str, seconds: i64, sample_at: impl Fn(i64) -> Value) -> Vec<Batch> {
         let batch = |end: i64| {
             let times = (0..6).map(|n| end - 25 + 5 * n);
@@ -342,7 +350,7 @@ mod tests {
         json!({"roundTripTime": 0.1, "jitter": 0.005, "packetsLost": 0, "packetsReceived": 250})
     }
 
-    /// Five per cent lost from the sixth to the sixteenth minute.
+    /// 5 % packet loss from 360 to 960 seconds.
     fn lossy_sample(time: i64) -> Value {
         let mut raw = good_sample(time);
         if (360..960).contains(&(time - 1)) {
@@ -388,21 +396,21 @@ mod tests {
     fn quality_without_data_is_unknown() {
         let no_report = StreamStats::Available { report: None, participants: Vec::new() };
         for (stream_stats, reachable) in [(no_report, true), (StreamStats::Unavailable, false)] {
-            let found = quality_json(StoredQualityData::default(), stream_stats);
-            assert_eq!(found["quality"], "unknown");
-            assert_eq!(found["reason"], "no_data");
+            let quality = quality_json(StoredQualityData::default(), stream_stats);
+            assert_eq!(quality["quality"], "unknown");
+            assert_eq!(quality["reason"], "no_data");
             for key in ["score", "r", "model", "worstParticipant", "worstInterval", "timeline"] {
-                assert!(found[key].is_null(), "{key}");
+                assert!(quality[key].is_null(), "{key}");
             }
-            for (key, value) in found["metrics"].as_object().unwrap() {
+            for (key, value) in quality["metrics"].as_object().unwrap() {
                 assert!(value.is_null(), "{key}");
             }
-            assert_eq!(found["stream"]["reachable"], reachable);
-            assert_eq!(found["stream"]["source"], json!(null));
+            assert_eq!(quality["stream"]["reachable"], reachable);
+            assert_eq!(quality["stream"]["source"], json!(null));
             for key in ["participants", "reasons", "sources"] {
-                assert_eq!(found[key], json!([]), "{key}");
+                assert_eq!(quality[key], json!([]), "{key}");
             }
-            assert_eq!(found["ratings"], json!({"average": null, "count": 0, "each": []}));
+            assert_eq!(quality["ratings"], json!({"average": null, "count": 0, "each": []}));
         }
     }
 
@@ -412,47 +420,47 @@ mod tests {
             participant_stats("alice", 100.0, 5.0, 93.0),
             participant_stats("bob", 600.0, 50.0, 41.0),
         ];
-        let found = quality_json(StoredQualityData::default(), available_stats(&participants));
-        assert_eq!(found["metrics"]["roundTripTime"], 350.0);
-        assert_eq!(found["metrics"]["latency"], 175.0);
-        assert_eq!(found["metrics"]["jitter"], 27.5);
-        assert_eq!(found["metrics"]["freezes"], 500.0);
-        assert!(found["metrics"]["packetLoss"].is_null());
-        let outcome = (&found["quality"], &found["reason"], &found["score"]);
+        let quality = quality_json(StoredQualityData::default(), available_stats(&participants));
+        assert_eq!(quality["metrics"]["roundTripTime"], 350.0);
+        assert_eq!(quality["metrics"]["latency"], 175.0);
+        assert_eq!(quality["metrics"]["jitter"], 27.5);
+        assert_eq!(quality["metrics"]["freezes"], 500.0);
+        assert!(quality["metrics"]["packetLoss"].is_null());
+        let outcome = (&quality["quality"], &quality["reason"], &quality["score"]);
         assert_eq!(outcome, (&json!("unknown"), &json!("no_packet_loss"), &json!(null)));
-        assert_eq!(found["worstParticipant"], "bob");
-        assert_eq!(found["participants"][0]["userId"], "bob");
-        assert_eq!(found["participants"][0]["streamScore"], 41.0);
-        assert_eq!(found["participants"][0]["reason"], "no_packet_loss");
-        assert_eq!(found["participants"][0]["presence"][0]["joinedAt"], at(5).to_string());
-        assert_eq!(found["stream"]["score"], 87.0);
-        assert_eq!(found["stream"]["source"], "live");
-        assert_eq!(found["sources"], json!(["stream"]));
+        assert_eq!(quality["worstParticipant"], "bob");
+        assert_eq!(quality["participants"][0]["userId"], "bob");
+        assert_eq!(quality["participants"][0]["streamScore"], 41.0);
+        assert_eq!(quality["participants"][0]["reason"], "no_packet_loss");
+        assert_eq!(quality["participants"][0]["presence"][0]["joinedAt"], at(5).to_string());
+        assert_eq!(quality["stream"]["score"], 87.0);
+        assert_eq!(quality["stream"]["source"], "live");
+        assert_eq!(quality["sources"], json!(["stream"]));
     }
 
     #[test]
     fn samples_identify_the_worst_participant_cause_and_interval() {
         let mut all = sample_batches("alice", 1_200, good_sample);
         all.extend(sample_batches("bob", 1_200, lossy_sample));
-        let found = quality_json(stored_batches(all), StreamStats::Unavailable);
-        let bob = &found["participants"][0];
+        let quality = quality_json(stored_batches(all), StreamStats::Unavailable);
+        let bob = &quality["participants"][0];
         // 93.2 - (50 + 2 * 5 + 10) / 40 - 2.5 * 2.5
         assert_eq!((&bob["userId"], &bob["r"]), (&json!("bob"), &json!(85.2)));
         assert_eq!(bob["reasons"][0], json!({"cause": "loss", "cost": 6.25}));
         assert_eq!((&bob["direction"], &bob["outbound"]), (&json!("inbound"), &json!(null)));
         assert_eq!(bob["platform"], "ios");
-        assert_eq!(found["participants"][1]["r"], 91.45);
-        assert_eq!(found["participants"][1]["quality"], "excellent");
-        // The mean of both: 1.25 % lost.
-        assert_eq!((&found["r"], &found["quality"]), (&json!(88.325), &json!("good")));
-        assert_eq!(found["model"], "g107-field-1");
-        assert_eq!(found["worstParticipant"], "bob");
-        let interval = &found["worstInterval"];
+        assert_eq!(quality["participants"][1]["r"], 91.45);
+        assert_eq!(quality["participants"][1]["quality"], "excellent");
+        // The mean loss of both participants is 1.25 %.
+        assert_eq!((&quality["r"], &quality["quality"]), (&json!(88.325), &json!("good")));
+        assert_eq!(quality["model"], "g107-field-1");
+        assert_eq!(quality["worstParticipant"], "bob");
+        let interval = &quality["worstInterval"];
         assert_eq!((&interval["userId"], &interval["cause"]), (&json!("bob"), &json!("loss")));
         assert_eq!(interval["from"], at(360).to_string());
         assert_eq!(interval["to"], at(960).to_string());
-        assert_eq!(found["timeline"]["stepSeconds"], 5);
-        let points = found["timeline"]["points"].as_array().unwrap();
+        assert_eq!(quality["timeline"]["stepSeconds"], 5);
+        let points = quality["timeline"]["points"].as_array().unwrap();
         assert_eq!(points.len(), 240);
         assert_eq!(
             (&points[71]["packetLoss"], &points[72]["packetLoss"]),
@@ -460,25 +468,25 @@ mod tests {
         );
         assert_eq!(points[191]["userId"], "bob");
         assert_eq!(bob["timeline"].as_array().unwrap().len(), 240);
-        assert_eq!(found["samples"], json!({"count": 480, "complete": true}));
-        assert_eq!(found["sources"], json!(["samples"]));
+        assert_eq!(quality["samples"], json!({"count": 480, "complete": true}));
+        assert_eq!(quality["sources"], json!(["samples"]));
     }
 
     #[test]
     fn stream_metrics_fill_gaps_in_the_samples() {
         let loss_only = |_| json!({"packetsLost": 2, "packetsReceived": 98});
         let participants = [participant_stats("alice", 100.0, 5.0, 93.0)];
-        let found = quality_json(
+        let quality = quality_json(
             stored_batches(sample_batches("alice", 60, loss_only)),
             available_stats(&participants),
         );
-        let alice = &found["participants"][0];
+        let alice = &quality["participants"][0];
         assert_eq!(alice["metrics"]["packetLoss"], 2.0);
         assert_eq!(alice["r"], 86.45);
         assert_eq!(alice["name"], "ALICE");
-        assert_eq!(found["sources"], json!(["samples", "stream"]));
-        // Of when it was, Stream's figures say nothing.
-        assert!(found["timeline"]["points"][0]["score"].is_null());
+        assert_eq!(quality["sources"], json!(["samples", "stream"]));
+        // Stream's metrics have no times, so they are not in the time line.
+        assert!(quality["timeline"]["points"][0]["score"].is_null());
         let without_stream = quality_json(
             stored_batches(sample_batches("alice", 60, loss_only)),
             StreamStats::Unavailable,
@@ -488,11 +496,11 @@ mod tests {
             (&json!("no_latency"), &json!(null))
         );
         let no_jitter = |_| json!({"latency": 0.05, "packetsLost": 2, "packetsReceived": 98});
-        let found = quality_json(
+        let quality = quality_json(
             stored_batches(sample_batches("alice", 60, no_jitter)),
             StreamStats::Unavailable,
         );
-        assert_eq!(found["reason"], "no_jitter");
+        assert_eq!(quality["reason"], "no_jitter");
     }
 
     #[test]
@@ -508,27 +516,27 @@ mod tests {
             stored_report(at(1_100), None),
         ];
         let stored = StoredQualityData { reports, ..StoredQualityData::default() };
-        let found = quality_json(stored.clone(), StreamStats::Unavailable);
-        assert_eq!(found["stream"]["score"], 71.0);
-        assert_eq!(found["stream"]["userRating"], 3.5);
-        assert_eq!(found["stream"]["source"], "stored");
-        assert_eq!(found["stream"]["reachable"], false);
-        assert_eq!(found["participants"][0]["metrics"]["latency"], 50.0);
-        // What Stream says now goes first, and what it leaves out is taken from then.
-        let found = quality_json(stored.clone(), available_stats(&[]));
+        let quality = quality_json(stored.clone(), StreamStats::Unavailable);
+        assert_eq!(quality["stream"]["score"], 71.0);
+        assert_eq!(quality["stream"]["userRating"], 3.5);
+        assert_eq!(quality["stream"]["source"], "stored");
+        assert_eq!(quality["stream"]["reachable"], false);
+        assert_eq!(quality["participants"][0]["metrics"]["latency"], 50.0);
+        // The live report takes precedence; missing participants come from the stored report.
+        let quality = quality_json(stored.clone(), available_stats(&[]));
         assert_eq!(
-            (&found["stream"]["score"], &found["stream"]["source"]),
+            (&quality["stream"]["score"], &quality["stream"]["source"]),
             (&json!(87.0), &json!("live"))
         );
-        assert_eq!(found["participants"][0]["userId"], "alice");
-        // A report that says nothing yet takes nothing away.
+        assert_eq!(quality["participants"][0]["userId"], "alice");
+        // An empty live report does not replace the stored report.
         let empty = json!({"session_id": "", "report": {"call": {}, "user_ratings": {"count": 0}}});
         let empty = StreamStats::Available {
             report: Some(serde_json::from_value(empty).unwrap()),
             participants: Vec::new(),
         };
-        let found = quality_json(stored, empty.clone());
-        assert_eq!(found["stream"]["score"], 71.0);
+        let quality = quality_json(stored, empty.clone());
+        assert_eq!(quality["stream"]["score"], 71.0);
         let without_data = quality_json(StoredQualityData::default(), empty);
         assert_eq!(
             (&without_data["reason"], &without_data["sources"]),
@@ -549,13 +557,13 @@ mod tests {
             reason: Some(format!("by {name}")),
         };
         let ratings = vec![rating("alice", 5), rating("bob", 2)];
-        let found = quality_json(
+        let quality = quality_json(
             StoredQualityData { ratings, ..StoredQualityData::default() },
             StreamStats::Unavailable,
         );
         let own_rating = json!([{"userId": "alice", "rating": 5, "reason": "by alice"}]);
-        assert_eq!(found["ratings"], json!({"average": 3.5, "count": 2, "each": own_rating}));
-        assert_eq!(found["sources"], json!(["ratings"]));
+        assert_eq!(quality["ratings"], json!({"average": 3.5, "count": 2, "each": own_rating}));
+        assert_eq!(quality["sources"], json!(["ratings"]));
     }
 
     #[test]
@@ -565,33 +573,33 @@ mod tests {
             raw["totalFreezesDuration"] = json!(if time == 600 { 4.0 } else { 0.0 });
             raw
         };
-        let found = quality_json(
+        let quality = quality_json(
             stored_batches(sample_batches("bob", 1_200, frozen_sample)),
             StreamStats::Unavailable,
         );
-        let bob = &found["participants"][0];
+        let bob = &quality["participants"][0];
         let freezes = json!([{"at": at(595).to_string(), "duration": 4_000.0}]);
         assert_eq!(bob["freezes"], freezes);
         assert_eq!(bob["metrics"]["freezes"], 4_000.0);
-        // A third of a per cent of the time.
+        // Frozen for 4 of 1,200 seconds: 0.333 %, times 2.5.
         assert!(
             bob["reasons"]
                 .as_array()
                 .unwrap()
                 .contains(&json!({"cause": "freezes", "cost": 0.833}))
         );
-        assert_eq!(found["worstInterval"]["cause"], "freezes");
+        assert_eq!(quality["worstInterval"]["cause"], "freezes");
     }
 
     #[test]
     fn even_call_has_no_worst_interval() {
         let bad_sample = |_| json!({"roundTripTime": 0.3, "jitter": 0.05, "fractionLost": 0.1});
-        let found = quality_json(
+        let quality = quality_json(
             stored_batches(sample_batches("bob", 600, bad_sample)),
             StreamStats::Unavailable,
         );
         assert_eq!(
-            (&found["worstInterval"], &found["worstParticipant"]),
+            (&quality["worstInterval"], &quality["worstParticipant"]),
             (&json!(null), &json!("bob"))
         );
     }
@@ -609,8 +617,8 @@ mod tests {
             let id = format!("out-{}", batch.id.as_str());
             Batch { id: BatchId::try_from(id).unwrap(), ..batch }
         }));
-        let found = quality_json(stored_batches(all), StreamStats::Unavailable);
-        let bob = &found["participants"][0];
+        let quality = quality_json(stored_batches(all), StreamStats::Unavailable);
+        let bob = &quality["participants"][0];
         assert_eq!(bob["direction"], "outbound");
         assert_eq!(
             (&bob["inbound"]["r"], &bob["score"]),
@@ -619,7 +627,7 @@ mod tests {
     }
 
     proptest! {
-        /// However long a call is and whenever its one bad moment was, the time line shows it.
+        /// The time line shows a single bad sample, at any time and in a call of any length.
         #[test]
         fn worst_sample_appears_in_the_timeline(minutes in 1_i64..600, bad in 0_i64..1_000) {
             let seconds = minutes * 60;
@@ -633,23 +641,23 @@ mod tests {
                 }
                 raw
             };
-            let found = quality_json(stored_batches(sample_batches("bob", seconds, spiky_sample)), StreamStats::Unavailable);
-            let points = found["timeline"]["points"].as_array().unwrap();
+            let quality = quality_json(stored_batches(sample_batches("bob", seconds, spiky_sample)), StreamStats::Unavailable);
+            let points = quality["timeline"]["points"].as_array().unwrap();
             prop_assert!(points.len() <= 240);
             let worst = points.iter().filter_map(|point| point["packetLoss"].as_f64());
             prop_assert!((worst.fold(0.0, f64::max) - 20.0).abs() < 1e-9);
-            // 20 % lost for five seconds: R is 41.45.
+            // 20 % packet loss for 5 seconds: R is 41.45.
             let lowest = |scores: &[Value], key: Option<&str>| {
-                let score = |it: &Value| key.map_or(it, |key| &it[key]).as_f64();
+                let score = |value: &Value| key.map_or(value, |key| &value[key]).as_f64();
                 scores.iter().filter_map(score).fold(f64::MAX, f64::min)
             };
-            let row = found["participants"][0]["timeline"].as_array().unwrap();
+            let row = quality["participants"][0]["timeline"].as_array().unwrap();
             for score in [lowest(points, Some("score")), lowest(row, None)] {
                 prop_assert!((score - Score::from_r(41.45).mos).abs() < 0.001, "{score}");
             }
         }
 
-        /// Whatever an app may send, no number comes out that is none.
+        /// No valid sample yields NaN or infinity.
         #[test]
         fn every_metric_is_finite(samples in proptest::collection::vec(any_sample(), 1..20)) {
             let batch = Batch {
@@ -660,15 +668,15 @@ mod tests {
                 samples,
             };
             let may_view = |_: &UserId| true;
-            let found = merge(&call(), stored_batches(vec![batch]), StreamStats::Unavailable, may_view, at(100));
-            let score = found.assessment.score;
+            let quality = merge(&call(), stored_batches(vec![batch]), StreamStats::Unavailable, may_view, at(100));
+            let score = quality.assessment.score;
             prop_assert!(score.is_none_or(|mos| (1.0..=4.5).contains(&mos)), "{score:?}");
-            let metrics = serde_json::to_value(found.metrics).unwrap();
+            let metrics = serde_json::to_value(quality.metrics).unwrap();
             for (name, value) in metrics.as_object().unwrap() {
                 let good = value.as_f64().is_none_or(|value| value.is_finite() && value >= 0.0);
                 prop_assert!(good, "{name} {value}");
             }
-            prop_assert!(found.timeline.is_none_or(|line| line.points.len() <= 240));
+            prop_assert!(quality.timeline.is_none_or(|line| line.points.len() <= 240));
         }
     }
 

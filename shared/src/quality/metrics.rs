@@ -1,4 +1,4 @@
-//! A closed call in numbers for `CloudWatch`: one line of the embedded metric format in the log.
+//! `CloudWatch` metrics of a closed call: one log line in the embedded metric format.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
@@ -22,7 +22,7 @@ use crate::quality::{Quality, merge};
 use crate::sync::lock;
 use crate::telemetry;
 
-/// Leaves a line of metrics for every closed call.
+/// Writes a line of metrics for every closed call.
 pub struct CallMetricsEmitter {
     quality_store: Arc<dyn QualityStore>,
     clock: Arc<dyn Clock>,
@@ -30,7 +30,7 @@ pub struct CallMetricsEmitter {
 }
 
 impl CallMetricsEmitter {
-    /// From what is kept of calls, in this namespace.
+    /// An emitter for this metric namespace.
     #[must_use]
     pub fn new(
         quality_store: Arc<dyn QualityStore>,
@@ -47,7 +47,8 @@ impl ClosedCallObserver for CallMetricsEmitter {
         let data = match self.quality_store.load(&call.call_id).await {
             Ok(data) => data,
             Err(error) => {
-                ApiError::from(error).log("a closed call leaves no metrics", &call.call_id);
+                ApiError::from(error)
+                    .log("loading quality data failed, skipping call metrics", &call.call_id);
                 return;
             }
         };
@@ -55,12 +56,12 @@ impl ClosedCallObserver for CallMetricsEmitter {
         let quality = merge(call, data, StreamStats::Unavailable, |_| false, now);
         let metrics = ClosedCallMetrics::new(call, &quality, now);
         if let Err(error) = telemetry::write_entry(&mut lock(&self.emf), &metrics) {
-            tracing::error!(subject = %call.call_id, cause = %error, "a closed call leaves no metrics");
+            tracing::error!(subject = %call.call_id, cause = %error, "writing call metrics failed");
         }
     }
 }
 
-/// What is said of a closed call. What nobody measured is left out.
+/// The metrics of a closed call. Missing values are omitted.
 #[derive(Clone, Debug, PartialEq)]
 struct ClosedCallMetrics {
     at: Timestamp,
@@ -96,10 +97,10 @@ impl ClosedCallMetrics {
     }
 }
 
-/// What everybody was on: one platform, several (`mixed`), or nobody knows (`unknown`).
+/// The platform of all participants, `mixed` for several platforms, or `unknown`.
 fn platform_label(quality: &Quality) -> &'static str {
     let platforms: BTreeSet<Platform> =
-        quality.participants.iter().filter_map(|one| one.platform).collect();
+        quality.participants.iter().filter_map(|participant| participant.platform).collect();
     let mut platforms = platforms.into_iter();
     match (platforms.next(), platforms.next()) {
         (None, _) => "unknown",

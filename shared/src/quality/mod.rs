@@ -1,7 +1,7 @@
-//! How good a call was: what its sources say, put together; nothing that no source says.
+//! Call quality, merged from samples of the apps, reports and statistics of Stream, and user
+//! ratings.
 //!
-//! The sources are the samples that the apps send, Stream's reports and statistics, and what the
-//! people think of the call. `docs/QUALITY.md` has the units, the formula and its limits.
+//! Missing data is never estimated. `docs/QUALITY.md` defines the units and the formula.
 
 mod batch;
 pub mod chart;
@@ -30,9 +30,9 @@ pub use service::QualityService;
 pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
 pub use stream_stats::StreamStats;
 
-/// The mean of these, if there are any.
+/// The mean; `None` for no values.
 fn mean(values: &[f64]) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "some thousands at most")]
+    #[expect(clippy::cast_precision_loss, reason = "at most some thousands of values")]
     let count = values.len() as f64;
     (count > 0.0).then(|| values.iter().sum::<f64>() / count)
 }

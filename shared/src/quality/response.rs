@@ -1,4 +1,4 @@
-//! The answer to how good a call was. What no source says is `null`.
+//! The quality response. A value that no source has is `null`.
 
 use serde::{Serialize, Serializer};
 
@@ -8,33 +8,33 @@ use crate::quality::emodel::{Band, Costs, MODEL_VERSION, Score};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
 
-/// How good a call is or was.
+/// The quality of a call.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quality {
     pub(crate) call_id: CallId,
-    /// Of the people's connections together, each by its worse direction.
+    /// Of the mean impairment of all participants, each by the worse direction.
     #[serde(flatten)]
     pub(crate) assessment: Assessment,
     pub(crate) metrics: Metrics,
-    /// The worst first; those without a score last.
+    /// The worst first. Participants without a score come last.
     pub(crate) participants: Vec<Participant>,
-    /// Whoever has the lowest score of ours, or else of Stream's.
+    /// The user id of the participant with the lowest R, or else with the lowest score of Stream.
     pub(crate) worst_participant: Option<String>,
-    /// When and for whom it was much worse than the rest of the time.
+    /// The interval in which one participant's quality was much worse than in the rest of the call.
     pub(crate) worst_interval: Option<Interval>,
     pub(crate) stream: StreamSummary,
     pub(crate) ratings: Ratings,
     pub(crate) samples: SampleSummary,
-    /// What all this is made of: `samples`, `stream`, `ratings`.
+    /// The sources with data: `samples`, `stream`, `ratings`.
     pub(crate) sources: Vec<&'static str>,
-    /// `None` where there are no samples.
+    /// `None` without samples.
     pub(crate) timeline: Option<Timeline>,
     #[serde(serialize_with = "rfc3339")]
     pub(crate) timestamp: Timestamp,
 }
 
-/// A score and what it is made of.
+/// A score and its reasons.
 #[derive(Clone, Debug, Serialize)]
 pub struct Assessment {
     /// `unknown` without a score.
@@ -43,45 +43,45 @@ pub struct Assessment {
     pub(crate) score: Option<f64>,
     /// The transmission rating factor, 0 to 100.
     pub(crate) r: Option<f64>,
-    /// The model that made the score.
+    /// The version of the model.
     pub(crate) model: Option<&'static str>,
-    /// Why there is no score.
+    /// The reason for a missing score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<MissingInput>,
-    /// What takes how much off R, the most first.
+    /// The costs in R, the highest first.
     pub(crate) reasons: Vec<Reason>,
 }
 
-/// A quality in a word.
+/// A quality category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QualityLabel {
-    /// There is no score.
+    /// No score.
     Unknown,
     /// The score's band.
     #[serde(untagged)]
     Known(Band),
 }
 
-/// Why there is no score.
+/// The reason for a missing score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingInput {
-    /// Nothing is known at all.
+    /// No source has data.
     #[serde(rename = "no_data")]
     Data,
-    /// No source tells of lost packets, as Stream does not.
+    /// No source has the packet loss. Stream never has it.
     #[serde(rename = "no_packet_loss")]
     PacketLoss,
-    /// No source tells of the latency.
+    /// No source has the latency.
     #[serde(rename = "no_latency")]
     Latency,
-    /// No source tells of the jitter.
+    /// No source has the jitter.
     #[serde(rename = "no_jitter")]
     Jitter,
 }
 
-/// What makes a call worse.
+/// A cause of lower quality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
@@ -89,63 +89,63 @@ pub enum Cause {
     Latency,
     /// Jitter.
     Jitter,
-    /// Lost packets.
+    /// Packet loss.
     Loss,
-    /// A picture that stands still.
+    /// Frozen video.
     Freezes,
 }
 
-/// A cause and what it costs.
+/// A cause and its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Reason {
     pub(crate) cause: Cause,
-    /// What it takes off R.
+    /// The cost in R.
     pub(crate) cost: f64,
 }
 
-/// The figures that the apps read, and some more.
+/// The metrics of a call, a participant or a direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// One way, in milliseconds.
     pub(crate) latency: Option<f64>,
-    /// There and back, in milliseconds.
+    /// In milliseconds.
     pub(crate) round_trip_time: Option<f64>,
     /// In milliseconds.
     pub(crate) jitter: Option<f64>,
-    /// In per cent.
+    /// In percent.
     pub(crate) packet_loss: Option<f64>,
-    /// How long pictures stood still in all, in milliseconds.
+    /// The total duration of frozen video, in milliseconds.
     pub(crate) freezes: Option<f64>,
-    /// How often they did.
+    /// The number of freezes.
     pub(crate) freeze_count: Option<f64>,
-    /// How much of the time the call was fair or better, in per cent.
+    /// The share of time with a `fair` or better score, in percent.
     pub(crate) connection_stability: Option<f64>,
-    /// The mean of the picture's shorter side, such as `720p`.
+    /// The mean of the shorter side of the video frame, such as `720p`.
     #[serde(serialize_with = "serialize_resolution")]
     pub(crate) video_quality: Option<f64>,
-    /// Pictures a second.
+    /// In frames per second.
     pub(crate) frame_rate: Option<f64>,
-    /// In kilobits a second.
+    /// In kilobits per second.
     pub(crate) bitrate: Option<f64>,
     /// 0 to 1.
     pub(crate) audio_level: Option<f64>,
-    /// How much of the sound was made up to fill gaps, in per cent.
+    /// The share of concealed audio samples, in percent.
     pub(crate) concealment: Option<f64>,
-    /// How much of the time the phone kept the picture from being better, in per cent.
+    /// The share of time in which the CPU limited the video, in percent.
     pub(crate) limited_by_cpu: Option<f64>,
-    /// How much of the time the network did, in per cent.
+    /// The share of time in which the bandwidth limited the video, in percent.
     pub(crate) limited_by_bandwidth: Option<f64>,
 }
 
-/// One of the people in the call.
+/// A participant of the call.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
     pub(crate) user_id: String,
     pub(crate) name: Option<String>,
     pub(crate) platform: Option<Platform>,
-    /// The direction that the verdict and the metrics are of: the worse one.
+    /// The direction of the assessment and the metrics: the worse one.
     pub(crate) direction: Option<Direction>,
     #[serde(flatten)]
     pub(crate) assessment: Assessment,
@@ -154,11 +154,11 @@ pub struct Participant {
     pub(crate) outbound: Option<DirectionQuality>,
     /// Stream's own score, 0 to 100.
     pub(crate) stream_score: Option<f64>,
-    /// From when to when the participant was there, as far as Stream tells.
+    /// The participant's sessions, according to Stream.
     pub(crate) presence: Vec<Presence>,
-    /// When the picture stood still.
+    /// The buckets with frozen video.
     pub(crate) freezes: Vec<Freeze>,
-    /// The lowest score in each of the time line's spans.
+    /// The lowest score in each bucket of the time line.
     pub(crate) timeline: Vec<Option<f64>>,
 }
 
@@ -170,7 +170,7 @@ pub struct DirectionQuality {
     pub(crate) metrics: Metrics,
 }
 
-/// One stay of a participant in the call.
+/// A participant's stay in the call, from join to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Presence {
@@ -180,23 +180,23 @@ pub struct Presence {
     pub(crate) left_at: Option<Timestamp>,
 }
 
-/// A frozen picture.
+/// Frozen video.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Freeze {
     #[serde(serialize_with = "rfc3339")]
     pub(crate) at: Timestamp,
-    /// For how long, in milliseconds.
+    /// In milliseconds.
     pub(crate) duration: f64,
 }
 
-/// A stretch of time that was much worse for somebody than the rest of it.
+/// An interval in which a participant's quality was much worse than in the rest of the call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Interval {
     pub(crate) user_id: String,
-    /// What made it so much worse.
+    /// The cause with the largest additional cost.
     pub(crate) cause: Cause,
-    /// The mean opinion score in it.
+    /// The mean opinion score in the interval.
     pub(crate) score: f64,
     #[serde(serialize_with = "rfc3339")]
     pub(crate) from: Timestamp,
@@ -204,7 +204,7 @@ pub struct Interval {
     pub(crate) to: Timestamp,
 }
 
-/// What Stream itself says, apart from our own score.
+/// Stream's own data, which does not affect the score.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamSummary {
@@ -215,26 +215,26 @@ pub struct StreamSummary {
     pub(crate) started_at: Option<Timestamp>,
     #[serde(serialize_with = "rfc3339_option")]
     pub(crate) ended_at: Option<Timestamp>,
-    /// The mean of the users' ratings, 1 to 5.
+    /// The mean of the user ratings, 1 to 5.
     pub(crate) user_rating: Option<f64>,
     pub(crate) user_ratings: Option<u64>,
-    /// `live` as Stream says now, `stored` as it once told.
+    /// `live` for a report from Stream's API, `stored` for one from a webhook event.
     pub(crate) source: Option<&'static str>,
-    /// Whether Stream answered just now.
+    /// Whether Stream responded to this request.
     pub(crate) reachable: bool,
 }
 
-/// What the people think of the call, as far as Stream has told.
+/// The user ratings, from Stream's webhook events.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Ratings {
     /// 1 to 5.
     pub(crate) average: Option<f64>,
     pub(crate) count: usize,
-    /// The caller's own; all of them for a service.
+    /// The caller's ratings; all ratings for a service.
     pub(crate) each: Vec<UserRating>,
 }
 
-/// What somebody thinks of the call.
+/// A user's rating of the call.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRating {
@@ -244,15 +244,15 @@ pub struct UserRating {
     pub(crate) reason: Option<String>,
 }
 
-/// What there is of samples.
+/// The number of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SampleSummary {
     pub(crate) count: usize,
-    /// Whether all that were kept went into the answer.
+    /// Whether the response includes all stored samples.
     pub(crate) complete: bool,
 }
 
-/// The call over time: in spans of the same length, 240 of them at most, each by its worst moment.
+/// The call over time: at most 240 buckets of equal length, each with its worst values.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
@@ -262,18 +262,18 @@ pub struct Timeline {
     pub(crate) points: Vec<TimelinePoint>,
 }
 
-/// A span of the time line: what was worst in it, and for whom.
+/// A bucket of the time line: its worst values over all participants.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelinePoint {
     pub(crate) score: Option<f64>,
-    /// Whose score it is.
+    /// The user with this score.
     pub(crate) user_id: Option<String>,
     /// One way, in milliseconds.
     pub(crate) latency: Option<f64>,
     /// In milliseconds.
     pub(crate) jitter: Option<f64>,
-    /// In per cent.
+    /// In percent.
     pub(crate) packet_loss: Option<f64>,
 }
 
@@ -284,7 +284,7 @@ impl Quality {
         self.assessment.score
     }
 
-    /// The figures of the people together.
+    /// The metrics of all participants.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -292,7 +292,7 @@ impl Quality {
 }
 
 impl Assessment {
-    /// A score of this R with its reasons.
+    /// An assessment with a score.
     pub(crate) fn from_score(score: Score, costs: Costs) -> Self {
         let mut reasons = vec![
             Reason { cause: Cause::Latency, cost: round_to_thousandth(costs.latency) },
@@ -312,7 +312,7 @@ impl Assessment {
         }
     }
 
-    /// No score, and why.
+    /// An assessment without a score.
     pub(super) fn unknown(reason: MissingInput) -> Self {
         Self {
             quality: QualityLabel::Unknown,
@@ -325,7 +325,7 @@ impl Assessment {
     }
 }
 
-#[expect(clippy::ref_option, reason = "as serde calls it")]
+#[expect(clippy::ref_option, reason = "serde passes `&Option<T>` to `serialize_with`")]
 fn serialize_resolution<S: Serializer>(
     resolution: &Option<f64>,
     serializer: S,

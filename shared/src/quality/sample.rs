@@ -1,8 +1,8 @@
-//! Samples: what an app reads of `RTCPeerConnection.getStats()` every few seconds.
+//! Samples: values of `RTCPeerConnection.getStats()` that an app reads every few seconds.
 //!
-//! The fields have WebRTC's own names and units (<https://www.w3.org/TR/webrtc-stats/>). What
-//! WebRTC counts up over a connection's life, an app sends as the difference to its sample before:
-//! then a sample says something by itself, whatever became of the others.
+//! The fields have the names and units of WebRTC (<https://www.w3.org/TR/webrtc-stats/>). WebRTC's
+//! counters are cumulative. An app sends the difference to its previous sample instead, so that
+//! each sample is valid even if others are lost.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,53 +12,51 @@ use crate::quality::unit::{
     Percent, Pixels, Seconds, round_to_thousandth,
 };
 
-/// Which way the media go, seen from the participant.
+/// The direction of the media, from the participant's view.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// What the participant hears and sees.
+    /// Media that the participant receives.
     #[default]
     Inbound,
-    /// What the participant sends, as the other end reports it.
+    /// Media that the participant sends, as reported by the remote end.
     Outbound,
 }
 
-/// What keeps an encoder from doing better (`qualityLimitationReason`).
+/// The limit of the video encoder (`qualityLimitationReason`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QualityLimitationReason {
-    /// Nothing.
+    /// No limit.
     None,
-    /// The phone.
+    /// The CPU.
     Cpu,
-    /// The network.
+    /// The bandwidth.
     Bandwidth,
-    /// Something else.
+    /// Another limit.
     Other,
 }
 
-/// A sample as an app sends it.
+/// A sample from an app.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RawSample {
-    /// Milliseconds since the Unix epoch by the phone's clock.
+    /// By the phone's clock.
     timestamp: EpochMillis,
     #[serde(default)]
     direction: Direction,
-    /// There and back, in seconds.
     round_trip_time: Option<Seconds>,
-    /// One way, in seconds, where the app knows better than half of there and back.
+    /// One way, if the app has a better value than half of the round trip.
     latency: Option<Seconds>,
-    /// In seconds.
     jitter: Option<Seconds>,
     packets_lost: Option<Count>,
     packets_received: Option<Count>,
-    /// Where the packets are not counted.
+    /// Used if the packet counts are missing.
     fraction_lost: Option<Fraction>,
     freeze_count: Option<Count>,
-    /// In seconds, since the sample before.
+    /// Since the previous sample.
     total_freezes_duration: Option<Seconds>,
     frame_width: Option<Pixels>,
     frame_height: Option<Pixels>,
@@ -70,39 +68,39 @@ pub struct RawSample {
     quality_limitation_reason: Option<QualityLimitationReason>,
 }
 
-/// A sample in the units that everything here is counted in.
+/// A sample in the units of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "CompactSample", into = "CompactSample")]
 pub struct Sample {
-    /// When, by the phone's clock.
+    /// The time, by the phone's clock.
     pub at: Timestamp,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// There and back.
+    /// The round-trip time.
     pub round_trip_time: Option<Millis>,
-    /// One way, where it is known by itself.
+    /// The one-way latency, if the app sends it.
     pub latency: Option<Millis>,
-    /// Jitter.
+    /// The jitter.
     pub jitter: Option<Millis>,
-    /// Packets lost.
+    /// The packet loss.
     pub packet_loss: Option<Percent>,
-    /// How often the picture stood still.
+    /// The number of freezes.
     pub freeze_count: Option<f64>,
-    /// For how long.
+    /// The total duration of the freezes.
     pub freeze_duration: Option<Millis>,
-    /// The picture's width.
+    /// The width of the video frame.
     pub frame_width: Option<f64>,
-    /// The picture's height.
+    /// The height of the video frame.
     pub frame_height: Option<f64>,
-    /// Pictures a second.
+    /// The video frames per second.
     pub frame_rate: Option<f64>,
-    /// How much was sent or received.
+    /// The bitrate, sent or received.
     pub bitrate: Option<KilobitsPerSecond>,
-    /// How loud it was, 0 to 1.
+    /// The audio level, 0 to 1.
     pub audio_level: Option<f64>,
-    /// How much of the sound was made up to fill gaps.
+    /// The share of concealed audio samples.
     pub concealment: Option<Percent>,
-    /// What kept the encoder from doing better.
+    /// The limit of the video encoder.
     pub quality_limitation_reason: Option<QualityLimitationReason>,
 }
 
@@ -113,7 +111,7 @@ impl From<RawSample> for Sample {
             _ => None,
         };
         let concealment = match (raw.concealed_samples, raw.total_samples_received) {
-            // Concealed samples are among those received.
+            // `totalSamplesReceived` includes the concealed samples.
             (Some(concealed), Some(total)) => {
                 concealed.percent_of(total.get().max(concealed.get()))
             }
@@ -126,13 +124,13 @@ impl From<RawSample> for Sample {
             latency: raw.latency.map(Millis::from),
             jitter: raw.jitter.map(Millis::from),
             packet_loss: counted_loss.or(raw.fraction_lost.map(Percent::from)),
-            freeze_count: raw.freeze_count.map(|it| it.get().round()),
+            freeze_count: raw.freeze_count.map(|count| count.get().round()),
             freeze_duration: raw.total_freezes_duration.map(Millis::from),
-            frame_width: raw.frame_width.map(|it| it.get().round()),
-            frame_height: raw.frame_height.map(|it| it.get().round()),
-            frame_rate: raw.frames_per_second.map(|it| round_to_thousandth(it.get())),
+            frame_width: raw.frame_width.map(|width| width.get().round()),
+            frame_height: raw.frame_height.map(|height| height.get().round()),
+            frame_rate: raw.frames_per_second.map(|rate| round_to_thousandth(rate.get())),
             bitrate: raw.bitrate.map(KilobitsPerSecond::from),
-            audio_level: raw.audio_level.map(|it| round_to_thousandth(it.get())),
+            audio_level: raw.audio_level.map(|level| round_to_thousandth(level.get())),
             concealment,
             quality_limitation_reason: raw.quality_limitation_reason,
         }
@@ -140,20 +138,20 @@ impl From<RawSample> for Sample {
 }
 
 impl Sample {
-    /// One-way latency: as it was told, or else half of there and back.
+    /// The one-way latency: the app's value, or else half of the round-trip time.
     #[must_use]
     pub fn one_way_latency(&self) -> Option<Millis> {
         self.latency.or(self.round_trip_time.map(Millis::one_way))
     }
 
-    /// How many lines the picture has, whichever way the phone is held: the shorter side.
+    /// The shorter side of the video frame, which does not depend on the phone's orientation.
     #[must_use]
     pub fn resolution(&self) -> Option<f64> {
         self.frame_height.map(|height| self.frame_width.map_or(height, |width| width.min(height)))
     }
 }
 
-/// A sample as it is stored: a third of the room that names would take.
+/// The stored form of a sample. Without field names it takes a third of the space.
 #[derive(Serialize, Deserialize)]
 struct CompactSample(
     Timestamp,
@@ -227,7 +225,7 @@ mod tests {
         serde_json::from_value::<RawSample>(json).unwrap().into()
     }
 
-    /// What Chrome's `getStats` says of an `inbound-rtp`, as an app sends it.
+    /// A sample that an app derives from Chrome's `inbound-rtp` statistics.
     fn raw_sample() -> serde_json::Value {
         json!({
             "timestamp": 1_767_225_600_123.456,
@@ -272,7 +270,7 @@ mod tests {
 
     #[test]
     fn remote_inbound_rtp_describes_the_outbound_direction() {
-        let found = parse_sample(json!({
+        let sample = parse_sample(json!({
             "timestamp": 1_767_225_600_000_i64,
             "direction": "outbound",
             "latency": 0.03,
@@ -280,10 +278,10 @@ mod tests {
             "fractionLost": 0.05,
             "qualityLimitationReason": "bandwidth",
         }));
-        assert_eq!(found.direction, Direction::Outbound);
-        assert_eq!(found.packet_loss, Some(Percent::from(Fraction::try_from(0.05).unwrap())));
-        assert_eq!(found.one_way_latency(), Millis::from_stream(30.0));
-        assert_eq!(found.quality_limitation_reason, Some(QualityLimitationReason::Bandwidth));
+        assert_eq!(sample.direction, Direction::Outbound);
+        assert_eq!(sample.packet_loss, Some(Percent::from(Fraction::try_from(0.05).unwrap())));
+        assert_eq!(sample.one_way_latency(), Millis::from_stream(30.0));
+        assert_eq!(sample.quality_limitation_reason, Some(QualityLimitationReason::Bandwidth));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Telling how good a call was.
+//! Loads and merges the quality of a call.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::quality::{Quality, merge};
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
 
-/// Whoever tells of a call's quality.
+/// Returns the quality of calls.
 #[derive(Clone)]
 pub struct QualityService {
     /// The calls.
     pub calls: Arc<dyn CallStore>,
-    /// What is kept with them.
+    /// The store of quality data.
     pub quality_store: Arc<dyn QualityStore>,
-    /// Stream.
+    /// The Stream client.
     pub stream: StreamClient,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl QualityService {
-    /// How good a call is or was, for a member or a service. Where Stream cannot be asked, what is
-    /// kept is told, and that Stream could not.
+    /// The quality of a call, for a member or a service. If Stream fails, the response uses stored
+    /// data and has `stream.reachable: false`.
     ///
     /// # Errors
     ///
@@ -52,13 +52,14 @@ impl QualityService {
         match self.fetch_stream_stats(call, deadline).await {
             Ok(stats) => stats,
             Err(error) => {
-                ApiError::from(error).log("Stream does not tell of a call's quality", call);
+                ApiError::from(error)
+                    .log("GetCallReport failed, falling back to stored reports", call);
                 StreamStats::Unavailable
             }
         }
     }
 
-    /// What Stream knows: nothing, before it has made its report.
+    /// Stream's report and statistics. Both are empty until Stream has made a report.
     async fn fetch_stream_stats(
         &self,
         call: &CallId,
@@ -73,8 +74,11 @@ impl QualityService {
                 match optional(self.stream.send(&stats, deadline).await) {
                     Ok(stats) => stats,
                     Err(error) => {
-                        // The report stands without them.
-                        ApiError::from(error).log("Stream does not tell of participants", call);
+                        // The report is valid without statistics.
+                        ApiError::from(error).log(
+                            "ListParticipantStats failed, falling back to stored statistics",
+                            call,
+                        );
                         None
                     }
                 }

@@ -1,4 +1,4 @@
-//! What is kept with a call of its quality: what Stream tells of it, and what the apps measure.
+//! Storage of quality data: Stream's reports, user ratings and the apps' samples.
 
 use async_trait::async_trait;
 
@@ -8,57 +8,57 @@ use crate::quality::batch::{Batch, Slot};
 use crate::store::StoreError;
 use crate::stream::event::{Rating, StatsReport};
 
-/// All that is kept with a call.
+/// The stored quality data of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredQualityData {
-    /// Batches of samples, in no order.
+    /// Batches of samples, unordered.
     pub batches: Vec<Batch>,
     /// Stream's statistics of each session, the newest last.
     pub reports: Vec<StoredReport>,
-    /// What people think of it.
+    /// The user ratings.
     pub ratings: Vec<StoredRating>,
-    /// Whether there was more than is read of one call.
+    /// Whether the data exceeds the read limit of one call.
     pub truncated: bool,
 }
 
-/// A session's statistics as they are kept.
+/// The stored statistics of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredReport {
-    /// When Stream told of them.
+    /// The time of Stream's event.
     pub at: Timestamp,
-    /// The session, as Stream names it.
+    /// Stream's session id.
     pub session: String,
-    /// The statistics as JSON, where Stream sent them along.
+    /// The statistics as JSON, if the event includes them.
     pub stats_json: Option<String>,
 }
 
-/// A rating as it is kept.
+/// A stored rating.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRating {
-    /// Who rates.
+    /// The user who rated the call.
     pub user: UserId,
-    /// From 1, the worst, to 5.
+    /// 1, the worst, to 5.
     pub rating: u8,
-    /// Why, in the user's own words.
+    /// The user's reason, as free text.
     pub reason: Option<String>,
 }
 
-/// What became of a batch.
+/// The result of [`QualityStore::store_batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreBatchResult {
-    /// It is kept now.
+    /// The batch is stored.
     Stored,
-    /// It was kept already, with whatever samples it had then.
+    /// A batch with this id is already stored and stays unchanged.
     Duplicate,
-    /// Another batch is in its place.
+    /// Another batch occupies the slot.
     SlotTaken,
 }
 
-/// The table, as far as such evidence goes. What is newest stands of a report or a rating, and
-/// what was first of a batch, so twice is the same as once.
+/// The store of quality data. All writes are idempotent: the newest report or rating wins, and the
+/// first batch with an id wins.
 #[async_trait]
 pub trait QualityStore: Send + Sync {
-    /// Keeps a session's statistics.
+    /// Stores a session's statistics.
     async fn store_report(
         &self,
         call: &CallId,
@@ -66,7 +66,7 @@ pub trait QualityStore: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Keeps what somebody thinks of a session.
+    /// Stores a user's rating of a session.
     async fn store_rating(
         &self,
         call: &CallId,
@@ -74,7 +74,7 @@ pub trait QualityStore: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Keeps a batch in a place of its user's, unless there is another one. One request.
+    /// Stores a batch in a slot of its user, unless the slot is taken. Sends one request.
     async fn store_batch(
         &self,
         call: &CallId,
@@ -82,14 +82,14 @@ pub trait QualityStore: Send + Sync {
         slot: Slot,
     ) -> Result<StoreBatchResult, StoreError>;
 
-    /// Takes away what is kept of a user with a call: batches, ratings, and Stream's statistics,
-    /// which name everybody.
+    /// Deletes a user's batches and ratings of a call, and Stream's statistics, which include all
+    /// participants.
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError>;
 
-    /// Reads all that is kept with a call, up to 16 MB of it.
+    /// Reads the quality data of a call, up to 16 MB.
     async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError>;
 }
 
-/// How much is read of one call, in pages of the table's (1 MB each): all that two people can have
-/// kept (997 batches of at most 6.5 KB each), and of more people what they usually have.
+/// The maximum pages of 1 MB to read per call. They hold all batches that two members can store
+/// (997 batches each, at most 6.5 KB a batch), and the usual number of batches of more members.
 pub(super) const MAX_PAGES: usize = 16;

@@ -1,4 +1,4 @@
-//! What Stream says of a call's quality: now, where it answers, or as it once told.
+//! Stream's data on a call's quality: live from its API, or from stored reports.
 
 use serde::Deserialize;
 
@@ -9,29 +9,29 @@ use crate::quality::store::StoredReport;
 use crate::quality::unit::{Millis, round_to_thousandth};
 use crate::stream::ops::{CallReport, ParticipantStats, SessionStats};
 
-/// What came of asking Stream.
+/// The result of the requests to Stream.
 #[derive(Clone, Debug, Default)]
 pub enum StreamStats {
-    /// It answered.
+    /// Stream responded.
     Available {
-        /// Its report on the last session, once there is one.
+        /// The report on the last session, if Stream has made one.
         report: Option<CallReport>,
-        /// Its statistics of the participants in it.
+        /// The statistics of the participants in that session.
         participants: Vec<ParticipantStats>,
     },
-    /// It could not be asked.
+    /// Stream failed to respond.
     #[default]
     Unavailable,
 }
 
-/// Stream's part in the answer.
+/// Stream's data for the response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamData {
     pub(super) summary: StreamSummary,
     pub(super) participants: Vec<ParticipantStats>,
 }
 
-/// The figures that a `call.stats_report_ready` brings along, as they are kept.
+/// The statistics of a `call.stats_report_ready` event, as stored.
 #[derive(Deserialize)]
 struct ReportStats {
     counts: ReportCounts,
@@ -45,13 +45,13 @@ struct ReportCounts {
 }
 
 impl StreamData {
-    /// Stream's present word, and what it told before where it has none.
+    /// Uses the live report, or else the newest stored report that can be parsed.
     pub(super) fn new(stats: StreamStats, reports: &[StoredReport]) -> Self {
         let stored = reports.iter().rev().find_map(Self::from_stored);
         let StreamStats::Available { report, participants } = stats else {
             return stored.unwrap_or_default();
         };
-        // One that says nothing is none: Stream may answer before there is anything to say.
+        // Stream may return an empty report before it has data.
         let live_summary = report.map(summarize).filter(|summary| !summary.is_empty());
         let mut data = match live_summary {
             Some(summary) => Self { summary, participants },
@@ -67,13 +67,13 @@ impl StreamData {
         data
     }
 
-    /// Whether Stream says anything at all.
+    /// Whether Stream has a report or statistics.
     pub(super) fn has_data(&self) -> bool {
         self.summary.source.is_some() || !self.participants.is_empty()
     }
 
     fn from_stored(report: &StoredReport) -> Option<Self> {
-        // What Stream may send one day, and this code cannot read, is no reason to answer nothing.
+        // An unknown format from Stream must not fail the whole response.
         let stats: ReportStats = serde_json::from_str(report.stats_json.as_ref()?).ok()?;
         let summary = StreamSummary {
             score: stats.counts.cq_score,
@@ -94,7 +94,7 @@ impl StreamSummary {
 
 fn summarize(report: CallReport) -> StreamSummary {
     let call = report.report.call;
-    // An average over no ratings is not a rating.
+    // The average of zero ratings is meaningless.
     let ratings = report.report.user_ratings.filter(|ratings| ratings.count > 0);
     StreamSummary {
         score: call.score,
@@ -108,10 +108,10 @@ fn summarize(report: CallReport) -> StreamSummary {
     }
 }
 
-/// Stream's figures of a participant: means over the stays, and the sum of the freezes.
+/// Stream's metrics of a participant: means over the sessions, and the sum of freezes.
 pub(super) fn metrics(sessions: &[SessionStats]) -> Metrics {
     let values = |figure: fn(&SessionStats) -> Option<f64>| {
-        // What is not a figure that a network can have is no figure.
+        // Values out of range are dropped.
         let values = sessions.iter().filter_map(figure).filter_map(Millis::from_stream);
         values.map(Millis::get).collect::<Vec<f64>>()
     };
@@ -127,12 +127,12 @@ pub(super) fn metrics(sessions: &[SessionStats]) -> Metrics {
     }
 }
 
-/// Stream's own score of a participant: the lowest of the stays.
+/// Stream's own score of a participant: the lowest of all sessions.
 pub(super) fn score(sessions: &[SessionStats]) -> Option<f64> {
     sessions.iter().filter_map(|session| session.cq_score).min_by(f64::total_cmp)
 }
 
-/// When a participant came and went.
+/// The times at which a participant joined and left.
 pub(super) fn presence(sessions: &[SessionStats]) -> Vec<Presence> {
     let at = |time: Option<crate::stream::StreamTime>| -> Option<Timestamp> { Some(time?.0) };
     sessions

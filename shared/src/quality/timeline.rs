@@ -1,5 +1,5 @@
-//! A call over time: so many spans of the same length that a picture can show them, and nothing
-//! that was bad lost on the way, since each span shows its worst moment.
+//! The time line of a call: at most 240 buckets of equal length. Each bucket shows its worst
+//! values, so that a short problem stays visible in a long call.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::quality::response::{Cause, Freeze, Interval, Timeline, TimelinePoint}
 use crate::quality::track::{AlignedSample, ParticipantTrack};
 use crate::quality::unit::{Millis, Percent, round_to_thousandth};
 
-/// The most spans that there are.
+/// The maximum number of buckets.
 const MAX_BUCKETS: i64 = 240;
-/// The shortest that they are, in milliseconds: the documented distance of samples.
+/// The shortest bucket, in milliseconds: the documented sample interval.
 const MIN_STEP_MS: i64 = 5_000;
-/// How much lower than the rest of the time R must be for a stretch to be worth a word.
+/// The minimum drop of the mean R, compared to the rest of the call, that makes a worst interval.
 const MIN_R_DROP: f64 = 5.0;
 
-/// The spans of a call.
+/// The buckets of a call's time line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Buckets {
     start_ms: i64,
@@ -26,14 +26,14 @@ pub(super) struct Buckets {
     count: usize,
 }
 
-/// The worst moment of a person in a span.
+/// The worst sample of a participant in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct WorstSample {
     r: f64,
     costs: Costs,
 }
 
-/// One person's spans.
+/// The time line of one participant.
 #[derive(Clone, Debug)]
 pub(super) struct ParticipantTimeline {
     worst: Vec<Option<WorstSample>>,
@@ -44,19 +44,19 @@ pub(super) struct ParticipantTimeline {
 }
 
 impl Buckets {
-    /// Spans for everything that was measured; `None` where nothing was.
+    /// Buckets that cover all samples; `None` without samples.
     pub(super) fn from_tracks(tracks: &BTreeMap<UserId, ParticipantTrack>) -> Option<Self> {
         let samples = || tracks.values().flat_map(ParticipantTrack::samples);
-        let start_ms = samples().map(|it| it.at.as_millis() - it.duration_ms).min()?;
-        let end_ms = samples().map(|it| it.at.as_millis()).max()?;
+        let start_ms = samples().map(|sample| sample.at.as_millis() - sample.duration_ms).min()?;
+        let end_ms = samples().map(|sample| sample.at.as_millis()).max()?;
         let div_ceil = |dividend: i64, divisor: i64| (dividend + divisor - 1) / divisor;
-        // Whole seconds, so that a reader can count them.
+        // Whole seconds, because the response has `stepSeconds`.
         let step_ms = (div_ceil(end_ms - start_ms, MAX_BUCKETS * 1000) * 1000).max(MIN_STEP_MS);
         let count = usize::try_from(div_ceil(end_ms - start_ms, step_ms)).unwrap_or(1).max(1);
         Some(Self { start_ms, step_ms, count })
     }
 
-    /// One person's spans.
+    /// The time line of one participant.
     pub(super) fn participant_timeline(self, track: &ParticipantTrack) -> ParticipantTimeline {
         let empty = || vec![None; self.count];
         let mut timeline = ParticipantTimeline {
@@ -72,13 +72,12 @@ impl Buckets {
         timeline
     }
 
-    /// When a span begins.
     fn bucket_start(self, index: usize) -> Timestamp {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
         Timestamp::from_millis(self.start_ms.saturating_add(self.step_ms.saturating_mul(index)))
     }
 
-    /// The spans that a moment speaks for.
+    /// The buckets that a sample covers.
     fn indices_of(self, sample: &AlignedSample) -> std::ops::RangeInclusive<usize> {
         let at_ms = sample.at.as_millis();
         let index_at = |time_ms: i64| {
@@ -104,7 +103,7 @@ impl ParticipantTimeline {
         if let (Some(slot), Some(duration)) =
             (self.freeze_ms.get_mut(*indices.end()), sample.freeze_duration)
         {
-            // A freeze is put where it ended; its duration says since when it lasted.
+            // A freeze is counted once, in the bucket of its end.
             *slot += duration.get();
         }
         for index in indices {
@@ -119,13 +118,13 @@ impl ParticipantTimeline {
         }
     }
 
-    /// The lowest score in each span.
+    /// The lowest score in each bucket.
     pub(super) fn scores(&self) -> Vec<Option<f64>> {
         let mos = |worst: WorstSample| round_to_thousandth(Score::from_r(worst.r).mos);
         self.worst.iter().map(|worst| worst.map(mos)).collect()
     }
 
-    /// When the picture stood still.
+    /// The buckets with frozen video.
     pub(super) fn freezes(&self, buckets: Buckets) -> Vec<Freeze> {
         let freezes = self.freeze_ms.iter().enumerate().filter(|(_, duration)| **duration > 0.0);
         freezes
@@ -136,15 +135,15 @@ impl ParticipantTimeline {
             .collect()
     }
 
-    /// The stretch of time in which R is furthest below its mean in all, and by how much it is:
-    /// the run of spans whose differences add up to the most (Kadane's algorithm).
+    /// The run of buckets with the largest sum of differences between the mean R and their R, and
+    /// that sum (Kadane's algorithm).
     fn worst_bucket_range(&self) -> Option<(std::ops::Range<usize>, f64)> {
         let scores: Vec<f64> = self.worst.iter().flatten().map(|worst| worst.r).collect();
         let mean = mean(&scores)?;
         let mut worst_range: Option<(std::ops::Range<usize>, f64)> = None;
         let (mut start, mut sum) = (0, 0.0);
         for (index, worst) in self.worst.iter().enumerate() {
-            // What is not known breaks a stretch.
+            // A bucket without a score ends a run.
             let Some(worst) = worst else {
                 (start, sum) = (index + 1, 0.0);
                 continue;
@@ -160,7 +159,8 @@ impl ParticipantTimeline {
         worst_range.filter(|(_, sum)| *sum > 0.0)
     }
 
-    /// The stretch of time that was much worse than the rest, and how much of that there was.
+    /// The interval that is at least [`MIN_R_DROP`] worse than the rest, and its sum of
+    /// differences.
     fn worst_interval(&self, user: &UserId, buckets: Buckets) -> Option<(Interval, f64)> {
         let (range, sum) = self.worst_bucket_range()?;
         let partition = |inside: bool| {
@@ -172,16 +172,16 @@ impl ParticipantTimeline {
         let mean_of = |worst: &[WorstSample], figure: fn(&WorstSample) -> f64| {
             mean(&worst.iter().map(figure).collect::<Vec<_>>())
         };
-        let (r, rest_r) = (mean_of(&inside, |it| it.r)?, mean_of(&outside, |it| it.r)?);
+        let (r, rest_r) = (mean_of(&inside, |worst| worst.r)?, mean_of(&outside, |worst| worst.r)?);
         if rest_r - r < MIN_R_DROP {
             return None;
         }
         let added_cost = |cost| Some(mean_of(&inside, cost)? - mean_of(&outside, cost)?);
         let causes = [
-            (Cause::Latency, added_cost(|it| it.costs.latency)?),
-            (Cause::Jitter, added_cost(|it| it.costs.jitter)?),
-            (Cause::Loss, added_cost(|it| it.costs.loss)?),
-            (Cause::Freezes, added_cost(|it| it.costs.freezes)?),
+            (Cause::Latency, added_cost(|worst| worst.costs.latency)?),
+            (Cause::Jitter, added_cost(|worst| worst.costs.jitter)?),
+            (Cause::Loss, added_cost(|worst| worst.costs.loss)?),
+            (Cause::Freezes, added_cost(|worst| worst.costs.freezes)?),
         ];
         let (cause, _) = causes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let interval = Interval {
@@ -195,7 +195,7 @@ impl ParticipantTimeline {
     }
 }
 
-/// When, and for whom, the call was much worse than the rest of the time.
+/// The worst interval of all participants.
 pub(super) fn worst_interval(
     timelines: &BTreeMap<UserId, ParticipantTimeline>,
     buckets: Buckets,
@@ -205,7 +205,7 @@ pub(super) fn worst_interval(
     intervals.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(interval, _)| interval)
 }
 
-/// The time line of everybody together.
+/// The merged time line of all participants.
 pub(super) fn timeline(
     timelines: &BTreeMap<UserId, ParticipantTimeline>,
     buckets: Buckets,
@@ -223,9 +223,9 @@ pub(super) fn timeline(
         TimelinePoint {
             score: worst.map(|(_, r)| round_to_thousandth(Score::from_r(r).mos)),
             user_id: worst.map(|(user, _)| user.to_string()),
-            latency: max_of(|row| &row.latency),
-            jitter: max_of(|row| &row.jitter),
-            packet_loss: max_of(|row| &row.packet_loss),
+            latency: max_of(|timeline| &timeline.latency),
+            jitter: max_of(|timeline| &timeline.jitter),
+            packet_loss: max_of(|timeline| &timeline.packet_loss),
         }
     };
     Timeline {

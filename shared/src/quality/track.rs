@@ -1,8 +1,9 @@
-//! Samples as they follow each other: one person's connection over time, each way.
+//! Tracks: a participant's samples over time, for each direction.
 //!
-//! A phone's clock may be wrong by minutes, so it only says in which order that phone's samples
-//! are, and how far apart. Where they are in the call is told by ours: no batch comes before it was
-//! measured, so the batch that came with the least delay shows how far apart the two clocks are.
+//! A phone's clock may be wrong by minutes. It therefore determines only the order and the
+//! distances of that phone's samples. The server's clock determines their place in the call: a
+//! batch arrives after its measurement, so the batch with the least delay yields the offset between
+//! the clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,53 +16,52 @@ use crate::quality::emodel::{Band, Impairment};
 use crate::quality::sample::{Direction, QualityLimitationReason, Sample};
 use crate::quality::unit::{KilobitsPerSecond, Millis, Percent, round_to_thousandth};
 
-/// The longest that a sample speaks for, in milliseconds: as long as a batch does.
+/// The longest duration that a sample covers, in milliseconds: the documented batch interval.
 const MAX_SAMPLE_MS: i64 = 30_000;
-/// How long the only sample of a track speaks for, in milliseconds: the documented distance.
+/// The duration that a single sample covers, in milliseconds: the documented sample interval.
 const DEFAULT_SAMPLE_MS: i64 = 5_000;
-/// How long before its call a sample may seem to be, in milliseconds.
+/// How long before its call an aligned sample may be, in milliseconds.
 const EARLY_TOLERANCE_MS: i64 = 60_000;
 
-/// What is measured of one person.
+/// The samples of one participant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ParticipantTrack {
-    /// What the samples were measured on last.
+    /// The platform of the newest batch that has one.
     pub(super) platform: Option<Platform>,
-    /// What the person hears and sees.
+    /// What the participant receives.
     pub(super) inbound: Vec<AlignedSample>,
-    /// What the person sends.
+    /// What the participant sends.
     pub(super) outbound: Vec<AlignedSample>,
 }
 
-/// A sample in its place.
+/// A sample on the server's time line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AlignedSample {
-    /// When it was taken, by our clock.
+    /// The end of the measurement, by the server's clock.
     pub(super) at: Timestamp,
-    /// For how many milliseconds before that it speaks.
+    /// The milliseconds before `at` that the sample covers.
     pub(super) duration_ms: i64,
-    /// The figures.
     pub(super) sample: Sample,
-    /// One-way latency in milliseconds: the sample's, or what was measured close to it.
+    /// One-way latency in milliseconds: the sample's, or that of the nearest sample.
     pub(super) latency: Option<f64>,
-    /// What they do to the call, where all of it is known.
+    /// `None` if an input of the score is missing.
     pub(super) impairment: Option<Impairment>,
 }
 
 impl ParticipantTrack {
-    /// Both ways, one after the other.
+    /// The samples of both directions, the inbound ones first.
     pub(super) fn samples(&self) -> impl Iterator<Item = &AlignedSample> {
         self.inbound.iter().chain(&self.outbound)
     }
 }
 
-/// Sorts samples out by whose they are, where they go and when they were. What would lie before the
-/// call is left out: a clock was set in between.
+/// Groups samples by user and direction and orders them by time. Samples that align to a time
+/// before the call are dropped, because the phone's clock was set in between.
 pub(super) fn participant_tracks(
     mut batches: Vec<Batch>,
     call: &Call,
 ) -> BTreeMap<UserId, ParticipantTrack> {
-    // In the same order each time, whatever the table's is.
+    // A fixed order, because the table's order must not change the result.
     batches.sort_by(|a, b| (a.received_at, a.id.as_str()).cmp(&(b.received_at, b.id.as_str())));
     let mut by_user: BTreeMap<UserId, Vec<Batch>> = BTreeMap::new();
     for batch in batches {
@@ -75,8 +75,9 @@ fn participant_track(batches: &[Batch], call: &Call) -> ParticipantTrack {
         let last_ms = batch.samples.iter().map(|sample| sample.at.as_millis()).max()?;
         Some(batch.received_at.as_millis().saturating_sub(last_ms))
     };
-    let last_ms = batches.iter().flat_map(|it| &it.samples).map(|it| it.at.as_millis()).max();
-    // Nothing is measured after the end, however late it comes.
+    let last_ms =
+        batches.iter().flat_map(|batch| &batch.samples).map(|sample| sample.at.as_millis()).max();
+    // Samples are measured before the call's end, even if they arrive later.
     let end = call.ending_at.zip(last_ms).map(|(end, last)| end.as_millis().saturating_sub(last));
     let clock_offset_ms = batches.iter().filter_map(arrival_delay_ms).chain(end).min().unwrap_or(0);
     let aligned_ms = |sample: &Sample| sample.at.as_millis().saturating_add(clock_offset_ms);
@@ -85,12 +86,13 @@ fn participant_track(batches: &[Batch], call: &Call) -> ParticipantTrack {
         let all = batches.iter().flat_map(|batch| &batch.samples);
         all.filter(|sample| aligned_ms(sample) >= earliest_ms)
     };
-    // The latency is the connection's, whichever way tells of it.
-    let mut latencies: Vec<(i64, f64)> =
-        samples().filter_map(|it| Some((aligned_ms(it), it.one_way_latency()?.get()))).collect();
+    // Both directions share a connection, so a latency of either direction applies to both.
+    let mut latencies: Vec<(i64, f64)> = samples()
+        .filter_map(|sample| Some((aligned_ms(sample), sample.one_way_latency()?.get())))
+        .collect();
     latencies.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let track = |direction: Direction| {
-        // The same moment in two batches is one moment.
+        // Two samples of the same direction and time count once.
         let mut seen_times = BTreeSet::new();
         let mut aligned: Vec<(i64, Sample)> = samples()
             .filter(|sample| sample.direction == direction)
@@ -109,7 +111,7 @@ fn participant_track(batches: &[Batch], call: &Call) -> ParticipantTrack {
 
 fn align_samples(samples: &[(i64, Sample)], latencies: &[(i64, f64)]) -> Vec<AlignedSample> {
     let times: Vec<i64> = samples.iter().map(|(at, _)| *at).collect();
-    // The first speaks for as long as the second does.
+    // The first sample covers as long a duration as the second.
     let first_ms =
         times.windows(2).map(|pair| pair[1] - pair[0]).next().unwrap_or(DEFAULT_SAMPLE_MS);
     let sample_spans =
@@ -137,11 +139,11 @@ fn impairment(sample: &Sample, duration_ms: i64, latency: Option<f64>) -> Option
         loss_percent: sample.packet_loss?.get(),
         frozen_percent: sample
             .freeze_duration
-            .map_or(0.0, |it| percent_of_duration(it.get(), duration_ms)),
+            .map_or(0.0, |freeze| percent_of_duration(freeze.get(), duration_ms)),
     })
 }
 
-/// The latency that was measured closest to an instant, and not too far from it.
+/// The latency that is measured nearest to a time, within [`MAX_SAMPLE_MS`].
 fn nearest_latency(latencies: &[(i64, f64)], at_ms: i64) -> Option<f64> {
     let next_index = latencies.partition_point(|(time, _)| *time < at_ms);
     let neighbors = [next_index.checked_sub(1), Some(next_index)].into_iter().flatten();
@@ -152,17 +154,17 @@ fn nearest_latency(latencies: &[(i64, f64)], at_ms: i64) -> Option<f64> {
         .map(|(_, latency)| *latency)
 }
 
-/// How much of a span it was, in per cent.
+/// `part_ms` as a percentage of `duration_ms`, at most 100.
 fn percent_of_duration(part_ms: f64, duration_ms: i64) -> f64 {
     (part_ms / millis_to_seconds(duration_ms) / 10.0).min(100.0)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a span of some hours at most")]
+#[expect(clippy::cast_precision_loss, reason = "a duration of at most some hours")]
 fn millis_to_seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 
-/// A mean over time.
+/// A mean that is weighted by duration.
 #[derive(Clone, Copy, Debug, Default)]
 struct WeightedMean {
     sum: f64,
@@ -186,8 +188,8 @@ impl WeightedMean {
     }
 }
 
-/// The figures of one way: means over the time that its samples speak for, and sums of what is
-/// counted.
+/// The metrics of one direction: means that are weighted by the duration of the samples, and sums
+/// of freezes.
 pub(super) fn metrics(samples: &[AlignedSample]) -> Metrics {
     let sum = |value_of: fn(&Sample) -> Option<f64>| {
         let values = samples.iter().filter_map(|aligned| value_of(&aligned.sample));
@@ -203,32 +205,41 @@ pub(super) fn metrics(samples: &[AlignedSample]) -> Metrics {
         if impairment.score().band() >= Band::Fair { 100.0 } else { 0.0 }
     };
     Metrics {
-        latency: WeightedMean::compute(samples, |it| it.latency),
-        round_trip_time: WeightedMean::compute(samples, |it| {
-            it.sample.round_trip_time.map(Millis::get)
+        latency: WeightedMean::compute(samples, |aligned| aligned.latency),
+        round_trip_time: WeightedMean::compute(samples, |aligned| {
+            aligned.sample.round_trip_time.map(Millis::get)
         }),
-        jitter: WeightedMean::compute(samples, |it| it.sample.jitter.map(Millis::get)),
-        packet_loss: WeightedMean::compute(samples, |it| it.sample.packet_loss.map(Percent::get)),
+        jitter: WeightedMean::compute(samples, |aligned| aligned.sample.jitter.map(Millis::get)),
+        packet_loss: WeightedMean::compute(samples, |aligned| {
+            aligned.sample.packet_loss.map(Percent::get)
+        }),
         freezes: sum(|sample| sample.freeze_duration.map(Millis::get)).map(round_to_thousandth),
         freeze_count: sum(|sample| sample.freeze_count),
-        connection_stability: WeightedMean::compute(samples, |it| it.impairment.map(fair_percent)),
-        video_quality: WeightedMean::compute(samples, |it| it.sample.resolution()),
-        frame_rate: WeightedMean::compute(samples, |it| it.sample.frame_rate),
-        bitrate: WeightedMean::compute(samples, |it| it.sample.bitrate.map(KilobitsPerSecond::get)),
-        audio_level: WeightedMean::compute(samples, |it| it.sample.audio_level),
-        concealment: WeightedMean::compute(samples, |it| it.sample.concealment.map(Percent::get)),
+        connection_stability: WeightedMean::compute(samples, |aligned| {
+            aligned.impairment.map(fair_percent)
+        }),
+        video_quality: WeightedMean::compute(samples, |aligned| aligned.sample.resolution()),
+        frame_rate: WeightedMean::compute(samples, |aligned| aligned.sample.frame_rate),
+        bitrate: WeightedMean::compute(samples, |aligned| {
+            aligned.sample.bitrate.map(KilobitsPerSecond::get)
+        }),
+        audio_level: WeightedMean::compute(samples, |aligned| aligned.sample.audio_level),
+        concealment: WeightedMean::compute(samples, |aligned| {
+            aligned.sample.concealment.map(Percent::get)
+        }),
         limited_by_cpu: limited_percent(QualityLimitationReason::Cpu),
         limited_by_bandwidth: limited_percent(QualityLimitationReason::Bandwidth),
     }
 }
 
-/// How much of the time the picture stood still, in per cent. A freeze is told of when it is over,
-/// by one sample, however long it was; so it is the sum that counts.
+/// The share of time with frozen video, in percent. One sample reports a whole freeze after its
+/// end, so the freeze can be longer than the sample. The share is therefore the ratio of the sums.
 pub(super) fn frozen_percent(samples: &[AlignedSample]) -> Option<f64> {
-    let reported =
-        samples.iter().filter_map(|it| Some((it.sample.freeze_duration?.get(), it.duration_ms)));
-    let (frozen_ms, duration_ms) =
-        reported.fold((0.0, 0), |(frozen, span), it| (frozen + it.0, span + it.1));
+    let reported = samples
+        .iter()
+        .filter_map(|aligned| Some((aligned.sample.freeze_duration?.get(), aligned.duration_ms)));
+    let (frozen_ms, duration_ms) = reported
+        .fold((0.0, 0), |sum, (frozen_ms, duration_ms)| (sum.0 + frozen_ms, sum.1 + duration_ms));
     (duration_ms > 0).then(|| percent_of_duration(frozen_ms, duration_ms))
 }
 
@@ -266,13 +277,13 @@ mod tests {
     }
 
     fn times_and_durations(samples: &[AlignedSample]) -> Vec<(i64, i64)> {
-        samples.iter().map(|it| (it.at.as_millis() - START, it.duration_ms)).collect()
+        samples.iter().map(|sample| (sample.at.as_millis() - START, sample.duration_ms)).collect()
     }
 
     #[test]
     fn samples_are_ordered_and_aligned_to_the_server_clock() {
         let at = |time: i64| json!({"timestamp": time});
-        // The phone is a minute ahead; the second batch was held up for ten seconds.
+        // The phone's clock is 60 seconds ahead; the second batch is delayed by 10 seconds.
         let track = alice_track(vec![
             batch("b", 40_000, &[at(85_000), at(90_000)]),
             batch("a", 20_000, &[at(80_000), at(75_000)]),
@@ -325,7 +336,7 @@ mod tests {
         let outbound = json!({"timestamp": 10_100, "direction": "outbound", "roundTripTime": 0.2});
         let track =
             alice_track(vec![batch("a", 60_000, &[inbound(10_000), inbound(60_000), outbound])]);
-        let impairments: Vec<_> = track.inbound.iter().map(|it| it.impairment).collect();
+        let impairments: Vec<_> = track.inbound.iter().map(|aligned| aligned.impairment).collect();
         let expected = Impairment {
             latency_ms: 100.0,
             jitter_ms: 10.0,
@@ -354,7 +365,7 @@ mod tests {
                 }),
             ],
         )]);
-        // Both speak for twenty seconds.
+        // Both samples cover 20 seconds.
         let metrics = metrics(&track.inbound);
         assert_eq!(metrics.jitter, Some(25.0));
         assert_eq!(metrics.packet_loss, Some(15.0));

@@ -1,11 +1,11 @@
-//! Units: `getStats` counts in seconds and fractions, Stream in milliseconds, people read
-//! milliseconds and per cent. Each is a type, and this is where one becomes another.
+//! Types for units and their conversions. `getStats` reports seconds and fractions, Stream reports
+//! milliseconds, and responses use milliseconds and percent.
 //!
 //! Source: <https://www.w3.org/TR/webrtc-stats/>.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a figure is refused: the bounds that it is out of.
+/// The value is outside these bounds.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("must be a number from {min} to {max}")]
 pub struct OutOfRange {
@@ -24,7 +24,7 @@ macro_rules! reported {
             type Error = OutOfRange;
 
             fn try_from(value: f64) -> Result<Self, OutOfRange> {
-                // NaN is in no range.
+                // NaN is outside every range.
                 if ($min..=$max).contains(&value) {
                     Ok(Self(value))
                 } else {
@@ -36,30 +36,30 @@ macro_rules! reported {
 }
 
 reported! {
-    /// Seconds, as `getStats` counts delays and durations: up to a minute.
+    /// A delay or a duration in seconds, as in `getStats`: up to 60.
     Seconds, 0.0 to 60.0;
-    /// A share of a whole.
+    /// A fraction, 0 to 1.
     Fraction, 0.0 to 1.0;
-    /// How many, since the sample before.
+    /// A count since the previous sample.
     Count, 0.0 to 1_000_000_000.0;
-    /// The width or height of a picture.
+    /// The width or height of a video frame.
     Pixels, 0.0 to 16_384.0;
-    /// Pictures a second.
+    /// Video frames per second.
     FramesPerSecond, 0.0 to 240.0;
-    /// Bits a second.
+    /// Bits per second.
     BitsPerSecond, 0.0 to 1_000_000_000.0;
-    /// Milliseconds since the Unix epoch, as `getStats` dates its reports: before the year 2100.
+    /// Milliseconds since the Unix epoch, as in `getStats`: before the year 2100.
     EpochMillis, 0.0 to 4_102_444_800_000.0;
 }
 
 impl Count {
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
     }
 
-    /// This many of all of these, in per cent; `None` where there were none at all.
+    /// This count as a percentage of `total`; `None` if `total` is 0.
     #[must_use]
     pub fn percent_of(self, total: f64) -> Option<Percent> {
         (total > 0.0).then(|| Percent::from_f64(self.0 / total * 100.0))
@@ -67,7 +67,7 @@ impl Count {
 }
 
 impl Pixels {
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
@@ -75,7 +75,7 @@ impl Pixels {
 }
 
 impl FramesPerSecond {
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
@@ -83,7 +83,7 @@ impl FramesPerSecond {
 }
 
 impl Fraction {
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
@@ -91,9 +91,9 @@ impl Fraction {
 }
 
 impl EpochMillis {
-    /// The instant, to the millisecond.
+    /// The timestamp, truncated to milliseconds.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
+    #[expect(clippy::cast_possible_truncation, reason = "`EpochMillis` is within the range of i64")]
     pub fn to_timestamp(self) -> crate::clock::Timestamp {
         crate::clock::Timestamp::from_millis(self.0 as i64)
     }
@@ -104,30 +104,30 @@ impl EpochMillis {
 #[serde(transparent)]
 pub struct Millis(f64);
 
-/// Per cent: 0 to 100.
+/// A percentage, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Percent(f64);
 
-/// Kilobits a second.
+/// Kilobits per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KilobitsPerSecond(f64);
 
 impl Millis {
-    /// What Stream says is milliseconds, where it can be: up to a day, the longest that a call is.
+    /// A value of Stream in milliseconds; `None` outside 0 to one day, the longest call.
     #[must_use]
     pub fn from_stream(value: f64) -> Option<Self> {
         (0.0..=86_400_000.0).contains(&value).then(|| Self(round_to_thousandth(value)))
     }
 
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
     }
 
-    /// One way of a way there and back, where nothing better is known.
+    /// Half of a round trip, as an estimate of the one-way delay.
     #[must_use]
     pub fn one_way(self) -> Self {
         Self(self.0 / 2.0)
@@ -145,7 +145,7 @@ impl Percent {
         Self(round_to_thousandth(value))
     }
 
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
@@ -165,14 +165,14 @@ impl From<BitsPerSecond> for KilobitsPerSecond {
 }
 
 impl KilobitsPerSecond {
-    /// The number itself.
+    /// The value.
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
     }
 }
 
-/// To a thousandth: finer than any source measures.
+/// Rounds to a thousandth, which is finer than any source measures.
 #[must_use]
 pub(super) fn round_to_thousandth(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0

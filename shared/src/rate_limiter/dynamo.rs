@@ -1,5 +1,5 @@
-//! The requests of a user's minute in the table: one item for each route, user and minute,
-//! `pk = LIMIT#<route>#<userId>`, `sk = <minute>`.
+//! Rate limit counters in the table: one item per route, user and minute with
+//! `pk = LIMIT#<route>#<userId>` and `sk = <minute>`.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::ReturnValue;
@@ -12,12 +12,12 @@ use crate::ids::UserId;
 use crate::rate_limiter::{RateLimitStore, Route, Window};
 use crate::store::StoreError;
 
-/// The counters of a table.
+/// The store of counters in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoRateLimitStore(Table);
 
 impl DynamoRateLimitStore {
-    /// The counters of this table.
+    /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self(table)

@@ -1,15 +1,15 @@
-//! Whose minute is known to be used up: whoever goes on sending all the same costs the table
-//! nothing. Only that is remembered; how many requests are left is for the table alone to say.
+//! A cache of the users whose quota is exhausted, so that their further requests cost no write.
+//! Remaining quotas are not cached: the table alone counts them.
 
 use std::collections::HashSet;
 
 use crate::ids::UserId;
 use crate::rate_limiter::Window;
 
-/// How many users are remembered at most. The table refuses the others.
+/// The maximum size of the cache. For users beyond it the table rejects the requests.
 const MAX_USERS: usize = 1_000;
 
-/// The users who have used the latest window up.
+/// The users whose quota in the latest window is exhausted.
 #[derive(Debug, Default)]
 pub(super) struct ExhaustedUsers {
     window: Option<Window>,
@@ -17,18 +17,18 @@ pub(super) struct ExhaustedUsers {
 }
 
 impl ExhaustedUsers {
-    /// Whether this user is known to have used this window up.
+    /// Whether the user's quota in this window is known to be exhausted.
     pub(super) fn contains(&self, window: Window, user: &UserId) -> bool {
         self.window == Some(window) && self.users.contains(user)
     }
 
-    /// Remembers a user, and forgets all those of earlier windows.
+    /// Adds a user, and removes all users of earlier windows.
     pub(super) fn insert(&mut self, window: Window, user: UserId) {
         if self.window < Some(window) {
             self.window = Some(window);
             self.users.clear();
         }
-        // What is heard late of an earlier window is of no use any more.
+        // A late result for an earlier window is ignored.
         if self.window == Some(window) && self.users.len() < MAX_USERS {
             self.users.insert(user);
         }

@@ -1,9 +1,9 @@
-//! Our own limits: how many requests of a kind a user may send in a minute.
+//! Rate limits: the number of requests that a user may send to a route in a minute.
 //!
-//! Stream limits what a user sends to it, but not what we send there in a user's name. So some
-//! routes count the requests of each user in the table. They do it beside the first request that
-//! they make there anyway, so that a limit takes no time of its own; and before Stream hears of
-//! anything, so that a refused request costs nothing there.
+//! Stream limits the requests of a user, but not those that the functions send on behalf of a user.
+//! So some routes count the requests of each user in the table. The count runs concurrently with
+//! the first read of the table, so it adds no latency. It completes before any request to Stream,
+//! so a rejected request costs nothing there.
 
 pub mod dynamo;
 mod exhausted_users;
@@ -27,11 +27,11 @@ use crate::store::StoreError;
 use crate::sync::lock;
 use exhausted_users::ExhaustedUsers;
 
-/// Where the requests are counted.
+/// The store of counters.
 #[async_trait]
 pub trait RateLimitStore: Send + Sync {
-    /// Counts one more request of a user's, unless there were `most` of them in this window; how
-    /// many there are with it, and `None` where it is one too many, which changes nothing.
+    /// Increments the counter of a user and returns it. If it has reached `max_requests` in this
+    /// window, returns `None` and changes nothing.
     async fn increment(
         &self,
         route: Route,
@@ -41,10 +41,10 @@ pub trait RateLimitStore: Send + Sync {
     ) -> Result<Option<u32>, StoreError>;
 }
 
-/// The limit of one route.
+/// The rate limiter of one route.
 pub struct RateLimiter {
     route: Route,
-    /// How many requests a minute has for each user; 0 is as many as they like.
+    /// The maximum number of requests per user and minute; 0 disables the limit.
     max_requests: u32,
     store: Arc<dyn RateLimitStore>,
     clock: Arc<dyn Clock>,
@@ -52,7 +52,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Reads the route's own variable.
+    /// Reads the variable of the route.
     pub fn from_env(
         route: Route,
         env: &Env,
@@ -68,8 +68,8 @@ impl RateLimiter {
         })
     }
 
-    /// Lets a request in that is still to be counted, or refuses it at once where this process
-    /// knows that the user's minute is used up. Services are not limited.
+    /// Returns a permit, which still has to be consumed. Rejects the request if the cache shows
+    /// that the user's quota is exhausted. Services are not limited.
     ///
     /// # Errors
     ///
@@ -91,14 +91,14 @@ impl RateLimiter {
         self.apply_count(user, window, counted)
     }
 
-    /// Takes note of how many there are now; `None` is one too many.
+    /// Applies the new count; `None` means that the limit is exceeded.
     fn apply_count(
         &self,
         user: UserId,
         window: Window,
         count: Option<u32>,
     ) -> Result<(), ApiError> {
-        // Whoever takes the last one knows already what the next one would hear.
+        // The request that exhausts the quota is enough to reject the next one.
         if count.is_none_or(|count| count >= self.max_requests) {
             lock(&self.exhausted).insert(window, user);
         }
@@ -109,12 +109,12 @@ impl RateLimiter {
     }
 }
 
-/// How many requests a user may send in a window.
+/// The maximum number of requests of a user in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The window.
     pub window: Window,
-    /// How many.
+    /// The maximum number of requests.
     pub max_requests: u32,
 }
 
@@ -122,9 +122,9 @@ fn rate_limited(window: Window, now: Timestamp) -> ApiError {
     ApiError::from_code(Code::TooManyRequests).with_retry_after(Some(window.remaining(now)))
 }
 
-/// A request that is let in once it is counted. The default is one that nobody counts.
+/// The right to process a request once it is counted. The default permit is not counted.
 #[derive(Default)]
-#[must_use = "a request that is not counted is not limited"]
+#[must_use = "a request is not limited until its permit is consumed"]
 pub struct Permit<'a>(Option<PendingCount<'a>>);
 
 struct PendingCount<'a> {
@@ -141,42 +141,40 @@ impl Permit<'_> {
     /// `too_many_requests`, `store_unavailable`.
     pub async fn consume(self) -> Result<(), ApiError> {
         match self.0 {
-            Some(PendingCount { limiter: limit, user, window }) => {
-                limit.increment(user, window).await
-            }
+            Some(PendingCount { limiter, user, window }) => limiter.increment(user, window).await,
             None => Ok(()),
         }
     }
 
-    /// What a first step has to keep to that counts the request itself, and then says so with
-    /// [`Admission::counted_as`]; nothing where nobody counts.
+    /// The quota for an operation that counts the request itself and reports the result to
+    /// [`Permit::record_count`]. `None` if the request is not counted.
     #[must_use]
     pub fn quota(&self) -> Option<Quota> {
-        let PendingCount { limiter: limit, window, .. } = self.0.as_ref()?;
-        Some(Quota { window: *window, max_requests: limit.max_requests })
+        let PendingCount { limiter, window, .. } = self.0.as_ref()?;
+        Some(Quota { window: *window, max_requests: limiter.max_requests })
     }
 
-    /// Takes the word of a first step that has counted: how many there are now, and `None` where
-    /// it is one too many.
+    /// Records the count of an operation that counted the request itself. `None` means that the
+    /// limit is exceeded.
     ///
     /// # Errors
     ///
     /// `too_many_requests`.
     pub fn record_count(self, count: Option<u32>) -> Result<(), ApiError> {
         match self.0 {
-            Some(PendingCount { limiter: limit, user, window }) => {
-                limit.apply_count(user, window, count)
+            Some(PendingCount { limiter, user, window }) => {
+                limiter.apply_count(user, window, count)
             }
             None => Ok(()),
         }
     }
 
-    /// Counts the request while its first step is taken. Where it is refused, nobody looks at
-    /// what came of that step, which therefore must be one that changes nothing.
+    /// Counts the request concurrently with an operation. If the request is rejected, the result of
+    /// the operation is discarded, so the operation must only read.
     ///
     /// # Errors
     ///
-    /// Those of [`Admission::counted`], and then those of the step.
+    /// Those of [`Permit::consume`], then those of the operation.
     pub async fn consume_alongside<T, E>(
         self,
         operation: impl Future<Output = Result<T, E>>,
@@ -199,17 +197,17 @@ mod tests {
     use super::*;
     use crate::test_support::{FakeClock, START};
 
-    /// Counts as the table does, and how often it was asked.
+    /// A store in memory that also counts its requests.
     #[derive(Default)]
     struct FakeRateLimitStore {
         counts: Mutex<BTreeMap<(&'static str, String, i64), u32>>,
         request_count: AtomicI64,
-        /// Whether nothing is answered until the first step is under way.
+        /// Whether a response waits until the operation has started.
         waits_for_operation: bool,
         operation_started: AtomicBool,
     }
 
-    /// Waits for the other side, which never comes where the two take turns.
+    /// Waits for the concurrent task. Fails if the two tasks run one after the other.
     async fn wait_until_set(flag: &AtomicBool) -> Result<(), StoreError> {
         for _ in 0..100 {
             if flag.load(Ordering::Relaxed) {
@@ -217,7 +215,7 @@ mod tests {
             }
             tokio::task::yield_now().await;
         }
-        Err(StoreError::Unavailable("the other side never came".into()))
+        Err(StoreError::Unavailable("the other task has not started".into()))
     }
 
     #[async_trait]
@@ -244,24 +242,23 @@ mod tests {
         }
     }
 
-    fn caller(name: &str, service: bool) -> Caller {
+    fn caller(name: &str, is_service: bool) -> Caller {
         let user = UserId::try_from(name.to_owned()).unwrap();
-        Caller { user, role: None, is_service: service, issued_at: None }
+        Caller { user, role: None, is_service, issued_at: None }
     }
 
-    /// A limit of so many tokens a minute.
     fn rate_limiter(
-        most: &str,
+        max_requests: &str,
         store: &Arc<FakeRateLimitStore>,
         clock: &Arc<FakeClock>,
     ) -> RateLimiter {
-        let env = Env::from([("LIMIT_TOKEN_PER_MINUTE", most)]);
+        let env = Env::from([("LIMIT_TOKEN_PER_MINUTE", max_requests)]);
         RateLimiter::from_env(Route::Token, &env, store.clone(), clock.clone()).unwrap()
     }
 
-    /// Whether a request is let in; otherwise when it is worth trying again.
-    async fn try_request(limit: &RateLimiter, caller: &Caller) -> Result<(), Option<Duration>> {
-        let counted = match limit.check(caller) {
+    /// Sends a request. If it is rejected, returns its `Retry-After`.
+    async fn try_request(limiter: &RateLimiter, caller: &Caller) -> Result<(), Option<Duration>> {
+        let counted = match limiter.check(caller) {
             Ok(permit) => permit.consume().await,
             Err(error) => Err(error),
         };
@@ -274,15 +271,15 @@ mod tests {
     #[tokio::test]
     async fn requests_over_the_limit_are_rejected_until_the_next_minute() {
         let (store, clock) = (Arc::<FakeRateLimitStore>::default(), Arc::<FakeClock>::default());
-        let limit = rate_limiter("2", &store, &clock);
+        let limiter = rate_limiter("2", &store, &clock);
         let (alice, bob) = (caller("alice", false), caller("bob", false));
-        assert_eq!(try_request(&limit, &alice).await, Ok(()));
-        assert_eq!(try_request(&limit, &alice).await, Ok(()));
+        assert_eq!(try_request(&limiter, &alice).await, Ok(()));
+        assert_eq!(try_request(&limiter, &alice).await, Ok(()));
         clock.set(START.plus(Duration::from_millis(18_500)));
-        assert_eq!(try_request(&limit, &alice).await, Err(Some(Duration::from_millis(41_500))));
-        assert_eq!(try_request(&limit, &bob).await, Ok(()));
+        assert_eq!(try_request(&limiter, &alice).await, Err(Some(Duration::from_millis(41_500))));
+        assert_eq!(try_request(&limiter, &bob).await, Ok(()));
         clock.set(START.plus(Duration::from_mins(1)));
-        assert_eq!(try_request(&limit, &alice).await, Ok(()));
+        assert_eq!(try_request(&limiter, &alice).await, Ok(()));
     }
 
     #[tokio::test]
@@ -296,7 +293,7 @@ mod tests {
             try_request(&first_process, &alice).await.is_ok()
                 && try_request(&first_process, &alice).await.is_ok()
         );
-        // That one has taken the last, and another process has to find out.
+        // The first process has exhausted the quota; the second one needs a store request.
         assert!(try_request(&first_process, &alice).await.is_err());
         assert_eq!(request_count(), 2);
         assert!(
@@ -324,20 +321,20 @@ mod tests {
             waits_for_operation: true,
             ..FakeRateLimitStore::default()
         });
-        let limit = rate_limiter("1", &store, &Arc::default());
+        let limiter = rate_limiter("1", &store, &Arc::default());
         let alice = caller("alice", false);
         let operation = async {
             store.operation_started.store(true, Ordering::Relaxed);
-            // As the count waits for this, so this waits for the count.
+            // The count waits for this operation, and this operation waits for the count.
             for _ in 0..100 {
                 if store.request_count.load(Ordering::Relaxed) > 0 {
                     return Ok::<_, StoreError>("read");
                 }
                 tokio::task::yield_now().await;
             }
-            Err(StoreError::Unavailable("the count never came".into()))
+            Err(StoreError::Unavailable("the count has not started".into()))
         };
-        let result = limit.check(&alice).unwrap().consume_alongside(operation).await;
+        let result = limiter.check(&alice).unwrap().consume_alongside(operation).await;
         assert_eq!(result.unwrap(), "read");
     }
 
@@ -352,7 +349,7 @@ mod tests {
         assert_eq!(unlimited.check(&alice).unwrap().quota(), None);
         assert_eq!(limited.check(&caller("billing", true)).unwrap().quota(), None);
         assert!(limited.check(&alice).unwrap().record_count(Some(1)).is_ok());
-        // The last one is remembered, and so is one too many.
+        // Both the last allowed request and a rejected one exhaust the quota.
         assert!(limited.check(&alice).unwrap().record_count(Some(2)).is_ok());
         assert!(limited.check(&alice).is_err());
         let bob = caller("bob", false);

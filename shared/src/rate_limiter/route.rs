@@ -1,22 +1,22 @@
-//! Which routes hold their users to a limit, and to which one.
+//! The rate-limited routes and their limits.
 
 use crate::config::{ConfigError, Env};
 
-/// A route whose users are held to a limit.
+/// A rate-limited route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Tokens.
+    /// `POST /token`.
     Token,
-    /// New calls.
+    /// `POST /call/create`.
     CallCreate,
-    /// Messages.
+    /// `POST /message/send`.
     MessageSend,
-    /// Samples of a call's quality.
+    /// `POST /call/quality/{callId}`.
     QualityReport,
 }
 
 impl Route {
-    /// Its name in the table's keys, which is that of its function.
+    /// The name in the table's keys: that of the function.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,7 +27,8 @@ impl Route {
         }
     }
 
-    /// Reads how many requests a minute has for each user: up to 10,000, and 0 for no limit.
+    /// Reads the maximum number of requests per user and minute: up to 10,000; 0 disables the
+    /// limit.
     pub(super) fn max_requests(self, env: &Env) -> Result<u32, ConfigError> {
         let (variable, default) = match self {
             Self::Token => ("LIMIT_TOKEN_PER_MINUTE", 30),

@@ -1,46 +1,45 @@
-//! The minute in which requests are counted.
+//! The time window in which requests are counted.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// A minute of the clock. The same one for all users: what a limit promises is a number, and not
-/// that requests are spread evenly.
+/// A minute of the clock, the same for all users. A limit bounds the requests in a window; it does
+/// not spread them evenly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window(i64);
 
-/// How many seconds one has.
+/// The length of a window in seconds.
 const WINDOW_SECS: i64 = 60;
-/// How much longer than itself its counters are kept: long enough for every clock and every
-/// request that is late.
+/// How long counters are stored after the window, to tolerate clock skew and late requests.
 const RETENTION: Duration = Duration::from_mins(2);
 
 impl Window {
-    /// The one that an instant is in.
+    /// The window that contains an instant.
     #[must_use]
     pub const fn from_timestamp(at: Timestamp) -> Self {
         Self(at.as_secs().div_euclid(WINDOW_SECS))
     }
 
-    /// Its number since the Unix epoch.
+    /// The number of the window since the Unix epoch.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
     }
 
-    /// When the next one begins.
+    /// When the next window begins.
     #[must_use]
     pub const fn end(self) -> Timestamp {
         Timestamp::from_secs(self.0.saturating_add(1).saturating_mul(WINDOW_SECS))
     }
 
-    /// How much of it is left.
+    /// The remaining time of the window.
     #[must_use]
     pub fn remaining(self, now: Timestamp) -> Duration {
         self.end().since(now)
     }
 
-    /// When its counters are of no more use.
+    /// When the counters of the window expire.
     #[must_use]
     pub fn expires_at(self) -> Timestamp {
         self.end().plus(RETENTION)
@@ -62,7 +61,7 @@ mod tests {
             (start + 59_001, minute, 999),
             (start + 59_999, minute, 1),
             (start + 60_000, minute + 1, 60_000),
-            // Before 1970 as after it.
+            // Times before 1970 round down, too.
             (-1, -1, 1),
             (0, 0, 60_000),
         ] {

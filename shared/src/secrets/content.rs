@@ -1,11 +1,11 @@
-//! What a secret's text says: `{"secret": "...", "previous": "..."}`.
+//! The text of a secret: `{"secret": "...", "previous": "..."}`.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::config::ConfigError;
 
-/// A secret, and the other one that is good while it is changed.
+/// A secret, and the previous one, which is also valid during a rotation.
 #[derive(Debug)]
 pub(super) struct SecretContent {
     pub(super) current: SecretString,
@@ -19,19 +19,22 @@ struct RawContent {
     previous: Option<String>,
 }
 
-/// Reads it. What is wrong is said without a word of the text.
+/// Parses the text of a secret. An error never contains the text.
 pub(super) fn parse(arn: &'static str, text: &SecretString) -> Result<SecretContent, ConfigError> {
     const EXPECTED_FORMAT: &str =
-        r#"must name a secret of the form {"secret": "...", "previous": "..."}"#;
+        r#"must name a secret with the text {"secret": "...", "previous": "..."}"#;
     let RawContent { secret, previous } = serde_json::from_str(text.expose_secret())
         .map_err(|_| ConfigError::invalid(arn, EXPECTED_FORMAT))?;
-    // A blank or line break that was copied along would only show as a signature that is wrong.
+    // Without this check, a copied space or line break would only cause invalid signatures.
     let is_empty_or_has_whitespace =
         |text: &String| text.is_empty() || text.contains(char::is_whitespace);
     if is_empty_or_has_whitespace(&secret)
         || previous.as_ref().is_some_and(is_empty_or_has_whitespace)
     {
-        return Err(ConfigError::invalid(arn, "must name secrets that have no blanks"));
+        return Err(ConfigError::invalid(
+            arn,
+            "must name a secret without empty values or whitespace",
+        ));
     }
     Ok(SecretContent {
         current: SecretString::from(secret),

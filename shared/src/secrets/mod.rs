@@ -1,7 +1,7 @@
-//! Secrets that are kept in AWS Secrets Manager, under the ARNs that the environment names.
+//! Secrets in AWS Secrets Manager. The environment contains their ARNs.
 //!
-//! What they hold takes the place of plain variables, which only a developer's machine has. So
-//! nothing else here knows where a secret comes from.
+//! The fetched secrets replace plain variables, which only local development uses. All other code
+//! reads the variables and does not depend on the source of a secret.
 
 mod content;
 mod manager;
@@ -14,21 +14,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::config::{ConfigError, Env};
 use crate::error::BoxError;
 
-/// Where secrets are kept.
+/// A store of secrets.
 #[async_trait]
 pub(crate) trait SecretSource: Send + Sync {
-    /// The text of one.
+    /// Fetches the text of the secret with this ARN.
     async fn fetch(&self, arn: &str) -> Result<SecretString, BoxError>;
 }
 
-/// A kind of secret, and the variables that have to do with it.
+/// A kind of secret and its variables.
 #[derive(Clone, Copy, Debug)]
 struct SecretKind {
-    /// Where it is kept.
+    /// The variable with the ARN.
     arn: &'static str,
-    /// The secret itself, where it is not kept elsewhere.
+    /// The variable with the secret itself, if it is not in Secrets Manager.
     current: &'static str,
-    /// The other one that is good while it is changed.
+    /// The variable with the previous secret, which is also valid during a rotation.
     previous: &'static str,
 }
 
@@ -41,38 +41,38 @@ const SECRET_KINDS: [SecretKind; 2] = [
     SecretKind { arn: "JWT_SECRET_ARN", current: "JWT_SECRET", previous: "JWT_SECRET_PREVIOUS" },
 ];
 
-/// Why there are no secrets.
+/// An error of fetching the secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretsError {
-    /// They cannot be read now.
-    #[error("the secret of {0} cannot be read")]
+    /// A secret cannot be fetched now.
+    #[error("the secret of {0} cannot be fetched")]
     FetchFailed(&'static str, #[source] BoxError),
-    /// They did not come in time.
-    #[error("the secrets did not come in time")]
+    /// The fetch did not finish in time.
+    #[error("fetching the secrets timed out")]
     Timeout,
-    /// They are none that can be used.
+    /// A secret is invalid.
     #[error(transparent)]
     Invalid(#[from] ConfigError),
 }
 
-/// The secrets that a function is to fetch.
+/// The secrets that a function fetches, with their ARNs.
 #[derive(Debug)]
 pub(crate) struct SecretRefs(Vec<(SecretKind, String)>);
 
-/// Secrets as they were fetched, by the variables whose place they take.
+/// Fetched secrets, by the variables that they replace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedSecrets(Vec<(&'static str, SecretString)>);
 
 impl SecretRefs {
-    /// Those whose ARNs are set. Beside an ARN there is no plain secret of the same kind: nobody
-    /// would know which of them counts.
+    /// Reads the ARNs that are set. An ARN together with a plain secret of the same kind is an
+    /// error, because it would be ambiguous which one is valid.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let mut refs = Vec::new();
         for kind in SECRET_KINDS {
             let Some(arn) = env.get(kind.arn) else { continue };
             for plain_var in [kind.current, kind.previous] {
                 if env.get(plain_var).is_some() {
-                    let reason = format!("cannot be set beside {plain_var}");
+                    let reason = format!("cannot be set together with {plain_var}");
                     return Err(ConfigError::invalid(kind.arn, reason));
                 }
             }
@@ -85,8 +85,8 @@ impl SecretRefs {
         self.0.is_empty()
     }
 
-    /// Fetches all of them, one after the other: over one connection, since a second one would
-    /// cost more than it saves.
+    /// Fetches the secrets one after the other over one connection. A second connection would cost
+    /// more time than it saves.
     pub(crate) async fn fetch(
         &self,
         source: &dyn SecretSource,
@@ -104,12 +104,12 @@ impl SecretRefs {
 }
 
 impl ResolvedSecrets {
-    /// The environment with these secrets in their places.
+    /// The environment with the variables replaced by these secrets.
     pub(crate) fn apply_to(&self, env: &Env) -> Env {
         self.0.iter().fold(env.clone(), |env, (name, secret)| env.with_secret(name, secret))
     }
 
-    /// Whether they are the same as others.
+    /// Whether both have the same secrets.
     pub(crate) fn has_same_values(&self, other: &Self) -> bool {
         let texts = |secrets: &Self| -> Vec<(&str, String)> {
             secrets
@@ -138,7 +138,7 @@ mod tests {
             self.0
                 .get(arn)
                 .map(|text| SecretString::from(*text))
-                .ok_or_else(|| "there is none".into())
+                .ok_or_else(|| "the secret does not exist".into())
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn missing_secret_error_names_the_variable() {
         let error = fetch(&Env::from(ENV), vec![("arn:stream", r#"{"secret":"s"}"#)]).unwrap_err();
-        assert_eq!(error.to_string(), "the secret of JWT_SECRET_ARN cannot be read");
+        assert_eq!(error.to_string(), "the secret of JWT_SECRET_ARN cannot be fetched");
     }
 
     #[test]
@@ -192,9 +192,9 @@ mod tests {
         for plain_var in ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"] {
             let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), (plain_var, "s")]);
             let error = SecretRefs::from_env(&env).unwrap_err().to_string();
-            assert_eq!(error, format!("STREAM_SECRET_ARN cannot be set beside {plain_var}"));
+            assert_eq!(error, format!("STREAM_SECRET_ARN cannot be set together with {plain_var}"));
         }
-        // The other kind has nothing to do with it.
+        // A plain secret of the other kind is allowed.
         let env = Env::from([("STREAM_SECRET_ARN", "arn:stream"), ("JWT_SECRET", "j")]);
         assert!(!SecretRefs::from_env(&env).unwrap().is_empty());
     }

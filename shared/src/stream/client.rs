@@ -1,4 +1,5 @@
-//! The client: sends one operation, again where the retry policy says so, and reads its answer.
+//! The client of Stream's API. It sends an operation, retries it according to the retry policy and
+//! parses the response.
 
 use std::any;
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ use crate::stream::{
 };
 use crate::sync::lock;
 
-/// Stream's API with our credentials. Clones share what is left of their retries, and what they
-/// have heard of Stream's limits.
+/// A client of Stream's API with the app's credentials. Clones share the retry budget and the
+/// recorded rate limits.
 #[derive(Clone)]
 pub struct StreamClient {
     transport: Arc<dyn Transport>,
@@ -26,23 +27,23 @@ pub struct StreamClient {
     random: Arc<dyn Random>,
     retry_budget: Arc<Mutex<RetryBudget>>,
     rate_limit_tracker: Arc<Mutex<RateLimitTracker>>,
-    /// Whether Stream has rejected the credentials.
+    /// Whether Stream has rejected the credentials since the last [`Self::take_auth_failure`].
     has_auth_failure: Arc<AtomicBool>,
 }
 
-/// An answer, and what its journey tells.
+/// A response with its date and latency.
 #[derive(Clone, Debug)]
 pub struct TimedResponse<T> {
-    /// What the operation answers.
+    /// The parsed body.
     pub body: T,
-    /// Stream's clock when it answered, to the second, where it says.
+    /// The `Date` header: Stream's clock at the response, in whole seconds.
     pub date: Option<Timestamp>,
-    /// How long the last attempt took.
+    /// The duration of the last attempt.
     pub latency: Duration,
 }
 
 impl StreamClient {
-    /// A client over this transport.
+    /// A client with this transport.
     pub fn new(
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
@@ -58,13 +59,13 @@ impl StreamClient {
         }
     }
 
-    /// What Stream has last said of its limits, by the names of our operations.
+    /// The latest rate limits in Stream's responses, by the names of the operations.
     #[must_use]
     pub fn rate_limits(&self) -> BTreeMap<&'static str, RateLimit> {
         lock(&self.rate_limit_tracker).latest()
     }
 
-    /// Whether Stream has rejected the credentials (401) since the last call.
+    /// Whether Stream has rejected the credentials (401) since the last call of this method.
     pub(crate) fn take_auth_failure(&self) -> bool {
         self.has_auth_failure.swap(false, Ordering::Relaxed)
     }
@@ -78,7 +79,7 @@ impl StreamClient {
         self.send_timed(operation, deadline).await.map(|response| response.body)
     }
 
-    /// As [`Stream::send`], with what the journey tells.
+    /// As [`StreamClient::send`], with the date and latency of the response.
     pub async fn send_timed<O: Operation>(
         &self,
         operation: &O,
@@ -90,7 +91,7 @@ impl StreamClient {
             let started = self.clock.now();
             let timeout = deadline.remaining(started).min(retry::ATTEMPT_TIMEOUT);
             if timeout.is_zero() {
-                return Err(StreamError::Unreachable("the invocation's time is up".into()));
+                return Err(StreamError::Unreachable("the deadline has passed".into()));
             }
             let response = self.transport.send(&request, timeout).await;
             let latency = self.clock.now().since(started);
@@ -114,7 +115,7 @@ impl StreamClient {
                     (AttemptFailure::NoResponse, StreamError::Unreachable(source))
                 }
                 Err(TransportError::ResponseTooLarge) => {
-                    return Err(StreamError::InvalidResponse("the answer is too large".into()));
+                    return Err(StreamError::InvalidResponse("the response is too large".into()));
                 }
             };
             let remaining = deadline.remaining(self.clock.now());
@@ -128,13 +129,13 @@ impl StreamClient {
         }
     }
 
-    /// Takes note of what an answer says of its limit.
+    /// Records the rate limit of a response and logs a newly exhausted one.
     fn record_rate_limit(&self, operation: &'static str, raw: &RawResponse) {
         let Some(rate_limit) = raw.rate_limit else { return };
         let now = raw.date.unwrap_or_else(|| self.clock.now());
         if lock(&self.rate_limit_tracker).record(operation, rate_limit, now) {
             let RateLimit { limit, reset, .. } = rate_limit;
-            tracing::warn!(operation, limit, %reset, "Stream's limit is used up");
+            tracing::warn!(operation, limit, %reset, "Stream rate limit exhausted");
         }
     }
 
@@ -158,7 +159,7 @@ impl StreamClient {
     }
 }
 
-/// What an operation is called here, such as `GetApp`.
+/// The name of an operation's type, such as `GetApp`.
 fn operation_name<O: Operation>() -> &'static str {
     let path = any::type_name::<O>();
     let path = path.split('<').next().unwrap_or(path);
@@ -186,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Gives these answers in this order and keeps what it was sent.
+    /// Returns the given responses in order and records the requests.
     struct ScriptedTransport {
         responses: Mutex<VecDeque<Result<RawResponse, TransportError>>>,
         sent: Mutex<Vec<(Request, Duration)>>,
@@ -249,18 +250,18 @@ mod tests {
     #[test]
     fn transient_failures_are_retried() {
         let responses = vec![response(503, "<html>"), no_response(), response(200, APP_RESPONSE)];
-        let found = run(&GetApp, LONG_TIMEOUT, responses);
-        assert!(found.outcome.is_ok());
-        assert_eq!(found.attempts, 3);
-        assert_eq!(found.delays.len(), 2);
-        assert!(found.delays[0] < found.delays[1]);
+        let result = run(&GetApp, LONG_TIMEOUT, responses);
+        assert!(result.outcome.is_ok());
+        assert_eq!(result.attempts, 3);
+        assert_eq!(result.delays.len(), 2);
+        assert!(result.delays[0] < result.delays[1]);
     }
 
     #[test]
     fn request_fails_after_three_attempts() {
-        let found = run(&GetApp, LONG_TIMEOUT, vec![no_response(), no_response(), no_response()]);
-        assert!(matches!(found.outcome, Err(StreamError::Unreachable(_))));
-        assert_eq!(found.attempts, 3);
+        let result = run(&GetApp, LONG_TIMEOUT, vec![no_response(), no_response(), no_response()]);
+        assert!(matches!(result.outcome, Err(StreamError::Unreachable(_))));
+        assert_eq!(result.attempts, 3);
     }
 
     #[test]
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(ring.request().idempotency, Idempotency::NonIdempotent);
         assert_eq!(run(&ring, LONG_TIMEOUT, vec![no_response()]).attempts, 1);
         assert_eq!(run(&ring, LONG_TIMEOUT, vec![response(500, "{}")]).attempts, 1);
-        // Without a connection nothing can have rung.
+        // Without a connection, no phone can have rung.
         let connection_refused = Err(TransportError::NotSent("refused".into()));
         assert_eq!(
             run(
@@ -298,9 +299,9 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_after_the_deadline() {
-        let found = run(&GetApp, Duration::ZERO, vec![]);
-        assert!(matches!(found.outcome, Err(StreamError::Unreachable(_))));
-        assert_eq!(found.attempts, 0);
+        let result = run(&GetApp, Duration::ZERO, vec![]);
+        assert!(matches!(result.outcome, Err(StreamError::Unreachable(_))));
+        assert_eq!(result.attempts, 0);
     }
 
     #[test]
@@ -313,14 +314,14 @@ mod tests {
             stream.send(&GetApp, deadline).now_or_never().unwrap()
         };
         let total_attempts = || script.sent.lock().unwrap().len();
-        // Five requests have two retries each; then there are none left.
+        // The budget allows ten retries: two for each of five requests.
         for (requests, attempts) in [(5, 15), (15, 30)] {
             for _ in 0..requests {
                 assert!(send().is_err());
             }
             assert_eq!(total_attempts(), attempts);
         }
-        // One success does not make a retry yet.
+        // A single success refunds less than a retry.
         assert!(send().is_ok() && send().is_err());
         assert_eq!(total_attempts(), 32);
     }
@@ -356,8 +357,8 @@ mod tests {
 
     #[test]
     fn invalid_response_is_not_retried() {
-        let found = run(&GetApp, LONG_TIMEOUT, vec![response(200, "<html>")]);
-        assert!(matches!(found.outcome, Err(StreamError::InvalidResponse(_))));
-        assert_eq!(found.attempts, 1);
+        let result = run(&GetApp, LONG_TIMEOUT, vec![response(200, "<html>")]);
+        assert!(matches!(result.outcome, Err(StreamError::InvalidResponse(_))));
+        assert_eq!(result.attempts, 1);
     }
 }

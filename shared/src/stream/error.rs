@@ -1,4 +1,4 @@
-//! What comes back from Stream when it is not what was asked for, and what our callers hear of it.
+//! Errors of requests to Stream, and their mapping to error codes of the API.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use serde::Deserialize;
 
 use crate::error::{ApiError, BoxError, Code};
 
-/// An error answer of Stream's, as far as it can be read.
+/// An error response of Stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Stream answered {status}, code {}: {message}", code.unwrap_or_default())]
+#[error("Stream returned {status}, code {}: {message}", code.unwrap_or_default())]
 pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Stream's own code, where the body is Stream's own: a limit at the edge answers no JSON.
+    /// Stream's error code. `None` if the body is not Stream's JSON, such as that of a proxy.
     pub code: Option<i64>,
-    /// Stream's words, for the log and for telling apart what has only one code.
+    /// Stream's message, for the log and to distinguish errors with the same code.
     pub message: String,
-    /// Whether Stream says that a repeat is of no use.
+    /// Whether Stream marks the error as not retryable.
     pub unrecoverable: bool,
 }
 
-/// The most that is kept of what an error says, in characters.
+/// The maximum length of a stored message, in characters.
 const MAX_MESSAGE_CHARS: usize = 500;
 
-/// Stream's code for an input that it refuses.
+/// Stream's code for invalid input.
 const INPUT_ERROR: i64 = 4;
 
 impl ErrorResponse {
-    /// Reads an error's body, whatever it is.
+    /// Parses the body of an error. A body that is not Stream's JSON becomes the message.
     pub(super) fn parse(status: u16, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Wire {
@@ -45,68 +45,68 @@ impl ErrorResponse {
         Self { status, code: None, message, unrecoverable: false }
     }
 
-    // Stream has one code for many things; only its words tell these apart.
+    // Stream uses one code for several errors. Only the message distinguishes them.
 
-    /// Whether it is about a user who was deleted.
+    /// Whether the request names a deleted user.
     #[must_use]
     pub fn is_user_deleted(&self) -> bool {
         self.message.contains("was deleted")
     }
 
-    /// Whether it is about users who do not exist.
+    /// Whether the request names users who do not exist.
     #[must_use]
     pub fn is_user_unknown(&self) -> bool {
         self.code == Some(INPUT_ERROR) && self.message.contains("don't exist")
     }
 
-    /// Whether it is about an id that is taken.
+    /// Whether the id in the request already exists.
     #[must_use]
     pub fn is_id_taken(&self) -> bool {
         self.code == Some(INPUT_ERROR) && self.message.contains("already exists")
     }
 }
 
-/// Why Stream did not do what was asked.
+/// An error of a request to Stream.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// No answer, in all the attempts that there was time for.
-    #[error("no answer from Stream")]
+    /// Every attempt within the deadline failed without a response.
+    #[error("no response from Stream")]
     Unreachable(#[source] BoxError),
-    /// An answer of 429.
-    #[error("Stream asks to slow down")]
+    /// Status 429.
+    #[error("Stream's rate limit is exhausted")]
     RateLimited {
-        /// How long Stream asks to wait.
+        /// The time until the next request is allowed.
         retry_after: Option<Duration>,
     },
-    /// Stream does not know our key, or our signature, or has suspended the app.
+    /// The API key or the signature is invalid, or the app is suspended.
     #[error("Stream rejected our credentials")]
     RejectedCredentials(#[source] ErrorResponse),
-    /// What the request names does not exist, or no longer.
+    /// An object in the request does not exist, or no longer exists.
     #[error("not found at Stream")]
     NotFound(#[source] ErrorResponse),
-    /// Stream cannot do it now.
+    /// Stream failed. A retry may succeed.
     #[error("Stream failed")]
     ServerError(#[source] ErrorResponse),
-    /// Stream will not do it, however often it is asked.
-    #[error("Stream refused the request")]
+    /// Stream rejected the request. A retry fails as well.
+    #[error("Stream rejected the request")]
     Rejected(#[source] ErrorResponse),
-    /// An answer that is not what the operation answers.
-    #[error("unreadable answer from Stream")]
+    /// The response is not of the operation's form.
+    #[error("invalid response from Stream")]
     InvalidResponse(#[source] BoxError),
 }
 
 impl StreamError {
-    /// Sorts an error answer by what it means for us.
+    /// Maps an error response by its status and code.
     pub(super) fn from_response(response: ErrorResponse, retry_after: Option<Duration>) -> Self {
-        /// The app is suspended: no request of ours will be served.
+        /// Stream's code for a suspended app.
         const APP_SUSPENDED: i64 = 99;
-        /// What the request names does not exist.
+        /// Stream's code for an object that does not exist.
         const NOT_FOUND: i64 = 16;
         match (response.status, response.code) {
             (429, _) => Self::RateLimited { retry_after },
             (401, _) | (403, Some(APP_SUSPENDED)) => Self::RejectedCredentials(response),
             (404, Some(NOT_FOUND)) => Self::NotFound(response),
-            // Not Stream's word, but that of something in between, or of a wrong address.
+            // Not from Stream's API, but from a proxy or a wrong base URL.
             (404 | 300..=399, _) => Self::InvalidResponse(response.into()),
             (408 | 500..=599, _) => Self::ServerError(response),
             _ => Self::Rejected(response),
@@ -121,7 +121,7 @@ impl From<StreamError> for ApiError {
                 (Code::StreamUnavailable, None)
             }
             StreamError::RateLimited { retry_after } => {
-                // Stream does not always say; its limits are counted by the minute.
+                // The default for a response without `Retry-After`.
                 (Code::StreamBusy, Some(retry_after.unwrap_or(Duration::from_secs(1))))
             }
             StreamError::RejectedCredentials(_) => (Code::StreamRejectedCredentials, None),

@@ -1,6 +1,6 @@
-//! Stream's events, as far as they matter here: what a webhook's body says.
+//! Stream's webhook events.
 //!
-//! Unknown types and unknown fields are nobody's mistake: Stream adds to both. Source:
+//! Unknown event types and fields are ignored, because Stream adds new ones. Source:
 //! <https://getstream.io/video/docs/api/webhooks/events/> and
 //! <https://getstream.io/chat/docs/node/webhook_events/>.
 
@@ -12,7 +12,7 @@ use crate::ids::{CALL_TYPE, CallId, ChannelId, SessionId, UserId};
 use crate::stream::StreamTime;
 use crate::stream::ops::UserRef;
 
-/// The types of the events that matter here: those that [`Event::read`] makes something of.
+/// The event types that [`Event::parse`] handles.
 pub const HANDLED_EVENTS: [&str; 14] = [
     "call.session_started",
     "call.session_participant_joined",
@@ -30,83 +30,83 @@ pub const HANDLED_EVENTS: [&str; 14] = [
     "user.deleted",
 ];
 
-/// Which of Stream's products tells of events of this type.
+/// The Stream product that sends events of this type.
 #[must_use]
 pub fn product(event_type: &str) -> &'static str {
     if event_type.starts_with("call.") { "video" } else { "chat" }
 }
 
-/// Something that has happened at Stream.
+/// An event at Stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What.
+    /// The kind of the event.
     pub kind: EventKind,
 }
 
-/// What has happened.
+/// The kind of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
-    /// To a call.
+    /// An event of a call.
     Call(CallId, CallEvent),
-    /// To a user.
+    /// An event of a user.
     User(UserId, UserEvent),
-    /// Nothing that matters here.
+    /// An event that is not handled.
     Other,
 }
 
-/// What has happened to a user.
+/// An event of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserEvent {
     /// The user can no longer connect.
     Deactivated,
     /// The user can connect again.
     Reactivated,
-    /// The user is gone for good.
+    /// The user is permanently deleted.
     Deleted,
 }
 
-/// What has happened to a call.
+/// An event of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallEvent {
-    /// Somebody has joined it, at the latest then.
+    /// A participant has joined, at this time or earlier.
     Started(Timestamp),
-    /// Somebody has left it.
+    /// A participant has left.
     ParticipantLeft,
-    /// One of its sessions is over.
+    /// A session has ended.
     SessionEnded,
-    /// Somebody who was called does not come.
+    /// A called member has missed or rejected the call.
     MissedOrRejected,
-    /// It was ended.
+    /// The call was ended at this time.
     Ended(Timestamp),
-    /// It was deleted, or its channel was.
+    /// The call or its channel was deleted.
     Deleted,
-    /// A session's statistics are ready.
+    /// The statistics of a session are ready.
     StatsReport(StatsReport),
-    /// Somebody has rated a session.
+    /// A user has rated a session.
     Rating(Rating),
 }
 
-/// A session's statistics.
+/// The statistics of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatsReport {
     /// The session.
     pub session: SessionId,
-    /// The statistics as JSON; `None` where the event only says that they can be had.
+    /// The statistics as JSON, or `None` if the event does not contain them.
     pub stats_json: Option<String>,
 }
 
-/// What somebody thinks of a session.
+/// A user's rating of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rating {
     /// The session.
     pub session: SessionId,
-    /// Whoever rates it.
+    /// The user.
     pub user: UserId,
-    /// From 1, the worst, to 5.
+    /// 1 (worst) to 5.
     pub rating: u8,
-    /// Why, in the user's own words.
+    /// The reason, as the user wrote it.
     pub reason: Option<String>,
 }
 
@@ -128,7 +128,7 @@ struct CallPayload {
     call: Option<CallSnapshot>,
 }
 
-/// The call as the event shows it.
+/// The call in an event.
 #[derive(Deserialize)]
 struct CallSnapshot {
     ended_at: Option<StreamTime>,
@@ -183,7 +183,7 @@ struct FeedbackPayload {
     user: UserRef,
 }
 
-/// Where an event stops being readable. What stands there is not said.
+/// The position of a parse error in an event. It omits the text, which may contain personal data.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}, column {column}")]
 pub struct InvalidEvent {
@@ -192,11 +192,11 @@ pub struct InvalidEvent {
 }
 
 impl Event {
-    /// Reads a webhook's body, whose signature has been checked.
+    /// Parses the body of a webhook whose signature is verified.
     ///
     /// # Errors
     ///
-    /// Where it is not JSON, or a known event lacks what it is about.
+    /// [`InvalidEvent`] if the body is not JSON, or a handled event lacks a required field.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidEvent> {
         let event_type = parse_payload::<TypePayload<'_>>(body)?.event_type;
         let kind = match &*event_type {
@@ -208,7 +208,7 @@ impl Event {
             "call.session_participant_joined" => {
                 let ParticipantJoinedPayload { created_at, call_cid, participant } =
                     parse_payload(body)?;
-                let joined = participant.and_then(|it| it.joined_at).unwrap_or(created_at);
+                let joined = participant.and_then(|joined| joined.joined_at).unwrap_or(created_at);
                 event_for_call(&call_cid, CallEvent::Started(joined.min(created_at).0))
             }
             "call.session_participant_left" => {
@@ -244,7 +244,7 @@ fn parse_payload<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEve
         .map_err(|error| InvalidEvent { line: error.line(), column: error.column() })
 }
 
-/// An event about a call. One of another type than ours is not about a call of ours.
+/// The event of a call. A call of another type does not belong to this service.
 fn event_for_call(cid: &str, event: CallEvent) -> EventKind {
     let id = cid.split_once(':').filter(|(kind, _)| *kind == CALL_TYPE);
     match id.and_then(|(_, id)| CallId::try_from(id.to_owned()).ok()) {
@@ -278,20 +278,21 @@ fn channel_deleted(payload: &ChannelPayload) -> EventKind {
     }
 }
 
-/// A user whom an id of ours cannot name is nobody here.
+/// The event of a user. An id that is not a valid user id does not belong to this service.
 fn parse_user_event(body: &[u8], event: UserEvent) -> Result<EventKind, InvalidEvent> {
     let UserPayload { user } = parse_payload(body)?;
     Ok(UserId::try_from(user.id).map_or(EventKind::Other, |id| EventKind::User(id, event)))
 }
 
 fn parse_stats_report(body: &[u8]) -> Result<EventKind, InvalidEvent> {
-    /// The most that is kept of each part, in bytes.
+    /// The maximum size of each stored part, in bytes.
     const MAX_STATS_BYTES: usize = 128 * 1024;
     let StatsReportPayload { call_cid, session_id, counts, participants_overview } =
         parse_payload(body)?;
-    // A thousand participants take more room than an item has, and are no call of ours.
+    // An overview of a thousand participants exceeds the size of an item, and no call of this
+    // service has so many.
     let participants =
-        participants_overview.map(RawValue::get).filter(|it| it.len() <= MAX_STATS_BYTES);
+        participants_overview.map(RawValue::get).filter(|json| json.len() <= MAX_STATS_BYTES);
     let participants = participants.unwrap_or("null");
     let stats_json = counts
         .filter(|counts| counts.get().len() <= MAX_STATS_BYTES)
@@ -301,7 +302,7 @@ fn parse_stats_report(body: &[u8]) -> Result<EventKind, InvalidEvent> {
 }
 
 fn parse_rating(body: &[u8]) -> Result<EventKind, InvalidEvent> {
-    /// As long as Stream takes one.
+    /// The maximum length of a reason at Stream.
     const MAX_REASON_CHARS: usize = 1_000;
     let FeedbackPayload { call_cid, session_id, rating, reason, user } = parse_payload(body)?;
     let Ok(user) = UserId::try_from(user.id) else { return Ok(EventKind::Other) };

@@ -1,6 +1,6 @@
-//! The app's event hooks at Stream, as far as they lead to this service's webhook.
+//! The app's event hooks at Stream, and the registration of this service's webhook among them.
 //!
-//! A hook is what Stream's dashboard calls a webhook, or a queue. Source:
+//! An event hook is a webhook or a queue in Stream's dashboard. Source:
 //! <https://getstream.io/docs/platform/webhooks/>.
 
 use std::fmt;
@@ -12,33 +12,33 @@ use crate::config::{ConfigError, Env};
 use crate::fields;
 use crate::stream::event;
 
-/// The route that Stream's events come to.
+/// The route of the webhook.
 const WEBHOOK_PATH: &str = "/api/stream/webhook";
 
-/// Where a deployment takes Stream's events.
+/// The URL to which Stream sends the events of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookUrl(String);
 
-/// Not an address that a hook may have.
+/// The error for an invalid webhook URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an http or https URL")]
 pub struct InvalidWebhookUrl;
 
 impl WebhookUrl {
-    /// That of an API under this domain.
+    /// The URL of an API with this domain.
     #[must_use]
     pub fn from_domain(domain: &str) -> Self {
         Self(format!("https://{domain}{WEBHOOK_PATH}"))
     }
 
-    /// Reads `WEBHOOK_URL`, for an API that Stream reaches under another domain than who asks.
+    /// Reads `WEBHOOK_URL`, for a deployment that Stream reaches by another domain than the apps.
     pub fn from_env(env: &Env) -> Result<Option<Self>, ConfigError> {
         const NAME: &str = "WEBHOOK_URL";
         let url = env.get(NAME).map(str::parse::<Self>).transpose();
         url.map_err(|error| ConfigError::invalid(NAME, error.to_string()))
     }
 
-    /// The address itself.
+    /// The URL as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,14 +53,14 @@ impl FromStr for WebhookUrl {
     }
 }
 
-/// A hook, as far as it is read. Its address may have a secret in it, and its other fields are
-/// credentials: nothing of it is shown.
+/// An event hook. Its URL may contain a secret, and the fields that are not read here contain
+/// credentials, so the `Debug` output omits them.
 #[derive(Clone, Default, Deserialize)]
 pub struct EventHook {
     hook_type: Option<String>,
     enabled: Option<bool>,
     webhook_url: Option<String>,
-    /// None at all are all of them.
+    /// An empty or missing list means all events.
     event_types: Option<Vec<String>>,
     product: Option<String>,
 }
@@ -72,20 +72,20 @@ impl fmt::Debug for EventHook {
 }
 
 impl EventHook {
-    /// Whether it leads there, enabled or not.
+    /// Whether the hook sends to this URL, enabled or not.
     #[must_use]
     pub fn is_webhook_for(&self, url: &WebhookUrl) -> bool {
         self.hook_type.as_deref() == Some("webhook")
             && self.webhook_url.as_deref() == Some(url.as_str())
     }
 
-    /// Whether it sends events at all.
+    /// Whether the hook is enabled.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.enabled == Some(true)
     }
 
-    /// Whether it sends events of this type.
+    /// Whether the hook sends events of this type.
     fn is_subscribed_to(&self, event_type: &str) -> bool {
         let matches_product = match self.product.as_deref() {
             None | Some("" | "all") => true,
@@ -94,25 +94,25 @@ impl EventHook {
         let types = self.event_types.as_deref().unwrap_or_default();
         self.is_enabled()
             && matches_product
-            && (types.is_empty() || types.iter().any(|it| it == event_type))
+            && (types.is_empty() || types.iter().any(|subscribed| subscribed == event_type))
     }
 }
 
-/// How a webhook is registered.
+/// The registration of a webhook at Stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebhookRegistration {
-    /// How many hooks lead to it, enabled or not.
+    /// The number of hooks that send to it, enabled or not.
     pub hook_count: usize,
-    /// How many of them are enabled.
+    /// The number of enabled hooks.
     pub enabled_count: usize,
-    /// The events that matter here and are not sent to it.
+    /// The handled events that no hook sends.
     pub missing_events: Vec<&'static str>,
-    /// Whether some event is sent to it by more than one hook.
+    /// Whether more than one hook sends the same event.
     pub has_duplicates: bool,
 }
 
 impl WebhookRegistration {
-    /// How this webhook is registered among an app's hooks.
+    /// The registration of this webhook among the hooks of an app.
     #[must_use]
     pub fn from_hooks(hooks: &[EventHook], url: &WebhookUrl) -> Self {
         let matching: Vec<_> = hooks.iter().filter(|hook| hook.is_webhook_for(url)).collect();
@@ -132,7 +132,7 @@ impl WebhookRegistration {
         }
     }
 
-    /// Whether every event that matters here comes.
+    /// Whether every handled event is sent.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing_events.is_empty()
@@ -190,14 +190,14 @@ mod tests {
         ] {
             let count = hooks.len();
             let description = format!("{hooks:?}");
-            let found = registration(hooks.into_iter().map(hook).collect());
+            let result = registration(hooks.into_iter().map(hook).collect());
             let expected = WebhookRegistration {
                 hook_count: count,
                 enabled_count: enabled,
                 missing_events: missing,
                 has_duplicates: false,
             };
-            assert_eq!(found, expected, "{description}");
+            assert_eq!(result, expected, "{description}");
         }
         for other in [
             json!({"hook_type": "sqs"}),
@@ -206,9 +206,9 @@ mod tests {
             json!({"webhook_url": format!("{URL}/")}),
             json!({"webhook_url": "https://elsewhere.example.com/api/stream/webhook"}),
         ] {
-            let found = registration(vec![hook(other.clone())]);
+            let result = registration(vec![hook(other.clone())]);
             assert_eq!(
-                (found.hook_count, found.enabled_count, found.missing_events.len()),
+                (result.hook_count, result.enabled_count, result.missing_events.len()),
                 (0, 0, all.len()),
                 "{other}"
             );

@@ -1,8 +1,8 @@
-//! Stream (getstream.io) as this service uses it: its v2 API with the app's own credentials.
+//! The client of Stream's v2 API (getstream.io), with the credentials of the app.
 //!
-//! A request is data ([`Request`]), made by one typed operation a file ([`ops`]); one client sends
-//! it ([`Stream`]), one pure function says whether to send it again ([`retry`]), as far as a
-//! process has retries left, and the wire is behind one trait ([`Transport`]).
+//! Each operation has a type in [`ops`] that builds a [`Request`]. [`StreamClient`] sends requests
+//! over a [`Transport`] and retries them. The pure function [`retry::delay`] decides on each retry,
+//! and a budget limits the retries of a process.
 
 mod client;
 mod error;

@@ -1,42 +1,43 @@
-//! Stream's own limits, as its answers tell of them. They are watched, so that one that is used up
-//! is in the log before anybody asks why calls are refused.
+//! Stream's rate limits, read from the headers of its responses. An exhausted limit is logged, so
+//! that an operator finds the cause of rejected requests.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 
-/// What an answer says of the limit that its operation is under.
+/// The rate limit of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many requests a window has, where that is said.
+    /// The number of requests in a window, if the response contains it.
     pub limit: Option<i64>,
-    /// How many this one has left.
+    /// The remaining requests in the current window.
     pub remaining: i64,
-    /// When the next one begins, by Stream's clock.
+    /// The start of the next window, by Stream's clock.
     pub reset: Timestamp,
 }
 
 impl RateLimit {
-    /// Whether nothing is left of it.
+    /// Whether no requests remain.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.remaining <= 0
     }
 }
 
-/// What was last heard of each operation's limit.
+/// The latest rate limit of each operation.
 #[derive(Debug, Default)]
 pub(super) struct RateLimitTracker(BTreeMap<&'static str, TrackedLimit>);
 
 #[derive(Debug)]
 struct TrackedLimit {
     latest: RateLimit,
-    /// The end of the window that was last said to be used up.
+    /// The end of the last window that was reported as exhausted.
     warned_reset: Option<Timestamp>,
 }
 
 impl RateLimitTracker {
-    /// Takes note of what an answer says; whether it is news that the window is used up.
+    /// Records the rate limit of a response. Returns whether it is the first to report the current
+    /// window as exhausted.
     pub(super) fn record(
         &mut self,
         operation: &'static str,
@@ -57,7 +58,7 @@ impl RateLimitTracker {
         is_newly_exhausted
     }
 
-    /// What was last heard, by operation.
+    /// The latest rate limits by operation.
     pub(super) fn latest(&self) -> BTreeMap<&'static str, RateLimit> {
         self.0.iter().map(|(operation, tracked)| (*operation, tracked.latest)).collect()
     }
@@ -78,11 +79,11 @@ mod tests {
             ("A", 1, 60, 1, false),
             ("A", 0, 60, 2, true),
             ("A", 0, 60, 3, false),
-            // Another operation has a limit of its own.
+            // Each operation has its own limit.
             ("B", 0, 60, 4, true),
             ("A", 0, 120, 61, true),
             ("A", 59, 180, 121, false),
-            // What is over is no news, whether it was heard of or not.
+            // A window that has already ended is not reported.
             ("A", 0, 180, 180, false),
             ("A", -1, 240, 181, true),
         ] {

@@ -1,49 +1,49 @@
-//! A request to Stream as data: what is asked, and whether it may be asked twice.
+//! A request to Stream as data.
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Whether a request may be sent again when it is not known whether it took effect.
+/// Whether a request may be retried when its effect is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Twice is the same as once.
+    /// Repeating the request has no further effect.
     Idempotent,
-    /// Twice would do something twice.
+    /// Repeating the request could repeat its effect.
     NonIdempotent,
 }
 
-/// One operation of Stream's API.
+/// An operation of Stream's API.
 pub trait Operation: Sync {
-    /// What is read from a successful answer.
+    /// The body of a successful response.
     type Response: DeserializeOwned;
 
-    /// The request that asks for it.
+    /// The request of the operation.
     fn request(&self) -> Request;
 }
 
-/// A request, without the credentials that every request carries.
+/// A request, without the credentials, which the transport adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The verb.
+    /// The HTTP method.
     pub method: Method,
-    /// The path, each id in it percent-encoded.
+    /// The path, with percent-encoded ids.
     pub path: String,
-    /// The query's parameters, not yet encoded.
+    /// The query parameters, not encoded.
     pub query: Vec<(&'static str, String)>,
     /// The JSON body.
     pub body: Option<Vec<u8>>,
-    /// Whether it may be sent again.
+    /// Whether the request may be retried.
     pub idempotency: Idempotency,
 }
 
-/// RFC 3986's unreserved characters stay as they are.
+/// All characters except the unreserved ones of RFC 3986 are encoded.
 const PATH_SEGMENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Request {
-    /// A request for the path made of these segments.
+    /// A request for the path with these segments.
     pub(super) fn new(method: Method, segments: &[&str]) -> Self {
         let mut path = String::from("/api/v2");
         for segment in segments {
@@ -59,18 +59,18 @@ impl Request {
         self
     }
 
-    /// Sets the body.
+    /// Sets a JSON body.
     pub(super) fn json(self, body: &Value) -> Self {
         self.raw_json(body.to_string())
     }
 
-    /// Sets the body, which is JSON already.
+    /// Sets a serialized JSON body.
     pub(super) fn raw_json(mut self, body: String) -> Self {
         self.body = Some(body.into_bytes());
         self
     }
 
-    /// Says whether it may be sent again.
+    /// Sets the idempotency.
     pub(super) fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = idempotency;
         self

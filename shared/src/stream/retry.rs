@@ -1,43 +1,43 @@
-//! Whether a request to Stream is sent again, and after how long: a pure function.
+//! The retry policy for requests to Stream, a pure function.
 //!
-//! A request goes out again only where that cannot do a thing twice, only while the invocation
-//! has time for it, and never when Stream says that it is of no use.
+//! A request is retried only if that cannot repeat its effect, only within the deadline of the
+//! invocation, and never if Stream marks the error as not retryable.
 
 use std::time::Duration;
 
 use crate::stream::Idempotency;
 
-/// How often one request is sent at most.
+/// The maximum number of attempts of a request.
 pub const MAX_ATTEMPTS: u32 = 3;
-/// The longest that one attempt may take.
+/// The timeout of an attempt.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// An attempt that has less time than this is not worth starting.
+/// The minimum time for an attempt. With less time, no attempt starts.
 const MIN_ATTEMPT_TIME: Duration = Duration::from_millis(100);
-/// The first back-off before jitter; each later one is twice as long.
+/// The first backoff before jitter. Each further backoff is twice as long.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How an attempt failed.
+/// The failure of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptFailure {
-    /// No connection: Stream cannot have seen the request.
+    /// No connection. Stream cannot have received the request.
     NotSent,
-    /// Sent, but no answer came: it may have taken effect.
+    /// Sent without a response. The request may have had an effect.
     NoResponse,
-    /// Answered with an error.
+    /// An error response.
     ErrorStatus {
         /// The HTTP status.
         status: u16,
-        /// Whether Stream says that a repeat is of no use.
+        /// Whether Stream marks the error as not retryable.
         unrecoverable: bool,
-        /// How long Stream asks to wait.
+        /// The delay that Stream requests.
         retry_after: Option<Duration>,
     },
 }
 
-/// How long to wait before the next attempt, or `None` where there is to be none.
+/// The delay before the next attempt, or `None` if the request is not retried.
 ///
-/// `attempt` counts from 1 and is the one that just failed; `remaining` is the time left to the
-/// invocation; `jitter` is a number in `0.0..1.0`.
+/// `attempt` is the number of the failed attempt, starting with 1. `remaining` is the remaining
+/// time of the invocation. `jitter` is a number in `0.0..1.0`.
 #[must_use]
 pub fn delay(
     attempt: u32,
@@ -50,7 +50,7 @@ pub fn delay(
         AttemptFailure::NotSent => (true, None),
         AttemptFailure::NoResponse => (idempotency == Idempotency::Idempotent, None),
         AttemptFailure::ErrorStatus { unrecoverable: true, .. } => (false, None),
-        // Refused for its number alone, before anything was done.
+        // The rate limit rejects a request before it has an effect.
         AttemptFailure::ErrorStatus { status: 429, retry_after, .. } => (true, retry_after),
         AttemptFailure::ErrorStatus { status: 408 | 500..=599, retry_after, .. } => {
             (idempotency == Idempotency::Idempotent, retry_after)
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn retry_depends_on_failure_and_idempotency() {
         let cases = [
-            // outcome, when safe to repeat, when not
+            // failure, retried if idempotent, retried if not idempotent
             (AttemptFailure::NotSent, true, true),
             (AttemptFailure::NoResponse, true, false),
             (error_status(500), true, false),
@@ -109,8 +109,8 @@ mod tests {
                 (Idempotency::Idempotent, if_idempotent),
                 (Idempotency::NonIdempotent, if_non_idempotent),
             ] {
-                let found = delay(1, failure, idempotency, LONG_TIMEOUT, 0.5).is_some();
-                assert_eq!(found, is_retried, "{failure:?} {idempotency:?}");
+                let result = delay(1, failure, idempotency, LONG_TIMEOUT, 0.5).is_some();
+                assert_eq!(result, is_retried, "{failure:?} {idempotency:?}");
             }
         }
     }
@@ -146,12 +146,12 @@ mod tests {
     #[test]
     fn retry_after_is_honoured_within_the_deadline() {
         let delay_for = |secs, remaining| {
-            let outcome = AttemptFailure::ErrorStatus {
+            let failure = AttemptFailure::ErrorStatus {
                 status: 429,
                 unrecoverable: false,
                 retry_after: Some(Duration::from_secs(secs)),
             };
-            delay(1, outcome, Idempotency::NonIdempotent, Duration::from_secs(remaining), 0.0)
+            delay(1, failure, Idempotency::NonIdempotent, Duration::from_secs(remaining), 0.0)
         };
         assert_eq!(delay_for(2, 10), Some(Duration::from_secs(2)));
         assert_eq!(delay_for(10, 10), None);
@@ -177,36 +177,41 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happened, no request goes out that could do a thing twice or that has no time,
-        /// and nobody waits longer than the invocation lasts.
+        /// For every failure, a retry cannot repeat an effect, and it has time for an attempt
+        /// within the deadline.
         #[test]
         fn retries_are_always_safe_and_within_the_deadline(
             attempt in 0_u32..6,
             status in 100_u16..600,
-            sent in any::<bool>(),
-            answered in any::<bool>(),
+            is_sent in any::<bool>(),
+            has_response in any::<bool>(),
             unrecoverable in any::<bool>(),
-            asked in proptest::option::of(0_u64..100_000),
-            safe in any::<bool>(),
+            retry_after in proptest::option::of(0_u64..100_000),
+            is_idempotent in any::<bool>(),
             remaining in 0_u64..20_000,
             jitter in -1.0..2.0_f64,
         ) {
-            let outcome = match (sent, answered) {
+            let failure = match (is_sent, has_response) {
                 (false, _) => AttemptFailure::NotSent,
                 (true, false) => AttemptFailure::NoResponse,
                 (true, true) => {
-                    let retry_after = asked.map(Duration::from_millis);
+                    let retry_after = retry_after.map(Duration::from_millis);
                     AttemptFailure::ErrorStatus { status, unrecoverable, retry_after }
                 }
             };
-            let repeat = if safe { Idempotency::Idempotent } else { Idempotency::NonIdempotent };
+            let idempotency = if is_idempotent {
+                Idempotency::Idempotent
+            } else {
+                Idempotency::NonIdempotent
+            };
             let remaining = Duration::from_millis(remaining);
-            if let Some(span) = delay(attempt, outcome, repeat, remaining, jitter) {
+            if let Some(delay) = delay(attempt, failure, idempotency, remaining, jitter) {
                 prop_assert!(attempt < MAX_ATTEMPTS);
-                prop_assert!(span + MIN_ATTEMPT_TIME <= remaining);
-                let is_rate_limited = matches!(outcome, AttemptFailure::ErrorStatus { status: 429, .. });
-                prop_assert!(safe || is_rate_limited || outcome == AttemptFailure::NotSent);
-                let is_unrecoverable = matches!(outcome, AttemptFailure::ErrorStatus { unrecoverable: true, .. });
+                prop_assert!(delay + MIN_ATTEMPT_TIME <= remaining);
+                let is_rate_limited = matches!(failure, AttemptFailure::ErrorStatus { status: 429, .. });
+                let is_not_sent = failure == AttemptFailure::NotSent;
+                prop_assert!(is_idempotent || is_rate_limited || is_not_sent);
+                let is_unrecoverable = matches!(failure, AttemptFailure::ErrorStatus { unrecoverable: true, .. });
                 prop_assert!(!is_unrecoverable);
             }
         }

@@ -1,16 +1,16 @@
-//! How many retries a process has left. Where one request in ten fails, every retry is made; where
-//! Stream is away, requests are sent once, so that nobody meets it with three times the load when
-//! it comes back.
+//! The retry budget of a process. If one request in ten fails, all retries are made. During an
+//! outage of Stream, requests are sent only once, so that retries do not triple the load when
+//! Stream recovers.
 
-/// In tenths of a retry.
+/// The remaining budget, in tenths of a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RetryBudget(u32);
 
-/// What a process begins with, and has at most.
+/// The initial and maximum budget.
 const CAPACITY: u32 = 100;
-/// What a retry takes.
+/// The cost of a retry.
 const RETRY_COST: u32 = 10;
-/// What a success gives back.
+/// The refund for a success.
 const SUCCESS_REFUND: u32 = 1;
 
 impl Default for RetryBudget {
@@ -20,14 +20,14 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Takes a retry; whether there was one.
+    /// Takes the cost of a retry. Returns whether the budget was sufficient.
     pub(super) fn try_acquire(&mut self) -> bool {
         let remaining = self.0.checked_sub(RETRY_COST);
         self.0 = remaining.unwrap_or(self.0);
         remaining.is_some()
     }
 
-    /// Gives a part of a retry back, since something has succeeded.
+    /// Refunds a part of a retry after a success.
     pub(super) fn refund(&mut self) {
         self.0 = self.0.saturating_add(SUCCESS_REFUND).min(CAPACITY);
     }
@@ -37,12 +37,12 @@ impl RetryBudget {
 mod tests {
     use super::*;
 
-    /// What is done to a budget.
+    /// A step of a test.
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        /// So many successes.
+        /// This many requests succeed.
         Successes(u32),
-        /// So many retries are wanted, of which so many are made.
+        /// Requests the first number of retries and expects the second to be granted.
         Retries(u32, usize),
     }
 
@@ -51,10 +51,10 @@ mod tests {
         use Step::{Retries, Successes};
         for steps in [
             &[Retries(10, 10), Retries(5, 0)][..],
-            // It never gets larger than it was.
+            // The budget never exceeds its capacity.
             &[Successes(1_000), Retries(11, 10)],
             &[Retries(10, 10), Successes(9), Retries(1, 0), Successes(1), Retries(2, 1)],
-            // What is too little for a retry is kept.
+            // A budget below the cost of a retry is kept.
             &[Retries(10, 10), Successes(15), Retries(2, 1), Successes(5), Retries(2, 1)],
             &[Retries(4, 4), Successes(40), Retries(11, 10)],
             &[Retries(20, 10), Successes(200), Retries(20, 10)],

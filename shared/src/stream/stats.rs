@@ -1,33 +1,33 @@
-//! What was heard of Stream, for the metrics.
+//! Statistics of the requests to Stream, for the metrics.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 tokio::task_local! {
-    /// Of the piece of work that this task is at: several may be under way in one process.
+    /// The statistics of the current invocation. A process may handle several at a time.
     static STATS: RefCell<RequestStats>;
 }
 
-/// What was heard of Stream in the course of a piece of work.
+/// The statistics of an invocation's requests to Stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestStats {
-    /// How long each attempt took, answered or not.
+    /// The duration of each attempt, with or without a response.
     pub attempt_latencies: Vec<Duration>,
-    /// How many of them Stream asked to slow down.
+    /// The number of attempts with status 429.
     pub rate_limited: u64,
-    /// How many of them got no answer, or a 5xx.
+    /// The number of attempts without a response or with status 5xx.
     pub failures: u64,
 }
 
 impl RequestStats {
-    /// Does a piece of work; what came of it, and what was heard of Stream meanwhile.
+    /// Runs `work` and returns its output with the statistics of its requests.
     pub(crate) async fn collect<T>(work: impl Future<Output = T>) -> (T, Self) {
         let work = async { (work.await, STATS.with(RefCell::take)) };
         STATS.scope(RefCell::default(), work).await
     }
 
-    /// Notes one more attempt, which took so long; `None` is no answer. Where nobody listens it is
-    /// forgotten.
+    /// Records an attempt. A `status` of `None` means no response. Outside of [`Self::collect`] it
+    /// does nothing.
     pub(super) fn record(latency: Duration, status: Option<u16>) {
         let _ = STATS.try_with(|stats| stats.borrow_mut().add_attempt(latency, status));
     }
@@ -63,16 +63,16 @@ mod tests {
             })
         };
         RequestStats::record(LATENCY, None);
-        let one = work(&[Some(200), Some(429), Some(404), Some(401)]);
-        let both = join(one, work(&[None, Some(503)]));
+        let first = work(&[Some(200), Some(429), Some(404), Some(401)]);
+        let both = join(first, work(&[None, Some(503)]));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (one, other) = runtime.block_on(both);
+        let (first, second) = runtime.block_on(both);
         let stats = |attempts, rate_limited, failures| {
             let attempt_latencies = vec![LATENCY; attempts];
             (attempts, RequestStats { attempt_latencies, rate_limited, failures })
         };
-        assert_eq!((one, other), (stats(4, 1, 0), stats(2, 0, 2)));
-        let again = RequestStats::collect(async {}).now_or_never().unwrap();
-        assert_eq!(again, ((), RequestStats::default()));
+        assert_eq!((first, second), (stats(4, 1, 0), stats(2, 0, 2)));
+        let empty = RequestStats::collect(async {}).now_or_never().unwrap();
+        assert_eq!(empty, ((), RequestStats::default()));
     }
 }

@@ -1,5 +1,5 @@
-//! Stream's times: a number is nanoseconds since the epoch (the v2 API), a string is RFC 3339
-//! (webhooks and the v1 API).
+//! Times in Stream's JSON: a number of nanoseconds since the Unix epoch (v2 API), or an RFC 3339
+//! string (webhooks and v1 API).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::clock::Timestamp;
 
-/// An instant as Stream gives it.
+/// A time in Stream's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamTime(pub Timestamp);
 

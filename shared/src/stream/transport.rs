@@ -1,4 +1,4 @@
-//! The wire to Stream: one attempt of one request, over HTTP.
+//! The transport to Stream. It sends one attempt of a request over HTTP.
 
 use std::time::Duration;
 
@@ -15,43 +15,43 @@ use crate::net;
 use crate::stream::{RateLimit, Request};
 use crate::tokens::TokenSigner;
 
-/// The largest answer that is read, in bytes: more than a page of the longest messages takes, and
-/// no more than Lambda lets a function answer.
+/// The maximum size of a response, in bytes. It fits a page of the longest messages, and is the
+/// maximum size of a function's own response in Lambda.
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 
-/// An answer as it came, of whatever status.
+/// A response of any status, with an unparsed body.
 #[derive(Clone, Debug)]
 pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
-    /// How long Stream asks to wait.
+    /// The delay that Stream requests before the next attempt.
     pub retry_after: Option<Duration>,
-    /// Stream's clock, to the second.
+    /// Stream's clock, in whole seconds.
     pub date: Option<Timestamp>,
-    /// What Stream says of the limit that the request is under.
+    /// The rate limit of the request's endpoint.
     pub rate_limit: Option<RateLimit>,
     /// The body.
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// The failure of an attempt without a complete response.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// There was no connection, so the request was not sent.
-    #[error("not sent")]
+    /// No connection was established, so the request was not sent.
+    #[error("the request was not sent")]
     NotSent(#[source] BoxError),
-    /// The request was sent, or may have been, and no whole answer came.
-    #[error("no answer")]
+    /// The request may have been sent, and no complete response was received.
+    #[error("no response")]
     NoResponse(#[source] BoxError),
-    /// The answer is larger than any that is expected.
-    #[error("the answer is too large")]
+    /// The response is over the size limit.
+    #[error("the response is too large")]
     ResponseTooLarge,
 }
 
-/// Sends one attempt.
+/// Sends requests to Stream.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends the request with our credentials; gives up after `time`.
+    /// Sends the request once with the app's credentials, and fails after `timeout`.
     async fn send(
         &self,
         request: &Request,
@@ -68,7 +68,7 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// Speaks to the configured Stream with the configured app's credentials.
+    /// A transport to the configured base URL with the configured credentials.
     pub fn new(client: reqwest::Client, config: &StreamConfig) -> Result<Self, ApiError> {
         Ok(Self {
             client,
@@ -97,7 +97,7 @@ impl HttpTransport {
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
         } else if request.method == Method::POST {
-            // Nobody else says it for an empty body, and some servers insist on it.
+            // The client omits the header for an empty body, and some servers require it.
             builder = builder.header(CONTENT_LENGTH, "0");
         }
         builder.build().map_err(|error| not_sent(error.without_url().into()))
@@ -136,7 +136,7 @@ impl Transport for HttpTransport {
     }
 }
 
-/// The URL goes no further: it has the key in it.
+/// Removes the URL from the error, because it contains the API key.
 fn map_reqwest_error(error: reqwest::Error) -> TransportError {
     let is_connect_error = error.is_connect();
     let source = error.without_url().into();
@@ -147,14 +147,14 @@ fn map_reqwest_error(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// Seconds to wait (RFC 9110, section 10.2.3; Stream does not use the form with a date).
+/// The `Retry-After` header in seconds (RFC 9110, section 10.2.3). Stream does not use the form
+/// with a date.
 fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// The time to the start of the next minute of the rate limit, by Stream's own clock, where the
-/// limit is used up.
+/// The time until the next window of an exhausted rate limit, by Stream's clock.
 fn time_until_reset(headers: &HeaderMap) -> Option<Duration> {
     let limit = parse_rate_limit(headers).filter(RateLimit::is_exhausted)?;
     Some(limit.reset.since(parse_date(headers)?))
@@ -186,8 +186,7 @@ mod tests {
     use crate::stream::Operation;
     use crate::stream::ops::{EndCall, QueryUser};
 
-    /// Sends a request to a server that gives this answer; what the server read, and what came of
-    /// it.
+    /// Sends a request to a server with this response. Returns the received request and the result.
     async fn send_to_server(
         request: Request,
         response: &str,
@@ -215,12 +214,12 @@ mod tests {
         let id = CallId::try_from("c1".to_owned()).unwrap();
         let response = "HTTP/1.1 201 Created\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
                       content-length: 2\r\n\r\n{}";
-        let (sent, found) = send_to_server(EndCall { id: &id }.request(), response).await;
+        let (sent, result) = send_to_server(EndCall { id: &id }.request(), response).await;
         let (line, headers) = sent.split_once("\r\n").unwrap();
         assert_eq!(line, "POST /api/v2/video/call/default/c1/mark_ended?api_key=key%261 HTTP/1.1");
         let headers = headers.to_lowercase();
         for header in [
-            // The server's own token, and no scheme before it.
+            // The server token, without a scheme.
             "authorization: eyjhbgcioijiuzi1niisinr5cci6ikpxvcj9.eyjzzxj2zxiionrydwv9.",
             "stream-auth-type: jwt\r\n",
             "x-stream-client: stream-functions-",
@@ -228,10 +227,10 @@ mod tests {
         ] {
             assert!(headers.contains(header), "{header}");
         }
-        let found = found.unwrap();
-        assert_eq!((found.status, &found.body[..]), (201, &b"{}"[..]));
-        assert_eq!(found.date, Some(Timestamp::from_secs(1_767_225_600)));
-        assert_eq!(found.retry_after, None);
+        let received = result.unwrap();
+        assert_eq!((received.status, &received.body[..]), (201, &b"{}"[..]));
+        assert_eq!(received.date, Some(Timestamp::from_secs(1_767_225_600)));
+        assert_eq!(received.retry_after, None);
     }
 
     #[tokio::test]
@@ -245,9 +244,9 @@ mod tests {
             ("x-ratelimit-remaining: 3\r\n", None),
         ] {
             let request = QueryUser { id: &user }.request();
-            let (sent, found) = send_to_server(request, &format!("{head}{headers}\r\n")).await;
+            let (sent, result) = send_to_server(request, &format!("{head}{headers}\r\n")).await;
             assert!(sent.starts_with("GET /api/v2/users?api_key=key%261&payload=%7B%22"), "{sent}");
-            assert_eq!(found.unwrap().retry_after, seconds.map(Duration::from_secs));
+            assert_eq!(result.unwrap().retry_after, seconds.map(Duration::from_secs));
         }
     }
 
@@ -276,8 +275,8 @@ mod tests {
     async fn errors_do_not_contain_the_key_or_the_token() {
         let id = CallId::try_from("c1".to_owned()).unwrap();
         let truncated = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}";
-        let (_, found) = send_to_server(EndCall { id: &id }.request(), truncated).await;
-        let error = found.unwrap_err();
+        let (_, result) = send_to_server(EndCall { id: &id }.request(), truncated).await;
+        let error = result.unwrap_err();
         assert!(matches!(error, TransportError::NoResponse(_)));
         let printed = format!("{error:?} {:?}", crate::error::format_chain(Some(&error)));
         assert!(!printed.contains("key") && !printed.contains("eyJ"), "{printed}");

@@ -1,7 +1,7 @@
-//! Stream's signature on a webhook: HMAC-SHA256 over the uncompressed body with the app's secret,
-//! in lower-case hexadecimal.
+//! Verification of webhook signatures. Stream signs the uncompressed body with HMAC-SHA256 and the
+//! app's secret, in lower-case hexadecimal.
 //!
-//! Nothing of a body is parsed before its signature holds. It is inflated before that, to a limit.
+//! The body is decompressed up to a size limit before verification, and parsed only after it.
 //! Source: <https://getstream.io/chat/docs/node/webhooks_overview/>.
 
 use std::borrow::Cow;
@@ -12,37 +12,37 @@ use ring::hmac;
 
 use crate::config::Env;
 
-/// The largest body as it is sent, in bytes.
+/// The maximum size of a received body, in bytes.
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 256 * 1024;
-/// The largest body once it is inflated, in bytes.
+/// The maximum size of a decompressed body, in bytes.
 const MAX_INFLATED_BYTES: u64 = 1024 * 1024;
-/// How every gzip stream begins (RFC 1952, section 2.3.1). The header that says so may be lost to
-/// a proxy that inflates; these bytes are not.
+/// The first bytes of every gzip stream (RFC 1952, section 2.3.1). They show reliably whether the
+/// body is compressed, unlike the `Content-Encoding` header, which a proxy may change.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The secrets that a signature may be made with: one, or two while it is being changed.
+/// The secrets for verification: the current one, and the previous one during a rotation.
 #[derive(Clone)]
 pub struct WebhookSecrets(Vec<hmac::Key>);
 
-/// Why a body is not Stream's.
+/// An error of the verification of a body.
 #[derive(Debug, thiserror::Error)]
 pub enum VerificationError {
-    /// There is no signature, or one that no HMAC-SHA256 can be.
-    #[error("no signature of 64 lower-case hexadecimal digits")]
+    /// The signature is missing or malformed.
+    #[error("the signature is missing or does not have 64 lower-case hexadecimal digits")]
     MissingSignature,
-    /// The body is larger than any that Stream sends.
+    /// The decompressed body is over the size limit.
     #[error("the body is larger than {MAX_INFLATED_BYTES} bytes")]
     BodyTooLarge,
-    /// It begins like gzip, and is not.
-    #[error("the body is not gzip")]
+    /// The body starts like a gzip stream, but is not a valid one.
+    #[error("the body is not valid gzip")]
     InvalidGzip(#[source] std::io::Error),
-    /// The signature belongs to another body, or to another secret.
-    #[error("the signature is not this body's")]
+    /// The signature is for another body or with another secret.
+    #[error("the signature does not match the body")]
     Mismatch,
 }
 
 impl WebhookSecrets {
-    /// Reads `STREAM_API_SECRET` and, for the time of a change, `STREAM_API_SECRET_PREVIOUS`.
+    /// Reads `STREAM_API_SECRET` and, during a rotation, `STREAM_API_SECRET_PREVIOUS`.
     #[must_use]
     pub fn from_env(env: &Env) -> Self {
         let secrets = ["STREAM_API_SECRET", "STREAM_API_SECRET_PREVIOUS"].into_iter();
@@ -53,13 +53,13 @@ impl WebhookSecrets {
         Self(secrets.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())).collect())
     }
 
-    /// Whether there is none, so that nothing can be verified.
+    /// Whether no secret is configured, so that no body can be verified.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The uncompressed body, if this signature is Stream's.
+    /// The uncompressed body, if the signature is valid.
     pub fn verify<'a>(
         &self,
         body: &'a [u8],
@@ -91,7 +91,7 @@ fn inflate(body: &[u8]) -> Result<Vec<u8>, VerificationError> {
     }
 }
 
-/// 32 bytes from 64 lower-case hexadecimal digits.
+/// Decodes 64 lower-case hexadecimal digits.
 fn decode_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -160,21 +160,21 @@ mod tests {
     fn invalid_signatures_are_rejected() {
         let good = sign("s", BODY);
         let signature_of_gzip = sign("s", &gzip(BODY));
-        let found = |signature: Option<&str>, body: &[u8]| {
+        let verify = |signature: Option<&str>, body: &[u8]| {
             secrets(&["s"]).verify(body, signature).map(|_| ()).map_err(|error| error.to_string())
         };
         let none = Err(VerificationError::MissingSignature.to_string());
         let mismatch = Err(VerificationError::Mismatch.to_string());
-        assert_eq!(found(Some(&good), BODY), Ok(()));
-        assert_eq!(found(None, BODY), none);
-        assert_eq!(found(Some(""), BODY), none);
-        assert_eq!(found(Some(&good.to_uppercase()), BODY), none);
-        assert_eq!(found(Some(&good[..62]), BODY), none);
-        assert_eq!(found(Some(&format!("{good},{good}")), BODY), none);
-        assert_eq!(found(Some(&"\u{e9}".repeat(32)), BODY), none);
-        assert_eq!(found(Some(&good), &BODY[1..]), mismatch);
-        assert_eq!(found(Some(&good), b""), mismatch);
-        assert_eq!(found(Some(&signature_of_gzip), &gzip(BODY)), mismatch);
+        assert_eq!(verify(Some(&good), BODY), Ok(()));
+        assert_eq!(verify(None, BODY), none);
+        assert_eq!(verify(Some(""), BODY), none);
+        assert_eq!(verify(Some(&good.to_uppercase()), BODY), none);
+        assert_eq!(verify(Some(&good[..62]), BODY), none);
+        assert_eq!(verify(Some(&format!("{good},{good}")), BODY), none);
+        assert_eq!(verify(Some(&"\u{e9}".repeat(32)), BODY), none);
+        assert_eq!(verify(Some(&good), &BODY[1..]), mismatch);
+        assert_eq!(verify(Some(&good), b""), mismatch);
+        assert_eq!(verify(Some(&signature_of_gzip), &gzip(BODY)), mismatch);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What a function leaves behind of each thing that it was asked: one line in the log, which holds
-//! its metrics too, in `CloudWatch`'s embedded metric format.
+//! The request log: one line per request or scheduled run. The line contains the metrics, in the
+//! embedded metric format of `CloudWatch`.
 //!
-//! The line is written at every log level: the alarms live on it. `docs/LOGGING.md` says what is in
-//! it. Source:
+//! The line is written at every log level, because the alarms depend on its metrics.
+//! `docs/LOGGING.md` documents the fields. Source:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 
 mod request_log;
@@ -27,34 +27,34 @@ use crate::stream::RequestStats;
 use crate::sync::lock;
 use request_log::EmfEntry;
 
-/// The namespace of the metrics: `METRICS_NAMESPACE`, so that two deployments in one account do not
-/// mix.
+/// The namespace of the metrics, from `METRICS_NAMESPACE`. It separates the deployments of one
+/// account.
 pub(crate) fn namespace(env: &Env) -> String {
     env.get_or("METRICS_NAMESPACE", "StreamFunctions").to_owned()
 }
 
-/// Writes a line for `CloudWatch` to the log.
+/// Writes a line in the embedded metric format to standard output.
 pub(crate) fn write_entry(emf: &mut Emf, entry: &impl Entry) -> Result<(), BoxError> {
     let mut line = Vec::with_capacity(1024);
     emf.format(entry, &mut line)?;
     Ok(std::io::stdout().lock().write_all(&line)?)
 }
 
-/// What a function leaves its lines with.
+/// The writer of a function's request log.
 pub(crate) struct Telemetry {
     function: &'static str,
     emf: Mutex<Emf>,
-    /// Whether nothing has been asked of this process yet.
+    /// Whether this process has not handled an event yet.
     is_cold: AtomicBool,
 }
 
 impl Telemetry {
-    /// For a function of the API, by its name.
+    /// For a function of the API.
     pub(crate) fn new(function: &'static str, env: &Env) -> Self {
         Self::build(function, &namespace(env), false)
     }
 
-    /// For a function that sees the whole deployment.
+    /// For a function that emits metrics of the whole deployment.
     pub(crate) fn with_gauges(function: &'static str, env: &Env) -> Self {
         Self::build(function, &namespace(env), true)
     }
@@ -64,7 +64,7 @@ impl Telemetry {
         Self { function, emf, is_cold: AtomicBool::new(true) }
     }
 
-    /// Leaves a line, with what was heard of Stream.
+    /// Writes a line, with the statistics of the requests to Stream.
     pub(crate) fn emit(&self, log: &RequestLog<'_>, stream_stats: RequestStats) {
         let is_cold_start = self.is_cold.swap(false, Ordering::Relaxed);
         let entry = EmfEntry { log, function: self.function, is_cold_start, stream_stats };

@@ -1,4 +1,4 @@
-//! The line itself.
+//! The fields and metrics of a line in the request log.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,28 +11,28 @@ use crate::stream::RequestStats;
 use crate::telemetry::UserHash;
 
 const MILLISECONDS: Unit = Unit::Second(NegativeScale::Milli);
-/// A metric has no more values than this in one line.
+/// The maximum number of values of a metric in one line.
 const MAX_METRIC_VALUES: usize = 100;
 
-/// What a function knows of what it was asked and what it has answered.
+/// A handled request or scheduled run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLog<'a> {
     pub at: Timestamp,
     pub message: &'static str,
     pub request_id: &'a str,
-    /// The route, of a request.
+    /// The route of a request.
     pub route: Option<&'a str>,
-    /// The HTTP status, of a request.
+    /// The HTTP status of the response.
     pub status: Option<u16>,
     /// `ok`, or the error's code.
     pub code: &'static str,
-    /// Whether it is our fault.
+    /// Whether the error is a fault of this service or of Stream.
     pub is_fault: bool,
     pub duration: Duration,
     pub user: Option<&'a UserHash>,
-    /// What lies behind an error.
+    /// The source chain of an error.
     pub cause: Option<&'a str>,
-    /// What was done, as JSON, of a function that runs by the clock.
+    /// The result of a scheduled run, as JSON.
     pub summary: Option<&'a str>,
     pub gauges: &'a [Gauge],
 }
@@ -46,14 +46,14 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// A number of things.
+    /// A gauge without a unit of measurement.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a metric is a double")]
     pub fn count(name: &'static str, value: u64) -> Self {
         Self { name, value: value as f64, unit: Unit::Count }
     }
 
-    /// A span of time, in seconds.
+    /// A gauge in seconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a metric is a double")]
     pub fn seconds(name: &'static str, value: u64) -> Self {
@@ -61,22 +61,22 @@ impl Gauge {
     }
 }
 
-/// Something that has metrics in it.
+/// A result that contains gauges.
 pub trait GaugeSource {
-    /// Them.
+    /// The gauges.
     fn gauges(&self) -> Vec<Gauge>;
 }
 
-/// The line with what the process knows by itself.
+/// The line, with the values that the process adds.
 pub(super) struct EmfEntry<'a> {
     pub log: &'a RequestLog<'a>,
     pub function: &'static str,
-    /// Whether it is the process's first.
+    /// Whether this is the first line of the process.
     pub is_cold_start: bool,
     pub stream_stats: RequestStats,
 }
 
-/// The metrics of the whole deployment: a [`Gauge`] that is not among them is a plain field.
+/// The metrics of the whole deployment. A [`Gauge`] with another name is written as a plain field.
 const DEPLOYMENT_METRICS: [(&str, Unit); 5] = [
     ("Sweeps", Unit::Count),
     ("OpenCalls", Unit::Count),
@@ -85,7 +85,7 @@ const DEPLOYMENT_METRICS: [(&str, Unit); 5] = [
     ("ErasuresPending", Unit::Count),
 ];
 
-/// What writes such lines, with or without the metrics of the whole deployment.
+/// The formatter of the lines, with or without the metrics of the whole deployment.
 pub(super) fn emf_formatter(namespace: &str, has_deployment_metrics: bool) -> Emf {
     let directive = |dimensions: Vec<&'static str>, metrics: &[(&'static str, Unit)]| {
         let metric = |(name, unit): &(&'static str, Unit)| MetricDefinition {
@@ -98,7 +98,7 @@ pub(super) fn emf_formatter(namespace: &str, has_deployment_metrics: bool) -> Em
     };
     let by_function = Emf::builder(namespace.to_owned(), vec![vec!["Function".to_owned()]]);
     let by_code = by_function.directive(directive(vec!["Code"], &[("Responses", Unit::Count)]));
-    // A metric that a line lacks is passed over.
+    // The formatter omits a metric without a value.
     if has_deployment_metrics {
         by_code.directive(directive(vec![], &DEPLOYMENT_METRICS))
     } else {
@@ -107,7 +107,7 @@ pub(super) fn emf_formatter(namespace: &str, has_deployment_metrics: bool) -> Em
     .build()
 }
 
-/// Values of one metric.
+/// The values of one metric.
 struct MetricValues<'a> {
     values: &'a [f64],
     unit: Unit,
@@ -116,7 +116,7 @@ struct MetricValues<'a> {
 impl Value for MetricValues<'_> {
     fn write(&self, writer: impl ValueWriter) {
         let to_observation = |value: &f64| Observation::Floating(*value);
-        // More than fit become one of as many times their mean.
+        // Combines the values over the maximum into one value, their mean, with their count.
         let (head, tail) = self.values.split_at(self.values.len().min(MAX_METRIC_VALUES - 1));
         let tail = (!tail.is_empty()).then(|| Observation::Repeated {
             total: tail.iter().sum(),
@@ -133,34 +133,37 @@ impl Value for MetricValues<'_> {
 
 impl Entry for EmfEntry<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        let Self { log: line, function, is_cold_start: cold, stream_stats: stream } = self;
-        let at = u64::try_from(line.at.as_millis()).unwrap_or_default();
+        let Self { log, function, is_cold_start, stream_stats } = self;
+        let at = u64::try_from(log.at.as_millis()).unwrap_or_default();
         writer.timestamp(UNIX_EPOCH + Duration::from_millis(at));
         let count = |value: u64| (value > 0).then(|| WithUnit::<_, Count>::from(value));
-        writer.value("timestamp", &line.at.to_string());
-        writer.value("level", if line.is_fault { "ERROR" } else { "INFO" });
-        writer.value("message", line.message);
-        writer.value("requestId", line.request_id);
+        writer.value("timestamp", &log.at.to_string());
+        writer.value("level", if log.is_fault { "ERROR" } else { "INFO" });
+        writer.value("message", log.message);
+        writer.value("requestId", log.request_id);
         writer.value("function", *function);
-        writer.value("route", &line.route);
-        writer.value("status", &line.status.map(NoMetric::from));
-        writer.value("code", line.code);
-        let duration_ms = u64::try_from(line.duration.as_millis()).unwrap_or(u64::MAX);
+        writer.value("route", &log.route);
+        writer.value("status", &log.status.map(NoMetric::from));
+        writer.value("code", log.code);
+        let duration_ms = u64::try_from(log.duration.as_millis()).unwrap_or(u64::MAX);
         writer.value("durationMs", &NoMetric::from(duration_ms));
-        writer.value("user", &line.user.map(UserHash::as_str));
-        writer.value("cause", &line.cause);
-        writer.value("summary", &line.summary);
-        // The metrics and what they are counted by.
+        writer.value("user", &log.user.map(UserHash::as_str));
+        writer.value("cause", &log.cause);
+        writer.value("summary", &log.summary);
+        // Dimensions and metrics.
         writer.value("Function", *function);
-        writer.value("Code", line.code);
+        writer.value("Code", log.code);
         writer.value("Responses", &count(1));
-        writer.value("ColdStarts", &count(u64::from(*cold)));
-        let attempts_ms: Vec<f64> =
-            stream.attempt_latencies.iter().map(|attempt| attempt.as_secs_f64() * 1e3).collect();
+        writer.value("ColdStarts", &count(u64::from(*is_cold_start)));
+        let attempts_ms: Vec<f64> = stream_stats
+            .attempt_latencies
+            .iter()
+            .map(|attempt| attempt.as_secs_f64() * 1e3)
+            .collect();
         writer.value("StreamLatency", &MetricValues { values: &attempts_ms, unit: MILLISECONDS });
-        writer.value("StreamRateLimited", &count(stream.rate_limited));
-        writer.value("StreamFailures", &count(stream.failures));
-        for gauge in line.gauges {
+        writer.value("StreamRateLimited", &count(stream_stats.rate_limited));
+        writer.value("StreamFailures", &count(stream_stats.failures));
+        for gauge in log.gauges {
             let Gauge { name, value, .. } = gauge;
             writer.value(*name, &NoMetric::from(*value));
         }
@@ -276,7 +279,7 @@ mod tests {
         );
         let latency = &output["StreamLatency"];
         assert_eq!(latency["Values"].as_array().unwrap().len(), 100);
-        // 100 to 300 milliseconds are 201 values of 200 on the mean.
+        // The 201 values from 100 to 300 milliseconds have a mean of 200.
         assert_eq!((&latency["Values"][99], &latency["Counts"][99]), (&json!(200), &json!(201)));
     }
 
@@ -299,7 +302,7 @@ mod tests {
         assert_eq!((output.get("route"), output.get("status")), (None, None));
     }
 
-    /// The table of the documentation, and the directives of the lines.
+    /// Compares the table in the documentation with the directives of the lines.
     #[test]
     fn documented_metrics_match_the_emitted_ones() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/LOGGING.md");
@@ -308,7 +311,7 @@ mod tests {
         let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
         let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")));
         let mut documented: Vec<Vec<String>> = cells.map(|cells| cells.take(3).collect()).collect();
-        // Those of closed calls are compared beside them.
+        // Another test compares the metrics of closed calls.
         documented.retain(|row| ["Function", "Code", "–"].contains(&&*row[2]));
         let attempts = vec![Duration::ZERO];
         let stream = RequestStats { attempt_latencies: attempts, rate_limited: 1, failures: 1 };

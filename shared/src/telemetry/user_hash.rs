@@ -1,4 +1,4 @@
-//! What stands in the log for a user: the same for the same user, and nobody's name.
+//! A keyed hash that identifies a user in the log without the user id.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::ids::UserId;
 
-/// What stands in the log for a user.
+/// The hash of a user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserHash(String);
 
 impl UserHash {
-    /// The tag as text.
+    /// The hash as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -25,18 +25,18 @@ impl fmt::Display for UserHash {
     }
 }
 
-/// Makes tags. Ids are short and can be guessed, so a digest alone would hide nothing: it takes a
-/// key.
+/// Hashes user ids with a key. Ids are short and can be guessed, so a digest without a key would
+/// reveal them.
 pub(crate) struct UserHasher(hmac::Key);
 
 impl UserHasher {
-    /// With the app's secret, which every function has. What is signed begins like nothing that
-    /// Stream signs with it.
+    /// A hasher with the app's secret, which every function has. The prefix of the hashed text
+    /// differs from all texts that Stream signs with that secret.
     pub(crate) fn new(secret: &SecretString) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes()))
     }
 
-    /// The first 64 bits of HMAC-SHA256 over `log-user:` and the id.
+    /// The first 64 bits of HMAC-SHA256 over `log-user:` and the id, in hexadecimal.
     pub(crate) fn hash(&self, user: &UserId) -> UserHash {
         let digest = hmac::sign(&self.0, format!("log-user:{user}").as_bytes());
         UserHash(hex::encode(&digest.as_ref()[..8]))

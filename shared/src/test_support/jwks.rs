@@ -1,4 +1,5 @@
-//! Signing keys and a key server for tests. RSA keys are fixtures, since `ring` generates none.
+//! Signing keys and a fake JWKS server for tests. RSA keys are fixtures, because `ring` cannot
+//! generate them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::auth::jwks::{FetchError, JwksSource};
 
-/// An issuer's private key, with its id.
+/// A private key of an issuer, with its id.
 pub(crate) struct TestSigner {
     id: String,
     key_pair: TestKeyPair,
@@ -47,11 +48,11 @@ impl TestSigner {
         }
     }
 
-    /// What its issuer publishes of it.
+    /// The public key, as the issuer publishes it.
     pub(crate) fn jwk(&self) -> Value {
         let mut jwk = match &self.key_pair {
             TestKeyPair::P256(pair) => {
-                // One byte that says that both coordinates follow.
+                // The first byte marks an uncompressed point; both coordinates follow.
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
                 let encode = |bytes| URL_SAFE_NO_PAD.encode(bytes);
                 json!({"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)})
@@ -75,13 +76,13 @@ impl TestSigner {
         signature.as_ref().to_vec()
     }
 
-    /// A token with these claims and the header that belongs to them.
+    /// A token with these claims and the header of this key.
     pub(crate) fn token(&self, claims: &Value) -> String {
         let header = json!({"alg": self.algorithm(), "typ": "JWT", "kid": self.id});
         self.token_with(&header.to_string(), &claims.to_string())
     }
 
-    /// A token with a header and claims as they stand.
+    /// A token with this header and these claims, encoded verbatim.
     pub(crate) fn token_with(&self, header: &str, claims: &str) -> String {
         let encode = |text| URL_SAFE_NO_PAD.encode(text);
         let signing_input = format!("{}.{}", encode(header), encode(claims));
@@ -90,15 +91,15 @@ impl TestSigner {
     }
 }
 
-/// A public RSA key, `good` or too `short`, and a token of Alice's that it verifies, until 2100.
-/// Nobody has the private keys any more.
+/// A public RSA key, `good` or too `short`, and a token of Alice that it verifies until 2100. The
+/// private keys no longer exist.
 pub(crate) fn rs256_fixture(name: &str) -> (Value, String) {
     let fixtures: Value = serde_json::from_str(include_str!("rs256.json")).unwrap();
     let fixture = &fixtures[name];
     (fixture["jwk"].clone(), fixture["token"].as_str().unwrap().to_owned())
 }
 
-/// What a key server does when it is asked.
+/// The response of a fake server.
 #[derive(Clone)]
 enum Behavior {
     Respond(String),
@@ -107,7 +108,7 @@ enum Behavior {
     Hang,
 }
 
-/// A key server.
+/// A fake JWKS server.
 #[derive(Clone)]
 pub(crate) struct FakeJwksServer(Arc<(Mutex<Behavior>, AtomicUsize)>);
 
@@ -130,17 +131,17 @@ impl FakeJwksServer {
         self.set_behavior(Behavior::Hang);
     }
 
-    /// Shows keys with these ids.
+    /// Publishes keys with these ids.
     pub(crate) fn publish(&self, ids: &[&str]) {
         self.set_behavior(Behavior::Respond(Self::jwks_body(ids)));
     }
 
-    /// As [`Server::shows`], after others have had their turn.
+    /// As [`Self::publish`], with responses that yield to other tasks first.
     pub(crate) fn publish_slowly(&self, ids: &[&str]) {
         self.set_behavior(Behavior::RespondSlowly(Self::jwks_body(ids)));
     }
 
-    /// How often it was asked.
+    /// The number of received requests.
     pub(crate) fn request_count(&self) -> usize {
         self.0.1.load(Ordering::Relaxed)
     }

@@ -16,7 +16,7 @@ use crate::sync::lock;
 /// The start of every [`FakeClock`]: 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
-/// A clock that moves when a test moves it, or when the tested code sleeps.
+/// A clock that advances when a test advances it or when the tested code sleeps.
 pub(crate) struct FakeClock(Mutex<State>);
 
 struct State {
@@ -40,7 +40,7 @@ impl FakeClock {
         lock(&self.0).now = now;
     }
 
-    /// How long the tested code has slept, each time.
+    /// The durations of all sleeps of the tested code, in order.
     pub(crate) fn sleeps(&self) -> Vec<Duration> {
         lock(&self.0).sleeps.clone()
     }
@@ -66,7 +66,7 @@ pub(crate) fn call_id(id: &str) -> CallId {
     CallId::try_from(id.to_owned()).unwrap()
 }
 
-/// The call `c1` of these members, the first of whom creates it.
+/// The call `c1` of these members. The first member creates it.
 pub(crate) fn new_call(members: &[&str], at: Timestamp) -> NewCall {
     let members: Vec<UserId> = members.iter().map(|name| user_id(name)).collect();
     NewCall {

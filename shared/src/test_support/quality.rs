@@ -1,4 +1,5 @@
-//! A call to draw in tests: two people for an hour, one of whom loses packets in the middle.
+//! The quality of a call, for tests of the chart: two participants for one hour. Bob loses packets
+//! in the middle of the call.
 
 use crate::clock::Timestamp;
 use crate::ids::CallId;
@@ -11,7 +12,7 @@ use crate::quality::response::{
 const START: i64 = 1_767_225_600;
 const STEP_SECONDS: u32 = 15;
 
-/// What the network does to Bob in a span, and to Alice always.
+/// The impairment of a participant in a bucket of the timeline.
 fn impairment(bucket: u32, is_bob: bool) -> Impairment {
     let bad = is_bob && (100..140).contains(&bucket);
     let loss_percent = if bad { 12.0 } else { 0.5 };
@@ -37,7 +38,7 @@ fn participant(name: &str, mean_loss: f64, timeline: Vec<Option<f64>>) -> Partic
     }
 }
 
-/// A call of two participants and 240 spans.
+/// A call of two participants and 240 buckets.
 pub(crate) fn quality() -> Quality {
     let scores_of = |is_bob| {
         (0..240).map(|bucket| Some(impairment(bucket, is_bob).score().mos)).collect::<Vec<_>>()

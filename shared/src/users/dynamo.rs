@@ -1,4 +1,4 @@
-//! Users in the table: one item a user, `pk = USER#<userId>`, `sk = PROFILE`.
+//! Users in the table: one item per user with `pk = USER#<userId>` and `sk = PROFILE`.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,12 +21,12 @@ use crate::users::{
     UserStatus, UserStore,
 };
 
-/// The users of a table.
+/// The store of users in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoUserStore(Table);
 
 impl DynamoUserStore {
-    /// The users of this table.
+    /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self(table)
@@ -37,8 +37,7 @@ fn item_key(id: &UserId) -> Item {
     key(format!("USER#{id}"), "PROFILE")
 }
 
-/// A user's item. What the apps add of their own is kept as the JSON text that it came as, since
-/// DynamoDB's numbers are not JSON's.
+/// A user's item. Custom data is stored as JSON text, since DynamoDB's numbers differ from JSON's.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UserItem {
@@ -77,7 +76,6 @@ fn parse_user(item: Item) -> Result<User, StoreError> {
     })
 }
 
-/// A user's item with its count.
 fn parse_counted(item: Item) -> Result<GetAndCountResult, StoreError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -88,12 +86,12 @@ fn parse_counted(item: Item) -> Result<GetAndCountResult, StoreError> {
     Ok(GetAndCountResult::Counted(parse_user(item)?, token_count))
 }
 
-/// What becomes of a field that the profile has already.
+/// What an update does with a field that the profile has already.
 #[derive(Clone, Copy)]
 enum ConflictPolicy {
-    /// It takes the new value.
+    /// Replaces it.
     Replace,
-    /// It stays.
+    /// Keeps it.
     KeepExisting,
 }
 
@@ -143,8 +141,7 @@ impl DynamoUserStore {
             .table_name(&self.0.name)
             .set_key(Some(item_key(id)))
             .update_expression(format!("SET {} ADD #version :one", assignments.join(", ")))
-            // A user who was deleted is not remembered anew, and one who was deactivated stays
-            // as it was.
+            // A deleted user is not created again, and a deactivated user is not changed.
             .condition_expression("attribute_not_exists(#status) OR #status = :active")
             .set_expression_attribute_names(Some(attribute_names(&attributes)))
             .set_expression_attribute_values(Some(values))
@@ -184,7 +181,7 @@ impl UserStore for DynamoUserStore {
                 .expression_attribute_values(":one", number(1))
                 .return_values(ReturnValue::AllNew)
         };
-        // Most are the first of their window.
+        // Most requests are the first of their window.
         let first_in_window = update(
             "SET #tokenMinute = :minute, #tokenCount = :one",
             "attribute_exists(pk) AND (attribute_not_exists(#status) OR #status <> :deleted) AND \
@@ -275,7 +272,7 @@ impl UserStore for DynamoUserStore {
         id: &UserId,
         revocation: Revocation,
     ) -> Result<RevokeResult, StoreError> {
-        let Revocation { sessions_before: sessions, tokens_before: tokens } = revocation;
+        let Revocation { sessions_before, tokens_before } = revocation;
         let update = self
             .0
             .client
@@ -291,13 +288,14 @@ impl UserStore for DynamoUserStore {
                 "revokedAt",
                 "sessionsRevokedAt",
             ])))
-            .expression_attribute_values(":tokens", number(tokens.as_millis()))
-            .expression_attribute_values(":sessions", number(sessions.as_millis()));
+            .expression_attribute_values(":tokens", number(tokens_before.as_millis()))
+            .expression_attribute_values(":sessions", number(sessions_before.as_millis()));
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(_) => RevokeResult::Recorded,
             ConditionalResult::ConditionFailed(None) => RevokeResult::UserNotFound,
             ConditionalResult::ConditionFailed(Some(item)) => {
-                RevokeResult::AlreadyRevoked(parse_user(item)?.revoked_at.unwrap_or(tokens))
+                let revoked_at = parse_user(item)?.revoked_at;
+                RevokeResult::AlreadyRevoked(revoked_at.unwrap_or(tokens_before))
             }
         })
     }
@@ -314,7 +312,7 @@ impl UserStore for DynamoUserStore {
             UserStatus::Deactivated => "deactivated",
             UserStatus::Deleted => DELETED,
         };
-        // Nothing brings a deleted user back, whatever comes in which order.
+        // Events may arrive in any order, and a deletion is final.
         let condition = if status == DELETED {
             "attribute_exists(pk)"
         } else {

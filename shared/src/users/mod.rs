@@ -1,4 +1,4 @@
-//! Users: the profile that we remember of each, and how Stream comes to know it.
+//! Users: their profiles in the table, and the synchronization with Stream.
 
 pub mod dynamo;
 mod profile;
@@ -21,13 +21,13 @@ use crate::rate_limiter::Permit;
 use crate::stream::ops::{QueryUser, ReactivateUser, UpsertUser};
 use crate::stream::{StreamClient, StreamError};
 
-/// What becomes of a token request by a user who is not known yet.
+/// The policy for a token request of a user who is not in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownUserPolicy {
-    /// The user is made known.
+    /// Creates the user in the table and at Stream.
     #[default]
     Provision,
-    /// The request is refused: an upsert has to come first.
+    /// Rejects the request: the user must be upserted first.
     Reject,
 }
 
@@ -42,22 +42,23 @@ impl UnknownUserPolicy {
     }
 }
 
-/// The users, in the table and at Stream.
+/// Reads and changes users in the table and at Stream.
 #[derive(Clone)]
 pub struct UserService {
-    /// The profiles.
+    /// The users in the table.
     pub store: Arc<dyn UserStore>,
-    /// Stream.
+    /// The Stream client.
     pub stream: StreamClient,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// How often a profile is sent to Stream that others keep changing meanwhile.
+/// The number of upserts at Stream while concurrent requests keep changing the profile.
 const MAX_ATTEMPTS: u32 = 5;
 
 impl UserService {
-    /// The user, if there is one, with this request counted by the same question to the table.
+    /// Reads the user and counts the request with the same write. `None` if the user does not
+    /// exist.
     ///
     /// # Errors
     ///
@@ -75,53 +76,52 @@ impl UserService {
             }
             GetAndCountResult::UserDeleted(user) => Ok(Some(user)),
             GetAndCountResult::LimitExceeded => permit.record_count(None).map(|()| None),
-            // Where nobody is, there is no place to count but the limit's own.
+            // Without a user item the request is counted in the rate limiter's own item.
             GetAndCountResult::UserNotFound => permit.consume().await.map(|()| None),
         }
     }
 
-    /// The user that was found, if known and as the change would have it; otherwise made so.
-    ///
-    /// A known user whom the change would not change costs no request at all.
+    /// Returns the existing user if the change leaves the profile as it is, which costs no request.
+    /// Otherwise upserts the user.
     ///
     /// # Errors
     ///
-    /// `user_not_found` where unknown users are rejected, `user_deactivated`, `session_revoked`
-    /// where the caller's session is, and those of [`Users::upsert`].
+    /// `user_not_found` if the policy rejects unknown users, `user_deactivated`, `session_revoked`
+    /// if the caller's session is revoked, and those of [`UserService::upsert`].
     pub async fn get_or_provision(
         &self,
         caller: &Caller,
         id: &UserId,
-        found: Option<User>,
+        existing: Option<User>,
         change: &ProfileChange,
         policy: UnknownUserPolicy,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
-        if let Some(user) = &found {
+        if let Some(user) = &existing {
             user.status.require_active()?;
             user.require_session(caller)?;
         }
-        match found {
+        match existing {
             Some(user) if user.is_synced() && !change.changes(&user.profile) => Ok(user),
             None if policy == UnknownUserPolicy::Reject => Err(ApiError::new(
                 Code::UserNotFound,
-                "this user is not known; upsert the user first",
+                "the user does not exist; upsert the user first",
             )),
             _ => self.upsert(id, change, deadline).await,
         }
     }
 
-    /// Merges a change into the profile and makes Stream know the whole of it. Of a user whom
-    /// Stream knew before we did, what the change leaves out is taken over first: the whole of a
-    /// profile replaces what is there.
+    /// Merges a change into the profile in the table and sends the whole profile to Stream. An
+    /// upsert replaces the user at Stream, so before the first one the missing fields are imported
+    /// from Stream.
     ///
-    /// The table comes first and counts versions. Two changes may reach Stream in the wrong
-    /// order; the one that was overtaken in the table finds that out when it confirms its version,
-    /// and sends the newest once more.
+    /// Each change increments the version in the table. Two changes may reach Stream in the wrong
+    /// order. So a request confirms its version afterwards, and if a newer one exists, it sends the
+    /// newest profile again.
     ///
     /// # Errors
     ///
-    /// `user_deleted`, `user_deactivated`, `store_unavailable`, and what Stream's failures become.
+    /// `user_deleted`, `user_deactivated`, `store_unavailable`, and the errors of Stream.
     pub async fn upsert(
         &self,
         id: &UserId,
@@ -141,20 +141,21 @@ impl UserService {
                 SyncResult::Superseded(newer) => user = newer,
             }
         }
-        Err(ApiError::new(Code::StoreUnavailable, "the profile is being changed by many at once"))
+        let detail = "too many concurrent changes of the profile; retry later";
+        Err(ApiError::new(Code::StoreUnavailable, detail))
     }
 
-    /// Lets a deactivated user in again, which only a service may ask for.
+    /// Reactivates a deactivated user. The caller of this method must be a service.
     ///
     /// # Errors
     ///
-    /// `store_unavailable`, and what Stream's failures become.
+    /// `store_unavailable`, and the errors of Stream.
     pub async fn reactivate(&self, id: &UserId, deadline: Deadline) -> Result<(), ApiError> {
         let is_deactivated =
             self.store.get(id).await?.is_some_and(|user| user.status == UserStatus::Deactivated);
         if is_deactivated {
             match self.stream.send(&ReactivateUser { id }, deadline).await {
-                // It is active there already, and only the news of it was lost.
+                // The user is active at Stream already, and the webhook event was lost.
                 Ok(_) | Err(StreamError::Rejected(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -163,7 +164,7 @@ impl UserService {
         Ok(())
     }
 
-    /// Adds what Stream knows of a user, and we do not.
+    /// Adds the fields that the user has at Stream but not in the table.
     async fn import_from_stream(&self, user: User, deadline: Deadline) -> Result<User, ApiError> {
         let response = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
         let Some(stream_user) = response.users.into_iter().next() else { return Ok(user) };
@@ -178,8 +179,8 @@ impl UserService {
     }
 }
 
-/// The role to store for a user: that of the caller's token where the caller is that user, and
-/// otherwise none, which leaves it as it is.
+/// The role to store for a user: that of the caller's token if the caller is that user. `None`
+/// otherwise, which keeps the stored role.
 #[must_use]
 pub fn role_for(caller: &Caller, user: &UserId, roles: &StreamRoleMap) -> Option<StreamRole> {
     (caller.user == *user).then(|| roles.map_role(caller.role.as_deref()))

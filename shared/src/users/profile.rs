@@ -1,4 +1,4 @@
-//! A user's profile, and a change to it.
+//! User profiles and changes to them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -6,19 +6,19 @@ use serde_json::{Map, Value};
 use crate::auth::StreamRole;
 use crate::stream::ops::UserData;
 
-/// What others see of a user.
+/// The profile of a user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// The name shown to others.
+    /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A picture's URL.
+    /// The URL of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// The language, as a BCP 47 tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Data of the apps' own.
+    /// The apps' custom data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom: Option<Map<String, Value>>,
     /// The role at Stream.
@@ -27,7 +27,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile as Stream takes it.
+    /// The profile in Stream's format.
     pub(super) fn as_user_data(&self) -> UserData<'_> {
         UserData {
             role: self.role.as_str(),
@@ -39,23 +39,23 @@ impl Profile {
     }
 }
 
-/// A change to a profile: what is `None` stays as it is.
+/// A change to a profile. Fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProfileChange {
-    /// The name shown to others.
+    /// The display name.
     pub name: Option<String>,
-    /// A picture's URL.
+    /// The URL of a picture.
     pub image: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// Data of the apps' own, replaced as a whole.
+    /// The apps' custom data, replaced as a whole.
     pub custom: Option<Map<String, Value>>,
-    /// The role at Stream; it only ever comes from the caller's token.
+    /// The role at Stream. It comes only from the caller's token.
     pub role: Option<StreamRole>,
 }
 
 impl ProfileChange {
-    /// Whether the profile would be another one after it.
+    /// Whether the change would alter the profile.
     #[must_use]
     pub fn changes(&self, profile: &Profile) -> bool {
         fn differs<T: PartialEq>(change: Option<&T>, current: Option<&T>) -> bool {

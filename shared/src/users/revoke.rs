@@ -1,9 +1,9 @@
-//! Revoking what a user's devices hold: Stream tokens at once, and sessions as a way to new ones.
+//! Revokes the Stream tokens of a user, and the sessions that could get new ones.
 //!
-//! A token says to the second when it was issued, and Stream refuses those of a user that are dated
-//! before the user's mark. Tokens are dated back by [`BACKDATE`], so that Stream's clock may be
-//! behind ours. The mark is one second after the date of a token made just now: every token that
-//! exists is older, and the next one, dated at the mark, still lies in the past.
+//! Stream rejects a user's tokens whose `iat` is before the user's revocation cutoff. The `iat` is
+//! a whole second, and is backdated by [`BACKDATE`] to tolerate a slow clock at Stream. The cutoff
+//! is one second after the `iat` of a token issued now. So it is after the `iat` of every existing
+//! token, and still in the past.
 
 use std::time::Duration;
 
@@ -16,18 +16,19 @@ use crate::stream::ops::RevokeTokens;
 use crate::tokens::BACKDATE;
 use crate::users::{Revocation, RevokeResult, User, UserService};
 
-/// How often a revocation gives way to others of the same second.
+/// The number of attempts if concurrent revocations set the same cutoff.
 const MAX_ATTEMPTS: u32 = 5;
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
 impl UserService {
-    /// Revokes all Stream tokens of a user, and the sessions that began before now. Ours comes
-    /// first: from then on there are no new tokens to revoke. Twice is the same as once, later.
+    /// Revokes all Stream tokens of a user, and the sessions that began before now. The table is
+    /// updated first, so that revoked sessions get no new tokens meanwhile. A retry is safe and
+    /// moves the cutoff.
     ///
     /// # Errors
     ///
-    /// `user_not_found`, `user_deleted`, `store_unavailable`, and what Stream's failures become:
-    /// then the old tokens may still be good, and the request is to be repeated.
+    /// `user_not_found`, `user_deleted`, `store_unavailable`, and the errors of Stream. After an
+    /// error the old tokens may still be valid, and the caller must retry.
     pub async fn revoke(&self, id: &UserId, deadline: Deadline) -> Result<Timestamp, ApiError> {
         let now = self.clock.now();
         let mut tokens_before = revocation_cutoff(now);
@@ -37,27 +38,27 @@ impl UserService {
                     let request = RevokeTokens { user: id, before: tokens_before };
                     return match self.stream.send(&request, deadline).await {
                         Ok(_) => Ok(now),
-                        // We know the user: Stream no longer does.
+                        // The user is in the table, so it was deleted at Stream.
                         Err(StreamError::NotFound(_)) => {
                             Err(ApiError::from_code(Code::UserDeleted))
                         }
                         Err(error) => Err(error.into()),
                     };
                 }
-                // Tokens may have been made since that one, dated at its mark.
+                // Tokens may have been issued since then with that cutoff as their `iat`.
                 RevokeResult::AlreadyRevoked(cutoff) => {
                     tokens_before = tokens_before.max(cutoff.plus(ONE_SECOND));
                 }
                 RevokeResult::UserNotFound => return Err(ApiError::from_code(Code::UserNotFound)),
             }
         }
-        Err(ApiError::new(Code::StoreUnavailable, "this user is being revoked by many at once"))
+        Err(ApiError::new(Code::StoreUnavailable, "too many concurrent revocations; retry later"))
     }
 }
 
 impl User {
-    /// Refuses a session that began before the user's sessions were revoked. One that does not say
-    /// when it began may be any. A service's own session has nothing to do with the user's.
+    /// Rejects a session that began before the user's sessions were revoked. A session without an
+    /// `iat` is rejected, since it may be older. A service's session is not affected.
     pub fn require_session(&self, caller: &Caller) -> Result<(), ApiError> {
         let Some(revoked_at) = self.sessions_revoked_at else { return Ok(()) };
         let session_started_secs = caller.issued_at.map(Timestamp::as_secs);
@@ -70,7 +71,7 @@ impl User {
     }
 }
 
-/// Up to where tokens are revoked that were made until now.
+/// The cutoff that revokes all tokens issued until now.
 fn revocation_cutoff(now: Timestamp) -> Timestamp {
     let backdated = now.as_secs() - i64::try_from(BACKDATE.as_secs()).unwrap_or(0);
     Timestamp::from_secs(backdated).plus(ONE_SECOND)
@@ -93,14 +94,14 @@ mod tests {
         }
     }
 
-    fn caller(issued: Option<i64>, service: bool) -> Caller {
+    fn caller(issued: Option<i64>, is_service: bool) -> Caller {
         let issued_at = issued.map(Timestamp::from_millis);
-        Caller { user: user(None).id, role: None, is_service: service, issued_at }
+        Caller { user: user(None).id, role: None, is_service, issued_at }
     }
 
     #[test]
     fn session_started_before_the_revocation_is_rejected() {
-        for (revoked, issued, service, is_accepted) in [
+        for (revoked, issued, is_service, is_accepted) in [
             (None, None, false, true),
             (None, Some(1_000), false, true),
             (Some(5_500), Some(4_999), false, false),
@@ -109,7 +110,7 @@ mod tests {
             (Some(5_500), None, false, false),
             (Some(5_500), None, true, true),
         ] {
-            let result = user(revoked).require_session(&caller(issued, service));
+            let result = user(revoked).require_session(&caller(issued, is_service));
             assert_eq!(result.is_ok(), is_accepted, "{revoked:?} {issued:?}");
             if let Err(error) = result {
                 assert_eq!(error.code(), Code::SessionRevoked);

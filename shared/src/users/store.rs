@@ -1,4 +1,4 @@
-//! What users ask of the table.
+//! The store of users.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -10,21 +10,21 @@ use crate::rate_limiter::Quota;
 use crate::store::StoreError;
 use crate::users::{Profile, ProfileChange};
 
-/// What Stream has said of a user's account there.
+/// The status of a user's account at Stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UserStatus {
-    /// Nothing out of the ordinary.
+    /// The user is active.
     #[default]
     Active,
-    /// It was deactivated, and can be reactivated.
+    /// The user was deactivated, and can be reactivated.
     Deactivated,
-    /// It was deleted; the id cannot be used again.
+    /// The user was deleted; the id cannot be used again.
     Deleted,
 }
 
 impl UserStatus {
-    /// Refuses what only an active user may do.
+    /// Returns an error unless the user is active.
     pub fn require_active(self) -> Result<(), ApiError> {
         match self {
             Self::Active => Ok(()),
@@ -34,95 +34,95 @@ impl UserStatus {
     }
 }
 
-/// A user as remembered.
+/// A user in the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
-    /// Who.
+    /// The id.
     pub id: UserId,
-    /// What others see.
+    /// The profile.
     pub profile: Profile,
-    /// Counts the changes to the profile, from 1.
+    /// The version of the profile, from 1. Each change increments it.
     pub version: u64,
-    /// The version that Stream is known to have had; 0 where it never had one.
+    /// The latest version that Stream has confirmed; 0 if none.
     pub synced_version: u64,
-    /// Stream tokens dated before this are worth nothing.
+    /// The revocation cutoff: Stream rejects tokens whose `iat` is earlier.
     pub revoked_at: Option<Timestamp>,
-    /// Sessions that began before this get no Stream token.
+    /// Sessions that began earlier get no Stream token.
     pub sessions_revoked_at: Option<Timestamp>,
-    /// What Stream has said of the account.
+    /// The status of the account at Stream.
     pub status: UserStatus,
 }
 
 impl User {
-    /// Whether Stream knows the user, with the profile as it stands.
+    /// Whether Stream has the current version of the profile.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.synced_version == self.version
     }
 }
 
-/// A user's tokens and sessions, revoked up to an instant of each.
+/// The revocation of a user's tokens and sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Sessions that began before this second get no Stream token any more.
+    /// Sessions that began before this second get no Stream token.
     pub sessions_before: Timestamp,
-    /// Stream tokens dated before this are worth nothing; a whole second.
+    /// The revocation cutoff, a whole second: Stream rejects tokens whose `iat` is earlier.
     pub tokens_before: Timestamp,
 }
 
-/// What came of a revocation.
+/// The result of [`UserStore::revoke`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeResult {
-    /// It is remembered.
+    /// The revocation is stored.
     Recorded,
-    /// Tokens are revoked up to there already: another one at the same time.
+    /// A concurrent revocation has stored this cutoff, which is not earlier than the new one.
     AlreadyRevoked(Timestamp),
-    /// There is no such user.
+    /// The user does not exist.
     UserNotFound,
 }
 
-/// What came of reading a user and counting a request with it.
+/// The result of [`UserStore::get_and_count`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum GetAndCountResult {
-    /// The user, and how many requests there are now.
+    /// The user, and the number of requests in the window.
     Counted(User, u32),
-    /// The user's account is deleted, and nothing is counted there any more.
+    /// The user is deleted, and the request was not counted.
     UserDeleted(User),
-    /// It is one too many, which changes nothing.
+    /// The request exceeds the limit, and was not counted.
     LimitExceeded,
-    /// There is no such user, and so no place to count.
+    /// The user does not exist, and the request was not counted.
     UserNotFound,
 }
 
-/// What came of confirming a version.
+/// The result of [`UserStore::confirm_version`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum SyncResult {
-    /// Nobody has changed the profile since.
+    /// The version is the newest.
     Confirmed,
-    /// Somebody has: this is the newest.
+    /// The user has this newer version.
     Superseded(User),
 }
 
-/// The table, as far as users go. Each method is one request; [`UserStore::unknown`] is one more
-/// where the table leaves users out of its answer.
+/// The store of users. Each method sends one request. [`UserStore::find_unknown`] sends a second
+/// one if the table leaves keys unprocessed.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Reads a user.
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Reads a user, and counts one more token of theirs, unless there were as many as there may
-    /// be. The second and later ones of a window are one more request.
+    /// Reads a user and counts a token request, unless the quota is exhausted. The second and later
+    /// requests of a window cost a second write.
     async fn get_and_count(
         &self,
         id: &UserId,
         quota: Quota,
     ) -> Result<GetAndCountResult, StoreError>;
 
-    /// Those of these users whom Stream was never told of, or who were deleted there.
+    /// Returns the users that were never upserted at Stream, or were deleted there.
     async fn find_unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
 
-    /// Merges a change into the profile, which is made where there is none, and counts a version.
-    /// Of a user who is not active nothing changes, and what stands there is answered.
+    /// Merges a change into the profile, or creates it, and increments the version. A user who is
+    /// not active is returned unchanged.
     async fn merge(
         &self,
         id: &UserId,
@@ -130,7 +130,7 @@ pub trait UserStore: Send + Sync {
         at: Timestamp,
     ) -> Result<User, StoreError>;
 
-    /// Adds to the profile what it does not have yet, and counts a version.
+    /// Adds only the fields that the profile does not have yet, and increments the version.
     async fn fill_missing(
         &self,
         id: &UserId,
@@ -138,14 +138,14 @@ pub trait UserStore: Send + Sync {
         at: Timestamp,
     ) -> Result<User, StoreError>;
 
-    /// Marks that Stream has this version, if it is still the newest.
+    /// Stores that Stream has this version, if it is still the newest.
     async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError>;
 
-    /// Remembers a revocation, if it goes further than the last one.
+    /// Stores a revocation if its cutoff is later than the stored one.
     async fn revoke(&self, id: &UserId, revocation: Revocation)
     -> Result<RevokeResult, StoreError>;
 
-    /// Remembers what Stream has said of a known user's account; the newest stands.
+    /// Stores the status of an existing user. The newest event wins, and a deletion is final.
     async fn set_status(
         &self,
         id: &UserId,

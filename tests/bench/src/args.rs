@@ -4,44 +4,44 @@ use std::path::PathBuf;
 
 use crate::load::LoadOptions;
 
-/// What `--help` says.
+/// The output of `--help`.
 pub(crate) const HELP: &str = "\
-What the functions cost.
+Measures the CPU time, memory and latency of the functions.
 
 Usage: cargo run --profile tools -p bench -- [compare | load | growth] [options]
 
-compare: cold and warm, beside a function that does nothing and beside Node
-  --rounds N       lives of each process, interleaved (21)
-  --answers N      answers after the first one, in each life (200)
-  --json FILE      the results as JSON
-  --no-node        leave the Node peer out
+compare: first and later responses, beside a function that does nothing and beside Node.js
+  --rounds N       processes of each function, interleaved (21)
+  --answers N      later responses of each process (200)
+  --json FILE      also write the results as JSON
+  --no-node        skip the Node.js baseline
 
-load: many users at once, through whole lives of calls
-  --users N        how many (200)
-  --seconds N      for how long (60)
+load: concurrent users that create and end calls
+  --users N        number of users (200)
+  --seconds N      duration (60)
 
-growth: the same requests while the table grows
-  --calls N        to how many calls (1000000)
+growth: the same requests with more and more calls in the table
+  --calls N        maximum number of calls (1000000)
 
-  --no-build       use what was built before
-  --help           this text
+  --no-build       use the existing builds
+  --help           print this text
 ";
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
     Run(Run),
 }
 
-/// What to do, and whether to build first.
+/// A benchmark, and whether to build first.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) build: bool,
     pub(crate) mode: Mode,
 }
 
-/// What to do.
+/// A benchmark.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Compare(CompareOptions),
@@ -49,7 +49,7 @@ pub(crate) enum Mode {
     Growth { calls: u32 },
 }
 
-/// How to compare.
+/// The options of the comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CompareOptions {
     pub(crate) rounds: u32,
@@ -64,14 +64,14 @@ impl Default for CompareOptions {
     }
 }
 
-/// What is wrong with a command line.
+/// An invalid command line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
-    #[error("`{0}` is not an option; --help lists them")]
+    #[error("`{0}` is not an option; run with --help for a list")]
     UnknownOption(String),
     #[error("{0} needs a value")]
     MissingValue(String),
-    #[error("{0} needs a whole number from 1 on")]
+    #[error("{0} needs a whole number of at least 1")]
     InvalidNumber(String),
 }
 
@@ -91,12 +91,18 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
         match (option.as_str(), &mut mode) {
             ("--help", _) => return Ok(Command::Help),
             ("--no-build", _) => build = false,
-            ("--rounds", Mode::Compare(it)) => it.rounds = parse_number(&option, &value()?)?,
-            ("--answers", Mode::Compare(it)) => it.requests = parse_number(&option, &value()?)?,
-            ("--json", Mode::Compare(it)) => it.json = Some(value()?.into()),
-            ("--no-node", Mode::Compare(it)) => it.with_node = false,
-            ("--users", Mode::Load(it)) => it.users = parse_number(&option, &value()?)?,
-            ("--seconds", Mode::Load(it)) => it.seconds = parse_number(&option, &value()?)?.into(),
+            ("--rounds", Mode::Compare(compare)) => {
+                compare.rounds = parse_number(&option, &value()?)?;
+            }
+            ("--answers", Mode::Compare(compare)) => {
+                compare.requests = parse_number(&option, &value()?)?;
+            }
+            ("--json", Mode::Compare(compare)) => compare.json = Some(value()?.into()),
+            ("--no-node", Mode::Compare(compare)) => compare.with_node = false,
+            ("--users", Mode::Load(load)) => load.users = parse_number(&option, &value()?)?,
+            ("--seconds", Mode::Load(load)) => {
+                load.seconds = parse_number(&option, &value()?)?.into();
+            }
             ("--calls", Mode::Growth { calls }) => *calls = parse_number(&option, &value()?)?,
             _ => return Err(ArgsError::UnknownOption(option)),
         }
@@ -119,7 +125,7 @@ mod tests {
 
     #[test]
     fn options_are_parsed() {
-        let run = |build, what| Ok(Command::Run(Run { build, mode: what }));
+        let run = |build, mode| Ok(Command::Run(Run { build, mode }));
         assert_eq!(parse_line(""), run(true, Mode::Compare(CompareOptions::default())));
         let json = Some("out.json".into());
         let compare = CompareOptions { rounds: 3, requests: 5, json, with_node: false };

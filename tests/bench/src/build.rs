@@ -1,4 +1,4 @@
-//! What is measured has to be built first, as it is deployed.
+//! Builds the functions as in a deployment, and the baselines.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,30 @@ use tokio::process::Command;
 
 use crate::BenchError;
 
-/// Where the release builds lie: beside this one's own folder.
+/// The directory of the release builds, beside that of this binary's own profile.
 pub(crate) fn release_dir() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let target = own.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
     target.join("release")
 }
 
-/// Where the release build of one of the workspace's binaries lies.
+/// The path of a release binary.
 pub(crate) fn release_binary(name: &str) -> PathBuf {
     release_dir().join(name)
 }
 
-/// Builds the functions and the floor, by themselves: together, one's features would be the
-/// other's.
+/// Builds the functions and the baseline in separate builds, so that Cargo does not unify their
+/// features.
 pub(crate) async fn build_rust() -> Result<(), BenchError> {
     run_command("cargo", &["build", "--release"]).await?;
     run_command("cargo", &["build", "--release", "-p", "baseline"]).await
 }
 
-/// Where the Node peer is.
 pub(crate) fn node_baseline_dir() -> PathBuf {
     local::workspace_root().join("tests/bench/node-baseline")
 }
 
-/// Installs and bundles the Node peer; whether there is a Node to do it with.
+/// Installs and bundles the Node.js baseline. Returns false if there is no Node.js.
 pub(crate) async fn build_node_baseline() -> Result<bool, BenchError> {
     let node_version = Command::new("node").arg("--version").output().await;
     if !node_version.is_ok_and(|node| node.status.success()) {
@@ -51,7 +50,7 @@ pub(crate) async fn build_node_baseline() -> Result<bool, BenchError> {
 async fn run_command(program: &str, arguments: &[&str]) -> Result<(), BenchError> {
     let mut command = Command::new(program);
     let command = command.args(arguments).current_dir(local::workspace_root());
-    // node-gyp would fetch headers that are there already.
+    // Without it, node-gyp would download headers that are already installed.
     let command = command.env("npm_config_nodedir", "/usr");
     let status = command.status().await?;
     if status.success() {

@@ -1,4 +1,4 @@
-//! A client of the API, as the apps are.
+//! An HTTP client of the API.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::BenchError;
 
-/// A client; clones share its connections.
+/// A client. Clones share its connections.
 #[derive(Clone)]
 pub(crate) struct Client {
     hyper: Hyper<HttpConnector, Full<Bytes>>,
@@ -18,13 +18,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Of the API at this URL.
+    /// A client of the API at this base URL.
     pub(crate) fn new(api: &str) -> Self {
         let hyper = Hyper::builder(TokioExecutor::new()).build_http();
         Self { hyper, base: format!("{api}/api/stream") }
     }
 
-    /// Sends a request; `Null` is no body. What is not a success is a failure.
+    /// Sends a request and returns its response. A `Null` body is not sent. A status other than 2xx
+    /// is an error.
     pub(crate) async fn send(
         &self,
         method: &str,

@@ -1,9 +1,9 @@
-//! Why there is no result.
+//! The error of a benchmark.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why there is no result. It ends the run; nothing is measured around it.
+/// An error, which ends the benchmark without results.
 #[derive(Debug)]
 pub(crate) struct BenchError(Box<dyn Error + Send + Sync>);
 
@@ -12,7 +12,7 @@ impl BenchError {
         Self(message.into().into())
     }
 
-    /// Says what it is about.
+    /// Adds context to the message.
     pub(crate) fn context(self, context: &str) -> Self {
         Self(format!("{context}: {self}").into())
     }

@@ -1,5 +1,5 @@
-//! What the functions stand on while they are measured: the local stack's DynamoDB and Stream,
-//! behind TLS, and users who are known.
+//! The environment of the measured functions: DynamoDB and Stream of the local stack, behind TLS,
+//! and known users.
 
 use std::path::{Path, PathBuf};
 
@@ -11,42 +11,41 @@ use crate::process::Process;
 use crate::tls::CertificateAuthority;
 use crate::{BenchError, build, legacy_proxy};
 
-/// What the functions stand on.
 pub(crate) struct Fixture {
     backends: Backends,
-    /// The variables that lead a function here.
+    /// The variables that connect a function to the backends.
     environment: Vec<(String, String)>,
     ca_certificate: PathBuf,
 }
 
-/// Where secrets are fetched.
+/// The variable with the endpoint of Secrets Manager.
 const SECRETS_MANAGER: &str = "SECRETS_MANAGER_ENDPOINT";
 
 fn is_secret_variable(variable: &str) -> bool {
     variable == SECRETS_MANAGER || variable.ends_with("_SECRET_ARN")
 }
 
-/// One of the users who are known.
+/// The id of a known user.
 pub(crate) fn user_id(number: u32) -> String {
     format!("user-{number}")
 }
 
-/// A function's sample event, as `events/` has it.
+/// The sample event of a function in `events/`.
 fn sample_event(function: &str) -> Result<Value, BenchError> {
     let path = local::workspace_root().join("events").join(format!("{function}.json"));
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
 
 impl Fixture {
-    /// Starts everything, with its certificate in this folder, and makes `bob` and so many others
-    /// known.
+    /// Starts the backends with a certificate in this directory, and provisions `bob` and this
+    /// number of users.
     pub(crate) async fn start(work_dir: &Path, users: u32) -> Result<Self, BenchError> {
         let mut options = Options {
             secrets: SecretSource::SecretsManager,
             stream_limits: StreamLimits::ReportOnly,
             ..Options::default()
         };
-        // What counts a user's requests works as when deployed, and lets them all through.
+        // The rate limits stay enabled, as in a deployment, but are never reached.
         for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
             options.env.insert(format!("LIMIT_{function}_PER_MINUTE"), "10000".to_owned());
         }
@@ -54,7 +53,8 @@ impl Fixture {
             .await
             .map_err(|error| BenchError::new(error.to_string()))?;
         let authority = CertificateAuthority::new(work_dir)?;
-        let stream = backends.stream().ok_or_else(|| BenchError::new("no Stream"))?;
+        let stream =
+            backends.stream().ok_or_else(|| BenchError::new("the stack has no Stream emulator"))?;
         let dynamo = authority.start_tls_proxy(backends.dynamo().url()).await?;
         let stream =
             authority.start_tls_proxy(&legacy_proxy::start(&stream.base_url()).await?).await?;
@@ -64,9 +64,9 @@ impl Fixture {
         if let Some(url) = variables.get_mut(SECRETS_MANAGER) {
             *url = authority.start_tls_proxy(url).await?;
         }
-        let variables = variables.into_iter().collect();
-        let authority = authority.certificate_path().to_owned();
-        let fixture = Self { backends, environment: variables, ca_certificate: authority };
+        let environment = variables.into_iter().collect();
+        let ca_certificate = authority.certificate_path().to_owned();
+        let fixture = Self { backends, environment, ca_certificate };
         let mut process = Process::start(fixture.rust_command("token")).await?;
         for user in (0..users).map(user_id).chain(["bob".to_owned()]) {
             process.invoke(&fixture.event("token", &user, &json!({}))?).await?;
@@ -75,7 +75,7 @@ impl Fixture {
         Ok(fixture)
     }
 
-    /// How one of ours is started, with its secrets.
+    /// The command that starts a Rust function with its secrets as variables.
     pub(crate) fn rust_command(&self, function: &str) -> Command {
         let mut command = Command::new(build::release_binary(function));
         self.set_environment(&mut command);
@@ -83,7 +83,7 @@ impl Fixture {
         command
     }
 
-    /// The same where it has to fetch them.
+    /// The command that starts a Rust function with the ARNs of its secrets.
     pub(crate) fn rust_command_fetching_secrets(&self, function: &str) -> Command {
         let mut command = self.rust_command(function);
         for (name, value) in self.environment.iter().filter(|(name, _)| is_secret_variable(name)) {
@@ -95,7 +95,7 @@ impl Fixture {
         command
     }
 
-    /// How any function is started: with nothing but what leads it here.
+    /// Sets the environment of any function, without inherited variables.
     pub(crate) fn set_environment(&self, command: &mut Command) {
         let variables = self.environment.iter().filter(|(name, _)| !is_secret_variable(name));
         command
@@ -113,7 +113,7 @@ impl Fixture {
             .env("LOG_LEVEL", "info");
     }
 
-    /// A function's event: its sample, from this user and with this body.
+    /// The sample event of a function, with this user and body.
     pub(crate) fn event(
         &self,
         function: &str,

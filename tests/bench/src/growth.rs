@@ -1,5 +1,4 @@
-//! What requests cost while the table grows: on the embedded DynamoDB, from ten calls to a
-//! million.
+//! Measures requests while the table grows from ten calls to a million, on the embedded DynamoDB.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +11,16 @@ use crate::build;
 use crate::client::Client;
 use crate::stats::{median, millis};
 
-/// How many calls there are at each step.
+/// The numbers of stored calls.
 const CALL_COUNTS: [u32; 4] = [10, 1_000, 100_000, 1_000_000];
-/// How often each thing is asked at a step.
+/// The number of repetitions of each request at each number of calls.
 const REQUESTS_PER_STEP: u32 = 30;
-/// As many as one request may write.
+/// The maximum number of items in a `BatchWriteItem` request.
 const BATCH_SIZE: u32 = 25;
-/// How many requests that write are under way at once.
+/// The number of concurrent write requests.
 const WRITE_CONCURRENCY: usize = 16;
 
-/// Fills the table step by step, and prints what each thing costs there.
+/// Fills the table step by step, and prints the measurements of each step.
 pub(crate) async fn run(max_calls: u32) -> Result<(), BenchError> {
     let stack = Stack::start(Options {
         build_mode: BuildMode::Prebuilt(build::release_dir()),
@@ -33,7 +32,7 @@ pub(crate) async fn run(max_calls: u32) -> Result<(), BenchError> {
     for user in ["alice", "bob"] {
         client.send("POST", "/token", &stack.token_for(user), &json!({})).await?;
     }
-    println!("Each: requests to the table, median milliseconds.\n");
+    println!("Each cell: requests to the table; median time in milliseconds.\n");
     println!(
         "| calls in the table | token | call/create | call/{{callId}} | call/end | sweep, nothing due | sweep, {REQUESTS_PER_STEP} due |"
     );
@@ -49,7 +48,7 @@ pub(crate) async fn run(max_calls: u32) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Puts calls into the table that have ended and rest, as nearly all that there ever were.
+/// Writes ended calls that are no longer in the due index, like most calls of a table.
 async fn fill_table(stack: &Stack, from: u32, to: u32) -> Result<(), BenchError> {
     let (url, table) = (stack.dynamo().url().to_owned(), stack.dynamo().table_name().to_owned());
     let mut writers = JoinSet::new();
@@ -82,7 +81,7 @@ async fn join_next_write<E: std::fmt::Display + Send + 'static>(
     }
 }
 
-/// A call as it is stored once it rests.
+/// The item of an ended call after its cleanup recheck.
 fn ended_call_item(number: u32) -> Value {
     let id = format!("old-{number}");
     let text = |text: &str| json!({"S": text});
@@ -106,7 +105,7 @@ async fn measure_step(
     let mut cells = Vec::new();
     let id = |number: u32| format!("new-{step}-{number}");
     let mut measure = async |method: &str, path: &dyn Fn(u32) -> (String, Value)| {
-        // The first one may start a process.
+        // The first request may start a process.
         let (first, body) = path(0);
         client.send(method, &first, &token, &body).await?;
         stack.dynamo().reset_counts();
@@ -128,7 +127,7 @@ async fn measure_step(
     measure("POST", &create).await?;
     measure("GET", &|number| (format!("/call/{}", id(number)), Value::Null)).await?;
     measure("POST", &|number| ("/call/end".to_owned(), json!({"callId": id(number)}))).await?;
-    // Whatever is due of that is done, until nothing is.
+    // Completes all work of the ended calls.
     for _ in 0..10 {
         stack.advance(Duration::from_mins(4)).await;
         timed_sweep(stack).await?;
@@ -159,15 +158,15 @@ async fn measure_step(
     Ok(cells)
 }
 
-/// Requests to the table for each of them, and the time that they took.
+/// The number of table requests for each repetition, and the median time.
 fn format_cost(stack: &Stack, times: Vec<f64>) -> String {
     let requests: u64 = stack.dynamo().counts().values().sum();
-    #[expect(clippy::cast_precision_loss, reason = "some hundreds at most")]
+    #[expect(clippy::cast_precision_loss, reason = "the counts are small")]
     let requests_each = requests as f64 / times.len().max(1) as f64;
     format!("{requests_each:.1}; {:.1}", median(times))
 }
 
-/// One sweep; how long it took, in milliseconds.
+/// Runs a sweep. Returns the time in milliseconds.
 async fn timed_sweep(stack: &Stack) -> Result<f64, BenchError> {
     let started = Instant::now();
     let result = stack.invoke("sweeper", json!({"task": "sweep"})).await;

@@ -1,5 +1,5 @@
-//! Instructions, as valgrind counts them: the same on every machine, and in every run but for a
-//! few. Those of the kernel are not among them.
+//! Counts instructions with valgrind. The counts hardly depend on the machine, and differ little
+//! between runs. They do not include the kernel.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,25 +11,24 @@ use crate::fixture::Fixture;
 use crate::process::Process;
 use crate::variant::Variant;
 
-/// How many later answers are counted.
+/// The number of later responses that are counted.
 pub(crate) const WARM_REQUESTS: u32 = 100;
 
-/// What a process executes.
+/// The instructions that a process executes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Instructions {
-    /// From its start to its first answer.
+    /// From the start to the first response.
     pub(crate) cold: u64,
-    /// For a later answer, on average.
+    /// For a later response, on average.
     pub(crate) warm: u64,
 }
 
-/// Whether there is a valgrind.
 pub(crate) async fn is_valgrind_available() -> bool {
-    let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().await;
-    found.is_ok_and(|status| status.success())
+    let status = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().await;
+    status.is_ok_and(|status| status.success())
 }
 
-/// Counts them.
+/// Counts the instructions of a variant.
 pub(crate) async fn count(
     fixture: &Fixture,
     variant: &Variant,
@@ -68,10 +67,10 @@ async fn run_under_valgrind(
     }
     process.terminate().await?;
     parse_instruction_count(&std::fs::read_to_string(log)?)
-        .ok_or_else(|| BenchError::new("valgrind counted nothing"))
+        .ok_or_else(|| BenchError::new("valgrind reported no instruction count"))
 }
 
-/// The line of instructions read, such as `==1== I   refs:      1,234,567`.
+/// Parses the line with the instruction count, such as `==1== I   refs:      1,234,567`.
 fn parse_instruction_count(log: &str) -> Option<u64> {
     let line = log.lines().find(|line| line.contains("I   refs:"))?;
     line.rsplit(' ').next()?.replace(',', "").parse().ok()

@@ -1,5 +1,5 @@
-//! Stream's older form of channels, which the peer's library uses, before an emulator that has the
-//! newer one alone.
+//! A proxy that translates Stream's older channel API, which the library of the Node.js baseline
+//! uses, to the newer one of the emulator.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +18,7 @@ use crate::BenchError;
 
 type UpstreamClient = Client<HttpConnector, Full<Bytes>>;
 
-/// Puts them before a server on this machine; the URL to reach both by.
+/// Starts the proxy before a server. Returns its URL.
 pub(crate) async fn start(url: &str) -> Result<String, BenchError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -55,7 +55,7 @@ async fn forward(
     Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
 }
 
-/// What a body says now: members were ids alone.
+/// Converts the members of a request body from ids to objects.
 fn upgrade_body(body: &[u8]) -> Result<Bytes, BenchError> {
     let mut body: Value = serde_json::from_slice(body)?;
     for member in body["data"]["members"].as_array_mut().into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! Many users at once, through whole lives of calls: nothing fails, and nothing is left behind.
+//! A load test: concurrent users create and end calls. No request may fail, and no call may be left
+//! behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,20 +13,20 @@ use crate::build;
 use crate::client::Client;
 use crate::stats::{millis, percentile};
 
-/// What is asked for on the command line.
+/// The options of the load test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LoadOptions {
     pub(crate) users: u32,
     pub(crate) seconds: u64,
 }
 
-/// How long each request took, by its route.
+/// The latencies by route, in milliseconds.
 type LatenciesByRoute = BTreeMap<&'static str, Vec<f64>>;
 
-/// How many minutes a sweeper has for what is left at the end.
+/// The maximum time for the cleanup after the load, in simulated minutes.
 const MAX_CLEANUP_MINUTES: u32 = 30;
 
-/// Drives the users, and prints what came of it.
+/// Runs the load test and prints the results.
 pub(crate) async fn run(options: LoadOptions) -> Result<(), BenchError> {
     let stack = Stack::start(Options {
         build_mode: BuildMode::Prebuilt(build::release_dir()),
@@ -56,10 +57,10 @@ pub(crate) async fn run(options: LoadOptions) -> Result<(), BenchError> {
     }
     let elapsed_seconds = started.elapsed().as_secs_f64();
     let requests: usize = times.values().map(Vec::len).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a rate with one digit")]
+    #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
     let rate = requests as f64 / elapsed_seconds;
     println!(
-        "{} users, {elapsed_seconds:.1} s: {calls} calls, {requests} requests, {rate:.0} a second",
+        "{} users, {elapsed_seconds:.1} s: {calls} calls, {requests} requests, {rate:.0} per second",
         options.users
     );
     println!("\n| | requests | p50 ms | p99 ms |\n|---|---|---|---|");
@@ -76,7 +77,7 @@ fn user_id(user: u32) -> String {
     format!("user-{user}")
 }
 
-/// One call after the other, until the end.
+/// Runs calls of a user, one after the other, until the end time.
 async fn run_user(
     client: Client,
     token: String,
@@ -107,21 +108,22 @@ async fn run_user(
     Ok((times, calls))
 }
 
-/// Lets the sweeper do what is left, a minute after the other; nothing may be there in the end.
+/// Runs a sweep every simulated minute until no call or channel is left.
 async fn wait_for_cleanup(stack: &Stack) -> Result<(), BenchError> {
-    let stream = stack.stream().ok_or_else(|| BenchError::new("no Stream"))?;
+    let stream =
+        stack.stream().ok_or_else(|| BenchError::new("the stack has no Stream emulator"))?;
     let leftovers = || (stream.live_calls().len(), stream.live_channels().len());
     let (calls, channels) = leftovers();
-    println!("\nright after: {calls} live calls, {channels} channels");
+    println!("\nafter the load: {calls} live calls, {channels} channels");
     for minute in 1..=MAX_CLEANUP_MINUTES {
         stack.advance(Duration::from_mins(1)).await;
         let swept = stack.invoke("sweeper", json!({"task": "sweep"})).await;
         let summary = swept.map_err(|error| BenchError::new(error.to_string()))?;
         if leftovers() == (0, 0) && summary["open"] == 0 {
-            println!("{minute} minutes later: nothing");
+            println!("{minute} minutes later: no call and no channel");
             return Ok(());
         }
     }
     let (calls, channels) = leftovers();
-    Err(BenchError::new(format!("{calls} live calls and {channels} channels are left behind")))
+    Err(BenchError::new(format!("{calls} live calls and {channels} channels were not removed")))
 }

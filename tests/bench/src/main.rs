@@ -1,6 +1,6 @@
-//! What the functions cost: real release binaries before a Runtime API, a DynamoDB and a Stream
-//! that stand in on this machine, behind TLS. `--help` says how.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
+//! Benchmarks of the functions: release binaries with a Runtime API, DynamoDB and Stream on this
+//! machine, behind TLS. `--help` lists the options.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 
 mod args;
 mod build;
@@ -42,11 +42,11 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), BenchError> {
     match args::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::HELP),
-        Command::Run(Run { build, mode: what }) => {
+        Command::Run(Run { build, mode }) => {
             if build {
                 build::build_rust().await?;
             }
-            match what {
+            match mode {
                 Mode::Compare(options) => compare(&options).await?,
                 Mode::Load(options) => load::run(options).await?,
                 Mode::Growth { calls } => growth::run(calls).await?,
@@ -59,7 +59,7 @@ async fn run() -> Result<(), BenchError> {
 async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
     let node = options.with_node && build::build_node_baseline().await?;
     if options.with_node && !node {
-        println!("There is no Node.js here: the peer is left out.");
+        println!("Node.js is not installed, skipping the Node.js baseline.");
     }
     let work_dir = work_dir()?;
     let users = options.requests.max(instructions::WARM_REQUESTS) + 1;
@@ -72,18 +72,19 @@ async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
             let minute_offset = minute_offsets.next().unwrap_or_default();
             let run =
                 measure::measure_run(&fixture, variant, options.requests, minute_offset).await;
-            runs.push(run.map_err(|failure| failure.context(&variant.name()))?);
+            runs.push(run.map_err(|error| error.context(&variant.name()))?);
         }
         eprint!("\rround {round} of {}", options.rounds);
     }
     eprintln!();
     let has_valgrind = instructions::is_valgrind_available().await;
     if !has_valgrind {
-        println!("There is no valgrind here: instructions are not counted.");
+        println!("valgrind is not installed, skipping instruction counts.");
     }
     let mut rows = Vec::new();
     for (variant, runs) in variants.iter().zip(&runs) {
-        // A compiler at run time makes code that valgrind has to be told of.
+        // Valgrind does not support the code of Node's just-in-time compiler without further
+        // options.
         let is_countable = has_valgrind && variant.kind != variant::Kind::Node;
         let instructions = if is_countable {
             Some(instructions::count(&fixture, variant, &work_dir, &mut minute_offsets).await?)
@@ -96,10 +97,10 @@ async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
     let zips = report::zip_sizes(&function_names()?)?;
     let ratios = report::ratios(&rows);
     println!("{}\n{}", report::results_table(&rows), report::ratio_table(&ratios));
-    println!("zips, the largest first, MB:{}", format_by_size(&zips));
+    println!("zip sizes in MB, largest first:{}", format_by_size(&zips));
     let runtime = if node { Some(node_runtime_name()?) } else { None };
     if let Some(runtime) = &runtime {
-        println!("Node runs under {runtime}.");
+        println!("Node.js runtime: {runtime}");
     }
     if let Some(path) = &options.json {
         let results = Results {
@@ -115,7 +116,7 @@ async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Where this run keeps its files.
+/// The directory for temporary files.
 fn work_dir() -> Result<PathBuf, BenchError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().unwrap_or(Path::new(".")).join("bench-files");
@@ -123,7 +124,7 @@ fn work_dir() -> Result<PathBuf, BenchError> {
     Ok(folder)
 }
 
-/// The functions, as their folders are called.
+/// The names of the functions.
 fn function_names() -> Result<Vec<String>, BenchError> {
     let entries = std::fs::read_dir(local::workspace_root().join("functions"))?;
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -137,7 +138,7 @@ fn format_by_size(zips: &[(String, u64)]) -> String {
     shown.collect::<Vec<_>>().join(",")
 }
 
-/// What runs the peer's functions.
+/// The name of the runtime of the Node.js baseline.
 fn node_runtime_name() -> Result<String, BenchError> {
     let runtime = std::fs::read(build::node_baseline_dir().join("dist/runtime.json"))?;
     let runtime: serde_json::Value = serde_json::from_slice(&runtime)?;

@@ -1,4 +1,4 @@
-//! One life of a process: from its start over a first answer to many more.
+//! Measures one process: its start, its first response, and many later responses.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use crate::fixture::Fixture;
 use crate::process::Process;
 use crate::variant::Variant;
 
-/// What one life has cost.
+/// The measurements of one process.
 #[derive(Clone, Debug)]
 pub(crate) struct ProcessRun {
-    /// CPU until it asked for its first event.
+    /// CPU time until its first request for an event.
     pub(crate) init_cpu: Duration,
-    /// CPU until its first answer.
+    /// CPU time until its first response.
     pub(crate) cold_cpu: Duration,
-    /// From its start to its first answer.
+    /// Wall time until its first response.
     pub(crate) cold_wall: Duration,
-    /// CPU of a later answer, on average.
+    /// CPU time of a later response, on average.
     pub(crate) warm_cpu: Duration,
-    /// How long each later answer took.
+    /// Wall time of each later response.
     pub(crate) warm_wall: Vec<Duration>,
-    /// The most memory that it has had resident, in bytes.
+    /// Peak resident memory, in bytes.
     pub(crate) peak_memory: u64,
 }
 
-/// Lets a process live for a first answer and so many more, in a minute of its own: nobody asks
-/// twice in it.
+/// Runs a process for a first response and this number of later ones. The offset moves the process
+/// to an unused minute, so that each user sends only one request in it.
 pub(crate) async fn measure_run(
     fixture: &Fixture,
     variant: &Variant,
@@ -41,11 +41,11 @@ pub(crate) async fn measure_run(
     let mut warm_wall = Vec::new();
     for number in 1..=warm_requests {
         let event = variant.event(fixture, number)?;
-        let reached = process.invoke(&event).await?;
-        warm_wall.push(reached.wall.saturating_sub(last.wall));
-        last = reached;
+        let elapsed = process.invoke(&event).await?;
+        warm_wall.push(elapsed.wall.saturating_sub(last.wall));
+        last = elapsed;
     }
-    let memory = process.peak_memory()?;
+    let peak_memory = process.peak_memory()?;
     process.terminate().await?;
     Ok(ProcessRun {
         init_cpu: init.cpu,
@@ -53,6 +53,6 @@ pub(crate) async fn measure_run(
         cold_wall: first.wall,
         warm_cpu: last.cpu.saturating_sub(first.cpu) / warm_requests.max(1),
         warm_wall,
-        peak_memory: memory,
+        peak_memory,
     })
 }

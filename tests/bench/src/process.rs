@@ -1,4 +1,4 @@
-//! One process of a function, with a Runtime API of its own.
+//! A process of a function with its own Runtime API.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::{BenchError, resource_usage};
 
-/// A process that says nothing for so long is stuck: under valgrind a start takes seconds.
+/// The time limit for a response. It is long, since a start under valgrind takes seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A running process.
@@ -35,7 +35,7 @@ pub(crate) struct Process {
     started: Instant,
 }
 
-/// What a process said, when, and what CPU time it had used by then.
+/// A request of a process to the Runtime API, with its time and the CPU time used so far.
 struct RuntimeCall {
     kind: RuntimeCallKind,
     at: Instant,
@@ -43,18 +43,18 @@ struct RuntimeCall {
 }
 
 enum RuntimeCallKind {
-    /// It asks for an event.
+    /// The process requests an event.
     Next,
-    /// It has an answer, or has failed.
+    /// The process sends a response or an error.
     Completed(Bytes),
 }
 
-/// How far a process is.
+/// The times since the start of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed {
-    /// Since it was started.
+    /// Wall time.
     pub(crate) wall: Duration,
-    /// That it has used.
+    /// CPU time.
     pub(crate) cpu: Duration,
 }
 
@@ -65,7 +65,7 @@ struct RuntimeApi {
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts a process.
     pub(crate) async fn start(mut command: Command) -> Result<Self, BenchError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (events, event_receiver) = mpsc::unbounded_channel();
@@ -82,11 +82,11 @@ impl Process {
         let started = Instant::now();
         let child = command.spawn()?;
         api.pid.store(child.id().unwrap_or_default(), Ordering::Relaxed);
-        let serving = tokio::spawn(serve(listener, api));
-        Ok(Self { child, events, calls, server: serving, started })
+        let server = tokio::spawn(serve(listener, api));
+        Ok(Self { child, events, calls, server, started })
     }
 
-    /// Waits until it asks for its first event.
+    /// Waits until the process requests its first event.
     pub(crate) async fn wait_until_ready(&mut self) -> Result<Elapsed, BenchError> {
         loop {
             let call = self.next_call().await?;
@@ -96,7 +96,7 @@ impl Process {
         }
     }
 
-    /// Gives it an event; how far it is once it has answered, which must be a success.
+    /// Sends an event and waits for the response, which must have the status 200.
     pub(crate) async fn invoke(&mut self, event: &Value) -> Result<Elapsed, BenchError> {
         let _ = self.events.send(event.to_string().into());
         loop {
@@ -104,18 +104,20 @@ impl Process {
             let RuntimeCallKind::Completed(body) = &call.kind else { continue };
             let response: Value = serde_json::from_slice(body)?;
             if response["statusCode"] != 200 {
-                return Err(BenchError::new(format!("answered {response}")));
+                return Err(BenchError::new(format!("unexpected response: {response}")));
             }
             return Ok(self.elapsed(&call));
         }
     }
 
-    /// The most memory that it has had resident, in bytes.
+    /// The peak resident memory, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64, BenchError> {
-        resource_usage::peak_memory(self.child.id().ok_or_else(|| BenchError::new("it has ended"))?)
+        resource_usage::peak_memory(
+            self.child.id().ok_or_else(|| BenchError::new("the process has exited"))?,
+        )
     }
 
-    /// Ends it as the kernel does on request, and waits for the end.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) async fn terminate(mut self) -> Result<(), BenchError> {
         if let Some(pid) = self.child.id() {
             let pid = nix::unistd::Pid::from_raw(i32::try_from(pid)?);
@@ -130,12 +132,12 @@ impl Process {
 
     async fn next_call(&mut self) -> Result<RuntimeCall, BenchError> {
         let call = tokio::select! {
-            heard = timeout(RESPONSE_TIMEOUT, self.calls.recv()) => heard,
-            ended = self.child.wait() => {
-                return Err(BenchError::new(format!("it has ended: {}", ended?)));
+            call = timeout(RESPONSE_TIMEOUT, self.calls.recv()) => call,
+            status = self.child.wait() => {
+                return Err(BenchError::new(format!("the process has exited: {}", status?)));
             }
         };
-        call.ok().flatten().ok_or_else(|| BenchError::new("it says nothing"))
+        call.ok().flatten().ok_or_else(|| BenchError::new("the process does not respond"))
     }
 
     fn elapsed(&self, call: &RuntimeCall) -> Elapsed {

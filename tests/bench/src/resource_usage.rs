@@ -1,5 +1,5 @@
-//! What a process has used: the kernel's own count, of all of its threads, those that have ended
-//! among them.
+//! The CPU time and memory of a process, as counted by the kernel for all its threads,
+//! including those that have ended.
 
 use std::time::Duration;
 
@@ -8,18 +8,21 @@ use nix::unistd::Pid;
 
 use crate::BenchError;
 
-/// CPU time that a process has used, in user and kernel mode.
+/// The CPU time of a process, user and system.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
     let pid = Pid::from_raw(i32::try_from(pid)?);
     let clock: ClockId = clock_getcpuclockid(pid)?;
     Ok(Duration::from(clock_gettime(clock)?))
 }
 
-/// The most memory that a process has had resident, in bytes.
+/// The peak resident memory of a process, in bytes.
 pub(crate) fn peak_memory(pid: u32) -> Result<u64, BenchError> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kilobytes: u64 = kilobytes.ok_or_else(|| BenchError::new("no VmHWM"))?.trim().parse()?;
+    let kilobytes: u64 = kilobytes
+        .ok_or_else(|| BenchError::new("/proc/<pid>/status has no VmHWM"))?
+        .trim()
+        .parse()?;
     Ok(kilobytes * 1024)
 }

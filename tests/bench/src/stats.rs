@@ -1,26 +1,24 @@
-//! What is said of many measurements.
+//! Statistics of measurements.
 
 use std::time::Duration;
 
-/// The value below which this share of them lies; zero of none.
+/// The percentile for this fraction, from 0 to 1. Zero if there are no values.
 pub(crate) fn percentile(mut values: Vec<f64>, fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "a place in a list"
+        reason = "an index of a list"
     )]
     let index = ((values.len().saturating_sub(1)) as f64 * fraction).round() as usize;
     values.get(index).copied().unwrap_or_default()
 }
 
-/// The middle one.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     percentile(values.into_iter().collect(), 0.5)
 }
 
-/// In milliseconds.
 pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }

@@ -1,4 +1,4 @@
-//! TLS before the stand-ins: a certificate of our own, and everything behind it as it comes.
+//! TLS before the local backends, with a private certificate authority.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,44 +13,45 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::BenchError;
 
-/// An authority that nobody else trusts, and its server's certificate.
+/// A certificate authority, with a server certificate for 127.0.0.1.
 pub(crate) struct CertificateAuthority {
     acceptor: TlsAcceptor,
     certificate_path: PathBuf,
 }
 
 impl CertificateAuthority {
-    /// Makes one, and writes its certificate into this folder.
+    /// Creates an authority and writes its certificate to this directory.
     pub(crate) fn new(work_dir: &Path) -> Result<Self, BenchError> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // With the same name as its server's, OpenSSL would take that one's for self-signed.
+        // With the name of the server's certificate, OpenSSL would take that certificate for
+        // self-signed.
         params.distinguished_name.push(DnType::CommonName, "the benchmark's own authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let names = vec!["127.0.0.1".to_owned()];
         let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
-        let file = work_dir.join("roots.pem");
-        std::fs::write(&file, issuer.pem())?;
+        let certificate_path = work_dir.join("roots.pem");
+        std::fs::write(&certificate_path, issuer.pem())?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_path: file })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_path })
     }
 
-    /// The file with the authority's certificate.
+    /// The path of the authority's certificate.
     pub(crate) fn certificate_path(&self) -> &Path {
         &self.certificate_path
     }
 
-    /// Puts TLS before a server on this machine; the URL to reach it by.
+    /// Starts a TLS proxy before a server. Returns its URL.
     pub(crate) async fn start_tls_proxy(&self, url: &str) -> Result<String, BenchError> {
         let address = url.trim_start_matches("http://").replace("localhost", "127.0.0.1");
         let upstream: SocketAddr =
-            address.parse().map_err(|_| BenchError::new(format!("{url} is no address")))?;
+            address.parse().map_err(|_| BenchError::new(format!("{url} has no socket address")))?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let acceptor = self.acceptor.clone();
@@ -63,7 +64,7 @@ impl CertificateAuthority {
     }
 }
 
-/// Whoever hangs up ends it; that is nobody's failure here.
+/// Forwards a connection until one side closes it. Errors are ignored.
 async fn proxy_connection(acceptor: TlsAcceptor, socket: TcpStream, upstream: SocketAddr) {
     let _ = socket.set_nodelay(true);
     let Ok(mut downstream) = acceptor.accept(socket).await else { return };

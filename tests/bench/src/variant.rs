@@ -1,4 +1,4 @@
-//! What is measured: a function, in one of the ways to write it.
+//! The measured variants of the functions.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,20 @@ use tokio::process::Command;
 use crate::fixture::{self, Fixture};
 use crate::{BenchError, build};
 
-/// In what a function is written.
+/// The implementation of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Ours.
+    /// Rust, with secrets as variables.
     Rust,
-    /// Ours, with the secrets where they are kept when deployed.
+    /// Rust, fetching its secrets from Secrets Manager as in a deployment.
     RustFetchingSecrets,
-    /// Nothing but `lambda_http`.
+    /// `lambda_http` without any work.
     Baseline,
-    /// The peer.
+    /// The Node.js baseline.
     Node,
 }
 
-/// What is measured.
+/// A measured function.
 #[derive(Clone, Debug)]
 pub(crate) struct Variant {
     pub(crate) kind: Kind,
@@ -31,7 +31,7 @@ pub(crate) struct Variant {
 const RUST_FUNCTIONS: [&str; 2] = ["token", "call-create"];
 const NODE_FUNCTIONS: [&str; 3] = ["hello", "token", "call-create"];
 
-/// Everything that is measured, with the peer's where there is a Node.
+/// All variants. Those in Node.js need Node.js.
 pub(crate) fn all(with_node: bool) -> Vec<Variant> {
     let variant = |kind| move |&function| Variant { kind, function };
     let mut variants = vec![Variant { kind: Kind::Baseline, function: "baseline" }];
@@ -44,7 +44,7 @@ pub(crate) fn all(with_node: bool) -> Vec<Variant> {
 }
 
 impl Variant {
-    /// What it is called in the results.
+    /// The name in the results.
     pub(crate) fn name(&self) -> String {
         match self.kind {
             Kind::Rust => self.function.to_owned(),
@@ -54,7 +54,7 @@ impl Variant {
         }
     }
 
-    /// How it is started.
+    /// The command that starts the variant.
     pub(crate) fn command(&self, fixture: &Fixture) -> Result<Command, BenchError> {
         match self.kind {
             Kind::Rust | Kind::Baseline => Ok(fixture.rust_command(self.function)),
@@ -64,7 +64,7 @@ impl Variant {
                 let runtime: Value = serde_json::from_slice(&runtime)?;
                 let command_line: Vec<String> = serde_json::from_value(runtime["command"].clone())?;
                 let [program, arguments @ ..] = &command_line[..] else {
-                    return Err(BenchError::new("the peer's runtime has no command"));
+                    return Err(BenchError::new("dist/runtime.json has no command"));
                 };
                 let mut command = Command::new(program);
                 fixture.set_environment(&mut command);
@@ -79,7 +79,7 @@ impl Variant {
         }
     }
 
-    /// What is deployed.
+    /// The deployed file.
     pub(crate) fn artefact(&self) -> PathBuf {
         match self.kind {
             Kind::Rust | Kind::RustFetchingSecrets | Kind::Baseline => {
@@ -91,7 +91,7 @@ impl Variant {
         }
     }
 
-    /// What it is asked: each time by somebody else, as it would be.
+    /// The event of a request. Each number is another user.
     pub(crate) fn event(&self, fixture: &Fixture, number: u32) -> Result<Value, BenchError> {
         let user = fixture::user_id(number);
         match self.function {

@@ -1,4 +1,4 @@
-//! The stack with a client in front of it.
+//! A running local stack with an HTTP client.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,21 +16,21 @@ use stream_emulator::{APP_OBJECT_SECRET, Emulator};
 
 use crate::{OpenApiSpec, TestResponse};
 
-/// A running stack and a client for it.
+/// A running stack with a client. Each test starts its own.
 pub struct TestApp {
-    /// There until it is stopped.
+    /// `None` after `stop`.
     stack: Option<Stack>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-#[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
+#[expect(clippy::panic, clippy::missing_panics_doc, reason = "a failed setup must fail the test")]
 impl TestApp {
-    /// Starts a stack of its own for a test.
+    /// Starts a stack with the default options.
     pub async fn start() -> Self {
         Self::with_options(Options::default()).await
     }
 
-    /// Starts a stack with variables of its own.
+    /// Starts a stack with these variables.
     pub async fn with_env<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self::with_options(Options { env, ..Options::default() }).await
@@ -47,16 +47,16 @@ impl TestApp {
         }
     }
 
-    /// The stack itself.
+    /// The stack.
     #[must_use]
     pub fn stack(&self) -> &Stack {
         match &self.stack {
             Some(stack) => stack,
-            None => panic!("this stack has been stopped"),
+            None => panic!("the stack was stopped"),
         }
     }
 
-    /// Stops the stack; what the functions have printed.
+    /// Stops the stack. Returns everything that the functions have printed.
     pub async fn stop(mut self) -> String {
         match self.stack.take() {
             Some(stack) => {
@@ -65,11 +65,11 @@ impl TestApp {
                 assert_no_secrets(&output);
                 output
             }
-            None => panic!("this stack has been stopped"),
+            None => panic!("the stack was stopped"),
         }
     }
 
-    /// Starts a stack in which Alice has called Bob.
+    /// Starts a stack with an active call of Alice and Bob.
     pub async fn with_call(id: &str) -> Self {
         let app = Self::start().await;
         app.provision_users(&["alice", "bob"]).await;
@@ -78,8 +78,7 @@ impl TestApp {
         app
     }
 
-    /// Makes Alice and Bob known, and has Alice call Bob under each of these ids, whatever calls
-    /// they have open.
+    /// Provisions Alice and Bob, and creates calls between them with these ids and `allowParallel`.
     pub async fn create_calls(&self, ids: &[&str]) {
         self.provision_users(&["alice", "bob"]).await;
         for id in ids {
@@ -93,25 +92,25 @@ impl TestApp {
     pub fn stream(&self) -> &Emulator {
         match self.stack().stream() {
             Some(emulator) => emulator,
-            None => panic!("this stack has no emulator"),
+            None => panic!("the stack has no Stream emulator"),
         }
     }
 
-    /// The `Authorization` header's value for a service, which may act for others.
+    /// The `Authorization` header of a service, which may act for any user.
     #[must_use]
     pub fn service_authorization(&self) -> String {
         let claims = json!({"sub": "billing", "role": "service", "exp": 4_102_444_800_i64});
         format!("Bearer {}", self.stack().sign_token(claims))
     }
 
-    /// Makes users known, as a token request of their own does.
+    /// Provisions users, each with a token request.
     pub async fn provision_users(&self, users: &[&str]) {
         for user in users {
             let _ = self.post("/token", user, json!({})).await.expect_success();
         }
     }
 
-    /// Sends a body as this user.
+    /// Sends a POST request as this user.
     pub async fn post(&self, path: &str, user: &str, body: Value) -> TestResponse {
         let token = self.stack().token_for(user);
         self.post_with_headers(
@@ -122,7 +121,7 @@ impl TestApp {
         .await
     }
 
-    /// Sends a text with these headers.
+    /// Sends a POST request with these headers.
     pub async fn post_with_headers(
         &self,
         path: &str,
@@ -133,13 +132,13 @@ impl TestApp {
         self.send(Method::POST, path, &headers, body).await
     }
 
-    /// Asks as this user.
+    /// Sends a GET request as this user.
     pub async fn get(&self, path: &str, user: &str) -> TestResponse {
         let token = self.stack().token_for(user);
         self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], "").await
     }
 
-    /// Deletes as this user.
+    /// Sends a DELETE request as this user.
     pub async fn delete(&self, path: &str, user: &str) -> TestResponse {
         let token = self.stack().token_for(user);
         self.send(Method::DELETE, path, &[("authorization", &format!("Bearer {token}"))], "").await
@@ -157,13 +156,13 @@ impl TestApp {
         self.send_request(method, &uri, headers, body.as_bytes()).await
     }
 
-    /// Sends bytes to the webhook, signed or not.
+    /// Sends a body to the webhook. The headers may contain a signature.
     pub async fn send_raw_webhook(&self, body: &[u8], headers: &[(&str, &str)]) -> TestResponse {
         let uri = format!("{}/api/stream/webhook", self.stack().api_url());
         self.send_request(Method::POST, &uri, headers, body).await
     }
 
-    /// Tells the webhook of an event, signed as Stream signs it.
+    /// Sends a signed event to the webhook.
     pub async fn send_webhook(&self, event: &Value) -> TestResponse {
         let body = event.to_string();
         let signature = self.stack().sign_webhook(body.as_bytes());
@@ -171,10 +170,10 @@ impl TestApp {
         self.send_raw_webhook(body.as_bytes(), &headers).await
     }
 
-    /// Posts to a path under Stream's `/api/v2/`, as another service of the same Stream app would.
+    /// Sends a POST request to a path under Stream's `/api/v2/`, like another service of the app.
     pub async fn post_to_stream(&self, path: &str, body: &Value) {
         let uri = format!("{}/api/v2/{path}?api_key={STREAM_API_KEY}", self.stream().base_url());
-        // A server's token, but signed with another secret than Stream's.
+        // The token has the wrong signature, so the check is disabled below.
         let token = self.stack().sign_token(json!({"server": true}));
         let headers = [
             ("authorization", token.as_str()),
@@ -224,7 +223,7 @@ impl TestApp {
         response
     }
 
-    /// Gives a function an event as it stands, and reads its answer.
+    /// Invokes a function with an event, and returns its response.
     pub async fn invoke(&self, function: &str, event: Value) -> TestResponse {
         let response = match self.stack().invoke(function, event).await {
             Ok(response) => response,
@@ -241,21 +240,21 @@ impl TestApp {
         response
     }
 
-    /// What time it is for this stack, in milliseconds since 1970.
+    /// The time of the stack, in milliseconds since 1970.
     #[must_use]
     pub fn now_millis(&self) -> i64 {
         let elapsed = self.stack().now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Lets time pass: what is due at Stream happens, and its webhooks arrive.
+    /// Advances the time. Due actions at Stream run, and their webhooks arrive.
     pub async fn advance_time(&self, duration: Duration) {
         self.stack().advance(duration).await;
         self.stream().tick();
         self.stream().webhooks_idle().await;
     }
 
-    /// Lets minutes pass, each with a sweep at its end; what the sweeps say.
+    /// Advances the time by minutes, with a sweep after each. Returns the summaries of the sweeps.
     pub async fn advance_minutes(&self, minutes: usize) -> Vec<Value> {
         let mut sweeps = Vec::new();
         for _ in 0..minutes {
@@ -266,12 +265,12 @@ impl TestApp {
         sweeps
     }
 
-    /// Has the sweeper do what it does every minute; what it says.
+    /// Runs the sweeper's task of every minute. Returns the summary.
     pub async fn sweep(&self) -> Value {
         self.run_sweeper_task("sweep").await
     }
 
-    /// Has the sweeper do what it does every hour; what it says.
+    /// Runs the sweeper's task of every hour. Returns the summary.
     pub async fn reconcile(&self) -> Value {
         self.run_sweeper_task("reconcile").await
     }
@@ -283,18 +282,18 @@ impl TestApp {
         }
     }
 
-    /// An item of the table as it is stored, `null` where there is none.
+    /// A raw item of the table, or `null`.
     pub async fn get_item(&self, partition: &str, sort: &str) -> Value {
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
         self.call_dynamo("GetItem", json!({"Key": key})).await["Item"].clone()
     }
 
-    /// A call's item as it is stored, `null` where there is none.
+    /// The raw item of a call, or `null`.
     pub async fn get_call_item(&self, id: &str) -> Value {
         self.get_item(&format!("CALL#{id}"), "CALL").await
     }
 
-    /// Every item of the table as it is stored, in the order of their keys.
+    /// All raw items of the table, sorted by key.
     pub async fn scan_table(&self) -> Vec<Value> {
         let mut items = Vec::new();
         let mut page = self.call_dynamo("Scan", json!({})).await;
@@ -310,12 +309,12 @@ impl TestApp {
         items
     }
 
-    /// Puts an item into the table as it is to be stored.
+    /// Writes a raw item to the table.
     pub async fn put_item(&self, item: Value) {
         self.call_dynamo("PutItem", json!({"Item": item})).await;
     }
 
-    /// Takes an item out of the table, as if it had never been there.
+    /// Deletes an item from the table.
     pub async fn delete_item(&self, partition: &str, sort: &str) {
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
         self.call_dynamo("DeleteItem", json!({"Key": key})).await;
@@ -330,7 +329,7 @@ impl TestApp {
         }
     }
 
-    /// Starts counting requests from zero.
+    /// Resets the request counts.
     pub fn reset_counts(&self) {
         self.stack().dynamo().reset_counts();
         if let Some(emulator) = self.stack().stream() {
@@ -338,7 +337,7 @@ impl TestApp {
         }
     }
 
-    /// How many requests DynamoDB and Stream have had since.
+    /// The numbers of requests to DynamoDB and to Stream since the last reset.
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {
         let stream = self.stack().stream().map_or(0, |emulator| emulator.counts().total());
@@ -347,7 +346,7 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
-    /// Whatever a test did, no secret and no token may have been printed.
+    /// Checks that the functions have printed no secret and no token.
     fn drop(&mut self) {
         if let Some(stack) = &self.stack
             && !std::thread::panicking()
@@ -358,7 +357,7 @@ impl Drop for TestApp {
     }
 }
 
-/// The headers that a function has given its answer.
+/// The headers of a function's response.
 fn parse_headers(values: &Value) -> HeaderMap {
     let header = |(name, value): (&String, &Value)| {
         let name = HeaderName::try_from(name.as_str()).ok()?;
@@ -367,8 +366,8 @@ fn parse_headers(values: &Value) -> HeaderMap {
     values.as_object().into_iter().flatten().filter_map(header).collect()
 }
 
-/// Adds what the functions have asked of the table to the file that `USED_ACTIONS` names:
-/// `tests/template/unused_grants.py` compares it with what the policies allow.
+/// Appends the functions' actions on the table to the file of `USED_ACTIONS`.
+/// `tests/template/unused_grants.py` compares them with the policies.
 fn record_used_actions(stack: &Stack) {
     let Some(path) = std::env::var_os("USED_ACTIONS") else { return };
     let used = stack.dynamo().used_actions().into_iter();
@@ -378,7 +377,7 @@ fn record_used_actions(stack: &Stack) {
     assert!(result.is_ok(), "{result:?}");
 }
 
-/// `{"alg":"` in base64url: how every token here begins.
+/// `{"alg":"` in base64url, the start of every token here.
 const JWT_PREFIX: &str = "eyJhbGciOi";
 
 fn assert_no_secrets(output: &str) {
@@ -387,7 +386,7 @@ fn assert_no_secrets(output: &str) {
     }
 }
 
-/// Every function, in an order in which their sample events find what they need.
+/// The functions with a bearer token, in an order in which their sample events succeed.
 pub const FUNCTIONS: [&str; 12] = [
     "user-upsert",
     "token",
@@ -403,7 +402,7 @@ pub const FUNCTIONS: [&str; 12] = [
     "user-delete",
 ];
 
-/// The sample event of a function, as `cargo lambda invoke` is given it.
+/// The sample event of a function in `events/`.
 #[must_use]
 #[expect(clippy::panic, clippy::missing_panics_doc, reason = "a test cannot go on without it")]
 pub fn sample_event(function: &str) -> Value {

@@ -1,4 +1,4 @@
-//! A client of the local stack, as the apps would be, for the end-to-end tests.
+//! A test client of the local stack, for the end-to-end tests.
 
 mod app;
 mod openapi;

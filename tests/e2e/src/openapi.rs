@@ -1,5 +1,5 @@
-//! `docs/openapi.yaml`, against which every answer of the API's is held: an operation answers what
-//! is written there, or the test fails.
+//! Compares every response in the end-to-end tests with `docs/openapi.yaml`. An undocumented
+//! response fails the test.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -11,25 +11,25 @@ use serde_json::{Value, json};
 
 use crate::TestResponse;
 
-/// What API Gateway answers where no function is reached.
+/// The schema of API Gateway's own error responses.
 const GATEWAY_MESSAGE_SCHEMA: &str = "#/components/schemas/GatewayMessage";
 
-/// The API's description.
+/// The description of the API.
 pub struct OpenApiSpec {
     document: Value,
-    /// By the text of their schemas.
+    /// Compiled validators, by the text of their schemas.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 impl OpenApiSpec {
-    /// The description, which is read once.
+    /// The document, which is read once.
     #[must_use]
     pub fn get() -> &'static Self {
         static SPEC: LazyLock<OpenApiSpec> = LazyLock::new(OpenApiSpec::load);
         &SPEC
     }
 
-    #[expect(clippy::panic, reason = "a test cannot go on without it")]
+    #[expect(clippy::panic, reason = "a failed setup must fail the test")]
     fn load() -> Self {
         let path = local::workspace_root().join("docs").join("openapi.yaml");
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -39,7 +39,7 @@ impl OpenApiSpec {
         }
     }
 
-    /// The table of errors: each code with its status and its title.
+    /// The documented error codes, each with its status and title.
     #[must_use]
     pub fn error_table(&self) -> BTreeSet<(String, u64, String)> {
         let rows = self.document["components"]["schemas"]["ErrorTable"]["oneOf"].as_array();
@@ -51,7 +51,7 @@ impl OpenApiSpec {
         rows.into_iter().flatten().map(row).collect()
     }
 
-    /// The codes that operations answer.
+    /// The error codes that operations return.
     #[must_use]
     pub fn response_error_codes(&self) -> BTreeSet<String> {
         let mut codes = BTreeSet::new();
@@ -70,7 +70,7 @@ impl OpenApiSpec {
         codes
     }
 
-    /// Fails the test where a request was answered what is not written.
+    /// Fails the test if the response to a request is not documented.
     pub(crate) fn assert_http_response(
         &self,
         method: &Method,
@@ -82,28 +82,29 @@ impl OpenApiSpec {
             None if matches!(response.status, 400 | 404) => {
                 self.schema_violations(&json!({ "$ref": GATEWAY_MESSAGE_SCHEMA }), &response.body)
             }
-            None => vec!["there is no such operation".to_owned()],
+            None => vec!["the document has no such operation".to_owned()],
         };
-        // Neither the query nor the body, which may hold what is nobody's to see.
+        // The message has neither the query nor the body, which may contain personal data.
         let path = path.split('?').next().unwrap_or_default();
         let status = response.status;
         assert!(violations.is_empty(), "{method} {path} {status}: {}", violations.join("; "));
     }
 
-    /// Fails the test where a function answered what is not written.
+    /// Fails the test if the response of a function is not documented.
     pub(crate) fn assert_function_response(&self, function: &str, response: &TestResponse) {
         let items = self.document["paths"].as_object().into_iter().flatten();
-        let mut operations =
-            items.flat_map(|(_, item)| item.as_object().into_iter().flatten().map(|(_, it)| it));
-        let violations = match operations.find(|it| it["operationId"] == function) {
+        let mut operations = items.flat_map(|(_, item)| {
+            item.as_object().into_iter().flatten().map(|(_, operation)| operation)
+        });
+        let violations = match operations.find(|operation| operation["operationId"] == function) {
             Some(operation) => self.violations(operation, response),
-            None => vec!["there is no such operation".to_owned()],
+            None => vec!["the document has no such operation".to_owned()],
         };
         let status = response.status;
         assert!(violations.is_empty(), "{function} {status}: {}", violations.join("; "));
     }
 
-    /// The operation that a request is for. A literal segment wins over a parameter.
+    /// The operation for a request. A literal segment takes precedence over a parameter.
     fn find_operation(&self, method: &Method, path: &str) -> Option<&Value> {
         let path = path.split('?').next().unwrap_or_default();
         let method = method.as_str().to_ascii_lowercase();
@@ -115,10 +116,13 @@ impl OpenApiSpec {
         best.map(|(_, operation)| operation)
     }
 
-    /// Why an operation may not answer so; empty where it may.
+    /// The differences between a response and the operation.
     fn violations(&self, operation: &Value, response: &TestResponse) -> Vec<String> {
         let Some(documented) = operation["responses"].get(response.status.to_string()) else {
-            return vec![format!("it does not answer so (code {:?})", response.error_code())];
+            return vec![format!(
+                "the status is not documented (code {:?})",
+                response.error_code()
+            )];
         };
         let documented = self.resolve_reference(documented);
         let content_type =
@@ -126,7 +130,7 @@ impl OpenApiSpec {
         let media_type =
             content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let Some(media) = documented["content"].get(media_type) else {
-            return vec![format!("it does not answer {media_type:?}")];
+            return vec![format!("the media type {media_type:?} is not documented")];
         };
         let mut violations = if media_type.ends_with("json") {
             self.schema_violations(&media["schema"], &response.body)
@@ -134,9 +138,9 @@ impl OpenApiSpec {
             self.schema_violations(&media["schema"], &json!(response.text))
         };
         for (name, header) in documented["headers"].as_object().into_iter().flatten() {
-            let found = response.headers.get(name.as_str());
-            let found = found.map(|value| value.to_str().unwrap_or_default());
-            let header_violations = self.header_violations(self.resolve_reference(header), found);
+            let value = response.headers.get(name.as_str());
+            let value = value.map(|value| value.to_str().unwrap_or_default());
+            let header_violations = self.header_violations(self.resolve_reference(header), value);
             violations.extend(
                 header_violations.into_iter().map(|violation| format!("{name}: {violation}")),
             );
@@ -144,33 +148,33 @@ impl OpenApiSpec {
         violations
     }
 
-    /// Why a header may not be so.
-    fn header_violations(&self, header: &Value, found: Option<&str>) -> Vec<String> {
+    /// The differences between a header and its description.
+    fn header_violations(&self, header: &Value, value: Option<&str>) -> Vec<String> {
         let schema = &header["schema"];
-        match found {
+        match value {
             Some(text) if schema["type"] == "integer" => {
                 let number = text.parse::<u64>().map_or(Value::Null, Value::from);
                 self.schema_violations(schema, &number)
             }
             Some(text) => self.schema_violations(schema, &json!(text)),
-            None if header["required"] == true => vec!["it is missing".to_owned()],
+            None if header["required"] == true => vec!["the header is missing".to_owned()],
             None => Vec::new(),
         }
     }
 
-    /// Why a value does not fit a schema: where, and what is asked for. What stands there is not
-    /// said, since it may be a token.
+    /// The schema violations of a value. They name the position and the rule, but not the value,
+    /// which may be a token.
     fn schema_violations(&self, schema: &Value, value: &Value) -> Vec<String> {
         let validator = self.validator(schema);
         let errors = validator.iter_errors(value);
         errors.map(|error| format!("{}: {}", error.instance_path(), error.masked())).collect()
     }
 
-    #[expect(clippy::panic, reason = "a test cannot go on without it")]
+    #[expect(clippy::panic, reason = "a failed setup must fail the test")]
     fn validator(&self, schema: &Value) -> Arc<Validator> {
         let build = || {
             let mut root = schema.clone();
-            // Where the references of every schema lead.
+            // The schemas refer to the components of the document.
             root["components"] = json!({ "schemas": self.document["components"]["schemas"] });
             match jsonschema::draft202012::new(&root) {
                 Ok(validator) => Arc::new(validator),
@@ -181,20 +185,20 @@ impl OpenApiSpec {
         Arc::clone(validators.entry(schema.to_string()).or_insert_with(build))
     }
 
-    /// What a reference stands for; anything else is itself.
+    /// The target of a reference. Other values are returned unchanged.
     fn resolve_reference<'a>(&'a self, value: &'a Value) -> &'a Value {
-        let reference = value["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+        let reference = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
         let target = reference.and_then(|pointer| self.document.pointer(pointer));
         target.map_or(value, |target| self.resolve_reference(target))
     }
 }
 
-/// Whether a path is one of a template such as `/api/stream/call/{callId}`.
+/// Whether a path matches a template such as `/api/stream/call/{callId}`.
 fn path_matches(template: &str, path: &str) -> bool {
     let mut segments = path.split('/');
     let all = template.split('/').all(|expected| {
-        segments.next().is_some_and(|found| {
-            expected == found || (expected.starts_with('{') && !found.is_empty())
+        segments.next().is_some_and(|segment| {
+            expected == segment || (expected.starts_with('{') && !segment.is_empty())
         })
     });
     all && segments.next().is_none()
@@ -207,11 +211,13 @@ mod tests {
     use super::*;
 
     fn operation_id(method: &Method, path: &str) -> String {
-        let found = OpenApiSpec::get().find_operation(method, path);
-        found.map(|it| it["operationId"].as_str().unwrap().to_owned()).unwrap_or_default()
+        let operation = OpenApiSpec::get().find_operation(method, path);
+        operation
+            .map(|operation| operation["operationId"].as_str().unwrap().to_owned())
+            .unwrap_or_default()
     }
 
-    /// What `operation` finds wrong with an answer.
+    /// The violations of a response to the operation of this path.
     fn violations(method: &Method, path: &str, response: &TestResponse) -> Vec<String> {
         let description = OpenApiSpec::get();
         description.violations(description.find_operation(method, path).unwrap(), response)
@@ -301,35 +307,38 @@ mod tests {
         missing_header.headers.remove("cache-control");
         let mut wrong_header = token_response();
         wrong_header.headers.insert("cache-control", HeaderValue::from_static("public"));
-        let mut zero_retry_after =
-            problem_response(429, "too_many_requests", "Too many requests of this user");
+        let mut zero_retry_after = problem_response(
+            429,
+            "too_many_requests",
+            "The user sent too many requests in this minute",
+        );
         zero_retry_after.headers.insert("retry-after", HeaderValue::from_static("0"));
         let missing_challenge =
             problem_response(401, "unauthenticated", "A valid bearer token is required");
         for (name, response) in [
-            ("a field more", with("more", json!(1))),
-            ("a field less", missing_field),
-            ("another type", with("userId", json!(7))),
-            ("another form", with("expiresAt", json!("2026-01-02T12:00:00Z"))),
-            ("another media type", wrong_media_type),
-            ("a header less", missing_header),
-            ("another header", wrong_header),
-            ("a header out of bounds", zero_retry_after),
-            ("no challenge", missing_challenge),
+            ("additional field", with("more", json!(1))),
+            ("missing field", missing_field),
+            ("wrong type", with("userId", json!(7))),
+            ("wrong format", with("expiresAt", json!("2026-01-02T12:00:00Z"))),
+            ("wrong media type", wrong_media_type),
+            ("missing header", missing_header),
+            ("wrong header", wrong_header),
+            ("header out of range", zero_retry_after),
+            ("missing challenge", missing_challenge),
             (
-                "a status that is not there",
-                problem_response(418, "internal", "Something failed on our side"),
+                "undocumented status",
+                problem_response(418, "internal", "The service failed internally"),
             ),
             (
-                "a code of another operation",
+                "code of another operation",
                 problem_response(
                     409,
                     "call_id_reused",
                     "The call id already names a different call",
                 ),
             ),
-            ("a code of another status", problem_response(403, "call_ended", "The call has ended")),
-            ("another title", problem_response(500, "internal", "Oh no")),
+            ("code of another status", problem_response(403, "call_ended", "The call has ended")),
+            ("wrong title", problem_response(500, "internal", "Oh no")),
         ] {
             assert_ne!(
                 violations(&Method::POST, "/api/stream/token", &response).len(),
@@ -343,10 +352,10 @@ mod tests {
     fn violations_do_not_contain_response_values() {
         let mut response = token_response();
         for (_, value) in response.body.as_object_mut().unwrap() {
-            *value = json!("not to be seen");
+            *value = json!("confidential value");
         }
         let violations = violations(&Method::POST, "/api/stream/token", &response).join("; ");
         assert!(violations.contains("/token: "), "{violations}");
-        assert!(!violations.contains("not to be seen"), "{violations}");
+        assert!(!violations.contains("confidential value"), "{violations}");
     }
 }

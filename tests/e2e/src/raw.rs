@@ -1,11 +1,11 @@
-//! Bytes on a socket, for what no HTTP client would send.
+//! Raw bytes on a socket, for requests that an HTTP client would not send.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Sends these bytes to `http://host:port` and reads the answer until the other side closes.
+/// Sends bytes to `http://host:port`, and reads the response until the server closes.
 pub async fn send_raw(url: &str, bytes: &[u8]) -> io::Result<String> {
     let address = url.trim_start_matches("http://");
     let mut socket = TcpStream::connect(address).await?;

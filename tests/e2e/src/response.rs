@@ -1,35 +1,35 @@
-//! What a test sees of an answer.
+//! A response in a test.
 
 use http::HeaderMap;
 use serde_json::Value;
 
-/// An answer of the API's.
+/// A response of the API.
 #[derive(Clone, Debug)]
 pub struct TestResponse {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, `null` where it is not JSON.
+    /// The body, or `null` if it is not JSON.
     pub body: Value,
     /// The body as text.
     pub text: String,
 }
 
 impl TestResponse {
-    /// The error's code; empty where there is none.
+    /// The error code, or an empty string.
     #[must_use]
     pub fn error_code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// The status and the error's code.
+    /// The status and the error code.
     #[must_use]
     pub fn outcome(&self) -> (u16, &str) {
         (self.status, self.error_code())
     }
 
-    /// The body without what differs from request to request.
+    /// The body without `instance`, which differs for each request.
     #[must_use]
     pub fn body_without_instance(&self) -> Value {
         let mut body = self.body.clone();
@@ -39,11 +39,11 @@ impl TestResponse {
         body
     }
 
-    /// The answer, if it is a success.
+    /// Returns the response if it is a success.
     ///
     /// # Panics
     ///
-    /// If it is not: a test cannot go on without it.
+    /// If the response is an error.
     #[must_use]
     #[track_caller]
     pub fn expect_success(self) -> Self {

@@ -1,4 +1,4 @@
-//! Who takes part in a run: the real handlers, and Stream's own doings that its events tell of.
+//! The actors of a run: the real handlers, and changes at Stream that send events.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,46 +26,46 @@ use crate::state::{ModelState, Session};
 use crate::store::ModelStore;
 use crate::stream::ModelStream;
 
-/// What the handlers are given of the environment.
+/// The configured timeouts.
 pub(crate) const TIMEOUTS: CreateTimeouts = CreateTimeouts {
     max_duration: Duration::from_hours(4),
     inactivity_timeout: Duration::from_mins(5),
     ring_timeout: Duration::from_mins(2),
 };
 
-/// Who takes part.
+/// A concurrent actor of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Alice calls Bob, as call X.
+    /// Alice creates call X with Bob.
     Create,
-    /// The same, while they may have other calls open.
+    /// Alice creates call X with Bob, with `allowParallel`.
     CreateParallel,
-    /// Alice calls Bob, as call X, and asks for something else.
+    /// Alice creates call X with Bob, by a request that differs from that of `Create`.
     CreateConflicting,
-    /// Alice calls Bob a second time, as call Y.
+    /// Alice creates call Y with Bob.
     CreateSecond,
-    /// Bob calls Alice, as call Y.
+    /// Bob creates call Y with Alice.
     CreateReverse,
     /// Alice ends call X.
     End,
     /// Bob ends call X.
     EndByCallee,
-    /// Somebody joins call X.
+    /// A member joins call X.
     Join,
     /// The session of call X ends.
     SessionEnds,
-    /// The session of call X ends, and somebody joins it again before its event is told.
+    /// The session of call X ends, and a member joins again before the event arrives.
     SessionRestarts,
-    /// Call X is ended at Stream, and the event is told twice.
+    /// Call X ends at Stream, and the event arrives twice.
     StreamEndsCall,
     /// The channel of call X is deleted at Stream.
     ChannelDeleted,
-    /// A sweep.
+    /// A sweep runs.
     Sweep,
 }
 
 impl Actor {
-    /// All of them.
+    /// All actors.
     pub const ALL: [Self; 13] = [
         Self::Create,
         Self::CreateParallel,
@@ -82,7 +82,7 @@ impl Actor {
         Self::Sweep,
     ];
 
-    /// Whether a client that gets no answer asks again.
+    /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
             Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
@@ -101,7 +101,7 @@ impl Actor {
     }
 }
 
-/// The real handlers over the run's world.
+/// The real handlers, running on the model.
 #[derive(Clone)]
 pub(crate) struct Handlers {
     pub(crate) sim: Sim,
@@ -111,7 +111,7 @@ pub(crate) struct Handlers {
     ids: Arc<TestIds>,
 }
 
-/// The ids of a run.
+/// The ids of the calls and users.
 pub(crate) struct TestIds {
     pub(crate) call_x: CallId,
     pub(crate) call_y: CallId,
@@ -120,19 +120,20 @@ pub(crate) struct TestIds {
     shard: Shard,
 }
 
-/// What comes of a role; `None` where it got no answer, or a refusal.
+/// The future of an actor. `None` means that the client got no response or an error.
 pub(crate) type ActorFuture = Pin<Box<dyn Future<Output = Option<()>>>>;
 
 impl TestIds {
-    /// Two calls in one shard of the index, so that the other ones are empty.
+    /// Creates ids of two calls in the same shard of the due index, so that the other shards are
+    /// empty.
     pub(crate) fn new() -> Option<Self> {
         let call = |text: String| CallId::try_from(text).ok();
-        let x = call("x".to_owned())?;
-        let shard = Shard::from_call_id(&x);
-        let y = (0..)
+        let call_x = call("x".to_owned())?;
+        let shard = Shard::from_call_id(&call_x);
+        let call_y = (0..)
             .find_map(|n| call(format!("y{n}")).filter(|id| Shard::from_call_id(id) == shard))?;
         let user = |name: &str| UserId::try_from(name.to_owned()).ok();
-        Some(Self { call_x: x, call_y: y, alice: user("alice")?, bob: user("bob")?, shard })
+        Some(Self { call_x, call_y, alice: user("alice")?, bob: user("bob")?, shard })
     }
 }
 
@@ -144,7 +145,7 @@ impl Clock for Sim {
 
     async fn sleep(&self, duration: Duration) {
         let until = Self::now(self).plus(duration);
-        let advance = move |world: &mut ModelState| world.now = world.now.max(until);
+        let advance = move |model: &mut ModelState| model.now = model.now.max(until);
         let _ = self.step(StepKind::Wait, || format!("wait until {until}"), advance).await;
     }
 }
@@ -168,7 +169,7 @@ impl Handlers {
             clock: clock.clone(),
             random: clock.clone(),
         };
-        let bounds = CallTimeouts {
+        let timeouts = CallTimeouts {
             max_duration: TIMEOUTS.max_duration,
             ring_timeout: TIMEOUTS.ring_timeout,
         };
@@ -177,7 +178,7 @@ impl Handlers {
             sweeper: Sweeper {
                 calls: calls.clone(),
                 due_store: store.clone(),
-                timeouts: bounds,
+                timeouts,
                 observer: Arc::new(NoopObserver),
             },
             event_handler: EventHandler {
@@ -192,7 +193,7 @@ impl Handlers {
         }
     }
 
-    /// A role, ready to be polled.
+    /// Starts an actor. The caller polls the returned future.
     pub(crate) fn start(&self, actor: Actor) -> ActorFuture {
         let handlers = self.clone();
         match actor {
@@ -217,13 +218,13 @@ impl Handlers {
     }
 
     async fn create(&self, actor: Actor, by_alice: bool) -> Option<()> {
-        let TestIds { call_x: x, call_y: y, alice, bob, .. } = &*self.ids;
+        let TestIds { call_x, call_y, alice, bob, .. } = &*self.ids;
         let is_second_call = matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
         let (owner, other) = if by_alice { (alice, bob) } else { (bob, alice) };
         let call_type =
             if actor == Actor::CreateConflicting { CallType::Voice } else { CallType::Video };
         let request = CreateCall {
-            id: if is_second_call { y } else { x }.clone(),
+            id: if is_second_call { call_y } else { call_x }.clone(),
             owner: owner.clone(),
             members: vec![owner.clone(), other.clone()],
             call_type,
@@ -237,16 +238,14 @@ impl Handlers {
         let mut core = self.sim.lock();
         let id = created.call.call_id;
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
-            core.model.record_violation(|| format!("{id} was acknowledged and never active"));
+            core.model.record_violation(|| format!("{id} was acknowledged but never active"));
         }
-        core.record_trace(|| {
-            format!("{actor:?} is answered with {id}, created: {}", created.created)
-        });
+        core.record_trace(|| format!("{actor:?} returns {id}, created: {}", created.created));
         Some(())
     }
 
-    async fn end(&self, by: UserId) -> Option<()> {
-        let caller = Caller { user: by, role: None, is_service: false, issued_at: None };
+    async fn end(&self, user: UserId) -> Option<()> {
+        let caller = Caller { user, role: None, is_service: false, issued_at: None };
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let ended = self.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
@@ -254,7 +253,7 @@ impl Handlers {
         let now = core.model.now;
         core.model.history.acknowledged_ends.entry(id.clone()).or_insert(now);
         core.model.check_invariants();
-        core.record_trace(|| format!("the end is answered with {:?}", ended.state));
+        core.record_trace(|| format!("the end returns {:?}", ended.state));
         Some(())
     }
 
@@ -263,17 +262,18 @@ impl Handlers {
         self.sweeper.sweep(deadline).await.ok().map(|_| ())
     }
 
-    /// Something happens at Stream, if it can, and Stream tells of it; again if it must.
+    /// Applies a change at Stream, if it is possible, and delivers its event. A failed delivery is
+    /// repeated once.
     async fn run_stream_event(&self, actor: Actor) -> Option<()> {
         let id = self.ids.call_x.clone();
         let effect = {
             let id = id.clone();
-            move |world: &mut ModelState| apply_stream_event(actor, &id, world)
+            move |model: &mut ModelState| apply_stream_event(actor, &id, model)
         };
         let call_event =
             self.sim.step(StepKind::StreamEvent, || format!("{actor:?}"), effect).await.ok()??;
         let at = self.sim.now();
-        // An event is repeated after a failure, and now and then for no reason at all.
+        // Stream may also send an event twice without a failure.
         let copies = if actor == Actor::StreamEndsCall { 2 } else { 1 };
         for _ in 0..copies {
             let event = || Event { at, kind: EventKind::Call(id.clone(), call_event.clone()) };
@@ -285,7 +285,7 @@ impl Handlers {
     }
 }
 
-/// What happens at Stream; `None` where it cannot.
+/// Applies the change. `None` if it is not possible.
 fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Option<CallEvent> {
     let now = model.now;
     if actor == Actor::ChannelDeleted {

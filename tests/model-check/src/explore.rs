@@ -1,29 +1,29 @@
-//! How the orders are gone through: all of them, or some by chance.
+//! The choice of schedules: exhaustive or random.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RunOutcome {
-    /// Everything held.
+    /// No violation occurred.
     Passed,
-    /// It came to a point that was gone on from before.
+    /// The run reached a state that was explored before.
     Pruned,
-    /// Something did not hold.
+    /// A violation occurred.
     Failed(String),
 }
 
-/// Who decides what happens next.
+/// Chooses what happens next.
 pub(crate) trait Chooser {
-    /// One of so many options, two at least.
+    /// Chooses one of at least two options.
     fn choose(&mut self, options: usize) -> usize;
 
-    /// Whether nobody has gone on from this point yet.
+    /// Records a state. Returns whether the run should continue from it.
     fn is_new_state(&mut self, digest: u64) -> bool;
 }
 
-/// A digest is as good as random already.
+/// A hasher for digests, which need no further hashing.
 #[derive(Default)]
 pub(crate) struct IdentityHasher(u64);
 
@@ -39,30 +39,29 @@ impl Hasher for IdentityHasher {
     }
 }
 
-/// The points that were gone on from.
+/// The digests of the visited states.
 pub(crate) type VisitedStates = HashSet<u64, BuildHasherDefault<IdentityHasher>>;
 
-/// Goes through every order, depth first, each run from the beginning. A point from which
-/// everything was tried before, with as many faults left, is not gone on from again: what the
-/// world looks like and what each process has heard so far decide all that can follow.
+/// Explores all schedules by depth-first search. Each run starts from the initial state. The search
+/// does not continue from a state that it has visited with the same number of remaining faults: the
+/// model and the responses to each process determine everything that follows.
 #[derive(Default)]
 pub(crate) struct ExhaustiveChooser {
     path: Vec<(usize, usize)>,
     depth: usize,
-    /// How far the path is the same as in the run before.
+    /// The length of the path that is equal to that of the previous run.
     replayed_depth: usize,
     pub(crate) visited: VisitedStates,
 }
 
 impl ExhaustiveChooser {
-    /// Goes the same way once more.
+    /// Repeats the same schedule in the next run.
     pub(crate) fn replay(&mut self) {
         self.depth = 0;
         self.replayed_depth = usize::MAX;
     }
 
-    /// Goes back to the last point where something else could have been chosen; whether there is
-    /// one.
+    /// Moves to the next unexplored schedule. Returns whether there is one.
     pub(crate) fn backtrack(&mut self) -> bool {
         self.depth = 0;
         while let Some((chosen, options)) = self.path.pop() {
@@ -88,12 +87,12 @@ impl Chooser for ExhaustiveChooser {
     }
 
     fn is_new_state(&mut self, digest: u64) -> bool {
-        // The way there is gone again by every run.
+        // Each run passes the states of its replayed path again.
         self.depth < self.replayed_depth || self.visited.insert(digest)
     }
 }
 
-/// Chooses by chance, the same for the same seed.
+/// Chooses at random. The same seed gives the same choices.
 pub(crate) struct RandomChooser<'a> {
     pub(crate) rng_state: u64,
     pub(crate) visited: &'a mut VisitedStates,

@@ -1,10 +1,10 @@
-//! FNV-1a, 64 bits: fast on short input, and the same in every run.
+//! FNV-1a with 64 bits: fast for short input, and equal in every run.
 //! Source: <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>.
 
 use std::fmt;
 use std::hash::Hasher;
 
-/// A hash that can also be written to as text.
+/// A hasher that also accepts formatted text.
 #[derive(Clone, Copy)]
 pub(crate) struct Fnv(u64);
 

@@ -1,15 +1,19 @@
-//! The proof that no call is left behind.
+//! A model checker for the lifecycle of calls. It checks that no call is left behind.
 //!
-//! The real handlers ([`shared::calls`]) run over a world of which this crate owns every instant:
-//! each await of the table, of Stream and of the clock stops until the scheduler says what comes of
-//! it. So two handlers can be run in every order, with every choice of up to two faults (refused
-//! before it has any effect; applied, and the answer lost; applied late; the process killed), and
-//! three of them in orders chosen by chance. After that clients repeat their requests, or do not,
-//! and the sweeper runs; then nothing may be left. What must hold at every instant is in
-//! `state.rs`, what must hold in the end in `run.rs`.
+//! The real handlers ([`shared::calls`]) run on a model of the table, Stream and the clock. Each
+//! await of one of them blocks until the scheduler chooses its outcome. So the checker runs each
+//! pair of handlers in every order, with every choice of up to two faults:
 //!
-//! That a check can fail is shown by [`Mutant`]s: the same handlers over a world that is wrong in
-//! one way.
+//! - a request is rejected before it takes effect;
+//! - a request takes effect, and its response is lost;
+//! - a request takes effect late;
+//! - a process is killed.
+//!
+//! It also runs random schedules of three handlers. Then clients may repeat their requests, and the
+//! sweeper runs. Afterwards no call may be left behind. `state.rs` checks the invariants of every
+//! state, and `run.rs` checks the final state.
+//!
+//! Each [`Mutant`] introduces one bug into the model, to test that the checker detects it.
 
 mod actors;
 #[cfg(test)]
@@ -33,33 +37,33 @@ use actors::TestIds;
 use explore::{Chooser as _, ExhaustiveChooser, RandomChooser, RunOutcome, VisitedStates};
 use run::Run;
 
-/// What running a scenario, or many, has shown.
+/// The result of checking one or more scenarios.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// How many orders were run.
+    /// The number of schedules that were run.
     pub schedules: u64,
-    /// How many different points they went through.
+    /// The number of distinct states that were visited.
     pub states: u64,
-    /// The first thing that did not hold, if any.
+    /// The first violation, if any.
     pub violation: Option<Violation>,
 }
 
-/// Something that did not hold.
+/// A violated property.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// What.
+    /// The description.
     pub message: String,
-    /// In which scenario.
+    /// The scenario in which it occurred.
     pub scenario: Scenario,
-    /// Everything that happened until then, a line each.
+    /// The trace up to the violation, one line for each event.
     pub trace: Vec<String>,
 }
 
-/// The scenarios of a pair: how each begins, and who takes part.
+/// The scenarios of a pair: the initial state and the two actors.
 type PairRows = &'static [(InitialState, Actor, Actor)];
 
-/// What mutants are shown: the pairs, and behind them what takes three, two attempts at one call
-/// and somebody who finds its mark gone.
+/// The scenarios for mutants: the pairs, and a triple of two attempts at one call and a create
+/// request that finds the call's pointer cleared.
 #[must_use]
 pub fn mutant_scenarios() -> Vec<Scenario> {
     let actors = vec![Actor::CreateReverse, Actor::CreateReverse, Actor::Create];
@@ -167,11 +171,11 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
             ],
         ),
     ];
-    // A beginning that takes a fault leaves one less for what follows.
-    let scenario = |&(start, one, other): &(InitialState, Actor, Actor)| Scenario {
-        initial_state: start,
-        actors: vec![one, other],
-        max_faults: 2 - start.fault_cost(),
+    // The fault of an initial state counts toward the limit.
+    let scenario = |&(initial_state, first, second): &(InitialState, Actor, Actor)| Scenario {
+        initial_state,
+        actors: vec![first, second],
+        max_faults: 2 - initial_state.fault_cost(),
     };
     table.iter().map(|(name, rows)| (*name, rows.iter().map(scenario).collect())).collect()
 }
@@ -201,7 +205,7 @@ pub fn check_exhaustively(scenario: &Scenario, mutant: Option<Mutant>) -> Report
     report
 }
 
-/// Runs three roles, with a beginning, an order and up to three faults, all chosen by chance:
+/// Runs three random actors from a random initial state, in a random order with up to three faults:
 /// one run for each seed.
 #[must_use]
 pub fn check_randomly(seeds: impl IntoIterator<Item = u64>, mutant: Option<Mutant>) -> Report {
@@ -224,7 +228,7 @@ pub fn check_randomly(seeds: impl IntoIterator<Item = u64>, mutant: Option<Mutan
     report
 }
 
-/// Runs the schedule of one seed again: what did not hold, if anything, and what happened.
+/// Repeats the schedule of a seed. Returns the violation, if any, and the trace.
 #[must_use]
 pub fn replay(seed: u64, mutant: Option<Mutant>) -> (Option<String>, Vec<String>) {
     let Some(ids) = TestIds::new().map(Arc::new) else { return (None, Vec::new()) };
@@ -235,13 +239,13 @@ pub fn replay(seed: u64, mutant: Option<Mutant>) -> (Option<String>, Vec<String>
     let outcome = run.execute(&scenario);
     let mut trace = run.sim.lock().trace.take().unwrap_or_default();
     trace.insert(0, format!("{scenario:?}"));
-    let violation = if let RunOutcome::Failed(what) = outcome { Some(what) } else { None };
+    let violation = if let RunOutcome::Failed(message) = outcome { Some(message) } else { None };
     (violation, trace)
 }
 
 fn random_scenario(chooser: &mut RandomChooser<'_>) -> Scenario {
-    let start = InitialState::ALL[chooser.choose(InitialState::ALL.len())];
+    let initial_state = InitialState::ALL[chooser.choose(InitialState::ALL.len())];
     let actors = (0..3).map(|_| Actor::ALL[chooser.choose(Actor::ALL.len())]).collect();
     let max_faults = u8::try_from(chooser.choose(4)).unwrap_or(0);
-    Scenario { initial_state: start, actors, max_faults }
+    Scenario { initial_state, actors, max_faults }
 }

@@ -1,4 +1,4 @@
-//! `cargo run --release -p model-check -- --triples 1000000`: the proof, at any length.
+//! `cargo run --release -p model-check -- --triples 1000000`: runs the model checker at any length.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,11 +8,11 @@ use model_check::{
 };
 
 const USAGE: &str = "\
-model-check [--pairs] [--mutants] [--triples <count>] [--first <seed>]   runs them; all three without any
-model-check --seed <seed>                                          one triple again, step by step
+model-check [--pairs] [--mutants] [--triples <count>] [--first <seed>]   run the selected checks (default: all)
+model-check --seed <seed>                                                replay one triple with its trace
 ";
 
-/// What is asked for on the command line.
+/// The options of the command line.
 #[derive(Default)]
 struct Options {
     pairs: bool,
@@ -22,7 +22,7 @@ struct Options {
     seed: Option<u64>,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's answer")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 fn main() -> ExitCode {
     let Some(options) = parse_args(std::env::args().skip(1)) else {
         eprint!("{USAGE}");
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         let (violation, trace) = replay(seed, None);
         println!("{}", trace.join("\n"));
-        println!("{}", violation.as_deref().unwrap_or("everything held"));
+        println!("{}", violation.as_deref().unwrap_or("no violation"));
         return if violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let mut passed = true;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             passed &= print_report(name, &report, started);
             merge(&mut total, report);
         }
-        println!("pairs together: {} schedules, {} states", total.schedules, total.states);
+        println!("all pairs: {} schedules, {} states", total.schedules, total.states);
     }
     if let Some(triples) = options.triples {
         let started = Instant::now();
@@ -55,18 +55,19 @@ fn main() -> ExitCode {
     }
     if options.mutants {
         let scenarios = mutant_scenarios();
-        let killed = Mutant::ALL.iter().filter(|mutant| {
-            let violation =
-                scenarios.iter().find_map(|it| check_exhaustively(it, Some(**mutant)).violation);
+        let detected = Mutant::ALL.iter().filter(|mutant| {
+            let violation = scenarios
+                .iter()
+                .find_map(|scenario| check_exhaustively(scenario, Some(**mutant)).violation);
             match &violation {
-                Some(found) => println!("{mutant:<28} killed: {}", found.message),
-                None => println!("{mutant:<28} LIVES"),
+                Some(violation) => println!("{mutant:<28} detected: {}", violation.message),
+                None => println!("{mutant:<28} not detected"),
             }
             violation.is_some()
         });
-        let killed = killed.count();
-        println!("mutants killed {killed}/{}", Mutant::ALL.len());
-        passed &= killed == Mutant::ALL.len();
+        let detected = detected.count();
+        println!("mutants detected: {detected}/{}", Mutant::ALL.len());
+        passed &= detected == Mutant::ALL.len();
     }
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -77,7 +78,7 @@ fn merge(total: &mut Report, report: Report) {
     total.violation = total.violation.take().or(report.violation);
 }
 
-#[expect(clippy::print_stdout, reason = "a command's answer")]
+#[expect(clippy::print_stdout, reason = "a command prints its results")]
 fn print_report(name: &str, report: &Report, started: Instant) -> bool {
     let Report { schedules, states, violation } = report;
     let seconds = started.elapsed().as_secs_f64();

@@ -1,41 +1,41 @@
-//! Ways in which the code could be wrong, each behind one of the doors that the handlers go
-//! through: the checker has to notice every one of them.
+//! Bugs in the model that the checker must detect. Each one changes the table or Stream under the
+//! real handlers.
 
 use std::fmt;
 
-/// One way to be wrong.
+/// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// The mapping is written when everything exists at Stream.
+    /// The call item is written only after the channel and the call exist at Stream.
     CallItemWrittenLast,
-    /// The sweeper does not see calls that were never finished.
+    /// The sweeper skips calls that are still `creating`.
     SweeperSkipsCreating,
-    /// A channel's id is made up.
+    /// The channel's id does not follow from the call id.
     RandomChannelId,
-    /// A call becomes active whatever it is.
+    /// A call becomes active from any state.
     UnconditionalActivate,
-    /// An ended call is not looked at again.
+    /// An ended call gets no cleanup recheck.
     NoCleanupRecheck,
-    /// An end deletes the channel before it says that the call is ending.
+    /// The channel is deleted before the call becomes `ending`.
     ChannelDeletedBeforeEnding,
-    /// The id of an ended call is free again.
+    /// The id of an ended call can be reused.
     CallIdsReusable,
-    /// An ended call is looked at again after 10 seconds.
+    /// The cleanup recheck runs after 10 seconds.
     CleanupRecheckTooEarly,
-    /// A withdrawal takes the call whoever has it in hand.
+    /// A withdrawal removes the call of another attempt.
     UnconditionalWithdraw,
-    /// A mark is taken from whatever call has it.
+    /// An attempt replaces the open-call pointer of any call.
     UnconditionalSetPointer,
-    /// An attempt that fails takes the mark off its call, whoever has set it.
+    /// A failed attempt clears the open-call pointer of another attempt.
     UnconditionalClearPointer,
-    /// The end of a session ends its call.
+    /// The end of a session ends the call.
     SessionEndEndsCall,
-    /// A call that ends at Stream is not ended there by its end here.
+    /// The end of a call does not end the call at Stream.
     StreamCallNotEnded,
 }
 
 impl Mutant {
-    /// All of them.
+    /// All mutants.
     pub const ALL: [Self; 13] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,

@@ -1,5 +1,5 @@
-//! One run: a beginning, some roles at the same time in one order with some faults, and the
-//! healing after it.
+//! One run: an initial state, concurrent actors in one order with some faults, and the recovery
+//! afterwards.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,30 +16,29 @@ use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind, StepOutcome};
 use crate::state::{DelayedEffect, ModelState};
 
-/// How a run begins.
+/// The initial state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitialState {
-    /// There is nothing.
+    /// No call exists.
     Empty,
-    /// An attempt to create call X died, at any point, and its lease has run out.
+    /// A crash interrupted the creation of call X at any step, and the lease has expired.
     CreateCrashed,
-    /// Call X is active, and nobody has joined it.
+    /// Call X is active, and no member has joined it.
     Active,
-    /// Call X is active, somebody has joined it, and it is due to be looked at.
+    /// Call X is active, a member has joined it, and its check is due.
     Joined,
-    /// Call X is active, everybody has left it, and it is due to be looked at.
+    /// Call X is active, all members have left it, and its check is due.
     AllLeft,
-    /// Call X is active, and nobody has joined it in time.
+    /// Call X is active, and no member has joined it within the ring timeout.
     NotJoined,
-    /// The end of call X died, at any point, and is due to be tried again.
+    /// A crash interrupted the end of call X at any step, and the retry is due.
     EndCrashed,
-    /// Call X has ended, and is due for its second look, before which a late request has brought
-    /// its channel back.
+    /// Call X has ended, a late request has recreated its channel, and the cleanup recheck is due.
     ChannelRecreated,
 }
 
 impl InitialState {
-    /// All of them.
+    /// All initial states.
     pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::CreateCrashed,
@@ -53,20 +52,20 @@ impl InitialState {
 }
 
 impl InitialState {
-    /// How many faults it takes to come about.
+    /// The number of faults in this state.
     pub(crate) fn fault_cost(self) -> u8 {
         u8::from(matches!(self, Self::CreateCrashed | Self::EndCrashed | Self::ChannelRecreated))
     }
 }
 
-/// What is to be run.
+/// A scenario to run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// How it begins.
+    /// The initial state.
     pub initial_state: InitialState,
-    /// Who takes part.
+    /// The concurrent actors.
     pub actors: Vec<Actor>,
-    /// How many faults there are at most.
+    /// The maximum number of faults.
     pub max_faults: u8,
 }
 
@@ -76,31 +75,31 @@ pub(crate) struct Run<'a> {
     handlers: Handlers,
     chooser: &'a mut dyn Chooser,
     ids: Arc<TestIds>,
-    /// The next process that plays alone.
+    /// The number of the next process that runs alone.
     next_solo_process: usize,
 }
 
-/// What can happen next.
+/// A possible next transition.
 #[derive(Clone, Copy)]
 enum Transition {
-    /// A waiting step gets its verdict.
+    /// A pending step gets its outcome.
     Resolve(usize, StepOutcome),
-    /// Time passes although somebody has something to do, and is slow with it.
+    /// Time passes although another step is pending: the other process is slow.
     AdvanceTime(usize),
-    /// A process dies.
+    /// A process is killed.
     Kill(usize),
-    /// A late request takes effect.
+    /// A delayed request takes effect.
     ApplyDelayed(usize),
 }
 
-/// The processes with lower numbers play together.
+/// Concurrent processes have lower numbers. Processes that run alone have higher ones.
 const MAX_ACTORS: usize = 4;
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
-/// Within which a call is closed that nobody cares for any more.
+/// The bound for closing an abandoned call.
 const MAX_ABANDONED_CLEANUP: Duration = Duration::from_mins(11);
-/// Within which nothing is left of a call that was never active.
+/// The bound for cleaning up a call that was never active.
 const MAX_FAILED_CREATE_CLEANUP: Duration = Duration::from_secs(130);
-/// Within which nothing is left of a call whose end was acknowledged.
+/// The bound for cleaning up a call after its acknowledged end.
 const MAX_ACKNOWLEDGED_END_CLEANUP: Duration = Duration::from_secs(250);
 
 impl<'a> Run<'a> {
@@ -116,7 +115,7 @@ impl<'a> Run<'a> {
         Self { sim, handlers, chooser, ids: Arc::clone(ids), next_solo_process: MAX_ACTORS }
     }
 
-    /// Runs it, as far as it is of interest.
+    /// Runs a scenario. Stops early at a visited state.
     pub(crate) fn execute(&mut self, scenario: &Scenario) -> RunOutcome {
         self.reach_initial_state(scenario.initial_state);
         let Some(retries) = self.run_concurrently(scenario) else { return RunOutcome::Pruned };
@@ -129,9 +128,9 @@ impl<'a> Run<'a> {
         self.sim.lock().model.violation.clone()
     }
 
-    /// Plays a role alone and without faults, to its end or for so many steps.
+    /// Runs an actor alone and without faults, to its end or for this number of steps.
     fn run_alone(&mut self, actor: Actor, steps: u32) -> bool {
-        // A process of its own each time, so that nobody's ids are used twice.
+        // Each run has its own process, so that generated ids are unique.
         let process = self.next_solo_process;
         self.next_solo_process += 1;
         {
@@ -155,7 +154,7 @@ impl<'a> Run<'a> {
         if options < 2 { 0 } else { self.chooser.choose(options) }
     }
 
-    /// Brings the beginning about, by the same handlers.
+    /// Reaches the initial state with the same handlers.
     fn reach_initial_state(&mut self, initial_state: InitialState) {
         let unlimited = u32::MAX;
         match initial_state {
@@ -204,11 +203,11 @@ impl<'a> Run<'a> {
         self.sim.lock().model.history.has_delayed_effect = false;
     }
 
-    /// Plays the roles at the same time; those that got no answer are to be repeated. `None`
-    /// where this leads to what is known already.
+    /// Runs the actors concurrently. Returns the actors whose clients may repeat the request, or
+    /// `None` at a visited state.
     fn run_concurrently(&mut self, scenario: &Scenario) -> Option<Vec<Actor>> {
         let mut futures: Vec<Option<ActorFuture>> =
-            scenario.actors.iter().map(|role| Some(self.handlers.start(*role))).collect();
+            scenario.actors.iter().map(|actor| Some(self.handlers.start(*actor))).collect();
         let mut responded = vec![false; futures.len()];
         let mut remaining_faults = scenario.max_faults;
         for process in 0..futures.len() {
@@ -249,13 +248,13 @@ impl<'a> Run<'a> {
                 Transition::ApplyDelayed(index) => self.apply_delayed(index),
             }
         }
-        // What happens from here on knows no more faults.
+        // No faults occur after this point.
         let alive = vec![false; futures.len()];
         if !self.is_new_state(0, &alive, &responded) {
             return None;
         }
-        let unanswered = scenario.actors.iter().zip(&responded).filter(|(_, answered)| !**answered);
-        Some(unanswered.map(|(role, _)| *role).filter(|role| role.is_retried()).collect())
+        let failed = scenario.actors.iter().zip(&responded).filter(|(_, responded)| !**responded);
+        Some(failed.map(|(actor, _)| *actor).filter(|actor| actor.is_retried()).collect())
     }
 
     fn is_new_state(&mut self, faults: u8, alive: &[bool], responded: &[bool]) -> bool {
@@ -280,10 +279,11 @@ impl<'a> Run<'a> {
     fn enabled_transitions(&self, alive: &[bool], faults: u8) -> Vec<Transition> {
         let core = self.sim.lock();
         let mut transitions = Vec::new();
-        // Steps take no time: it passes when everybody waits for it, or somebody is slow.
-        let all_waiting = core.pending.iter().all(|waiting| waiting.kind == StepKind::Wait);
-        for (index, waiting) in core.pending.iter().enumerate() {
-            match waiting.kind {
+        // Steps take no time. Time passes if all processes wait, or if one is slow, which is a
+        // fault.
+        let all_waiting = core.pending.iter().all(|step| step.kind == StepKind::Wait);
+        for (index, step) in core.pending.iter().enumerate() {
+            match step.kind {
                 StepKind::Wait if all_waiting => {
                     transitions.push(Transition::Resolve(index, StepOutcome::Applied));
                 }
@@ -292,13 +292,13 @@ impl<'a> Run<'a> {
                 _ => transitions.push(Transition::Resolve(index, StepOutcome::Applied)),
             }
             if faults > 0 {
-                match waiting.kind {
+                match step.kind {
                     StepKind::Read => {
                         transitions.push(Transition::Resolve(index, StepOutcome::Rejected));
                     }
                     StepKind::Write => transitions.extend(
                         [StepOutcome::Rejected, StepOutcome::ResponseLost, StepOutcome::Delayed]
-                            .map(|verdict| Transition::Resolve(index, verdict)),
+                            .map(|outcome| Transition::Resolve(index, outcome)),
                     ),
                     StepKind::Wait | StepKind::StreamEvent => {}
                 }
@@ -317,52 +317,53 @@ impl<'a> Run<'a> {
         let DelayedEffect { label, effect, .. } = core.model.delayed_effects.remove(index);
         effect(&mut core.model);
         core.model.check_invariants();
-        core.record_trace(|| format!("late: {label}"));
+        core.record_trace(|| format!("delayed: {label}"));
     }
 
-    /// Clients repeat what got no answer, or do not; the sweeper runs every minute; what is late
-    /// comes as late as it can. Then nothing may be left.
+    /// Runs the recovery: clients repeat failed requests or not, the sweeper runs every minute, and
+    /// delayed requests take effect as late as possible. Returns a violation if a call is left
+    /// behind.
     fn recover(&mut self, retries: &[Actor]) -> Option<String> {
-        for role in retries {
+        for actor in retries {
             if self.choose(2) == 1 {
                 self.advance_time(Duration::from_secs(1));
-                self.run_alone(*role, u32::MAX);
+                self.run_alone(*actor, u32::MAX);
             }
         }
         let recovery_started_at = self.sim.now();
         while self.sim.lock().model.violation.is_none() && self.run_next_sweep(recovery_started_at)
         {
             if self.sim.now().since(recovery_started_at) > Duration::from_mins(30) {
-                return Some("it is never over".to_owned());
+                return Some("the recovery does not finish".to_owned());
             }
         }
-        let world = &self.sim.lock().model;
-        if world.violation.is_some() {
+        let model = &self.sim.lock().model;
+        if model.violation.is_some() {
             return None;
         }
-        let open = world.items.values().find(|item| item.call.state != CallState::Ended);
+        let open = model.items.values().find(|item| item.call.state != CallState::Ended);
         if let Some(item) = open {
             return Some(format!("{} stays {:?}", item.call.call_id, item.call.state));
         }
         None
     }
 
-    /// The next minute in which there is something to do; whether there is one.
+    /// Advances to the next minute with work and runs a sweep. Returns whether there was work.
     fn run_next_sweep(&mut self, recovery_started_at: Timestamp) -> bool {
         let minute_millis = 60_000;
         let session_timeout_at = recovery_started_at.plus(TIMEOUTS.inactivity_timeout);
         {
             let mut core = self.sim.lock();
-            let world = &mut core.model;
-            let due = world.items.values().filter_map(|item| item.due_at);
-            let delayed = world.delayed_effects.iter().map(|late| late.applies_at);
+            let model = &mut core.model;
+            let due = model.items.values().filter_map(|item| item.due_at);
+            let delayed = model.delayed_effects.iter().map(|delayed| delayed.applies_at);
             let Some(next) = due.chain(delayed).min() else { return false };
-            let next = next.max(world.now.plus(Duration::from_millis(1))).as_millis();
+            let next = next.max(model.now.plus(Duration::from_millis(1))).as_millis();
             let next =
                 Timestamp::from_millis((next + minute_millis - 1) / minute_millis * minute_millis);
-            world.now = next;
+            model.now = next;
             if next >= session_timeout_at {
-                for live in world.stream_calls.values_mut() {
+                for live in model.stream_calls.values_mut() {
                     if let Some(session) = &mut live.session {
                         session.ended_at.get_or_insert(session_timeout_at);
                     }
@@ -377,30 +378,30 @@ impl<'a> Run<'a> {
                 .model
                 .delayed_effects
                 .iter()
-                .position(|late| late.applies_at <= now);
+                .position(|delayed| delayed.applies_at <= now);
             let Some(index) = due_index else { break };
             self.apply_delayed(index);
         }
         self.run_alone(Actor::Sweep, u32::MAX);
         let mut core = self.sim.lock();
         let overdue = find_overdue(&core.model, recovery_started_at);
-        if let Some(broken) = overdue {
-            core.model.record_violation(|| broken);
+        if let Some(message) = overdue {
+            core.model.record_violation(|| message);
         }
         true
     }
 }
 
-/// What should be closed by now, and is not.
+/// A call that exceeds its bound.
 fn find_overdue(model: &ModelState, recovery_started_at: Timestamp) -> Option<String> {
     let now = model.now;
-    let is_exceeded = |since: &Timestamp, most: Duration| now.since(*since) > most;
+    let is_exceeded = |since: &Timestamp, bound: Duration| now.since(*since) > bound;
     for (id, since) in &model.history.acknowledged_ends {
         if is_exceeded(since, MAX_ACKNOWLEDGED_END_CLEANUP) && !model.is_cleaned_up(id) {
-            return Some(format!("{id} is not clear 250 s after its acknowledged end"));
+            return Some(format!("{id} is not cleaned up 250 s after its acknowledged end"));
         }
     }
-    // What takes effect late may come after that; the second look is for it.
+    // A delayed request may take effect later. Then the cleanup recheck removes its resource.
     if is_exceeded(&recovery_started_at, MAX_FAILED_CREATE_CLEANUP)
         && !model.history.has_delayed_effect
     {
@@ -412,7 +413,7 @@ fn find_overdue(model: &ModelState, recovery_started_at: Timestamp) -> Option<St
             .filter(was_never_active)
             .find(|id| !model.is_cleaned_up(id));
         if let Some(id) = leftover {
-            return Some(format!("{id} is not clear 130 s after its creation failed"));
+            return Some(format!("{id} is not cleaned up 130 s after its creation failed"));
         }
     }
     if is_exceeded(&recovery_started_at, MAX_ABANDONED_CLEANUP) {

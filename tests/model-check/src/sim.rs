@@ -1,8 +1,8 @@
-//! The scheduler: every await of the store, of Stream and of the clock stops here, until it is
-//! said what comes of it.
+//! The simulator: every await of the store, Stream and the clock blocks here until the run chooses
+//! its outcome.
 //!
-//! A process is one of the real handlers, polled by nobody else. What it asks for is an effect on
-//! the [`World`] that happens at one instant, or fails in one of the ways of [`Verdict`].
+//! A process is one of the real handlers. Each of its requests is an effect on the [`ModelState`]
+//! that is applied at one instant, or fails as one of the [`StepOutcome`]s.
 
 use std::fmt::{Debug, Write as _};
 use std::future::Future;
@@ -16,57 +16,57 @@ use shared::clock::Timestamp;
 use crate::hash::Fnv;
 use crate::state::{DelayedEffect, MAX_EFFECT_DELAY, ModelState};
 
-/// What happens to the world, at once or later.
+/// A change of the model.
 pub(crate) type Effect = Arc<dyn Fn(&mut ModelState) + Send + Sync>;
 
-/// What comes of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepOutcome {
-    /// It takes effect and is answered.
+    /// The step takes effect, and the process gets a response.
     Applied,
-    /// It is refused before it has any effect.
+    /// The step is rejected before it takes effect.
     Rejected,
-    /// It takes effect, and its answer is lost.
+    /// The step takes effect, and the response is lost.
     ResponseLost,
-    /// No answer comes, and it takes effect later.
+    /// The process gets no response, and the step takes effect later.
     Delayed,
 }
 
-/// Why a step has no answer.
+/// A step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoResponse {
-    /// It was refused.
+    /// It was rejected.
     Rejected,
-    /// It may have happened.
+    /// It may have taken effect.
     Unknown,
 }
 
-/// Whether a step changes the world, or waits.
+/// The kind of a step, which determines the possible outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepKind {
-    /// It only reads, so it fails in one way.
+    /// Reads only. It can only be rejected.
     Read,
-    /// It changes the world.
+    /// Changes the model.
     Write,
-    /// It lets time pass, and cannot fail.
+    /// Waits. It cannot fail.
     Wait,
-    /// It is Stream's own doing, and cannot fail.
+    /// A change at Stream. It cannot fail.
     StreamEvent,
 }
 
-/// Every process's way to the world.
+/// A handle to the simulation.
 #[derive(Clone)]
 pub(crate) struct Sim(Arc<Mutex<SimState>>);
 
-/// What the scheduler knows.
+/// The state of the simulation.
 pub(crate) struct SimState {
-    /// The world.
+    /// The model.
     pub(crate) model: ModelState,
-    /// The steps that wait for their verdict.
+    /// The steps that wait for an outcome.
     pub(crate) pending: Vec<PendingStep>,
-    /// One line for each thing that happens, where somebody wants to read it.
+    /// The trace, if it is recorded.
     pub(crate) trace: Option<Vec<String>>,
-    /// How many steps are taken at once, as they come; none where each waits for its verdict.
+    /// The number of steps that are applied immediately. `None`: each step waits for its outcome.
     auto_steps: Option<u32>,
     current_process: usize,
     processes: Vec<Process>,
@@ -74,7 +74,7 @@ pub(crate) struct SimState {
     next_step: u64,
 }
 
-/// A step that waits.
+/// A step that waits for its outcome.
 pub(crate) struct PendingStep {
     pub(crate) process: usize,
     pub(crate) kind: StepKind,
@@ -83,9 +83,9 @@ pub(crate) struct PendingStep {
     waker: Waker,
 }
 
-/// What a process has been told so far: that alone decides what it does next. What it asks for at
-/// the same time may be answered in any order, so the order does not count; what it asks for twice
-/// is told apart by how often.
+/// The responses to a process so far, which alone determine its behavior. The digest does not
+/// depend on the order, since the responses to concurrent requests may arrive in any order. A
+/// counter distinguishes repeated requests.
 #[derive(Clone, Default)]
 struct Process {
     response_digest: u64,
@@ -135,7 +135,7 @@ impl Sim {
         self.lock().model.now
     }
 
-    /// A number that differs every time, and is the same in every run.
+    /// A number that is unique within a run and equal in every run.
     pub(crate) fn next_id(&self) -> u64 {
         let mut core = self.lock();
         let process = core.current_process;
@@ -144,7 +144,7 @@ impl Sim {
         (process as u64) << 32 | *ids
     }
 
-    /// One step: the effect at one instant, and what the process hears of it.
+    /// Performs a step: applies the effect at one instant and returns the response.
     pub(crate) async fn step<T: Debug>(
         &self,
         kind: StepKind,
@@ -164,8 +164,8 @@ impl Sim {
             }
             StepOutcome::Delayed => {
                 let applies_at = core.model.now.plus(MAX_EFFECT_DELAY);
-                let effect: Effect = Arc::new(move |world| {
-                    effect(world);
+                let effect: Effect = Arc::new(move |model| {
+                    effect(model);
                 });
                 core.model.history.has_delayed_effect = true;
                 core.model.delayed_effects.push(DelayedEffect {
@@ -180,7 +180,7 @@ impl Sim {
             core.model.check_invariants();
         }
         core.record_trace(|| match &response {
-            Ok(answer) => format!("{label}: {answer:?}"),
+            Ok(response) => format!("{label}: {response:?}"),
             Err(_) => format!("{label}: {outcome:?}"),
         });
         let now = core.model.now;
@@ -189,7 +189,7 @@ impl Sim {
     }
 }
 
-/// Waits for the verdict on a step.
+/// Waits for the outcome of a step.
 struct StepFuture<'a> {
     sim: &'a Sim,
     step: Option<u64>,
@@ -203,13 +203,14 @@ impl Future for StepFuture<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StepOutcome> {
         let mut core = self.sim.lock();
         if let Some(step) = self.step {
-            let Some(index) = core.outcomes.iter().position(|(of, _)| *of == step) else {
+            let Some(index) = core.outcomes.iter().position(|(resolved, _)| *resolved == step)
+            else {
                 return Poll::Pending;
             };
             return Poll::Ready(core.outcomes.swap_remove(index).1);
         }
         match &mut core.auto_steps {
-            // A process that is cut off in the middle.
+            // The process is interrupted here.
             Some(0) => return Poll::Pending,
             Some(remaining) => {
                 *remaining -= 1;
@@ -219,14 +220,14 @@ impl Future for StepFuture<'_> {
         }
         let step = core.next_step;
         core.next_step += 1;
-        let waiting = PendingStep {
+        let pending = PendingStep {
             process: core.current_process,
             kind: self.kind,
             step,
             label: self.label.to_owned(),
             waker: context.waker().clone(),
         };
-        core.pending.push(waiting);
+        core.pending.push(pending);
         drop(core);
         self.step = Some(step);
         Poll::Pending
@@ -234,12 +235,12 @@ impl Future for StepFuture<'_> {
 }
 
 impl SimState {
-    /// Lets so many steps be taken as they come; with `None` each one waits for its verdict.
+    /// Applies this number of steps immediately. With `None`, each step waits for its outcome.
     pub(crate) fn set_auto_steps(&mut self, auto_steps: Option<u32>) {
         self.auto_steps = auto_steps;
     }
 
-    /// Says which process is polled next, one that is new where it is not known yet.
+    /// Sets the process that is polled next, and creates it if necessary.
     pub(crate) fn set_current_process(&mut self, process: usize) {
         while self.processes.len() <= process {
             self.processes.push(Process::default());
@@ -247,24 +248,24 @@ impl SimState {
         self.current_process = process;
     }
 
-    /// Gives a waiting step its verdict.
+    /// Sets the outcome of a pending step.
     pub(crate) fn resolve(&mut self, index: usize, outcome: StepOutcome) {
         let PendingStep { process, step, label, waker, .. } = self.pending.remove(index);
         if outcome != StepOutcome::Applied {
-            self.record_trace(|| format!("process {process}: {label} will be {outcome:?}"));
+            self.record_trace(|| format!("process {process}: {label} becomes {outcome:?}"));
         }
         self.set_current_process(process);
         self.outcomes.push((step, outcome));
         waker.wake();
     }
 
-    /// Forgets a process that is killed.
+    /// Removes the pending steps of a killed process.
     pub(crate) fn kill(&mut self, process: usize) {
-        self.pending.retain(|waiting| waiting.process != process);
+        self.pending.retain(|pending| pending.process != process);
         self.record_trace(|| format!("process {process} is killed"));
     }
 
-    /// A line for the reader of the trace.
+    /// Adds a line to the trace.
     pub(crate) fn record_trace(&mut self, line: impl FnOnce() -> String) {
         let (now, current) = (self.model.now, self.current_process);
         if let Some(trace) = &mut self.trace {
@@ -272,7 +273,7 @@ impl SimState {
         }
     }
 
-    /// Everything that decides what can still happen, as one number.
+    /// A digest of everything that determines the further course.
     pub(crate) fn digest(&self, faults: u8, alive: &[bool], responded: &[bool]) -> u64 {
         let mut hash = Fnv::default();
         self.model.hash(&mut hash);

@@ -1,4 +1,4 @@
-//! The world as the handlers find it: the table, Stream, and the time.
+//! The model of the table, Stream and the clock, with its invariants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -10,38 +10,37 @@ use shared::ids::CallId;
 
 use crate::sim::Effect;
 
-/// How long after it was sent a request may still take effect.
+/// The maximum delay of a request that takes effect late.
 pub(crate) const MAX_EFFECT_DELAY: Duration = Duration::from_secs(100);
 
-/// Everything outside the processes.
+/// The model: all state outside the processes.
 pub(crate) struct ModelState {
     pub(crate) now: Timestamp,
-    /// The table's calls.
+    /// The call items of the table.
     pub(crate) items: BTreeMap<CallId, CallItem>,
-    /// The table's marks.
+    /// The open-call pointers of the table.
     pub(crate) open_call_pointers: BTreeMap<MemberSet, StoredPointer>,
-    /// Stream's channels, by their ids.
+    /// The channels at Stream, by id.
     pub(crate) stream_channels: BTreeMap<String, StreamUserId>,
-    /// Stream's calls, by their ids.
+    /// The calls at Stream, by id.
     pub(crate) stream_calls: BTreeMap<String, StreamCall>,
-    /// Requests that take effect later.
     pub(crate) delayed_effects: Vec<DelayedEffect>,
-    /// What has happened so far, as far as it has to be kept.
+    /// Past events that the checks need.
     pub(crate) history: History,
-    /// The first thing that went wrong.
+    /// The first violation.
     pub(crate) violation: Option<String>,
 }
 
 type StreamUserId = String;
 
-/// A mark in the table, and the attempt that set it.
+/// An open-call pointer and the attempt that set it.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct StoredPointer {
     pub(crate) pointer: OpenCallPointer,
     pub(crate) attempt: String,
 }
 
-/// A call in the table.
+/// A call item.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct CallItem {
     pub(crate) call: Call,
@@ -71,20 +70,20 @@ pub(crate) struct DelayedEffect {
     pub(crate) effect: Effect,
 }
 
-/// What has happened so far.
+/// Past events that the checks need.
 #[derive(Default, Hash)]
 pub(crate) struct History {
-    /// The calls that were asked for.
+    /// The requested calls.
     pub(crate) requested: BTreeSet<CallId>,
-    /// The calls that have been active.
+    /// The calls that were active.
     pub(crate) activated: BTreeSet<CallId>,
-    /// The calls that have been over.
+    /// The calls that were `ending` or `ended`.
     pub(crate) ended: BTreeSet<CallId>,
-    /// The calls whose end was acknowledged, and when.
+    /// The calls whose end was acknowledged, with the time.
     pub(crate) acknowledged_ends: BTreeMap<CallId, Timestamp>,
-    /// The calls that Stream itself has ended, or has deleted something of.
+    /// The calls that were ended at Stream, or whose channel was deleted there.
     pub(crate) changed_by_stream: BTreeSet<CallId>,
-    /// Whether a request takes effect late in this run.
+    /// Whether a request takes effect late.
     pub(crate) has_delayed_effect: bool,
 }
 
@@ -93,22 +92,22 @@ impl Hash for ModelState {
         let Self {
             now,
             items,
-            open_call_pointers: marks,
-            stream_channels: channels,
-            stream_calls: calls,
-            delayed_effects: late,
-            history: ledger,
+            open_call_pointers,
+            stream_channels,
+            stream_calls,
+            delayed_effects,
+            history,
             violation: _,
         } = self;
-        (now, items, marks, channels, calls, ledger).hash(hash);
-        for DelayedEffect { applies_at: until, label, effect: _ } in late {
-            (until, label).hash(hash);
+        (now, items, open_call_pointers, stream_channels, stream_calls, history).hash(hash);
+        for DelayedEffect { applies_at, label, effect: _ } in delayed_effects {
+            (applies_at, label).hash(hash);
         }
     }
 }
 
 impl ModelState {
-    /// An empty one.
+    /// An empty model.
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             now,
@@ -122,14 +121,14 @@ impl ModelState {
         }
     }
 
-    /// Says what is wrong, if nothing was before.
+    /// Records a violation, unless there was one before.
     pub(crate) fn record_violation(&mut self, message: impl FnOnce() -> String) {
         if self.violation.is_none() {
             self.violation = Some(message());
         }
     }
 
-    /// Moves a call to another state, which must not be an earlier one.
+    /// Moves a call to another state. An earlier state is a violation.
     pub(crate) fn transition(&mut self, id: &CallId, state: CallState) {
         let Some(item) = self.items.get_mut(id) else { return };
         let previous = item.call.state;
@@ -144,11 +143,11 @@ impl ModelState {
             CallState::Creating => {}
         }
         if state < previous {
-            self.record_violation(|| format!("{id} goes back from {previous:?} to {state:?}"));
+            self.record_violation(|| format!("{id} returns from {previous:?} to {state:?}"));
         }
     }
 
-    /// What must hold at every instant.
+    /// Checks the invariants of every state.
     pub(crate) fn check_invariants(&mut self) {
         if self.violation.is_none() {
             self.violation = self.find_violation();
@@ -163,19 +162,19 @@ impl ModelState {
         for channel in self.stream_channels.keys() {
             let id = channel.strip_prefix("call-").unwrap_or_default();
             if find_scheduled_check(id).is_none() {
-                return Some(format!("nothing will remove the channel {channel}"));
+                return Some(format!("no scheduled check will remove the channel {channel}"));
             }
         }
         for (id, live) in &self.stream_calls {
             if live.ended_at.is_none() && find_scheduled_check(id).is_none() {
-                return Some(format!("nothing will end the live call {id}"));
+                return Some(format!("no scheduled check will end the live call {id}"));
             }
         }
         let mut active_member_sets = BTreeSet::new();
         for (id, item) in &self.items {
             let state = item.call.state;
             if state != CallState::Ended && item.due_at.is_none() {
-                return Some(format!("{id} is {state:?} and not due"));
+                return Some(format!("{id} is {state:?} and not in the due index"));
             }
             if state <= CallState::Active && self.history.acknowledged_ends.contains_key(id) {
                 return Some(format!("{id} is {state:?} after its end was acknowledged"));
@@ -186,7 +185,7 @@ impl ModelState {
             let exists_at_stream = self.stream_channels.contains_key(&id.channel().to_string())
                 && self.stream_calls.get(id.as_str()).is_some_and(|live| live.ended_at.is_none());
             if !exists_at_stream && !self.history.changed_by_stream.contains(id) {
-                return Some(format!("{id} is active, and not there at Stream"));
+                return Some(format!("{id} is active but missing at Stream"));
             }
             if !item.call.parallel && !active_member_sets.insert(MemberSet::new(&item.call.members))
             {
@@ -196,7 +195,7 @@ impl ModelState {
         None
     }
 
-    /// Whether nothing of a call is left at Stream.
+    /// Whether Stream has no channel and no live call for this id.
     pub(crate) fn is_cleaned_up(&self, id: &CallId) -> bool {
         !self.stream_channels.contains_key(&id.channel().to_string())
             && self.stream_calls.get(id.as_str()).is_none_or(|live| live.ended_at.is_some())

@@ -1,5 +1,5 @@
-//! The table: the same conditional writes as the real one's, each at one instant. That the two
-//! agree is for `conformance.rs` to say.
+//! The model of the table, with the same conditional writes as the real one. `conformance.rs`
+//! checks that both behave alike.
 
 use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
@@ -28,7 +28,7 @@ use crate::state::{CallItem, ModelState, StoredPointer};
 pub(crate) struct ModelStore {
     pub(crate) sim: Sim,
     pub(crate) mutant: Option<Mutant>,
-    /// The shard that every call of the run is in; the others are empty.
+    /// The shard of all calls of the run. The other shards are empty.
     pub(crate) shard: Shard,
 }
 
@@ -55,7 +55,7 @@ impl ModelStore {
 }
 
 fn unavailable(_: NoResponse) -> StoreError {
-    StoreError::Unavailable("no answer".into())
+    StoreError::Unavailable("no response".into())
 }
 
 fn scheduled_item(call: Call, due_at: Timestamp) -> CallItem {
@@ -68,10 +68,10 @@ impl CallStore for ModelStore {
         let (new, stores_last) = (new.clone(), self.has_mutant(Mutant::CallItemWrittenLast));
         let allows_reuse = self.has_mutant(Mutant::CallIdsReusable);
         let label = format!("begin {} by {}", new.id, new.attempt);
-        let effect = move |world: &mut ModelState| {
-            world.history.requested.insert(new.id.clone());
-            if let Some(found) = world.items.get(&new.id) {
-                let call = &found.call;
+        let effect = move |model: &mut ModelState| {
+            model.history.requested.insert(new.id.clone());
+            if let Some(existing) = model.items.get(&new.id) {
+                let call = &existing.call;
                 let is_own_attempt =
                     call.attempt == new.attempt && call.state == CallState::Creating;
                 if is_own_attempt {
@@ -81,12 +81,12 @@ impl CallStore for ModelStore {
                     return BeginResult::Exists(call.clone());
                 }
             }
-            if world.history.ended.contains(&new.id) {
-                world.record_violation(|| format!("{} begins a second time", new.id));
+            if model.history.ended.contains(&new.id) {
+                model.record_violation(|| format!("{} was begun again after its end", new.id));
             }
             if !stores_last {
                 let item = scheduled_item(Call::new(&new), new.at.plus(LEASE_DURATION));
-                world.items.insert(new.id.clone(), item);
+                model.items.insert(new.id.clone(), item);
             }
             BeginResult::Inserted
         };
@@ -95,9 +95,9 @@ impl CallStore for ModelStore {
 
     async fn take_over(&self, new: &NewCall) -> Result<TakeOverResult, StoreError> {
         let new = new.clone();
-        let label = format!("take {} over for {}", new.id, new.attempt);
-        let effect = move |world: &mut ModelState| {
-            let Some(item) = world.items.get_mut(&new.id) else { return TakeOverResult::Missing };
+        let label = format!("take over {} for {}", new.id, new.attempt);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&new.id) else { return TakeOverResult::Missing };
             let call = &mut item.call;
             if call.state != CallState::Creating || call.fingerprint != new.fingerprint {
                 return TakeOverResult::Changed(call.clone());
@@ -114,14 +114,14 @@ impl CallStore for ModelStore {
         let (id, attempt) = (id.clone(), attempt.to_owned());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalWithdraw);
         let label = format!("withdraw {id} by {attempt}");
-        let effect = move |world: &mut ModelState| {
-            let Some(item) = world.items.get(&id) else { return WithdrawResult::Removed };
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get(&id) else { return WithdrawResult::Removed };
             let is_own_attempt =
                 item.call.state == CallState::Creating && item.call.attempt == attempt;
             if !is_own_attempt && !is_unconditional {
                 return WithdrawResult::NotOwned;
             }
-            world.items.remove(&id);
+            model.items.remove(&id);
             WithdrawResult::Removed
         };
         self.write(|| label, effect).await
@@ -139,11 +139,11 @@ impl CallStore for ModelStore {
             self.has_mutant(Mutant::UnconditionalActivate),
         );
         let label = format!("activate {} by {}", new.id, new.attempt);
-        let effect = move |world: &mut ModelState| {
-            if stores_last && !world.items.contains_key(&new.id) {
-                world.items.insert(new.id.clone(), scheduled_item(Call::new(&new), due));
+        let effect = move |model: &mut ModelState| {
+            if stores_last && !model.items.contains_key(&new.id) {
+                model.items.insert(new.id.clone(), scheduled_item(Call::new(&new), due));
             }
-            let Some(item) = world.items.get_mut(&new.id) else { return ActivateResult::Missing };
+            let Some(item) = model.items.get_mut(&new.id) else { return ActivateResult::Missing };
             let call = &mut item.call;
             let is_same_request =
                 call.state == CallState::Creating && call.fingerprint == new.fingerprint;
@@ -154,41 +154,40 @@ impl CallStore for ModelStore {
             call.attempt.clone_from(&new.attempt);
             call.lease_until = None;
             (item.due_at, item.tries) = (Some(due), 0);
-            world.transition(&new.id, CallState::Active);
-            ActivateResult::Activated(world.items[&new.id].call.clone())
+            model.transition(&new.id, CallState::Active);
+            ActivateResult::Activated(model.items[&new.id].call.clone())
         };
         self.write(|| label, effect).await
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let EndRequest { id, member: by, reason, at, due_at: due, precondition: unless_moved } =
-            request;
-        let (id, by, reason) = (id.clone(), by.cloned(), reason.clone());
-        let (expected_due_at, expected_attempt) = match unless_moved {
-            Some(Precondition::DueAt(due)) => (Some(due), None),
+        let EndRequest { id, member, reason, at, due_at, precondition } = request;
+        let (id, member, reason) = (id.clone(), member.cloned(), reason.clone());
+        let (expected_due_at, expected_attempt) = match precondition {
+            Some(Precondition::DueAt(due_at)) => (Some(due_at), None),
             Some(Precondition::Attempt(attempt)) => (None, Some(attempt.to_owned())),
             None => (None, None),
         };
         if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
             let channel = id.channel().to_string();
             let label = format!("delete {channel} too early");
-            self.write(|| label, move |world| world.stream_channels.remove(&channel)).await?;
+            self.write(|| label, move |model| model.stream_channels.remove(&channel)).await?;
         }
         let label = format!("end {id}, {}", reason.as_str());
-        let effect = move |world: &mut ModelState| {
-            let Some(item) = world.items.get_mut(&id) else { return EndResult::Missing };
-            let allowed = by.as_ref().is_none_or(|member| item.call.is_member(member))
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return EndResult::Missing };
+            let allowed = member.as_ref().is_none_or(|member| item.call.is_member(member))
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
-                && expected_due_at.is_none_or(|seen| item.due_at == Some(seen));
+                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at));
             if !allowed || item.call.state > CallState::Active {
                 return EndResult::Unchanged(item.call.clone());
             }
             item.call.ending_at = Some(at);
             item.call.end_reason = Some(reason.clone());
             item.call.lease_until = None;
-            (item.due_at, item.tries) = (Some(due), 0);
-            world.transition(&id, CallState::Ending);
-            EndResult::Ending(world.items[&id].call.clone())
+            (item.due_at, item.tries) = (Some(due_at), 0);
+            model.transition(&id, CallState::Ending);
+            EndResult::Ending(model.items[&id].call.clone())
         };
         self.write(|| label, effect).await
     }
@@ -201,14 +200,14 @@ impl CallStore for ModelStore {
             _ => Some(at.plus(CLEANUP_RECHECK)),
         };
         let label = format!("finish {id}");
-        let effect = move |world: &mut ModelState| {
-            let item = world.items.get_mut(&id)?;
+        let effect = move |model: &mut ModelState| {
+            let item = model.items.get_mut(&id)?;
             if item.call.state == CallState::Ending {
                 item.call.ended_at = Some(at);
                 (item.due_at, item.tries) = (due, 0);
-                world.transition(&id, CallState::Ended);
+                model.transition(&id, CallState::Ended);
             }
-            let call = &world.items.get(&id)?.call;
+            let call = &model.items.get(&id)?.call;
             (call.state == CallState::Ended).then(|| call.clone())
         };
         self.write(|| label, effect).await
@@ -217,14 +216,14 @@ impl CallStore for ModelStore {
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
         let id = id.clone();
         let label = format!("get {id}");
-        self.read(|| label, move |world| world.items.get(&id).map(|item| item.call.clone())).await
+        self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
     }
 
     async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
-        let label = format!("note that {id} has started");
-        let effect = move |world: &mut ModelState| {
-            if let Some(item) = world.items.get_mut(&id)
+        let label = format!("record the start of {id}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
                 && item.call.started_at.is_none_or(|known| known > at)
             {
                 item.call.started_at = Some(at);
@@ -235,9 +234,9 @@ impl CallStore for ModelStore {
 
     async fn schedule_check(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
-        let label = format!("have {id} looked at by {due}");
-        let effect = move |world: &mut ModelState| {
-            if let Some(item) = world.items.get_mut(&id)
+        let label = format!("schedule a check of {id} by {due}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
                 && item.call.state == CallState::Active
             {
                 item.due_at = item.due_at.min(Some(due));
@@ -249,19 +248,19 @@ impl CallStore for ModelStore {
     async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
         let id = id.clone();
         let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
-        let label = format!("have {id} looked at");
-        let effect = move |world: &mut ModelState| {
-            let Some(item) = world.items.get_mut(&id) else { return };
+        let label = format!("schedule a check of {id} now");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return };
             if item.call.state != CallState::Active {
                 return;
             }
             item.due_at = Some(now);
             if ends_call {
-                world.transition(&id, CallState::Ending);
+                model.transition(&id, CallState::Ending);
                 let session =
-                    world.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
+                    model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
                 if session.is_some_and(|session| session.ended_at.is_none()) {
-                    world.record_violation(|| format!("an earlier session's end ends {id}"));
+                    model.record_violation(|| format!("the end of an earlier session ends {id}"));
                 }
             }
         };
@@ -278,21 +277,21 @@ impl CallStore for ModelStore {
         let (members, replaces) = (members.clone(), replaces.cloned());
         let (id, attempt) = (new.id.clone(), new.attempt.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalSetPointer);
-        let label = format!("mark {id} at {at} by {attempt}");
-        let effect = move |world: &mut ModelState| {
-            let found = world.open_call_pointers.get(&members).map(|marking| &marking.pointer);
-            if let Some(mark) = found
-                && mark.call_id != id
-                && Some(mark) != replaces.as_ref()
+        let label = format!("set the pointer to {id} at {at} by {attempt}");
+        let effect = move |model: &mut ModelState| {
+            let current = model.open_call_pointers.get(&members).map(|stored| &stored.pointer);
+            if let Some(pointer) = current
+                && pointer.call_id != id
+                && Some(pointer) != replaces.as_ref()
                 && !is_unconditional
             {
-                return SetOpenCallResult::Occupied(mark.clone());
+                return SetOpenCallResult::Occupied(pointer.clone());
             }
-            let is_exclusive = found.is_none_or(|mark| mark.call_id != id);
-            let mark = OpenCallPointer { call_id: id.clone(), at };
-            world
+            let is_exclusive = current.is_none_or(|pointer| pointer.call_id != id);
+            let pointer = OpenCallPointer { call_id: id.clone(), at };
+            model
                 .open_call_pointers
-                .insert(members.clone(), StoredPointer { pointer: mark, attempt: attempt.clone() });
+                .insert(members.clone(), StoredPointer { pointer, attempt: attempt.clone() });
             SetOpenCallResult::Set { is_exclusive }
         };
         self.write(|| label, effect).await
@@ -307,23 +306,22 @@ impl CallStore for ModelStore {
         let is_unconditional = self.has_mutant(Mutant::UnconditionalClearPointer);
         let attempt = attempt.filter(|_| !is_unconditional).map(str::to_owned);
         let (members, id) = (members.clone(), id.clone());
-        let label = format!("unmark {id} by {attempt:?}");
-        let effect = move |world: &mut ModelState| {
-            let found = world.open_call_pointers.get(&members).is_some_and(|marking| {
-                marking.pointer.call_id == id
-                    && attempt.as_ref().is_none_or(|attempt| *attempt == marking.attempt)
+        let label = format!("clear the pointer to {id} by {attempt:?}");
+        let effect = move |model: &mut ModelState| {
+            let is_current = model.open_call_pointers.get(&members).is_some_and(|stored| {
+                stored.pointer.call_id == id
+                    && attempt.as_ref().is_none_or(|attempt| *attempt == stored.attempt)
             });
-            if found {
-                world.open_call_pointers.remove(&members);
+            if is_current {
+                model.open_call_pointers.remove(&members);
             }
         };
         self.write(|| label, effect).await
     }
 
-    /// There is always one left. Where there is none, or the table does not say, the channel is
-    /// left to the sweeper.
+    /// Always acquires the quota. Without it, the channel would be left to the sweeper.
     async fn acquire_delete_quota(&self, _: Timestamp) -> Result<bool, StoreError> {
-        self.read(|| "take a deletion".to_owned(), |_| true).await
+        self.read(|| "acquire the delete quota".to_owned(), |_| true).await
     }
 }
 
@@ -341,28 +339,28 @@ impl DueStore for ModelStore {
         }
         let after = after.cloned();
         let skips_creating = self.has_mutant(Mutant::SweeperSkipsCreating);
-        let effect = move |world: &mut ModelState| {
-            let mut entries: Vec<DueEntry> = world
+        let effect = move |model: &mut ModelState| {
+            let mut entries: Vec<DueEntry> = model
                 .items
                 .iter()
                 .filter(|(_, item)| !(skips_creating && item.call.state == CallState::Creating))
                 .filter_map(|(id, item)| Some(DueEntry { due_at: item.due_at?, id: id.clone() }))
-                .filter(|place| place.due_at <= now)
-                .filter(|place| after.as_ref().is_none_or(|after| place > after))
+                .filter(|entry| entry.due_at <= now)
+                .filter(|entry| after.as_ref().is_none_or(|after| entry > after))
                 .collect();
             entries.sort_unstable();
-            let more = entries.len() > usize::from(limit);
+            let has_more = entries.len() > usize::from(limit);
             entries.truncate(limit.into());
-            DuePage { entries, has_more: more }
+            DuePage { entries, has_more }
         };
-        self.read(|| "read what is due".to_owned(), effect).await
+        self.read(|| "list due calls".to_owned(), effect).await
     }
 
     async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError> {
         let ids = ids.to_vec();
-        let effect = move |world: &mut ModelState| {
-            let found = ids.iter().filter_map(|id| world.items.get(id));
-            found
+        let effect = move |model: &mut ModelState| {
+            let items = ids.iter().filter_map(|id| model.items.get(id));
+            items
                 .map(|CallItem { call, due_at, tries }| DueCall {
                     call: call.clone(),
                     due_at: *due_at,
@@ -370,7 +368,7 @@ impl DueStore for ModelStore {
                 })
                 .collect::<Vec<_>>()
         };
-        self.read(|| "load what is due".to_owned(), effect).await
+        self.read(|| "load due calls".to_owned(), effect).await
     }
 
     async fn reschedule(
@@ -381,9 +379,9 @@ impl DueStore for ModelStore {
         tries: u32,
     ) -> Result<(), StoreError> {
         let id = id.clone();
-        let label = format!("put {id} off until {until}");
-        let effect = move |world: &mut ModelState| {
-            if let Some(item) = world.items.get_mut(&id)
+        let label = format!("reschedule {id} to {until}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
                 && item.due_at == Some(expected_due_at)
             {
                 (item.due_at, item.tries) = (Some(until), tries);
@@ -398,9 +396,9 @@ impl DueStore for ModelStore {
         expected_due_at: Timestamp,
     ) -> Result<bool, StoreError> {
         let id = id.clone();
-        let label = format!("let {id} rest");
-        let effect = move |world: &mut ModelState| {
-            if let Some(item) = world.items.get_mut(&id)
+        let label = format!("remove {id} from the index");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
                 && item.due_at == Some(expected_due_at)
                 && item.call.state == CallState::Ended
             {
@@ -421,7 +419,7 @@ impl DueStore for ModelStore {
     }
 }
 
-/// Everybody is known, and stays as they are: what becomes of users is no part of a call's life.
+/// All users are known and do not change, since changes of users do not affect a call's lifecycle.
 #[async_trait]
 impl UserStore for ModelStore {
     async fn get(&self, _: &UserId) -> Result<Option<User>, StoreError> {
@@ -429,15 +427,15 @@ impl UserStore for ModelStore {
     }
 
     async fn get_and_count(&self, _: &UserId, _: Quota) -> Result<GetAndCountResult, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn find_unknown(&self, _: &[UserId]) -> Result<Vec<UserId>, StoreError> {
-        self.read(|| "look the members up".to_owned(), |_| Vec::new()).await
+        self.read(|| "look up the members".to_owned(), |_| Vec::new()).await
     }
 
     async fn merge(&self, _: &UserId, _: &ProfileChange, _: Timestamp) -> Result<User, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn fill_missing(
@@ -446,15 +444,15 @@ impl UserStore for ModelStore {
         _: &ProfileChange,
         _: Timestamp,
     ) -> Result<User, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn confirm_version(&self, _: &UserId, _: u64) -> Result<SyncResult, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn revoke(&self, _: &UserId, _: Revocation) -> Result<RevokeResult, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {
@@ -483,14 +481,14 @@ impl QualityStore for ModelStore {
         _: &Batch,
         _: Slot,
     ) -> Result<StoreBatchResult, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn delete_user_data(&self, _: &CallId, _: &UserId) -> Result<(), StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 
     async fn load(&self, _: &CallId) -> Result<StoredQualityData, StoreError> {
-        Err(StoreError::Internal("not asked for".into()))
+        Err(StoreError::Internal("not used by the handlers".into()))
     }
 }

@@ -1,5 +1,4 @@
-//! Stream, as far as the life of a call goes: channels and calls by their ids, each request at one
-//! instant.
+//! The model of Stream: channels and calls by id. Each request takes effect at one instant.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
 use crate::state::{ModelState, StreamCall};
 
-/// Stream of a run.
+/// The Stream of a run.
 #[derive(Clone)]
 pub(crate) struct ModelStream {
     pub(crate) sim: Sim,
@@ -27,12 +26,12 @@ impl Transport for ModelStream {
         let mutant = self.mutant;
         let label = format!("{stream_request:?}");
         let response =
-            self.sim.step(kind, || label, move |world| stream_request.apply(world, mutant)).await;
+            self.sim.step(kind, || label, move |model| stream_request.apply(model, mutant)).await;
         let (status, body) = match response {
             Ok(response) => response,
-            // Given up at once: that a refusal is overcome is the retry policy's own test.
+            // Unrecoverable, so that the client does not retry. The retry policy has its own tests.
             Err(NoResponse::Rejected) => {
-                (500, json!({"code": -1, "message": "refused", "unrecoverable": true}))
+                (500, json!({"code": -1, "message": "rejected", "unrecoverable": true}))
             }
             Err(NoResponse::Unknown) => return Err(TransportError::NoResponse("lost".into())),
         };
@@ -43,7 +42,7 @@ impl Transport for ModelStream {
 
 type Response = (u16, Value);
 
-/// What is asked of Stream.
+/// A request to Stream.
 #[derive(Clone, Debug)]
 enum StreamRequest {
     GetOrCreateChannel { id: String, created_by: String },
@@ -65,7 +64,7 @@ impl StreamRequest {
         let body: Value = request
             .body
             .as_deref()
-            .and_then(|it| serde_json::from_slice(it).ok())
+            .and_then(|body| serde_json::from_slice(body).ok())
             .unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let ids = |value: &Value| -> Vec<String> {
@@ -112,14 +111,15 @@ impl StreamRequest {
 
     fn apply(&self, model: &mut ModelState, mutant: Option<Mutant>) -> Response {
         match self {
-            Self::GetOrCreateChannel { id, created_by: by } => {
+            Self::GetOrCreateChannel { id, created_by } => {
                 let has_random_id = mutant == Some(Mutant::RandomChannelId);
                 let id = if has_random_id {
                     format!("{id}-{}", model.stream_channels.len())
                 } else {
                     id.clone()
                 };
-                let creator = model.stream_channels.entry(id.clone()).or_insert_with(|| by.clone());
+                let creator =
+                    model.stream_channels.entry(id.clone()).or_insert_with(|| created_by.clone());
                 (201, channel_json(&id, creator))
             }
             Self::GetChannel(id) => match model.stream_channels.get(id) {
@@ -131,10 +131,10 @@ impl StreamRequest {
                 None => not_found(),
             },
             Self::QueryChannels(ids) => {
-                let found = ids
+                let channels = ids
                     .iter()
                     .filter_map(|id| Some(channel_json(id, model.stream_channels.get(id)?)));
-                (201, json!({"channels": found.collect::<Vec<_>>()}))
+                (201, json!({"channels": channels.collect::<Vec<_>>()}))
             }
             Self::DeleteChannels(ids) => {
                 if ids.iter().any(|id| !model.stream_channels.contains_key(id)) {
@@ -143,8 +143,9 @@ impl StreamRequest {
                 model.stream_channels.retain(|id, _| !ids.contains(id));
                 (201, json!({"result": {}}))
             }
-            Self::GetOrCreateCall { id, created_by: by } => {
-                let new_call = StreamCall { created_by: by.clone(), ended_at: None, session: None };
+            Self::GetOrCreateCall { id, created_by } => {
+                let new_call =
+                    StreamCall { created_by: created_by.clone(), ended_at: None, session: None };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
                 (201, call_json(id, live))
             }
@@ -168,14 +169,12 @@ impl StreamRequest {
                 }
             }
             Self::QueryCalls(ids) => {
-                let found =
+                let calls =
                     ids.iter().filter_map(|id| Some(call_json(id, model.stream_calls.get(id)?)));
-                (201, json!({"calls": found.collect::<Vec<_>>()}))
+                (201, json!({"calls": calls.collect::<Vec<_>>()}))
             }
             Self::Unknown(path) => {
-                model.record_violation(|| {
-                    format!("Stream is asked for {path}, which it does not know")
-                });
+                model.record_violation(|| format!("the model of Stream has no path {path}"));
                 not_found()
             }
         }
@@ -183,7 +182,7 @@ impl StreamRequest {
 }
 
 fn not_found() -> Response {
-    (404, json!({"code": 16, "message": "there is no such thing"}))
+    (404, json!({"code": 16, "message": "not found"}))
 }
 
 fn channel_json(id: &str, creator: &str) -> Value {

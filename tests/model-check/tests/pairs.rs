@@ -1,5 +1,5 @@
-//! Every pair of handlers in every order with up to two faults, some triples, and the mutants that
-//! the checks have to notice.
+//! Runs every pair of handlers in every order with up to two faults, some random triples, and all
+//! mutants.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use model_check::{
     Mutant, Report, check_exhaustively, check_randomly, mutant_scenarios, pair_scenarios,
 };
 
-/// Fails with everything that happened.
-#[expect(clippy::panic, reason = "a test fails by it")]
+/// Fails with the trace of the violation.
+#[expect(clippy::panic, reason = "a violation must fail the test")]
 fn assert_no_violation(report: &Report) {
     if let Some(violation) = &report.violation {
         let trace = violation.trace.join("\n");
@@ -50,13 +50,12 @@ fn every_mutant_is_detected() {
         let violation = scenarios
             .iter()
             .find_map(|scenario| check_exhaustively(scenario, Some(mutant)).violation);
-        let Some(violation) = violation else { panic!("{mutant} is not noticed") };
+        let Some(violation) = violation else { panic!("{mutant} is not detected") };
         println!("{mutant}: {}", violation.message);
     }
-    println!("mutants killed {0}/{0}", Mutant::ALL.len());
+    println!("mutants detected: {0}/{0}", Mutant::ALL.len());
 }
 
-/// What is found by chance can be looked at again.
 #[test]
 fn seed_replay_reproduces_the_violation() {
     let violation =

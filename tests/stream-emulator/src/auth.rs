@@ -1,7 +1,7 @@
-//! Who is asking: the app's key, and a bare JWT signed HS256 with the
-//! app's secret.
+//! Authentication: the app's API key and a bare JWT, signed HS256 with the app's secret.
 //!
-//! Written by hand on an HMAC, so that no library is trusted to agree with the client's.
+//! Tokens are verified with a plain HMAC: a JWT library that the client uses too could make the
+//! same mistake on both sides.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use crate::request::Query;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 
-/// What a request says about its sender.
+/// The unverified credentials of a request.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     api_key: Option<String>,
@@ -55,7 +55,7 @@ impl Credentials {
         }
     }
 
-    /// Checks the key and the token; whether the token may do anything is for the caller to say.
+    /// Verifies the key and the token. The caller checks what the token permits.
     pub(crate) fn verify(
         &self,
         settings: &Settings,
@@ -75,7 +75,7 @@ impl Credentials {
     }
 }
 
-/// Whether signatures are looked at: an app can switch that off (`disable_auth_checks`).
+/// Whether token signatures are verified. An app can turn this off (`disable_auth_checks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignatureCheck {
     Enabled,
@@ -83,7 +83,7 @@ pub(crate) enum SignatureCheck {
 }
 
 impl Claims {
-    /// Reads and verifies a token. Its times are compared with no leeway at all.
+    /// Parses and verifies a token. `exp`, `nbf` and `iat` are compared without leeway.
     pub(crate) fn from_token(
         token: &str,
         secret: &str,
@@ -125,7 +125,8 @@ impl Claims {
         Ok(())
     }
 
-    /// The user that the token is for; none if it is a server's, as one without a user is.
+    /// The user of the token, or `None` for a server token: one with `server` set or without a
+    /// user.
     pub(crate) fn user(&self) -> Option<&str> {
         self.user_id.as_deref().filter(|_| !self.server)
     }

@@ -1,11 +1,11 @@
-//! Requests that take effect once the emulator's clock has reached their time.
+//! Requests that take effect when the emulator's clock reaches their due time.
 
 use std::collections::BTreeMap;
 
 use crate::request::ApiRequest;
 use crate::timestamp::Timestamp;
 
-/// Requests that wait, the earliest first and, of those for one instant, the first that came.
+/// Delayed requests, ordered by due time and then by arrival.
 #[derive(Debug, Default)]
 pub(crate) struct DelayedRequests {
     queue: BTreeMap<(Timestamp, u64), ApiRequest>,
@@ -18,7 +18,7 @@ impl DelayedRequests {
         self.queue.insert((due, self.last_sequence), request);
     }
 
-    /// When the first of them is due.
+    /// The due time of the first request.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.queue.first_key_value().map(|((due, _), _)| *due)
     }

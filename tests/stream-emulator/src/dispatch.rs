@@ -1,4 +1,4 @@
-//! From a route to the world's answer.
+//! Routes each request to an operation of the world.
 
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,7 @@ pub(crate) fn dispatch(
     }
 }
 
-/// What is left of the server's limits, for the endpoints asked for or for all of them.
+/// The rate-limit status of the operations in `endpoints`, or of all operations without it.
 fn rate_limits(windows: &RateWindows, query: &Query, now: Timestamp) -> Value {
     let requested: Option<Vec<&str>> =
         query.get("endpoints").map(|names| names.split(',').collect());

@@ -1,4 +1,4 @@
-//! Stream's error body: one shape, a code of Stream's own beside the status.
+//! Stream's error responses: an HTTP status and a body with Stream's own error code.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::operation::Operation;
 
-/// A request that Stream refuses.
+/// An error response of Stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamError {
     status: u16,
@@ -20,27 +20,25 @@ impl StreamError {
         Self { status, code, message: message.into(), unrecoverable: false }
     }
 
-    /// The request itself is wrong.
     pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
         Self::new(400, 4, message)
     }
 
-    /// What the request names does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, 16, message)
     }
 
-    /// The caller is known, and may not.
+    /// The token is valid but does not permit the operation.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, 17, message)
     }
 
-    /// The caller is not known; the code says why.
+    /// The key or the token is not valid. The code gives the reason.
     pub(crate) fn unauthenticated(code: i32, message: impl Into<String>) -> Self {
         Self::new(401, code, message)
     }
 
-    /// The failure that a fault script asks for by its status alone.
+    /// The error of a fault rule that gives only a status.
     pub(crate) fn from_status(status: u16) -> Self {
         let (code, message) = match status {
             400 => (4, "scripted: input error"),
@@ -56,13 +54,13 @@ impl StreamError {
         Self::new(status, code, message)
     }
 
-    /// Marked as not worth repeating, which forbids a client's every retry.
+    /// Marks the error `unrecoverable`: a client must not retry.
     pub(crate) fn unrecoverable(mut self) -> Self {
         self.unrecoverable = true;
         self
     }
 
-    /// Stream names the operation that failed in front of its reason.
+    /// Prefixes the message with the operation, as Stream does.
     pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
         self.message = format!("{operation} failed with error: \"{}\"", self.message);
         self
@@ -88,14 +86,14 @@ impl StreamError {
     }
 }
 
-/// Why Stream refused something, as tests see it.
+/// An error response, as tests see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamErrorView {
     /// The HTTP status.
     pub status: u16,
-    /// Stream's own code.
+    /// Stream's error code.
     pub code: i32,
-    /// Stream's text.
+    /// The message.
     pub message: String,
 }
 

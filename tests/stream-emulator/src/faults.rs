@@ -1,8 +1,8 @@
-//! Fault scripts: which requests go wrong, and how.
+//! Fault rules: which requests fail, and how.
 //!
-//! A rule counts every request that matches it, whether or not another rule got there first, so
-//! "the first fails this way and the second that way" is one rule each, the second one with
-//! [`Rule::after`]. Where several rules are due, the one added first decides.
+//! A rule with [`FaultRule::skip_first`] counts every request that matches it, even if another rule
+//! applies its fault. To fail the first request in one way and the second in another, add one rule
+//! for each; the second rule skips one request. If several rules apply, the rule added first wins.
 
 use std::time::Duration;
 
@@ -10,88 +10,87 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
 
-/// What happens to a request.
+/// The fault that is applied to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The connection is dropped before the request has any effect; not one byte is answered.
+    /// The connection is closed without a response; the request has no effect.
     RefuseConnection,
-    /// The request takes effect; the connection is dropped without an answer.
+    /// The request takes effect; the connection is closed without a response.
     AppliedThenLost,
-    /// The connection is dropped at once and the request takes effect this much later.
-    /// In JSON: milliseconds.
+    /// The connection is closed at once, and the request takes effect after this delay. In JSON:
+    /// milliseconds.
     AppliedLate(#[serde(with = "crate::millis")] Duration),
-    /// The same by the emulator's clock, which a test may move: the connection is dropped at once,
-    /// and the request takes effect as soon as it is noticed that the clock is this much later.
-    /// In JSON: milliseconds.
+    /// The connection is closed at once, and the request takes effect when the emulator's clock has
+    /// advanced by this delay. A test can move that clock. In JSON: milliseconds.
     AppliedLateByClock(#[serde(with = "crate::millis")] Duration),
-    /// 429 with Stream's code 9 and an exhausted rate limit.
+    /// 429 with Stream's code 9 and an exhausted rate limit; no effect.
     TooManyRequests {
-        /// Seconds for a `Retry-After` header, if there is to be one.
+        /// The value of the `Retry-After` header in seconds; `None` omits the header.
         #[serde(default)]
         retry_after: Option<u64>,
     },
-    /// This status with an error body of Stream's shape; no effect.
+    /// This status with Stream's error body; no effect.
     Status(u16),
-    /// The same, marked `unrecoverable`.
+    /// This status with Stream's error body, marked `unrecoverable`; no effect.
     StatusUnrecoverable(u16),
-    /// This status with a page of HTML, as a proxy in front of Stream answers; no effect.
+    /// This status with an HTML page, as a proxy in front of Stream returns; no effect.
     NonJson(u16),
-    /// The request takes effect; its answer breaks off half way.
+    /// The request takes effect; the connection is closed after half of the response body.
     Truncated,
-    /// Effect and answer come this much later, the effect even if nobody waits any more.
-    /// In JSON: milliseconds.
+    /// The request takes effect after this delay, even if the client disconnects. The response
+    /// follows. In JSON: milliseconds.
     Slow(#[serde(with = "crate::millis")] Duration),
-    /// 302 to this location; no effect.
+    /// 302 with this location; no effect.
     Redirect(String),
-    /// The request takes effect; its JSON answer is padded to this many bytes.
+    /// The request takes effect; the JSON response is padded to this many bytes.
     Huge(usize),
 }
 
-/// Which requests a fault befalls.
+/// The requests to which a fault applies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// The operation; `None` is any.
+    /// The operation; `None` matches every operation.
     #[serde(default)]
     pub operation: Option<Operation>,
-    /// How many matching requests get through first.
+    /// The number of matching requests that pass first.
     #[serde(default)]
     pub skip: u32,
-    /// How many matching requests fail after that; `None` is all of them.
+    /// The number of matching requests that fail after that; `None` is unlimited.
     #[serde(default)]
     pub times: Option<u32>,
-    /// What happens to them.
+    /// The fault.
     pub fault: Fault,
 }
 
 impl FaultRule {
-    /// Every request for this operation fails.
+    /// A rule for every request of this operation.
     #[must_use]
     pub const fn for_operation(operation: Operation, fault: Fault) -> Self {
         Self { operation: Some(operation), skip: 0, times: None, fault }
     }
 
-    /// Every request fails.
+    /// A rule for every request.
     #[must_use]
     pub const fn for_any_operation(fault: Fault) -> Self {
         Self { operation: None, skip: 0, times: None, fault }
     }
 
-    /// Only one request fails.
+    /// Limits the rule to one request.
     #[must_use]
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Only so many requests fail.
+    /// Limits the rule to this number of requests.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// So many matching requests get through first.
+    /// Lets this number of matching requests pass first.
     #[must_use]
     pub fn skip_first(mut self, skip: u32) -> Self {
         self.skip = skip;
@@ -103,7 +102,7 @@ impl FaultRule {
     }
 }
 
-/// The rules in force.
+/// The active rules with their counters.
 #[derive(Debug, Default)]
 pub(crate) struct FaultScript(Vec<RuleState>);
 
@@ -115,7 +114,7 @@ struct RuleState {
 }
 
 impl RuleState {
-    /// Counts a matching request; whether the fault is due for it.
+    /// Counts a matching request. Returns whether the fault applies to it.
     fn count_and_check(&mut self) -> bool {
         if self.skipped < self.rule.skip {
             self.skipped += 1;
@@ -134,13 +133,13 @@ impl FaultScript {
         self.0.clear();
     }
 
-    /// What is to happen to the next request for this operation.
+    /// Counts a request for this operation in every matching rule and returns the fault to apply.
     pub(crate) fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
         let mut fault = None;
-        for line in self.0.iter_mut().filter(|line| line.rule.matches(operation)) {
-            if line.count_and_check() && fault.is_none() {
-                line.fired = line.fired.saturating_add(1);
-                fault = Some(line.rule.fault.clone());
+        for state in self.0.iter_mut().filter(|state| state.rule.matches(operation)) {
+            if state.count_and_check() && fault.is_none() {
+                state.fired = state.fired.saturating_add(1);
+                fault = Some(state.rule.fault.clone());
             }
         }
         fault

@@ -1,28 +1,30 @@
-//! An in-memory stand-in for Stream's v2 API, served as plain HTTP/1 on loopback.
+//! An in-memory emulator of Stream's v2 API, served as plain HTTP/1 on loopback.
 //!
-//! It behaves as Stream's documentation and its own libraries say that Stream does, down to the
-//! error codes, the idempotency rules and the things that surprise: a late create brings a deleted
-//! channel back empty, an upsert replaces the whole user, a message id is taken for ever. It shares
-//! no wire types with the project's client, so the two cannot be wrong together.
+//! It follows the documentation of Stream and the behaviour of its official libraries: error
+//! codes, idempotency rules and surprising cases. For example, a late create brings a deleted
+//! channel back empty, an upsert replaces the whole user, and a used message id is never free
+//! again. The crate shares no wire types with the project's client, so that a mistake in a shared
+//! type cannot pass on both sides.
 //!
-//! - `world` is what Stream remembers: pure state, one file per kind of object, without I/O.
-//!   Events arise in it, and calls and their sessions end by themselves when their time has come.
-//! - `state` is everything under one mutex that is never held across an await. Whatever is done
-//!   goes through one door there: first happens what has fallen due by the emulator's clock, which
-//!   a test may move, and last the events that arose are posted. Rate limits are enforced there.
-//! - `server`, `route`, `auth` and `answer` are HTTP around it.
-//! - `webhooks` delivers the events to the app's hooks, signed and repeated as Stream does, or
-//!   lost, copied, late and mixed up as a [`WebhookScript`] says.
-//! - `faults` makes requests fail in the ways a network makes them fail; `control` offers the same
-//!   and more from outside the process, under `/_emulator`.
-//! - [`Emulator`] is the handle that tests hold. It also plays what no request can bring about:
-//!   people who join and leave calls, reject, miss and rate them.
+//! - `world` is the state of the emulated app: pure data, one file per kind of object, no I/O. Its
+//!   operations emit events, and its timeouts end calls and sessions.
+//! - `state` holds the world behind one mutex, which is never held across an await. Every operation
+//!   goes through `State::with_inner`: it runs the timeouts and delayed requests that are due, then
+//!   the operation, then queues the new events for delivery. Time is the emulator's clock, which a
+//!   test can move. Rate limits are enforced here.
+//! - `server`, `route`, `auth`, `request` and `response` are the HTTP layer.
+//! - `webhooks` delivers events to the app's hooks, signed and retried as Stream does. A
+//!   [`WebhookScript`] drops, duplicates, delays or reorders the deliveries.
+//! - `faults` makes requests fail as a network can. `control` offers faults and more to other
+//!   processes, under `/_emulator`.
+//! - [`Emulator`] is the handle that tests hold. It also performs what no server-side request can:
+//!   users join and leave calls, reject, miss and rate them.
 //!
-//! What Stream's documentation leaves open is decided here: a call that ends takes its session
-//! along without telling that each participant left, and a rate limit that is not published is
-//! stood in for.
+//! Where Stream's documentation leaves a case open, the emulator makes a choice. The end of a call
+//! ends its session, without a `call.session_participant_left` event for each participant. An
+//! operation without a published rate limit has an assumed one.
 
-// `json!` recurses once per member, and some of Stream's objects are wide.
+// `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]
 
 mod auth;

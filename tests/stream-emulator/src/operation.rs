@@ -1,12 +1,12 @@
-//! The operations that the emulator knows, and how often each was asked for.
+//! The operations of the emulator and their request counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One line per operation: its documentation, its name (Stream's own) and the requests a minute
-/// that Stream's rate limit allows. Where no number is published, as for video, one stands in.
+/// One line per operation: its documentation, Stream's name for it, and the rate limit in requests
+/// per minute. Limits that Stream does not publish, such as those for video, are assumed.
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident: $limit:literal,)+) => {
         /// An operation of Stream's API.
@@ -101,7 +101,7 @@ operations! {
     QueryCallStats: 1_000,
     /// `GET /api/v2/video/call_stats/{type}/{id}/{session}/participants`
     QueryCallSessionParticipantStats: 1_000,
-    /// Anything else: answered 404
+    /// Any other request: returns 404
     Unknown: 1_000,
 }
 
@@ -111,19 +111,19 @@ impl fmt::Display for Operation {
     }
 }
 
-/// How many requests each operation received; refused and faulted ones count too.
+/// The number of requests per operation, including rejected and faulted ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct RequestCounts(BTreeMap<Operation, u64>);
 
 impl RequestCounts {
-    /// The requests for one operation.
+    /// The number of requests for one operation.
     #[must_use]
     pub fn get(&self, operation: Operation) -> u64 {
         self.0.get(&operation).copied().unwrap_or_default()
     }
 
-    /// The requests for all operations together.
+    /// The number of requests for all operations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()

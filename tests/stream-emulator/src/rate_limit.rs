@@ -1,5 +1,5 @@
-//! Stream's rate limits: so many requests a minute for each operation, told in headers and, where
-//! one is used up, by a 429. The minutes are the clock's own.
+//! Stream's rate limits: a number of requests per minute for each operation. Response headers carry
+//! the status, and a request over the limit gets 429. A window is a minute of the emulator's clock.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::timestamp::Timestamp;
 
 const WINDOW_SECONDS: i64 = 60;
 
-/// What is left of one operation's window.
+/// The rate-limit status of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RateLimitStatus {
     pub(crate) limit: u64,
     pub(crate) remaining: u64,
-    /// When the next window begins, in unix seconds.
+    /// The start of the next window, in unix seconds.
     pub(crate) reset: i64,
 }
 
-/// The requests of the current minute, and of the fullest one.
+/// The rate-limit windows of all operations.
 #[derive(Debug, Default)]
 pub(crate) struct RateWindows(BTreeMap<Operation, Window>);
 
@@ -27,12 +27,12 @@ pub(crate) struct RateWindows(BTreeMap<Operation, Window>);
 struct Window {
     index: i64,
     used: u64,
-    /// The most that ever came in one window.
+    /// The maximum of `used` over all windows.
     peak: u64,
 }
 
 impl RateWindows {
-    /// One more request; whether the window had room for it.
+    /// Counts a request. Returns whether it is within the limit.
     pub(crate) fn try_acquire(&mut self, operation: Operation, now: Timestamp) -> bool {
         let index = now.as_seconds() / WINDOW_SECONDS;
         let window = self.0.entry(operation).or_default();
@@ -60,7 +60,7 @@ impl RateWindows {
         }
     }
 
-    /// The most requests that ever came in one window, refused ones included.
+    /// The maximum number of requests in one window, including rejected ones.
     pub(crate) fn peak(&self, operation: Operation) -> u64 {
         self.0.get(&operation).map_or(0, |window| window.peak)
     }

@@ -1,5 +1,4 @@
-//! A request as the emulator reads it: parsed just far enough that it can be carried out later,
-//! away from its connection.
+//! A parsed request. It is independent of its connection, so that it can be executed later.
 
 use bytes::Bytes;
 use http::{Method, Uri};
@@ -10,14 +9,14 @@ use crate::auth::Credentials;
 use crate::error::StreamError;
 use crate::route::Route;
 
-/// Everything that decides the answer.
+/// Everything that determines the response.
 #[derive(Debug)]
 pub(crate) struct ApiRequest {
     pub(crate) route: Route,
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
-    /// What success is answered with: Stream answers a POST 201 and everything else 200.
+    /// The status of a successful response: 201 for a POST, 200 for every other method.
     pub(crate) success_status: u16,
 }
 
@@ -33,7 +32,7 @@ impl ApiRequest {
         }
     }
 
-    /// The JSON body. The SDKs send an absent one as nothing at all, as `{}` or as `null`.
+    /// The JSON body. The SDKs send an absent body as an empty one, as `{}` or as `null`.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         let body = match self.body.trim_ascii() {
             b"" | b"null" => b"{}".as_slice(),
@@ -42,7 +41,7 @@ impl ApiRequest {
         parse("request body", body)
     }
 
-    /// The JSON object that a GET carries in `payload=`.
+    /// The JSON object in the `payload` query parameter of a GET.
     pub(crate) fn payload<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         parse("payload", self.query.get("payload").unwrap_or("{}").as_bytes())
     }
@@ -53,7 +52,7 @@ fn parse<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, StreamError>
         .map_err(|error| StreamError::invalid_input(format!("{name} is not valid: {error}")))
 }
 
-/// The query string, decoded.
+/// The decoded query string.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 

@@ -1,4 +1,4 @@
-//! What goes back over the wire, well formed or broken on purpose.
+//! HTTP responses, complete or deliberately broken.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::error::StreamError;
 use crate::rate_limit::RateLimitStatus;
 
-/// An answer that is not on its way yet.
+/// A response before it is sent.
 #[derive(Debug)]
 pub(crate) struct ApiResponse {
     status: StatusCode,
@@ -42,7 +42,7 @@ impl ApiResponse {
         Self::json(error.status(), &error.body())
     }
 
-    /// What a proxy in front of Stream answers when it never asked Stream.
+    /// The HTML error page of a proxy in front of Stream.
     pub(crate) fn proxy_page(status: u16) -> Self {
         let page =
             format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
@@ -70,7 +70,7 @@ impl ApiResponse {
         self.with_header(DATE, date)
     }
 
-    /// A value that no header may carry is left out: it can only come from a fault script.
+    /// Omits the header if the value is not valid, which only a fault rule can cause.
     fn with_header(mut self, name: impl IntoHeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
@@ -78,7 +78,7 @@ impl ApiResponse {
         self
     }
 
-    /// Announces the whole body and sends half of it.
+    /// Declares the full `Content-Length` and sends half of the body.
     pub(crate) fn truncated(mut self) -> Self {
         self.headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         self.body.truncate(self.body.len() / 2);
@@ -86,7 +86,8 @@ impl ApiResponse {
         self
     }
 
-    /// Pads the JSON object with one long last member, so that it is valid only when read whole.
+    /// Pads the JSON object with one long last member: the client must read the whole body
+    /// to parse it.
     pub(crate) fn padded_to(mut self, size: usize) -> Self {
         const PADDING_MEMBER: &str = ",\"padding\":\"\"}";
         if let Some(object) = self.body.strip_suffix(b"}") {
@@ -113,19 +114,19 @@ impl From<ApiResponse> for Response<ResponseBody> {
     }
 }
 
-/// The connection is to be closed without another byte.
+/// Makes hyper close the connection without sending another byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionDropped;
 
 impl fmt::Display for ConnectionDropped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("dropped on purpose")
+        formatter.write_str("connection dropped by a fault rule")
     }
 }
 
 impl std::error::Error for ConnectionDropped {}
 
-/// A body that can break off.
+/// A body that can end early.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     remaining: Option<Bytes>,
@@ -134,11 +135,11 @@ pub(crate) struct ResponseBody {
 
 #[derive(Clone, Copy, Debug)]
 enum BodyEnding {
-    /// The body is whole.
+    /// The body is complete.
     Complete,
-    /// The body breaks off, after hyper had one turn to flush what it has.
+    /// The body fails after one more poll, so that hyper can flush what it has.
     FlushThenAbort,
-    /// The body breaks off now.
+    /// The body fails at the next poll.
     Abort,
 }
 
@@ -175,7 +176,7 @@ impl Body for ResponseBody {
             BodyEnding::Complete => SizeHint::with_exact(
                 self.remaining.as_ref().map_or(0, |remaining| remaining.len() as u64),
             ),
-            // Unknown, so that the announced length stands.
+            // Unknown, so that hyper keeps the declared `Content-Length`.
             BodyEnding::FlushThenAbort | BodyEnding::Abort => SizeHint::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! Which operation a method and a path ask for, with what the path names.
+//! Maps a method and a path to an operation and its path parameters.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -46,7 +46,7 @@ pub(crate) enum Route {
 impl Route {
     pub(crate) fn parse(method: &Method, path: &str) -> Self {
         let Some(path) = path.strip_prefix("/api/v2/") else { return Self::Unknown };
-        // Split first and decode then: an encoded slash belongs to an id.
+        // Split before decoding: an encoded slash belongs to an id.
         let decoded: Vec<String> = path
             .split('/')
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())

@@ -1,5 +1,5 @@
-//! HTTP/1 on a listener: hyper without a framework, because a fault is often the lack of an answer
-//! and hyper closes a connection without a byte when a service returns an error.
+//! The HTTP/1 server. It uses hyper without a framework: many faults need a connection that closes
+//! without a response, which hyper does if the service returns an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +23,21 @@ use crate::request::ApiRequest;
 use crate::response::{ApiResponse, ConnectionDropped, ResponseBody};
 use crate::state::State;
 
-/// Far above anything that Stream allows in a body.
+/// Far above Stream's own limits.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How often it is looked whether the clock was moved.
+/// The interval at which the server runs due timeouts and delayed requests.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What every connection holds. Whoever stops the emulator waits until the last one is gone.
+/// The context of one connection. [`Emulator::stop`](crate::Emulator::stop) waits until every copy
+/// of `stop` is dropped.
 #[derive(Clone)]
 struct ConnectionContext {
     state: Arc<State>,
     stop: watch::Receiver<bool>,
 }
 
-/// Accepts connections until told to stop, then cuts those that are open. In between it notices
-/// what happens by itself.
+/// Accepts connections until the emulator stops, then closes the open ones. Every [`TICK_INTERVAL`]
+/// it runs the timeouts and delayed requests that are due.
 pub(crate) async fn serve(
     listener: TcpListener,
     state: Arc<State>,
@@ -54,7 +55,7 @@ pub(crate) async fn serve(
                     let context = ConnectionContext { state: Arc::clone(&state), stop: stop.clone() };
                     connections.spawn(serve_connection(stream, context));
                 }
-                // Out of file handles, most likely: some will come free.
+                // Probably out of file descriptors: retry after a pause.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -65,16 +66,16 @@ pub(crate) async fn serve(
     state.shut_down();
 }
 
-/// Resolves when the emulator is stopped, or when the last handle to it is gone.
+/// Resolves when the emulator stops or its last handle is dropped.
 pub(crate) async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
 async fn serve_connection(stream: TcpStream, context: ConnectionContext) {
-    // A test's requests are small and many: none should wait for another one's packet.
+    // Tests send many small requests, which Nagle's algorithm would delay.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| handle_request(context.clone(), request));
-    // An error is a client that left or a fault that was asked for; neither concerns the emulator.
+    // Errors are ignored: the client disconnected, or a fault rule closed the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -116,7 +117,6 @@ impl ConnectionContext {
         }
     }
 
-    /// Lets a request go wrong.
     async fn apply_fault(
         &self,
         request: ApiRequest,
@@ -155,7 +155,7 @@ impl ConnectionContext {
         }
     }
 
-    /// Carries a request out after a while, whether or not its connection still stands.
+    /// Executes a request after a delay, even if its connection is closed by then.
     fn handle_after(
         &self,
         delay: Duration,

@@ -1,27 +1,27 @@
-//! Which app the emulator plays, and which clock it believes.
+//! The emulated app and its clock.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-/// Where the emulator reads the time from.
+/// The source of the emulator's time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// The app that the emulator plays.
+/// The settings of the emulated app.
 #[derive(Clone)]
 pub struct Settings {
-    /// The key that every request must carry as `api_key`.
+    /// The API key, which every request must have as `api_key`.
     pub api_key: String,
-    /// The secret that every token must be signed with.
+    /// Shared by all clones, so that a rotated secret applies everywhere.
     api_secret: Arc<RwLock<String>>,
     /// The emulator's clock.
     pub now: Clock,
-    /// Whether a request beyond its rate limit is refused.
+    /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
 }
 
 impl Settings {
-    /// An app with this key and secret, on the system's clock.
+    /// Settings with this key and secret, the system clock and enforced rate limits.
     #[must_use]
     pub fn new(api_key: impl Into<String>, api_secret: impl Into<String>) -> Self {
         Self {
@@ -32,26 +32,26 @@ impl Settings {
         }
     }
 
-    /// The secret that every token must be signed with now.
+    /// The current secret, with which every token must be signed.
     #[must_use]
     pub fn api_secret(&self) -> String {
         self.api_secret.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes it. From now on nothing that was signed with the old one is good.
+    /// Replaces the secret. Tokens signed with the old one are no longer valid.
     pub(crate) fn set_api_secret(&self, secret: String) {
         *self.api_secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
-    /// The same app on another clock.
+    /// Replaces the clock.
     #[must_use]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
         self
     }
 
-    /// The same app with its rate limits enforced, as they are at first, or only told: to measure
-    /// what a backend can do.
+    /// Sets whether rate limits are enforced. If not, they are only reported in headers, so that a
+    /// benchmark can exceed them.
     #[must_use]
     pub fn with_rate_limits_enforced(mut self, enforced: bool) -> Self {
         self.enforce_rate_limits = enforced;
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn debug_output_redacts_the_secret() {
-        let debug = format!("{:?}", Settings::new("the-key", "the-hidden-one"));
+        let debug = format!("{:?}", Settings::new("the-key", "the-secret"));
         assert!(debug.contains("the-key"));
-        assert!(!debug.contains("the-hidden-one"));
+        assert!(!debug.contains("the-secret"));
     }
 }

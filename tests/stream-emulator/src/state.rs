@@ -1,7 +1,7 @@
-//! Everything that the emulator remembers, behind one mutex that is never held across an await.
+//! The state of the emulator, behind one mutex that is never held across an await.
 //!
-//! Whoever does or asks something does it through [`State::act`], so that what has fallen due by
-//! then has happened first, and what arose from it is told afterwards.
+//! Every operation runs through [`State::with_inner`]. It first runs the timeouts and delayed
+//! requests that are due, and afterwards queues the new events for delivery.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,13 +30,13 @@ use crate::world::World;
 pub(crate) struct State {
     settings: Settings,
     inner: Mutex<Inner>,
-    /// A webhook waits to be sent.
+    /// Notified when a webhook is queued.
     delivery_queued: Notify,
-    /// A webhook was sent, or given up.
+    /// Notified when a webhook was delivered or abandoned.
     delivery_finished: Notify,
 }
 
-/// What the mutex guards.
+/// The state behind the mutex.
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
     pub(crate) world: World,
@@ -62,7 +62,8 @@ impl State {
         &self.settings
     }
 
-    /// Does something now.
+    /// Runs the timeouts and delayed requests that are due, and then the action at the current
+    /// time. Queues the webhooks of all new events.
     pub(crate) fn with_inner<T>(&self, action: impl FnOnce(&mut Inner, Timestamp) -> T) -> T {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -79,13 +80,13 @@ impl State {
         outcome
     }
 
-    /// Lets what has fallen due happen, and nothing else.
+    /// Runs the timeouts and delayed requests that are due.
     pub(crate) fn tick(&self) {
         self.with_inner(|_, _| ());
     }
 
-    /// Counts a request as it arrives and asks what is to become of it: the script says first, and
-    /// then the rate limit.
+    /// Counts an arriving request and returns the fault to apply: that of a fault rule or else that
+    /// of an exceeded rate limit.
     pub(crate) fn record_request(&self, operation: Operation) -> Option<Fault> {
         self.with_inner(|inner, now| {
             inner.request_counts.increment(operation);
@@ -97,17 +98,17 @@ impl State {
         })
     }
 
-    /// Carries a request out.
+    /// Executes a request now.
     pub(crate) fn handle(&self, request: &ApiRequest) -> ApiResponse {
         self.with_inner(|inner, now| self.handle_at(inner, request, now))
     }
 
-    /// Keeps a request until the clock has gone on for so long.
+    /// Schedules a request for when the clock has advanced by the delay.
     pub(crate) fn schedule_request(&self, request: ApiRequest, delay: Duration) {
         self.with_inner(|inner, now| inner.delayed.push(now.plus(delay), request));
     }
 
-    /// What connecting as a user with this token would come to.
+    /// The result of a connection with this user token.
     pub(crate) fn check_user_token(&self, token: &str) -> Result<UserToken, StreamError> {
         self.with_inner(|inner, now| {
             let secret = &self.settings.api_secret();
@@ -116,14 +117,14 @@ impl State {
             let user_id = claims
                 .user()
                 .map(str::to_owned)
-                .ok_or_else(|| StreamError::unauthenticated(5, "the token is for no user"))?;
+                .ok_or_else(|| StreamError::unauthenticated(5, "the token has no user_id"))?;
             inner.world.check_can_connect(&user_id, claims.iat)?;
             let Claims { iat, exp, call_cids, role, .. } = claims;
             Ok(UserToken { user_id, iat, exp, call_cids, role })
         })
     }
 
-    /// The error answer that a fault script or a rate limit asks for.
+    /// The error response of a fault or an exceeded rate limit.
     pub(crate) fn error_response(&self, operation: Operation, error: &StreamError) -> ApiResponse {
         let mut rate = self.with_inner(|inner, now| inner.rate_windows.status(operation, now));
         if error.status() == 429 {
@@ -132,7 +133,7 @@ impl State {
         ApiResponse::from_error(error).with_rate_limit(rate)
     }
 
-    /// The `Date` header's value; tests shift it to play a clock that is wrong.
+    /// The value of the `Date` header, shifted by the skew that a test sets.
     pub(crate) fn date_header(&self) -> String {
         let now = (self.settings.now)();
         let skew = self.lock().date_skew;
@@ -141,38 +142,37 @@ impl State {
         httpdate::fmt_http_date(shifted.unwrap_or(SystemTime::UNIX_EPOCH))
     }
 
-    /// Everything that the world holds, in an order that does not depend on chance.
+    /// The whole world as JSON, in a deterministic order.
     pub(crate) fn snapshot(&self) -> Value {
         self.with_inner(|inner, _| serde_json::to_value(&inner.world).unwrap_or_default())
     }
 
-    /// The next webhook that may go out now.
+    /// The next webhook to send, unless the concurrency limit is reached.
     pub(crate) fn next_delivery(&self) -> Option<PendingDelivery> {
         self.lock().webhooks.next_delivery()
     }
 
-    /// Resolves when a webhook may have come to wait.
+    /// Resolves when a webhook may have been queued.
     pub(crate) async fn wait_for_delivery(&self) {
         self.delivery_queued.notified().await;
     }
 
-    /// Remembers what became of one attempt.
     pub(crate) fn record_attempt(&self, attempt: DeliveryAttempt) {
         self.lock().webhooks.record_attempt(attempt);
     }
 
-    /// A webhook was sent, or given up.
+    /// Marks a webhook as delivered or abandoned.
     pub(crate) fn finish_delivery(&self) {
         self.lock().webhooks.finish_delivery();
         self.delivery_finished.notify_waiters();
     }
 
-    /// Resolves when no webhook waits or is under way.
+    /// Resolves when no webhook is queued or in flight.
     pub(crate) async fn webhooks_idle(&self) {
         self.tick();
         loop {
             let mut finished = pin!(self.delivery_finished.notified());
-            // Listens before it looks, so that nothing settles in between.
+            // Registers before the check, so that no notification is missed in between.
             finished.as_mut().enable();
             if self.lock().webhooks.is_idle() {
                 return;
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// Forgets what was still to happen or to be sent: nobody is there any more to do it.
+    /// Discards delayed requests and pending webhooks, since no task remains to run them.
     pub(crate) fn shut_down(&self) {
         let mut inner = self.lock();
         inner.delayed.clear();
@@ -194,7 +194,7 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets everything happen that is due by now, in order, and each at its own time.
+    /// Runs all timeouts and delayed requests that are due, in order and each at its own due time.
     fn run_due(&self, inner: &mut Inner, now: Timestamp) {
         let is_due = |due: &Timestamp| *due <= now;
         loop {
@@ -227,7 +227,7 @@ impl State {
         response.with_rate_limit(inner.rate_windows.status(operation, now))
     }
 
-    /// Every operation here is a server's.
+    /// Accepts only server tokens, since every operation is server-side.
     fn authorize(
         &self,
         world: &World,
@@ -238,12 +238,14 @@ impl State {
         world.app().ensure_not_suspended()?;
         let Some(user) = claims.user() else { return Ok(()) };
         world.check_can_connect(user, claims.iat)?;
-        Err(StreamError::forbidden(format!("a token of user {user} may not do this")))
+        Err(StreamError::forbidden(format!(
+            "a token of user {user} is not allowed: use a server token"
+        )))
     }
 }
 
 impl Inner {
-    /// Hands the events that arose to the webhooks.
+    /// Queues webhooks for the new events.
     fn enqueue_webhooks(&mut self, settings: &Settings) {
         for event in self.world.take_events() {
             self.webhooks.handle_event(event, self.world.app(), settings);
@@ -270,7 +272,7 @@ mod tests {
     const SERVER_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzZXJ2ZXIiOnRydWV9.\
                           PsFIm6tMx2P94h2RZNsElGn1Uv9NBXYP9an2S3N0iwM";
 
-    /// A state whose clock is moved by hand, in seconds.
+    /// A state and its manual clock, in unix seconds.
     fn state_with_clock() -> (State, Arc<AtomicU64>) {
         let clock = Arc::new(AtomicU64::new(NOW));
         let time = Arc::clone(&clock);
@@ -313,8 +315,8 @@ mod tests {
     #[test]
     fn delayed_requests_take_effect_at_their_due_times_in_order() {
         let (state, clock) = state_with_joined_call();
-        // The session is left at once, and would end after ten seconds; the call ends before that,
-        // and a user comes after it.
+        // The empty session would end after 10 s. The call ends after 5 s, and carol is created
+        // after 30 s.
         state.with_inner(|inner, now| inner.world.leave("default:c", None, now));
         let carol = json!({ "users": { "carol": { "id": "carol" } } });
         state.schedule_request(post_request("users", &carol), Duration::from_secs(30));
@@ -344,7 +346,7 @@ mod tests {
         let call =
             state.with_inner(|inner, _| inner.world.call_view("default:c")).expect("the call");
         let seconds_after_start = |end: Option<i64>| {
-            Timestamp::from_nanos(end.expect("an end"))
+            Timestamp::from_nanos(end.expect("an end time"))
                 .seconds_since(Timestamp::from_system_time(UNIX_EPOCH + Duration::from_secs(NOW)))
         };
         assert_eq!(seconds_after_start(call.session_ended_at), 10);

@@ -1,4 +1,4 @@
-//! Instants on the wire: v2 answers write integer unix nanoseconds, requests and webhooks write
+//! Instants on the wire: v2 responses use integer unix nanoseconds, requests and webhooks use
 //! RFC 3339.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,13 +20,13 @@ impl Timestamp {
         Self(nanos)
     }
 
-    /// Reads RFC 3339.
+    /// Parses RFC 3339.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let timestamp: jiff::Timestamp = text.parse().ok()?;
         i64::try_from(timestamp.as_nanosecond()).ok().map(Self)
     }
 
-    /// Writes RFC 3339 with every digit, as webhooks do.
+    /// Formats as RFC 3339 with nine fraction digits, as webhooks do.
     pub(crate) fn to_rfc3339(self) -> String {
         jiff::Timestamp::from_nanosecond(i128::from(self.0))
             .map(|timestamp| format!("{timestamp:.9}"))
@@ -41,7 +41,7 @@ impl Timestamp {
         self.0.div_euclid(1_000_000_000)
     }
 
-    /// Seconds with their fraction, to compare with a JWT's `NumericDate`.
+    /// Unix seconds with a fraction, for comparison with a JWT's `NumericDate`.
     pub(crate) fn as_numeric_date(self) -> f64 {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or_default()).as_secs_f64()
     }
@@ -56,7 +56,7 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// Whole seconds since an earlier instant; none since a later one.
+    /// Whole seconds since an earlier instant; 0 if `earlier` is later.
     pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
         let nanos = u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default();
         nanos / 1_000_000_000

@@ -1,43 +1,44 @@
-//! What tests see of the world and put into it. Instants are unix nanoseconds, as on the wire.
+//! The objects that tests read from and put into the emulator. Instants are unix nanoseconds, as on
+//! the wire.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A user, deleted and deactivated ones included.
+/// A user, including a deleted or deactivated one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UserView {
     /// The user's id.
     pub id: String,
     /// The global role.
     pub role: String,
-    /// The name, if one was given.
+    /// The name, if set.
     pub name: Option<String>,
-    /// The picture's URL, if one was given.
+    /// The URL of the image, if set.
     pub image: Option<String>,
-    /// The language, empty if none was given.
+    /// The language, empty if not set.
     pub language: String,
     /// Custom fields.
     pub custom: Map<String, Value>,
-    /// When the user was first seen.
+    /// When the user was created.
     pub created_at: i64,
-    /// When the user last changed.
+    /// When the user was last updated.
     pub updated_at: i64,
-    /// When the user was deactivated, if it is.
+    /// When the user was deactivated, if so.
     pub deactivated_at: Option<i64>,
-    /// When the user was deleted, if it is.
+    /// When the user was deleted, if so.
     pub deleted_at: Option<i64>,
-    /// Tokens issued before this instant are refused.
+    /// Tokens issued before this instant are rejected.
     pub revoke_tokens_issued_before: Option<i64>,
 }
 
-/// A channel that exists.
+/// A channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelView {
     /// `type:id`.
     pub cid: String,
-    /// The id of the user who created it.
+    /// The id of the creator.
     pub created_by: String,
-    /// The members' ids, in the order in which they were added.
+    /// The ids of the members, in the order in which they were added.
     pub members: Vec<String>,
     /// Custom fields.
     pub custom: Map<String, Value>,
@@ -45,18 +46,18 @@ pub struct ChannelView {
     pub frozen: bool,
     /// When the channel was created.
     pub created_at: i64,
-    /// How many messages it holds.
+    /// The number of messages.
     pub message_count: usize,
 }
 
-/// A message in a channel that exists.
+/// A message in a channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MessageView {
     /// The message's id.
     pub id: String,
-    /// The channel it is in.
+    /// The cid of the channel.
     pub cid: String,
-    /// The id of its sender.
+    /// The id of the sender.
     pub user_id: String,
     /// The text.
     pub text: String,
@@ -64,76 +65,77 @@ pub struct MessageView {
     pub kind: String,
     /// Custom fields.
     pub custom: Map<String, Value>,
-    /// When it was sent.
+    /// When the message was sent.
     pub created_at: i64,
 }
 
-/// A call that exists; it may have ended.
+/// A call. It may have ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallView {
     /// `type:id`.
     pub cid: String,
-    /// The id of the user who created it.
+    /// The id of the creator.
     pub created_by: String,
-    /// The members' ids.
+    /// The ids of the members.
     pub members: Vec<String>,
     /// Custom fields.
     pub custom: Map<String, Value>,
-    /// The chat channel that belongs to the call.
+    /// The cid of the call's chat channel.
     pub channel_cid: Option<String>,
     /// When the call was created.
     pub created_at: i64,
     /// When the call was first marked ended.
     pub ended_at: Option<i64>,
-    /// How many requests asked for a ring.
+    /// The number of requests with `ring: true`.
     pub rings: u64,
-    /// How many requests asked for a notification.
+    /// The number of requests with `notify: true`.
     pub notifications: u64,
-    /// `limits.max_duration_seconds`, if it is set.
+    /// `limits.max_duration_seconds`, if set.
     pub max_duration_seconds: Option<u64>,
     /// `session.inactivity_timeout_seconds`.
     pub inactivity_timeout_seconds: Option<u64>,
-    /// The id of the last session, once there is one.
+    /// The id of the last session, if there is one.
     pub session_id: Option<String>,
-    /// When the last session started, once somebody joined it.
+    /// When the last session started, if a user has joined it.
     pub session_started_at: Option<i64>,
-    /// When the last session ended, if it did.
+    /// When the last session ended, if it has.
     pub session_ended_at: Option<i64>,
-    /// The ids of the users who are in the call now, in the order in which they joined.
+    /// The ids of the current participants, in the order in which they joined.
     pub present: Vec<String>,
 }
 
-/// A user's token that Stream would let connect.
+/// A user token with which Stream accepts a connection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UserToken {
-    /// Whose token it is.
+    /// The id of the user.
     pub user_id: String,
     /// Issued at, in unix seconds.
     pub iat: Option<f64>,
     /// Expires at, in unix seconds.
     pub exp: Option<f64>,
-    /// The calls that the token makes its user a member of.
+    /// The cids of the calls to which the token gives access.
     pub call_cids: Vec<String>,
-    /// The role that the token asks for.
+    /// The role in the token.
     pub role: Option<String>,
 }
 
-/// One session of a call and what Stream measured in it. Every missing number stays out of the
-/// answers, as Stream leaves out what it does not know.
+/// The report on one session of a call. Responses omit every missing number, as Stream omits
+/// unknown ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallReport {
-    /// The session's id; the emulator makes one if it is empty.
+    /// The id of the session. If it is empty, the emulator chooses the session: see
+    /// [`Emulator::set_report`](crate::Emulator::set_report).
     pub session_id: String,
-    /// Stream's own score of the session, 0 to 100.
+    /// Stream's score of the session, 0 to 100.
     pub score: Option<u8>,
-    /// How long the session has lasted by now.
+    /// The duration of the session so far, in seconds.
     pub duration_seconds: u64,
-    /// Whether the session goes on.
+    /// Whether the session is ongoing.
     pub live: bool,
     /// The users' ratings, 1 to 5.
     pub ratings: Vec<u8>,
-    /// Who took part.
+    /// The participants.
     pub participants: Vec<ParticipantStats>,
 }
 
@@ -145,11 +147,11 @@ pub struct ParticipantStats {
     pub user_id: String,
     /// The user's name.
     pub name: Option<String>,
-    /// One for each time the user joined.
+    /// One entry for each join of the user.
     pub sessions: Vec<SessionStats>,
 }
 
-/// What Stream measured between one join and the leave that followed.
+/// The measurements from one join to its leave.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionStats {
@@ -161,11 +163,11 @@ pub struct SessionStats {
     pub jitter_ms: Option<i64>,
     /// Latency in milliseconds.
     pub latency_ms: Option<i64>,
-    /// How long the picture stood still, in milliseconds.
+    /// The total duration of video freezes, in milliseconds.
     pub freezes_duration_ms: Option<i64>,
-    /// Whether sound was published.
+    /// Whether audio was published.
     pub audio: bool,
-    /// Whether a picture was published.
+    /// Whether video was published.
     pub video: bool,
     /// The client's SDK.
     pub sdk: Option<String>,

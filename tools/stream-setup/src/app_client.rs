@@ -1,4 +1,4 @@
-//! The app at Stream: four requests, by the functions' own client.
+//! Access to the app at Stream, through the functions' own client.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,19 +13,17 @@ use shared::random::SystemRandom;
 use shared::stream::ops::{GetAppSettings, ListRoles, UpdateEventHooks};
 use shared::stream::{HttpTransport, StreamClient, StreamError};
 
-/// The environment names no app.
 #[derive(Debug, thiserror::Error)]
-#[error("STREAM_API_KEY and STREAM_API_SECRET are not both set")]
+#[error("set both STREAM_API_KEY and STREAM_API_SECRET")]
 struct MissingCredentials;
 
-/// The app.
 pub(crate) struct AppClient {
     stream: StreamClient,
     clock: Arc<dyn Clock>,
 }
 
 impl AppClient {
-    /// The app whose key and secret are in the environment.
+    /// Reads the app's key and secret from the environment.
     pub(crate) fn from_env(env: &Env) -> Result<Self, BoxError> {
         let config = StreamConfig::from_env(env)?.ok_or(MissingCredentials)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -34,18 +32,16 @@ impl AppClient {
         Ok(Self { stream, clock })
     }
 
-    /// The app's settings, whole.
     pub(crate) async fn get_settings(&self) -> Result<Box<RawValue>, StreamError> {
         self.stream.send(&GetAppSettings, self.deadline()).await
     }
 
-    /// The names of its roles.
     pub(crate) async fn list_roles(&self) -> Result<BTreeSet<String>, StreamError> {
         let response = self.stream.send(&ListRoles, self.deadline()).await?;
         Ok(response.roles.into_iter().map(|role| role.name).collect())
     }
 
-    /// Replaces its list of hooks.
+    /// Replaces the app's whole list of hooks.
     pub(crate) async fn replace_hooks(&self, hooks: &[Box<RawValue>]) -> Result<(), StreamError> {
         self.stream.send(&UpdateEventHooks { hooks }, self.deadline()).await?;
         Ok(())

@@ -1,31 +1,32 @@
-//! The command line. Two commands and two options do not need a crate.
+//! Parses the command line without a parser crate: there are two commands and two options.
 
 use std::ffi::OsString;
 
 use shared::stream::hooks::{InvalidWebhookUrl, WebhookUrl};
 
-/// What `--help` says.
+/// The output of `--help`.
 pub(crate) const HELP: &str = "\
-Registers the webhook at Stream, and checks the app's settings there.
+Registers the webhook at Stream and checks the app's settings.
 
 Usage: cargo run -p stream-setup -- check --webhook-url URL
        cargo run -p stream-setup -- apply --webhook-url URL [--yes]
 
-  check               reads the app's settings, and says what is wrong with them
-  apply               says what registering the webhook would change in the app's list of hooks
-  --yes               changes it
-  --webhook-url URL   where the events go: ApiUrl and /api/stream/webhook
-  --help              this text
+  check               reads the app's settings and prints one finding per line: ok, warn or fail
+  apply               prints how registering the webhook changes the app's list of hooks
+  --yes               writes the changes
+  --webhook-url URL   the address for events: ApiUrl followed by /api/stream/webhook
+  --help              prints this text
 
-The app is that of STREAM_API_KEY and STREAM_API_SECRET in the environment; STREAM_BASE_URL is
-another Stream, such as the emulator. check goes by STREAM_ROLE_MAP, CALL_RING_TIMEOUT_SECONDS and
-CALL_MAX_DURATION_SECONDS, where the deployment has other values than the defaults.
+The environment variables STREAM_API_KEY and STREAM_API_SECRET select the app. STREAM_BASE_URL
+selects another server, such as the emulator. check reads STREAM_ROLE_MAP,
+CALL_RING_TIMEOUT_SECONDS and CALL_MAX_DURATION_SECONDS: set those that the deployment overrides.
 
-The exit code is 0 where all is well, 1 where something is wrong, and 2 where the command could not
-do what it was asked for.
+Exit codes:
+  0   no finding is fail, and apply succeeded
+  1   a finding is fail, or the list of hooks differs from the plan
+  2   the command failed: an invalid option, no response or wrong credentials
 ";
 
-/// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
@@ -33,20 +34,19 @@ pub(crate) enum Command {
     Apply { url: WebhookUrl, is_confirmed: bool },
 }
 
-/// What is wrong with a command line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgsError {
-    #[error("say check or apply; --help tells more")]
+    #[error("use check or apply; see --help")]
     MissingCommand,
-    #[error("`{0}` is not an option here; --help lists them")]
+    #[error("unknown argument `{0}`; see --help")]
     UnknownArgument(String),
     #[error("--webhook-url is missing")]
     MissingUrl,
-    #[error("--webhook-url is refused")]
+    #[error("--webhook-url is invalid")]
     InvalidUrl(#[from] InvalidWebhookUrl),
 }
 
-/// Reads a command line without the program's name.
+/// Parses the arguments after the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgsError> {
     let mut rest = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     let first = rest.next().ok_or(ArgsError::MissingCommand)?;

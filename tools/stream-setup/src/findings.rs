@@ -1,6 +1,6 @@
-//! What is good and what is wrong in the app's settings: a pure function of what Stream tells.
+//! Evaluates the app's settings: a pure function of Stream's response.
 //!
-//! Where Stream tells nothing, that is said, and nothing is guessed.
+//! A setting that Stream does not return is a warning. Its value is never guessed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,18 +12,18 @@ use shared::calls::timeouts;
 use shared::config::{ConfigError, Env};
 use shared::stream::hooks::{WebhookRegistration, WebhookUrl};
 
-/// How much something matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// As it should be.
+    /// The setting meets the requirement.
     Ok,
-    /// Worth a look, or not to be known.
+    /// The setting may cause problems, or is not returned by Stream.
     Warn,
-    /// Wrong.
+    /// The setting breaks a function.
     Fail,
 }
 
-/// One line for a person.
+/// One line of the report.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) level: Level,
@@ -54,22 +54,22 @@ fn fail(text: impl Into<String>) -> Finding {
 }
 
 fn not_checkable(subject: &str) -> Finding {
-    warn(format!("{subject} cannot be checked: Stream does not tell"))
+    warn(format!("{subject} cannot be checked: Stream does not return it"))
 }
 
-/// What the deployment needs of the app.
+/// The deployment's requirements for the app.
 #[derive(Debug)]
 pub(crate) struct Requirements {
-    /// The roles that users get.
+    /// The roles that the functions assign to users.
     roles: BTreeSet<String>,
-    /// How long a call waits for somebody to join it.
+    /// How long a call waits for a member to join.
     ring_timeout: Duration,
-    /// The longest that a call lasts.
+    /// The longest duration of a call.
     max_duration: Duration,
 }
 
 impl Requirements {
-    /// Reads what the functions read, under the same names.
+    /// Reads the variables that the functions read.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             roles: StreamRoleMap::from_env(env)?.names(),
@@ -79,7 +79,7 @@ impl Requirements {
     }
 }
 
-/// Everything that can be said of an app. `roles` are those that it has, where Stream lists them.
+/// All findings about an app. `roles` are the app's roles, `None` if Stream does not list them.
 pub(crate) fn check_app(
     app: &Value,
     registration: &WebhookRegistration,
@@ -105,43 +105,44 @@ fn check_app_flags(app: &Value) -> Vec<Finding> {
         check_flag("suspended", "Stream has suspended the app", "the app is not suspended"),
         check_flag(
             "disable_auth_checks",
-            "authentication checks are off: anybody may connect as anybody",
+            "authentication checks are off: any client can connect as any user",
             "authentication checks are on",
         ),
         check_flag(
             "disable_permissions_checks",
-            "permission checks are off: every user may do everything",
+            "permission checks are off: every user has all permissions",
             "permission checks are on",
         ),
     ];
     if !app["revoke_tokens_issued_before"].is_null() {
         findings.push(warn(
-            "the app has revoked tokens of all users (revoke_tokens_issued_before): older ones are \
-             refused",
+            "the app has revoked tokens of all users: Stream rejects tokens from before \
+             revoke_tokens_issued_before",
         ));
     }
     findings
 }
 
 fn check_webhook(registration: &WebhookRegistration, url: &WebhookUrl) -> Vec<Finding> {
-    let WebhookRegistration {
-        hook_count: hooks,
-        enabled_count: enabled,
-        missing_events: missing,
-        has_duplicates: twice,
-    } = registration;
+    let WebhookRegistration { hook_count, enabled_count, missing_events, has_duplicates } =
+        registration;
     let address = url.as_str();
-    let mut findings = vec![match (hooks, enabled) {
-        (0, _) => fail(format!("no hook leads to {address}")),
-        (_, 0) => fail(format!("the hook that leads to {address} is disabled")),
-        _ if missing.is_empty() => ok(format!("every event comes to {address}")),
-        _ => fail(format!("these events do not come to {address}: {}", missing.join(", "))),
+    let mut findings = vec![match (hook_count, enabled_count) {
+        (0, _) => fail(format!("no hook sends events to {address}")),
+        (_, 0) => fail(format!("the hook for {address} is disabled")),
+        _ if missing_events.is_empty() => {
+            ok(format!("hooks send all required events to {address}"))
+        }
+        _ => {
+            fail(format!("no hook sends these events to {address}: {}", missing_events.join(", ")))
+        }
     }];
-    if *twice {
-        findings.push(warn("some events come twice: more than one hook leads there"));
+    if *has_duplicates {
+        findings.push(warn("some events are sent twice: several hooks have the webhook's address"));
     }
     if !address.starts_with("https://") {
-        findings.push(warn("the webhook's address is not https: events would travel unencrypted"));
+        findings
+            .push(warn("the webhook's address is not https: Stream sends the events unencrypted"));
     }
     if !address.ends_with("/api/stream/webhook") {
         findings.push(warn("the webhook's address does not end in /api/stream/webhook"));
@@ -151,22 +152,22 @@ fn check_webhook(registration: &WebhookRegistration, url: &WebhookUrl) -> Vec<Fi
 
 fn check_role(role: &str, roles: Option<&BTreeSet<String>>) -> Finding {
     match roles {
-        None => not_checkable(&format!("whether the role {role} exists")),
+        None => not_checkable(&format!("the role {role}")),
         Some(roles) if roles.contains(role) => ok(format!("the role {role} exists")),
         Some(_) => fail(format!(
-            "there is no role {role}, which STREAM_ROLE_MAP gives: users with it cannot be made \
-             known"
+            "the role {role} does not exist, so upserts of its users fail: create it at Stream or \
+             change STREAM_ROLE_MAP"
         )),
     }
 }
 
-/// Of the call type only what calls do not bring along themselves.
+/// Skips the camera, screen sharing, recording and transcription modes that each call overrides.
 fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding> {
     if !settings.is_object() {
         return vec![not_checkable("the call type default")];
     }
     let mut findings = vec![match settings["backstage"]["enabled"].as_bool() {
-        Some(true) => fail("call type default: backstage is on, so nobody can join a call"),
+        Some(true) => fail("call type default: backstage is on: members cannot join calls"),
         Some(false) => ok("call type default: backstage is off"),
         None => not_checkable("call type default: backstage"),
     }];
@@ -187,10 +188,10 @@ fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding
     ];
     let automatic: Vec<&str> = settings_to_check.into_iter().filter(is_automatic).collect();
     findings.push(if automatic.is_empty() {
-        ok("call type default: nothing is recorded by itself")
+        ok("call type default: no recording starts automatically")
     } else {
         warn(format!(
-            "call type default: {} is auto-on, though calls are made without recording",
+            "call type default: {} is auto-on, but calls are created without recording",
             automatic.join(", ")
         ))
     });
@@ -198,30 +199,31 @@ fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding
 }
 
 fn check_max_participants(max: &Value) -> Finding {
-    /// The most that a call is made with.
+    /// The largest call that the functions create.
     const MAX_MEMBERS: i64 = 100;
     match max.as_i64() {
-        // Go's zero, as Stream writes what is not set.
-        None | Some(0) => ok("call type default: participants are not limited"),
-        Some(most) if most < 2 => {
-            fail(format!("call type default: {most} participant at most, so nobody can be called"))
-        }
-        Some(most) if most < MAX_MEMBERS => warn(format!(
-            "call type default: {most} participants at most, and calls have up to {MAX_MEMBERS} members"
+        // Stream returns null or 0 for a limit that is not set.
+        None | Some(0) => ok("call type default: max_participants is not set"),
+        Some(limit) if limit < 2 => fail(format!(
+            "call type default: max_participants is {limit}, but a call has at least 2 members"
         )),
-        Some(most) => ok(format!("call type default: {most} participants at most")),
+        Some(limit) if limit < MAX_MEMBERS => warn(format!(
+            "call type default: max_participants is {limit}, but calls have up to {MAX_MEMBERS} \
+             members"
+        )),
+        Some(limit) => ok(format!("call type default: max_participants is {limit}")),
     }
 }
 
 fn check_max_duration(max: &Value, requirements: &Requirements) -> Finding {
     let required_secs = requirements.max_duration.as_secs();
     match max.as_u64() {
-        None | Some(0) => ok("call type default: the duration is limited by each call alone"),
-        Some(most) if most < required_secs => warn(format!(
-            "call type default: calls end after {most} s, and each call asks for {required_secs} s \
-             (CALL_MAX_DURATION_SECONDS); which of the two counts Stream does not document"
+        None | Some(0) => ok("call type default: max_duration_seconds is not set"),
+        Some(limit) if limit < required_secs => warn(format!(
+            "call type default: max_duration_seconds is {limit}, but each call requests \
+             {required_secs} s (CALL_MAX_DURATION_SECONDS); Stream does not document which applies"
         )),
-        Some(most) => ok(format!("call type default: calls may last {most} s")),
+        Some(limit) => ok(format!("call type default: max_duration_seconds is {limit}")),
     }
 }
 
@@ -230,23 +232,23 @@ fn check_ring_timeout(name: &str, timeout: &Value, requirements: &Requirements) 
     match timeout.as_u64() {
         None => not_checkable(&format!("call type default: {name}")),
         Some(millis) if Duration::from_millis(millis) > requirements.ring_timeout => warn(format!(
-            "call type default: {name} is {millis} ms, and a call that nobody joins is ended after \
-             {ring_timeout_secs} s (CALL_RING_TIMEOUT_SECONDS): it would still ring"
+            "call type default: {name} is {millis} ms, but an unanswered call ends after \
+             {ring_timeout_secs} s (CALL_RING_TIMEOUT_SECONDS): phones ring after its end"
         )),
         Some(millis) => ok(format!("call type default: {name} is {millis} ms")),
     }
 }
 
 fn check_channel_type(config: &Value) -> Finding {
-    /// The longest message that the functions take.
+    /// The longest message that the functions accept.
     const MAX_MESSAGE_CHARS: u64 = 5_000;
     match config["max_message_length"].as_u64() {
         None => not_checkable("channel type messaging: max_message_length"),
-        Some(most) if most < MAX_MESSAGE_CHARS => fail(format!(
-            "channel type messaging: max_message_length is {most}, and messages have up to \
+        Some(limit) if limit < MAX_MESSAGE_CHARS => fail(format!(
+            "channel type messaging: max_message_length is {limit}, but messages have up to \
              {MAX_MESSAGE_CHARS} characters"
         )),
-        Some(most) => ok(format!("channel type messaging: max_message_length is {most}")),
+        Some(limit) => ok(format!("channel type messaging: max_message_length is {limit}")),
     }
 }
 
@@ -271,7 +273,7 @@ mod tests {
         }
     }
 
-    /// An app that has everything as it should be.
+    /// An app that meets all requirements.
     fn valid_app() -> Value {
         json!({
             "suspended": false,
@@ -299,7 +301,7 @@ mod tests {
         )
     }
 
-    /// The lines that are not `ok`.
+    /// The `warn` and `fail` lines.
     fn problem_lines(findings: &[Finding]) -> Vec<String> {
         let problems = findings.iter().filter(|finding| finding.level != Level::Ok);
         problems.map(ToString::to_string).collect()
@@ -307,10 +309,10 @@ mod tests {
 
     #[test]
     fn valid_app_has_no_problems() {
-        let found = check(&valid_app());
-        assert_eq!(problem_lines(&found), [""; 0]);
-        assert_eq!(found[0].to_string(), "ok   the app is not suspended");
-        assert_eq!(found.len(), 13);
+        let findings = check(&valid_app());
+        assert_eq!(problem_lines(&findings), [""; 0]);
+        assert_eq!(findings[0].to_string(), "ok   the app is not suspended");
+        assert_eq!(findings.len(), 13);
     }
 
     #[test]
@@ -339,12 +341,20 @@ mod tests {
             [
                 ("/backstage/enabled", json!(true), "fail call type default: backstage is on"),
                 ("/backstage", json!(null), "warn call type default: backstage cannot be checked"),
-                ("/limits/max_participants", json!(1), "fail call type default: 1 participant"),
-                ("/limits/max_participants", json!(99), "warn call type default: 99 participants"),
+                (
+                    "/limits/max_participants",
+                    json!(1),
+                    "fail call type default: max_participants is 1,",
+                ),
+                (
+                    "/limits/max_participants",
+                    json!(99),
+                    "warn call type default: max_participants is 99",
+                ),
                 (
                     "/limits/max_duration_seconds",
                     json!(3_600),
-                    "warn call type default: calls end after 3600 s",
+                    "warn call type default: max_duration_seconds is 3600",
                 ),
                 (
                     "/ring/auto_cancel_timeout_ms",
@@ -417,10 +427,10 @@ mod tests {
         assert_eq!(roles(Some(&["host", "user"])), [""; 0]);
         let lines = roles(Some(&["user"]));
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("fail there is no role host"), "{lines:?}");
+        assert!(lines[0].starts_with("fail the role host does not exist"), "{lines:?}");
         let lines = roles(None);
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with("warn whether the role host exists cannot be"), "{lines:?}");
+        assert!(lines[0].starts_with("warn the role host cannot be checked"), "{lines:?}");
     }
 
     #[test]
@@ -431,19 +441,19 @@ mod tests {
             missing_events: vec!["call.ended"],
             has_duplicates: false,
         };
-        let ended = "these events do not come to";
+        let missing = "no hook sends these events to";
         for (registration, url, lines) in [
             (complete_registration(), URL, vec![]),
-            (none.clone(), URL, vec!["fail no hook leads to".to_owned()]),
+            (none.clone(), URL, vec!["fail no hook sends events to".to_owned()]),
             (
                 WebhookRegistration { hook_count: 1, ..none.clone() },
                 URL,
-                vec!["fail the hook that".to_owned()],
+                vec!["fail the hook for".to_owned()],
             ),
             (
                 WebhookRegistration { hook_count: 1, enabled_count: 1, ..none },
                 URL,
-                vec![format!("fail {ended} {URL}: call.ended")],
+                vec![format!("fail {missing} {URL}: call.ended")],
             ),
             (
                 WebhookRegistration {
@@ -453,7 +463,7 @@ mod tests {
                     ..complete_registration()
                 },
                 URL,
-                vec!["warn some events come twice".to_owned()],
+                vec!["warn some events are sent twice".to_owned()],
             ),
             (
                 complete_registration(),
@@ -464,10 +474,10 @@ mod tests {
                 ],
             ),
         ] {
-            let found = problem_lines(&check_webhook(&registration, &url.parse().unwrap()));
-            assert_eq!(found.len(), lines.len(), "{found:?}");
-            for (found, line) in found.iter().zip(lines) {
-                assert!(found.starts_with(&line), "{found}");
+            let problems = problem_lines(&check_webhook(&registration, &url.parse().unwrap()));
+            assert_eq!(problems.len(), lines.len(), "{problems:?}");
+            for (problem, line) in problems.iter().zip(lines) {
+                assert!(problem.starts_with(&line), "{problem}");
             }
         }
     }

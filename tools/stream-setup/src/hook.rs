@@ -1,5 +1,7 @@
-//! A hook of the app's list, kept as Stream wrote it: its members in their order, each value as the
-//! text that it came as. Most of them are nobody's business here, and some are secrets.
+//! A hook of the app's list, with its members in Stream's order and each value as Stream's text.
+//!
+//! The command writes the whole list back, so the members that it does not interpret must stay
+//! unchanged. Some of them are secrets.
 
 use std::fmt;
 
@@ -9,14 +11,14 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use shared::stream::hooks::EventHook;
 
-/// The times that Stream keeps of a hook by itself.
+/// The timestamps that Stream maintains.
 const TIMESTAMP_FIELDS: [&str; 2] = ["created_at", "updated_at"];
 
-/// A hook, member by member.
+/// A hook as an ordered list of members.
 #[derive(Clone)]
 pub(crate) struct RawHook(Vec<(String, Box<RawValue>)>);
 
-/// The list of hooks in the app's settings, as they came.
+/// Parses the list of hooks in the app's settings.
 pub(crate) fn parse_hooks(settings: &RawValue) -> Result<Vec<RawHook>, serde_json::Error> {
     #[derive(serde::Deserialize)]
     struct Settings {
@@ -32,18 +34,18 @@ pub(crate) fn parse_hooks(settings: &RawValue) -> Result<Vec<RawHook>, serde_jso
     Ok(app.event_hooks.unwrap_or_default())
 }
 
-/// Whether two lists are the same to the byte.
-pub(crate) fn is_identical(one: &[RawHook], other: &[RawHook]) -> Result<bool, serde_json::Error> {
-    Ok(serde_json::to_string(one)? == serde_json::to_string(other)?)
+/// Whether two lists are byte-identical.
+pub(crate) fn is_identical(a: &[RawHook], b: &[RawHook]) -> Result<bool, serde_json::Error> {
+    Ok(serde_json::to_string(a)? == serde_json::to_string(b)?)
 }
 
 impl RawHook {
-    /// The hook as it is understood here.
+    /// The members that the functions interpret.
     pub(crate) fn to_event_hook(&self) -> Result<EventHook, serde_json::Error> {
         serde_json::from_str(&serde_json::to_string(self)?)
     }
 
-    /// What a person may see of it: which kind of hook it is.
+    /// The hook type. An unknown type is not returned, because its text may be unsafe to print.
     pub(crate) fn kind(&self) -> &'static str {
         const KINDS: [&str; 5] = ["webhook", "sqs", "sns", "pending_message", "push"];
         let kind: Option<String> = self.get("hook_type");
@@ -51,13 +53,13 @@ impl RawHook {
         known.unwrap_or("of another kind")
     }
 
-    /// A member's value, where it has this type.
+    /// A member's value; `None` if it is missing or has another type.
     pub(crate) fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
         serde_json::from_str(value.get()).ok()
     }
 
-    /// Sets a member; one that is there keeps its place.
+    /// Sets a member. An existing member keeps its position.
     pub(crate) fn set(
         &mut self,
         name: &str,
@@ -71,16 +73,16 @@ impl RawHook {
         Ok(())
     }
 
-    /// A member that Stream shows without its value, so that it cannot be written back: asterisks
-    /// or dots where a secret should be.
+    /// The first member whose value Stream masks with asterisks or bullets. A masked value cannot
+    /// be written back.
     pub(crate) fn masked_member(&self) -> Option<&str> {
         let is_masked = |text: &str| text.contains("***") || text.contains('\u{2022}');
-        let found = self.0.iter().find(|(_, value)| is_masked(value.get()));
-        found.map(|(name, _)| name.as_str())
+        let masked = self.0.iter().find(|(_, value)| is_masked(value.get()));
+        masked.map(|(name, _)| name.as_str())
     }
 
-    /// The hook as a request has it. Answers tell times in nanoseconds, requests in RFC 3339; no
-    /// other member changes.
+    /// The hook for a request. Stream returns timestamps in nanoseconds and accepts RFC 3339. Other
+    /// members are unchanged.
     pub(crate) fn to_request(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let mut hook = self.clone();
         for name in TIMESTAMP_FIELDS {
@@ -93,8 +95,8 @@ impl RawHook {
         to_raw_value(&hook)
     }
 
-    /// What must be the same after a change of the list: everything but the times, and but the id
-    /// where it had none.
+    /// The members that an update of the list must preserve: all except nulls, timestamps and,
+    /// without `with_id`, the id.
     pub(crate) fn comparable_members(
         &self,
         with_id: bool,

@@ -1,10 +1,8 @@
-//! `cargo run -p stream-setup`: registers the webhook at Stream, and checks the app's settings
-//! there.
+//! `cargo run -p stream-setup`: registers the webhook at Stream and checks the app's settings.
 //!
-//! The list of hooks can only be replaced as a whole, so it is read first and written back with
-//! everything in it that is not ours. What there is to decide is in [`plan`] and [`findings`],
-//! which ask nobody.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
+//! Stream replaces the list of hooks as a whole. The command therefore reads the list first and
+//! writes the other hooks back unchanged. [`plan`] and [`findings`] send no requests.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 
 mod app_client;
 mod args;
@@ -38,7 +36,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Does what the command line asks for; whether all is well.
+/// Runs the command. `false` means a failed check or a list of hooks that differs from the plan.
 async fn run() -> Result<bool, BoxError> {
     let command = args::parse(env::args_os().skip(1))?;
     let env = Env::from_process();
@@ -50,8 +48,8 @@ async fn run() -> Result<bool, BoxError> {
         Command::Check { url } => {
             check(&AppClient::from_env(&env)?, &Requirements::from_env(&env)?, &url).await
         }
-        Command::Apply { url, is_confirmed: yes } => {
-            apply(&AppClient::from_env(&env)?, &url, yes).await
+        Command::Apply { url, is_confirmed } => {
+            apply(&AppClient::from_env(&env)?, &url, is_confirmed).await
         }
     }
 }
@@ -86,15 +84,15 @@ async fn apply(app: &AppClient, url: &WebhookUrl, is_confirmed: bool) -> Result<
         println!("{line}");
     }
     if plan.change == Change::Unchanged {
-        println!("Every event comes already: there is nothing to change.");
+        println!("Hooks already send all required events: nothing to change.");
         return Ok(true);
     }
     if !is_confirmed {
-        println!("Nothing was changed; with --yes it is.");
+        println!("Nothing was changed. Add --yes to write the changes.");
         return Ok(true);
     }
     if !hook::is_identical(&before, &hook::parse_hooks(&app.get_settings().await?)?)? {
-        println!("Somebody else has just changed the list: nothing was written. Try again.");
+        println!("The list of hooks changed since it was read: nothing was written. Try again.");
         return Ok(false);
     }
     let hooks = plan.hooks.iter().map(hook::RawHook::to_request).collect::<Result<Vec<_>, _>>()?;
@@ -102,15 +100,16 @@ async fn apply(app: &AppClient, url: &WebhookUrl, is_confirmed: bool) -> Result<
     let after = hook::parse_hooks(&app.get_settings().await?)?;
     let discrepancies = plan::find_discrepancies(&plan.hooks, &after, url)?;
     for line in &discrepancies {
-        println!("After the change: {line}.");
+        println!("After the update: {line}.");
     }
     if discrepancies.is_empty() {
-        println!("Done: the webhook is registered, and the other hooks are as they were.");
+        println!("Done: the webhook is registered, and the other hooks are unchanged.");
     }
     Ok(discrepancies.is_empty())
 }
 
-/// An error and what lies behind it, as one line. Stream's words are in it.
+/// An error and its sources on one line. The text may come from Stream, so control characters are
+/// replaced.
 fn format_error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,5 +1,5 @@
-//! What registering the webhook makes of the app's list of hooks: a pure function, and another one
-//! that says whether it has come true.
+//! Plans the change of the app's list of hooks that registers the webhook, and verifies the list
+//! after the update.
 
 use std::collections::BTreeSet;
 
@@ -9,45 +9,41 @@ use shared::stream::hooks::{EventHook, WebhookRegistration, WebhookUrl};
 
 use crate::hook::RawHook;
 
-/// What is to become of the list.
+/// A planned update of the list.
 pub(crate) struct Plan {
-    /// The new list, or the old one where nothing is to change.
+    /// The new list, or the old list if nothing changes.
     pub(crate) hooks: Vec<RawHook>,
-    /// What the change is.
     pub(crate) change: Change,
 }
 
-/// What changes in the list.
+/// The difference between the old and the new list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Nothing.
     Unchanged,
-    /// One more hook, at the end.
+    /// A new hook at the end.
     Added,
-    /// The hook of this place, which leads to the webhook already.
+    /// The hook at this index, which already has the webhook's address.
     Updated(usize),
 }
 
-/// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
-    /// A hook could not be written back.
+    /// A hook has a masked value and cannot be written back.
     #[error(
-        "Stream masks {member} of hook {position}, and the list can only be written as a whole: the \
-         hook would lose it. Register the webhook in the dashboard instead"
+        "Stream masks {member} of hook {position}, so writing the list would lose its value. \
+         Register the webhook in the dashboard instead"
     )]
     Masked {
-        /// Its place in the list, from 1.
+        /// The position in the list, from 1.
         position: usize,
-        /// The member, by its name.
+        /// The name of the member.
         member: String,
     },
-    /// A hook has not the form of one.
-    #[error("a hook of the app's list cannot be read")]
+    #[error("Stream returned a hook that cannot be parsed")]
     InvalidHook(#[from] serde_json::Error),
 }
 
-/// How the webhook is registered in a list.
+/// The webhook's registration in a list.
 pub(crate) fn registration(
     hooks: &[RawHook],
     url: &WebhookUrl,
@@ -58,16 +54,18 @@ pub(crate) fn registration(
 }
 
 impl Plan {
-    /// What makes the webhook hear of everything that matters, and touches no other hook.
+    /// Plans the update that sends all required events to the webhook. Other hooks stay unchanged.
     pub(crate) fn new(hooks: &[RawHook], url: &WebhookUrl) -> Result<Self, PlanError> {
         let mut hooks = hooks.to_vec();
         if registration(&hooks, url)?.is_complete() {
             return Ok(Self { hooks, change: Change::Unchanged });
         }
-        let masked =
-            hooks.iter().zip(1..).find_map(|(hook, place)| Some((hook.masked_member()?, place)));
-        if let Some((member, place)) = masked {
-            return Err(PlanError::Masked { position: place, member: member.to_owned() });
+        let masked = hooks
+            .iter()
+            .zip(1..)
+            .find_map(|(hook, position)| Some((hook.masked_member()?, position)));
+        if let Some((member, position)) = masked {
+            return Err(PlanError::Masked { position, member: member.to_owned() });
         }
         let event_hooks: Vec<EventHook> =
             hooks.iter().map(RawHook::to_event_hook).collect::<Result<_, _>>()?;
@@ -86,7 +84,7 @@ impl Plan {
         Ok(Self { hooks, change })
     }
 
-    /// The plan for a person, line by line. Of other hooks only their kind is shown.
+    /// The plan as printed. Other hooks show only their type, because their members may be secret.
     pub(crate) fn lines(&self, url: &WebhookUrl) -> Vec<String> {
         let last = self.hooks.len().saturating_sub(1);
         let line = |(index, hook): (usize, &RawHook)| {
@@ -97,7 +95,7 @@ impl Plan {
             };
             let description = match verb {
                 "keep" => hook.kind().to_owned(),
-                _ => format!("webhook {}, of all products, for what is heard here", url.as_str()),
+                _ => format!("webhook {}, all products, all required events", url.as_str()),
             };
             format!("{verb:<6} hook {}: {description}", index + 1)
         };
@@ -105,7 +103,6 @@ impl Plan {
     }
 }
 
-/// A hook for the webhook.
 fn new_hook(url: &WebhookUrl) -> Result<RawHook, PlanError> {
     let hook = json!({
         "hook_type": "webhook",
@@ -117,12 +114,12 @@ fn new_hook(url: &WebhookUrl) -> Result<RawHook, PlanError> {
     Ok(serde_json::from_str(&hook.to_string())?)
 }
 
-/// Makes a hook send what is heard here, and leaves everything else of it as it is.
+/// Enables a hook for all products and adds the missing events. Other members stay unchanged.
 fn update_hook(hook: &mut RawHook) -> Result<(), PlanError> {
     hook.set("enabled", &true)?;
     hook.set("product", &"all")?;
-    // None at all are all of them.
-    if let Some(types) = hook.get::<Vec<String>>("event_types").filter(|it| !it.is_empty()) {
+    // An empty list selects all events.
+    if let Some(types) = hook.get::<Vec<String>>("event_types").filter(|types| !types.is_empty()) {
         let new =
             HANDLED_EVENTS.into_iter().filter(|kind| !types.iter().any(|known| known == kind));
         let types: Vec<&str> = types.iter().map(String::as_str).chain(new).collect();
@@ -131,14 +128,14 @@ fn update_hook(hook: &mut RawHook) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// What of a plan has not come true, by the list as it is now: one line each.
+/// The differences between the planned and the actual list, one line each.
 pub(crate) fn find_discrepancies(
     planned: &[RawHook],
     actual: &[RawHook],
     url: &WebhookUrl,
 ) -> Result<Vec<String>, PlanError> {
     let mut lines = Vec::new();
-    // A hook that is found is so for one of the planned ones.
+    // Each actual hook matches at most one planned hook.
     let mut matched = BTreeSet::new();
     for (index, hook) in planned.iter().enumerate() {
         if hook.to_event_hook()?.is_webhook_for(url) {
@@ -156,7 +153,7 @@ pub(crate) fn find_discrepancies(
         if let Some(matching_index) = matching {
             matched.insert(matching_index);
         } else {
-            lines.push(format!("hook {} ({}) is not as it was", index + 1, hook.kind()));
+            lines.push(format!("hook {} ({}) has changed or is missing", index + 1, hook.kind()));
         }
     }
     if !registration(actual, url)?.is_complete() {
@@ -185,7 +182,7 @@ mod tests {
         hooks.iter().map(|hook| hook.to_request().unwrap().get().to_owned()).collect()
     }
 
-    /// Hooks of somebody else, with what nobody here knows.
+    /// Hooks of other services, with unknown members.
     const FOREIGN_HOOKS: [&str; 2] = [
         r#"{"id":"h1","hook_type":"sqs","sqs_secret":"s","unheard_of":{"b":1.50,"a":[]}}"#,
         r#"{"webhook_url":"https://elsewhere.example.com/","hook_type":"webhook","enabled":true}"#,
@@ -199,7 +196,7 @@ mod tests {
             let bodies = request_bodies(&plan.hooks);
             assert_eq!(bodies[..others.len()], *others);
             assert!(registration(&plan.hooks, &url()).unwrap().is_complete());
-            // The same once more changes nothing.
+            // A second plan changes nothing.
             let again = Plan::new(&plan.hooks, &url()).unwrap();
             assert_eq!(again.change, Change::Unchanged);
         }
@@ -259,7 +256,7 @@ mod tests {
         let masked = r#"{"hook_type":"sqs","sqs_secret":"****"}"#;
         let error = Plan::new(&parse_all(&[FOREIGN_HOOKS[1], masked]), &url()).err().unwrap();
         assert!(error.to_string().starts_with("Stream masks sqs_secret of hook 2,"), "{error}");
-        // Where nothing is to be written it does no harm.
+        // A masked member is accepted if the list is not written.
         let mut hooks = parse_all(&[masked]);
         hooks.push(new_hook(&url()).unwrap());
         assert_eq!(Plan::new(&hooks, &url()).unwrap().change, Change::Unchanged);
@@ -268,8 +265,7 @@ mod tests {
     #[test]
     fn plan_output_shows_only_the_kind_of_foreign_hooks() {
         let lines = Plan::new(&parse_all(&FOREIGN_HOOKS), &url()).unwrap().lines(&url());
-        let added =
-            format!("add    hook 3: webhook {URL}, of all products, for what is heard here");
+        let added = format!("add    hook 3: webhook {URL}, all products, all required events");
         assert_eq!(lines, ["keep   hook 1: sqs", "keep   hook 2: webhook", added.as_str()]);
     }
 
@@ -277,23 +273,23 @@ mod tests {
     fn discrepancies_are_found_after_the_update() {
         let planned = Plan::new(&parse_all(&FOREIGN_HOOKS), &url()).unwrap().hooks;
         let ours = planned[2].clone();
-        let lines = |found: &[RawHook]| find_discrepancies(&planned, found, &url()).unwrap();
-        // Stream gives ids and times, and may have an order of its own.
-        let found = parse_all(&[
+        let lines = |actual: &[RawHook]| find_discrepancies(&planned, actual, &url()).unwrap();
+        // Stream adds ids and timestamps, and may reorder the hooks.
+        let others = parse_all(&[
             r#"{"id":"n","webhook_url":"https://elsewhere.example.com/","hook_type":"webhook","enabled":true,"updated_at":5}"#,
             r#"{"sqs_secret":"s","hook_type":"sqs","id":"h1","unheard_of":{"a":[],"b":1.5},"product":null}"#,
         ]);
         let with_ours = |others: &[RawHook]| [others, std::slice::from_ref(&ours)].concat();
-        assert_eq!(lines(&with_ours(&found)), [""; 0]);
-        assert_eq!(lines(&found), ["the webhook is not registered"]);
-        assert_eq!(lines(&with_ours(&found[..1])), ["hook 1 (sqs) is not as it was"]);
-        let mut changed = found.clone();
+        assert_eq!(lines(&with_ours(&others)), [""; 0]);
+        assert_eq!(lines(&others), ["the webhook is not registered"]);
+        assert_eq!(lines(&with_ours(&others[..1])), ["hook 1 (sqs) has changed or is missing"]);
+        let mut changed = others.clone();
         changed[1].set("sqs_secret", &"t").unwrap();
-        assert_eq!(lines(&with_ours(&changed)), ["hook 1 (sqs) is not as it was"]);
-        // One hook cannot stand for two.
+        assert_eq!(lines(&with_ours(&changed)), ["hook 1 (sqs) has changed or is missing"]);
+        // One actual hook does not match two planned hooks.
         let twice = [&planned[..1], &planned[..1], &planned[2..]].concat();
-        let lines = find_discrepancies(&twice, &with_ours(&found), &url()).unwrap();
-        assert_eq!(lines, ["hook 2 (sqs) is not as it was"]);
+        let lines = find_discrepancies(&twice, &with_ours(&others), &url()).unwrap();
+        assert_eq!(lines, ["hook 2 (sqs) has changed or is missing"]);
     }
 
     #[test]

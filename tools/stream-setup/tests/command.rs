@@ -1,6 +1,6 @@
-//! The command as a person has it, against the Stream emulator: a hook of somebody else's stays,
-//! ours comes, a second time changes nothing, and no secret is printed.
-#![expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+//! Runs the command against the Stream emulator: it preserves foreign hooks, a second run changes
+//! nothing, and no secret is printed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 const KEY: &str = "key-of-the-emulated-app";
 const SECRET: &str = "secret-of-the-emulated-app-never-deploy-this-one";
-const FOREIGN_SECRET: &str = "secret-of-somebody-elses-queue";
+const FOREIGN_SECRET: &str = "secret-of-a-foreign-queue";
 const URL: &str = "https://api.example.com/api/stream/webhook";
 
 async fn emulator() -> Emulator {
@@ -18,7 +18,7 @@ async fn emulator() -> Emulator {
     Emulator::serve(listener, Settings::new(KEY, SECRET)).await.unwrap()
 }
 
-/// Hooks of other people, with members that nobody here knows.
+/// Hooks of other services, with unknown members.
 fn foreign_hooks() -> Vec<Value> {
     let times = 1_767_225_600_123_456_789_i64;
     vec![
@@ -47,7 +47,7 @@ fn foreign_hooks() -> Vec<Value> {
     ]
 }
 
-/// The hooks as the emulator has them, without the time of their last change.
+/// The emulator's hooks without `updated_at`.
 fn hooks(emulator: &Emulator) -> Vec<Value> {
     let mut hooks = emulator.snapshot()["app"]["event_hooks"].as_array().unwrap().clone();
     for hook in &mut hooks {
@@ -56,7 +56,7 @@ fn hooks(emulator: &Emulator) -> Vec<Value> {
     hooks
 }
 
-/// Runs the command; its exit code, and what it printed.
+/// Runs the command. Returns its exit code and its output.
 async fn run(emulator: &Emulator, secret: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stream-setup"));
     command
@@ -65,9 +65,10 @@ async fn run(emulator: &Emulator, secret: &str, arguments: &[&str]) -> (Option<i
         .env("STREAM_API_KEY", KEY)
         .env("STREAM_API_SECRET", secret)
         .env("STREAM_BASE_URL", emulator.base_url());
-    // Beside the emulator, which answers on this thread.
+    // On another thread, because the emulator responds on this one.
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     for secret in [SECRET, secret, FOREIGN_SECRET, APP_OBJECT_SECRET, "eyJhbGciOi"] {
         assert!(!text.contains(secret), "a secret or a token was printed");
     }
@@ -86,7 +87,7 @@ async fn apply_is_idempotent_and_preserves_foreign_hooks() {
 
     let (code, text) = run(&emulator, SECRET, &check).await;
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains(&format!("fail no hook leads to {URL}\n")), "{text}");
+    assert!(text.contains(&format!("fail no hook sends events to {URL}\n")), "{text}");
 
     let (code, text) = run(&emulator, SECRET, &apply).await;
     assert_eq!(code, Some(0), "{text}");
@@ -94,7 +95,7 @@ async fn apply_is_idempotent_and_preserves_foreign_hooks() {
         text.starts_with("keep   hook 1: sqs\nkeep   hook 2: webhook\nadd    hook 3:"),
         "{text}"
     );
-    assert!(text.ends_with("Nothing was changed; with --yes it is.\n"), "{text}");
+    assert!(text.ends_with("Nothing was changed. Add --yes to write the changes.\n"), "{text}");
     assert_eq!((writes(), hooks(&emulator)), (0, before.clone()));
 
     let (code, text) = run(&emulator, SECRET, &apply_yes).await;
@@ -106,7 +107,7 @@ async fn apply_is_idempotent_and_preserves_foreign_hooks() {
 
     let (code, text) = run(&emulator, SECRET, &apply_yes).await;
     assert_eq!((code, writes()), (Some(0), 1), "{text}");
-    assert!(text.contains("there is nothing to change"), "{text}");
+    assert!(text.contains("nothing to change"), "{text}");
     assert_eq!(hooks(&emulator), after);
 
     let (code, text) = run(&emulator, SECRET, &check).await;
@@ -149,7 +150,7 @@ async fn each_app_problem_is_printed_on_one_line() {
     emulator.add_fault(FaultRule::for_operation(Operation::ListRoles, Fault::Status(403)));
     let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("warn whether the role admin exists cannot be checked"), "{text}");
+    assert!(text.contains("warn the role admin cannot be checked"), "{text}");
     emulator.set_disable_auth_checks(true);
     let (code, text) = run(&emulator, SECRET, &["check", "--webhook-url", URL]).await;
     assert_eq!(code, Some(1), "{text}");
@@ -168,7 +169,7 @@ async fn command_failure_is_printed_on_one_line() {
     let (code, text) = run(&emulator, SECRET, &["apply"]).await;
     assert_eq!((code, text.as_str()), (Some(2), "stream-setup: --webhook-url is missing\n"));
 
-    // The change may have been made, and nobody says so: it is not repeated.
+    // The outcome of the update is unknown, so the command does not repeat it.
     emulator.add_fault(FaultRule::for_operation(Operation::UpdateApp, Fault::AppliedThenLost));
     let (code, text) = run(&emulator, SECRET, &["apply", "--yes", "--webhook-url", URL]).await;
     assert_eq!(code, Some(2), "{text}");

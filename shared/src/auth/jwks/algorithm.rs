@@ -1,6 +1,6 @@
-//! The algorithms of the keys that an issuer publishes.
+//! The signature algorithms of published keys.
 
-/// One of them. Which one a token is held against is settled by its key alone.
+/// A signature algorithm. The key alone determines the algorithm with which a token is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Algorithm {
     /// `RSASSA-PKCS1-v1_5` with SHA-256 (RFC 7518, section 3.3).
@@ -12,14 +12,14 @@ pub(in crate::auth) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm of this name.
+    /// The algorithm with this name.
     pub(in crate::auth) fn from_name(name: &str) -> Option<Self> {
         [Self::Rs256, Self::Es256, Self::EdDsa]
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// Its name in tokens and keys.
+    /// The name in tokens and keys.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -28,10 +28,10 @@ impl Algorithm {
         }
     }
 
-    /// Whether a signature of some key has so many bytes.
+    /// Whether a signature of this algorithm may have `length` bytes.
     pub(in crate::auth) fn is_signature_length(self, length: usize) -> bool {
         match self {
-            // As many as the modulus, of 2048 to 8192 bits.
+            // The size of the modulus, 2048 to 8192 bits.
             Self::Rs256 => (256..=1024).contains(&length),
             Self::Es256 | Self::EdDsa => length == 64,
         }

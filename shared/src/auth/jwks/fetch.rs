@@ -1,4 +1,4 @@
-//! Where an issuer publishes its keys, asked over HTTP.
+//! The fetch of an issuer's key set over HTTP.
 
 use std::net::IpAddr;
 
@@ -12,40 +12,40 @@ use crate::config::ConfigError;
 use crate::error::BoxError;
 use crate::net;
 
-/// The largest set that is read, in bytes. One of an issuer's has a few thousand.
+/// The maximum size of a key set, in bytes. A typical one has a few thousand.
 const MAX_JWKS_BYTES: usize = 64 * 1024;
 
-/// Why there are no keys.
+/// An error of fetching the keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("no answer")]
+    #[error("no response")]
     Transport(#[source] BoxError),
-    #[error("no answer in time")]
+    #[error("the request timed out")]
     Timeout,
-    #[error("an answer of the status {0}")]
+    #[error("the response has status {0}")]
     Status(u16),
-    #[error("an answer of more than {MAX_JWKS_BYTES} bytes")]
+    #[error("the response is larger than {MAX_JWKS_BYTES} bytes")]
     TooLarge,
-    #[error("the answer is no set of keys")]
+    #[error("the response is not a usable key set")]
     InvalidKeySet(#[from] KeySetError),
 }
 
-/// Where an issuer publishes its keys.
+/// A source of an issuer's key set.
 #[async_trait]
 pub(crate) trait JwksSource: Send + Sync {
-    /// The text of the set as it stands there now. Whoever asks limits the time.
+    /// Fetches the current key set. The caller sets the timeout.
     async fn fetch(&self) -> Result<Bytes, FetchError>;
 }
 
-/// An address on the web.
+/// A key set at a URL.
 pub(in crate::auth) struct HttpJwks {
     client: net::Client,
     url: Url,
 }
 
 impl HttpJwks {
-    /// Of `JWT_JWKS_URL`. Whoever can change an answer on its way lets in whom they please, so
-    /// the address is one of https, but on this very machine.
+    /// The source at `JWT_JWKS_URL`. The URL must be https, because an attacker who modifies the
+    /// response could authenticate as any user. A loopback address may use http.
     pub(in crate::auth) fn new(client: net::Client, url: &str) -> Result<Self, ConfigError> {
         let invalid = |reason| ConfigError::invalid("JWT_JWKS_URL", reason);
         let url = Url::parse(url).map_err(|_| invalid("must be a URL"))?;
@@ -55,7 +55,7 @@ impl HttpJwks {
             return Err(invalid("must be an https URL"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("must not hold a user or a password"));
+            return Err(invalid("must not contain a user or a password"));
         }
         Ok(Self { client, url })
     }
@@ -75,10 +75,10 @@ impl JwksSource for HttpJwks {
             .client
             .get(self.url.clone())
             .header(ACCEPT, "application/jwk-set+json, application/json")
-            // The next fetch is minutes away: a connection that was kept for it would be dead.
+            // The next fetch is minutes away, so an idle connection would be closed by then.
             .header(CONNECTION, "close");
         let mut response = request.send().await.map_err(transport_error)?;
-        // The client follows no redirect; one is a status like any other.
+        // The client follows no redirects, so a redirect is an error status.
         let status = response.status().as_u16();
         if status != 200 {
             return Err(FetchError::Status(status));
@@ -98,8 +98,8 @@ mod tests {
 
     use super::*;
 
-    /// Asks a server that answers with these pieces, as long as somebody listens; what it was
-    /// asked, and what came of it.
+    /// Fetches from a server that responds with these pieces until the client disconnects. Returns
+    /// the request and the result.
     async fn fetch_from(pieces: &[&str]) -> (String, Result<Bytes, FetchError>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys?v=1", listener.local_addr().unwrap());
@@ -142,15 +142,15 @@ mod tests {
         let (_, no_response) = fetch_from(&[]).await;
         let error = no_response.unwrap_err();
         let message = crate::error::format_chain(Some(&error)).unwrap();
-        // An address may hold what is nobody's business.
-        assert!(message.starts_with("no answer: ") && !message.contains("v=1"), "{message}");
+        // The query of the URL may contain a credential.
+        assert!(message.starts_with("no response: ") && !message.contains("v=1"), "{message}");
     }
 
     #[tokio::test]
     async fn response_over_the_size_limit_is_aborted() {
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
-        // 16 of them are 64 KB; the server has 40 MB of them.
+        // 16 chunks are 64 KB. The server sends up to 40 MB.
         let mut pieces = vec![head];
         pieces.extend(std::iter::repeat_n(chunk.as_str(), 10_240));
         let (_, result) = fetch_from(&pieces).await;

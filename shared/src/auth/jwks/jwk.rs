@@ -1,4 +1,4 @@
-//! One key of a set (RFC 7517): what it says of itself is checked once, when it is read.
+//! A key of a key set (RFC 7517). All its members are checked when it is parsed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use super::Algorithm;
 use crate::auth::TokenError;
 
-/// A key id, of a key or of a token: a text of 1 to 256 bytes.
+/// The key id of a key or of a token, if it is a string of 1 to 256 bytes.
 pub(in crate::auth) fn key_id(value: Option<&Value>) -> Option<&str> {
     value?.as_str().filter(|id| (1..=256).contains(&id.len()))
 }
 
-/// A public key, and the one algorithm that it is for.
+/// A public key and its algorithm.
 #[derive(Debug)]
 pub(in crate::auth) struct PublicKey {
     algorithm: Algorithm,
@@ -29,25 +29,25 @@ enum KeyMaterial {
     EllipticCurve(UnparsedPublicKey<Vec<u8>>),
 }
 
-/// Why a key of a set is left alone.
+/// The reason why a key of a key set is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JwkError {
-    /// Nothing is wrong with it, but it is not for us.
-    #[error("it is of another kind or for another algorithm")]
+    /// The key may be valid, but no verifier here supports it.
+    #[error("the type or algorithm of the key is not supported")]
     Unsupported,
-    #[error("it is not for verifying signatures")]
+    #[error("the key is not for verifying signatures")]
     NotForVerification,
-    #[error("it has no key id of 1 to 256 bytes")]
+    #[error("the key has no key id of 1 to 256 bytes")]
     MissingKeyId,
-    #[error("its key id stands twice in the set")]
+    #[error("another key of the set has the same key id")]
     DuplicateKeyId,
-    #[error("it holds a private part")]
+    #[error("the key has a private member")]
     PrivateKey,
-    #[error("one of its members is missing or malformed")]
+    #[error("a member of the key is missing or malformed")]
     Malformed,
-    #[error("its modulus does not have 2048 to 8192 bits")]
+    #[error("the modulus does not have 2048 to 8192 bits")]
     InvalidModulus,
-    #[error("its public exponent is even, below 65537 or over 32 bits")]
+    #[error("the public exponent is even, below 65537 or over 32 bits")]
     InvalidExponent,
 }
 
@@ -55,7 +55,7 @@ pub(super) enum JwkError {
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl PublicKey {
-    /// Reads a key, unless it is one that is left alone.
+    /// Parses a key.
     pub(super) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, JwkError> {
         let algorithm = parse_algorithm(jwk)?;
         if PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
@@ -67,8 +67,8 @@ impl PublicKey {
         let material = match algorithm {
             Algorithm::Rs256 => KeyMaterial::Rsa(parse_rsa(jwk)?),
             Algorithm::Es256 => {
-                // Uncompressed (SEC 1, section 2.3.3). Whether the point is on the curve is
-                // found out with each signature, and none holds where it is not.
+                // The uncompressed form (SEC 1, section 2.3.3). `ring` checks with each signature
+                // whether the point is on the curve, and rejects the signature if it is not.
                 let point = [vec![4], decode_curve_bytes(jwk, "x")?, decode_curve_bytes(jwk, "y")?]
                     .concat();
                 KeyMaterial::EllipticCurve(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point))
@@ -81,8 +81,8 @@ impl PublicKey {
         Ok(Self { algorithm, material })
     }
 
-    /// Whether this key has signed `message`. The token's algorithm may only agree with the key's
-    /// (RFC 8725, section 3.1).
+    /// Verifies the signature of `message`. The token's algorithm must be that of the key (RFC
+    /// 8725, section 3.1).
     pub(in crate::auth) fn verify(
         &self,
         algorithm: Algorithm,
@@ -100,7 +100,7 @@ impl PublicKey {
     }
 }
 
-/// The algorithm that a key of this kind is for; what it says of that itself may only agree.
+/// The algorithm of a key's type and curve. If the key has `alg`, it must agree.
 fn parse_algorithm(jwk: &Map<String, Value>) -> Result<Algorithm, JwkError> {
     let algorithm = match (string_member(jwk, "kty"), string_member(jwk, "crv")) {
         (Some("RSA"), _) => Algorithm::Rs256,
@@ -114,8 +114,7 @@ fn parse_algorithm(jwk: &Map<String, Value>) -> Result<Algorithm, JwkError> {
     }
 }
 
-/// Whether a key is for verifying, by both members that can say so (RFC 7517, sections 4.2 and
-/// 4.3).
+/// Whether `use` and `key_ops` both allow verification (RFC 7517, sections 4.2 and 4.3).
 fn is_for_verification(jwk: &Map<String, Value>) -> bool {
     let use_allows = jwk.get("use").is_none_or(|purpose| purpose == "sig");
     let ops_allow = jwk.get("key_ops").is_none_or(|operations| {
@@ -128,12 +127,12 @@ fn is_for_verification(jwk: &Map<String, Value>) -> bool {
 
 fn parse_rsa(jwk: &Map<String, Value>) -> Result<RsaPublicKeyComponents<Vec<u8>>, JwkError> {
     let (n, e) = (decode_integer(jwk, "n")?, decode_integer(jwk, "e")?);
-    // Without leading zeros the first byte says whether 256 bytes are 2048 bits.
+    // Without leading zero bytes, 256 bytes are 2048 bits only if the top bit is set.
     let long_enough = n.len() > 256 || (n.len() == 256 && n.first() >= Some(&0x80));
     if !long_enough || n.len() > 1024 || is_even(&n) {
         return Err(JwkError::InvalidModulus);
     }
-    // 65537 is the least that FIPS 186-5 (section 5.4) allows, and what nearly every key has.
+    // FIPS 186-5 (section 5.4) requires at least 65537, the exponent of nearly every key.
     let exponent = e.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
     if e.len() > 4 || exponent < 65_537 || is_even(&e) {
         return Err(JwkError::InvalidExponent);
@@ -145,7 +144,7 @@ fn is_even(bytes: &[u8]) -> bool {
     bytes.last().is_none_or(|last| last % 2 == 0)
 }
 
-/// A positive number in as few bytes as it needs (RFC 7518, section 2).
+/// A positive integer without leading zero bytes (RFC 7518, section 2).
 fn decode_integer(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
     let bytes = decode_base64(jwk, name)?;
     if bytes.first().is_some_and(|first| *first != 0) {
@@ -155,7 +154,7 @@ fn decode_integer(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkEr
     }
 }
 
-/// A coordinate or a point of either curve: all 32 bytes, leading zeros included.
+/// A coordinate or a point of either curve: exactly 32 bytes, including leading zeros.
 fn decode_curve_bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
     let bytes = decode_base64(jwk, name)?;
     if bytes.len() == 32 { Ok(bytes) } else { Err(JwkError::Malformed) }
@@ -181,7 +180,7 @@ mod tests {
         PublicKey::from_jwk(jwk.as_object().unwrap())
     }
 
-    /// A key of each kind.
+    /// A valid key of each type.
     fn valid_jwks() -> [Value; 3] {
         [
             TestSigner::generate_p256("a").jwk(),
@@ -260,7 +259,7 @@ mod tests {
             jwk[name] = value;
             assert_eq!(parse(&jwk).unwrap_err(), JwkError::Unsupported, "{jwk}");
         }
-        // What is symmetric is not even looked at.
+        // A symmetric key is not supported.
         let oct = json!({"kty": "oct", "kid": "c", "alg": "HS256", "k": rsa["n"]});
         assert_eq!(parse(&oct).unwrap_err(), JwkError::Unsupported);
     }
@@ -300,7 +299,7 @@ mod tests {
 
     #[test]
     fn modulus_must_have_2048_to_8192_bits() {
-        // The top byte, the bytes after it, and the lowest of them.
+        // A modulus with this top byte, this many bytes after it, and this last byte.
         let modulus = |top: u8, rest: usize, lowest: u8| {
             let mut bytes = vec![0x5a; rest + 1];
             bytes[0] = top;

@@ -1,4 +1,4 @@
-//! What an issuer publishes (RFC 7517, section 5), and which of it is of use.
+//! The parsing of a key set (RFC 7517, section 5).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use serde_json::Value;
 use super::jwk::{JwkError, PublicKey, key_id};
 use crate::json;
 
-/// More keys than any issuer has at a time.
+/// The maximum number of keys. Issuers publish far fewer.
 const MAX_KEYS: usize = 32;
 
-/// The keys of an issuer, by their ids. There is at least one.
+/// The usable keys of an issuer by their ids, at least one, and the skipped keys.
 #[derive(Debug)]
 pub(super) struct KeySet {
     usable: BTreeMap<String, Arc<PublicKey>>,
     skipped: Vec<(Option<String>, JwkError)>,
 }
 
-/// Why a text is no set of keys.
+/// An error of parsing a key set.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeySetError {
-    #[error("it is not a JSON object")]
+    #[error("the key set is not a JSON object")]
     InvalidJson(#[from] serde_json::Error),
-    #[error("it has no array 'keys'")]
+    #[error("the key set has no 'keys' array")]
     MissingKeys,
-    #[error("it has more than {MAX_KEYS} keys")]
+    #[error("the key set has more than {MAX_KEYS} keys")]
     TooManyKeys,
-    /// To take it would be to let nobody in until the next one.
-    #[error("none of its {0} keys can be used")]
+    /// Replacing the cached keys with this set would reject every token until the next fetch.
+    #[error("none of the {0} keys is usable")]
     NoUsableKeys(usize),
 }
 
@@ -59,23 +59,23 @@ impl KeySet {
         self.usable.get(id)
     }
 
-    /// Tells the log what has come. A key that its issuer meant to be used, and that is not, is
-    /// for somebody to mend.
+    /// Logs the result. A skipped key of a supported type is a warning, because the issuer intends
+    /// it to be used.
     pub(super) fn log(&self) {
         for (id, reason) in &self.skipped {
             let id = id.as_deref();
             if *reason == JwkError::Unsupported {
-                tracing::debug!(id, %reason, "a key of the issuer's is not used");
+                tracing::debug!(id, %reason, "skipping a key of the issuer");
             } else {
-                tracing::warn!(id, %reason, "a key of the issuer's is not used");
+                tracing::warn!(id, %reason, "skipping a key of the issuer");
             }
         }
-        tracing::info!(keys = self.usable.len(), "the issuer's keys were fetched");
+        tracing::info!(keys = self.usable.len(), "JWKS fetch succeeded");
     }
 }
 
-/// A key with its id. Where an id stands twice, whatever it stands at, nobody can say which key it
-/// means, and it means none.
+/// Parses a key that has an id of its own. All keys with the same id are skipped, even unusable
+/// ones, because a token with that id is ambiguous.
 fn parse_key<'a>(
     jwk: &Value,
     id: Option<&'a str>,
@@ -131,7 +131,7 @@ mod tests {
         let mut encryption_only = TestSigner::generate_p256("encrypting").jwk();
         encryption_only["use"] = json!("enc");
         let (rsa, _) = test_support::rs256_fixture("good");
-        // A server that takes the header's algorithm at its word would check HS256 with this.
+        // A verifier that trusted the header's algorithm would use this key for HS256.
         let symmetric = json!({"kty": "oct", "kid": "confusing", "alg": "HS256", "k": rsa["n"]});
         for (other, reason) in [
             (without_kid, JwkError::MissingKeyId),

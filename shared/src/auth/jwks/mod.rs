@@ -1,7 +1,7 @@
-//! The keys that an issuer publishes (JWKS, RFC 7517), cached and refreshed.
+//! The keys that an issuer publishes (JWKS, RFC 7517), with a refreshing cache.
 //!
-//! A request waits for a fetch only if its token names a key that is not cached. A key server that
-//! fails, hangs or returns garbage never removes cached keys.
+//! A request waits for a fetch only if its token needs a key that is not cached. A key server that
+//! fails, hangs or returns invalid data never removes cached keys.
 
 mod algorithm;
 mod fetch;
@@ -40,7 +40,7 @@ impl IssuerKeys {
         Self(RefreshingCache::new(KeySetLoader(Box::new(source)), POLICY, clock))
     }
 
-    /// The key with this id. `deadline` is that of the request that needs it.
+    /// The key with this id, fetched if it is not cached. `deadline` is that of the request.
     pub(super) async fn get_key(
         &self,
         id: &str,
@@ -90,7 +90,7 @@ mod tests {
     const UNKNOWN: Result<(), AuthError> = Err(AuthError::InvalidToken(TokenError::UnknownKey));
     const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
 
-    /// An issuer's keys, and what they hang on.
+    /// The cached keys of an issuer and their dependencies.
     struct Fixture {
         server: FakeJwksServer,
         clock: Arc<FakeClock>,
@@ -98,7 +98,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// The server shows these keys.
+        /// A server that publishes keys with these ids.
         fn new(ids: &[&str]) -> Self {
             let (server, clock) = (FakeJwksServer::default(), Arc::new(FakeClock::default()));
             server.publish(ids);
@@ -106,7 +106,7 @@ mod tests {
             Self { server, clock, keys }
         }
 
-        /// Looks for a key, as a request with so much time.
+        /// Requests a key with this time left.
         fn find_with_timeout(&self, id: &str, timeout: Duration) -> Result<(), AuthError> {
             let deadline = Deadline::after(self.clock.now(), timeout);
             self.keys.get_key(id, deadline).now_or_never().unwrap().map(|_| ())
@@ -123,48 +123,48 @@ mod tests {
 
     #[test]
     fn key_rotation_fails_no_request() {
-        let scene = Fixture::new(&["a"]);
-        assert_eq!(scene.find("a"), Ok(()));
-        // A new key beside the old one; then without it.
+        let fixture = Fixture::new(&["a"]);
+        assert_eq!(fixture.find("a"), Ok(()));
+        // The issuer adds a new key, and removes the old one later.
         for (published, requested) in [
             (&["a", "b"][..], &["b", "a"][..]),
             (&["b"], &["b"]),
             (&["b", "c"], &["c", "b"]),
             (&["c"], &["c"]),
         ] {
-            scene.server.publish(published);
+            fixture.server.publish(published);
             for id in requested {
-                assert_eq!(scene.find(id), Ok(()), "{id} of {published:?}");
+                assert_eq!(fixture.find(id), Ok(()), "{id} of {published:?}");
             }
-            scene.clock.advance(Duration::from_mins(10));
+            fixture.clock.advance(Duration::from_mins(10));
             for id in published {
-                assert_eq!(scene.find(id), Ok(()), "{id} of {published:?}");
+                assert_eq!(fixture.find(id), Ok(()), "{id} of {published:?}");
             }
         }
-        // What was withdrawn opens nothing any more.
-        assert_eq!(scene.find("a"), UNKNOWN);
+        // A removed key is unknown.
+        assert_eq!(fixture.find("a"), UNKNOWN);
     }
 
     #[test]
     fn hundred_unknown_key_ids_cause_one_fetch() {
-        let scene = Fixture::new(&["a"]);
-        assert_eq!(scene.find("a"), Ok(()));
+        let fixture = Fixture::new(&["a"]);
+        assert_eq!(fixture.find("a"), Ok(()));
         for n in 0..100 {
-            assert_eq!(scene.find(&format!("x{n}")), UNKNOWN);
-            scene.clock.advance(Duration::from_millis(290));
+            assert_eq!(fixture.find(&format!("x{n}")), UNKNOWN);
+            fixture.clock.advance(Duration::from_millis(290));
         }
-        assert_eq!(scene.server.request_count(), 2);
-        scene.clock.advance(Duration::from_secs(1));
-        assert_eq!(scene.find("x"), UNKNOWN);
-        assert_eq!(scene.server.request_count(), 3);
+        assert_eq!(fixture.server.request_count(), 2);
+        fixture.clock.advance(Duration::from_secs(1));
+        assert_eq!(fixture.find("x"), UNKNOWN);
+        assert_eq!(fixture.server.request_count(), 3);
 
-        // As many that are the first of a process.
-        let scene = Fixture::new(&["a"]);
+        // Unknown key ids in the first requests of a process.
+        let fixture = Fixture::new(&["a"]);
         for n in 0..100 {
-            assert_eq!(scene.find(&format!("x{n}")), UNKNOWN);
+            assert_eq!(fixture.find(&format!("x{n}")), UNKNOWN);
         }
-        assert_eq!(scene.find("a"), Ok(()));
-        assert_eq!(scene.server.request_count(), 1);
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.server.request_count(), 1);
     }
 
     #[tokio::test]
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// What a server does instead of telling its keys.
+    /// A fault of the server.
     type Fault = fn(&FakeJwksServer, &Value);
 
     #[test]
@@ -193,9 +193,9 @@ mod tests {
         let too_many_keys: Vec<_> =
             (0..33).map(|n| TestSigner::generate_ed25519(&format!("key-{n}")).jwk()).collect();
         let faults: [(&str, Fault); 3] = [
-            ("refuses", |server, _| server.fail()),
+            ("fails", |server, _| server.fail()),
             ("hangs", |server, _| server.hang()),
-            ("says", |server, set| server.respond_with(&set.to_string())),
+            ("responds", |server, set| server.respond_with(&set.to_string())),
         ];
         for (fault_name, fault) in faults {
             for set in [
@@ -205,43 +205,43 @@ mod tests {
                 json!({"keys": [{"kty": "oct", "kid": "b", "k": "AAAA"}]}),
                 json!({"keys": too_many_keys}),
             ] {
-                let scene = Fixture::new(&["a"]);
-                assert_eq!(scene.find("a"), Ok(()));
-                fault(&scene.server, &set);
+                let fixture = Fixture::new(&["a"]);
+                assert_eq!(fixture.find("a"), Ok(()));
+                fault(&fixture.server, &set);
                 for id in ["b", "key-1"] {
-                    assert_eq!(scene.find(id), UNKNOWN, "{fault_name} {set}");
+                    assert_eq!(fixture.find(id), UNKNOWN, "{fault_name} {set}");
                 }
                 for _ in 0..3 {
-                    scene.clock.advance(Duration::from_mins(10));
-                    assert_eq!(scene.find("a"), Ok(()), "{fault_name} {set}");
+                    fixture.clock.advance(Duration::from_mins(10));
+                    assert_eq!(fixture.find("a"), Ok(()), "{fault_name} {set}");
                 }
-                // One for each time that the keys were old, and no more.
-                assert_eq!(scene.server.request_count(), 5, "{fault_name} {set}");
-                assert_eq!(scene.find("a"), Ok(()), "{fault_name} {set}");
-                assert_eq!(scene.server.request_count(), 5, "{fault_name} {set}");
+                // Only one fetch for each time that the keys were old.
+                assert_eq!(fixture.server.request_count(), 5, "{fault_name} {set}");
+                assert_eq!(fixture.find("a"), Ok(()), "{fault_name} {set}");
+                assert_eq!(fixture.server.request_count(), 5, "{fault_name} {set}");
 
-                scene.server.publish(&["b"]);
-                scene.clock.advance(Duration::from_secs(30));
-                assert_eq!(scene.find("b"), Ok(()), "{fault_name} {set}");
-                assert_eq!(scene.find("a"), UNKNOWN, "{fault_name} {set}");
+                fixture.server.publish(&["b"]);
+                fixture.clock.advance(Duration::from_secs(30));
+                assert_eq!(fixture.find("b"), Ok(()), "{fault_name} {set}");
+                assert_eq!(fixture.find("a"), UNKNOWN, "{fault_name} {set}");
             }
         }
     }
 
     #[test]
     fn requests_are_rejected_until_keys_are_fetched() {
-        let scene = Fixture::new(&["a"]);
-        scene.server.fail();
+        let fixture = Fixture::new(&["a"]);
+        fixture.server.fail();
         for _ in 0..10 {
-            assert_eq!(scene.find("a"), Fixture::keys_unavailable(5));
+            assert_eq!(fixture.find("a"), Fixture::keys_unavailable(5));
         }
-        assert_eq!(scene.server.request_count(), 1);
-        scene.server.publish(&["a"]);
-        scene.clock.advance(Duration::from_secs(4));
-        assert_eq!(scene.find("a"), Fixture::keys_unavailable(1));
-        scene.clock.advance(Duration::from_secs(1));
-        assert_eq!(scene.find("a"), Ok(()));
-        assert_eq!(scene.server.request_count(), 2);
+        assert_eq!(fixture.server.request_count(), 1);
+        fixture.server.publish(&["a"]);
+        fixture.clock.advance(Duration::from_secs(4));
+        assert_eq!(fixture.find("a"), Fixture::keys_unavailable(1));
+        fixture.clock.advance(Duration::from_secs(1));
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.server.request_count(), 2);
     }
 
     #[test]
@@ -249,36 +249,37 @@ mod tests {
         for (timeout, expected_wait) in
             [(REQUEST_TIMEOUT, 2_000), (Duration::from_millis(700), 700)]
         {
-            let scene = Fixture::new(&["a"]);
-            scene.server.hang();
-            let started_at = scene.clock.now();
-            assert_eq!(scene.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
-            let elapsed_millis = |scene: &Fixture| scene.clock.now().since(started_at).as_millis();
-            assert_eq!(elapsed_millis(&scene), expected_wait);
-            // The next one does not wait.
-            assert_eq!(scene.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
-            assert_eq!(elapsed_millis(&scene), expected_wait);
+            let fixture = Fixture::new(&["a"]);
+            fixture.server.hang();
+            let started_at = fixture.clock.now();
+            assert_eq!(fixture.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
+            let elapsed_millis =
+                |fixture: &Fixture| fixture.clock.now().since(started_at).as_millis();
+            assert_eq!(elapsed_millis(&fixture), expected_wait);
+            // The next request does not wait.
+            assert_eq!(fixture.find_with_timeout("a", timeout), Fixture::keys_unavailable(5));
+            assert_eq!(elapsed_millis(&fixture), expected_wait);
         }
-        let scene = Fixture::new(&["a"]);
-        assert_eq!(scene.find_with_timeout("a", Duration::ZERO), Fixture::keys_unavailable(0));
-        assert_eq!(scene.server.request_count(), 0);
+        let fixture = Fixture::new(&["a"]);
+        assert_eq!(fixture.find_with_timeout("a", Duration::ZERO), Fixture::keys_unavailable(0));
+        assert_eq!(fixture.server.request_count(), 0);
     }
 
     #[test]
     fn ongoing_fetch_serves_cached_keys_and_blocks_unknown_ones() {
-        let scene = Fixture::new(&["a"]);
-        assert_eq!(scene.find("a"), Ok(()));
-        scene.clock.advance(Duration::from_mins(10));
-        let started_at = scene.clock.now();
-        let guard = scene.keys.0.hold_refresh_lock();
-        assert_eq!(scene.find("a"), Ok(()));
-        assert_eq!(scene.clock.now(), started_at);
-        assert_eq!(scene.find_with_timeout("b", Duration::from_secs(3)), UNKNOWN);
-        assert_eq!(scene.clock.now().since(started_at), Duration::from_secs(3));
-        assert_eq!(scene.server.request_count(), 1);
+        let fixture = Fixture::new(&["a"]);
+        assert_eq!(fixture.find("a"), Ok(()));
+        fixture.clock.advance(Duration::from_mins(10));
+        let started_at = fixture.clock.now();
+        let guard = fixture.keys.0.hold_refresh_lock();
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.clock.now(), started_at);
+        assert_eq!(fixture.find_with_timeout("b", Duration::from_secs(3)), UNKNOWN);
+        assert_eq!(fixture.clock.now().since(started_at), Duration::from_secs(3));
+        assert_eq!(fixture.server.request_count(), 1);
         drop(guard);
-        assert_eq!(scene.find("a"), Ok(()));
-        assert_eq!(scene.server.request_count(), 2);
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.server.request_count(), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The states of calls, their open-call pointers and the quota of channel deletions.
+//! Implements [`CallStore`]: call states, open-call pointers and the channel deletion quota.
 
 use std::sync::atomic::Ordering;
 
@@ -26,8 +26,8 @@ use crate::dynamo::{
 use crate::ids::CallId;
 use crate::store::StoreError;
 
-/// The single channel deletions of a minute. Stream allows 60 a minute and app, in minutes of its
-/// own, each of which overlaps two of ours at most.
+/// The quota of single channel deletions. Stream allows 60 per minute and app, and its minutes may
+/// overlap two minutes of this clock.
 const MAX_CHANNEL_DELETIONS_PER_MINUTE: i64 = 30;
 
 #[derive(Deserialize)]
@@ -57,7 +57,7 @@ impl CallStore for DynamoCallStore {
             return Ok(BeginResult::Inserted);
         };
         let existing: Call = parse_item(item.unwrap_or_default())?;
-        // This attempt's own write, whose response was lost.
+        // The response to this attempt's own write was lost, and the SDK retried.
         let is_own_write =
             existing.attempt == new_call.attempt && existing.state == CallState::Creating;
         Ok(if is_own_write { BeginResult::Inserted } else { BeginResult::Exists(existing) })
@@ -283,8 +283,8 @@ impl CallStore for DynamoCallStore {
             ConditionalResult::Applied(previous) => {
                 let previous = Some(previous).filter(|item| !item.is_empty());
                 let previous: Option<PointerItem> = previous.map(parse_item).transpose()?;
-                // This attempt's own pointer may have replaced another one, and its response was
-                // lost.
+                // A previous pointer to this call is from another attempt, or from this one after a
+                // retry by the SDK.
                 let is_exclusive = previous.is_none_or(|previous| previous.call_id != *id);
                 SetOpenCallResult::Set { is_exclusive }
             }
@@ -323,7 +323,7 @@ impl CallStore for DynamoCallStore {
 
     async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError> {
         let minute = at.as_secs().div_euclid(60);
-        // Not asked again: a minute's counter is one item, which many ends at once would wear out.
+        // One item counts the minute. Skipping the write avoids throttling by many concurrent ends.
         if self.exhausted_minute.load(Ordering::Relaxed) == minute {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! The index of due calls, and the checkpoint of the reconciliation.
+//! Implements [`DueStore`]: the due index and the reconciliation checkpoint.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::ids::CallId;
 use crate::store::StoreError;
 
-/// What the index shows of a call.
+/// The attributes that the due index projects.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DueIndexItem {
@@ -32,7 +32,7 @@ struct DueIndexItem {
 struct DueItem {
     #[serde(flatten)]
     call: Call,
-    /// Not there where nothing is due any more.
+    /// Absent once the call has left the due index.
     due_at: Option<Timestamp>,
     #[serde(default)]
     tries: u32,
@@ -46,7 +46,7 @@ fn parse_due_entry(item: Item) -> Result<DueEntry, StoreError> {
 }
 
 impl DynamoCallStore {
-    /// How many calls are in a shard of the index.
+    /// Counts the calls in a shard of the due index.
     pub(in crate::calls) async fn count(&self, shard: Shard) -> Result<u64, StoreError> {
         let (mut count, mut start) = (0, None);
         loop {
@@ -103,10 +103,10 @@ impl DueStore for DynamoCallStore {
         let output = query.send().await.map_err(map_sdk_error)?;
         let mut entries = Vec::new();
         for item in output.items.unwrap_or_default() {
-            // What nobody can read must not keep the others from being seen to.
+            // A malformed entry must not block the others.
             match parse_due_entry(item) {
                 Ok(entry) => entries.push(entry),
-                Err(error) => ApiError::from(error).log("a place in the index is not one", &shard),
+                Err(error) => ApiError::from(error).log("skipping malformed index entry", &shard),
             }
         }
         Ok(DuePage { entries, has_more: output.last_evaluated_key.is_some() })

@@ -1,10 +1,11 @@
-//! Calls in the table: one item a call, `pk = CALL#<callId>`, `sk = CALL`.
+//! Calls in the table.
 //!
-//! Beside the call itself an item holds its place in the sparse index `due` (`dueShard`, `dueAt`)
-//! while something is left to do, how often that was tried in vain (`tries`), and `ttl` once it
-//! has ended. The open call of a set of members is marked in an item of the set's own,
-//! `pk = MEMBERS#<digest>`, `sk = OPEN`; how many of a minute's single channel deletions are taken
-//! is counted in `pk = LIMIT#delete-channel`, `sk = <minute>`.
+//! A call item has `pk = CALL#<callId>` and `sk = CALL`. While work remains, it is in the sparse
+//! index `due` by `dueShard` and `dueAt`, and `tries` counts the failed attempts. Once the call has
+//! ended, `ttl` is set.
+//!
+//! An open-call pointer has `pk = MEMBERS#<digest>` and `sk = OPEN`. The counter of single channel
+//! deletions in a minute has `pk = LIMIT#delete-channel` and `sk = <minute>`.
 
 mod call_store;
 mod due_store;
@@ -24,22 +25,22 @@ use crate::dynamo::{Item, Table, attribute_names, key, number, text, update_cond
 use crate::ids::CallId;
 use crate::store::StoreError;
 
-/// The calls of a table.
+/// The store of calls in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoCallStore {
     table: Table,
-    /// The last minute whose single channel deletions are known to be used up.
+    /// The last minute whose quota of single channel deletions is known to be exhausted.
     exhausted_minute: Arc<AtomicI64>,
 }
 
 impl DynamoCallStore {
-    /// The calls of this table.
+    /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table, exhausted_minute: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
-    /// Has an active call looked at no later than `due`, if the condition holds.
+    /// Sets when a call is due, if the condition holds.
     async fn update_due_at(
         &self,
         id: &CallId,
@@ -76,7 +77,6 @@ impl DynamoCallStore {
     }
 }
 
-/// The parts of an update.
 struct CallUpdate<'a> {
     expression: &'a str,
     condition: &'a str,
@@ -92,7 +92,6 @@ fn pointer_key(members: &MemberSet) -> Item {
     key(format!("MEMBERS#{}", members.as_str()), "OPEN")
 }
 
-/// The partition of the index.
 fn shard_value(shard: Shard) -> AttributeValue {
     text(format!("DUE#{}", shard.number()))
 }

@@ -1,4 +1,4 @@
-//! What becomes of a batch of due calls.
+//! Processes a batch of due calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,66 +22,66 @@ use crate::stream::ops::{
     StreamChannel,
 };
 
-/// How many calls are worked on at the same time.
+/// The number of calls that are processed concurrently.
 const CONCURRENCY: usize = 16;
-/// How many closed calls are said to be so at the same time: all that is kept of one is read.
+/// The number of concurrent observer calls. It is low because each one reads all data of a call.
 const OBSERVER_CONCURRENCY: usize = 4;
-/// How often channels are deleted of which some are gone meanwhile.
+/// The number of batch deletions if some channels disappear meanwhile.
 const MAX_DELETE_ATTEMPTS: u32 = 3;
-/// The longest time for which a call that fails is put off.
+/// The longest delay after a failure.
 const MAX_BACKOFF: Duration = Duration::from_mins(10);
 
-/// A due call that is over, on its way out.
+/// A due call that is over and to be cleaned up.
 struct PendingCleanup {
     call: Call,
-    /// Where it stands in the index.
+    /// When the call is due in the index, which conditional writes expect.
     due_at: Timestamp,
     tries: u32,
 }
 
-/// What became of channels; those that were not there are in neither.
+/// The result of deleting channels. A channel that did not exist is in neither set.
 #[derive(Default)]
 struct DeleteOutcome {
     deleted: BTreeSet<CallId>,
     remaining: BTreeSet<CallId>,
 }
 
-/// How a call was let go.
+/// The result of a completed cleanup.
 enum CleanupResult {
-    /// It has ended.
+    /// The call is `ended` now.
     Cleaned,
-    /// Something was left of it still, or somebody else has let it go.
+    /// The recheck removed a late resource, or another sweep closed the call.
     Verified,
-    /// Nothing is left of it.
+    /// The recheck found nothing, and this sweep removed the call from the index.
     Closed,
 }
 
-/// What a step with one call came to.
+/// The result of processing one call.
 enum StepResult {
-    /// Nothing is left to do now.
+    /// The call needs no work now.
     Done,
-    /// It goes on.
+    /// The call is still active.
     Active,
-    /// It is over.
+    /// The call is over and needs a cleanup. The reason is set if this sweep ended it.
     Ended(PendingCleanup, Option<SystemEndReason>),
-    /// Something failed.
+    /// The call was rescheduled after an error.
     Failed,
 }
 
 impl Sweeper {
-    /// Sees to these calls. Only a table that does not answer stops it; what cannot be read, there
-    /// or at Stream, is passed over or put off by itself.
+    /// Processes these calls. Only an unavailable table stops the batch. An unreadable call is
+    /// skipped, and a call that fails is rescheduled.
     pub(super) async fn process_batch(
         &self,
         entries: Vec<DueEntry>,
         deadline: Deadline,
         summary: &mut SweepSummary,
     ) -> Result<(), ApiError> {
-        // One that moves while the index is read can stand there twice.
+        // A call that moves while the index is read can appear twice.
         let ids: BTreeSet<CallId> = entries.into_iter().map(|entry| entry.id).collect();
         let ids: Vec<CallId> = ids.into_iter().collect();
         let now = self.calls.clock.now();
-        // The index lags behind; the calls themselves decide.
+        // The index is eventually consistent, so the call items decide what is due.
         let mut due = self.load_readable(&ids, summary).await?;
         due.retain(|due| due.due_at.is_some_and(|at| at <= now));
         if due.is_empty() {
@@ -93,13 +93,13 @@ impl Sweeper {
         let ids: Vec<CallId> = due.iter().map(|due| due.call.call_id.clone()).collect();
         let stream_calls = match self.query_stream_calls(&ids, deadline).await {
             Ok(stream_calls) => stream_calls,
-            // Then each is asked for by itself, where it matters.
+            // `check_active` sends GetCall before it ends a call.
             Err(error @ (StreamError::InvalidResponse(_) | StreamError::Rejected(_))) => {
-                ApiError::from(error).log("Stream's list of calls is of no use", &ids.len());
+                ApiError::from(error).log("QueryCalls failed, falling back to GetCall", &ids.len());
                 BTreeMap::new()
             }
             Err(error) => {
-                ApiError::from(error).log("Stream does not tell of calls", &ids.len());
+                ApiError::from(error).log("QueryCalls failed, rescheduling the batch", &ids.len());
                 summary.failed += due.len() as u64;
                 let reschedules = due.iter().map(|due| self.reschedule_failed(due, now));
                 stream::iter(reschedules).buffer_unordered(CONCURRENCY).collect::<()>().await;
@@ -127,7 +127,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// These calls as they stand now, without those that nobody can read.
+    /// Reads the call items, and skips malformed ones.
     async fn load_readable(
         &self,
         ids: &[CallId],
@@ -140,9 +140,9 @@ impl Sweeper {
         let mut due = Vec::new();
         for id in ids {
             match self.due_store.load(std::slice::from_ref(id)).await {
-                Ok(found) => due.extend(found),
+                Ok(loaded) => due.extend(loaded),
                 Err(error @ StoreError::Internal(_)) => {
-                    ApiError::from(error).log("a due call cannot be read", id);
+                    ApiError::from(error).log("skipping malformed call item", id);
                     summary.failed += 1;
                 }
                 Err(error) => return Err(error),
@@ -151,7 +151,7 @@ impl Sweeper {
         Ok(due)
     }
 
-    /// What Stream shows of these calls. It may lag behind, too.
+    /// Lists these calls at Stream. The list is eventually consistent, too.
     async fn query_stream_calls(
         &self,
         ids: &[CallId],
@@ -163,7 +163,7 @@ impl Sweeper {
         Ok(response.calls.into_iter().filter_map(|item| by_id(item.call)).collect())
     }
 
-    /// Moves one call on in the table.
+    /// Evaluates one call and updates its item.
     async fn process_call(
         &self,
         due: DueCall,
@@ -188,7 +188,7 @@ impl Sweeper {
         match outcome {
             Ok(step) => step,
             Err(error) => {
-                error.log("a due call is put off", &due.call.call_id);
+                error.log("processing a due call failed, rescheduling it", &due.call.call_id);
                 self.reschedule_failed(&due, now).await;
                 StepResult::Failed
             }
@@ -206,7 +206,7 @@ impl Sweeper {
         let id = &due.call.call_id;
         let mut decision = evaluate(&due.call, listed, self.timeouts, now);
         if matches!(decision, Decision::End { .. }) {
-            // Nobody's call is ended on the word of a list that may be old.
+            // The list may be stale, so GetCall confirms the state before the call ends.
             let current = match self.calls.stream.send(&GetCall { id }, deadline).await {
                 Ok(response) => Some(response.call),
                 Err(StreamError::NotFound(_)) => None,
@@ -219,13 +219,13 @@ impl Sweeper {
                 self.due_store.reschedule(id, due_at, next, 0).await?;
                 Ok(StepResult::Active)
             }
-            Decision::End { reason, ended_at: since } => {
-                self.end_call(due, due_at, reason, since, now).await
+            Decision::End { reason, ended_at } => {
+                self.end_call(due, due_at, reason, ended_at, now).await
             }
         }
     }
 
-    /// Moves an open call to `ending`, unless it has moved since it was seen.
+    /// Moves an open call to `ending`, unless it has changed since it was read.
     async fn end_call(
         &self,
         due: &DueCall,
@@ -251,7 +251,6 @@ impl Sweeper {
         })
     }
 
-    /// Puts a call off with which something failed.
     async fn reschedule_failed(&self, due: &DueCall, now: Timestamp) {
         if let Some(due_at) = due.due_at {
             self.reschedule_with_backoff(&due.call.call_id, due_at, due.tries, now).await;
@@ -269,11 +268,12 @@ impl Sweeper {
         if let Err(error) =
             self.due_store.reschedule(id, expected_due_at, retry_at, tries.saturating_add(1)).await
         {
-            ApiError::from(error).log("a due call is not put off", id);
+            ApiError::from(error).log("rescheduling a due call failed", id);
         }
     }
 
-    /// Clears calls away that are over: the calls one by one, the channels all at once.
+    /// Cleans up calls that are over: ends the calls one by one, and deletes the channels in one
+    /// batch.
     async fn clean_up(
         &self,
         cleanups: Vec<PendingCleanup>,
@@ -294,7 +294,7 @@ impl Sweeper {
         let completions = cleanups.iter().zip(end_results).map(|(cleanup, end_result)| {
             let id = &cleanup.call.call_id;
             if let Err(error) = &end_result {
-                error.log("a call is not ended at Stream yet", id);
+                error.log("ending a call at Stream failed, retrying in a later sweep", id);
             }
             let is_clean = end_result.is_ok() && !channel_outcome.remaining.contains(id);
             let was_present = end_result.unwrap_or(false) || channel_outcome.deleted.contains(id);
@@ -317,11 +317,11 @@ impl Sweeper {
         self.notify_observer(closed, deadline).await;
     }
 
-    /// Says of which calls nothing is left, now that everything else is done with them.
+    /// Notifies the observer of closed calls, after all other work of the batch.
     async fn notify_observer(&self, calls: Vec<&Call>, deadline: Deadline) {
         let calls = calls.into_iter().filter(|call| call.active_at.is_some()).map(async |call| {
             if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
-                tracing::warn!(subject = %call.call_id, "no time to say that a call is closed");
+                tracing::warn!(subject = %call.call_id, "out of time, skipping the observer");
             } else {
                 self.observer.on_closed(call).await;
             }
@@ -329,7 +329,8 @@ impl Sweeper {
         stream::iter(calls).buffer_unordered(OBSERVER_CONCURRENCY).collect::<()>().await;
     }
 
-    /// Ends a call at Stream that is ours, and live for all we know; whether it was.
+    /// Ends a call at Stream if it belongs to the item and may be live. Returns whether it was
+    /// live.
     async fn end_if_live(
         &self,
         call: &Call,
@@ -343,14 +344,14 @@ impl Sweeper {
             }
             None => false,
         };
-        // One that was active, and is not in the list, may be too new for the list.
+        // A call that was active may be too new for the list.
         if is_live || (listed.is_none() && call.active_at.is_some()) {
             self.calls.end_at_stream(&call.call_id, deadline).await?;
         }
         Ok(is_live)
     }
 
-    /// Deletes those of the calls' channels that exist and are ours.
+    /// Deletes the channels of these calls that exist and belong to the items.
     async fn delete_channels(&self, calls: &[&Call], deadline: Deadline) -> DeleteOutcome {
         let mut outcome = DeleteOutcome::default();
         let mut existing = Vec::new();
@@ -358,7 +359,8 @@ impl Sweeper {
             existing = match self.find_owned_channels(calls, deadline).await {
                 Ok(existing) => existing,
                 Err(error) => {
-                    ApiError::from(error).log("channels are not found out", &calls.len());
+                    ApiError::from(error)
+                        .log("QueryChannels failed, retrying in a later sweep", &calls.len());
                     outcome.remaining.extend(calls.iter().map(|call| call.call_id.clone()));
                     return outcome;
                 }
@@ -380,19 +382,20 @@ impl Sweeper {
                     outcome.deleted.extend::<BTreeSet<_>>(deleted);
                     return outcome;
                 }
-                // One of them was deleted just now, by its end: which ones are left?
+                // A call-end request deleted a channel meanwhile, so list the channels again.
                 Err(StreamError::NotFound(_)) => outcome.deleted.extend(existing.clone()),
                 Err(error) => {
-                    ApiError::from(error).log("channels are not deleted", &existing.len());
+                    ApiError::from(error)
+                        .log("DeleteChannels failed, retrying in a later sweep", &existing.len());
                     outcome.remaining.extend(existing);
                     return outcome;
                 }
             }
         }
-        // The list and the deletion do not agree, so one by one, as far as the minute allows.
+        // The list and the batch deletion disagree: delete one by one, within the quota.
         for id in existing {
             if let Err(error) = self.calls.delete_channel(&id, deadline).await {
-                error.log("a channel is not deleted", &id);
+                error.log("DeleteChannel failed, retrying in a later sweep", &id);
                 outcome.remaining.insert(id);
             }
         }
@@ -422,14 +425,14 @@ impl Sweeper {
         Ok(existing)
     }
 
-    /// The last step with a call: `found` says whether anything of it was left at Stream, and is
-    /// `None` where something still is.
+    /// Completes the cleanup of a call. `was_present` is whether the call or channel existed at
+    /// Stream, or `None` if the cleanup failed.
     async fn complete_cleanup(
         &self,
         cleanup: &PendingCleanup,
         was_present: Option<bool>,
     ) -> Result<CleanupResult, ()> {
-        let PendingCleanup { call, due_at: seen, tries } = cleanup;
+        let PendingCleanup { call, due_at, tries } = cleanup;
         let (id, now) = (&call.call_id, self.calls.clock.now());
         let result = match (was_present, call.state) {
             (Some(_), CallState::Ending) => {
@@ -438,30 +441,30 @@ impl Sweeper {
                 }
                 self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
             }
-            // Something came late. Perhaps it was not the last.
+            // A late request recreated a resource, and another one may follow.
             (Some(true), _) => self
                 .due_store
-                .reschedule(id, *seen, now.plus(CLEANUP_RECHECK), 0)
+                .reschedule(id, *due_at, now.plus(CLEANUP_RECHECK), 0)
                 .await
                 .map(|()| CleanupResult::Verified),
             (Some(false), _) => {
-                self.due_store.remove_from_index(id, *seen).await.map(|is_removed| {
+                self.due_store.remove_from_index(id, *due_at).await.map(|is_removed| {
                     if is_removed { CleanupResult::Closed } else { CleanupResult::Verified }
                 })
             }
             (None, _) => {
-                self.reschedule_with_backoff(id, *seen, *tries, now).await;
+                self.reschedule_with_backoff(id, *due_at, *tries, now).await;
                 return Err(());
             }
         };
-        // What fails here is still due.
+        // After an error the call stays due.
         result.map_err(|error| {
-            ApiError::from(error).log("a call is cleared, but still due", id);
+            ApiError::from(error).log("saving a completed cleanup failed, the call stays due", id);
         })
     }
 }
 
-/// How long a call is put off after so many tries in vain.
+/// The delay after this number of failed attempts.
 fn backoff(tries: u32) -> Duration {
     END_RETRY_INTERVAL.saturating_mul(2_u32.saturating_pow(tries)).min(MAX_BACKOFF)
 }

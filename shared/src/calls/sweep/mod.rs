@@ -1,9 +1,9 @@
-//! The sweeper: closes what nobody else does.
+//! The sweeper: ends and cleans up calls that no request has closed.
 //!
-//! Every call is in the index of what is due until nothing of it is left at Stream. A sweep takes
-//! what is due, the oldest first, asks Stream about a hundred calls at once, and moves each one on
-//! by the same conditional writes as everybody else. So two sweeps at once do no harm, and one that
-//! dies is carried on by the next: what it did not get to is still due.
+//! Every call is in the due index until none of its resources is left at Stream. A sweep processes
+//! the due calls in batches of 100, the oldest first. It lists a batch at Stream with one request,
+//! and updates each call with the same conditional writes as the other functions. So concurrent
+//! sweeps are safe. If a sweep dies, the next one continues, since unprocessed calls stay due.
 
 mod batch;
 mod observer;
@@ -27,30 +27,30 @@ use crate::clock::Deadline;
 use crate::error::ApiError;
 use queue::DueQueue;
 
-/// How many calls are seen to at once: as many as Stream tells of in one answer.
+/// The number of calls in a batch: the page size of `QueryCalls`.
 const BATCH_SIZE: usize = 100;
-/// A batch that has less time than this is left to the next sweep.
+/// A sweep stops if less time than this remains.
 const MIN_REMAINING: Duration = Duration::from_secs(8);
 
-/// The sweeper.
+/// Closes due calls and reconciles the table with Stream.
 #[derive(Clone)]
 pub struct Sweeper {
     /// The calls.
     pub calls: CallService,
-    /// What is due.
+    /// The due index.
     pub due_store: Arc<dyn DueStore>,
-    /// What calls are held to.
+    /// The timeouts for the evaluation of active calls.
     pub timeouts: CallTimeouts,
-    /// Who hears of the calls of which nothing is left.
+    /// The observer of closed calls.
     pub observer: Arc<dyn ClosedCallObserver>,
 }
 
 impl Sweeper {
-    /// Sees to everything that is due, as far as time allows.
+    /// Processes the due calls until none is left or the time runs out.
     ///
     /// # Errors
     ///
-    /// `store_unavailable`. What fails at Stream, or with one call, is put off and counted.
+    /// `store_unavailable`. If Stream or a single call fails, the call is rescheduled and counted.
     pub async fn sweep(&self, deadline: Deadline) -> Result<SweepSummary, ApiError> {
         let started_at = self.calls.clock.now();
         let mut summary = SweepSummary::default();

@@ -1,18 +1,19 @@
-//! What is said of a call when nothing is left of it.
+//! The observer of closed calls.
 
 use async_trait::async_trait;
 
 use crate::calls::Call;
 
-/// Hears of every call that was active, once, some minutes after its end: what comes late has come
-/// by then. If the sweeper dies at that very moment it does not hear of the call.
+/// Is notified of every call that was active, some minutes after its end, when late data has
+/// arrived. Each call is notified at most once: if the sweeper dies at that moment, the
+/// notification is lost.
 #[async_trait]
 pub trait ClosedCallObserver: Send + Sync {
-    /// Nothing is left of this call but its record.
+    /// Handles a closed call, whose item is the only resource left.
     async fn on_closed(&self, call: &Call);
 }
 
-/// Nobody who hears of it.
+/// An observer that does nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct NoopObserver;
 

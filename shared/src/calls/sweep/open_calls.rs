@@ -1,4 +1,4 @@
-//! How many calls are open, for the metrics.
+//! Counts the open calls for the metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,12 @@ use crate::clock::{Clock, Deadline};
 use crate::error::ApiError;
 use crate::store::StoreError;
 
-/// How many shards are counted at the same time.
+/// The number of shards that are counted concurrently.
 const CONCURRENCY: usize = 8;
-/// How long it may take: nothing waits for it but the end of the sweep.
+/// The timeout of a count, which delays the end of the sweep.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Counts the calls of which something is still to be closed: all that are in the index of what is
-/// due, now or later.
+/// Counts the calls in the due index: all calls that are open or not cleaned up yet.
 #[derive(Clone)]
 pub struct OpenCallCounter {
     store: DynamoCallStore,
@@ -25,13 +24,13 @@ pub struct OpenCallCounter {
 }
 
 impl OpenCallCounter {
-    /// Over the mappings of a table.
+    /// A counter of the calls in this store.
     #[must_use]
     pub fn new(store: DynamoCallStore, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 
-    /// How many there are; `None` where the table does not say, or not in time.
+    /// Counts the open calls. Returns `None` if the table fails or the count times out.
     pub async fn count(&self, deadline: Deadline) -> Option<u64> {
         let counts = stream::iter(Shard::all().map(|shard| self.store.count(shard)));
         let total =
@@ -41,6 +40,6 @@ impl OpenCallCounter {
             Ok(result) => result,
             Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
         };
-        result.map_err(|error| ApiError::from(error).log("open calls are not counted", &"due")).ok()
+        result.map_err(|error| ApiError::from(error).log("counting open calls failed", &"due")).ok()
     }
 }

@@ -1,4 +1,4 @@
-//! The calls that are due, the oldest first, whatever shard they are in.
+//! Merges the shards of the due index into one queue, the oldest entries first.
 
 use std::collections::VecDeque;
 
@@ -9,29 +9,29 @@ use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::store::StoreError;
 
-/// How many places one request reads.
+/// The number of entries that one request reads.
 const PAGE_SIZE: u16 = 100;
-/// How many shards are read at the same time.
+/// The number of shards that are read concurrently.
 const CONCURRENCY: usize = 8;
 
-/// What is due at one instant. It is read as far as it is taken.
+/// The entries that are due at one instant. Further pages are read on demand.
 pub(super) struct DueQueue<'a> {
     store: &'a dyn DueStore,
     now: Timestamp,
     cursors: Vec<ShardCursor>,
 }
 
-/// A shard as far as it has been read.
+/// The unconsumed entries of a shard.
 struct ShardCursor {
     shard: Shard,
     entries: VecDeque<DueEntry>,
-    /// The last place that was read, if there are more behind it.
+    /// The last entry of the page, if more pages follow.
     resume_after: Option<DueEntry>,
 }
 
 impl<'a> DueQueue<'a> {
-    /// Reads the beginning of every shard. One that cannot be read is left to the next sweep,
-    /// unless it is all of them.
+    /// Reads the first page of every shard. A shard that cannot be read is left to the next sweep.
+    /// If all shards fail, this returns the error.
     pub(super) async fn load(store: &'a dyn DueStore, now: Timestamp) -> Result<Self, StoreError> {
         let loads = stream::iter(Shard::all().map(|shard| load_page(store, now, shard, None)));
         let results: Vec<_> = loads.buffered(CONCURRENCY).collect().await;
@@ -41,12 +41,12 @@ impl<'a> DueQueue<'a> {
             if cursors.is_empty() {
                 return Err(error);
             }
-            ApiError::from(error).log("a part of the index is not read", &"due");
+            ApiError::from(error).log("reading a due index shard failed, skipping it", &"due");
         }
         Ok(Self { store, now, cursors })
     }
 
-    /// Since when the oldest has been due.
+    /// When the oldest entry became due.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.cursors
             .iter()
@@ -55,7 +55,7 @@ impl<'a> DueQueue<'a> {
             .min()
     }
 
-    /// Takes the oldest ones.
+    /// Takes the oldest entries.
     pub(super) async fn next_batch(&mut self, limit: usize) -> Result<Vec<DueEntry>, StoreError> {
         let mut batch = Vec::new();
         while batch.len() < limit {
@@ -71,7 +71,10 @@ impl<'a> DueQueue<'a> {
                 match load_page(self.store, self.now, cursor.shard, Some(&last)).await {
                     Ok(next) => *cursor = next,
                     Err(error) => {
-                        ApiError::from(error).log("a part of the index is not read", &cursor.shard);
+                        ApiError::from(error).log(
+                            "reading a due index shard failed, skipping its rest",
+                            &cursor.shard,
+                        );
                     }
                 }
             }
@@ -100,7 +103,7 @@ mod tests {
     use crate::calls::sweep::{DueCall, DuePage};
     use crate::ids::CallId;
 
-    /// So many calls, due one second after the other.
+    /// A store of these entries.
     struct FakeDueStore(Vec<DueEntry>);
 
     #[async_trait]
@@ -119,9 +122,9 @@ mod tests {
                 .filter(|entry| after.is_none_or(|after| *entry > after))
                 .cloned()
                 .collect();
-            let more = entries.len() > usize::from(limit);
+            let has_more = entries.len() > usize::from(limit);
             entries.truncate(limit.into());
-            Ok(DuePage { entries, has_more: more })
+            Ok(DuePage { entries, has_more })
         }
 
         async fn load(&self, _: &[CallId]) -> Result<Vec<DueCall>, StoreError> {

@@ -1,9 +1,9 @@
-//! Reconciliation: what is ours at Stream, and no mapping knows.
+//! Reconciliation: removes orphaned resources, which have an owner tag at Stream but no call item.
 //!
-//! The mapping is written before anything exists at Stream and outlives it, so there is nothing to
-//! find unless an item was lost, or Stream left something out of a list. What is ours carries our
-//! mark: a channel the id of its call, a call the cid of its channel. What somebody else made is
-//! never touched, whatever it is called.
+//! The call item is written before the resources at Stream and outlives them. So an orphan exists
+//! only if an item was lost, or if Stream left a resource out of a list. The owner tag of a channel
+//! is its call's id, and the owner tag of a call is its channel's cid. Resources without an owner
+//! tag are never changed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,28 +21,28 @@ use crate::stream::ops::{
 };
 use crate::stream::{StreamError, StreamTime};
 
-/// What is younger than this is left to those who are at it.
+/// Younger resources are skipped, since an attempt may still be working on them.
 const MIN_AGE: Duration = Duration::from_mins(10);
 
-/// What a reconciliation has done.
+/// The result of a reconciliation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconcileSummary {
-    /// Channels that were looked at.
+    /// Channels that were checked.
     pub channels: u64,
-    /// Calls that were looked at.
+    /// Calls that were checked.
     pub calls: u64,
-    /// Channels that no mapping knew, and that are deleted.
+    /// Orphaned channels that were deleted.
     pub deleted: u64,
-    /// Calls that no mapping knew, and that are ended.
+    /// Orphaned calls that were ended.
     pub ended: u64,
-    /// Requests that failed: the next one comes by here again.
+    /// Requests that failed. A later reconciliation retries them.
     pub failed: u64,
-    /// Whether time ran out, or Stream did not answer: the next one goes on from here.
+    /// Whether it stopped early, without time or after a failure. The next one continues there.
     pub truncated: bool,
 }
 
-/// How far a reconciliation has come: everything of ours that was made before is known.
+/// The progress of a reconciliation: everything that was created earlier has been checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Checkpoint {
     channels: Option<Timestamp>,
@@ -50,15 +50,15 @@ struct Checkpoint {
 }
 
 impl Sweeper {
-    /// Goes through the channels and the calls of ours at Stream, and removes those that no
-    /// mapping knows. It starts where the last one ran out of time.
+    /// Lists the owned channels and calls at Stream and removes those without a call item. It
+    /// continues where the last reconciliation stopped.
     ///
     /// # Errors
     ///
-    /// `store_unavailable`. What fails at Stream is counted and left to the next one.
+    /// `store_unavailable`. Failures at Stream are counted and left to the next reconciliation.
     pub async fn reconcile(&self, deadline: Deadline) -> Result<ReconcileSummary, ApiError> {
         let stored = self.due_store.load_checkpoint().await?;
-        // A bookmark of another form is none.
+        // A checkpoint that cannot be parsed is ignored.
         let checkpoint: Checkpoint =
             stored.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let mut summary = ReconcileSummary::default();
@@ -80,7 +80,7 @@ impl Sweeper {
         deadline.remaining(self.calls.clock.now()) < MIN_REMAINING
     }
 
-    /// The channels; where it stopped, if it did not come to the end.
+    /// Reconciles the channels. Returns the checkpoint if it did not reach the end.
     async fn reconcile_channels(
         &self,
         from: Option<Timestamp>,
@@ -98,7 +98,7 @@ impl Sweeper {
             let page = match self.calls.stream.send(&QueryChannels { filter }, deadline).await {
                 Ok(response) => response.channels,
                 Err(error) => {
-                    summary.record_failure(&error.into(), "a page of channels is not read");
+                    summary.record_failure(&error.into(), "QueryChannels failed, stopping");
                     return Ok(Some(resume_from));
                 }
             };
@@ -110,7 +110,7 @@ impl Sweeper {
                 .collect();
             summary.channels += call_ids.len() as u64;
             let orphans = self.find_unmapped(&call_ids).await?;
-            // What is deleted leaves the list, and what comes after it moves up.
+            // Deleted channels leave the list, so the offset of the following ones shrinks.
             offset += page.len();
             if !orphans.is_empty() {
                 match self.calls.stream.send(&DeleteChannels { calls: &orphans }, deadline).await {
@@ -121,15 +121,15 @@ impl Sweeper {
                             .filter(|result| result.error.is_some())
                             .count();
                         let deleted = orphans.len().saturating_sub(left);
-                        tracing::warn!(deleted, left, "channels that no mapping knows");
+                        tracing::warn!(deleted, left, "deleted orphaned channels");
                         summary.deleted += deleted as u64;
                         offset = offset.saturating_sub(deleted);
                     }
-                    // One of them has gone by itself: the next time is time enough.
+                    // Another request deleted one of them. The next reconciliation retries the
+                    // others.
                     Err(StreamError::NotFound(_)) => {}
                     Err(error) => {
-                        summary
-                            .record_failure(&error.into(), "channels that no mapping knows stay");
+                        summary.record_failure(&error.into(), "deleting orphaned channels failed");
                     }
                 }
             }
@@ -142,7 +142,7 @@ impl Sweeper {
         }
     }
 
-    /// The calls; where it stopped, if it did not come to the end.
+    /// Reconciles the calls. Returns the checkpoint if it did not reach the end.
     async fn reconcile_calls(
         &self,
         from: Option<Timestamp>,
@@ -161,7 +161,7 @@ impl Sweeper {
             let page = match self.calls.stream.send(&query, deadline).await {
                 Ok(page) => page,
                 Err(error) => {
-                    summary.record_failure(&error.into(), "a page of calls is not read");
+                    summary.record_failure(&error.into(), "QueryCalls failed, stopping");
                     return Ok(Some(resume_from));
                 }
             };
@@ -176,11 +176,11 @@ impl Sweeper {
                 }
                 match self.calls.end_at_stream(&id, deadline).await {
                     Ok(()) => {
-                        tracing::warn!(call = %id, "ended a call that no mapping knows");
+                        tracing::warn!(call = %id, "ended an orphaned call");
                         summary.ended += 1;
                     }
                     Err(error) => {
-                        summary.record_failure(&error, "a call that no mapping knows goes on");
+                        summary.record_failure(&error, "ending an orphaned call failed");
                     }
                 }
             }
@@ -192,16 +192,16 @@ impl Sweeper {
         }
     }
 
-    /// Those of these calls that no mapping knows, or only as over and done with.
+    /// Returns the calls that have no item, or whose item is `ended` and out of the due index.
     async fn find_unmapped(&self, ids: &[CallId]) -> Result<Vec<CallId>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let mapped = match self.due_store.load(ids).await {
             Ok(mapped) => mapped,
-            // A mapping that cannot be read is a mapping: what it may know is left alone.
+            // A malformed item may belong to any of these calls, so none of them is removed.
             Err(error @ StoreError::Internal(_)) => {
-                ApiError::from(error).log("mappings cannot be read", &ids.len());
+                ApiError::from(error).log("skipping calls with malformed items", &ids.len());
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! What the sweeper asks of the table.
+//! The store of due calls.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::ids::CallId;
 use crate::store::StoreError;
 
-/// A partition of the index of calls that are due: an even spread, the same every time.
+/// A partition of the due index. A hash of the call id selects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard(u8);
 
@@ -21,62 +21,62 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// How many there are: `docs/DATA.md` has the arithmetic.
+    /// The number of shards (see `docs/DATA.md`).
     pub const COUNT: u8 = 64;
 
-    /// All of them.
+    /// All shards.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self)
     }
 
-    /// The one that a call is in.
+    /// The shard of a call.
     #[must_use]
     pub fn from_call_id(id: &CallId) -> Self {
         let digest = digest::digest(&digest::SHA256, id.as_str().as_bytes());
         Self(digest.as_ref()[0] % Self::COUNT)
     }
 
-    /// Its number, below [`Shard::COUNT`].
+    /// The number of the shard, below [`Shard::COUNT`].
     #[must_use]
     pub fn number(self) -> u8 {
         self.0
     }
 }
 
-/// A place in the index: the oldest come first.
+/// An entry of the due index. The order is by due time, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueEntry {
     /// When the call is due.
     pub due_at: Timestamp,
-    /// The call.
+    /// The id of the call.
     pub id: CallId,
 }
 
-/// A page of the index.
+/// A page of the due index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
-    /// The places, the oldest first.
+    /// The entries, the oldest first.
     pub entries: Vec<DueEntry>,
-    /// Whether there are more behind them.
+    /// Whether another page follows.
     pub has_more: bool,
 }
 
-/// A call with its place in the index, which may lag behind.
+/// A call item with its attributes of the due index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueCall {
     /// The call.
     pub call: Call,
-    /// When it is due; `None` where it has left the index.
+    /// When the call is due; `None` if it has left the due index.
     pub due_at: Option<Timestamp>,
-    /// How often something was tried in vain.
+    /// The number of failed attempts.
     pub tries: u32,
 }
 
-/// The table, as far as the sweeper goes. Each method is one request; [`DueStore::load`] is one
-/// more where the table leaves calls out of its answer.
+/// The store of due calls. Each method sends one request. [`DueStore::load`] sends a second one if
+/// the table leaves keys unprocessed.
 #[async_trait]
 pub trait DueStore: Send + Sync {
-    /// The places of a shard that are due, behind a place, `most` of them at most.
+    /// Lists at most `limit` due entries of a shard that follow the entry `after`.
     async fn list_due(
         &self,
         shard: Shard,
@@ -85,11 +85,11 @@ pub trait DueStore: Send + Sync {
         limit: u16,
     ) -> Result<DuePage, StoreError>;
 
-    /// Reads calls as they stand now, a hundred at most, none of them named twice. Those that do
-    /// not exist are left out; what the table leaves out of its answers is an error.
+    /// Reads at most 100 calls with strong consistency. The ids must be unique. Calls that do not
+    /// exist are left out. If keys stay unprocessed, this returns an error.
     async fn load(&self, ids: &[CallId]) -> Result<Vec<DueCall>, StoreError>;
 
-    /// Moves a call within the index, if it still stands where it was seen.
+    /// Changes when a call is due, if it is still due at `expected_due_at`.
     async fn reschedule(
         &self,
         id: &CallId,
@@ -98,18 +98,18 @@ pub trait DueStore: Send + Sync {
         tries: u32,
     ) -> Result<(), StoreError>;
 
-    /// Takes a call that has ended out of the index, if it still stands where it was seen; whether
-    /// it did, which is so once in a call's life.
+    /// Removes an ended call from the due index, if it is still due at `expected_due_at`. Returns
+    /// whether it was removed, which happens once for each call.
     async fn remove_from_index(
         &self,
         id: &CallId,
         expected_due_at: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Where the last reconciliation stopped.
+    /// Reads the checkpoint of the last reconciliation.
     async fn load_checkpoint(&self) -> Result<Option<String>, StoreError>;
 
-    /// Remembers where a reconciliation stopped.
+    /// Stores the checkpoint of a reconciliation.
     async fn store_checkpoint(&self, checkpoint: &str) -> Result<(), StoreError>;
 }
 

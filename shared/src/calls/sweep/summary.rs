@@ -1,4 +1,4 @@
-//! What a sweep has done, for the log and for whoever invoked it.
+//! The summary of a sweep, for the log and the function's response.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,38 +9,38 @@ use crate::calls::sweep::DueCall;
 use crate::calls::{Call, CallState, CallTimeouts};
 use crate::clock::Timestamp;
 
-/// What a sweep has done.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepSummary {
     /// Calls that were due.
     pub due: u64,
-    /// Active calls that go on.
+    /// Active calls that continue.
     pub active: u64,
-    /// Calls that were open, and are over now, by the reason.
+    /// Calls that the sweep ended, by reason.
     pub ended: BTreeMap<&'static str, u64>,
-    /// Calls that were cleared at Stream.
+    /// Calls that were cleaned up at Stream.
     pub cleaned: u64,
-    /// Ended calls that were looked at a second time: found clear, or cleared once more.
+    /// Ended calls that passed the cleanup recheck, or were cleaned up again.
     pub verified: u64,
-    /// Calls with which something failed; they are tried again.
+    /// Calls that failed and are retried later.
     pub failed: u64,
-    /// Calls that should have been closed by now.
+    /// Calls whose cleanup is late.
     pub overdue: u64,
     /// How long the oldest call has been due, in seconds.
     pub oldest_due_seconds: u64,
-    /// Whether time ran out before everything was seen to.
+    /// Whether the time ran out before all due calls were processed.
     pub truncated: bool,
 }
 
-/// How long a call that was never finished stays at most, from when it was first asked for.
+/// The longest time that a call is `creating`, from its first request.
 const MAX_CREATING_TIME: Duration = Duration::from_secs(130);
-/// How long a call is ending at most, from when it was over for everybody.
+/// The longest time that a call is `ending`, from its end for the members.
 const MAX_ENDING_TIME: Duration = Duration::from_secs(250);
-/// How long an active call outlives its longest duration at most.
+/// The longest time that an active call exceeds its maximum duration.
 const MAX_ACTIVE_OVERRUN: Duration = Duration::from_mins(11);
 
-/// Whether a call should have been closed by now.
+/// Whether a call exceeds the longest expected time in its state.
 pub(super) fn is_overdue(due: &DueCall, timeouts: CallTimeouts, now: Timestamp) -> bool {
     let Call { state, created_at, active_at, ending_at, .. } = &due.call;
     let (since, max_age) = match state {

@@ -1,25 +1,25 @@
-//! The bands of the score: their names, their colours and where each begins.
+//! The bands of the score: names, colors and lower bounds.
 
 use crate::quality::chart::palette::Ink;
 use crate::quality::emodel::{Band, Score};
 use crate::quality::response::QualityLabel;
 
-/// The least score that there is.
+/// The lowest score.
 pub(super) const MIN_MOS: f64 = 1.0;
-/// The highest.
+/// The upper end of the score axis.
 pub(super) const MAX_MOS: f64 = 4.5;
-/// The bands from the best to the worst.
+/// All bands, the best first.
 pub(super) const BANDS: [Band; 5] =
     [Band::Excellent, Band::Good, Band::Fair, Band::Poor, Band::Bad];
 
-/// How a band looks.
+/// The style of a band.
 pub(super) struct BandStyle {
     pub(super) name: &'static str,
-    /// The least score in it.
+    /// The lowest score in the band.
     pub(super) min_mos: f64,
-    /// What a cell of it is filled with.
+    /// The fill of a cell in a strip.
     pub(super) cell: Ink,
-    /// What stands behind its scores.
+    /// The background in the score chart.
     pub(super) tint: Ink,
 }
 
@@ -34,13 +34,13 @@ pub(super) fn band_style(band: Band) -> BandStyle {
     BandStyle { name, min_mos, cell, tint }
 }
 
-/// The band that a mean opinion score is in.
+/// The band of a mean opinion score.
 pub(super) fn band_of(mos: f64) -> Band {
     // The band does not depend on R.
     Score { r: 0.0, mos }.band()
 }
 
-/// The name of the band, or that there is none.
+/// The name of the band, or `unknown`.
 pub(super) fn label_text(label: QualityLabel) -> &'static str {
     match label {
         QualityLabel::Unknown => "unknown",

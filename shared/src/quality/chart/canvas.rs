@@ -1,5 +1,5 @@
-//! A page of shapes and words. It is drawn once all of it is known, as its height follows from
-//! what is on it. Here alone plotters draws.
+//! A canvas of shapes and text. It buffers all shapes before rendering, because the height of the
+//! SVG depends on the content. Only this module draws with plotters.
 
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -13,15 +13,15 @@ use crate::quality::chart::palette::Ink;
 use crate::quality::chart::text::{Font, wrap};
 use crate::quality::chart::width::Width;
 
-/// Why there is no picture.
+/// Drawing the chart failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the picture could not be drawn")]
+#[error("drawing the chart failed")]
 pub struct RenderError(#[from] DrawingAreaErrorKind<std::io::Error>);
 
-/// A place in pixels from the upper left.
+/// A position in pixels from the upper left.
 pub(super) type Position = (i32, i32);
 
-// Which point of a text its place is.
+// Anchors: the point of a text that its position refers to.
 pub(super) const TOP_LEFT: Pos = Pos { h_pos: HPos::Left, v_pos: VPos::Top };
 pub(super) const TOP_MIDDLE: Pos = Pos { h_pos: HPos::Center, v_pos: VPos::Top };
 pub(super) const TOP_RIGHT: Pos = Pos { h_pos: HPos::Right, v_pos: VPos::Top };
@@ -36,10 +36,10 @@ enum Shape {
     Text { text: String, at: Position, font: Font, pos: Pos, color: Ink },
 }
 
-/// What is drawn so far.
+/// The shapes so far.
 pub(super) struct Canvas {
     pub(super) layout: Layout,
-    /// Where what comes next begins.
+    /// The top of the next element.
     pub(super) y: i32,
     shapes: Vec<Shape>,
 }
@@ -54,7 +54,7 @@ impl Canvas {
         self.shapes.push(Shape::Fill([from, to], color));
     }
 
-    /// An empty rectangle.
+    /// A rectangle without fill.
     pub(super) fn outline(&mut self, from: Position, to: Position, color: Ink) {
         self.shapes.push(Shape::Outline([from, to], color));
     }
@@ -78,7 +78,7 @@ impl Canvas {
         self.shapes.push(Shape::Text { text: text.into(), at, font, pos, color });
     }
 
-    /// Lines of text over the whole width.
+    /// Text that wraps at the full width.
     pub(super) fn paragraph(&mut self, text: &str, font: Font, color: Ink) {
         for line in wrap(text, font, self.layout.content_right - MARGIN) {
             self.text(line, (MARGIN, self.y), font, TOP_LEFT, color);
@@ -86,7 +86,7 @@ impl Canvas {
         }
     }
 
-    /// The picture.
+    /// Renders the SVG.
     pub(super) fn render(self) -> Result<String, RenderError> {
         let size = (self.layout.width.unsigned_abs(), (self.y + MARGIN).unsigned_abs());
         let mut svg = String::new();
@@ -104,7 +104,7 @@ impl Canvas {
 
 impl Shape {
     fn draw(self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), RenderError> {
-        /// What plotters divides a font's size by before it writes it.
+        /// Plotters divides the font size by this factor.
         const FONT_SCALE: f64 = 1.24;
         match self {
             Self::Fill(corners, color) => area.draw(&Rectangle::new(corners, filled(color)))?,
@@ -117,11 +117,11 @@ impl Shape {
             Self::Polygon(positions, color) => {
                 area.draw(&Polygon::new(positions, filled(color)))?;
             }
-            Self::Text { text, at, font, pos, color: ink } => {
+            Self::Text { text, at, font, pos, color } => {
                 let weight = if font.bold { FontStyle::Bold } else { FontStyle::Normal };
                 let size = f64::from(font.size) * FONT_SCALE;
                 let font = FontDesc::new(FontFamily::SansSerif, size, weight);
-                area.draw_text(&text, &font.color(&ink.rgb()).pos(pos), at)?;
+                area.draw_text(&text, &font.color(&color.rgb()).pos(pos), at)?;
             }
         }
         Ok(())

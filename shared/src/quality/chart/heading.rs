@@ -1,4 +1,4 @@
-//! What the picture says in words: how good the call was, and who and what was worst.
+//! The heading of the chart: the quality of the call, the worst participant and the worst interval.
 
 use crate::quality::chart::bands;
 use crate::quality::chart::canvas::Canvas;
@@ -6,10 +6,10 @@ use crate::quality::chart::palette::Ink;
 use crate::quality::chart::text::{BODY, TITLE, format_elapsed, isolate_bidi, sanitize, truncate};
 use crate::quality::response::{Cause, Interval, MissingInput, Participant, Quality, Timeline};
 
-/// The most room that a name takes within a sentence.
+/// The maximum width of a name within a line, in pixels.
 const MAX_NAME_WIDTH: i32 = 200;
 
-/// The words above the charts.
+/// The text above the charts.
 pub(super) struct Heading {
     pub(super) title: String,
     lines: Vec<String>,
@@ -19,8 +19,9 @@ impl Heading {
     pub(super) fn new(quality: &Quality) -> Self {
         let mut lines = vec![assessment_text(quality)];
         if let Some(user) = &quality.worst_participant {
-            let found = quality.participants.iter().find(|one| one.user_id == *user);
-            let score_text = found.map_or_else(|| "no score".to_owned(), score_text);
+            let participant =
+                quality.participants.iter().find(|participant| participant.user_id == *user);
+            let score_text = participant.map_or_else(|| "no score".to_owned(), score_text);
             lines.push(format!(
                 "Worst participant: {} ({score_text})",
                 participant_name(quality, user)
@@ -33,13 +34,13 @@ impl Heading {
                 lines.extend(
                     quality.stream.score.map(|score| format!("Stream's score: {score:.0}")),
                 );
-                lines.push("There are no samples of the call over time".to_owned());
+                lines.push("No samples over time".to_owned());
             }
         }
         Self { title: format!("Call {}", quality.call_id), lines }
     }
 
-    /// One sentence for whoever does not see the picture.
+    /// One sentence for the `desc` element, which screen readers read.
     pub(super) fn summary(&self) -> String {
         format!("{}.", self.lines.join("; "))
     }
@@ -59,9 +60,9 @@ fn assessment_text(quality: &Quality) -> String {
         (Some(score), _) => return format!("Quality: {label}, mean opinion score {score:.2}"),
         (None, None) => return format!("Quality: {label}"),
         (None, Some(MissingInput::Data)) => "there is no data",
-        (None, Some(MissingInput::PacketLoss)) => "no packet loss is known",
-        (None, Some(MissingInput::Latency)) => "no latency is known",
-        (None, Some(MissingInput::Jitter)) => "no jitter is known",
+        (None, Some(MissingInput::PacketLoss)) => "packet loss is missing",
+        (None, Some(MissingInput::Latency)) => "latency is missing",
+        (None, Some(MissingInput::Jitter)) => "jitter is missing",
     };
     format!("Quality: {label}, as {reason}")
 }
@@ -77,26 +78,26 @@ fn interval_text(quality: &Quality, timeline: &Timeline, interval: &Interval) ->
         Cause::Loss => "packet loss",
         Cause::Freezes => "frozen picture",
     };
-    format!("Worst stretch: {name}, {from} to {to}, {cause} (score {:.2})", interval.score)
+    format!("Worst interval: {name}, {from} to {to}, {cause} (score {:.2})", interval.score)
 }
 
-/// Whoever has this user id, as part of a sentence.
+/// The display name of a user, truncated and isolated for use within a line.
 fn participant_name(quality: &Quality, user: &str) -> String {
-    let found = quality.participants.iter().find(|one| one.user_id == user);
+    let participant = quality.participants.iter().find(|participant| participant.user_id == user);
     isolate_bidi(&truncate(
-        &found.map_or_else(|| sanitize(user), display_name),
+        &participant.map_or_else(|| sanitize(user), display_name),
         BODY,
         MAX_NAME_WIDTH,
     ))
 }
 
-/// What a participant is called: by name, or else by user id.
+/// A participant's name, or else the user id.
 pub(super) fn display_name(participant: &Participant) -> String {
     let name = sanitize(participant.name.as_deref().unwrap_or_default());
     if name.is_empty() { sanitize(&participant.user_id) } else { name }
 }
 
-/// A participant's score, or else Stream's.
+/// A participant's score, or else Stream's score.
 pub(super) fn score_text(participant: &Participant) -> String {
     let label = bands::label_text(participant.assessment.quality);
     match (participant.assessment.score, participant.stream_score) {

@@ -1,4 +1,4 @@
-//! Where things are: what values and instants become in pixels.
+//! The layout, and the mapping of values and times to pixels.
 
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::Ranged;
@@ -8,28 +8,28 @@ use crate::quality::chart::text::format_elapsed;
 use crate::quality::chart::width::Width;
 use crate::quality::response::Timeline;
 
-/// Around everything.
+/// The margin around the content.
 pub(super) const MARGIN: i32 = 10;
-/// Between words and what they are of.
+/// The gap between a label and its element.
 pub(super) const GAP: i32 = 6;
-/// The widest that a narrow picture is: there, names stand above their strips.
+/// The maximum width of the narrow layout, which places names above their strips.
 const MAX_NARROW_WIDTH: i32 = 480;
-/// The room for a time below its tick.
+/// The minimum distance between ticks, which leaves room for their labels.
 const MIN_TICK_SPACING: i32 = 54;
-/// The seconds that may be from one tick to the next.
+/// The allowed tick intervals, in seconds.
 const TICK_STEPS_SECONDS: [u32; 15] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400];
 
-/// The columns of a picture.
+/// The columns of a chart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) width: i32,
     pub(super) is_narrow: bool,
-    /// Where the charts and strips begin.
+    /// The left edge of the charts and strips.
     pub(super) plot_left: i32,
-    /// Where they end.
+    /// The right edge of the charts and strips.
     pub(super) plot_right: i32,
-    /// Where everything ends.
+    /// The right edge of the content.
     pub(super) content_right: i32,
 }
 
@@ -48,7 +48,7 @@ impl Layout {
     }
 }
 
-/// From values to pixels.
+/// Maps values to pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     low: f64,
@@ -57,19 +57,19 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// `low` is below `high`; the pixels may run either way.
+    /// Requires `low` < `high`. The pixels may be in descending order.
     pub(super) fn new(low: f64, high: f64, pixels: (i32, i32)) -> Self {
         Self { low, high, pixels }
     }
 
-    /// Where the value is; at an end where it is off the axis.
+    /// The position of a value, clamped to the axis.
     pub(super) fn position(&self, value: f64) -> i32 {
         let value = value.max(self.low).min(self.high);
         RangedCoordf64::from(self.low..self.high).map(&value, self.pixels)
     }
 }
 
-/// The time line from left to right.
+/// The time axis, from left to right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeAxis {
     origin: Timestamp,
@@ -87,22 +87,22 @@ impl TimeAxis {
         Self { origin: timeline.from, step_seconds, total_seconds, axis }
     }
 
-    /// Where the span with this number begins.
+    /// The left edge of a bucket.
     pub(super) fn bucket_start_x(&self, bucket: u32) -> i32 {
         self.axis.position(f64::from(bucket) * f64::from(self.step_seconds))
     }
 
-    /// The middle of the span with this number.
+    /// The middle of a bucket.
     pub(super) fn bucket_middle_x(&self, bucket: u32) -> i32 {
         self.axis.position((f64::from(bucket) + 0.5) * f64::from(self.step_seconds))
     }
 
-    /// Where the instant is; at an end where it is before or after the time line.
+    /// The position of a time, clamped to the axis.
     pub(super) fn instant_x(&self, at: Timestamp) -> i32 {
         self.axis.position(at.since(self.origin).as_secs_f64())
     }
 
-    /// The ticks, each with its time since the beginning: as many as there is room for.
+    /// The ticks that fit the width, each labelled with the time since the start.
     pub(super) fn ticks(&self) -> Vec<(i32, String)> {
         let width = self.axis.pixels.1 - self.axis.pixels.0;
         let max_ticks = (width / MIN_TICK_SPACING).clamp(2, 8).unsigned_abs();

@@ -1,4 +1,4 @@
-//! What the marks and the colours of the cells mean.
+//! The legend of the markers and the cell colors.
 
 use crate::quality::chart::bands::{self, BANDS};
 use crate::quality::chart::canvas::{Canvas, MIDDLE_LEFT, Position};
@@ -6,19 +6,19 @@ use crate::quality::chart::layout::{GAP, MARGIN};
 use crate::quality::chart::palette::Ink;
 use crate::quality::chart::text::SMALL;
 
-/// What happens at an instant: each has a shape of its own.
+/// A marker of an event. Each kind has its own shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// Somebody comes.
+    /// A participant joins.
     Join,
-    /// Somebody goes.
+    /// A participant leaves.
     Leave,
-    /// A picture stands still.
+    /// The video freezes.
     Freeze,
 }
 
 impl Marker {
-    /// A join points into the time after it, a leave into the time before it.
+    /// A join marker points to the right, a leave marker to the left.
     pub(super) fn draw(self, canvas: &mut Canvas, (x, y): Position) {
         match self {
             Self::Join => canvas.polygon(vec![(x, y - 5), (x + 8, y), (x, y + 5)], Ink::Mark),
@@ -36,7 +36,7 @@ enum LegendSymbol {
 }
 
 pub(super) fn draw_legend(canvas: &mut Canvas) {
-    /// The width and height of a key.
+    /// The width and height of a symbol.
     const SYMBOL_SIZE: i32 = 12;
     let cells = BANDS.map(bands::band_style).map(|band| (LegendSymbol::Cell(band.cell), band.name));
     let other_symbols = [

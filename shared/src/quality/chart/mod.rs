@@ -1,7 +1,7 @@
-//! A call's quality as a picture: an SVG that is its own page, by day and by night.
+//! The chart of a call's quality: a self-contained SVG with light and dark mode.
 //!
-//! Nothing in it runs, and nothing in it is fetched from elsewhere. No colour stands alone: bands
-//! have names, marks have shapes. Names come from users and are cleaned before they are drawn.
+//! The SVG contains no scripts and no external references. No information depends on color alone:
+//! bands have names, and markers have shapes. Names come from users and are sanitized.
 
 mod bands;
 mod canvas;
@@ -24,7 +24,7 @@ use layout::TimeAxis;
 use palette::Ink;
 use text::{SMALL, escape_xml};
 
-/// Draws the quality as an SVG: the same bytes for the same answer.
+/// Renders the quality as an SVG. The output is deterministic.
 pub fn render_svg(quality: &Quality, width: Width) -> Result<String, RenderError> {
     let mut canvas = Canvas::new(width);
     let heading = Heading::new(quality);
@@ -44,7 +44,7 @@ pub fn render_svg(quality: &Quality, width: Width) -> Result<String, RenderError
     Ok(insert_metadata(&canvas.render()?, &heading))
 }
 
-/// What the picture is made of.
+/// The model, the sources and the time of the response.
 fn draw_footer(canvas: &mut Canvas, quality: &Quality) {
     let model = quality.assessment.model.unwrap_or("none");
     let sources = match quality.sources.as_slice() {
@@ -56,8 +56,8 @@ fn draw_footer(canvas: &mut Canvas, quality: &Quality) {
     canvas.paragraph(&text, SMALL, Ink::Quiet);
 }
 
-/// Puts behind the opening tag what plotters has no words for: what the picture is to somebody who
-/// hears it, and its colours by night.
+/// Inserts the elements that plotters does not support: the title and the description for screen
+/// readers, and the dark mode style.
 fn insert_metadata(svg: &str, heading: &Heading) -> String {
     let Some((opening_tag, rest)) = svg.split_once('>') else { return svg.to_owned() };
     let (title, summary) = (escape_xml(&heading.title), escape_xml(&heading.summary()));
@@ -77,10 +77,21 @@ mod tests {
         render_svg(quality, Width::default()).unwrap()
     }
 
-    /// How many lines there are of this colour.
+    /// The number of lines in this color.
     fn count_polylines(svg: &str, color: Ink) -> usize {
         let stroke = format!("stroke=\"{}\"", color.light());
         svg.lines().filter(|tag| tag.starts_with("<polyline") && tag.contains(&stroke)).count()
+    }
+
+    #[test]
+    fn documented_chart_is_current() {
+        const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let (svg, documented) = (render(&fixtures::quality()), format!("{ROOT}/docs/quality.svg"));
+        if std::fs::read_to_string(&documented).ok().as_ref() != Some(&svg) {
+            let rendered = format!("{ROOT}/target/quality.svg");
+            std::fs::write(&rendered, svg).unwrap();
+            panic!("copy target/quality.svg to docs/quality.svg");
+        }
     }
 
     #[test]
@@ -105,7 +116,7 @@ mod tests {
         }
     }
 
-    /// The tags alone, without the words between them.
+    /// The tags without the text between them.
     fn tags(svg: &str) -> String {
         svg.split('<')
             .filter_map(|part| part.split_once('>'))
@@ -131,10 +142,10 @@ mod tests {
         let timeline = quality.timeline.as_mut().unwrap();
         timeline.points = vec![TimelinePoint::default(); 9];
         timeline.points[7].score = Some(4.0);
-        assert_eq!(count_polylines(&render(&quality), Ink::Opinion), 1, "a lone one is seen");
+        assert_eq!(count_polylines(&render(&quality), Ink::Opinion), 1, "a single value is drawn");
         let timeline = quality.timeline.as_mut().unwrap();
         (timeline.points, timeline.step_seconds) = (Vec::new(), 0);
-        assert_eq!(count_polylines(&render(&quality), Ink::Opinion), 0, "nothing is a picture too");
+        assert_eq!(count_polylines(&render(&quality), Ink::Opinion), 0, "nothing is drawn");
     }
 
     #[test]
@@ -180,7 +191,7 @@ mod tests {
             to: after(4_000),
         });
         let svg = render_svg(&quality, Width::try_from(1600_u32).unwrap()).unwrap();
-        let interval = "Worst stretch: Bob, 08:20 to 1:06:40, packet loss";
+        let interval = "Worst interval: Bob, 08:20 to 1:06:40, packet loss";
         assert!(svg.contains(interval), "{svg}");
         assert!(svg.contains("Worst participant: Bob ("));
     }
@@ -193,9 +204,9 @@ mod tests {
         quality.stream.score = Some(87.0);
         let svg = render(&quality);
         for text in [
-            "Quality: unknown, as no packet loss is known",
+            "Quality: unknown, as packet loss is missing",
             "Stream&apos;s score: 87",
-            "There are no samples",
+            "No samples over time",
         ] {
             assert!(svg.contains(text), "{text}");
         }

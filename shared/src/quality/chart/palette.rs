@@ -1,8 +1,8 @@
-//! The colours. Each has one purpose and two values: plotters writes the light one into the
-//! picture, and a style rule puts the dark one in its place where the reader's screen is dark.
+//! The colors. Each has one purpose and two values. Plotters writes the light value into the SVG,
+//! and a style rule replaces it with the dark value in dark mode.
 //!
-//! The bands go from red over yellow to blue, which people who do not tell red from green apart
-//! still do; the tests hold what is read against what it stands on.
+//! The bands range from red over yellow to blue, which red-green color-blind readers can
+//! distinguish. The tests check the contrast of text and lines with their background.
 
 use plotters::prelude::RGBColor;
 
@@ -10,7 +10,7 @@ type Rgb = [u8; 3];
 
 macro_rules! inks {
     ($($name:ident: $light:expr, $dark:expr;)*) => {
-        /// What a colour is for.
+        /// The purpose of a color.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Ink {
             $($name,)*
@@ -19,7 +19,7 @@ macro_rules! inks {
         const ALL: &[Ink] = &[$(Ink::$name),*];
 
         impl Ink {
-            /// By day and by night.
+            /// The light and the dark value.
             fn pair(self) -> (Rgb, Rgb) {
                 match self {
                     $(Self::$name => ($light, $dark),)*
@@ -30,23 +30,23 @@ macro_rules! inks {
 }
 
 inks! {
-    Page: [0xFF, 0xFF, 0xFF], [0x0D, 0x11, 0x17]; // what everything stands on
-    Text: [0x1F, 0x23, 0x28], [0xE6, 0xED, 0xF3]; // what is read
-    Quiet: [0x59, 0x63, 0x6E], [0x9D, 0xA7, 0xB1]; // what is read second
-    Grid: [0xD1, 0xD9, 0xE0], [0x3D, 0x44, 0x4D]; // the lines behind a chart
-    Outline: [0x81, 0x8B, 0x98], [0x76, 0x83, 0x90]; // the lines around a chart or a strip
+    Page: [0xFF, 0xFF, 0xFF], [0x0D, 0x11, 0x17]; // page background
+    Text: [0x1F, 0x23, 0x28], [0xE6, 0xED, 0xF3]; // text
+    Quiet: [0x59, 0x63, 0x6E], [0x9D, 0xA7, 0xB1]; // secondary text
+    Grid: [0xD1, 0xD9, 0xE0], [0x3D, 0x44, 0x4D]; // grid lines of a chart
+    Outline: [0x81, 0x8B, 0x98], [0x76, 0x83, 0x90]; // outline of a chart or a strip
     Empty: [0xF3, 0xF5, 0xF8], [0x1B, 0x22, 0x2C]; // a cell without a sample
-    Opinion: [0x0A, 0x30, 0x69], [0xCA, 0xE8, 0xFF]; // the score over time
-    Latency: [0x05, 0x50, 0xAE], [0x79, 0xC0, 0xFF]; // the latency over time
-    Jitter: [0x82, 0x50, 0xDF], [0xD2, 0xA8, 0xFF]; // the jitter over time
-    Loss: [0xBC, 0x4C, 0x00], [0xFF, 0xA6, 0x57]; // the lost packets over time
-    Mark: [0x1B, 0x1F, 0x24], [0xF0, 0xF3, 0xF6]; // somebody joins or leaves
-    Freeze: [0x0E, 0x74, 0x90], [0x67, 0xE8, 0xF9]; // a picture stands still
-    ExcellentTint: [0xB5, 0xD2, 0xEA], [0x14, 0x36, 0x5A]; // behind excellent scores
-    GoodTint: [0xDF, 0xF1, 0xF9], [0x1C, 0x44, 0x50]; // behind good scores
-    FairTint: [0xFF, 0xFB, 0xDC], [0x47, 0x46, 0x2A]; // behind fair scores
-    PoorTint: [0xFA, 0xD3, 0xA2], [0x54, 0x30, 0x0C]; // behind poor scores
-    BadTint: [0xF0, 0xB4, 0xB4], [0x4A, 0x12, 0x16]; // behind bad scores
+    Opinion: [0x0A, 0x30, 0x69], [0xCA, 0xE8, 0xFF]; // score line
+    Latency: [0x05, 0x50, 0xAE], [0x79, 0xC0, 0xFF]; // latency line
+    Jitter: [0x82, 0x50, 0xDF], [0xD2, 0xA8, 0xFF]; // jitter line
+    Loss: [0xBC, 0x4C, 0x00], [0xFF, 0xA6, 0x57]; // packet loss line
+    Mark: [0x1B, 0x1F, 0x24], [0xF0, 0xF3, 0xF6]; // join and leave markers
+    Freeze: [0x0E, 0x74, 0x90], [0x67, 0xE8, 0xF9]; // freeze marker
+    ExcellentTint: [0xB5, 0xD2, 0xEA], [0x14, 0x36, 0x5A]; // background of the excellent band
+    GoodTint: [0xDF, 0xF1, 0xF9], [0x1C, 0x44, 0x50]; // background of the good band
+    FairTint: [0xFF, 0xFB, 0xDC], [0x47, 0x46, 0x2A]; // background of the fair band
+    PoorTint: [0xFA, 0xD3, 0xA2], [0x54, 0x30, 0x0C]; // background of the poor band
+    BadTint: [0xF0, 0xB4, 0xB4], [0x4A, 0x12, 0x16]; // background of the bad band
     Excellent: [0x1F, 0x6F, 0xB2], [0x3D, 0x8F, 0xD6]; // a cell with an excellent score
     Good: [0x92, 0xC9, 0xEA], [0xB3, 0xDE, 0xF2]; // a cell with a good score
     Fair: [0xFF, 0xE6, 0x80], [0xFF, 0xF3, 0xB8]; // a cell with a fair score
@@ -55,13 +55,13 @@ inks! {
 }
 
 impl Ink {
-    /// As plotters draws with it.
+    /// The light value for plotters.
     pub(super) fn rgb(self) -> RGBColor {
         let ([red, green, blue], _) = self.pair();
         RGBColor(red, green, blue)
     }
 
-    /// As plotters writes it.
+    /// The light value as plotters writes it into the SVG.
     pub(super) fn light(self) -> String {
         hex(self.pair().0)
     }
@@ -75,7 +75,7 @@ fn hex([red, green, blue]: Rgb) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// The rules that make a picture dark on a dark screen: a rule has more weight than an attribute.
+/// The style rules for dark mode. A style rule overrides a presentation attribute.
 pub(super) fn dark_mode_style() -> String {
     let rules: Vec<String> = ALL
         .iter()
@@ -119,7 +119,7 @@ mod tests {
         0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
 
-    /// As WCAG 2 counts it, by day or by night, whichever is less.
+    /// The contrast ratio of WCAG 2: the lower of light and dark mode.
     fn contrast(a: Ink, b: Ink) -> f64 {
         let ratio = |a: Rgb, b: Rgb| {
             let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);

@@ -1,5 +1,5 @@
-//! The participants: a strip of cells for each, coloured by band, and below it when they came and
-//! went and when their picture stood still.
+//! The rows of the participants: a strip of cells, colored by band, and below it markers for joins,
+//! leaves and freezes.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -15,11 +15,11 @@ use crate::quality::chart::text::{BODY, CAPTION, SMALL, truncate};
 use crate::quality::emodel::Band;
 use crate::quality::response::Participant;
 
-/// The most participants that have a row.
+/// The maximum number of rows.
 const MAX_ROWS: usize = 12;
-/// How high a strip is.
+/// The height of a strip.
 const STRIP_HEIGHT: i32 = 14;
-/// How high the lane of the marks below it is.
+/// The height of the markers' lane below a strip.
 const MARKER_LANE_HEIGHT: i32 = 14;
 
 pub(super) fn draw_participants(
@@ -72,7 +72,7 @@ fn draw_participant(canvas: &mut Canvas, time_axis: &TimeAxis, participant: &Par
     canvas.y += MARKER_LANE_HEIGHT;
 }
 
-/// One rectangle for each run of the same band.
+/// Draws one rectangle for each run of buckets in the same band.
 fn draw_score_strip(canvas: &mut Canvas, time_axis: &TimeAxis, scores: &[Option<f64>]) {
     let (from, to) =
         ((canvas.layout.plot_left, canvas.y), (canvas.layout.plot_right, canvas.y + STRIP_HEIGHT));
@@ -87,7 +87,7 @@ fn draw_score_strip(canvas: &mut Canvas, time_axis: &TimeAxis, scores: &[Option<
             runs.push((band, start, time_axis.bucket_start_x(last + 1).max(start + 1)));
         }
     }
-    // Where a span has less than a pixel, the worse is seen.
+    // Worse bands are drawn last, so that they stay visible if a bucket is narrower than a pixel.
     runs.sort_by_key(|&(band, ..)| Reverse(band));
     for (band, start, end) in runs {
         canvas.fill((start, from.1), (end, to.1), bands::band_style(band).cell);
@@ -95,7 +95,7 @@ fn draw_score_strip(canvas: &mut Canvas, time_axis: &TimeAxis, scores: &[Option<
     canvas.outline(from, to, Ink::Outline);
 }
 
-/// One mark for each pixel at most.
+/// Draws at most one marker per pixel.
 fn draw_markers(
     canvas: &mut Canvas,
     time_axis: &TimeAxis,

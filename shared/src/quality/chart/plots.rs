@@ -1,4 +1,4 @@
-//! The charts: the score and what it is made of, over time. A line breaks where nothing is known.
+//! The charts of the score and its inputs over time. A line breaks at buckets without data.
 
 use crate::quality::chart::bands::{self, BANDS, MAX_MOS, MIN_MOS};
 use crate::quality::chart::canvas::{Canvas, MIDDLE_LEFT, MIDDLE_RIGHT, TOP_MIDDLE};
@@ -7,11 +7,11 @@ use crate::quality::chart::palette::Ink;
 use crate::quality::chart::text::{CAPTION, SMALL};
 use crate::quality::response::TimelinePoint;
 
-/// The chart of one figure.
+/// The chart of one metric.
 struct MetricChart {
     caption: &'static str,
     color: Ink,
-    /// The least that the axis ends at: so that nothing small looks large.
+    /// The minimum upper end of the axis, so that small values do not look large.
     min_axis_max: f64,
     value_of: fn(&TimelinePoint) -> Option<f64>,
 }
@@ -47,7 +47,7 @@ pub(super) fn draw_score_chart(
         reserve_plot_area(canvas, "Mean opinion score (1 to 4.5), the worst at each time", 160);
     let (left, right) = (canvas.layout.plot_left, canvas.layout.plot_right);
     let scale = Axis::new(MIN_MOS, MAX_MOS, (bottom, top));
-    // The highest bands are less high than their names.
+    // The upper bands have less height than their labels, so labels keep a minimum distance.
     let (mut band_top, mut label_y) = (top, top);
     for band in BANDS.map(bands::band_style) {
         let band_bottom = scale.position(band.min_mos);
@@ -65,21 +65,19 @@ pub(super) fn draw_score_chart(
     draw_line(canvas, time_axis, &scale, Ink::Opinion, points.iter().map(|point| point.score));
 }
 
-/// What the score is made of.
+/// The charts of latency, jitter and packet loss.
 pub(super) fn draw_metric_charts(
     canvas: &mut Canvas,
     time_axis: &TimeAxis,
     points: &[TimelinePoint],
 ) {
-    for MetricChart { caption: caption_text, color: ink, min_axis_max: least, value_of: of } in
-        METRIC_CHARTS
-    {
-        let (top, bottom) = reserve_plot_area(canvas, caption_text, 56);
+    for MetricChart { caption, color, min_axis_max, value_of } in METRIC_CHARTS {
+        let (top, bottom) = reserve_plot_area(canvas, caption, 56);
         let (left, right) = (canvas.layout.plot_left, canvas.layout.plot_right);
-        let values = || points.iter().map(of);
+        let values = || points.iter().map(value_of);
         let known = values().flatten().filter(|value| value.is_finite());
         let max_value = known.reduce(f64::max);
-        let axis_max = round_axis_max(least, max_value.unwrap_or(0.0));
+        let axis_max = round_axis_max(min_axis_max, max_value.unwrap_or(0.0));
         let scale = Axis::new(0.0, axis_max, (bottom, top));
         for value in [0.0, axis_max / 2.0, axis_max] {
             let y = scale.position(value);
@@ -87,7 +85,7 @@ pub(super) fn draw_metric_charts(
             canvas.text(value.to_string(), (left - GAP, y), SMALL, MIDDLE_RIGHT, Ink::Quiet);
         }
         draw_grid(canvas, time_axis, top, bottom);
-        draw_line(canvas, time_axis, &scale, ink, values());
+        draw_line(canvas, time_axis, &scale, color, values());
         if max_value.is_none() {
             let at = (left + GAP, i32::midpoint(top, bottom) - SMALL.size);
             canvas.text("no data", at, SMALL, MIDDLE_LEFT, Ink::Quiet);
@@ -95,7 +93,7 @@ pub(super) fn draw_metric_charts(
     }
 }
 
-/// The times below what is above them.
+/// The ticks and labels of the time axis.
 pub(super) fn draw_time_axis(canvas: &mut Canvas, time_axis: &TimeAxis) {
     for (x, label) in time_axis.ticks() {
         canvas.line(vec![(x, canvas.y), (x, canvas.y + 4)], 1, Ink::Outline);
@@ -104,7 +102,7 @@ pub(super) fn draw_time_axis(canvas: &mut Canvas, time_axis: &TimeAxis) {
     canvas.y += 24;
 }
 
-/// Writes what a chart is of, and takes the room for it.
+/// Draws the caption of a chart and reserves its area. Returns the top and the bottom.
 fn reserve_plot_area(canvas: &mut Canvas, caption: &str, height: i32) -> (i32, i32) {
     canvas.y += 10;
     canvas.paragraph(caption, CAPTION, Ink::Text);
@@ -124,9 +122,9 @@ fn draw_grid(canvas: &mut Canvas, time_axis: &TimeAxis, top: i32, bottom: i32) {
     );
 }
 
-/// The first of these round numbers from `least` on that nothing is above.
+/// The first round number from `min_axis_max` on that is at least `max_value`.
 fn round_axis_max(min_axis_max: f64, max_value: f64) -> f64 {
-    // What is above this is drawn at the top: its digits would not fit.
+    // Larger values are clamped to the top of the axis, because their labels would not fit.
     let max_value = max_value.min(1e6);
     let mut axis_max = min_axis_max;
     for factor in [2.0, 2.5, 2.0].repeat(7) {
@@ -137,7 +135,7 @@ fn round_axis_max(min_axis_max: f64, max_value: f64) -> f64 {
     axis_max
 }
 
-/// A line from the start to the end of each run of known values, so that a lone one is seen too.
+/// Draws a line from the start to the end of each run of values, so that a single value is visible.
 fn draw_line(
     canvas: &mut Canvas,
     time_axis: &TimeAxis,

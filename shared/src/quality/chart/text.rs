@@ -1,8 +1,8 @@
-//! Words that fit: how wide they are at most, and what is done with those that are too wide.
+//! Text measurement, wrapping, truncation and sanitizing.
 //!
-//! Which font a reader has is not known here, so widths are those of a wide one.
+//! The reader's font is unknown, so the widths are those of a wide font.
 
-/// A size and weight of letters.
+/// A font size and weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Font {
     /// In pixels.
@@ -16,12 +16,12 @@ pub(super) const BODY: Font = Font { size: 12, bold: false };
 pub(super) const SMALL: Font = Font { size: 11, bold: false };
 
 impl Font {
-    /// From one line to the next.
+    /// The distance between two lines.
     pub(super) fn line_height(self) -> i32 {
         self.size + 5
     }
 
-    /// How wide the text is at most.
+    /// The maximum width of a text.
     pub(super) fn text_width(self, text: &str) -> i32 {
         self.to_pixels(text.chars().fold(0, |sum: i32, c| sum.saturating_add(advance(c))))
     }
@@ -32,22 +32,22 @@ impl Font {
     }
 }
 
-/// How wide a character is, in hundredths of the font's size.
+/// The width of a character, in hundredths of the font size.
 fn advance(c: char) -> i32 {
     match c {
         c if " !'(),-./:;Ifijlrt".contains(c) => 42,
         c if "MWmw%@".contains(c) => 100,
         c if c.is_ascii_uppercase() || "#&+<=>^~".contains(c) => 84,
         c if c.is_ascii() => 66,
-        // They say which way text runs, and are not seen.
+        // Bidi isolates are invisible.
         '\u{2066}'..='\u{2069}' => 0,
         c if c < '\u{1100}' => 85,
         _ => 105,
     }
 }
 
-/// The text in one line without what XML cannot hold, what is not seen and what would turn the
-/// words after it around.
+/// The text on one line, without characters that XML forbids, invisible characters and bidi
+/// controls that would reorder the following text.
 pub(super) fn sanitize(text: &str) -> String {
     let is_visible = |c: &char| {
         !c.is_control()
@@ -60,10 +60,10 @@ pub(super) fn sanitize(text: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// A clean text that turns nothing around in the text that it is put into, whatever its script.
+/// Isolates sanitized right-to-left text, so that it does not reorder the surrounding text.
 pub(super) fn isolate_bidi(text: &str) -> String {
     let is_right_to_left = |c| matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FEFC}' | '\u{10800}'..='\u{10FFF}' | '\u{1E800}'..='\u{1EFFF}');
-    // Not everything that draws an SVG knows these signs, so only where they are needed.
+    // Some SVG renderers do not support bidi isolates, so they are added only if needed.
     if text.contains(is_right_to_left) {
         format!("\u{2068}{text}\u{2069}")
     } else {
@@ -71,7 +71,7 @@ pub(super) fn isolate_bidi(text: &str) -> String {
     }
 }
 
-/// The text, or as much of it as there is room for.
+/// The text, shortened with an ellipsis to fit the width.
 pub(super) fn truncate(text: &str, font: Font, max_width: i32) -> String {
     if font.text_width(text) <= max_width {
         return text.to_owned();
@@ -85,7 +85,7 @@ pub(super) fn truncate(text: &str, font: Font, max_width: i32) -> String {
     format!("{}…", short.trim_end())
 }
 
-/// The text in lines that fit; a word that is wider than a line is broken.
+/// Wraps the text into lines that fit. A word that is wider than a line is broken.
 pub(super) fn wrap(text: &str, font: Font, max_width: i32) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -111,7 +111,7 @@ pub(super) fn wrap(text: &str, font: Font, max_width: i32) -> Vec<String> {
     lines
 }
 
-/// The text between tags. What plotters draws, it escapes itself.
+/// Escapes text for XML. Plotters escapes the text that it draws.
 pub(super) fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -120,7 +120,7 @@ pub(super) fn escape_xml(text: &str) -> String {
         .replace('\'', "&apos;")
 }
 
-/// Minutes and seconds, after the hours where there are any.
+/// Formats as `MM:SS`, or as `H:MM:SS` from one hour on.
 pub(super) fn format_elapsed(seconds: u64) -> String {
     let (minutes, rest) = (seconds / 60, seconds % 60);
     if minutes < 60 {

@@ -1,20 +1,20 @@
-//! How wide a picture is.
+//! The width of a chart.
 
 use serde::Deserialize;
 
-/// The width of a picture in pixels: 320 to 1600, and 800 where nothing else is asked for. It is
-/// read from text, as a query's parameters are.
+/// The width of a chart in pixels: 320 to 1600, 800 by default. It is deserialized from text,
+/// because query parameters are text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Width(u32);
 
-/// Why a width is refused.
+/// The width is not a number or is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a number from 320 to 1600")]
 pub struct InvalidWidth;
 
 impl Width {
-    /// In pixels.
+    /// The width in pixels.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0

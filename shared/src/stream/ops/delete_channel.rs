@@ -1,4 +1,4 @@
-//! `DELETE /api/v2/chat/channels/messaging/{id}`: takes the call's chat away from its members.
+//! `DELETE /api/v2/chat/channels/messaging/{id}`: deletes a channel.
 
 use http::Method;
 
@@ -6,8 +6,8 @@ use crate::ids::{CHANNEL_TYPE, ChannelId};
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
-/// Deletes the channel softly: hidden from everybody, not recoverable. One that is not there
-/// answers 404.
+/// Soft-deletes the channel: it is hidden from all users and cannot be restored. Returns 404 if it
+/// does not exist.
 #[derive(Debug)]
 pub struct DeleteChannel<'a> {
     /// The channel.

@@ -1,4 +1,4 @@
-//! `POST /api/v2/chat/channels/delete`: takes many calls' chats away at once.
+//! `POST /api/v2/chat/channels/delete`: deletes several channels.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::ids::CallId;
 use crate::stream::{Operation, Request};
 
-/// Deletes the channels of these calls softly, [`DeleteChannels::MOST`] at most. If one of them
-/// does not exist the answer is 404, and whether the others are deleted is not said.
+/// Soft-deletes the channels of up to [`DeleteChannels::MAX_CHANNELS`] calls. Returns 404 if one of
+/// them does not exist; it is then unknown whether the others are deleted.
 #[derive(Debug)]
 pub struct DeleteChannels<'a> {
     /// The calls.
@@ -18,22 +18,22 @@ pub struct DeleteChannels<'a> {
 }
 
 impl DeleteChannels<'_> {
-    /// How many channels one request deletes.
+    /// The maximum number of channels in a request.
     pub const MAX_CHANNELS: usize = 100;
 }
 
-/// What is read of the answer.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct DeleteChannelsResponse {
-    /// What became of each channel, by its cid.
+    /// The results by channel cid.
     #[serde(default)]
     pub result: BTreeMap<String, DeleteChannelResult>,
 }
 
-/// What became of one channel.
+/// The result for a channel.
 #[derive(Debug, Deserialize)]
 pub struct DeleteChannelResult {
-    /// Why it was not deleted.
+    /// The error, if the channel was not deleted.
     pub error: Option<String>,
 }
 

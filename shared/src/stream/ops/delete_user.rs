@@ -1,4 +1,4 @@
-//! `POST /api/v2/users/delete`: deletes users, and what only they had a part in.
+//! `POST /api/v2/users/delete`: deletes users and their data.
 
 use http::Method;
 use serde::Deserialize;
@@ -7,18 +7,19 @@ use serde_json::json;
 use crate::ids::UserId;
 use crate::stream::{Operation, Request};
 
-/// Deletes a user with messages, conversations of two and calls of two, for good. It is deleted at
-/// once, and its data in a task. A user who is not there is 404.
+/// Permanently deletes a user with the user's messages, two-member conversations and two-member
+/// calls. Stream deletes the user immediately and the data in a task. Returns 404 if the user does
+/// not exist.
 #[derive(Debug)]
 pub struct DeleteUser<'a> {
-    /// Who.
+    /// The user.
     pub id: &'a UserId,
 }
 
-/// What is read of the answer.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct DeleteUserResponse {
-    /// The task.
+    /// The id of the task that deletes the data.
     pub task_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/v2/video/call/default/{id}/mark_ended`: ends the call for everybody in it.
+//! `POST /api/v2/video/call/default/{id}/mark_ended`: ends a call for all participants.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use crate::ids::{CALL_TYPE, CallId};
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
-/// Ends the call. One that does not exist answers 404.
+/// Ends the call. Returns 404 if it does not exist.
 #[derive(Debug)]
 pub struct EndCall<'a> {
     /// The call.

@@ -1,4 +1,4 @@
-//! `GET /api/v2/app`: the app's settings.
+//! `GET /api/v2/app`: reads the settings of the app.
 
 use http::Method;
 use serde::Deserialize;
@@ -6,31 +6,31 @@ use serde::Deserialize;
 use crate::stream::hooks::EventHook;
 use crate::stream::{Operation, Request};
 
-/// Reads the app. The whole object holds push and queue secrets, so only what is named in [`App`]
-/// is ever read of it.
+/// Reads the app. The response contains push and queue secrets, so only the fields of [`App`] are
+/// deserialized.
 #[derive(Debug)]
 pub struct GetApp;
 
-/// What is read of it.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct GetAppResponse {
-    /// The app itself.
+    /// The app.
     pub app: App,
 }
 
-/// The settings that a warning may hang on.
+/// The settings that may cause a warning.
 #[derive(Clone, Debug, Deserialize)]
 pub struct App {
     /// Whether Stream has suspended the app.
     #[serde(default)]
     pub suspended: bool,
-    /// Whether anybody may connect without a token.
+    /// Whether clients may connect without a token.
     #[serde(default)]
     pub disable_auth_checks: bool,
-    /// Whether anybody may do anything.
+    /// Whether Stream skips all permission checks.
     #[serde(default)]
     pub disable_permissions_checks: bool,
-    /// Where its events go.
+    /// The event hooks.
     pub event_hooks: Option<Vec<EventHook>>,
 }
 

@@ -1,13 +1,13 @@
-//! `GET /api/v2/app`, whole: for whoever sets the app up.
+//! `GET /api/v2/app`: reads all settings of the app, for the setup tool.
 
 use http::Method;
 use serde_json::value::RawValue;
 
 use crate::stream::{Operation, Request};
 
-/// Reads the app with everything in it, as it came: a list of hooks can only be replaced as a
-/// whole, also those parts of it that nobody here knows. It holds push and queue secrets, so no
-/// function asks for it: that is what [`GetApp`](crate::stream::ops::GetApp) is for.
+/// Reads the unparsed app. The list of event hooks can only be replaced as a whole, so the setup
+/// tool has to preserve unknown fields. The response contains push and queue secrets. Functions use
+/// [`GetApp`](crate::stream::ops::GetApp) instead.
 #[derive(Debug)]
 pub struct GetAppSettings;
 

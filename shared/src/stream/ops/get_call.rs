@@ -1,4 +1,4 @@
-//! `GET /api/v2/video/call/default/{id}`: the call as Stream sees it.
+//! `GET /api/v2/video/call/default/{id}`: reads a call.
 
 use std::collections::BTreeMap;
 
@@ -9,68 +9,69 @@ use crate::ids::{CALL_TYPE, CallId};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
-/// Reads the call. One that does not exist answers 404.
+/// Reads the call. Returns 404 if it does not exist.
 #[derive(Debug)]
 pub struct GetCall<'a> {
     /// The call.
     pub id: &'a CallId,
 }
 
-/// An answer that holds a call.
+/// A response that contains a call.
 #[derive(Debug, Deserialize)]
 pub struct CallEnvelope {
-    /// The call itself.
+    /// The call.
     pub call: StreamCall,
 }
 
-/// A call as Stream sees it.
+/// A call at Stream.
 #[derive(Debug, Deserialize)]
 pub struct StreamCall {
-    /// Its id, without the type.
+    /// The id, without the type.
     #[serde(default)]
     pub id: String,
-    /// Who made it.
+    /// The creator.
     pub created_by: UserRef,
-    /// When it was made.
+    /// When the call was created.
     pub created_at: Option<StreamTime>,
-    /// When it ended, if it did.
+    /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
-    /// The chat channel that it was made with.
+    /// The cid of the chat channel, which is the owner tag of this service.
     pub channel_cid: Option<String>,
-    /// The last session: it begins when somebody rings or joins, and ends when nobody is left.
+    /// The latest session. It begins when the call rings or a participant joins, and ends when the
+    /// last participant leaves.
     pub session: Option<StreamSession>,
 }
 
 /// A session of a call.
 #[derive(Debug, Default, Deserialize)]
 pub struct StreamSession {
-    /// When somebody first joined.
+    /// When the first participant joined.
     pub started_at: Option<StreamTime>,
-    /// When it ended, if it did.
+    /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
-    /// Who is in it now.
+    /// The current participants.
     #[serde(default)]
     pub participants: Vec<Participant>,
-    /// Who took the call, and when.
+    /// The users who accepted the call, and when.
     #[serde(default)]
     pub accepted_by: BTreeMap<String, StreamTime>,
-    /// Who declined the call, and when.
+    /// The users who rejected the call, and when.
     #[serde(default)]
     pub rejected_by: BTreeMap<String, StreamTime>,
-    /// Who did not answer, and until when.
+    /// The users who missed the call, and when.
     #[serde(default)]
     pub missed_by: BTreeMap<String, StreamTime>,
 }
 
-/// Somebody in a session.
+/// A participant of a session.
 #[derive(Debug, Deserialize)]
 pub struct Participant {
-    /// Who.
+    /// The user.
     pub user: UserRef,
 }
 
 impl StreamCall {
-    /// Which call of this service's it is; `None` where somebody else made it.
+    /// The id of the call, if its owner tag shows that this service created it.
     #[must_use]
     pub fn owned_call_id(&self) -> Option<CallId> {
         let id = CallId::try_from(self.id.clone()).ok()?;

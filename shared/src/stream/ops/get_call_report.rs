@@ -1,4 +1,4 @@
-//! `GET /api/v2/video/call/default/{id}/report`: Stream's report on the call's last session.
+//! `GET /api/v2/video/call/default/{id}/report`: reads the report of a call's latest session.
 
 use http::Method;
 use serde::Deserialize;
@@ -6,49 +6,49 @@ use serde::Deserialize;
 use crate::ids::{CALL_TYPE, CallId};
 use crate::stream::{Operation, Request, StreamTime};
 
-/// Reads the report. Before Stream has made one it answers 404.
+/// Reads the report. Returns 404 until Stream has created it.
 #[derive(Debug)]
 pub struct GetCallReport<'a> {
     /// The call.
     pub id: &'a CallId,
 }
 
-/// The report.
+/// The response.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CallReport {
-    /// The session that it is about.
+    /// The session of the report.
     #[serde(default)]
     pub session_id: String,
-    /// What it says.
+    /// The report.
     pub report: Report,
 }
 
-/// What the report says.
+/// The report of a session.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
-    /// Of the call as a whole.
+    /// The values of the whole call.
     pub call: ReportedCall,
-    /// Of what its users thought of it.
+    /// The ratings of the users.
     pub user_ratings: Option<ReportedRatings>,
 }
 
-/// The call as a whole.
+/// The values of the whole call.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ReportedCall {
     /// Stream's own score, 0 to 100.
     pub score: Option<f64>,
     /// When the session started.
     pub started_at: Option<StreamTime>,
-    /// When it ended.
+    /// When the session ended.
     pub ended_at: Option<StreamTime>,
 }
 
-/// What its users thought of it.
+/// The ratings of the users.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ReportedRatings {
-    /// The mean of the ratings, 1 to 5.
+    /// The mean rating, 1 to 5.
     pub average: Option<f64>,
-    /// How many there are.
+    /// The number of ratings.
     pub count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v2/chat/channels/messaging/{id}`: the channel, if it is there.
+//! `GET /api/v2/chat/channels/messaging/{id}`: reads a channel.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use crate::ids::{CHANNEL_TYPE, ChannelId};
 use crate::stream::ops::ChannelEnvelope;
 use crate::stream::{Operation, Request};
 
-/// Reads the channel. One that does not exist answers 404, and is not made.
+/// Reads the channel. Returns 404 if it does not exist, and does not create it.
 #[derive(Debug)]
 pub struct GetChannel<'a> {
     /// The channel.

@@ -1,4 +1,4 @@
-//! `GET /api/v2/chat/messages/{id}`: one message, wherever it stands.
+//! `GET /api/v2/chat/messages/{id}`: reads a message of any channel.
 
 use http::Method;
 
@@ -6,10 +6,10 @@ use crate::ids::MessageId;
 use crate::stream::ops::MessageEnvelope;
 use crate::stream::{Operation, Request};
 
-/// Reads a message. One that does not exist answers 404.
+/// Reads a message. Returns 404 if it does not exist.
 #[derive(Debug)]
 pub struct GetMessage<'a> {
-    /// The message's id.
+    /// The id of the message.
     pub id: &'a MessageId,
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/v2/video/call/default/{id}`: the call, made where it is not there yet.
+//! `POST /api/v2/video/call/default/{id}`: creates a call unless it exists.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::ids::{CALL_TYPE, CallId, UserId};
 use crate::stream::ops::CallEnvelope;
 use crate::stream::{Idempotency, Operation, Request};
 
-/// Makes the call with these members; one that is there already stays as it is, but rings again
-/// where that is asked.
+/// Creates the call with these members. An existing call is not changed, but it rings again if
+/// `ring` is set.
 #[derive(Debug)]
 pub struct GetOrCreateCall<'a> {
     /// The call.
     pub id: &'a CallId,
-    /// Whose it is.
+    /// The creator.
     pub created_by: &'a UserId,
-    /// Everybody in it, the creator among them.
+    /// The members, including the creator.
     pub members: &'a [UserId],
-    /// What its members may do, in place of the call type's settings.
+    /// The settings that override those of the call type.
     pub settings: SettingsOverride,
-    /// Whether the members' phones ring.
+    /// Whether the phones of the members ring.
     pub ring: bool,
-    /// Data of the apps' own.
+    /// The custom data of the apps.
     pub custom: Option<&'a Map<String, Value>>,
-    /// When Stream itself ends the call, counted from its first session.
+    /// The time from the start of the first session after which Stream ends the call.
     pub max_duration: Duration,
-    /// When Stream ends a session in which nobody is left.
+    /// The time after which Stream ends a session without participants.
     pub inactivity_timeout: Duration,
 }
 
-/// What the members of a call may do. Audio is always on.
+/// The features of a call that its members may use. Audio is always on.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "Stream's own switches")]
+#[expect(clippy::struct_excessive_bools, reason = "one flag per setting of Stream")]
 pub struct SettingsOverride {
     /// Send video.
     pub video: bool,

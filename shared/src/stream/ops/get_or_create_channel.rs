@@ -1,5 +1,5 @@
-//! `POST /api/v2/chat/channels/messaging/{id}/query`: the call's chat channel, made where it is
-//! not there yet.
+//! `POST /api/v2/chat/channels/messaging/{id}/query`: creates the chat channel of a call unless it
+//! exists.
 
 use http::Method;
 use serde::Deserialize;
@@ -9,49 +9,49 @@ use crate::ids::{CHANNEL_TYPE, CallId, ChannelId, UserId};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
-/// Makes the channel with these members; one that is there already stays as it is.
+/// Creates the channel with these members. An existing channel is not changed.
 #[derive(Debug)]
 pub struct GetOrCreateChannel<'a> {
     /// The channel.
     pub id: &'a ChannelId,
-    /// Whose it is.
+    /// The creator.
     pub created_by: &'a UserId,
-    /// Everybody in it, the creator among them.
+    /// The members, including the creator.
     pub members: &'a [UserId],
 }
 
-/// What is read of the answer.
+/// A response that contains a channel.
 #[derive(Debug, Deserialize)]
 pub struct ChannelEnvelope {
-    /// The channel, new or old.
+    /// The channel.
     pub channel: StreamChannel,
 }
 
-/// A channel as Stream sees it.
+/// A channel at Stream.
 #[derive(Debug, Deserialize)]
 pub struct StreamChannel {
-    /// Its id, without the type.
+    /// The id, without the type.
     #[serde(default)]
     pub id: String,
-    /// Who made it.
+    /// The creator.
     pub created_by: UserRef,
-    /// When it was made.
+    /// When the channel was created.
     pub created_at: Option<StreamTime>,
-    /// What it was made with.
+    /// The custom data.
     #[serde(default)]
     pub custom: ChannelCustom,
 }
 
-/// The mark that every channel of ours carries.
+/// The custom data of a channel.
 #[derive(Debug, Default, Deserialize)]
 pub struct ChannelCustom {
-    /// The call that it was made for.
+    /// The id of the channel's call, which is the owner tag of this service.
     #[serde(default)]
     pub call_id: Value,
 }
 
 impl StreamChannel {
-    /// The call that it was made for by this service; `None` where somebody else made it.
+    /// The id of the channel's call, if the owner tag shows that this service created the channel.
     #[must_use]
     pub fn owned_call_id(&self) -> Option<CallId> {
         let channel = ChannelId::try_from(self.id.clone()).ok()?;

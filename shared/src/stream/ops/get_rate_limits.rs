@@ -1,4 +1,4 @@
-//! `GET /api/v2/rate_limits`: what is left of Stream's own limits for servers.
+//! `GET /api/v2/rate_limits`: reads Stream's rate limits for server-side requests.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::stream::{Operation, Request};
 
-/// The endpoints that the functions use, by Stream's names for them.
+/// Stream's names of the endpoints that the functions use.
 pub const ENDPOINTS: [&str; 21] = [
     "DeleteChannel",
     "DeleteChannels",
@@ -32,26 +32,26 @@ pub const ENDPOINTS: [&str; 21] = [
     "UpdateUsersPartial",
 ];
 
-/// Reads what is left in this minute of the limits of [`ENDPOINTS`].
+/// Reads the rate limits of [`ENDPOINTS`] in the current minute.
 #[derive(Debug)]
 pub struct GetRateLimits;
 
-/// What is read of it.
+/// The response.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct GetRateLimitsResponse {
-    /// The limits of servers, by endpoint.
+    /// The rate limits for server-side requests, by endpoint.
     #[serde(default)]
     pub server_side: Option<BTreeMap<String, EndpointLimit>>,
 }
 
-/// What is left of one endpoint's limit.
+/// The rate limit of an endpoint.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct EndpointLimit {
-    /// How many requests a window has.
+    /// The number of requests in a window.
     pub limit: i64,
-    /// How many this one has left.
+    /// The remaining requests in the current window.
     pub remaining: i64,
-    /// When the next one begins, in seconds since the Unix epoch.
+    /// The start of the next window, in seconds since the Unix epoch.
     pub reset: i64,
 }
 

@@ -1,32 +1,32 @@
-//! `GET /api/v2/tasks/{id}`: how far something is that Stream does by and by.
+//! `GET /api/v2/tasks/{id}`: reads the status of an asynchronous task.
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
 
 use crate::stream::{Operation, Request};
 
-/// Asks how far a task is.
+/// Reads the status of a task.
 #[derive(Debug)]
 pub struct GetTask<'a> {
-    /// Which.
+    /// The id of the task.
     pub id: &'a str,
 }
 
-/// What is read of the answer.
+/// A task at Stream.
 #[derive(Debug, Deserialize)]
 pub struct Task {
-    /// How far it is.
+    /// The status.
     pub status: TaskStatus,
 }
 
-/// How far a task is.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskStatus {
-    /// Not done yet, whatever Stream calls that.
+    /// Any other status, such as waiting or running.
     Running,
-    /// Done.
+    /// Completed.
     Completed,
-    /// Given up.
+    /// Failed.
     Failed,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v2/chat/channels/messaging/{id}`: a page of the call's chat.
+//! `GET /api/v2/chat/channels/messaging/{id}`: reads a page of messages of a channel.
 
 use http::Method;
 use serde::Deserialize;
@@ -7,19 +7,19 @@ use crate::ids::{CHANNEL_TYPE, ChannelId, MessageCursor};
 use crate::stream::ops::Message;
 use crate::stream::{Operation, Request};
 
-/// Reads the channel with its newest messages, or the newest before one. It never makes a channel
-/// that is not there: that answers 404.
+/// Reads the newest messages of a channel, or the newest before a message. Returns 404 if the
+/// channel does not exist, and does not create it.
 #[derive(Debug)]
 pub struct ListMessages<'a> {
     /// The channel.
     pub channel: &'a ChannelId,
-    /// How many messages at most.
+    /// The maximum number of messages.
     pub limit: u8,
-    /// Only messages before this one.
+    /// The message before which the page ends.
     pub before: Option<&'a MessageCursor>,
 }
 
-/// What is read of it.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct ListMessagesResponse {
     /// The messages, oldest first.

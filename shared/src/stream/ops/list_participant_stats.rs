@@ -1,5 +1,5 @@
-//! `GET /api/v2/video/call_stats/default/{id}/{session}/participants`: how each participant's
-//! connections did.
+//! `GET /api/v2/video/call_stats/default/{id}/{session}/participants`: reads the connection
+//! statistics of a session's participants.
 
 use http::Method;
 use serde::Deserialize;
@@ -7,36 +7,36 @@ use serde::Deserialize;
 use crate::ids::{CALL_TYPE, CallId};
 use crate::stream::{Operation, Request, StreamTime};
 
-/// Reads the statistics of a session's participants, up to 100 of them: a call has no more.
+/// Reads the statistics of up to 100 participants. A call of this service has no more members.
 #[derive(Debug)]
 pub struct ListParticipantStats<'a> {
     /// The call.
     pub call: &'a CallId,
-    /// Its session, as Stream names it.
+    /// Stream's id of the session.
     pub session: &'a str,
 }
 
-/// What is read of it.
+/// The response.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListParticipantStatsResponse {
-    /// One entry a user.
+    /// One entry per user.
     #[serde(default)]
     pub participants: Vec<ParticipantStats>,
 }
 
-/// A participant.
+/// The statistics of a participant.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ParticipantStats {
-    /// Who.
+    /// The id of the user.
     pub user_id: String,
-    /// The name shown to others.
+    /// The display name.
     pub name: Option<String>,
-    /// One entry for each time that the user was in the call.
+    /// One entry for each period of the user in the call.
     #[serde(default)]
     pub sessions: Vec<SessionStats>,
 }
 
-/// One stay of a participant in the call. What Stream does not know is left out.
+/// The statistics of one period of a participant in the call. Stream omits unknown values.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct SessionStats {
     /// Stream's own score, 0 to 100.
@@ -45,11 +45,11 @@ pub struct SessionStats {
     pub jitter_ms: Option<f64>,
     /// Round-trip time, in milliseconds.
     pub latency_ms: Option<f64>,
-    /// How long the picture stood still in all, in milliseconds.
+    /// The total duration of frozen video, in milliseconds.
     pub freezes_duration_ms: Option<f64>,
-    /// When the participant came.
+    /// When the participant joined.
     pub started_at: Option<StreamTime>,
-    /// When the participant went.
+    /// When the participant left.
     pub ended_at: Option<StreamTime>,
 }
 

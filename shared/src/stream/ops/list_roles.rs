@@ -1,25 +1,25 @@
-//! `GET /api/v2/roles`: the roles that the app has.
+//! `GET /api/v2/roles`: reads the roles of the app.
 
 use http::Method;
 use serde::Deserialize;
 
 use crate::stream::{Operation, Request};
 
-/// Reads the app's roles, Stream's own among them.
+/// Reads the roles of the app, including Stream's built-in ones.
 #[derive(Debug)]
 pub struct ListRoles;
 
-/// What is read of it.
+/// The response.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListRolesResponse {
-    /// One entry a role.
+    /// The roles.
     pub roles: Vec<Role>,
 }
 
 /// A role.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Role {
-    /// Its name.
+    /// The name.
     pub name: String,
 }
 

@@ -1,24 +1,24 @@
-//! A chat message as Stream gives it.
+//! Chat messages in Stream's responses.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::stream::StreamTime;
 
-/// A message, as far as it is read.
+/// A chat message.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Message {
-    /// Its id, unique in the whole app.
+    /// The id, unique in the app.
     pub id: String,
-    /// The channel that it stands in.
+    /// The cid of the channel.
     pub cid: String,
-    /// Its text.
+    /// The text.
     #[serde(default)]
     pub text: String,
-    /// `regular`, `system`, `deleted` and others.
+    /// The type, such as `regular`, `system` or `deleted`.
     #[serde(rename = "type", default)]
     pub kind: String,
-    /// Who wrote it.
+    /// The author.
     pub user: Option<Author>,
     /// Images, files and links.
     #[serde(default)]
@@ -29,18 +29,18 @@ pub struct Message {
     pub updated_at: Option<StreamTime>,
 }
 
-/// Who wrote a message.
+/// The author of a message.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Author {
     /// The user's id.
     pub id: String,
-    /// The name shown to others.
+    /// The display name.
     pub name: Option<String>,
-    /// A picture's URL.
+    /// The URL of a picture.
     pub image: Option<String>,
 }
 
-/// An answer that holds one message.
+/// A response that contains a message.
 #[derive(Debug, Deserialize)]
 pub struct MessageEnvelope {
     /// The message.

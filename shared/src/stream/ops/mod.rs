@@ -1,4 +1,5 @@
-//! The operations of Stream's API that are used, one a file: verb and path first.
+//! The operations of Stream's API that the functions use, one per file. Each file starts with the
+//! method and path.
 
 mod delete_channel;
 mod delete_channels;
@@ -56,12 +57,12 @@ pub use send_message::SendMessage;
 pub use update_event_hooks::UpdateEventHooks;
 pub use upsert_user::{UpsertUser, UserData};
 
-/// Who made a channel or a call.
+/// A reference to a user.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct UserRef {
     /// The user's id.
     pub id: String,
 }
 
-/// What an operation answers where nothing of it is read.
+/// A response that is not deserialized.
 pub type IgnoredResponse = serde::de::IgnoredAny;

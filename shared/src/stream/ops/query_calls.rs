@@ -1,4 +1,4 @@
-//! `POST /api/v2/video/calls`: calls by what they are.
+//! `POST /api/v2/video/calls`: reads the calls that match a filter.
 
 use http::Method;
 use serde::Deserialize;
@@ -9,47 +9,47 @@ use crate::ids::{CallId, UserId};
 use crate::stream::ops::CallEnvelope;
 use crate::stream::{Operation, Request};
 
-/// The calls that exist of the ones that are asked for.
+/// Reads a page of the calls that match a filter.
 #[derive(Debug)]
 pub struct QueryCalls<'a> {
-    /// Which ones.
+    /// The filter.
     pub filter: CallFilter<'a>,
-    /// Where the last answer stopped.
+    /// The cursor in the previous response.
     pub next: Option<&'a str>,
 }
 
-/// Which calls are asked for.
+/// A filter for calls.
 #[derive(Debug)]
 pub enum CallFilter<'a> {
-    /// These; [`QueryCalls::MOST`] at most.
+    /// The calls with these ids, at most [`QueryCalls::PAGE_SIZE`].
     Ids(&'a [CallId]),
-    /// Those of a user, the oldest first.
+    /// The calls of a member, oldest first.
     Member {
         /// The user.
         user: &'a UserId,
-        /// Not made before.
+        /// The earliest creation time.
         since: Timestamp,
     },
-    /// Those that have not ended, the oldest first.
+    /// The calls that have not ended, oldest first.
     NotEnded {
-        /// Not made before.
+        /// The earliest creation time.
         from: Timestamp,
-        /// Made before.
+        /// The end of the range of creation times, exclusive.
         until: Timestamp,
     },
 }
 
 impl QueryCalls<'_> {
-    /// How many calls one answer holds.
+    /// The maximum number of calls in a response.
     pub const PAGE_SIZE: usize = 100;
 }
 
-/// What is read of the answer.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct QueryCallsResponse {
     /// The calls.
     pub calls: Vec<CallEnvelope>,
-    /// Where to go on; `None` at the end.
+    /// The cursor of the next page, or `None` on the last page.
     #[serde(default)]
     pub next: Option<String>,
 }

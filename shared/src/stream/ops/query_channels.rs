@@ -1,4 +1,4 @@
-//! `POST /api/v2/chat/channels`: channels by what they are.
+//! `POST /api/v2/chat/channels`: reads the channels that match a filter.
 
 use http::Method;
 use serde::Deserialize;
@@ -9,37 +9,37 @@ use crate::ids::{CHANNEL_TYPE, CallId};
 use crate::stream::ops::ChannelEnvelope;
 use crate::stream::{Operation, Request};
 
-/// The channels that exist of the ones that are asked for.
+/// Reads a page of the channels that match a filter.
 #[derive(Debug)]
 pub struct QueryChannels<'a> {
-    /// Which ones.
+    /// The filter.
     pub filter: ChannelFilter<'a>,
 }
 
-/// Which channels are asked for.
+/// A filter for channels.
 #[derive(Debug)]
 pub enum ChannelFilter<'a> {
-    /// Those of these calls; [`QueryChannels::MOST`] at most.
+    /// The channels of these calls, at most [`QueryChannels::PAGE_SIZE`].
     ForCalls(&'a [CallId]),
-    /// Those that were made for a call of ours, the oldest first.
+    /// The channels with the owner tag of this service, oldest first.
     Owned {
-        /// Not before.
+        /// The earliest creation time.
         from: Timestamp,
-        /// Before.
+        /// The end of the range of creation times, exclusive.
         until: Timestamp,
-        /// How many of them are known already.
+        /// The number of channels to skip.
         offset: usize,
     },
 }
 
 impl QueryChannels<'_> {
-    /// How many channels one answer holds.
+    /// The maximum number of channels in a response.
     pub const PAGE_SIZE: usize = 30;
-    /// How far an offset goes.
+    /// The maximum offset that Stream accepts.
     pub const MAX_OFFSET: usize = 1_000;
 }
 
-/// What is read of the answer.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct QueryChannelsResponse {
     /// The channels.

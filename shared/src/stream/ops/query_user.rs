@@ -1,4 +1,4 @@
-//! `GET /api/v2/users?payload=…`: a user as Stream knows it, if it does.
+//! `GET /api/v2/users?payload=…`: reads a user.
 
 use http::Method;
 use serde::Deserialize;
@@ -7,32 +7,32 @@ use serde_json::{Map, Value, json};
 use crate::ids::UserId;
 use crate::stream::{Operation, Request};
 
-/// Looks a user up. One that is not there makes the answer empty.
+/// Reads a user. The response is empty if the user does not exist.
 #[derive(Debug)]
 pub struct QueryUser<'a> {
-    /// Who.
+    /// The user.
     pub id: &'a UserId,
 }
 
-/// What is read of it.
+/// The response.
 #[derive(Debug, Deserialize)]
 pub struct QueryUserResponse {
-    /// The user, or nobody.
+    /// The user, or an empty list.
     #[serde(default)]
     pub users: Vec<StreamUser>,
 }
 
-/// A user as Stream knows it.
+/// A user at Stream.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct StreamUser {
-    /// The name shown to others.
+    /// The display name.
     pub name: Option<String>,
-    /// A picture's URL.
+    /// The URL of a picture.
     pub image: Option<String>,
-    /// The language; empty where none was given.
+    /// The language, or an empty string.
     #[serde(default)]
     pub language: String,
-    /// Data of the apps' own.
+    /// The custom data of the apps.
     #[serde(default)]
     pub custom: Map<String, Value>,
     /// The role.

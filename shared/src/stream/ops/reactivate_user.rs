@@ -1,4 +1,4 @@
-//! `POST /api/v2/users/{id}/reactivate`: lets a deactivated user in again.
+//! `POST /api/v2/users/{id}/reactivate`: reactivates a deactivated user.
 
 use http::Method;
 use serde_json::json;
@@ -7,10 +7,10 @@ use crate::ids::UserId;
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
-/// Reactivates a user. One who is active is refused.
+/// Reactivates a user. Stream rejects the request if the user is active.
 #[derive(Debug)]
 pub struct ReactivateUser<'a> {
-    /// Who.
+    /// The user.
     pub id: &'a UserId,
 }
 

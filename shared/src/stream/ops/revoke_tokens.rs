@@ -1,4 +1,4 @@
-//! `PATCH /api/v2/users`: tokens of a user that are dated before an instant are worth nothing.
+//! `PATCH /api/v2/users`: revokes the tokens of a user.
 
 use http::Method;
 use serde_json::json;
@@ -8,12 +8,12 @@ use crate::ids::UserId;
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
-/// Revokes the user's tokens. Twice is the same as once.
+/// Revokes the user's tokens whose `iat` is before the revocation cutoff.
 #[derive(Debug)]
 pub struct RevokeTokens<'a> {
-    /// Whose.
+    /// The user.
     pub user: &'a UserId,
-    /// Those dated before this.
+    /// The revocation cutoff.
     pub before: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/v2/chat/channels/messaging/{id}/message`: sends a message to the call's chat.
+//! `POST /api/v2/chat/channels/messaging/{id}/message`: sends a message to a channel.
 
 use http::Method;
 use serde_json::json;
@@ -7,17 +7,17 @@ use crate::ids::{CHANNEL_TYPE, ChannelId, MessageId, UserId};
 use crate::stream::ops::MessageEnvelope;
 use crate::stream::{Operation, Request};
 
-/// Sends a message under an id that the sender chose: Stream refuses an id that is taken, so
-/// sending again is safe.
+/// Sends a message with an id that the caller chooses. Stream rejects an existing id, so a retry is
+/// safe.
 #[derive(Debug)]
 pub struct SendMessage<'a> {
     /// The channel.
     pub channel: &'a ChannelId,
-    /// The message's id.
+    /// The id of the message.
     pub id: &'a MessageId,
-    /// Who writes.
+    /// The author.
     pub user: &'a UserId,
-    /// What.
+    /// The text.
     pub text: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! `PATCH /api/v2/app`: where the app's events go.
+//! `PATCH /api/v2/app`: replaces the event hooks of the app.
 
 use http::Method;
 use serde_json::value::RawValue;
@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Idempotency, Operation, Request};
 
-/// Replaces the list of hooks: one that is not in it is deleted. It is sent once, since somebody
-/// else may have changed the list before it is sent again.
+/// Replaces the list of event hooks. Stream deletes hooks that are not in the list. The request is
+/// not retried, because the list may have changed in the meantime.
 pub struct UpdateEventHooks<'a> {
-    /// All of them, each as it is to be written.
+    /// All hooks, as JSON that is sent verbatim.
     pub hooks: &'a [Box<RawValue>],
 }
 

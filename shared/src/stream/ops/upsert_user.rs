@@ -7,7 +7,7 @@ use crate::ids::UserId;
 use crate::stream::ops::IgnoredResponse;
 use crate::stream::{Operation, Request};
 
-/// Creates a user, or replaces all of the user's data: Stream drops what is left out.
+/// Creates a user, or replaces all of the user's data. Stream deletes omitted fields.
 #[derive(Debug)]
 pub struct UpsertUser<'a> {
     /// The user.
@@ -16,7 +16,7 @@ pub struct UpsertUser<'a> {
     pub data: UserData<'a>,
 }
 
-/// A user's data as others see it.
+/// The data of a user that other users see.
 #[derive(Clone, Copy, Debug)]
 pub struct UserData<'a> {
     /// The role at Stream.

@@ -1,4 +1,4 @@
-//! The function that does nothing, as `lambda_http` has it: what the benchmark compares with.
+//! A function of `lambda_http` that does nothing, the baseline of the benchmarks.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

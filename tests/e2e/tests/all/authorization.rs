@@ -1,4 +1,5 @@
-//! Who may do what: the user is whoever the token says, and what is not theirs does not exist.
+//! Authorization: the user is taken from the session token, and calls of other members do not exist
+//! for the caller.
 
 use e2e::TestApp;
 use http::Method;
@@ -29,7 +30,7 @@ async fn a_service_may_act_for_others() {
     let response =
         app.post_with_headers("/token", &headers, r#"{"userId":"bob"}"#).await.expect_success();
     assert_eq!(response.body["userId"], "bob");
-    // The service's own role is not the user's.
+    // The role of the service is not copied to the user.
     assert_eq!(app.stream().user("bob").unwrap().role, "user");
 }
 
@@ -49,7 +50,7 @@ async fn role_is_taken_only_from_the_session_token() {
     app.provision_users(&["alice"]).await;
     assert_eq!(app.stream().user("alice").unwrap().role, "user");
 
-    // Whoever is no longer an admin by the token is none at Stream either.
+    // A token request without the admin role removes the role at Stream.
     app.provision_users(&["root"]).await;
     assert_eq!(app.stream().user("root").unwrap().role, "user");
 }
@@ -113,7 +114,7 @@ async fn call_of_other_members_is_not_found() {
     }
     assert_eq!(app.counts().1, 0);
     assert_eq!((app.stream().snapshot(), app.get_item("CALL#c1", "CALL").await), before);
-    // The call goes on for those who are in it.
+    // The members can still use the call.
     let message = json!({"channelId": "call-c1", "message": "Hi"});
     let _ = app.post("/message/send", "bob", message).await.expect_success();
 }

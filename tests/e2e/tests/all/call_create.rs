@@ -1,4 +1,4 @@
-//! Creating calls: once, whatever happens at the same time.
+//! Creating calls: idempotent and safe under concurrency.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn create_body(id: &str) -> Value {
     json!({"receiverId": "bob", "callId": id})
 }
 
-/// What is the same in every answer for one call.
+/// The fields that are equal in all responses for a call.
 fn call_fields(response: &TestResponse) -> Value {
     let mut body = response.body_without_instance();
     for key in ["created", "message"] {
@@ -97,7 +97,7 @@ async fn create_with_the_id_of_a_call_ended_at_stream_is_rejected() {
     assert_eq!((&ended.body["status"], app.counts()), (&json!("ended"), (1, 0)));
 }
 
-/// What somebody else made at Stream under an id is not taken over, and not cleared away either.
+/// Stream resources of another user with the same id are neither taken over nor deleted.
 #[tokio::test]
 async fn foreign_stream_resources_are_not_changed() {
     let app = TestApp::start().await;
@@ -111,7 +111,7 @@ async fn foreign_stream_resources_are_not_changed() {
     assert_eq!(app.stream().snapshot(), before);
     assert!(app.get_item("CALL#c1", "CALL").await.is_null());
 
-    // The same where only the call is another's: our own channel goes again.
+    // The channel is new, and only the call belongs to another user. The channel is deleted again.
     app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
     let parallel = json!({"receiverId": "bob", "callId": "c2", "allowParallel": true});
     let _ = app.post("/call/create", "mallory", parallel.clone()).await.expect_success();
@@ -133,7 +133,7 @@ async fn unknown_members_are_listed_and_nothing_is_created() {
     let create = json!({"memberIds": ["bob", "carol"], "callId": "c1"});
     let response = app.post("/call/create", "alice", create.clone()).await;
     assert_eq!(response.outcome(), (404, "user_not_found"));
-    assert_eq!(response.body["detail"], "not known: bob, carol");
+    assert_eq!(response.body["detail"], "upsert these users first: bob, carol");
     assert_eq!(app.counts().1, 0);
     let end = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
     assert_eq!(end.outcome(), (404, "call_not_found"));

@@ -1,4 +1,4 @@
-//! Ending calls: over at once for everybody, cleaned up as soon as Stream lets us.
+//! Ending calls: a call is over for its members at once, and is cleaned up when Stream is available.
 
 use e2e::TestApp;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn end_returns_202_until_stream_recovers() {
         app.stream().add_fault(FaultRule::for_any_operation(fault));
         let ending = app.post("/call/end", "alice", end_body()).await;
         assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
-        // Over for everybody, although Stream does not know it yet.
+        // The call is over for its members, although it has not ended at Stream.
         let message = json!({"channelId": "call-c1", "message": "Hi"});
         let sent = app.post("/message/send", "bob", message).await;
         assert_eq!(sent.outcome(), (409, "call_ended"));
@@ -46,7 +46,7 @@ async fn end_returns_202_until_stream_recovers() {
 #[tokio::test]
 async fn end_succeeds_if_already_applied_at_stream() {
     let app = TestApp::with_call("c1").await;
-    // Both done by a first request whose answers were lost, as were those to its repeats.
+    // Stream applies each request, but all responses are lost.
     app.stream()
         .add_fault(FaultRule::for_operation(Operation::DeleteChannel, Fault::AppliedThenLost));
     app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::AppliedThenLost));
@@ -80,11 +80,11 @@ async fn partially_failed_end_stays_ending() {
     }
 }
 
-/// Stream may refuse to end what has ended: what counts is that it has.
+/// Stream may reject the end of a call that has already ended.
 #[tokio::test]
 async fn end_rejected_by_stream_succeeds_only_if_the_call_has_ended() {
     let app = TestApp::with_call("c1").await;
-    // It ends, but we are not told; and then it is refused, because it has.
+    // The call ends, but three responses are lost. Then Stream rejects the requests.
     app.stream()
         .add_fault(FaultRule::for_operation(Operation::EndCall, Fault::AppliedThenLost).times(3));
     app.stream()
@@ -94,7 +94,7 @@ async fn end_rejected_by_stream_succeeds_only_if_the_call_has_ended() {
     let ended = app.post("/call/end", "alice", end_body()).await;
     assert_eq!((ended.status, &ended.body["status"]), (200, &json!("ended")));
 
-    // One that is refused while it goes on is not.
+    // If the call has not ended at Stream, the rejection is a failure.
     let app = TestApp::with_call("c1").await;
     app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(400)));
     let ending = app.post("/call/end", "alice", end_body()).await;

@@ -1,5 +1,4 @@
-//! Several requests at once in one process, as Lambda Managed Instances send them: each gets its
-//! own answer.
+//! Concurrent requests in one process, as on Lambda Managed Instances: each gets its own response.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,11 +19,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, mpsc};
 
-/// How many requests are under way at once.
+/// The number of concurrent requests.
 const CONCURRENCY: usize = 64;
 
-/// A Runtime API with one event for each who asks, given out once everybody has asked: from then
-/// on all of them are under way.
+/// A Runtime API that waits until all tasks of the process have requested an event, and then sends
+/// all events. So all requests are concurrent.
 struct RuntimeApi {
     all_polling: Barrier,
     events: tokio::sync::Mutex<Vec<Value>>,
@@ -56,7 +55,7 @@ impl RuntimeApi {
     }
 }
 
-/// A process that is ended with the test.
+/// A process that is killed on drop.
 struct Process(Child);
 
 impl Drop for Process {
@@ -66,7 +65,7 @@ impl Drop for Process {
     }
 }
 
-/// A process of `token` that may be asked for so many tokens at once.
+/// Starts a process of `token` that handles concurrent requests.
 fn token_function(app: &TestApp, runtime_api: &str) -> Process {
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().parent().unwrap().join("token");
@@ -126,7 +125,10 @@ async fn sixty_four_concurrent_requests_get_their_own_responses() {
     let mut responses_by_id = BTreeMap::new();
     while responses_by_id.len() < CONCURRENCY {
         let (id, response) = received_responses.recv().await.unwrap();
-        assert!(responses_by_id.insert(id, response).is_none(), "answered twice");
+        assert!(
+            responses_by_id.insert(id, response).is_none(),
+            "only one response for each request"
+        );
     }
     for n in 0..CONCURRENCY {
         let response = &responses_by_id[&format!("request-{n}")];
@@ -137,7 +139,7 @@ async fn sixty_four_concurrent_requests_get_their_own_responses() {
         let verified = app.stream().check_user_token(token).ok();
         assert_eq!(verified.map(|token| token.user_id), Some(user(n)));
     }
-    // Each line of the log tells of its own request, and of what that one heard of Stream.
+    // Each log line has the data of its own request only.
     process.0.kill().unwrap();
     let printed = io::read_to_string(process.0.stdout.take().unwrap()).unwrap();
     let lines: Vec<Value> =

@@ -1,11 +1,11 @@
-//! What the configuration endpoint tells, and what it never does.
+//! The configuration endpoint: its checks, and what it does not disclose.
 
 use e2e::TestApp;
 use local::{Options, StreamChoice};
 use serde_json::{Value, json};
 use stream_emulator::{APP_OBJECT_SECRET, Fault, FaultRule, Operation};
 
-/// The webhook of the API, by the name that API Gateway's events give it here.
+/// The URL of the API's webhook, with the host name of the local API Gateway.
 const WEBHOOK_URL: &str = "https://local.execute-api.us-east-1.amazonaws.com/api/stream/webhook";
 
 fn event_hook(url: &str) -> Value {
@@ -50,7 +50,7 @@ async fn deep_check_queries_stream_and_the_table() {
 #[tokio::test]
 async fn unregistered_webhook_is_a_warning() {
     let app = TestApp::start().await;
-    let other_url = "https://elsewhere.example.com/hook?key=of-somebody-else";
+    let other_url = "https://elsewhere.example.com/hook?key=confidential";
     for (hooks, ok, warnings) in [
         (vec![], false, json!(["not_registered"])),
         (vec![event_hook(other_url)], false, json!(["not_registered"])),
@@ -61,7 +61,7 @@ async fn unregistered_webhook_is_a_warning() {
         let webhook = &config["checks"]["webhook"];
         assert_eq!((&webhook["ok"], &webhook["warnings"]), (&json!(ok), &warnings));
         assert_eq!(webhook["url"], WEBHOOK_URL);
-        // What others have there is nobody's business.
+        // The URLs of other webhooks are not disclosed.
         assert!(!config.to_string().contains("elsewhere"), "{config}");
     }
     app.stream().set_event_hooks(vec![json!({
@@ -77,7 +77,7 @@ async fn unregistered_webhook_is_a_warning() {
     assert!(missing.contains(&json!("call.missed")) && !missing.contains(&json!("call.ended")));
 }
 
-/// The caller's own word does not say where the webhook is.
+/// A header of the caller does not change the expected URL.
 #[tokio::test]
 async fn webhook_url_ignores_forwarded_host() {
     let app = TestApp::start().await;
@@ -102,7 +102,7 @@ async fn configured_webhook_url_takes_precedence() {
     assert!(app.stack().output().contains("WEBHOOK_URL must be an http or https URL"));
 }
 
-/// As `cargo run -p local` has it.
+/// With the options of `cargo run -p local`.
 #[tokio::test]
 async fn local_stack_registers_its_webhook() {
     let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
@@ -125,12 +125,12 @@ async fn remaining_stream_rate_limits_are_reported() {
     let limits = get_deep_config(&app).await["checks"]["rateLimits"].clone();
     assert_eq!((&limits["ok"], &limits["warnings"]), (&json!(true), &json!([])), "{limits}");
     assert_eq!(limits["low"], json!([]));
-    // That of the very request that asks.
+    // The limit of the request that reads the limits.
     let own_endpoint = &limits["endpoints"]["GetRateLimits"];
     assert_eq!(own_endpoint["limit"], 60);
     assert!((50..60).contains(&own_endpoint["remaining"].as_i64().unwrap()), "{own_endpoint}");
     assert!(own_endpoint["reset"].as_str().unwrap().ends_with(":00.000Z"), "{own_endpoint}");
-    // Every operation that was used has its limit there, by the name that Stream has for it.
+    // Every operation that was used has its limit under its name at Stream.
     let used = json!(app.stream().counts());
     for name in used.as_object().unwrap().keys() {
         assert!(limits["endpoints"].get(name).is_some(), "{name}");

@@ -1,4 +1,4 @@
-//! Users who are deleted, deactivated and reactivated.
+//! Deletion, deactivation and reactivation of users.
 
 use e2e::TestApp;
 use http::Method;
@@ -6,8 +6,8 @@ use local::Options;
 use serde_json::{Value, json};
 use stream_emulator::{Emulator, Fault, FaultRule, Operation};
 
-/// Whether anything in the table names a user beyond the stone, and the calls that others had a
-/// part in, too.
+/// The items that contain a user's id, except the tombstone and the calls, which other members
+/// share.
 async fn items_naming_user(app: &TestApp, user: &str) -> Vec<Value> {
     let named = |item: &Value| item.to_string().contains(user);
     let is_retained = |item: &Value| {
@@ -17,7 +17,7 @@ async fn items_naming_user(app: &TestApp, user: &str) -> Vec<Value> {
     app.scan_table().await.into_iter().filter(|item| named(item) && !is_retained(item)).collect()
 }
 
-/// Alice and Bob in a call that is measured and rated, Alice with a profile.
+/// A stack with a call of Alice and Bob with samples and ratings. Alice has a profile.
 async fn app_with_rated_call() -> TestApp {
     let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
     app.create_calls(&["c1"]).await;
@@ -40,7 +40,7 @@ async fn deleted_user_leaves_only_a_tombstone() {
     let outcome = (response.status, &response.body["userId"], &response.body["status"]);
     assert_eq!(outcome, (200, &json!("alice"), &json!("deleted")));
     app.stream().webhooks_idle().await;
-    // The call that she was in is over.
+    // Alice's open call has ended.
     let call = app.get("/call/c1", "bob").await.expect_success();
     assert_eq!(call.body["endReason"], "user_deleted");
     assert!(app.stream().channel("messaging:call-c1").is_none());
@@ -50,11 +50,11 @@ async fn deleted_user_leaves_only_a_tombstone() {
         assert!(tombstone[field].is_null(), "{tombstone}");
     }
     assert_eq!(items_naming_user(&app, "alice").await, Vec::<Value>::new());
-    // Of Bob everything is left.
+    // Bob's data is kept.
     let items = app.scan_table().await;
     let bobs_items = items.iter().filter(|item| item["sk"]["S"].as_str().unwrap().contains("bob"));
     assert_eq!(bobs_items.count(), 2);
-    // The id is nobody's, for ever.
+    // The id cannot be used again.
     for response in [
         app.post("/token", "alice", json!({})).await,
         app.post("/user/upsert", "alice", json!({"userData": {"name": "Alice"}})).await,
@@ -64,7 +64,7 @@ async fn deleted_user_leaves_only_a_tombstone() {
     let invited = app.post("/call/create", "bob", json!({"receiverId": "alice"})).await;
     assert_eq!(invited.outcome(), (404, "user_not_found"));
     assert!(app.get_item("USER#alice", "PROFILE").await["name"].is_null());
-    // And again is the same.
+    // A repeat returns the same response.
     let again = app.delete("/user/alice", "alice").await.expect_success();
     assert_eq!(again.body["status"], "deleted");
 }
@@ -75,7 +75,7 @@ async fn sweeper_completes_an_erasure_after_a_stream_outage() {
     app.stream().add_fault(FaultRule::for_operation(Operation::DeleteUsers, Fault::Status(503)));
     let response = app.delete("/user/alice", "alice").await;
     assert_eq!((response.status, &response.body["status"]), (202, &json!("deleting")));
-    // From then on nobody is Alice, whatever Stream does.
+    // The user is deleted in the table although Stream fails.
     let token = app.post("/token", "alice", json!({})).await;
     assert_eq!(token.outcome(), (409, "user_deleted"));
     assert_eq!(app.advance_minutes(1).await[0]["erased"], 0);
@@ -107,11 +107,11 @@ async fn failed_or_lost_stream_task_is_restarted() {
 
 #[tokio::test]
 async fn erasure_pages_through_all_calls() {
-    // However many minutes the pages take, no call is over because nobody has joined it.
+    // With this timeout, the calls do not end as not joined while the sweeps run.
     let app = TestApp::with_env([("CALL_RING_TIMEOUT_SECONDS", "3600")]).await;
     let ids: Vec<String> = (0..105).map(|n| format!("c{n}")).collect();
     app.create_calls(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    // Of the list one page comes, and then Stream is away.
+    // Stream returns the first page of calls and then fails.
     app.stream().add_fault(
         FaultRule::for_operation(Operation::QueryCalls, Fault::Status(503)).skip_first(1),
     );
@@ -128,7 +128,7 @@ async fn erasure_pages_through_all_calls() {
         assert!(sweeps < 10, "the first page takes too long");
     }
     assert_eq!(delete().await["begunAt"], first["begunAt"]);
-    // A place in the list that Stream has forgotten is given up.
+    // If Stream rejects the page cursor, the erasure begins again.
     app.stream().clear_faults();
     app.stream().add_fault(FaultRule::for_operation(Operation::QueryCalls, Fault::Status(400)));
     assert_eq!(app.advance_minutes(1).await[0]["erased"], 0);
@@ -156,11 +156,11 @@ async fn stuck_erasures_do_not_block_others() {
     let app = TestApp::start().await;
     for n in 0..40 {
         let begun_at = json!({"N": "1767225600000"});
-        let (user, task) = (format!("a{n:02}"), json!({"S": "task-of-nobody"}));
+        let (user, task) = (format!("a{n:02}"), json!({"S": "unknown-task"}));
         app.put_item(json!({"pk": {"S": "ERASURES"}, "sk": {"S": user}, "userId": {"S": user}, "begunAt": begun_at, "task": task})).await;
     }
     app.provision_users(&["zoe"]).await;
-    // All of them wait for Stream, Zoe behind the others.
+    // Zoe's erasure and 40 others wait for Stream.
     app.stream().add_fault(FaultRule::for_operation(Operation::GetTask, Fault::Status(503)));
     assert_eq!(app.delete("/user/zoe", "zoe").await.status, 202);
     app.stream().clear_faults();
@@ -198,7 +198,7 @@ async fn service_upsert_reactivates_a_user() {
     let rejected = app.post("/token", "alice", json!({})).await;
     assert_eq!(rejected.outcome(), (403, "user_deactivated"));
     app.reset_counts();
-    let upsert = json!({"userData": {"name": "Somebody else"}});
+    let upsert = json!({"userData": {"name": "Alice B"}});
     let rejected = app.post("/user/upsert", "alice", upsert).await;
     assert_eq!(rejected.outcome(), (403, "user_deactivated"));
     assert_eq!(app.counts(), (1, 0));

@@ -1,4 +1,4 @@
-//! What goes wrong at Stream or at the table has a clear code and leaves no wrong state.
+//! Faults of Stream and of the table: each has an error code and leaves a consistent state.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use local::dynamo;
 use serde_json::json;
 use stream_emulator::{Fault, FaultRule, Operation};
 
-/// Every way in which Stream fails, and what callers hear of it.
+/// The faults of Stream, with the expected status and error code.
 fn stream_faults() -> Vec<(Fault, u16, &'static str)> {
     vec![
         (Fault::RefuseConnection, 503, "stream_unavailable"),
@@ -48,7 +48,7 @@ async fn create_recovers_from_stream_faults() {
             let failed = app.post("/call/create", "alice", body.clone()).await;
             assert_eq!(failed.outcome(), (status, code), "{fault:?} {operation}");
             assert_eq!(failed.headers.contains_key("retry-after"), code == "stream_busy");
-            // It is no active call, whatever Stream has made of it.
+            // The call is not active, even if Stream has applied the request.
             let message = json!({"channelId": format!("call-{id}"), "message": "Hi"});
             let sent = app.post("/message/send", "alice", message).await;
             assert_eq!(sent.outcome(), (409, "call_not_active"), "{fault:?} {operation}");
@@ -76,12 +76,12 @@ async fn token_and_upsert_recover_from_stream_faults() {
                 assert_eq!(failed.outcome(), (status, code), "{fault:?} {operation} {path}");
             }
             app.stream().clear_faults();
-            // A user whom Stream may not know is not known here either.
+            // A user who may be missing at Stream is unknown.
             let create = json!({"receiverId": user});
             let rejected = app.post("/call/create", "alice", create).await;
             assert_eq!(rejected.outcome(), (404, "user_not_found"), "{fault:?} {operation}");
             let _ = app.post("/token", &user, json!({})).await.expect_success();
-            // What is applied late may still be on its way, the older one first.
+            // Delayed requests may still take effect, the older one first.
             let is_renamed = || app.stream().user(&user).unwrap().name.as_deref() == Some("A");
             for _ in 0..1_000 {
                 if is_renamed() {
@@ -109,7 +109,7 @@ async fn chat_and_quality_report_stream_faults() {
         ] {
             assert_eq!(response.outcome(), (status, code), "{fault:?}");
         }
-        // What is kept is told without Stream.
+        // The quality is computed from stored data.
         let quality = app.get("/call/quality/c1", "alice").await.expect_success();
         assert_eq!(quality.body["quality"]["stream"]["reachable"], false, "{fault:?}");
         app.stream().clear_faults();
@@ -129,7 +129,7 @@ async fn end_recovers_from_stream_faults() {
         let ending = app.post("/call/end", "alice", json!({"callId": id})).await;
         assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")), "{fault:?}");
         app.stream().clear_faults();
-        // A minute has only so many single deletions.
+        // The quota of channel deletions per minute must not be exhausted.
         app.stack().advance(Duration::from_mins(1)).await;
         let ended = app.post("/call/end", "alice", json!({"callId": id})).await;
         assert_eq!((ended.status, &ended.body["status"]), (200, &json!("ended")), "{fault:?}");
@@ -137,7 +137,7 @@ async fn end_recovers_from_stream_faults() {
     assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
 }
 
-/// Stream is so slow that the invocation runs out of time before it does.
+/// The response takes longer than the function's timeout.
 #[tokio::test]
 async fn slow_stream_response_returns_stream_unavailable() {
     let app = app_with_users().await;
@@ -256,7 +256,7 @@ async fn unstored_end_completes_on_retry() {
     let app = app_with_users().await;
     let create = json!({"receiverId": "bob", "callId": "c1"});
     let _ = app.post("/call/create", "alice", create).await.expect_success();
-    // The first update says `ending`, the second `ended`.
+    // The first update sets `ending`, and the second one sets `ended`.
     let failing_updates = dynamo::Rule {
         skip: 1,
         times: u32::MAX,

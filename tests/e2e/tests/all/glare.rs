@@ -1,4 +1,4 @@
-//! Glare: whoever of them calls, and however often, a set of members has one call open.
+//! Glare: concurrent creates from several members of a set result in one open call.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn create_call(app: &TestApp, from: &str, body: Value) -> TestResponse {
     app.post("/call/create", from, body).await
 }
 
-/// Asks again where the answer is to come back later, as a client does.
+/// Retries while the response is `call_not_active`, like a client.
 async fn create_call_with_retries(app: &TestApp, from: &str, body: Value) -> TestResponse {
     let mut response = create_call(app, from, body.clone()).await;
     for _ in 0..20 {
@@ -31,7 +31,7 @@ async fn create_call_with_retries(app: &TestApp, from: &str, body: Value) -> Tes
     response
 }
 
-/// The call's id, and whether this request made it.
+/// The id of the call, and whether this request created it.
 fn call_id_and_created(response: TestResponse) -> (String, bool) {
     let body = response.expect_success().body;
     assert_eq!(body["status"], "active");
@@ -57,7 +57,7 @@ async fn fifty_concurrent_creates_from_both_sides_make_one_call() {
     let id = &responses[0].0;
     assert_eq!(app.stream().live_calls(), [format!("default:{id}")]);
     assert_eq!(app.stream().live_channels(), [format!("messaging:call-{id}")]);
-    // Nor was there ever another one.
+    // No second call was ever created.
     assert_eq!((app.stream().channels_created(), app.stream().calls_created()), (1, 1));
 }
 
@@ -76,7 +76,7 @@ async fn second_create_returns_the_open_call() {
         ("alice", json!({"receiverId": "bob", "callId": "c2"})),
         ("bob", receiver_body("alice")),
         ("bob", json!({"memberIds": ["alice", "bob"]})),
-        // What else it says is not what the open call is.
+        // The open call is returned even if the other fields differ.
         ("bob", json!({"receiverId": "alice", "callId": "c2", "callType": "voice", "ring": true})),
         ("bob", json!({"receiverId": "alice", "custom": {"price": 3}})),
     ] {
@@ -96,7 +96,7 @@ async fn second_call_requires_allow_parallel() {
     assert!(created && second != first);
     let (third, created) = call_id_and_created(create_call(&app, "bob", parallel).await);
     assert!(created && third != first && third != second);
-    // It is not the open one, neither now nor when that is over.
+    // The parallel call is never the open call of the members.
     assert_eq!(
         call_id_and_created(create_call(&app, "bob", receiver_body("alice")).await),
         (first.clone(), false)
@@ -125,7 +125,7 @@ async fn create_after_end_makes_a_new_call() {
         ids.insert(id);
     }
     assert_eq!(ids.len(), 3);
-    // One whose end Stream has not taken yet is over, too.
+    // A call whose end has failed at Stream is over too.
     let (id, _) = call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await);
     app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
     app.stream().add_fault(FaultRule::for_operation(Operation::DeleteChannel, Fault::Status(503)));
@@ -154,7 +154,7 @@ async fn call_ended_at_stream_without_webhook_does_not_block_creates() {
             (&json!("ending"), &json!("ended_at_stream")),
             "{action}"
         );
-        // The sweeper clears away what is left of it, and nothing else.
+        // The sweeper cleans up the old call only.
         assert_eq!(app.sweep().await["cleaned"], 1);
         assert_eq!(app.stream().live_channels(), [format!("messaging:call-{next}")]);
         assert_eq!(
@@ -165,7 +165,7 @@ async fn call_ended_at_stream_without_webhook_does_not_block_creates() {
     }
 }
 
-/// Makes a create of Alice's die between its channel and its call.
+/// Makes a create of Alice's fail between its channel and its call.
 async fn abandon_create(app: &TestApp, id: &str) {
     app.stream()
         .add_fault(FaultRule::for_operation(Operation::GetOrCreateCall, Fault::Status(503)));
@@ -202,7 +202,7 @@ async fn abandoned_create_blocks_only_until_its_lease_expires() {
 async fn retry_resumes_an_abandoned_create() {
     let app = app_with_users().await;
     abandon_create(&app, "c1").await;
-    // It does not name the call, but it asks for the same.
+    // The request has no call id, but is otherwise equal.
     assert_eq!(
         call_id_and_created(create_call(&app, "alice", receiver_body("bob")).await),
         ("c1".to_owned(), true)
@@ -229,7 +229,7 @@ async fn same_call_id_from_both_sides_makes_one_call() {
         assert_eq!((&alices.0, &bobs.0), (&id, &id));
         assert!(alices.1 != bobs.1, "{alices:?} {bobs:?}");
         assert_eq!(app.stream().live_calls(), [format!("default:{id}")]);
-        // And once more when it is there.
+        // Repeats return the call.
         for (from, receiver) in [("alice", "bob"), ("bob", "alice")] {
             let again = call_id_and_created(create_call(&app, from, body(receiver, &id)).await);
             assert_eq!(again, (id.clone(), false));
@@ -252,7 +252,7 @@ async fn different_members_get_different_calls() {
     let (other_pair, created) =
         call_id_and_created(create_call(&app, "alice", receiver_body("carol")).await);
     assert!(created && other_pair != pair && other_pair != three);
-    // Whoever of them asks, and in whatever order they are named.
+    // The caller and the order of the members do not matter.
     for (from, members) in [("carol", ["bob", "alice"]), ("bob", ["carol", "alice"])] {
         let again =
             call_id_and_created(create_call(&app, from, json!({"memberIds": members})).await);

@@ -1,4 +1,4 @@
-//! The endpoints, used as the apps use them.
+//! The endpoints, used like an app uses them.
 
 use e2e::{FUNCTIONS, TestApp, sample_event};
 use serde_json::json;
@@ -94,8 +94,8 @@ async fn full_call_lifecycle_succeeds() {
     assert!(ended_call["endedAt"].as_str() > ended_call["createdAt"].as_str());
 }
 
-/// The files that `cargo lambda invoke` is given work in this order, too: a service makes Bob
-/// known, the rest is Alice.
+/// The sample events for `cargo lambda invoke` succeed in this order. A service provisions Bob, and
+/// the other requests are Alice's.
 #[tokio::test]
 async fn every_sample_event_succeeds() {
     let app = TestApp::start().await;

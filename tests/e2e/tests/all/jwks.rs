@@ -1,5 +1,5 @@
-//! Callers by the keys that an issuer publishes: a real key server before the real functions, which
-//! rotates, hangs, lies, grows and goes away.
+//! Authentication with published keys: a key server that rotates keys, hangs, closes connections
+//! and returns invalid responses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,20 +28,20 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What a key server does with a request.
+/// The behavior of the key server.
 #[derive(Clone)]
 enum ServerBehavior {
-    /// It answers with this text.
+    /// Responds with this text.
     RespondWith(String),
-    /// It answers with this status and, if there is one, to look there.
+    /// Responds with this status and, if present, this `location` header.
     RespondWithStatus(u16, Option<String>),
-    /// It never answers.
+    /// Never responds.
     Hang,
-    /// It closes the connection.
+    /// Closes the connection.
     CloseConnection,
 }
 
-/// A key server on loopback.
+/// A key server on the loopback interface.
 struct KeyServer {
     address: SocketAddr,
     state: Arc<State>,
@@ -63,7 +63,7 @@ impl KeyServer {
         Self { address, state, accept_task }
     }
 
-    /// One that shows the public halves of these keys.
+    /// Starts a server that publishes the public keys of these signers.
     async fn with_keys(signers: &[&Signer]) -> Self {
         Self::start(ServerBehavior::RespondWith(jwk_set(signers))).await
     }
@@ -84,10 +84,10 @@ impl KeyServer {
         self.state.request_count.load(Ordering::Relaxed)
     }
 
-    /// From here on every connection is refused.
+    /// Stops the server, so that connections are refused.
     async fn shut_down(&mut self) {
         self.accept_task.abort();
-        // Cancelled, as was asked for.
+        // The error is the cancellation.
         let _ = (&mut self.accept_task).await;
     }
 }
@@ -106,7 +106,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 async fn serve_connection(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(move |_: Request<Incoming>| handle_request(Arc::clone(&state)));
-    // An error is the other side's going away, or ours.
+    // An error means that the client or the handler closed the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
 }
 
@@ -126,7 +126,7 @@ async fn handle_request(state: Arc<State>) -> io::Result<Response<Full<Bytes>>> 
     response.body(Full::from(text)).map_err(io::Error::other)
 }
 
-/// An issuer's private key.
+/// The private key of an issuer.
 struct Signer {
     id: String,
     key: SigningKey,
@@ -173,7 +173,7 @@ impl Signer {
         }
     }
 
-    /// A token of Alice's.
+    /// A session token of Alice.
     fn token(&self) -> String {
         let header = json!({"alg": self.algorithm(), "typ": "JWT", "kid": self.id});
         self.token_with(&header, &alice_claims())
@@ -201,8 +201,8 @@ fn jwk_set(signers: &[&Signer]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-/// A stack whose functions ask this server, with one process for each function, so that what one
-/// process asks can be counted.
+/// A stack whose functions fetch keys from this server. Each function has one process, so that its
+/// requests can be counted.
 async fn app_with_jwks(server: &KeyServer) -> TestApp {
     let url = server.url();
     let env = [("JWT_SECRET", ""), ("JWT_JWKS_URL", url.as_str())];
@@ -223,7 +223,7 @@ async fn assert_rejected(app: &TestApp, token: &str) {
     assert_eq!(request_token(app, token).await.outcome(), (401, "unauthenticated"));
 }
 
-/// Waits until a function has printed this, which takes a moment longer than an answer.
+/// Waits until a function has printed a text, which may happen after the response.
 async fn assert_logged(app: &TestApp, text: &str) {
     for _ in 0..100 {
         if app.stack().output().contains(text) {
@@ -231,7 +231,7 @@ async fn assert_logged(app: &TestApp, text: &str) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(app.stack().output().contains(text), "no function said: {text}");
+    assert!(app.stack().output().contains(text), "no function printed: {text}");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn tokens_of_every_published_key_type_are_accepted() {
         assert_accepted(&app, token).await;
     }
     assert_eq!(server.request_count(), 1);
-    // The secret of other stacks opens nothing here, and neither does what everybody can read.
+    // A token of a shared secret is rejected, and so is one with a public key as the secret.
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"b"}"#);
     let signing_input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(alice_claims().to_string()));
     let public = ed25519.jwk()["x"].as_str().unwrap().to_owned();
@@ -256,7 +256,7 @@ async fn tokens_of_every_published_key_type_are_accepted() {
         let tag = URL_SAFE_NO_PAD.encode(ring::hmac::sign(&key, signing_input.as_bytes()));
         assert_rejected(&app, &format!("{signing_input}.{tag}")).await;
     }
-    // One body for every cause, as with a secret.
+    // All causes result in the same body, as with a shared secret.
     let wrong_key_token = Signer::p256("a").token();
     let (invalid, missing) = (
         request_token(&app, &wrong_key_token).await,
@@ -267,7 +267,7 @@ async fn tokens_of_every_published_key_type_are_accepted() {
     assert_eq!(server.request_count(), 1);
 }
 
-/// Many requests at once with these tokens, none of which may fail.
+/// Sends concurrent requests with these tokens. None may fail.
 async fn send_burst(app: &TestApp, tokens: [&str; 2]) {
     let calls = (0..24).map(|n| request_token(app, tokens[n % 2]));
     for response in join_all(calls).await {
@@ -280,7 +280,7 @@ async fn key_rotation_fails_no_request() {
     let (first, second) = (Signer::p256("first"), Signer::ed25519("second"));
     let server = KeyServer::with_keys(&[&first]).await;
     let url = server.url();
-    // Several processes, each with keys of its own.
+    // Several processes, each with its own key cache.
     let app = TestApp::with_env([("JWT_SECRET", ""), ("JWT_JWKS_URL", url.as_str())]).await;
     let (old, new) = (first.token(), second.token());
     assert_accepted(&app, &old).await;
@@ -289,7 +289,7 @@ async fn key_rotation_fails_no_request() {
     send_burst(&app, [&old, &new]).await;
     server.set_keys(&[&second]);
     send_burst(&app, [&new, &new]).await;
-    // Twice for each process, at the most.
+    // Each of the four processes fetches the keys twice at most.
     assert!(server.request_count() <= 8, "{}", server.request_count());
 }
 
@@ -358,7 +358,7 @@ async fn cached_keys_work_while_the_key_server_is_down() {
     let app = app_with_jwks(&server).await;
     assert_accepted(&app, &signer.token()).await;
     server.shut_down().await;
-    // This one has the keys asked for, in vain.
+    // An unknown key id causes a fetch, which fails.
     assert_rejected(&app, &Signer::p256("b").token()).await;
     assert_logged(&app, "JWKS fetch failed").await;
     for _ in 0..3 {
@@ -380,7 +380,7 @@ async fn hanging_key_server_delays_one_request_by_two_seconds() {
     assert_rejected(&app, &Signer::p256("c").token()).await;
     assert_eq!(server.request_count(), 2);
 
-    // A process that has no keys yet.
+    // A new process has no cached keys.
     app.stack().advance(Duration::from_secs(1)).await;
     assert_eq!(request_token(&app, &signer.token()).await.outcome(), (503, "keys_unavailable"));
 }
@@ -394,7 +394,7 @@ async fn missing_keys_return_503_until_fetched() {
     assert_eq!(unavailable.outcome(), (503, "keys_unavailable"));
     let seconds: u64 = unavailable.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=5).contains(&seconds), "{seconds}");
-    // What no key makes good is still told so.
+    // A malformed token is rejected without keys.
     assert_rejected(&app, "a.b.c").await;
     server.set_keys(&[&signer]);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -417,27 +417,27 @@ async fn invalid_key_sets_are_rejected() {
     let server = KeyServer::start(ServerBehavior::Hang).await;
     let app = app_with_jwks(&server).await;
     for (case, behavior) in [
-        ("a private key", with("d", valid_jwk["x"].clone())),
-        ("a key for encryption", with("use", json!("enc"))),
-        ("a key for other operations", with("key_ops", json!(["sign"]))),
-        ("a key for another algorithm", with("alg", json!("HS256"))),
-        ("a key of another curve", with("crv", json!("P-384"))),
-        ("a key without half of it", with("y", Value::Null)),
-        ("a symmetric key", keys(json!([{"kty": "oct", "kid": "a", "k": valid_jwk["x"]}]))),
-        ("one id twice", keys(json!([valid_jwk, Signer::ed25519("a").jwk()]))),
+        ("private key", with("d", valid_jwk["x"].clone())),
+        ("key for encryption", with("use", json!("enc"))),
+        ("key for other operations", with("key_ops", json!(["sign"]))),
+        ("key for another algorithm", with("alg", json!("HS256"))),
+        ("key of another curve", with("crv", json!("P-384"))),
+        ("missing coordinate", with("y", Value::Null)),
+        ("symmetric key", keys(json!([{"kty": "oct", "kid": "a", "k": valid_jwk["x"]}]))),
+        ("duplicate key id", keys(json!([valid_jwk, Signer::ed25519("a").jwk()]))),
         ("no keys", keys(json!([]))),
-        ("more keys than anybody has", keys(json!(too_many))),
-        ("more bytes than anybody needs", ServerBehavior::RespondWith(padded)),
+        ("too many keys", keys(json!(too_many))),
+        ("response too large", ServerBehavior::RespondWith(padded)),
         (
-            "a name twice",
+            "duplicate member",
             ServerBehavior::RespondWith(format!(r#"{{"keys":[],"keys":[{valid_jwk}]}}"#)),
         ),
         ("a page", ServerBehavior::RespondWith("<html>".to_owned())),
         ("a failure", ServerBehavior::RespondWithStatus(500, None)),
-        ("somewhere else", ServerBehavior::RespondWithStatus(302, Some(other_server.url()))),
+        ("redirect", ServerBehavior::RespondWithStatus(302, Some(other_server.url()))),
     ] {
         server.set_behavior(behavior);
-        // Every process is a new one.
+        // Each response is fetched by a new process.
         app.stack().advance(Duration::from_secs(1)).await;
         let response = request_token(&app, &signer.token()).await;
         assert_eq!(response.outcome(), (503, "keys_unavailable"), "{case}");
@@ -453,7 +453,7 @@ async fn invalid_key_sets_are_rejected() {
 async fn exactly_one_of_jwt_secret_and_jwks_url_is_required() {
     for (secret, url, reason) in [
         ("", "", "JWT_SECRET or JWT_JWKS_URL is not set"),
-        (local::JWT_SECRET, "https://example.com/keys", "cannot be set beside JWT_SECRET"),
+        (local::JWT_SECRET, "https://example.com/keys", "cannot be set together with JWT_SECRET"),
         ("", "http://example.com/keys", "JWT_JWKS_URL must be an https URL"),
     ] {
         let app = TestApp::with_env([("JWT_SECRET", secret), ("JWT_JWKS_URL", url)]).await;

@@ -1,5 +1,4 @@
-//! The log as `CloudWatch` reads it: one line a request, which says who, what and how it went, and
-//! holds the metrics.
+//! The functions' log: one line for each request, with its outcome and its metrics.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +6,20 @@ use e2e::TestApp;
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
 
-/// The lines that hold metrics, of those that were printed.
+/// The printed lines with metrics.
 fn metric_lines(output: &str) -> Vec<Value> {
     let lines = output.lines().map(|line| &line[line.find('{').unwrap_or(line.len())..]);
     let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line.get("_aws").is_some()).collect()
 }
 
-/// The names of the metrics that a line counts by this dimension.
+/// The names of the metrics that a line reports for these dimensions.
 fn metrics_by_dimension(line: &Value, dimensions: &Value) -> BTreeSet<String> {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
-    let found = directives.iter().find(|it| it["Dimensions"] == *dimensions).unwrap();
-    let names = found["Metrics"].as_array().unwrap().iter().map(|it| it["Name"].as_str().unwrap());
+    let directive =
+        directives.iter().find(|directive| directive["Dimensions"] == *dimensions).unwrap();
+    let metrics = directive["Metrics"].as_array().unwrap().iter();
+    let names = metrics.map(|metric| metric["Name"].as_str().unwrap());
     names.filter(|name| line.get(*name).is_some()).map(str::to_owned).collect()
 }
 
@@ -56,14 +57,15 @@ async fn every_request_emits_one_line_at_any_log_level() {
         assert_eq!(metrics_by_dimension(line, &json!([["Code"]])), name_set(&["Responses"]));
     }
     let ids: BTreeSet<_> = lines.iter().map(|line| line["requestId"].to_string()).collect();
-    assert_eq!(ids.len(), lines.len(), "no id stands twice");
-    // Users have tags and no names.
+    assert_eq!(ids.len(), lines.len(), "request ids must be unique");
+    // A line has the hash of the user, not the user id.
     let user_hashes = values_of("user");
     assert_eq!(user_hashes[0], user_hashes[1]);
     assert_ne!(user_hashes[0], user_hashes[2]);
     assert!(user_hashes[0].as_str().is_some_and(|tag| tag.len() == 16));
     assert_eq!(user_hashes[4], Value::Null);
-    // A process is cold once; Stream is asked for who is new.
+    // Only the first request of a process is a cold start. Only a new user causes requests to
+    // Stream.
     let by_function = json!([["Function"]]);
     let metrics: Vec<_> =
         lines.iter().map(|line| metrics_by_dimension(line, &by_function)).collect();

@@ -1,4 +1,4 @@
-//! Chat in a call.
+//! The chat of a call.
 
 use e2e::TestApp;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn largest_page_reports_has_more() {
     assert_eq!(page["next"], "m2");
 }
 
-/// A service has no voice in a call that it is not in.
+/// A service that is not a member can neither read nor send messages.
 #[tokio::test]
 async fn chat_is_for_members_only() {
     let app = TestApp::with_call("c1").await;
@@ -106,14 +106,14 @@ async fn chat_is_for_members_only() {
     assert_eq!(sent.outcome(), (404, "call_not_found"));
     let listed = app.send(http::Method::GET, "/message/call-c1", &headers, "").await;
     assert_eq!(listed.outcome(), (404, "call_not_found"));
-    // But it may see how the call went, and end it.
+    // It can read the quality of the call, and end it.
     let quality = app.send(http::Method::GET, "/call/quality/c1", &headers, "").await;
     assert_eq!(quality.outcome(), (200, ""));
     let ended = app.post_with_headers("/call/end", &headers, r#"{"callId":"c1"}"#).await;
     assert_eq!(ended.outcome(), (200, ""));
 }
 
-/// Without an id of the sender's our own repeats still make one message.
+/// A message without an id gets one, so that retries of the function are idempotent.
 #[tokio::test]
 async fn lost_response_does_not_duplicate_a_message() {
     let app = TestApp::with_call("c1").await;

@@ -1,5 +1,5 @@
-//! `docs/openapi.yaml` and the functions' own table of errors. That every answer of a test is one
-//! that is written there is seen to wherever a request is sent.
+//! The error table of `docs/openapi.yaml` matches the code. The test client compares every response
+//! with the document.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What the functions print, at their most talkative: no secret, no token; and they end when told.
+//! The functions' output contains no secret and no token, even at the most verbose level.
 
 use e2e::{FUNCTIONS, TestApp, sample_event};
 use http::Method;
@@ -16,7 +16,7 @@ async fn no_secret_or_token_is_printed() {
         for function in FUNCTIONS {
             let mut event = sample_event(function);
             app.invoke(function, event.clone()).await;
-            // Broken in ways whose errors like to say what they found.
+            // Malformed values, whose parse errors could contain them.
             for tail in ["\u{e9}", "\u{0}", ".x"] {
                 let header = &mut event["headers"]["authorization"];
                 *header = json!(format!("{}{tail}", header.as_str().unwrap()));
@@ -33,10 +33,16 @@ async fn no_secret_or_token_is_printed() {
     let processes = app.stack().process_ids();
     assert_eq!(processes.len(), FUNCTIONS.len());
     let output = app.stop().await;
-    assert!(output.contains("\"code\":\"stream_rejected_credentials\""), "nothing was printed");
-    // Nothing is left behind.
+    assert!(
+        output.contains("\"code\":\"stream_rejected_credentials\""),
+        "the output must contain the rejected requests"
+    );
+    // All processes have ended.
     for process in processes {
-        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists(), "{process} lives on");
+        assert!(
+            !std::path::Path::new(&format!("/proc/{process}")).exists(),
+            "process {process} is still running"
+        );
     }
 }
 

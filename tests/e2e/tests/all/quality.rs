@@ -1,4 +1,4 @@
-//! How good a call was: from what the apps measure, what Stream knows, and what people think.
+//! The quality of calls, from samples of the apps, statistics of Stream and ratings of users.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use quick_xml::events::Event as Xml;
 use serde_json::{Value, json};
 use stream_emulator::{CallReport, Fault, FaultRule, Operation, ParticipantStats, SessionStats};
 
-/// What is measured every five seconds of a good connection.
+/// A sample of a good connection.
 fn good_sample() -> Value {
     json!({
         "roundTripTime": 0.1, "jitter": 0.005, "packetsLost": 0, "packetsReceived": 250,
@@ -17,8 +17,8 @@ fn good_sample() -> Value {
     })
 }
 
-/// The batches of a user from `start` on, in milliseconds: one in thirty seconds, of a sample in
-/// five. `change` makes of a good sample what it was so many seconds after the start.
+/// The batches of a user from `start`, in milliseconds: a batch every 30 s with a sample every 5 s.
+/// `change` modifies the sample of each second.
 fn sample_batches(start: i64, seconds: i64, change: impl Fn(i64, &mut Value)) -> Vec<Value> {
     let sample = |second: i64| {
         let mut sample = good_sample();
@@ -44,7 +44,7 @@ async fn get_quality(app: &TestApp, user: &str) -> Value {
     app.get("/call/quality/c1", user).await.expect_success().body["quality"].clone()
 }
 
-/// Twenty minutes of a call, in ten of which Bob loses five per cent.
+/// A stack with a call of 20 minutes. For 10 minutes, Bob loses 5 % of the packets.
 async fn app_with_twenty_minute_call() -> (TestApp, i64) {
     let app = TestApp::with_call("c1").await;
     let start = app.now_millis();
@@ -75,7 +75,7 @@ async fn worst_participant_cause_and_interval_are_reported() {
     for ended in [false, true] {
         if ended {
             let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
-            // Nothing is left of the call but its record.
+            // Only the item of the call is left.
             app.advance_minutes(5).await;
             assert!(app.stream().channel("messaging:call-c1").is_none());
             app.stream().add_fault(FaultRule::for_any_operation(Fault::Status(503)));
@@ -96,12 +96,13 @@ async fn worst_participant_cause_and_interval_are_reported() {
             (&worst_interval["userId"], &worst_interval["cause"]),
             (&json!("bob"), &json!("loss"))
         );
-        // Placed by our clock: no earlier than it was, and no later than the requests took.
+        // The server's clock determines the times. They are off by at most the duration of the
+        // requests.
         for (time, second) in [(&worst_interval["from"], 300), (&worst_interval["to"], 900)] {
             let offset = timestamp_millis(time) - start - second * 1000;
             assert!((-1_000..60_000).contains(&offset), "{offset} ms off");
         }
-        // To the span.
+        // The length is exact to one bucket of the timeline.
         let length =
             timestamp_millis(&worst_interval["to"]) - timestamp_millis(&worst_interval["from"]);
         assert!((600_000..=612_000).contains(&length), "{length}");
@@ -111,7 +112,7 @@ async fn worst_participant_cause_and_interval_are_reported() {
         assert_eq!(quality["stream"]["reachable"], !ended);
         results.push(quality);
     }
-    // The same call, the same answer.
+    // The result does not change after the end of the call.
     for key in ["score", "r", "participants", "timeline", "worstInterval"] {
         assert_eq!(results[0][key], results[1][key], "{key}");
     }
@@ -121,7 +122,7 @@ async fn worst_participant_cause_and_interval_are_reported() {
 async fn closed_call_emits_one_metrics_line() {
     let (app, _) = app_with_twenty_minute_call().await;
     let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
-    // What arrives after the end still counts.
+    // Samples are accepted after the end of the call.
     let late_batch = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});
     assert_eq!(
         app.post("/call/quality/c1", "bob", late_batch).await.expect_success().body["accepted"],
@@ -183,12 +184,12 @@ async fn stream_report_and_statistics_are_returned() {
         assert_eq!(quality["metrics"]["packetLoss"], json!(null));
         assert_eq!(quality["worstParticipant"], "bob");
         assert_eq!(quality["participants"][0]["streamScore"], 41.0);
-        // Without the packets that were lost there is no score of ours.
+        // Without packet loss there is no score.
         assert_eq!((&quality["quality"], &quality["score"]), (&json!("unknown"), &json!(null)));
         assert_eq!(quality["reason"], "no_packet_loss");
         assert_eq!(quality["sources"], json!(["stream"]));
     }
-    // With one sample of what Stream does not know there is one.
+    // Stream does not report packet loss. A single sample with it is enough for a score.
     let lost = json!({"timestamp": app.now_millis(), "fractionLost": 0.02});
     let _ =
         app.post("/call/quality/c1", "alice", json!({"samples": [lost]})).await.expect_success();
@@ -228,7 +229,7 @@ async fn stored_stream_report_is_returned_during_an_outage() {
         [report, older, rating]
     };
     for (n, mut event) in events("s1").into_iter().chain(events("s1")).enumerate() {
-        // Stream tells of everything twice, and of the older form last.
+        // Each event arrives twice, and the older format arrives last.
         event["created_at"] = json!(format!("2026-01-01T00:03:0{n}Z"));
         if event.get("counts").is_none() && event["type"] == "call.stats_report_ready" {
             event["session_id"] = json!("s0");
@@ -244,7 +245,7 @@ async fn stored_stream_report_is_returned_during_an_outage() {
     assert_eq!(result["stream"]["reachable"], false);
     assert_eq!(result["participants"][0]["streamScore"], 93.0);
     assert_eq!(result["participants"][0]["presence"][0]["leftAt"], "2026-01-01T00:02:00.000Z");
-    // Bob's words are Bob's own, and a service's to read.
+    // Only the user and a service can read the text of a rating.
     assert_eq!(result["ratings"], json!({"average": 2.0, "count": 1, "each": []}));
     let bobs_rating = json!([{"userId": "bob", "rating": 2, "reason": "It broke up"}]);
     assert_eq!(get_quality(&app, "bob").await["ratings"]["each"], bobs_rating);
@@ -268,7 +269,7 @@ async fn batch_is_counted_once() {
     for (user, batch, accepted) in [
         ("alice", batch(Some("b1"), 0.01), 1),
         ("alice", batch(Some("b1"), 0.01), 0),
-        // What was first under an id stands.
+        // The first batch with an id is kept.
         ("alice", batch(Some("b1"), 0.09), 0),
         ("alice", batch(None, 0.02), 1),
         ("alice", batch(None, 0.02), 0),
@@ -337,7 +338,7 @@ async fn invalid_samples_are_rejected_without_changes() {
             body.chars().take(200).collect::<String>()
         );
     }
-    // Whoever is not in the call has measured nothing of it, a service neither.
+    // Users who are not members cannot send samples, and neither can a service.
     let report = batch(&sample_with("jitter", json!(0.01)));
     let service = app.service_authorization();
     for (path, header) in [("/call/quality/c2", &token), ("/call/quality/c1", &service)] {
@@ -369,7 +370,7 @@ async fn get_chart(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> TestR
     app.send(Method::GET, path, &headers, "").await
 }
 
-/// The texts of an SVG, which must be well-formed and do nothing.
+/// The text of an SVG. It must be well-formed, without scripts and links.
 fn svg_text(svg: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(svg);
     let mut texts = String::new();
@@ -424,11 +425,11 @@ async fn chart_is_returned_on_request() {
         assert!(policy.contains("default-src 'none'"));
         let texts = svg_text(&response.text);
         for word in ["c1", "good", "excellent", "loss", "alice", "Bob"] {
-            assert!(texts.contains(word), "{word} is not in {texts}");
+            assert!(texts.contains(word), "{word} is missing in {texts}");
         }
         assert!(response.text.contains("@media (prefers-color-scheme:dark)"));
     }
-    // What is asked for by name goes first.
+    // The parameter takes precedence over the header.
     assert!(
         get_chart(&app, "/call/quality/c1?format=json", &accept).await.body["quality"].is_object()
     );

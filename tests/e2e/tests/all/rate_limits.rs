@@ -1,5 +1,5 @@
-//! The limit of each user, at its edge: so many requests in a minute of the clock, and not one
-//! more, and what is refused has cost Stream nothing and changed nothing.
+//! The rate limits of a user: exact within a minute, and a rejected request changes nothing and
+//! sends no request to Stream.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,11 +9,10 @@ use futures_util::future::join_all;
 use local::{Options, UserLimits, dynamo};
 use serde_json::json;
 
-/// How many requests a minute has in these tests.
+/// The limit in these tests, in requests per minute.
 const MAX_REQUESTS: u64 = 3;
 
-/// A stack in which one route has a limit, Alice, Bob and Carol are known, and a minute has just
-/// begun.
+/// A stack with a limit on one route and the users Alice, Bob and Carol, at the start of a minute.
 async fn app_with_limit(variable: &str) -> TestApp {
     let app = TestApp::with_env([(variable, "3")]).await;
     app.provision_users(&["alice", "bob", "carol"]).await;
@@ -21,24 +20,22 @@ async fn app_with_limit(variable: &str) -> TestApp {
     app
 }
 
-/// Moves the clock to the beginning of the next minute, so that none ends in the middle of what
-/// comes.
+/// Advances the clock to the next minute, so that the following requests are in the same minute.
 async fn advance_to_next_minute(app: &TestApp) {
     let seconds_into_minute = u64::try_from(app.now_millis() / 1_000 % 60).unwrap();
     app.advance_time(Duration::from_secs(60 - seconds_into_minute)).await;
 }
 
-/// A refusal says when it is worth coming back, and nothing else.
+/// Checks the error of a rejected request.
 fn assert_rate_limited(response: &TestResponse) {
     assert_eq!(response.outcome(), (429, "too_many_requests"), "{}", response.body);
-    assert_eq!(response.body["message"], "Too many requests of this user");
+    assert_eq!(response.body["message"], "The user sent too many requests in this minute");
     let seconds = response.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
 }
 
-/// Sends as many requests as a minute has, and then some. `send` is told how many it has sent
-/// before; `requests_per_rejection` is how many requests to the table one costs that the table
-/// refuses.
+/// Sends requests up to the limit and beyond. `send` gets the number of the request.
+/// `requests_per_rejection` is the number of table requests for a rejection by the table.
 async fn assert_limit_enforced(
     app: &TestApp,
     requests_per_rejection: u64,
@@ -48,11 +45,11 @@ async fn assert_limit_enforced(
         let _ = send(n).await.expect_success();
     }
     let before = (app.scan_table().await, app.stream().snapshot());
-    // The process that has taken the last one knows that it was the last.
+    // The process that counted the last request rejects the next one without the table.
     app.reset_counts();
     assert_rate_limited(&send(MAX_REQUESTS).await);
     assert_eq!(app.counts(), (0, 0));
-    // One that starts now has to ask the table, once.
+    // A new process must read the count once.
     app.advance_time(Duration::from_secs(1)).await;
     for requests in [requests_per_rejection, 0] {
         app.reset_counts();
@@ -85,13 +82,14 @@ async fn rejected_call_tokens_count_toward_the_limit() {
 async fn call_creates_are_rate_limited() {
     let app = app_with_limit("LIMIT_CALL_CREATE_PER_MINUTE").await;
     let create = async |n: u64| {
-        // What comes after the last is the first call of its members, so it is marked, too.
+        // The rejected create has no `allowParallel`, so its open-call pointer must be removed too.
         let (receiver, parallel) = if n < MAX_REQUESTS { ("bob", true) } else { ("carol", false) };
         let id = format!("c{n}");
         let create_body = json!({"receiverId": receiver, "callId": id, "allowParallel": parallel});
         app.post("/call/create", "alice", create_body).await
     };
-    // Written, looked up, marked and counted; and the first and the third taken back.
+    // Requests for the rejected create: call item, members, pointer and count, then the removal of
+    // the call item and the pointer.
     assert_limit_enforced(&app, 6, create).await;
     assert_eq!(app.stream().live_calls().len(), 4);
 }
@@ -121,12 +119,13 @@ async fn quality_reports_are_rate_limited() {
     assert_limit_enforced(&app, 2, report).await;
 }
 
-/// Whatever processes they meet.
+/// The limit is also exact across processes.
 #[tokio::test]
 async fn concurrent_requests_do_not_exceed_the_limit() {
     let app = app_with_limit("LIMIT_TOKEN_PER_MINUTE").await;
     let responses = join_all((0..12).map(|_| app.post("/token", "alice", json!({})))).await;
-    let (accepted, rejected): (Vec<_>, Vec<_>) = responses.iter().partition(|it| it.status == 200);
+    let (accepted, rejected): (Vec<_>, Vec<_>) =
+        responses.iter().partition(|response| response.status == 200);
     assert_eq!(accepted.len() as u64, MAX_REQUESTS);
     for response in rejected {
         assert_rate_limited(response);
@@ -156,13 +155,13 @@ async fn service_is_not_rate_limited() {
             .await
             .expect_success();
     }
-    // Nor is it counted for the user whom it acts for.
+    // The requests of the service do not count toward the user's limit.
     for _ in 0..MAX_REQUESTS {
         let _ = app.post("/token", "alice", json!({})).await.expect_success();
     }
 }
 
-/// What is refused for its form, or for whom it names, is not counted.
+/// Requests that are rejected before the count do not count toward the limit.
 #[tokio::test]
 async fn invalid_requests_are_not_counted() {
     let app = app_with_limit("LIMIT_TOKEN_PER_MINUTE").await;
@@ -180,7 +179,7 @@ async fn invalid_requests_are_not_counted() {
     let _ = app.post("/token", "alice", json!({})).await.expect_success();
 }
 
-/// A limit that nobody could count lets nobody in: the request needs the table anyway.
+/// If the table cannot count a request, the request is rejected.
 #[tokio::test]
 async fn uncountable_request_is_rejected_without_changes() {
     let app = app_with_limit("LIMIT_CALL_CREATE_PER_MINUTE").await;
@@ -195,11 +194,11 @@ async fn uncountable_request_is_rejected_without_changes() {
     let _ = app.post("/call/create", "alice", create).await.expect_success();
 }
 
-/// The partitions of the counters in the table.
+/// The partitions of the rate limit counters.
 async fn counters(app: &TestApp) -> BTreeSet<String> {
     let items = app.scan_table().await;
     let partitions = items.iter().filter_map(|item| item["pk"]["S"].as_str());
-    partitions.filter(|it| it.starts_with("LIMIT#")).map(str::to_owned).collect()
+    partitions.filter(|partition| partition.starts_with("LIMIT#")).map(str::to_owned).collect()
 }
 
 #[tokio::test]

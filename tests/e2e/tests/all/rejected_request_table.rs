@@ -1,8 +1,7 @@
-//! A table of what no app sends, as bytes on the wire, route by route: each is refused with the
-//! code that belongs to it, nothing is given away, nothing has changed, and everything goes on.
+//! A table of invalid requests, as raw bytes, by route. Each one is rejected with the expected
+//! code, discloses nothing, and changes nothing. The functions keep running.
 //!
-//! Every request is good but for the one thing that its case is about, and none of them may come
-//! as far as the table or Stream.
+//! Each request has exactly one error, and is rejected before any request to the table or Stream.
 
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use local::{JWT_SECRET, STREAM_API_SECRET, TABLE_NAME};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// A status and a code; no code where API Gateway answers by itself.
+/// A status and an error code. The code is empty for responses of API Gateway itself.
 type Outcome = (u16, &'static str);
 
-/// The outcomes of which a case must have one.
+/// The allowed outcomes of a case.
 type AllowedOutcomes = &'static [Outcome];
 
 const INVALID_PATH: AllowedOutcomes = &[(400, "invalid_path")];
@@ -31,13 +30,13 @@ const BAD_SIGNATURE: AllowedOutcomes = &[(401, "bad_signature")];
 const USER_MISMATCH: AllowedOutcomes = &[(403, "user_mismatch")];
 const BODY_TOO_LARGE: AllowedOutcomes = &[(413, "body_too_large")];
 const UNSUPPORTED_MEDIA_TYPE: AllowedOutcomes = &[(415, "unsupported_media_type")];
-/// What the gateway takes for no path, or its server for no HTTP.
+/// The gateway rejects the path, or its server rejects the HTTP message.
 const MALFORMED_HTTP: AllowedOutcomes = &[(400, "")];
 const ROUTE_NOT_FOUND: AllowedOutcomes = &[(404, "")];
-/// What is more than the gateway's server reads of a head.
+/// The head exceeds the limits of the gateway's server.
 const HEADERS_TOO_LARGE: AllowedOutcomes = &[(400, ""), (413, ""), (414, ""), (431, "")];
 
-/// A route, and a request to it that nothing is wrong with.
+/// A route with a valid request.
 struct Route {
     method: &'static str,
     target: &'static str,
@@ -48,7 +47,7 @@ const fn post(target: &'static str, body: &'static str) -> Route {
     Route { method: "POST", target, body }
 }
 
-/// The routes with a body. The first two need nothing to be in it.
+/// The routes with a body. An empty object is valid for the first two.
 static JSON_ROUTES: [Route; 7] = [
     post("/api/stream/token", "{}"),
     post("/api/stream/token/revoke", "{}"),
@@ -69,12 +68,12 @@ static BODYLESS_ROUTES: [Route; 5] = [
 
 static WEBHOOK_ROUTE: Route = post("/api/stream/webhook", r#"{"type":"health.check"}"#);
 
-/// The routes that ask for a bearer token.
+/// The routes that require a bearer token.
 fn bearer_routes() -> impl Iterator<Item = &'static Route> {
     JSON_ROUTES.iter().chain(&BODYLESS_ROUTES)
 }
 
-/// A request before it is put on the wire. Nothing in it is checked.
+/// A request before its serialization. It is not validated.
 struct RawRequest {
     line: String,
     headers: Vec<(&'static str, Vec<u8>)>,
@@ -87,7 +86,7 @@ impl RawRequest {
         Self { line, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// A good request to a route, but for who sends it.
+    /// A valid request to a route, without credentials.
     fn for_route(route: &Route) -> Self {
         let request = Self::new(route.method, route.target);
         if route.body.is_empty() { request } else { request.with_json(route.body) }
@@ -129,7 +128,7 @@ impl RawRequest {
         bytes
     }
 
-    /// As much of it as says which one it is.
+    /// A label that identifies the request.
     fn label(&self) -> String {
         let headers =
             self.headers.iter().map(|(name, value)| format!("{name}: {}", redacted_excerpt(value)));
@@ -142,21 +141,21 @@ impl RawRequest {
     }
 }
 
-/// The beginning of it, as far as there is no token in it.
+/// The beginning of a text, without tokens.
 fn redacted_excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let visible = text.split(JWT_PREFIX).next().unwrap_or_default();
     visible.chars().take(120).flat_map(char::escape_debug).collect()
 }
 
-/// A line of the table.
+/// A row of the table.
 struct Case {
     label: String,
     bytes: Vec<u8>,
     allowed: AllowedOutcomes,
 }
 
-/// What an answer may say nothing of.
+/// Words that a response must not contain.
 const FORBIDDEN_WORDS: [&str; 15] = [
     "panicked",
     "stack backtrace",
@@ -175,7 +174,7 @@ const FORBIDDEN_WORDS: [&str; 15] = [
     TABLE_NAME,
 ];
 
-/// `{"alg":"` in base64url, with which every token here begins.
+/// `{"alg":"` in base64url, the start of every token here.
 const JWT_PREFIX: &str = "eyJhbGciOi";
 
 impl Case {
@@ -183,16 +182,17 @@ impl Case {
         Self { label: request.label(), bytes: request.to_bytes(), allowed }
     }
 
-    /// Bytes that are no request, or more than one.
+    /// A case of raw bytes: an invalid request, or more than one.
     fn raw(bytes: &[u8], allowed: AllowedOutcomes) -> Self {
         Self { label: redacted_excerpt(bytes), bytes: bytes.to_vec(), allowed }
     }
 
-    /// Whether the answer is one that is allowed, whole, and says nothing that it must not.
+    /// Checks that a response is allowed and complete, and contains no forbidden word.
     fn check(&self, response: &str) -> Result<(), String> {
-        let (head, body) = response.split_once("\r\n\r\n").ok_or("there is no answer")?;
-        let status: u16 = head.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
-        // A second answer after it would make it unreadable.
+        let (head, body) = response.split_once("\r\n\r\n").ok_or("no response")?;
+        let status: u16 =
+            head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        // A second response would make the body invalid JSON.
         let problem: Value = serde_json::from_str(body).unwrap_or_default();
         let code = problem["code"].as_str().unwrap_or_default();
         if !self.allowed.contains(&(status, code)) {
@@ -204,10 +204,7 @@ impl Case {
         }
         let is_function_response = header_value(head, "content-type") == "application/problem+json";
         if is_function_response == code.is_empty() {
-            return Err(format!(
-                "the content type is wrong: {}",
-                redacted_excerpt(head.as_bytes())
-            ));
+            return Err(format!("wrong content type: {}", redacted_excerpt(head.as_bytes())));
         }
         if is_function_response {
             let kind = format!("urn:stream-functions:{code}");
@@ -218,35 +215,38 @@ impl Case {
                 && header_value(head, "x-content-type-options") == "nosniff";
             if !is_complete {
                 return Err(format!(
-                    "it is no whole problem: {}",
+                    "incomplete problem: {}",
                     redacted_excerpt(response.as_bytes())
                 ));
             }
         }
-        // The request's id is random, and may say anything.
+        // The request id is random, and may contain a forbidden word.
         let body_without_instance =
             body.replace(problem["instance"].as_str().unwrap_or_default(), "");
         if let Some(word) =
             FORBIDDEN_WORDS.into_iter().find(|word| body_without_instance.contains(*word))
         {
-            return Err(format!("it says {word:?}: {}", redacted_excerpt(body.as_bytes())));
+            return Err(format!(
+                "the response contains {word:?}: {}",
+                redacted_excerpt(body.as_bytes())
+            ));
         }
         for secret in [JWT_PREFIX, JWT_SECRET, STREAM_API_SECRET] {
             if response.contains(secret) {
-                return Err("it repeats a token or tells a secret".to_owned());
+                return Err("the response contains a token or a secret".to_owned());
             }
         }
         Ok(())
     }
 }
 
-/// A header of an answer; empty where there is none.
+/// A header of a response, or an empty string.
 fn header_value<'a>(head: &'a str, name: &str) -> &'a str {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
 }
 
-/// Bodies that are no JSON object, or one that two parsers may read differently.
+/// Bodies that are not a JSON object, or that parsers may read differently.
 const INVALID_JSON_BODIES: &[&[u8]] = &[
     b"null",
     b"true",
@@ -297,7 +297,7 @@ const INVALID_JSON_BODIES: &[&[u8]] = &[
     b"\xff\xfe{\0}\0",
 ];
 
-/// Objects with a field that no route knows.
+/// Objects with an unknown field.
 const UNKNOWN_FIELDS: &[&str] = &[
     r#"{"nonsense":1}"#,
     r#"{"":1}"#,
@@ -313,7 +313,7 @@ const UNKNOWN_FIELDS: &[&str] = &[
     r#"{"a\r\nx-user-id":"bob"}"#,
 ];
 
-/// Requests to a route without a body that are refused for their path or query.
+/// Requests without a body whose path or query is invalid.
 const INVALID_BODYLESS_REQUESTS: &[(&str, &str, AllowedOutcomes)] = &[
     ("GET", "/api/stream/call/a.b", INVALID_ID),
     ("GET", "/api/stream/call/quality/a.b", INVALID_ID),
@@ -348,7 +348,7 @@ fn body_cases(token: &str) -> Vec<Case> {
             INVALID_BODY,
         ));
     }
-    // Where no body is read, none does any harm.
+    // A body is ignored if the route has none.
     let unread: [&[u8]; 4] = [b"null", b"{", b"\xff\xfe", &deep[0]];
     for (method, target, allowed) in INVALID_BODYLESS_REQUESTS {
         for body in unread {
@@ -376,7 +376,7 @@ fn size_cases(token: &str) -> Vec<Case> {
     cases
 }
 
-/// By route, what is right but for one field.
+/// Bodies with one invalid field, by route.
 const INVALID_FIELDS: &[(&str, &[&str])] = &[
     (
         "/api/stream/token",
@@ -586,7 +586,7 @@ fn field_cases(token: &str) -> Vec<Case> {
     cases
 }
 
-/// Where a body has an id, which stands for the `@`.
+/// Bodies in which `@` stands for an id.
 const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/token", r#"{"userId":@}"#),
     ("/api/stream/token", r#"{"callId":@}"#),
@@ -602,7 +602,7 @@ const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/call/quality/c1", r#"{"batchId":@,"samples":[{"timestamp":1}]}"#),
 ];
 
-/// What is no id of any kind.
+/// Values that are not valid ids.
 const INVALID_IDS: &[&str] = &[
     "7",
     "-1",
@@ -683,7 +683,7 @@ fn content_type_cases(token: &str) -> Vec<Case> {
         let twice =
             request().with_header(NAME, "application/json").with_header(NAME, "application/json");
         cases.push(Case::new(&twice.with_body(route.body), UNSUPPORTED_MEDIA_TYPE));
-        // What is read as JSON, whatever else is said of it.
+        // Other parameters of a JSON content type are ignored.
         for kind in ["application/json; charset=utf-16", "APPLICATION/JSON", "application/json;"] {
             let request = request().with_header(NAME, kind).with_body(r#"{"nonsense":1}"#);
             cases.push(Case::new(&request, INVALID_BODY));
@@ -693,14 +693,14 @@ fn content_type_cases(token: &str) -> Vec<Case> {
     cases
 }
 
-/// A good request to each route from nobody, the first that each function has.
+/// A valid request to each route without credentials. It is the first request to each function.
 fn unauthenticated_cases() -> Vec<Case> {
     let bearer =
         bearer_routes().map(|route| Case::new(&RawRequest::for_route(route), UNAUTHENTICATED));
     bearer.chain([Case::new(&RawRequest::for_route(&WEBHOOK_ROUTE), BAD_SIGNATURE)]).collect()
 }
 
-/// Values of the `Authorization` header that are no bearer token of anybody's.
+/// Invalid values of the `Authorization` header.
 fn invalid_authorization_values(token: &str) -> Vec<String> {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let claims = part(r#"{"sub":"alice","role":"service","exp":4102444800}"#);
@@ -748,7 +748,7 @@ fn credential_cases(app: &TestApp) -> Vec<Case> {
     cases
 }
 
-/// Tokens with a good signature that claim what none may.
+/// Tokens with a valid signature and invalid claims.
 fn claim_cases(app: &TestApp) -> Vec<Case> {
     const FAR_FUTURE: i64 = 4_102_444_800;
     let tokens = [
@@ -759,7 +759,7 @@ fn claim_cases(app: &TestApp) -> Vec<Case> {
         json!({"sub": "alice", "exp": 1e300}),
         json!({"sub": "alice", "exp": FAR_FUTURE, "nbf": FAR_FUTURE - 1}),
         json!({"sub": "alice", "exp": FAR_FUTURE, "iat": FAR_FUTURE - 1}),
-        json!({"sub": "alice", "exp": FAR_FUTURE, "aud": "somebody else"}),
+        json!({"sub": "alice", "exp": FAR_FUTURE, "aud": "other-apps"}),
         json!({"exp": FAR_FUTURE}),
         json!({"sub": "", "exp": FAR_FUTURE}),
         json!({"sub": 7, "exp": FAR_FUTURE}),
@@ -778,7 +778,7 @@ fn claim_cases(app: &TestApp) -> Vec<Case> {
     cases
 }
 
-/// Headers by which some server, somewhere, would take Alice for Bob.
+/// Headers by which some servers identify the user.
 const SPOOFED_HEADERS: &[(&str, &str)] = &[
     ("x-user-id", "bob"),
     ("x-forwarded-user", "bob"),
@@ -809,7 +809,7 @@ fn other_user_cases(token: &str) -> Vec<Case> {
             cases.push(Case::new(&request, USER_MISMATCH));
         }
     }
-    // Somebody else, however much alike.
+    // Similar ids are different users.
     for user in ["Alice", "ALICE", "alice@", "alice-", "_alice", "upsert"] {
         let body = json!({"userId": user}).to_string();
         let token_request =
@@ -821,7 +821,7 @@ fn other_user_cases(token: &str) -> Vec<Case> {
     cases
 }
 
-/// Keys that are none, on a request that is good otherwise.
+/// Invalid idempotency keys.
 fn idempotency_key_cases(token: &str) -> Vec<Case> {
     let long = "k".repeat(256);
     let keys: [&[u8]; 7] =
@@ -856,8 +856,8 @@ const INVALID_HOSTS: &[&[u8]] = &[
     b"caf\xc3\xa9",
 ];
 
-/// No function reads the Host header or `x-forwarded-proto`, which `lambda_http`'s own conversion
-/// panics on. The request fails for its credentials alone.
+/// The Host header and `x-forwarded-proto` are not read by the functions, and `lambda_http` would
+/// panic on these values. So the requests are rejected for their missing credentials.
 fn host_cases() -> Vec<Case> {
     const INVALID_PROTOCOLS: &[&[u8]] = &[b"", b"a b", b"https,http", b"\xff"];
     let mut cases = Vec::new();
@@ -888,7 +888,7 @@ const ID_PATHS: [(&str, &str); 5] = [
     ("DELETE", "/api/stream/user/"),
 ];
 
-/// What may stand for that id and is refused, by how. The gateway decodes a path twice.
+/// Invalid ids in a path, by outcome. The gateway decodes a path twice.
 const INVALID_PATH_IDS: &[(AllowedOutcomes, &[&str])] = &[
     (
         INVALID_PATH,
@@ -957,7 +957,7 @@ const INVALID_PATH_IDS: &[(AllowedOutcomes, &[&str])] = &[
     (ROUTE_NOT_FOUND, &["", "c1/", "c1/c2", "c1//c2", "./c1", "../c1"]),
 ];
 
-/// Targets that lead nowhere, or elsewhere.
+/// Targets of missing or other routes.
 const INVALID_TARGETS: &[(&str, &str, AllowedOutcomes)] = &[
     ("POST", "/", ROUTE_NOT_FOUND),
     ("POST", "*", ROUTE_NOT_FOUND),
@@ -1021,7 +1021,7 @@ fn path_cases(token: &str) -> Vec<Case> {
     for (method, target, allowed) in INVALID_TARGETS {
         cases.push(case(method, target, allowed));
     }
-    // The same route by another name, and asked no less.
+    // The encoded path is the same route, with the same checks.
     let encoded = RawRequest::new("POST", "/api/stream/%74oken").with_token(token).with_json("[]");
     cases.push(Case::new(&encoded, INVALID_JSON));
     for target in ["http://evil.example/api/stream/config", "/api/stream/%63onfig"] {
@@ -1127,18 +1127,18 @@ fn query_cases(token: &str) -> Vec<Case> {
         queries.extend(listed.iter().map(|query| (*target, *query)));
     }
     let case = |&(target, query): &(&str, &str)| {
-        // A space ends a target, whatever comes after it.
+        // A space ends the target.
         let allowed = if query.contains(' ') { MALFORMED_HTTP } else { INVALID_QUERY };
         Case::new(&RawRequest::new("GET", &format!("{target}?{query}")).with_token(token), allowed)
     };
     let mut cases: Vec<Case> = queries.iter().map(case).collect();
-    // A token is no token where it does not belong.
+    // A token in the query is ignored.
     let elsewhere = RawRequest::new("GET", &format!("/api/stream/config?{secret}"));
     cases.push(Case::new(&elsewhere, UNAUTHENTICATED));
     cases
 }
 
-/// Methods that some other route has, or none.
+/// Methods that the route does not have.
 const INVALID_METHODS: &[(&str, &str)] = &[
     ("GET", "/api/stream/token"),
     ("DELETE", "/api/stream/token"),
@@ -1177,7 +1177,7 @@ fn method_cases(token: &str) -> Vec<Case> {
     cases
 }
 
-/// Bodies that nobody can read though Stream has signed them.
+/// Invalid bodies with a valid signature.
 const INVALID_WEBHOOK_BODIES: &[&[u8]] = &[
     b"",
     b"null",
@@ -1259,7 +1259,7 @@ fn webhook_cases(app: &TestApp) -> Vec<Case> {
     cases
 }
 
-/// What is no HTTP, before any route.
+/// Invalid HTTP messages.
 const INVALID_HTTP: &[&[u8]] = &[
     b"GET /api/stream/config\r\n\r\n",
     b"GET /api/stream/config \r\n\r\n",
@@ -1288,8 +1288,8 @@ const INVALID_HTTP: &[&[u8]] = &[
     b"POST /api/stream/token HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
 ];
 
-/// One request as far as it is good, and what may not become another: of none is there a second
-/// answer, nor is any asked less than the first.
+/// Requests that could contain a second one. Each one has exactly one response, with the same
+/// checks.
 const SMUGGLED_REQUESTS: &[&[u8]] = &[
     b"POST /api/stream/token HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\
       transfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n",
@@ -1335,7 +1335,7 @@ fn all_cases(app: &TestApp) -> Vec<Case> {
     sections.into_iter().flatten().collect()
 }
 
-/// Sends them one after the other; what is wrong with the answers.
+/// Sends the requests one after the other. Returns the failed cases.
 async fn failed_cases(app: &TestApp, cases: &[Case]) -> Vec<String> {
     const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
     let mut failures = Vec::new();
@@ -1345,7 +1345,7 @@ async fn failed_cases(app: &TestApp, cases: &[Case]) -> Vec<String> {
         let checked = match response {
             Ok(Ok(response)) => case.check(&response),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("there is no answer in time".to_owned()),
+            Err(_) => Err("no response in time".to_owned()),
         };
         if let Err(reason) = checked {
             failures.push(format!("{}\n    {reason}", case.label));
@@ -1354,7 +1354,7 @@ async fn failed_cases(app: &TestApp, cases: &[Case]) -> Vec<String> {
     failures
 }
 
-/// The processes, Stream's world and the table.
+/// The processes, the state of Stream and the table.
 async fn system_state(app: &TestApp) -> (Vec<u32>, Value, Vec<Value>) {
     (app.stack().process_ids(), app.stream().snapshot(), app.scan_table().await)
 }
@@ -1385,10 +1385,11 @@ async fn invalid_requests_are_rejected_without_changes() {
     let (unauthenticated, cases) = (unauthenticated_cases(), all_cases(&app));
     let count = unauthenticated.len() + cases.len();
     assert!(count >= 300, "{count}");
-    let only_refusals = |case: &Case| case.allowed.iter().all(|it| (400..500).contains(&it.0));
-    assert!(cases.iter().all(only_refusals));
+    let is_rejected =
+        |case: &Case| case.allowed.iter().all(|(status, _)| (400..500).contains(status));
+    assert!(cases.iter().all(is_rejected));
 
-    // Every function runs before anything is counted.
+    // Every function has a process before the state is read.
     assert_eq!(failed_cases(&app, &unauthenticated).await, Vec::<String>::new());
     let before = system_state(&app).await;
     assert_eq!(before.0.len(), unauthenticated.len());
@@ -1396,11 +1397,11 @@ async fn invalid_requests_are_rejected_without_changes() {
 
     let failures = failed_cases(&app, &cases).await;
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
-    // Nothing came as far as the table or Stream.
+    // No request reached the table or Stream.
     assert_eq!(app.counts(), (0, 0));
     assert_eq!(system_state(&app).await, before);
 
     assert_every_route_works(&app).await;
     assert_eq!(app.stack().process_ids(), before.0);
-    println!("{count} hostile requests were refused");
+    println!("{count} invalid requests were rejected");
 }

@@ -1,4 +1,4 @@
-//! What no app sends: refused with a code, nothing changed, the function alive.
+//! Invalid requests are rejected with an error code, change nothing, and do not end the function.
 
 use e2e::{FUNCTIONS, TestApp, sample_event, send_raw};
 use http::Method;
@@ -49,7 +49,7 @@ async fn invalid_events_are_rejected_by_every_function() {
         }
     }
     assert_eq!(app.counts(), (0, 0));
-    // None of them has ended its function: there is one process of each.
+    // Each function still has its first process.
     assert_eq!(app.stack().process_ids().len(), FUNCTIONS.len());
 }
 
@@ -58,8 +58,8 @@ fn append_to_token(event: &mut Value, tail: &str) {
     *header = json!(format!("{}{tail}", header.as_str().unwrap()));
 }
 
-/// Inputs that `lambda_http`'s own conversion panics on, rejects or changes (ADR 0002). A function
-/// handles the rest of the event as if they were not there.
+/// Inputs on which the conversion of `lambda_http` panics, or which it rejects or changes (ADR
+/// 0002). A function ignores them and handles the rest of the event.
 #[tokio::test]
 async fn inputs_that_break_lambda_http_are_handled() {
     let app = TestApp::start().await;
@@ -84,7 +84,8 @@ async fn inputs_that_break_lambda_http_are_handled() {
     for function in FUNCTIONS {
         let event_with = |change: &dyn Fn(&mut Value)| {
             let mut event = sample_event(function);
-            // A rejected token shows that the event was read: it is checked next.
+            // The token is checked after the event is read, so its rejection shows that the event
+            // was read.
             event["headers"]["authorization"] = json!("Bearer x");
             change(&mut event);
             event
@@ -214,7 +215,7 @@ async fn invalid_raw_requests_are_rejected() {
         )
     };
     for (line, host, body, code) in [
-        // What reaches a function has its code; what does not is answered by the gateway.
+        // A function's response has a code, and the gateway's own response has none.
         ("GET /api/stream/config?deep=a%20b", "[", "", "invalid_query"),
         ("GET /api/stream/config?deep=a%20b", "a b", "", "invalid_query"),
         ("GET /api/stream/message/call-a%2f..%2fb", "localhost", "", "invalid_path"),

@@ -1,11 +1,11 @@
-//! What is written down twice says the same twice, and the code keeps to its own rules.
+//! Consistency of the repository: routes, documents, dependencies and their allowed uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The routes that `cargo lambda watch` serves, from the workspace's metadata.
+/// The routes of `cargo lambda watch`, from the metadata of the workspace.
 fn cargo_lambda_routes() -> BTreeMap<String, String> {
     let output = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -34,7 +34,7 @@ fn cargo_lambda_routes_match_the_template() {
 
 #[test]
 fn every_sample_event_matches_its_route() {
-    // The webhook has no caller with a token, and tests of its own.
+    // The sample event of the webhook has its own tests.
     let listed = e2e::FUNCTIONS.into_iter().chain(["webhook"]);
     let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
     assert_eq!(listed, cargo_lambda_routes().into_values().collect());
@@ -47,13 +47,13 @@ fn every_sample_event_matches_its_route() {
 fn readme_lists_every_route() {
     let readme = std::fs::read_to_string(local::workspace_root().join("README.md")).unwrap();
     for route in local::route_keys().unwrap() {
-        // The table says once that all of them are under `/api/stream`.
+        // The table omits the prefix `/api/stream`.
         let table_entry = route.replacen(" /api/stream/", " /", 1);
         assert!(readme.contains(&format!("| `{table_entry}` |")), "{route}");
     }
 }
 
-/// One TLS and one crypto library in everything that is built here, the functions included.
+/// The whole workspace uses one TLS library and one crypto library.
 #[test]
 fn exactly_one_crypto_library_is_used() {
     let lock = std::fs::read_to_string(local::workspace_root().join("Cargo.lock")).unwrap();
@@ -66,18 +66,18 @@ fn exactly_one_crypto_library_is_used() {
     assert_eq!(lock.matches("name = \"hyper\"\n").count(), 1);
 }
 
-fn collect_rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+fn collect_rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect_rust_files(&path, found);
+            collect_rust_files(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+            files.push(path);
         }
     }
 }
 
-/// What may be used where: each crate or call has one place.
+/// Each crate or call is used only in these paths.
 #[test]
 fn dependencies_are_used_only_in_allowed_modules() {
     let root = local::workspace_root();
@@ -98,7 +98,7 @@ fn dependencies_are_used_only_in_allowed_modules() {
                 "shared/src/stream/transport.rs",
                 "shared/src/dynamo.rs",
                 "shared/src/auth/jwks/fetch.rs",
-                // In no binary: paths are compared with its URL parser.
+                // Not in a binary: a fuzz target compares paths with its URL parser.
                 "shared/src/fuzzing.rs",
             ],
         ),

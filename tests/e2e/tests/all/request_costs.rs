@@ -1,4 +1,4 @@
-//! What a request costs: how many requests to DynamoDB and to Stream stand behind each.
+//! The number of requests to DynamoDB and Stream for each endpoint.
 
 use e2e::TestApp;
 use local::{Options, UserLimits};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn every_endpoint_makes_the_documented_number_of_requests() {
-    // With the limits that are deployed: counting a request is one, too.
+    // With the rate limits of a deployment, since counting a request costs a table request.
     let app =
         TestApp::with_options(Options { user_limits: UserLimits::Default, ..Options::default() })
             .await;
@@ -19,10 +19,10 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     let upsert = json!({"userData": {"name": "Alice"}});
     let create = json!({"receiverId": "bob", "callId": "c1"});
     app.provision_users(&["bob"]).await;
-    // The first token of a user: not there, count, merge, look up at Stream, make known there,
-    // confirm.
+    // The first token of a user: a read that finds no user, count, merge, lookup at Stream, upsert
+    // at Stream, confirm.
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (4, 2));
-    // The first one of a minute, and a second.
+    // The first request of a minute, and a later one.
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (1, 0));
     assert_eq!(cost(Box::pin(app.post("/token", "alice", json!({})))).await, (2, 0));
     assert_eq!(cost(Box::pin(app.post("/user/upsert", "alice", upsert))).await, (2, 1));
@@ -40,6 +40,6 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post("/token", "alice", call_token))).await, (3, 0));
     assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
     assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (1, 1));
-    // One call of Alice's: its record and what is kept with it, and the erasure's own five.
+    // One call of Alice's, its quality data, and five requests of the erasure itself.
     assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (8, 3));
 }

@@ -1,5 +1,4 @@
-//! Secrets as they are kept when deployed: fetched when a process starts, and again when they have
-//! changed.
+//! Secrets in Secrets Manager: fetched when a process starts, and again after a rotation.
 
 use std::time::Duration;
 
@@ -38,14 +37,14 @@ async fn process_fetches_its_secrets_once() {
     let create = json!({"receiverId": "bob", "callId": "c1"});
     let _ = app.post("/call/create", "alice", create).await.expect_success();
     assert_eq!(secret_store(&app).request_count(), 4);
-    // The webhook has no callers, so it needs no secret of theirs.
+    // The webhook function does not read the JWT secret.
     let _ = app.send_webhook(&session_started_event()).await.expect_success();
     assert_eq!(secret_store(&app).request_count(), 5);
     let _ = app.post("/call/create", "alice", json!({"receiverId": "bob"})).await.expect_success();
     assert_eq!(secret_store(&app).request_count(), 5);
 }
 
-/// Stream changes its secret, and it is put where functions fetch it.
+/// Rotates the secret at Stream, and stores the new one in Secrets Manager.
 fn rotate_stream_secret(app: &TestApp) {
     app.stream().set_api_secret(OTHER_SECRET);
     put_secret(
@@ -79,7 +78,7 @@ async fn create_without_id_during_rotation_makes_one_call() {
     rotate_stream_secret(&app);
     let call = app.post("/call/create", "alice", create("bob")).await.expect_success().body;
     assert_eq!(call["status"], "active");
-    // What was begun under the old secret is gone, and nothing of it is at Stream.
+    // The call that was begun with the old secret is removed, and nothing of it is left at Stream.
     assert_eq!(app.stream().live_calls().len(), 2);
     assert_eq!(app.stream().live_channels().len(), 2);
     let again = app.post("/call/create", "alice", create("bob")).await.expect_success().body;
@@ -93,7 +92,7 @@ async fn permanently_rejected_secret_is_refetched_once() {
     let upsert = || app.post("/user/upsert", "alice", json!({"userData": {"name": "A"}}));
     let _ = upsert().await.expect_success();
     let requests_before = secret_store(&app).request_count();
-    // Nobody has put the new one where functions fetch it.
+    // The new secret is not stored in Secrets Manager.
     app.stream().set_api_secret(OTHER_SECRET);
     for _ in 0..3 {
         let rejected = app.post("/user/upsert", "alice", json!({"userData": {"name": "B"}})).await;
@@ -122,7 +121,7 @@ async fn webhook_signed_with_the_new_secret_is_accepted() {
         .send_raw_webhook(body.as_bytes(), &[("x-signature", &signature)])
         .await
         .expect_success();
-    // And one of before that is still on its way.
+    // An event that was signed with the old secret is still accepted.
     let _ = app.send_webhook(&session_started_event()).await.expect_success();
 }
 
@@ -131,7 +130,7 @@ async fn sessions_of_current_and_previous_secret_are_accepted() {
     let app = app_with_stored_secrets().await;
     app.provision_users(&["alice"]).await;
     put_secret(&app, JWT_SECRET_ARN, &json!({"secret": OTHER_SECRET, "previous": JWT_SECRET}));
-    // Processes that start now have fetched both.
+    // A new process fetches both secrets.
     app.stack().advance(Duration::from_secs(1)).await;
     let _ = app.post("/token", "alice", json!({})).await.expect_success();
     put_secret(&app, JWT_SECRET_ARN, &json!({"secret": OTHER_SECRET}));

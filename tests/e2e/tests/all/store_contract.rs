@@ -1,5 +1,5 @@
-//! The stores' contract, on a DynamoDB of its own: the embedded one, or the one that
-//! `STORE_TEST_ENDPOINT` names (CI names AWS's DynamoDB Local).
+//! The contract of the stores, on a separate DynamoDB: the embedded one, or the one of
+//! `STORE_TEST_ENDPOINT` (in CI, DynamoDB Local from AWS).
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
 use shared::users::{GetAndCountResult, ProfileChange, SyncResult, UserStatus, UserStore};
 
-/// A table, and what keeps it alive.
+/// A table with its stores, and the backends that it runs on.
 struct StoreFixture {
     calls: DynamoCallStore,
     users: DynamoUserStore,
@@ -39,7 +39,7 @@ struct StoreFixture {
 }
 
 impl StoreFixture {
-    /// An item as it is stored; `null` where there is none.
+    /// A raw item, or `null`.
     async fn get_item(&self, partition: &str, sort: &str) -> Value {
         let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
         let get = json!({"TableName": self.config.table, "Key": key, "ConsistentRead": true});
@@ -105,7 +105,7 @@ fn member_set() -> MemberSet {
     MemberSet::new(&new_call("a").members)
 }
 
-/// Activates the call at second 1, to be looked at by second 121.
+/// Activates the call at second 1, with a check at second 121.
 async fn activate_call(calls: &DynamoCallStore, attempt: &str) -> ActivateResult {
     calls.activate(&new_call(attempt), at_second(1), at_second(121)).await.unwrap()
 }
@@ -117,7 +117,7 @@ async fn end_call(calls: &DynamoCallStore, user: Option<&str>) -> EndResult {
     calls.end(request).await.unwrap()
 }
 
-/// Ends the call at second 9, if it is as it was seen.
+/// Ends the call at second 9 with a precondition.
 async fn end_with_precondition(
     calls: &DynamoCallStore,
     precondition: Precondition<'_>,
@@ -130,14 +130,14 @@ async fn end_with_precondition(
     calls.end(request).await.unwrap()
 }
 
-/// The call as a sweeper sees it.
+/// The call with its place in the due index.
 async fn load_due_call(calls: &DynamoCallStore) -> Option<DueCall> {
     calls.load(&[default_call_id()]).await.unwrap().pop()
 }
 
-/// When the call is due, and how often something was tried in vain.
+/// The due time of the call, and the number of failed tries.
 async fn due_at_and_tries(calls: &DynamoCallStore) -> Option<(Option<Timestamp>, u32)> {
-    load_due_call(calls).await.map(|found| (found.due_at, found.tries))
+    load_due_call(calls).await.map(|due_call| (due_call.due_at, due_call.tries))
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn call_goes_through_all_states() {
     let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at_second(10))));
     assert_eq!(ended.duration(), Some(std::time::Duration::from_secs(8)));
-    // Doing it again changes nothing.
+    // A repeat changes nothing.
     assert_eq!(calls.finish(&default_call_id(), at_second(99)).await.unwrap(), Some(ended.clone()));
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(ended));
 }
@@ -168,7 +168,7 @@ async fn writes_are_conditional_on_the_stored_state() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     assert_eq!(calls.begin(&new_call("a")).await.unwrap(), BeginResult::Inserted);
     let first = calls.get(&default_call_id()).await.unwrap().unwrap();
-    // The same attempt again is the first one's answer, lost on the way.
+    // A repeat of the same attempt succeeds, since its first response may be lost.
     assert_eq!(calls.begin(&new_call("a")).await.unwrap(), BeginResult::Inserted);
     assert_eq!(calls.begin(&new_call("b")).await.unwrap(), BeginResult::Exists(first));
     let ActivateResult::Activated(active) = activate_call(&calls, "a").await else { panic!() };
@@ -219,7 +219,7 @@ async fn end_can_require_an_unchanged_due_time() {
     );
     calls.begin(&new_call("a")).await.unwrap();
     activate_call(&calls, "a").await;
-    // It was seen before it became active.
+    // Second 30 was the due time before the activation.
     let EndResult::Unchanged(active) =
         end_with_precondition(&calls, Precondition::DueAt(at_second(30))).await
     else {
@@ -232,7 +232,7 @@ async fn end_can_require_an_unchanged_due_time() {
         panic!()
     };
     assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at_second(9))));
-    // What is over is not ended again, wherever it stands.
+    // An ended call is returned, whatever the precondition.
     assert_eq!(
         end_with_precondition(&calls, Precondition::DueAt(at_second(39))).await,
         EndResult::Unchanged(ending)
@@ -273,8 +273,7 @@ async fn end_sets_the_requested_due_time() {
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(20)), 0)));
 }
 
-/// What the sweeper needs: a place in the index `due` for as long as there is something left to
-/// do, and a time to be forgotten.
+/// An item has a place in the due index while the sweeper has work, and a time to live afterwards.
 #[tokio::test]
 async fn every_state_sets_lease_due_time_and_ttl() {
     let fixture = start_fixture().await;
@@ -291,7 +290,7 @@ async fn every_state_sets_lease_due_time_and_ttl() {
     let [lease, due, shard] = attributes_of(["leaseUntil", "dueAt", "dueShard"]).await;
     assert_eq!((lease, due), (number(at_second(30)), number(at_second(30))));
     assert_eq!(shard, Some(format!("DUE#{}", Shard::from_call_id(&default_call_id()).number())));
-    // Whoever takes a call over has a full lease of its own.
+    // A take-over starts a full lease.
     let later = NewCall { at: at_second(20), ..new_call("b") };
     assert_eq!(calls.take_over(&later).await.unwrap(), TakeOverResult::Acquired);
     assert_eq!(
@@ -324,8 +323,8 @@ async fn earliest_start_time_is_kept() {
     calls.begin(&new_call("a")).await.unwrap();
     for (reported, stored) in [(5, 5), (7, 5), (5, 5), (3, 3), (4, 3)] {
         calls.record_start(&default_call_id(), at_second(reported)).await.unwrap();
-        let found = calls.get(&default_call_id()).await.unwrap().unwrap();
-        assert_eq!((found.started_at, found.state), (Some(at_second(stored)), CallState::Creating));
+        let call = calls.get(&default_call_id()).await.unwrap().unwrap();
+        assert_eq!((call.started_at, call.state), (Some(at_second(stored)), CallState::Creating));
     }
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
 }
@@ -370,7 +369,7 @@ async fn one_call_per_member_set_holds_the_open_call_pointer() {
             at: at_second(0)
         })
     );
-    // Another attempt at the same call, or its own first one, whose answer was lost.
+    // Another attempt at the same call, or a retry of the first one.
     assert_eq!(
         set_pointer(&new_call("b"), at_second(2)).await,
         SetOpenCallResult::Set { is_exclusive: false }
@@ -382,7 +381,7 @@ async fn one_call_per_member_set_holds_the_open_call_pointer() {
             at: at_second(2)
         })
     );
-    // Other members have a mark of their own.
+    // Another member set has its own pointer.
     let others = MemberSet::new(&[user_id("alice"), user_id("carol")]);
     let result = calls.set_open_call(&others, &other, at_second(4), None).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
@@ -396,23 +395,23 @@ async fn stale_pointer_is_replaced_only_if_unchanged() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     let members = member_set();
     calls.set_open_call(&members, &new_call("a"), at_second(0), None).await.unwrap();
-    let found = OpenCallPointer { call_id: default_call_id(), at: at_second(0) };
+    let older = OpenCallPointer { call_id: default_call_id(), at: at_second(0) };
     let other = NewCall { id: call_id("c2"), ..new_call("b") };
-    // It has been set again meanwhile.
+    // The pointer is set again after it was read.
     calls.set_open_call(&members, &new_call("a"), at_second(1), None).await.unwrap();
     let newer = OpenCallPointer { call_id: default_call_id(), at: at_second(1) };
-    let result = calls.set_open_call(&members, &other, at_second(2), Some(&found)).await.unwrap();
+    let result = calls.set_open_call(&members, &other, at_second(2), Some(&older)).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Occupied(newer.clone()));
     let result = calls.set_open_call(&members, &other, at_second(2), Some(&newer)).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
-    // Whoever comes second with the same finding finds another mark.
+    // A second writer with the same expectation fails.
     let third = NewCall { id: call_id("c3"), ..new_call("c") };
     let result = calls.set_open_call(&members, &third, at_second(2), Some(&newer)).await.unwrap();
     assert_eq!(
         result,
         SetOpenCallResult::Occupied(OpenCallPointer { call_id: call_id("c2"), at: at_second(2) })
     );
-    // Where there is none any more, nothing is in the way.
+    // Without a pointer, the expectation does not matter.
     calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
     let result = calls.set_open_call(&members, &third, at_second(3), Some(&newer)).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
@@ -423,11 +422,11 @@ async fn pointer_is_removed_only_by_its_own_call() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     let members = member_set();
     let other = NewCall { id: call_id("c2"), ..new_call("c") };
-    // There is none to take off yet.
+    // Clearing a missing pointer succeeds.
     calls.clear_open_call(&members, &default_call_id(), None).await.unwrap();
     calls.set_open_call(&members, &new_call("a"), at_second(0), None).await.unwrap();
     calls.set_open_call(&members, &new_call("b"), at_second(1), None).await.unwrap();
-    // Neither another call's end, nor an attempt that another has marked after.
+    // Neither another call nor an earlier attempt can clear the pointer.
     calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
     calls.clear_open_call(&members, &call_id("c2"), Some("b")).await.unwrap();
     calls.clear_open_call(&members, &default_call_id(), Some("a")).await.unwrap();
@@ -442,7 +441,7 @@ async fn pointer_is_removed_only_by_its_own_call() {
     calls.clear_open_call(&members, &default_call_id(), Some("b")).await.unwrap();
     let result = calls.set_open_call(&members, &other, at_second(2), None).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
-    // A call that is over takes it off whoever has set it.
+    // The end of a call clears the pointer of any attempt.
     calls.clear_open_call(&members, &call_id("c2"), None).await.unwrap();
     let result = calls.set_open_call(&members, &new_call("a"), at_second(3), None).await.unwrap();
     assert_eq!(result, SetOpenCallResult::Set { is_exclusive: true });
@@ -455,7 +454,7 @@ async fn delete_quota_is_thirty_per_minute() {
         assert!(fixture.calls.acquire_delete_quota(at_second(n)).await.unwrap(), "deletion {n}");
     }
     assert!(!fixture.calls.acquire_delete_quota(at_second(30)).await.unwrap());
-    // It is the table that counts: an instance that has heard of none finds none left either.
+    // The table holds the count, so another instance has no quota either.
     let another = DynamoCallStore::new(fixture.table.clone());
     assert!(!another.acquire_delete_quota(at_second(59)).await.unwrap());
     for calls in [&another, &fixture.calls] {
@@ -492,20 +491,20 @@ async fn user_requests_are_limited_per_minute() {
         [Some(count.to_owned()), Some(at_second(ttl).as_secs().to_string())]
     };
     assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
-    // One more is refused, by whomever it is counted, and changes nothing.
+    // The next request exceeds the limit, from any process, and changes nothing.
     for second in [4, 59] {
         assert_eq!(count("a@b", Route::Token, second, 3).await, None);
     }
     assert_eq!(stored("LIMIT#token#a@b", 0).await, item("3", 180));
-    // Neither another user nor another route has anything to do with it.
+    // Other users and other routes have their own counts.
     assert_eq!(count("bob", Route::Token, 59, 3).await, Some(1));
     assert_eq!(count("a@b", Route::MessageSend, 59, 3).await, Some(1));
     assert_eq!(stored("LIMIT#message-send#a@b", 0).await, item("1", 180));
-    // The next minute begins anew; and the one before is not forgotten by that.
+    // The next minute has a new count, and the previous count is kept.
     assert_eq!(count("a@b", Route::Token, 60, 3).await, Some(1));
     assert_eq!(stored("LIMIT#token#a@b", 1).await, item("1", 240));
     assert_eq!(count("a@b", Route::Token, 59, 3).await, None);
-    // A higher limit holds at once, and so does a lower one.
+    // A changed limit applies immediately.
     assert_eq!(count("a@b", Route::Token, 59, 4).await, Some(4));
     assert_eq!(count("a@b", Route::Token, 59, 2).await, None);
 }
@@ -520,14 +519,14 @@ async fn concurrent_requests_do_not_exceed_the_limit() {
     assert_eq!(counted.collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3, 4, 5]));
 }
 
-/// Different calls that are in one shard of the index.
+/// Ids of different calls in one shard of the due index.
 fn call_ids_in_one_shard(count: usize) -> (Shard, Vec<CallId>) {
     let shard = Shard::from_call_id(&default_call_id());
     let ids = (0..).map(|n| call_id(&format!("d{n}")));
     (shard, ids.filter(|id| Shard::from_call_id(id) == shard).take(count).collect())
 }
 
-/// Everything that is due at second 33, page by page, and how much each page had.
+/// All entries that are due at second 33, and the number of entries of each page.
 async fn list_due_pages(
     calls: &DynamoCallStore,
     shard: Shard,
@@ -548,7 +547,7 @@ async fn list_due_pages(
 async fn due_calls_are_paged_oldest_first() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     let (shard, ids) = call_ids_in_one_shard(6);
-    // Their leases run out in the seconds 30 to 35; the last one is begun first.
+    // The leases expire at seconds 30 to 35. The calls are begun in reverse order.
     let mut calls_by_second: Vec<(&CallId, i64)> = ids.iter().zip(0..).collect();
     let entry = |(id, second): &(&CallId, i64)| {
         let id = CallId::clone(id);
@@ -565,11 +564,11 @@ async fn due_calls_are_paged_oldest_first() {
     assert_eq!((all.entries, all.has_more), (entries[..4].to_vec(), false));
     let first = calls.list_due(shard, at_second(33), None, 3).await.unwrap();
     assert_eq!((first.entries, first.has_more), (entries[..3].to_vec(), true));
-    let (found, sizes) = list_due_pages(&calls, shard, 3).await;
-    assert_eq!((found.as_slice(), sizes), (&entries[..4], vec![3, 1]));
+    let (listed, sizes) = list_due_pages(&calls, shard, 3).await;
+    assert_eq!((listed.as_slice(), sizes), (&entries[..4], vec![3, 1]));
     let next_page = calls.list_due(shard, at_second(33), Some(&entries[1]), 100).await.unwrap();
     assert_eq!(next_page.entries, entries[2..4]);
-    // A place that nothing is at any more still says where to go on.
+    // An entry is a valid start even if its call is no longer in the index.
     calls.withdraw(&ids[1], "a").await.unwrap();
     let next_page = calls.list_due(shard, at_second(33), Some(&entries[1]), 1).await.unwrap();
     assert_eq!((next_page.entries, next_page.has_more), (vec![entries[2].clone()], true));
@@ -582,11 +581,11 @@ async fn calls_with_equal_due_time_are_all_returned() {
     for id in &ids {
         calls.begin(&NewCall { id: id.clone(), ..new_call("a") }).await.unwrap();
     }
-    let (found, sizes) = list_due_pages(&calls, shard, 2).await;
-    assert!(found.iter().all(|entry| entry.due_at == at_second(30)), "{found:?}");
-    assert_eq!((found.len(), sizes), (5, vec![2, 2, 1]));
-    let found: BTreeSet<_> = found.into_iter().map(|entry| entry.id).collect();
-    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+    let (entries, sizes) = list_due_pages(&calls, shard, 2).await;
+    assert!(entries.iter().all(|entry| entry.due_at == at_second(30)), "{entries:?}");
+    assert_eq!((entries.len(), sizes), (5, vec![2, 2, 1]));
+    let listed: BTreeSet<_> = entries.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(listed, ids.into_iter().collect::<BTreeSet<_>>());
 }
 
 #[tokio::test]
@@ -596,16 +595,16 @@ async fn shard_contains_only_its_own_calls() {
     for id in &ids {
         calls.begin(&NewCall { id: id.clone(), ..new_call("a") }).await.unwrap();
     }
-    // Marks, users and the like are in no shard.
+    // Other items are in no shard.
     calls.set_open_call(&member_set(), &new_call("a"), at_second(0), None).await.unwrap();
-    let mut found = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     for shard in Shard::all() {
         for entry in calls.list_due(shard, at_second(99), None, 100).await.unwrap().entries {
             assert_eq!(Shard::from_call_id(&entry.id), shard);
-            assert!(found.insert(entry.id));
+            assert!(listed.insert(entry.id));
         }
     }
-    assert_eq!(found, ids.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(listed, ids.into_iter().collect::<BTreeSet<_>>());
 }
 
 #[tokio::test]
@@ -629,10 +628,10 @@ async fn reschedule_requires_the_expected_due_time() {
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
     calls.reschedule(&default_call_id(), at_second(30), at_second(60), 1).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(60)), 1)));
-    // Another sweep has seen the same.
+    // Another sweep has read the same due time.
     calls.reschedule(&default_call_id(), at_second(30), at_second(90), 1).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(60)), 1)));
-    // Each step begins to count anew.
+    // Each state starts with zero tries.
     activate_call(&calls, "a").await;
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(121)), 0)));
     calls.reschedule(&default_call_id(), at_second(121), at_second(150), 2).await.unwrap();
@@ -658,14 +657,14 @@ async fn only_ended_calls_are_removed_from_the_index() {
     calls.remove_from_index(&default_call_id(), at_second(39)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
     let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap();
-    // Nor one that was put off meanwhile.
+    // A rescheduled call is not removed either.
     calls.reschedule(&default_call_id(), at_second(190), at_second(370), 1).await.unwrap();
     calls.remove_from_index(&default_call_id(), at_second(190)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(370)), 1)));
     assert!(calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
     assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
     assert!(calls.list_due(shard, at_second(999), None, 100).await.unwrap().entries.is_empty());
-    // It stays there, and out of the index.
+    // The item is kept, and cannot return to the index.
     assert!(!calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
     calls.reschedule(&default_call_id(), at_second(370), at_second(400), 1).await.unwrap();
     calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
@@ -679,7 +678,7 @@ async fn event_during_a_check_is_not_lost() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     calls.begin(&new_call("a")).await.unwrap();
     activate_call(&calls, "a").await;
-    // It has been due since 121; a sweep has it in hand, and then it is news.
+    // A sweep has read the due time 121. Then an event schedules a check.
     calls.schedule_check_now(&default_call_id(), at_second(130)).await.unwrap();
     calls.reschedule(&default_call_id(), at_second(121), at_second(361), 0).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(130)), 0)));
@@ -708,7 +707,7 @@ async fn partial_profile_change_keeps_other_fields() {
     let second = users.merge(&alice, &custom, at_second(1)).await.unwrap();
     assert_eq!((second.version, second.profile.name.as_deref()), (2, Some("Alice")));
     assert_eq!(second.profile.custom, custom.custom);
-    // Who was overtaken learns of the newest.
+    // A superseded writer gets the newest profile.
     assert_eq!(users.confirm_version(&alice, 1).await.unwrap(), SyncResult::Superseded(second));
     assert_eq!(users.confirm_version(&alice, 2).await.unwrap(), SyncResult::Confirmed);
     assert!(users.get(&alice).await.unwrap().unwrap().is_synced());
@@ -759,11 +758,11 @@ async fn newest_user_status_is_stored() {
         (UserStatus::Deactivated, 6, UserStatus::Deleted),
     ] {
         users.set_status(&alice, status, at_second(reported)).await.unwrap();
-        let found = users.get(&alice).await.unwrap().unwrap();
-        assert_eq!((found.status, found.version), (expected, 1), "{status:?} at {reported}");
+        let user = users.get(&alice).await.unwrap().unwrap();
+        assert_eq!((user.status, user.version), (expected, 1), "{status:?} at {reported}");
     }
     let second = users.merge(&alice, &ProfileChange::default(), at_second(8)).await.unwrap();
-    // Of a deleted user nothing is remembered anew.
+    // A merge does not change a deleted user.
     assert_eq!((second.status, second.version), (UserStatus::Deleted, 1));
 }
 
@@ -787,7 +786,7 @@ async fn user_read_and_request_count_are_one_write() {
         (100, within_limit(2)),
         (100, GetAndCountResult::LimitExceeded),
         (100, GetAndCountResult::LimitExceeded),
-        // A clock that is behind counts in the minute that has begun.
+        // A slow clock counts in the current minute.
         (99, GetAndCountResult::LimitExceeded),
         (101, within_limit(1)),
         (100, within_limit(2)),
@@ -796,14 +795,14 @@ async fn user_read_and_request_count_are_one_write() {
     ] {
         assert_eq!(count(minute).await, expected, "{minute}");
     }
-    // Whoever merges a change meanwhile keeps both.
+    // A concurrent merge and the count are both kept.
     let changed = fixture.users.merge(&alice, &change, Timestamp::from_secs(2)).await.unwrap();
     assert_eq!(count(102).await, GetAndCountResult::Counted(changed, 2));
 
     fixture.users.set_status(&alice, UserStatus::Deleted, Timestamp::from_secs(3)).await.unwrap();
     let before = fixture.get_item("USER#alice", "PROFILE").await;
-    let GetAndCountResult::UserDeleted(found) = count(103).await else { panic!("counted") };
-    assert_eq!(found.status, UserStatus::Deleted);
+    let GetAndCountResult::UserDeleted(user) = count(103).await else { panic!("counted") };
+    assert_eq!(user.status, UserStatus::Deleted);
     assert_eq!(fixture.get_item("USER#alice", "PROFILE").await, before);
 }
 
@@ -817,7 +816,7 @@ async fn deleted_user_is_unknown() {
     }
     users.set_status(&user_ids[0], UserStatus::Deactivated, at_second(1)).await.unwrap();
     users.set_status(&user_ids[1], UserStatus::Deleted, at_second(1)).await.unwrap();
-    // Nothing brings a deleted user back.
+    // A deletion is final.
     users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
     assert_eq!(users.find_unknown(&user_ids).await.unwrap(), [user_id("bob")]);
 }
@@ -854,7 +853,7 @@ async fn newest_report_is_stored() {
         (&item["at"]["N"], &item["ttl"]["N"]),
         (&json!(millis_text(at_second(6))), &json!(expires_at))
     );
-    // It lies beside its call, and is none.
+    // The report has its own item, and is not a call.
     assert_eq!(fixture.calls.get(&default_call_id()).await.unwrap(), None);
 }
 
@@ -885,7 +884,7 @@ async fn newest_rating_per_member_is_stored() {
     }
 }
 
-/// A batch of one sample.
+/// A batch with one sample.
 fn single_sample_batch(member: &str, name: &str, jitter: f64) -> Batch {
     let samples = json!([{"timestamp": at_second(0).as_millis(), "jitter": jitter}]);
     Batch {
@@ -907,7 +906,7 @@ async fn batch_is_stored_once_in_its_slot() {
     };
     assert_eq!(store_batch(&first, slots[0]).await, StoreBatchResult::Stored);
     assert_eq!(store_batch(&first, slots[0]).await, StoreBatchResult::Duplicate);
-    // What was first under an id stands, and nobody else comes into its place.
+    // The first batch with an id is kept, and no other batch takes its slot.
     assert_eq!(
         store_batch(&single_sample_batch("alice", "b1", 0.05), slots[0]).await,
         StoreBatchResult::Duplicate
@@ -924,14 +923,14 @@ async fn batch_is_stored_once_in_its_slot() {
         store_batch(&single_sample_batch("alice", "b2", 0.02), slots[1]).await,
         StoreBatchResult::Stored
     );
-    let mut found = evidence.load(&default_call_id()).await.unwrap();
-    found.batches.sort_by_key(|batch| (batch.user.clone(), batch.id.as_str().to_owned()));
+    let mut loaded = evidence.load(&default_call_id()).await.unwrap();
+    loaded.batches.sort_by_key(|batch| (batch.user.clone(), batch.id.as_str().to_owned()));
     let expected = vec![
         first,
         single_sample_batch("alice", "b2", 0.02),
         single_sample_batch("bob", "b2", 0.05),
     ];
-    assert_eq!(found, StoredQualityData { batches: expected, ..StoredQualityData::default() });
+    assert_eq!(loaded, StoredQualityData { batches: expected, ..StoredQualityData::default() });
 }
 
 #[tokio::test]
@@ -947,15 +946,16 @@ async fn quality_data_of_the_call_is_read_completely() {
     evidence.store_rating(&default_call_id(), &rating, at_second(6)).await.unwrap();
     let other = CallId::try_from("c10".to_owned()).unwrap();
     evidence.store_rating(&other, &rating, at_second(6)).await.unwrap();
-    let found = evidence.load(&default_call_id()).await.unwrap();
-    // The newest last.
-    let sessions: Vec<_> = found.reports.iter().map(|it| (it.session.as_str(), it.at)).collect();
+    let loaded = evidence.load(&default_call_id()).await.unwrap();
+    // The newest report is last.
+    let reports = loaded.reports.iter();
+    let sessions: Vec<_> = reports.map(|report| (report.session.as_str(), report.at)).collect();
     assert_eq!(sessions, [("s2", at_second(5)), ("s1", at_second(9))]);
     let ratings = vec![StoredRating { user: user_id("bob"), rating: 4, reason: None }];
-    assert_eq!((found.ratings, found.batches.len(), found.truncated), (ratings, 0, false));
+    assert_eq!((loaded.ratings, loaded.batches.len(), loaded.truncated), (ratings, 0, false));
 }
 
-/// A call of a megabyte of samples, of which a page of DynamoDB's holds less.
+/// The samples of a call exceed one page of DynamoDB.
 #[tokio::test]
 async fn samples_beyond_one_page_are_read() {
     let StoreFixture { evidence, _backends, .. } = start_fixture().await;
@@ -978,8 +978,8 @@ async fn samples_beyond_one_page_are_read() {
             != StoreBatchResult::Stored
         {}
     }
-    let found = evidence.load(&default_call_id()).await.unwrap();
-    assert_eq!((found.batches.len(), found.truncated), (160, false));
+    let loaded = evidence.load(&default_call_id()).await.unwrap();
+    assert_eq!((loaded.batches.len(), loaded.truncated), (160, false));
 }
 
 fn millis_text(at: Timestamp) -> String {

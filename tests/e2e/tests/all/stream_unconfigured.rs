@@ -1,4 +1,4 @@
-//! Without Stream's credentials everything starts, and says what is missing.
+//! Without Stream's credentials, the functions start and report what is missing.
 
 use e2e::TestApp;
 use local::{Options, StreamChoice};

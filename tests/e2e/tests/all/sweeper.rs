@@ -1,5 +1,5 @@
-//! The sweeper, on a clock that is moved: whatever goes wrong, nothing of a call is left when its
-//! time has come, and nothing that is not ours is touched.
+//! The sweeper, with an advanced clock: each call is cleaned up within its bound, and resources of
+//! other services are not changed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ fn create_body(id: &str) -> Value {
     json!({"receiverId": "bob", "callId": id})
 }
 
-/// Whether neither a live call nor a channel is at Stream.
+/// Whether Stream has neither a live call nor a channel for this id.
 fn is_gone(app: &TestApp, id: &str) -> bool {
     let live = app.stream().call(&format!("default:{id}"));
     live.is_none_or(|call| call.ended_at.is_some())
@@ -30,7 +30,7 @@ fn elapsed_since(app: &TestApp, earlier: SystemTime) -> Duration {
     app.stack().now().duration_since(earlier).unwrap()
 }
 
-/// Lets minutes pass until a call is closed, and demands that it is within so much time.
+/// Advances minutes until a call is closed, which must happen within this time.
 async fn wait_until_closed(app: &TestApp, id: &str, start: SystemTime, max_duration: Duration) {
     while elapsed_since(app, start) < max_duration && !is_closed(app, id).await {
         app.advance_minutes(1).await;
@@ -40,7 +40,7 @@ async fn wait_until_closed(app: &TestApp, id: &str, start: SystemTime, max_durat
     assert!(duration <= max_duration, "{id} took {duration:?}");
 }
 
-/// After the second look there is nothing left to do with closed calls.
+/// Checks that the cleanup recheck removes the calls from the due index.
 async fn assert_cleanup_completes(app: &TestApp, ids: &[&str]) {
     app.advance_minutes(4).await;
     for id in ids {
@@ -50,7 +50,7 @@ async fn assert_cleanup_completes(app: &TestApp, ids: &[&str]) {
     }
 }
 
-/// Apps are killed at different moments between two looks: is everything closed in time?
+/// Checks that calls close in time if the apps exit at different times between two sweeps.
 async fn assert_abandoned_calls_close_within(webhooks: bool, max_duration: Duration) {
     let app = TestApp::with_options(Options { webhooks, ..Options::default() }).await;
     let ids = ["c0", "c1", "c2", "c3", "c4"];
@@ -63,7 +63,7 @@ async fn assert_abandoned_calls_close_within(webhooks: bool, max_duration: Durat
     let mut killed = BTreeMap::new();
     let mut durations = BTreeMap::new();
     for minute in 0..16 {
-        // Twenty seconds after one sweep, and forty before the next.
+        // The members leave 20 s after one sweep and 40 s before the next.
         app.advance_time(Duration::from_secs(20)).await;
         if let Some(id) = ids.get(minute) {
             app.stream().leave_all(&format!("default:{id}"));
@@ -105,7 +105,7 @@ async fn unjoined_call_is_closed_within_six_minutes() {
     wait_until_closed(&app, "c1", app.stack().now(), Duration::from_mins(6)).await;
     assert_eq!(app.get_call_item("c1").await["endReason"]["S"], "not_joined");
     assert_cleanup_completes(&app, &["c1"]).await;
-    // Its members have no call open any more.
+    // The members have no open call.
     let next =
         app.post("/call/create", "bob", json!({"receiverId": "alice"})).await.expect_success();
     assert_eq!(next.body["created"], true);
@@ -147,7 +147,7 @@ async fn partially_failed_create_is_cleaned_up() {
         assert_eq!(create(n).await.outcome(), (503, "stream_unavailable"), "{operation} {fault:?}");
         app.stream().clear_faults();
     }
-    // The table refuses to say that the last one is active.
+    // The table rejects the activation of the last call.
     let fault = dynamo::Fault::InternalError;
     let rejected_updates =
         dynamo::Rule { times: u32::MAX, ..dynamo::Rule::next("UpdateItem", fault) };
@@ -166,7 +166,7 @@ async fn partially_failed_create_is_cleaned_up() {
     }
     assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
     assert_cleanup_completes(&app, &ids).await;
-    // Its members are free for another call.
+    // The members can create another call.
     let next =
         app.post("/call/create", "r1", json!({"receiverId": "alice"})).await.expect_success();
     assert_eq!(next.body["created"], true);
@@ -181,7 +181,7 @@ async fn acknowledged_end_is_cleaned_up_after_failed_deletions() {
     let start = app.stack().now();
     let ending = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
     assert_eq!((ending.status, &ending.body["status"]), (202, &json!("ending")));
-    // The sweeper fails as well, once.
+    // The sweeper's deletion fails once too.
     assert_eq!(app.advance_minutes(1).await[0]["failed"], 1);
     assert!(!is_gone(&app, "c1"));
     app.stream().clear_faults();
@@ -193,7 +193,7 @@ async fn acknowledged_end_is_cleaned_up_after_failed_deletions() {
 async fn channel_recreated_after_the_end_is_deleted() {
     let app = TestApp::start().await;
     app.provision_users(&["alice", "bob"]).await;
-    // The first attempt is lost on the way, and arrives when all is over.
+    // The first attempt gets no response and takes effect after the end.
     let delayed = Fault::AppliedLateByClock(Duration::from_secs(100));
     app.stream().add_fault(FaultRule::for_operation(Operation::GetOrCreateChannel, delayed).once());
     let _ = app.post("/call/create", "alice", create_body("c1")).await.expect_success();
@@ -204,7 +204,7 @@ async fn channel_recreated_after_the_end_is_deleted() {
     app.advance_minutes(2).await;
     assert_eq!(app.stream().live_channels(), ["messaging:call-c1"]);
     wait_until_closed(&app, "c1", start, Duration::from_secs(250)).await;
-    // It was looked at once more after that.
+    // The cleanup recheck is still due.
     assert!(!app.get_call_item("c1").await["dueAt"].is_null());
     assert_cleanup_completes(&app, &["c1"]).await;
 }
@@ -236,7 +236,7 @@ async fn five_hundred_concurrent_ends_stay_within_the_stream_rate_limit() {
             status => assert_eq!(status, 200, "{}", response.body),
         }
     }
-    // Each of those answered with 200 took one deletion, and none was refused.
+    // Each 200 response used one channel deletion, and Stream rejected none.
     assert!((30..=60).contains(&immediate), "{immediate}");
     assert_eq!(app.stream().counts().get(Operation::DeleteChannel), immediate);
     assert_eq!(app.stream().live_channels().len(), CALLS - usize::try_from(immediate).unwrap());
@@ -268,7 +268,7 @@ async fn failed_cleanup_is_retried_with_backoff() {
         assert_eq!((&item["tries"]["N"], &item["state"]["S"]), (&json!(tries), &json!("active")));
         let due: i64 = item["dueAt"]["N"].as_str().unwrap().parse().unwrap();
         assert!((before + wait..=after + wait).contains(&due), "{due}");
-        // Until then it is left alone.
+        // The call is not due before that time.
         assert_eq!(app.sweep().await["due"], 0);
         app.advance_time(Duration::from_millis(wait.unsigned_abs())).await;
     }
@@ -297,7 +297,7 @@ async fn concurrent_sweeps_end_each_call_once() {
     let app = TestApp::start().await;
     let ids = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
     app.create_calls(&ids).await;
-    // Two of them are ending, two go on.
+    // Two calls are ending, and two are ongoing.
     app.stream().add_fault(FaultRule::for_operation(Operation::DeleteChannel, Fault::Status(503)));
     for id in &ids[..2] {
         let ending = app.post("/call/end", "bob", json!({"callId": id})).await;
@@ -311,7 +311,7 @@ async fn concurrent_sweeps_end_each_call_once() {
     let (first, second) = join(app.sweep(), app.sweep()).await;
     let sum = |name: &str| first[name].as_u64().unwrap_or(0) + second[name].as_u64().unwrap_or(0);
     assert_eq!(sum("failed"), 0, "{first} {second}");
-    // Each call was ended by one of them.
+    // Each call was ended by exactly one sweep.
     let ended_count = |sweep: &Value| sweep["ended"]["not_joined"].as_u64().unwrap_or(0);
     assert_eq!(ended_count(&first) + ended_count(&second), 4, "{first} {second}");
     for id in &ids[2..4] {
@@ -323,8 +323,7 @@ async fn concurrent_sweeps_end_each_call_once() {
     assert_eq!(app.stream().live_channels(), ["messaging:call-c2", "messaging:call-c3"]);
 }
 
-/// A create that failed may have found somebody else's channel or call under its id, and died
-/// before it noticed.
+/// A failed create may have met a channel or a call of another user, without detecting it.
 #[tokio::test]
 async fn rollback_does_not_delete_foreign_resources() {
     let app = TestApp::start().await;
@@ -343,7 +342,7 @@ async fn rollback_does_not_delete_foreign_resources() {
     app.post_to_stream("video/call/default/c2", &mallorys_call).await;
     let before = app.stream().snapshot();
     create_partially(Operation::GetOrCreateChannel, "c1").await;
-    // Of this one the channel is ours.
+    // The channel of this call belongs to the failed create.
     create_partially(Operation::GetOrCreateCall, "c2").await;
     assert_ne!(app.stream().snapshot(), before);
 
@@ -362,7 +361,7 @@ async fn reconcile_removes_only_own_orphaned_resources() {
     let app = TestApp::start().await;
     app.create_calls(&["kept", "lost"]).await;
     app.delete_item("CALL#lost", "CALL").await;
-    // Another service's, called as ours are.
+    // Resources of another service, with ids in the same format.
     let foreign_call = json!({"data": {"created_by_id": "alice"}});
     app.post_to_stream("chat/channels/messaging/call-theirs/query", &foreign_call).await;
     app.post_to_stream("video/call/default/theirs", &foreign_call).await;
@@ -376,7 +375,7 @@ async fn reconcile_removes_only_own_orphaned_resources() {
             "truncated": false,
         })
     };
-    // What is young is left to those who are at it.
+    // Recent resources may belong to a request in progress.
     assert_eq!(app.reconcile().await, summary(0, 0));
     app.advance_time(Duration::from_mins(11)).await;
     let before = app.get_call_item("kept").await;
@@ -394,7 +393,7 @@ async fn reconcile_resumes_from_the_checkpoint() {
     let app = TestApp::start().await;
     app.create_calls(&["lost"]).await;
     app.delete_item("CALL#lost", "CALL").await;
-    // As if the last one had come so far, and its time was up.
+    // As if the previous reconciliation had stopped here.
     let checkpoint = json!({"channels": app.now_millis(), "calls": app.now_millis()}).to_string();
     let item = json!({"pk": {"S": "SWEEP"}, "sk": {"S": "RECONCILE"}, "place": {"S": checkpoint}});
     app.put_item(item).await;
@@ -402,7 +401,7 @@ async fn reconcile_resumes_from_the_checkpoint() {
     let first = app.reconcile().await;
     assert_eq!((&first["channels"], &first["calls"]), (&json!(0), &json!(0)));
     assert!(!is_gone(&app, "lost"));
-    // That one came to the end, so the next one begins at the beginning.
+    // That run completed, so the next one starts from the beginning.
     let next = app.reconcile().await;
     assert_eq!((&next["deleted"], &next["ended"]), (&json!(1), &json!(1)));
     assert!(is_gone(&app, "lost"));

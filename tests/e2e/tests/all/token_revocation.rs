@@ -1,4 +1,4 @@
-//! Revoked tokens and sessions, and tokens for one call: checked by whoever Stream would admit.
+//! Revocation of tokens and sessions, and tokens for one call, verified by the emulator.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn issue_token(app: &TestApp, user: &str) -> String {
     response.body["token"].as_str().unwrap().to_owned()
 }
 
-/// Stream's error code for a token; 0 where it is good.
+/// Stream's error code for a token, or 0 if it is valid.
 fn token_error_code(app: &TestApp, token: &str) -> i32 {
     app.stream().check_user_token(token).map_or_else(|failure| failure.code, |_| 0)
 }
@@ -22,13 +22,13 @@ async fn revocation_rejects_old_tokens_and_accepts_new_ones() {
     let old = issue_token(&app, "alice").await;
     let bobs = issue_token(&app, "bob").await;
     assert_eq!((token_error_code(&app, &old), token_error_code(&app, &bobs)), (0, 0));
-    // Again and again, all within a second or two.
+    // Several revocations within two seconds.
     let mut tokens = vec![old];
     for _ in 0..3 {
         let response = app.post("/token/revoke", "alice", json!({})).await.expect_success();
         assert_eq!(response.body["userId"], "alice");
         let new = issue_token(&app, "alice").await;
-        // Not even from Stream's own point of view, a second behind ours.
+        // The new token is valid, even if it was issued in the same second.
         assert_eq!(token_error_code(&app, &new), 0);
         for old in &tokens {
             assert_eq!(token_error_code(&app, old), 40);
@@ -60,10 +60,10 @@ async fn session_issued_before_revocation_is_rejected() {
     for claims in [&before, &without_issued_at] {
         assert_eq!(request_token(claims).await.outcome(), (403, "session_revoked"), "{claims}");
     }
-    // One read each, and nothing of it at Stream.
+    // One read for each request, and no request to Stream.
     assert_eq!(app.counts(), (2, 0));
     assert_eq!(request_token(&session(1)).await.status, 200);
-    // Whoever acts for others has a session of its own.
+    // The session of a service is not affected.
     let service = app.service_authorization();
     let headers = [("authorization", service.as_str())];
     let body = r#"{"userId":"alice"}"#;
@@ -99,7 +99,8 @@ async fn retry_completes_a_revocation_that_stream_missed() {
     app.stream()
         .add_fault(FaultRule::for_operation(Operation::UpdateUsersPartial, Fault::Status(503)));
     assert_eq!(app.post("/token/revoke", "alice", json!({})).await.status, 503);
-    // Ours comes first: the session gets nothing, even though Stream does not know yet.
+    // The table is updated first: the session gets no new token, although Stream accepts the old
+    // one.
     assert_eq!(token_error_code(&app, &old), 0);
     app.stream().clear_faults();
     let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();

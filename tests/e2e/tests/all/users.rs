@@ -1,4 +1,4 @@
-//! Users and their tokens.
+//! Users and tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,7 +73,7 @@ async fn upsert_keeps_omitted_fields() {
     assert_eq!(user.image.as_deref(), Some("https://example.com/a.png"));
     assert_eq!(user.language, "en");
     assert_eq!(Value::Object(user.custom), json!({"plan": "pro", "n": 1.5}));
-    // A token request is an upsert of what it brings, and of nothing else.
+    // A token request changes only the fields that it contains.
     let _ =
         app.post("/token", "alice", json!({"userData": {"name": "Alicia"}})).await.expect_success();
     let user = app.stream().user("alice").unwrap();
@@ -121,7 +121,7 @@ async fn concurrent_upserts_all_reach_stream() {
     assert_eq!(user.custom["plan"], "pro");
 }
 
-/// What Stream knew of a user never replaces what the user says now.
+/// Importing the old profile from Stream does not overwrite a concurrent change.
 #[tokio::test]
 async fn provisioning_does_not_overwrite_concurrent_changes() {
     let app = TestApp::with_options(Options { max_instances: 6, ..Options::default() }).await;
@@ -162,7 +162,7 @@ async fn upsert_of_a_deleted_user_is_rejected() {
     assert_eq!(response.outcome(), (409, "user_deleted"));
 }
 
-/// The apps' users were at Stream before they were in the table.
+/// A user who exists at Stream but not in the table.
 #[tokio::test]
 async fn existing_stream_profile_is_imported() {
     let app = TestApp::start().await;

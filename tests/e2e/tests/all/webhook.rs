@@ -1,4 +1,4 @@
-//! What Stream tells us: only if Stream says it, and the same in any order and any number.
+//! Webhooks: only signed events are accepted, and the order and number of events do not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use stream_emulator::{Fault, FaultRule, GzipMode, Operation, WebhookScript};
 
-/// An end of `c1`, as Stream tells of it.
+/// An event for the end of `c1`.
 const CALL_ENDED_BODY: &str =
     r#"{"type":"call.ended","created_at":"2026-01-01T00:00:00Z","call_cid":"default:c1"}"#;
-/// What `another-secret` makes of it, from Python's hmac module.
+/// Its signature with the secret `another-secret`, from Python's hmac module.
 const OTHER_SECRET_SIGNATURE: &str =
     "08094770f599b1605bc43f7c94d659e3e7a12b28a30e8055f2a0287c088aecc4";
 
-/// Everything that Stream tells of a call and that is handled.
+/// The handled events of a call.
 const CALL_EVENT_TYPES: [&str; 10] = [
     "call.session_started",
     "call.session_participant_joined",
@@ -42,7 +42,7 @@ fn later(at: Timestamp, seconds: u64) -> Timestamp {
     at.plus(Duration::from_secs(seconds))
 }
 
-/// An event of a call with everything that one of its type may need.
+/// An event of a call, with the fields of all types.
 fn call_event(kind: &str, id: &str, at: Timestamp) -> Value {
     json!({
         "type": kind,
@@ -54,7 +54,7 @@ fn call_event(kind: &str, id: &str, at: Timestamp) -> Value {
     })
 }
 
-/// The first one joined a little before this is told.
+/// The first participant joined shortly before the event.
 fn session_started_event(id: &str, at: Timestamp, reported_at: Timestamp) -> Value {
     let mut event = call_event("call.session_started", id, reported_at);
     event["call"] = json!({"session": {"id": "s1", "started_at": at.to_string()}});
@@ -128,7 +128,7 @@ async fn invalid_signature_is_rejected_without_changes() {
         (&plain[1..], Some(valid_signature.as_str())),
         (b"", Some(valid_signature.as_str())),
         (b"{", Some(valid_signature.as_str())),
-        // The uncompressed body is what counts.
+        // The signature must be that of the uncompressed body.
         (&gzipped, Some(signature_of_gzip.as_str())),
         (&gzipped[..20], Some(valid_signature.as_str())),
     ];
@@ -142,7 +142,7 @@ async fn invalid_signature_is_rejected_without_changes() {
         assert_eq!(response.headers["www-authenticate"], "Stream-Signature");
         responses.insert(response.body_without_instance().to_string());
     }
-    // A session's token is no signature either.
+    // A session token does not replace the signature.
     let response = app.post("/webhook", "alice", json!({"type": "call.ended"})).await;
     assert_eq!(response.outcome(), (401, "bad_signature"));
     assert_eq!(app.counts(), (0, 0));
@@ -157,10 +157,10 @@ async fn signed_body_is_accepted_plain_and_gzipped() {
     let at = now(&app);
     for (n, (content_type, encoding, is_gzipped)) in [
         ("application/json", None, false),
-        // API Gateway hands these over in base64.
+        // API Gateway encodes these bodies in base64.
         ("application/octet-stream", None, false),
         ("application/json", Some("gzip"), true),
-        // A proxy has lost the header.
+        // A proxy removed the `content-encoding` header.
         ("application/json", None, true),
     ]
     .into_iter()
@@ -205,7 +205,7 @@ async fn body_size_is_limited_before_and_after_decompression() {
             assert_eq!(response.outcome(), outcome, "{length} {content_type}");
         }
     }
-    // None of them has ended the function.
+    // The function still has its first process.
     assert_eq!(app.stack().process_ids().len(), 1);
 }
 
@@ -220,7 +220,7 @@ async fn current_and_previous_secret_are_accepted() {
     ] {
         let signed_with = [
             (app.stack().sign_webhook(CALL_ENDED_BODY.as_bytes()), accepted),
-            // The emulator goes on with the secret that it was started with.
+            // The emulator still uses its first secret.
             (app.stream().sign_webhook(CALL_ENDED_BODY.as_bytes()), previous_outcome),
             (OTHER_SECRET_SIGNATURE.to_owned(), rejected),
         ];
@@ -243,14 +243,14 @@ async fn unrelated_events_are_acknowledged_without_writes() {
     let mut events = vec![
         call_event("call.sneezed", "c1", at),
         json!({"type": "message.new"}),
-        channel_deleted_event("messaging:call-nobodys", at),
+        channel_deleted_event("messaging:call-unknown-call", at),
         channel_deleted_event("messaging:c1", at),
         channel_deleted_event("team:call-c1", at),
-        user_event("user.deactivated", "nobody", at),
+        user_event("user.deactivated", "unknown-user", at),
         user_event("user.deleted", "no body", at),
     ];
     for kind in CALL_EVENT_TYPES {
-        events.push(call_event(kind, "nobodys", at));
+        events.push(call_event(kind, "unknown-call", at));
         for cid in ["livestream:c1", "default:a/b", "c1"] {
             let mut event = call_event(kind, "c1", at);
             event["call_cid"] = json!(cid);
@@ -262,7 +262,7 @@ async fn unrelated_events_are_acknowledged_without_writes() {
         let _ = app.send_webhook(&event).await.expect_success();
         assert_eq!(app.scan_table().await, before, "{event}");
     }
-    // What lacks what it is about would lack it a second time, too.
+    // An event without a required field is rejected with 400, since a retry cannot succeed.
     for kind in CALL_EVENT_TYPES {
         for field in ["call_cid", "created_at"] {
             let mut event = call_event(kind, "c1", at);
@@ -324,11 +324,11 @@ async fn possible_end_events_schedule_an_immediate_check() {
         let _ = app.send_webhook(&call_event(kind, &id, now(&app))).await.expect_success();
         let mut after = app.get_call_item(&id).await;
         assert!(number_attribute(&after, "dueAt") <= app.now_millis(), "{kind}");
-        // It is looked at sooner, and that is all.
+        // Only the due time changed.
         after["dueAt"] = before["dueAt"].clone();
         assert_eq!(after, before, "{kind}");
     }
-    // The look finds that none of it is so.
+    // The check at Stream finds that the call is ongoing.
     let sweep = app.sweep().await;
     assert_eq!(
         (&sweep["due"], &sweep["active"], &sweep["ended"]),
@@ -421,7 +421,7 @@ async fn end_of_an_earlier_session_does_not_end_the_call() {
     }
     assert_eq!(app.get_call_item("c1").await["state"]["S"], "active");
     assert_eq!(app.stream().live_calls(), [cid]);
-    // The later one's does.
+    // The end of the later session ends the call.
     app.stream().leave_all(cid);
     app.advance_time(inactivity).await;
     assert_eq!(app.sweep().await["ended"], json!({"left": 1}));
@@ -458,7 +458,7 @@ async fn late_events_do_not_reopen_an_ended_call() {
 async fn reports_and_ratings_are_stored_with_their_call() {
     let app = TestApp::with_call("c1").await;
     let at = now(&app);
-    // The newest stands, whichever comes last.
+    // The newest event is kept, in any order of arrival.
     for (seconds, n) in [(10, 1), (30, 3), (20, 2)] {
         let at = later(at, seconds);
         let _ = app.send_webhook(&stats_report_event("c1", at, n)).await.expect_success();
@@ -471,13 +471,13 @@ async fn reports_and_ratings_are_stored_with_their_call() {
     let item = app.get_item("CALL#c1", "RATING#s1#bob").await;
     assert_eq!((number_attribute(&item, "rating"), &item["reason"]["S"]), (3, &json!("3 stars")));
 
-    // Somebody else's, and of no call.
+    // Events of other users and of unknown calls.
     let before = app.scan_table().await;
     for event in [
         rating_event("c1", at, "mallory", 1),
         rating_event("c1", at, "alice", 6),
-        rating_event("nobodys", at, "bob", 1),
-        stats_report_event("nobodys", at, 1),
+        rating_event("unknown-call", at, "bob", 1),
+        stats_report_event("unknown-call", at, 1),
     ] {
         let _ = app.send_webhook(&event).await.expect_success();
         assert_eq!(app.scan_table().await, before, "{event}");
@@ -493,7 +493,7 @@ async fn user_deactivated_or_deleted_at_stream_gets_no_token() {
     let deleted = (409, "user_deleted");
     for (kind, seconds, outcome) in [
         ("user.deactivated", 20, deactivated),
-        // An older one comes late.
+        // An older event arrives late.
         ("user.reactivated", 10, deactivated),
         ("user.reactivated", 30, (200, "")),
         ("user.deactivated", 20, (200, "")),
@@ -507,8 +507,8 @@ async fn user_deactivated_or_deleted_at_stream_gets_no_token() {
     }
     let created = app.post("/call/create", "alice", json!({"receiverId": "bob"})).await;
     assert_eq!(created.outcome(), (404, "user_not_found"));
-    assert_eq!(created.body["detail"], "not known: bob");
-    // Nobody else is concerned.
+    assert_eq!(created.body["detail"], "upsert these users first: bob");
+    // Other users are not affected.
     app.provision_users(&["alice"]).await;
 }
 
@@ -545,7 +545,7 @@ async fn stream_retries_events_that_could_not_be_stored() {
     app.create_calls(&["c1"]).await;
     app.stream().webhooks_idle().await;
     app.stream().clear_delivery_attempts();
-    // As often as one invocation asks the table.
+    // The number of attempts that one invocation makes.
     let rule =
         dynamo::Rule { times: 3, ..dynamo::Rule::next("UpdateItem", dynamo::Fault::InternalError) };
     app.stack().dynamo().inject_fault(rule);
@@ -559,7 +559,7 @@ async fn stream_retries_events_that_could_not_be_stored() {
     assert_eq!(number_attribute(&app.get_call_item("c1").await, "startedAt"), at.as_millis());
 }
 
-/// What becomes of a call at Stream.
+/// The fate of a call at Stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {
     Ongoing,
@@ -584,7 +584,7 @@ impl Scenario {
         Self::NeverJoined,
     ];
 
-    /// Why the call is over in the end.
+    /// The expected end reason.
     fn end_reason(self) -> Option<&'static str> {
         match self {
             Self::Ongoing | Self::Restarted => None,
@@ -595,7 +595,7 @@ impl Scenario {
         }
     }
 
-    /// What Stream tells of it, in order. A second passes before each event.
+    /// Stream's events for the call, in order. Each one is a second after the previous one.
     fn events(self, id: &str, since: Timestamp) -> Vec<Value> {
         let at = |second: u64| later(since, second);
         let simple_event = |kind: &str, second: u64| call_event(kind, id, at(second));
@@ -666,9 +666,9 @@ impl Scenario {
     }
 }
 
-/// So many calls have each fate.
+/// The number of calls for each scenario.
 const CALLS_PER_SCENARIO: usize = 6;
-/// The order in which everything arrives.
+/// The seed of the delivery order.
 const SHUFFLE_SEED: u64 = 20_260_101;
 
 fn scenario_calls() -> Vec<(String, Scenario)> {
@@ -677,7 +677,7 @@ fn scenario_calls() -> Vec<(String, Scenario)> {
         .collect()
 }
 
-/// Everything that Stream tells, in order.
+/// All events of Stream, in order.
 fn all_events(since: Timestamp) -> Vec<Value> {
     let mut events: Vec<_> =
         scenario_calls().iter().flat_map(|(id, scenario)| scenario.events(id, since)).collect();
@@ -690,7 +690,7 @@ fn all_events(since: Timestamp) -> Vec<Value> {
     events
 }
 
-/// A stack in which all of it has happened at Stream, and nobody was told.
+/// A stack after all scenarios at Stream, without any delivered webhook.
 async fn app_after_scenarios() -> TestApp {
     let options = Options { webhooks: true, max_instances: 6, ..Options::default() };
     let app = TestApp::with_options(options).await;
@@ -714,7 +714,7 @@ async fn app_after_scenarios() -> TestApp {
             Scenario::Ongoing | Scenario::Ended | Scenario::NeverJoined => {}
         }
     }
-    // Sessions that everybody left end.
+    // Sessions without participants end.
     app.advance_time(Duration::from_secs(301)).await;
     for (id, _) in calls.iter().filter(|(_, scenario)| *scenario == Scenario::Restarted) {
         stream.join(&format!("default:{id}"), "bob").unwrap();
@@ -730,7 +730,7 @@ fn deliver_all(app: &TestApp, events: &[Value], script: WebhookScript) {
     app.stream().release_webhooks();
 }
 
-/// Ends calls that go on, with fifty signatures that are not Stream's.
+/// Sends 50 events with invalid signatures, which would end ongoing calls.
 async fn send_forged_webhooks(app: &TestApp) {
     for n in 0..50 {
         let kind = ["call.ended", "call.deleted"][n % 2];
@@ -750,7 +750,7 @@ async fn send_forged_webhooks(app: &TestApp) {
     }
 }
 
-/// What is left of everything, without the times that the machine's clock has made.
+/// The final state of the items, without times of the machine's clock.
 async fn final_state(app: &TestApp) -> BTreeMap<String, Value> {
     let mut state = BTreeMap::new();
     for item in app.scan_table().await {
@@ -780,8 +780,8 @@ async fn final_state(app: &TestApp) -> BTreeMap<String, Value> {
     state
 }
 
-/// More than a thousand deliveries: every event three times, half of them gzipped, in an order
-/// that a seed decides, with forged ones in between; and once each in order.
+/// Delivers every event three times in a random order, half of them gzipped and with forged events
+/// in between: more than 1,000 deliveries. Then delivers each event once, in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_order_and_duplicates_do_not_change_the_result() {
     let app = app_after_scenarios().await;

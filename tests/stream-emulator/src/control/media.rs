@@ -1,13 +1,14 @@
-//! What the media side does, asked for from outside. Each is a `POST` to `/_emulator/…`:
+//! Control endpoints for the media side. Each is a `POST` to `/_emulator/…`:
 //!
-//! - `join` with `{"call_cid": …, "user_id": …}`, answered `{"user_session_id": …}`; `null` is a
-//!   refusal.
-//! - `leave` with `{"call_cid": …, "user_session_id": …}`; everybody leaves where none is named.
+//! - `join` with `{"call_cid": …, "user_id": …}` returns `{"user_session_id": …}`; the id is `null`
+//!   if the join is rejected.
+//! - `leave` with `{"call_cid": …, "user_session_id": …}`; without `user_session_id` every
+//!   participant leaves.
 //! - `reject` and `miss` with `{"call_cid": …, "user_id": …}`.
 //! - `rate` with `{"call_cid": …, "user_id": …, "rating": 1 to 5, "reason": …}`.
-//! - `reports` with `{"call_cid": …, "report": …}`, a [`CallReport`]: what Stream would have
-//!   measured of a call.
-//! - `report_ready` with `{"call_cid": …}`.
+//! - `reports` with `{"call_cid": …, "report": …}`, a [`CallReport`] with the measurements of a
+//!   session.
+//! - `report_ready` with `{"call_cid": …}`: emits `call.stats_report_ready` for the last session.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -81,10 +82,11 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             ok_response()
         }),
         "rate" => with_body(body, |params: RateParams| {
-            let RateParams { call_cid, user_id, rating: stars, reason } = params;
+            let RateParams { call_cid, user_id, rating, reason } = params;
             let reason = reason.as_deref();
-            state
-                .with_inner(|inner, now| inner.world.rate(&call_cid, &user_id, stars, reason, now));
+            state.with_inner(|inner, now| {
+                inner.world.rate(&call_cid, &user_id, rating, reason, now);
+            });
             ok_response()
         }),
         "reports" => with_body(body, |params: ReportParams| {

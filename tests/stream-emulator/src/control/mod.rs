@@ -1,13 +1,13 @@
-//! `/_emulator`: counts, state, fault scripts and more for people outside the process. It needs no
-//! token and is never counted. Bodies are JSON.
+//! The control API under `/_emulator`, for other processes: counts, state, fault rules and more. It
+//! needs no token, and its requests are not counted. Bodies are JSON.
 //!
 //! - `GET` and `DELETE /_emulator/counts`: requests per operation.
-//! - `GET /_emulator/state`: the whole world.
-//! - `POST /_emulator/faults` with a [`Rule`], such as
+//! - `GET /_emulator/state`: the snapshot of the world.
+//! - `POST /_emulator/faults` with a [`FaultRule`], such as
 //!   `{"operation": "EndCall", "skip": 1, "times": 2, "fault": {"applied_late": 250}}`, and
-//!   `DELETE /_emulator/faults`.
-//! - `POST /_emulator/tick`: what has fallen due happens.
-//! - What the media side does is in [`media`], and webhooks are in [`webhooks`].
+//!   `DELETE /_emulator/faults`, which removes all rules.
+//! - `POST /_emulator/tick`: runs the timeouts and delayed requests that are due.
+//! - The endpoints of the media side are in [`media`], those of webhooks in [`webhooks`].
 
 mod media;
 mod webhooks;
@@ -24,7 +24,6 @@ use crate::state::State;
 
 const PREFIX: &str = "/_emulator/";
 
-/// Whether a path belongs to the control surface.
 pub(crate) fn is_control_path(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
@@ -35,7 +34,11 @@ pub(crate) fn handle(state: &State, method: &Method, path: &str, body: &[u8]) ->
     handle_core(state, method, path, body)
         .or_else(|| media::handle(state, method, path, body))
         .or_else(|| webhooks::handle(state, method, path, body))
-        .unwrap_or_else(|| ApiResponse::from_error(&StreamError::not_found("no such control")))
+        .unwrap_or_else(|| {
+            ApiResponse::from_error(&StreamError::not_found(
+                "unknown control endpoint: check the method and the path",
+            ))
+        })
 }
 
 fn handle_core(state: &State, method: &str, path: &str, body: &[u8]) -> Option<ApiResponse> {
@@ -64,7 +67,7 @@ fn handle_core(state: &State, method: &str, path: &str, body: &[u8]) -> Option<A
     })
 }
 
-/// Does what a body asks for, if it is one.
+/// Runs the action with the parsed body, or returns an input error.
 fn with_body<T: DeserializeOwned>(
     body: &[u8],
     action: impl FnOnce(T) -> ApiResponse,
@@ -94,7 +97,7 @@ mod tests {
         assert_eq!(state.record_request(Operation::GetApp), Some(Fault::Status(503)));
         send(Method::DELETE, b"");
         assert_eq!(state.record_request(Operation::GetApp), None);
-        send(Method::POST, b"nonsense");
+        send(Method::POST, b"not JSON");
         assert_eq!(state.record_request(Operation::GetApp), None);
         assert_eq!(state.with_inner(|inner, _| inner.request_counts.get(Operation::GetApp)), 3);
         handle(&state, &Method::DELETE, "/_emulator/counts", b"");

@@ -1,10 +1,10 @@
-//! Webhooks, from outside:
+//! Control endpoints for webhooks:
 //!
 //! - `POST /_emulator/webhooks` with a [`WebhookScript`], such as `{"copies": 2, "shuffle": 7}`.
-//! - `POST /_emulator/webhooks/release`: what was held is sent.
-//! - `POST /_emulator/events` with an event, which is sent as if it had arisen, and
-//!   `GET /_emulator/events`: those that arose.
-//! - `GET` and `DELETE /_emulator/deliveries`: the attempts so far.
+//! - `POST /_emulator/webhooks/release`: sends the held deliveries.
+//! - `POST /_emulator/events` with an event: emits it.
+//! - `GET /_emulator/events`: the emitted events.
+//! - `GET` and `DELETE /_emulator/deliveries`: the delivery attempts so far.
 
 use serde_json::Value;
 

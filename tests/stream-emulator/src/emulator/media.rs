@@ -1,57 +1,59 @@
-//! What Stream's media side does, which no request of a backend can: people join and leave calls,
-//! reject and miss them, rate them, and something is measured meanwhile.
+//! The media side of Stream, which no server-side request can trigger: users join, leave, reject,
+//! miss and rate calls, and Stream measures their quality.
 
 use super::Emulator;
 use crate::views::CallReport;
 
 impl Emulator {
-    /// A user joins a call; the id of this join, to leave with. The first one starts a session.
-    /// None is a refusal: the call does not exist or has ended, or the user was shut out.
+    /// A user joins a call. Returns the `user_session_id` of this join, which [`Emulator::leave`]
+    /// takes. The first join starts a session. Returns `None` if the call does not exist or has
+    /// ended, or if the user is deactivated or deleted.
     #[must_use]
     pub fn join(&self, call_cid: &str, user_id: &str) -> Option<String> {
         self.state().with_inner(|inner, now| inner.world.join(call_cid, user_id, now))
     }
 
-    /// One of those who are in a call leaves it. A session that everybody left ends when the call's
-    /// inactivity timeout has passed.
+    /// One participant leaves a call. A session without participants ends after the call's
+    /// inactivity timeout.
     pub fn leave(&self, call_cid: &str, user_session_id: &str) {
         self.state()
             .with_inner(|inner, now| inner.world.leave(call_cid, Some(user_session_id), now));
     }
 
-    /// Everybody leaves a call, as when their apps are killed: their connections are gone, and that
-    /// is noticed now.
+    /// All participants leave a call, as when Stream detects that their apps were killed.
     pub fn leave_all(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.leave(call_cid, None, now));
     }
 
-    /// A user who was rung does not want the call.
+    /// A user rejects a ring.
     pub fn reject(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.reject(call_cid, user_id, now));
     }
 
-    /// A user who was rung did not answer in time.
+    /// A user misses a ring.
     pub fn miss(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.miss(call_cid, user_id, now));
     }
 
-    /// A user rates the last session of a call. Nothing comes of it if there was none.
+    /// A user rates the last started session of a call. Without such a session, nothing happens.
     pub fn rate(&self, call_cid: &str, user_id: &str, rating: u8, reason: Option<&str>) {
         self.state()
             .with_inner(|inner, now| inner.world.rate(call_cid, user_id, rating, reason, now));
     }
 
-    /// Reports on a session of a call, which only Stream's media side would do: on the one that the
-    /// report names, or else on the last one if there is no report on it yet. A session that nobody
-    /// joined comes into being with its report, and another report on it replaces it; one that took
-    /// place keeps its times. If the session is over, the report is told of as ready. A call that
-    /// does not exist stays so.
+    /// Stores a report on a session of a call, as Stream's media side does. The session is the
+    /// report's `session_id`. If that is empty, it is the last session, provided that it has
+    /// started and has no report yet. Otherwise the report creates a new session.
+    ///
+    /// A session without joins takes its times from the report, and a later report replaces it. A
+    /// joined session keeps its times. If the session has ended, `call.stats_report_ready` is
+    /// emitted. If the call does not exist, nothing happens.
     pub fn set_report(&self, call_cid: &str, report: CallReport) {
         self.state().with_inner(|inner, now| inner.world.set_report(call_cid, report, now));
     }
 
-    /// Tells that the report on the last session of a call is ready. Without a report of the test's
-    /// own it is one in which nothing was measured.
+    /// Emits `call.stats_report_ready` for the last started session of a call. Without a stored
+    /// report, it uses one with attendance only and no measurements.
     pub fn publish_report(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.publish_report(call_cid, now));
     }

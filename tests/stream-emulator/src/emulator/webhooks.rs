@@ -1,4 +1,4 @@
-//! The app's webhooks: where they go, what goes wrong with them, and what became of them.
+//! The app's webhooks: hooks, delivery script, emitted events and delivery attempts.
 
 use serde_json::Value;
 
@@ -11,51 +11,51 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.app_mut().event_hooks = hooks);
     }
 
-    /// Sets whether the app's webhooks are compressed, as the dashboard does.
+    /// Sets whether the app's webhooks are gzip-compressed, as the dashboard does.
     pub fn set_hook_compression(&self, compressed: bool) {
         self.state().with_inner(|inner, _| inner.world.app_mut().hook_compression = compressed);
     }
 
-    /// Sets how webhooks are delivered from now on. What waits already stays as it is, and what is
-    /// held stays held.
+    /// Sets how new webhooks are delivered. Queued deliveries do not change, and held deliveries
+    /// stay held.
     pub fn set_webhook_script(&self, script: WebhookScript) {
         self.state().with_inner(|inner, _| inner.webhooks.set_script(script));
     }
 
-    /// Sends the webhooks that were held, in the order that the script's seed decides.
+    /// Sends the held webhooks, in the order that the script's seed determines.
     pub fn release_webhooks(&self) {
         self.state().with_inner(|inner, _| inner.webhooks.release());
     }
 
-    /// Waits until every webhook was delivered or given up. Those that are held do not count.
+    /// Waits until every webhook was delivered or abandoned. Held webhooks do not count.
     pub async fn webhooks_idle(&self) {
         self.state().webhooks_idle().await;
     }
 
-    /// The attempts to deliver webhooks, in the order in which they ended; the last 10,000 of them.
+    /// The last 10,000 delivery attempts, in the order in which they ended.
     #[must_use]
     pub fn delivery_attempts(&self) -> Vec<DeliveryAttempt> {
         self.state().with_inner(|inner, _| inner.webhooks.attempts())
     }
 
-    /// Forgets the attempts so far.
+    /// Clears the recorded delivery attempts.
     pub fn clear_delivery_attempts(&self) {
         self.state().with_inner(|inner, _| inner.webhooks.clear_attempts());
     }
 
-    /// The events that arose, in that order and whatever became of them; the last 10,000 of them.
+    /// The last 10,000 emitted events, in order, whether or not they were delivered.
     #[must_use]
     pub fn emitted_events(&self) -> Vec<Value> {
         self.state().with_inner(|inner, _| inner.webhooks.events())
     }
 
-    /// Signs a webhook's body, as it is before compression.
+    /// The signature of a webhook's uncompressed body.
     #[must_use]
     pub fn sign_webhook(&self, body: &[u8]) -> String {
         sign(&self.state().settings().api_secret(), body)
     }
 
-    /// Sends an event as if it had arisen.
+    /// Emits an event, which is delivered like any other.
     pub fn emit_event(&self, event: Value) {
         self.state().with_inner(|inner, _| inner.world.push_event(event));
     }

@@ -1,5 +1,5 @@
-//! One webhook on its way to one hook: the bytes and the headers, the same in every attempt but for
-//! its number.
+//! One delivery of a webhook to one hook. Body and headers are the same in every attempt, except
+//! for the attempt number.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{DeliveryAttempt, sign};
 use crate::millis;
 use crate::settings::Settings;
 
-/// A webhook that is to be delivered.
+/// A delivery that is queued, held or in flight.
 #[derive(Debug)]
 pub(crate) struct PendingDelivery {
     event_type: String,
@@ -65,7 +65,7 @@ impl PendingDelivery {
         self.not_before
     }
 
-    /// The request of one attempt; none where the hook's address is no address.
+    /// The request of one attempt, or `None` if the hook's URL is not valid.
     pub(super) fn request(&self, attempt: u32) -> Option<Request<Full<Bytes>>> {
         let mut request = Request::post(self.url.as_str())
             .header(CONTENT_TYPE, "application/json")
@@ -79,7 +79,7 @@ impl PendingDelivery {
         request.body(Full::new(self.body.clone())).ok()
     }
 
-    /// What is remembered of one attempt.
+    /// The record of one attempt.
     pub(super) fn attempt_record(
         &self,
         attempt: u32,
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn attempt_has_all_headers() {
-        let parcel = delivery("http://a:1/hook?b=c", false);
-        let request = parcel.request(3).expect("a request");
+        let delivery = delivery("http://a:1/hook?b=c", false);
+        let request = delivery.request(3).expect("a request");
         assert_eq!(request.method(), "POST");
         assert_eq!(request.uri(), "http://a:1/hook?b=c");
         assert_eq!(header(&request, "content-type"), Some("application/json"));
@@ -162,9 +162,9 @@ mod tests {
         assert_eq!(header(&request, "x-webhook-id"), Some("an-id"));
         assert_eq!(header(&request, "x-webhook-attempt"), Some("3"));
         assert_eq!(header(&request, "content-encoding"), None);
-        let signed = sign("the-secret", &parcel.body);
+        let signed = sign("the-secret", &delivery.body);
         assert_eq!(header(&request, "x-signature"), Some(signed.as_str()));
-        let attempt = parcel.attempt_record(3, Some(200), Duration::from_millis(7));
+        let attempt = delivery.attempt_record(3, Some(200), Duration::from_millis(7));
         assert_eq!((attempt.copy, attempt.attempt, attempt.millis), (2, 3, 7));
         assert_eq!(attempt.event, "call.ended");
     }

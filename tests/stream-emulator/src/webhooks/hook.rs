@@ -1,8 +1,8 @@
-//! Which hooks want to hear of an event.
+//! Matches events with the app's hooks.
 
 use serde_json::Value;
 
-/// Where a hook wants to have an event of this type, if it wants it.
+/// The URL of the hook, if it subscribes to events of this type.
 pub(super) fn target_url<'a>(hook: &'a Value, event_type: &str) -> Option<&'a str> {
     let is_active = hook["hook_type"] == "webhook" && hook["enabled"] == true;
     let product = hook["product"].as_str().unwrap_or_default();

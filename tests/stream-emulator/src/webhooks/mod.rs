@@ -1,7 +1,7 @@
-//! Webhooks: events on their way to the app's hooks, and what became of them.
+//! Webhooks: the delivery queue of events to the app's hooks, and the history of both.
 //!
-//! Everything is decided here as an event arises: whether it is lost, how often it is delivered,
-//! whether it is compressed. `send` only carries out what waits.
+//! When an event is emitted, this module decides whether it is dropped, how many copies are sent
+//! and whether they are compressed. `sender` only sends the queued deliveries.
 
 mod delivery;
 mod hook;
@@ -26,47 +26,46 @@ pub use script::{GzipMode, WebhookScript};
 pub(crate) use sender::run_sender;
 pub(crate) use signature::sign;
 
-/// So many events and attempts are remembered: an emulator may run for days.
+/// The maximum number of recorded events and attempts, since an emulator can run for days.
 const MAX_HISTORY: usize = 10_000;
 
-/// One attempt to deliver a webhook, and what came of it.
+/// One attempt to deliver a webhook, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeliveryAttempt {
-    /// The event's type.
+    /// The type of the event.
     pub event: String,
-    /// What the attempt said in `X-Webhook-Id`: the same in every attempt and in every copy.
+    /// The `X-Webhook-Id`, which is the same in every attempt and every copy.
     pub webhook_id: String,
-    /// Which attempt it was, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// Which copy it was, from 1.
+    /// The number of the copy, from 1.
     pub copy: u32,
-    /// The status of the answer; none where none came.
+    /// The status of the response, or `None` without a response.
     pub status: Option<u16>,
-    /// How long the attempt took, in milliseconds.
+    /// The duration of the attempt, in milliseconds.
     pub millis: u64,
 }
 
-/// What is under way, and what has been.
+/// The delivery queue and the history.
 #[derive(Debug, Default)]
 pub(crate) struct Webhooks {
     script: WebhookScript,
-    /// The last events, in the order in which they arose.
+    /// The last events, in the order in which they were emitted.
     events: VecDeque<Value>,
-    /// What is to be sent.
     queue: VecDeque<PendingDelivery>,
-    /// What is to be sent when the script's author says so.
+    /// Deliveries that wait for [`Webhooks::release`].
     held: Vec<PendingDelivery>,
     in_flight: usize,
     /// The last attempts, in the order in which they ended.
     attempts: VecDeque<DeliveryAttempt>,
     id_rng: SplitMix64,
-    /// Whether the next one is compressed, where every other one is to be.
+    /// Whether [`GzipMode::EveryOther`] compresses the next delivery.
     compress_next: bool,
     closed: bool,
 }
 
 impl Webhooks {
-    /// An event arose: every hook that wants it is to have it.
+    /// Queues or holds an event's deliveries to every hook that matches, and records the event.
     pub(crate) fn handle_event(&mut self, event: Value, app: &App, settings: &Settings) {
         let event_type = event["type"].as_str().unwrap_or_default();
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
@@ -94,7 +93,7 @@ impl Webhooks {
         push_bounded(&mut self.events, event);
     }
 
-    /// Sends what was held, in an order that the script's seed decides.
+    /// Queues the held deliveries, in the order that the script's seed determines.
     pub(crate) fn release(&mut self) {
         let mut held = std::mem::take(&mut self.held);
         if let Some(seed) = self.script.shuffle {
@@ -108,7 +107,7 @@ impl Webhooks {
         self.script = script;
     }
 
-    /// The next one to be sent, unless enough are under way.
+    /// The next delivery to send, unless the concurrency limit is reached.
     pub(crate) fn next_delivery(&mut self) -> Option<PendingDelivery> {
         if self.in_flight >= self.script.concurrency.max(1) {
             return None;
@@ -118,7 +117,6 @@ impl Webhooks {
         Some(delivery)
     }
 
-    /// One that was under way is so no more.
     pub(crate) fn finish_delivery(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -135,7 +133,7 @@ impl Webhooks {
         self.queue.is_empty() && self.in_flight == 0
     }
 
-    /// Nothing is sent any more.
+    /// Discards all deliveries. Later events are recorded but not delivered.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.queue.clear();
@@ -174,7 +172,7 @@ impl Webhooks {
     }
 }
 
-/// Remembers one more, and forgets the oldest where there are too many.
+/// Appends an item and drops the oldest one if the history is full.
 fn push_bounded<T>(history: &mut VecDeque<T>, item: T) {
     if history.len() == MAX_HISTORY {
         history.pop_front();
@@ -216,7 +214,7 @@ mod tests {
         webhooks.handle_event(json!({ "type": kind }), &app(), &settings());
     }
 
-    /// What waits, all of it taken and settled.
+    /// Takes and finishes all queued deliveries.
     fn drain(webhooks: &mut Webhooks) -> Vec<PendingDelivery> {
         std::iter::from_fn(|| {
             let delivery = webhooks.next_delivery()?;
@@ -233,7 +231,7 @@ mod tests {
         emit(&mut webhooks, "message.new");
         let sent: Vec<_> = drain(&mut webhooks)
             .iter()
-            .map(|it| (it.event_type().to_owned(), it.url().to_owned()))
+            .map(|delivery| (delivery.event_type().to_owned(), delivery.url().to_owned()))
             .collect();
         let expected = [
             ("call.ended", "http://a/"),
@@ -278,7 +276,8 @@ mod tests {
             }
             assert!(webhooks.is_idle());
             webhooks.release();
-            drain(&mut webhooks).iter().map(|it| it.event_type().to_owned()).collect::<Vec<_>>()
+            let deliveries = drain(&mut webhooks);
+            deliveries.iter().map(|delivery| delivery.event_type().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(order(), ["call.c", "call.b", "call.e", "call.d", "call.a"]);
         assert_eq!(order(), order());

@@ -1,10 +1,10 @@
-//! How often Stream tries to deliver a webhook: a server that may recover gets three attempts, one
-//! that is not there two, and an answer that says no is taken for one. After 15 seconds all of
-//! them have had their time.
+//! Stream's retries of a webhook. 408, 429, 5xx and timeouts get up to three attempts, an
+//! unreachable receiver gets two, and any other response ends the delivery. All attempts together
+//! take at most 15 seconds.
 
 use std::time::Duration;
 
-/// How one attempt ended.
+/// The outcome of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AttemptOutcome {
     Responded(u16),
@@ -20,7 +20,7 @@ impl AttemptOutcome {
         }
     }
 
-    /// How many attempts there are, if they end like this one.
+    /// The maximum number of attempts after this outcome.
     const fn max_attempts(self) -> u32 {
         match self {
             Self::Responded(408 | 429 | 500..=u16::MAX) | Self::TimedOut => 3,
@@ -30,14 +30,14 @@ impl AttemptOutcome {
     }
 }
 
-/// How long Stream waits for what.
+/// The timeouts and the backoff of deliveries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryPolicy {
-    /// For one answer.
+    /// The timeout of one attempt.
     pub(super) attempt_timeout: Duration,
-    /// For all attempts together, and the pauses between them.
+    /// The timeout of all attempts together, including the backoff between them.
     pub(super) total_timeout: Duration,
-    /// Before the second attempt; every further pause is twice as long.
+    /// The backoff before the second attempt. It doubles with every further attempt.
     pub(super) initial_backoff: Duration,
 }
 
@@ -52,13 +52,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long an attempt that begins now may take.
+    /// The timeout of an attempt that starts now.
     pub(super) fn next_attempt_timeout(&self, elapsed: Duration) -> Duration {
         self.attempt_timeout.min(self.total_timeout.saturating_sub(elapsed))
     }
 
-    /// How long to wait before another attempt, if there is to be one. Attempts count from 1, and
-    /// this one has just ended.
+    /// The backoff after an attempt, or `None` if it was the last one. Attempts count from 1.
     pub(super) fn backoff(
         &self,
         outcome: AttemptOutcome,
@@ -108,7 +107,7 @@ mod tests {
     fn backoff_doubles_within_the_total_timeout() {
         let policy = RetryPolicy::default();
         let backoff =
-            |attempt, spent| policy.backoff(AttemptOutcome::Responded(500), attempt, spent);
+            |attempt, elapsed| policy.backoff(AttemptOutcome::Responded(500), attempt, elapsed);
         assert_eq!(backoff(1, Duration::ZERO), Some(Duration::from_millis(100)));
         assert_eq!(backoff(2, Duration::ZERO), Some(Duration::from_millis(200)));
         assert_eq!(backoff(2, Duration::from_millis(14_700)), Some(Duration::from_millis(200)));

@@ -1,15 +1,15 @@
-//! Chance that can be repeated: `SplitMix64`, for orders that a seed decides and for ids that no
-//! other emulator has.
+//! A pseudorandom number generator, `SplitMix64`: for seeded shuffles and for webhook ids that are
+//! unique across emulators.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-/// A stream of numbers that its seed decides.
+/// A generator whose sequence is determined by its seed.
 #[derive(Debug)]
 pub(super) struct SplitMix64(u64);
 
 impl Default for SplitMix64 {
-    /// Seeded by chance: two emulators, one after the other, must not give the same ids, since
-    /// whoever remembers those of the first would take the second's for repeats.
+    /// A random seed. Two emulators must not generate the same ids: a backend that has stored the
+    /// ids of the first would treat the webhooks of the second as duplicates.
     fn default() -> Self {
         Self(RandomState::new().build_hasher().finish())
     }
@@ -27,7 +27,7 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// Puts things into an order of the seed's own.
+    /// Shuffles the items in place.
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             let choices = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
@@ -36,7 +36,7 @@ impl SplitMix64 {
         }
     }
 
-    /// An id in the form of a random UUID.
+    /// A version 4 UUID.
     pub(super) fn uuid(&mut self) -> String {
         let (first, second) = (self.next_u64(), self.next_u64());
         format!(

@@ -1,31 +1,31 @@
-//! What goes wrong with webhooks: a network and a sender that promise little are played by losing,
-//! repeating, holding back and mixing up.
+//! The delivery script: webhooks that are dropped, duplicated, delayed or reordered, since Stream
+//! and the network guarantee neither exactly-once nor ordered delivery.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// How webhooks are delivered. The default is what a good day looks like: at once, once, and
-/// compressed if the app says so.
+/// How webhooks are delivered. By default each event is delivered once, without delay, and
+/// compressed according to the app's setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookScript {
-    /// Nothing is delivered, and nothing of it is in the log.
+    /// Drops all events: there are no deliveries and no recorded attempts.
     pub drop_all: bool,
-    /// How many times each event is delivered, under one and the same id.
+    /// The number of deliveries of each event, all with the same id.
     pub copies: u32,
     /// Which deliveries are compressed.
     pub gzip: GzipMode,
-    /// How long each delivery is held back. In JSON: milliseconds.
+    /// The delay of each delivery. In JSON: milliseconds.
     #[serde(with = "crate::millis")]
     pub delay: Duration,
-    /// With a seed here, deliveries are held until
-    /// [`release_webhooks`](crate::Emulator::release_webhooks) and sent in an order that the seed
-    /// decides.
+    /// A seed. If set, deliveries are held until
+    /// [`release_webhooks`](crate::Emulator::release_webhooks) and sent in the order that the seed
+    /// determines.
     pub shuffle: Option<u64>,
-    /// How many deliveries are under way at the same time, retries included; at least one. With
-    /// more than one, their order is anybody's.
+    /// The maximum number of concurrent deliveries, including retries; at least 1. With more than
+    /// one, their order is undefined.
     pub concurrency: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for WebhookScript {
 }
 
 impl WebhookScript {
-    /// When what is posted now is to go out.
+    /// When a delivery that is queued now is sent.
     pub(super) fn due_at(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.delay).unwrap_or(now)
@@ -54,14 +54,14 @@ impl WebhookScript {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GzipMode {
-    /// All of them or none, as the app is set.
+    /// According to the app's setting.
     #[default]
     AppSetting,
-    /// None, whatever the app's setting.
+    /// None.
     Never,
-    /// All of them, whatever the app's setting.
+    /// All.
     Always,
-    /// Every second one.
+    /// Every second delivery.
     EveryOther,
 }
 

@@ -1,4 +1,4 @@
-//! Delivers what waits, in the background.
+//! The background task that delivers queued webhooks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::{DeliveryAttempt, PendingDelivery};
 use crate::server::wait_for_stop;
 use crate::state::State;
 
-/// What is read of an answer, whose status is all that counts.
+/// The maximum size of a response body. Only the status of a response is used.
 const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// Delivers webhooks until told to stop, then gives up those that are under way.
+/// Delivers webhooks until the emulator stops, and then aborts the deliveries in flight.
 pub(crate) async fn run_sender(state: Arc<State>, mut stop: watch::Receiver<bool>) {
     let sender = WebhookSender::new(RetryPolicy::default());
     let mut in_flight = JoinSet::new();
@@ -44,7 +44,7 @@ async fn run_delivery(sender: WebhookSender, state: Arc<State>, delivery: Pendin
     state.finish_delivery();
 }
 
-/// Who carries parcels, and for how long.
+/// The HTTP client for deliveries, with its retry policy.
 #[derive(Clone)]
 struct WebhookSender {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -55,14 +55,14 @@ impl WebhookSender {
     fn new(retry_policy: RetryPolicy) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        // One connection for each attempt: on a connection that was kept, the client would repeat
-        // a request by itself, and attempts are to be counted.
+        // One connection per attempt: on a pooled connection the client would retry by itself, and
+        // that attempt would not be counted.
         let client =
             Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Self { client, retry_policy }
     }
 
-    /// Tries until it is delivered or there is no more patience.
+    /// Attempts the delivery until it succeeds or the retry policy ends it.
     async fn deliver(&self, delivery: &PendingDelivery, log: impl Fn(DeliveryAttempt)) {
         sleep_until(delivery.due_at()).await;
         let start = Instant::now();
@@ -99,7 +99,7 @@ impl WebhookSender {
 
     async fn send_request(&self, request: Request<Full<Bytes>>) -> Option<u16> {
         let (head, body) = self.client.request(request).await.ok()?.into_parts();
-        // Read, so that the receiver is not cut off while it writes.
+        // The body is read, so that the connection does not close while the receiver writes.
         let _ = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
         Some(head.status.as_u16())
     }
@@ -139,8 +139,8 @@ mod tests {
 
     #[tokio::test]
     async fn unresponsive_receiver_gets_three_attempts() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let url = format!("http://{}/", listener.local_addr().expect("the local address"));
         assert_eq!(attempt_statuses(&url, short_timeouts()).await, [None; 3]);
         let short_total =
             RetryPolicy { total_timeout: Duration::from_millis(30), ..short_timeouts() };
@@ -149,12 +149,12 @@ mod tests {
 
     #[tokio::test]
     async fn unreachable_receiver_gets_two_attempts() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let url = format!("http://{}/", listener.local_addr().expect("the local address"));
         drop(listener);
         let retry_policy =
             RetryPolicy { attempt_timeout: Duration::from_secs(6), ..short_timeouts() };
         assert_eq!(attempt_statuses(&url, retry_policy).await, [None; 2]);
-        assert_eq!(attempt_statuses("nonsense:", retry_policy).await, [None; 2]);
+        assert_eq!(attempt_statuses("invalid:", retry_policy).await, [None; 2]);
     }
 }

@@ -1,5 +1,5 @@
-//! How Stream signs webhooks: HMAC-SHA256 with the app's secret over the body before compression,
-//! as lowercase hexadecimal digits.
+//! The signature of webhooks: HMAC-SHA256 of the uncompressed body with the app's secret, in
+//! lowercase hex.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// What the official SDK for Node makes of the same bytes.
+    /// The expected value comes from the official Node SDK.
     #[test]
     fn signature_equals_the_official_sdk() {
         let body = "{\"type\":\"call.session_ended\",\"call_cid\":\"default:c\",\

@@ -1,5 +1,5 @@
-//! The whole emulator over real sockets, spoken to with bytes: a client library would hide what a
-//! fault looks like.
+//! Tests of the whole emulator over real sockets. They send and read raw bytes, since a client
+//! library would hide the effect of a fault.
 
 mod queries;
 mod rate_limits;
@@ -30,14 +30,14 @@ const AUTH_HEADERS: &str = "stream-auth-type: jwt\r\nauthorization: ";
 const APP_PATH: &str = "/api/v2/app?api_key=testkey123";
 const USERS_PATH: &str = "/api/v2/users?api_key=testkey123";
 
-/// An emulator on a clock that stands still.
+/// An emulator with a fixed clock.
 async fn emulator() -> Emulator {
     emulator_and_clock().await.0
 }
 
-/// An emulator and its clock, in seconds: it goes on only when a test says so.
+/// An emulator and its manual clock, in unix seconds.
 async fn emulator_and_clock() -> (Emulator, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let clock = Arc::new(AtomicU64::new(NOW));
     let time = Arc::clone(&clock);
     let settings = Settings::new("testkey123", SECRET)
@@ -49,12 +49,12 @@ fn advance(clock: &AtomicU64, seconds: u64) {
     clock.fetch_add(seconds, Ordering::SeqCst);
 }
 
-/// An instant so many seconds after the start, as answers write it.
+/// The instant this many seconds after the start, in the nanoseconds of responses.
 fn nanos_after_start(seconds: u64) -> i64 {
     i64::try_from((NOW + seconds) * 1_000_000_000).expect("an instant")
 }
 
-/// Sends one request; every byte that came back until the connection was closed.
+/// Sends one request and returns every byte of the response until the connection closes.
 async fn send_raw(emulator: &Emulator, method_and_path: &str, headers: &str, body: &str) -> String {
     let address = emulator.base_url().replace("http://", "");
     let length = body.len();
@@ -65,13 +65,13 @@ async fn send_raw(emulator: &Emulator, method_and_path: &str, headers: &str, bod
     let round_trip = move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        // The emulator may hang up at any time: what came back until then is the answer.
+        // Errors are ignored: a fault can close the connection at any time.
         let _ = stream.write_all(request.as_bytes());
         let mut response = Vec::new();
         let _ = stream.read_to_end(&mut response);
         String::from_utf8_lossy(&response).into_owned()
     };
-    tokio::task::spawn_blocking(round_trip).await.expect("an exchange")
+    tokio::task::spawn_blocking(round_trip).await.expect("the round trip")
 }
 
 async fn send_request(emulator: &Emulator, method_and_path: &str, body: &Value) -> String {
@@ -79,7 +79,7 @@ async fn send_request(emulator: &Emulator, method_and_path: &str, body: &Value) 
         .await
 }
 
-/// Sends one request to a path below `/api/v2/`.
+/// Sends one POST to a path below `/api/v2/`.
 async fn post(emulator: &Emulator, path: &str, body: &Value) -> String {
     send_request(emulator, &format!("POST /api/v2/{path}?api_key=testkey123"), body).await
 }
@@ -99,7 +99,8 @@ fn status(response: &str) -> u16 {
 
 fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
     let (head, _) = response.split_once("\r\n\r\n")?;
-    head.lines().filter_map(|line| line.split_once(": ")).find(|(it, _)| *it == name).map(|it| it.1)
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn body(response: &str) -> &str {
@@ -114,8 +115,8 @@ fn error_code(response: &str) -> Value {
     json_body(response)["code"].clone()
 }
 
-/// Makes alice known and creates a call of hers, which may last an hour and whose sessions wait
-/// half a minute for somebody.
+/// Upserts alice and creates a call with a maximum duration of 3,600 s and an inactivity timeout of
+/// 30 s.
 async fn create_call(emulator: &Emulator, id: &str) {
     upsert_alice(emulator).await;
     let settings = json!({

@@ -1,4 +1,4 @@
-//! Channels and calls, asked for by what they are.
+//! `QueryChannels` and `QueryCalls`.
 
 use super::*;
 
@@ -43,7 +43,7 @@ async fn query_calls_continues_with_a_cursor() {
         advance(&clock, 1);
     }
     post(&emulator, "video/call/default/y/mark_ended", &json!({})).await;
-    let mut found = Vec::new();
+    let mut ids = Vec::new();
     let mut next = Value::Null;
     loop {
         let query = json!({
@@ -55,12 +55,12 @@ async fn query_calls_continues_with_a_cursor() {
         let response = json_body(&post(&emulator, "video/calls", &query).await);
         for call in response["calls"].as_array().expect("calls") {
             assert_eq!(call["call"]["created_by"]["id"], json!("alice"));
-            found.push(call["call"]["id"].clone());
+            ids.push(call["call"]["id"].clone());
         }
         next = response["next"].clone();
         if next.is_null() {
             break;
         }
     }
-    assert_eq!(found, ["z", "x", "w"]);
+    assert_eq!(ids, ["z", "x", "w"]);
 }

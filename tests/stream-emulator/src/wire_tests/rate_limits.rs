@@ -1,4 +1,4 @@
-//! Rate limits, and requests that the clock delays.
+//! Rate limits, and requests that are delayed by the emulator's clock.
 
 use super::*;
 use crate::{Fault, FaultRule, Operation};
@@ -12,7 +12,7 @@ async fn deletion_61_in_a_minute_is_rate_limited() {
         send_request(&emulator, &format!("DELETE {path}"), &json!({})).await
     };
     for remaining in (0..60).rev() {
-        let response = delete("unheard-of").await;
+        let response = delete("missing").await;
         assert_eq!((status(&response), error_code(&response)), (404, json!(16)));
         assert_eq!(
             header(&response, "x-ratelimit-remaining"),

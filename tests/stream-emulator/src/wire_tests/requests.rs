@@ -1,4 +1,4 @@
-//! Requests and what goes wrong with them.
+//! Requests, authentication and faults.
 
 use tokio::time::sleep;
 
@@ -70,8 +70,12 @@ async fn suspended_app_rejects_every_request() {
 #[tokio::test]
 async fn user_token_check_applies_the_connect_rules() {
     let emulator = emulator().await;
-    let check =
-        || emulator.check_user_token(ALICE_TOKEN).map(|it| it.user_id).map_err(|it| it.code);
+    let check = || {
+        emulator
+            .check_user_token(ALICE_TOKEN)
+            .map(|token| token.user_id)
+            .map_err(|error| error.code)
+    };
     assert_eq!(check(), Ok("alice".to_owned()));
     assert_eq!(emulator.check_user_token(SERVER_TOKEN).map_err(|error| error.code), Err(5));
     upsert_alice(&emulator).await;
@@ -128,7 +132,7 @@ async fn applied_late_takes_effect_after_the_connection_closes() {
             return;
         }
     }
-    panic!("the effect never came");
+    panic!("the delayed request never took effect");
 }
 
 #[tokio::test]
@@ -146,7 +150,7 @@ async fn truncated_response_takes_effect() {
     let response = upsert_alice(&emulator).await;
     assert_eq!(status(&response), 201);
     let announced: usize =
-        header(&response, "content-length").unwrap_or("0").parse().expect("a size");
+        header(&response, "content-length").unwrap_or("0").parse().expect("a number");
     assert!((1..announced).contains(&body(&response).len()), "{response}");
     assert!(emulator.user("alice").is_some());
 }
@@ -188,7 +192,7 @@ async fn oversized_body_is_rejected() {
     let emulator = emulator().await;
     let big = json!({ "users": { "alice": { "id": "alice", "name": "x".repeat(2_000_000) } } });
     let response = send_request(&emulator, &format!("POST {USERS_PATH}"), &big).await;
-    // The answer may be lost with the connection, the request must be.
+    // The response can be lost with the connection, but the request must have no effect.
     assert!(response.is_empty() || status(&response) == 413, "{}", status(&response));
     assert!(emulator.user("alice").is_none());
 }
@@ -227,6 +231,6 @@ async fn stop_is_idempotent() {
     let address = emulator.base_url().replace("http://", "");
     let is_refused =
         tokio::task::spawn_blocking(move || TcpStream::connect(address).is_err()).await;
-    assert!(is_refused.expect("an attempt"));
+    assert!(is_refused.expect("the connection attempt"));
     assert!(emulator.user("alice").is_some());
 }

@@ -1,4 +1,4 @@
-//! Sessions, and what becomes of them when time goes on.
+//! Sessions and their timeouts.
 
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ async fn get_call(emulator: &Emulator, id: &str) -> Value {
 
 fn event_types(emulator: &Emulator) -> Vec<String> {
     let events = emulator.emitted_events();
-    events.iter().map(|it| it["type"].as_str().unwrap_or_default().to_owned()).collect()
+    events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn direct_changes_emit_events() {
     emulator.reactivate_user("alice");
     emulator.delete_user("alice");
     emulator.delete_call("default:c");
-    emulator.delete_channel("nonsense");
+    emulator.delete_channel("invalid");
     assert!(emulator.call("default:c").is_none());
     assert!(emulator.live_channels().is_empty());
     let emitted = event_types(&emulator);

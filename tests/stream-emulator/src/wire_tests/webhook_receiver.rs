@@ -1,4 +1,4 @@
-//! A backend that webhooks are sent to.
+//! An HTTP server that receives webhooks.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// A webhook as it came.
+/// A received webhook.
 #[derive(Clone)]
 pub(super) struct Webhook {
     headers: HeaderMap,
@@ -28,7 +28,7 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    /// A header, empty if it is not there.
+    /// A header's value, empty if the header is missing.
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
@@ -50,7 +50,7 @@ impl Webhook {
         serde_json::from_slice(&self.raw_body()).expect("JSON")
     }
 
-    /// Whether the signature is that of the uncompressed body, in lowercase.
+    /// Whether the signature is lowercase hex and matches the uncompressed body.
     pub(super) fn is_signed(&self, secret: &str) -> bool {
         let digits = self.header("x-signature");
         let signature: Option<Vec<u8>> = (0..digits.len())
@@ -58,8 +58,8 @@ impl Webhook {
             .map(|start| u8::from_str_radix(digits.get(start..start + 2)?, 16).ok())
             .collect();
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let lowercase = digits == digits.to_lowercase();
-        lowercase
+        let is_lowercase = digits == digits.to_lowercase();
+        is_lowercase
             && signature
                 .is_some_and(|signature| hmac::verify(&key, &self.raw_body(), &signature).is_ok())
     }
@@ -83,7 +83,7 @@ impl ReceiverState {
     }
 }
 
-/// Listens until it is dropped.
+/// A server that listens until it is dropped.
 pub(super) struct WebhookReceiver {
     url: String,
     shared: Arc<ReceiverState>,
@@ -91,17 +91,17 @@ pub(super) struct WebhookReceiver {
 }
 
 impl WebhookReceiver {
-    /// Answers these statuses first, and 200 after that.
+    /// A receiver that responds with these statuses first and 200 after that.
     pub(super) async fn with_statuses(statuses: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let url = format!("http://{}/hook", listener.local_addr().expect("the local address"));
         let shared = Arc::new(ReceiverState::default());
         shared.inbox().statuses.extend(statuses);
-        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Self { url, shared, server_task: serving }
+        let server_task = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Self { url, shared, server_task }
     }
 
-    /// A hook of this receiver's, for events of all types.
+    /// A hook with the URL of this receiver, for events of all types.
     pub(super) fn hook(&self) -> Value {
         hook(&self.url)
     }
@@ -110,14 +110,15 @@ impl WebhookReceiver {
         self.shared.inbox().webhooks.clone()
     }
 
-    /// The types of the events that came, in their order.
+    /// The types of the received events, in order.
     pub(super) fn event_types(&self) -> Vec<String> {
         let webhooks = self.webhooks();
-        let types = webhooks.iter().map(|it| it.event()["type"].as_str().map(str::to_owned));
+        let types =
+            webhooks.iter().map(|webhook| webhook.event()["type"].as_str().map(str::to_owned));
         types.map(|kind| kind.expect("a type")).collect()
     }
 
-    /// Waits until so many have come.
+    /// Waits until this number of webhooks was received.
     pub(super) async fn wait_for(&self, count: usize) {
         loop {
             let mut arrived = pin!(self.shared.arrived.notified());
@@ -169,5 +170,5 @@ async fn receive(
         inbox.statuses.pop_front().unwrap_or(200)
     };
     shared.arrived.notify_waiters();
-    Ok(Response::builder().status(status).body(Empty::new()).expect("an answer"))
+    Ok(Response::builder().status(status).body(Empty::new()).expect("a response"))
 }

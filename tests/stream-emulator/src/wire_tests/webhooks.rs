@@ -1,4 +1,4 @@
-//! Webhooks, as a backend gets them.
+//! Webhooks, as a receiver gets them.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use super::webhook_receiver::{Webhook, WebhookReceiver, hook};
 use super::*;
 use crate::{GzipMode, WebhookScript};
 
-/// One at a time, so that their order says something.
+/// Sequential delivery, so that tests can check the order.
 fn one_at_a_time() -> WebhookScript {
     WebhookScript { concurrency: 1, ..WebhookScript::default() }
 }
 
-/// An emulator with a hook, in front of a receiver that answers so.
+/// An emulator with a hook, and its receiver, which responds with these statuses.
 async fn emulator_with_receiver(statuses: &[u16]) -> (Emulator, WebhookReceiver) {
     let emulator = emulator().await;
     let receiver = WebhookReceiver::with_statuses(statuses).await;
@@ -50,7 +50,9 @@ async fn event_is_delivered_signed() {
     }
     let attempts = emulator.delivery_attempts();
     assert_eq!(attempts.len(), 3);
-    assert!(attempts.iter().all(|it| (it.attempt, it.copy, it.status) == (1, 1, Some(200))));
+    for attempt in &attempts {
+        assert_eq!((attempt.attempt, attempt.copy, attempt.status), (1, 1, Some(200)));
+    }
     assert_eq!(attempts[0].event, "call.created");
     assert_eq!(attempts[0].webhook_id, webhooks[0].header("x-webhook-id"));
     emulator.clear_delivery_attempts();
@@ -95,7 +97,7 @@ async fn attempts_depend_on_the_response_status() {
         emulator.emit_event(json!({ "type": "call.ended" }));
         emulator.webhooks_idle().await;
         let statuses_received: Vec<u16> =
-            emulator.delivery_attempts().iter().filter_map(|it| it.status).collect();
+            emulator.delivery_attempts().iter().filter_map(|attempt| attempt.status).collect();
         assert_eq!(statuses_received, expected);
         let webhooks = receiver.webhooks();
         assert_eq!(webhook_ids(&webhooks).len(), 1);
@@ -108,14 +110,14 @@ async fn attempts_depend_on_the_response_status() {
 #[tokio::test]
 async fn unreachable_receiver_gets_two_attempts() {
     let emulator = emulator().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let url = format!("http://{}/", listener.local_addr().expect("the local address"));
     drop(listener);
     emulator.set_event_hooks(vec![hook(&url)]);
     emulator.emit_event(json!({ "type": "call.ended" }));
     emulator.webhooks_idle().await;
     let attempts: Vec<_> =
-        emulator.delivery_attempts().iter().map(|it| (it.attempt, it.status)).collect();
+        emulator.delivery_attempts().iter().map(|record| (record.attempt, record.status)).collect();
     assert_eq!(attempts, [(1, None), (2, None)]);
 }
 
@@ -128,7 +130,8 @@ async fn copies_share_one_id() {
     let webhooks = receiver.webhooks();
     assert_eq!((webhooks.len(), webhook_ids(&webhooks).len()), (3, 1));
     assert!(webhooks.iter().all(|webhook| webhook.header("x-webhook-attempt") == "1"));
-    let copies: Vec<u32> = emulator.delivery_attempts().iter().map(|it| it.copy).collect();
+    let copies: Vec<u32> =
+        emulator.delivery_attempts().iter().map(|attempt| attempt.copy).collect();
     assert_eq!(copies, [1, 2, 3]);
 }
 
@@ -198,7 +201,7 @@ async fn update_app_replaces_the_hooks() {
     create_channel(&emulator, "c").await;
     emulator.webhooks_idle().await;
     assert_eq!(video.event_types(), ["call.created"]);
-    // Making alice known again was a change of hers.
+    // `create_channel` upserts alice again, which emits `user.updated`.
     let mut received_types = chat.event_types();
     received_types.sort();
     assert_eq!(received_types, ["channel.created", "user.updated"]);
@@ -244,19 +247,19 @@ async fn webhooks_do_not_change_the_snapshot() {
 #[tokio::test]
 async fn stop_aborts_deliveries_in_flight() {
     let emulator = emulator().await;
-    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/", silent.local_addr().expect("an address"));
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let url = format!("http://{}/", silent.local_addr().expect("the local address"));
     emulator.set_event_hooks(vec![hook(&url)]);
     emulator.set_webhook_script(one_at_a_time());
     for _ in 0..2 {
         emulator.emit_event(json!({ "type": "call.ended" }));
     }
-    // The first one is under way once its connection is there.
+    // An accepted connection means that the first delivery is in flight.
     let _connection = silent.accept().await.expect("a connection");
     let stopped = async {
         emulator.stop().await;
         emulator.webhooks_idle().await;
     };
-    timeout(Duration::from_secs(3), stopped).await.expect("stopped");
+    timeout(Duration::from_secs(3), stopped).await.expect("stopped within 3 s");
     assert!(emulator.delivery_attempts().is_empty());
 }

@@ -1,5 +1,4 @@
-//! The app object: switches that a deployment should check, among secrets
-//! that must never leave it.
+//! The app object: the settings that a deployment checks, and secrets that it must never expose.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,22 +10,22 @@ use super::{ApiResult, World, merge, strip_nulls};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 
-/// Stands in every secret field of the app object, so that a test can prove that none of them
-/// reaches a log or an answer.
+/// The value of every secret field of the app object. Tests check that it reaches no log and no
+/// response.
 pub const APP_OBJECT_SECRET: &str = "emulated-app-secret-that-must-never-leak";
 
-/// The app's switches.
+/// The app's settings.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct App {
     pub(crate) suspended: bool,
     pub(crate) disable_auth_checks: bool,
     pub(crate) event_hooks: Vec<Value>,
-    /// Whether webhooks are compressed.
+    /// `enable_hook_payload_compression`.
     pub(crate) hook_compression: bool,
     pub(crate) revoke_tokens_issued_before: Option<Timestamp>,
 }
 
-/// A change to the app, of which only webhooks matter here.
+/// A change to the app. All fields but those of webhooks are ignored.
 #[derive(Debug, Deserialize)]
 pub(crate) struct UpdateApp {
     event_hooks: Option<Vec<Value>>,
@@ -34,7 +33,7 @@ pub(crate) struct UpdateApp {
 }
 
 impl World {
-    /// What is named is replaced as a whole: a hook that is not in the new list is gone.
+    /// Replaces each given field as a whole: a hook that is not in the new list is removed.
     pub(crate) fn update_app(&mut self, request: UpdateApp, now: Timestamp) -> ApiResult {
         if let Some(hooks) = request.event_hooks {
             let hooks = hooks.into_iter().map(|hook| self.normalize_hook(hook, now));
@@ -46,8 +45,8 @@ impl World {
         Ok(json!({}))
     }
 
-    /// A hook as it is kept: one that comes with an id that is there stays the same one. Times in
-    /// requests are RFC 3339, and those of a hook are Stream's own.
+    /// A hook as it is stored. A hook with the id of an existing hook keeps its `created_at`. Times
+    /// in the request must be RFC 3339, but Stream sets its own.
     fn normalize_hook(&mut self, mut hook: Value, now: Timestamp) -> Result<Value, StreamError> {
         require(hook.is_object(), "event_hooks must hold objects")?;
         for name in ["created_at", "updated_at"] {
@@ -58,7 +57,7 @@ impl World {
         let has_same_id =
             |existing: &&Value| hook["id"].is_string() && existing["id"] == hook["id"];
         let existing = self.app.event_hooks.iter().find(has_same_id);
-        let created_at = existing.map(|known| known["created_at"].clone());
+        let created_at = existing.map(|hook| hook["created_at"].clone());
         if !hook["id"].is_string() {
             hook["id"] = json!(self.next_id("hook"));
         }
@@ -68,7 +67,7 @@ impl World {
     }
 }
 
-/// The roles that every app has.
+/// The built-in roles.
 pub(crate) fn list_roles() -> Value {
     let role = |name: &str| {
         json!({
@@ -82,7 +81,7 @@ pub(crate) fn list_roles() -> Value {
     json!({ "roles": ROLES.map(role) })
 }
 
-/// When what every app has was made.
+/// The `created_at` of built-in roles, call types and channel types.
 const DEFAULTS_CREATED_AT: Timestamp = Timestamp::from_nanos(1_577_836_800_000_000_000);
 
 impl App {
@@ -218,7 +217,7 @@ mod tests {
         };
         assert_eq!(update(json!({ "event_hooks": [{ "id": "a" }, { "id": "b" }] })), (2, false));
         assert_eq!(update(json!({ "enable_hook_payload_compression": true })), (2, true));
-        assert_eq!(update(json!({ "event_hooks": [], "name": "unheard of" })), (0, true));
+        assert_eq!(update(json!({ "event_hooks": [], "name": "ignored" })), (0, true));
         assert_eq!(world.app().response()["app"]["event_hooks"], json!([]));
     }
 
@@ -238,8 +237,8 @@ mod tests {
         let second = update(again, 5).expect("updated");
         assert_eq!(second[0], json!({ "id": id, "created_at": at(0), "updated_at": at(5) }));
         assert_ne!(second[1]["id"], id);
-        // Both times as an answer has them, which a request may not.
+        // A response has nanoseconds, which a request must not contain.
         assert!(update(json!([{ "created_at": at(0) }]), 6).is_err());
-        assert!(update(json!(["no hook"]), 6).is_err());
+        assert!(update(json!(["not an object"]), 6).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! One call: what it remembers, and how answers show it.
+//! One call: its state and its responses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(super) struct CallMember {
     created_at: Timestamp,
 }
 
-/// A member as a request names it.
+/// A member in a request.
 #[derive(Debug, Deserialize)]
 pub(super) struct CallMemberRequest {
     pub(super) user_id: String,
@@ -68,7 +68,7 @@ impl CallMember {
 }
 
 impl Call {
-    /// The call with so many of its members, as most call operations answer it.
+    /// The response of most call operations: the call with at most `limit` members.
     pub(super) fn response_with_members(&self, world: &World, limit: usize) -> Value {
         json!({
             "call": self.response(world),
@@ -81,7 +81,7 @@ impl Call {
         self.members.iter().take(limit).map(|member| member.response(world)).collect()
     }
 
-    /// One who takes part, and who need not be a member.
+    /// A user of the call, who need not be a member.
     pub(super) fn member_response(&self, user_id: &str, world: &World) -> Value {
         self.member(user_id).map_or_else(
             || json!({ "user_id": user_id, "user": world.user_response(user_id) }),
@@ -89,7 +89,7 @@ impl Call {
         )
     }
 
-    /// The role of one who is a member.
+    /// The role of a member, or `None` for a non-member.
     pub(super) fn member_role(&self, user_id: &str) -> Option<&str> {
         self.member(user_id).map(|member| member.role.as_str())
     }
@@ -104,7 +104,7 @@ impl Call {
             "starts_at": self.starts_at,
             "ended_at": self.ended_at,
             "created_by": world.user_response(&self.created_by),
-            "current_session_id": self.current_session().map_or("", |it| it.id.as_str()),
+            "current_session_id": self.current_session().map_or("", |session| session.id.as_str()),
             "channel_cid": self.channel_cid,
             "team": self.team,
             "custom": self.custom,
@@ -122,15 +122,17 @@ impl Call {
                 "whip": { "address": "https://ingress.invalid/whip/emulated" },
             },
         }));
-        // Null, not absent, until somebody joins.
-        call["session"] = self.sessions.last().map_or(Value::Null, |it| it.response(world));
+        // Without a session the member is null, not absent.
+        let session = self.sessions.last();
+        call["session"] = session.map_or(Value::Null, |session| session.response(world));
         call
     }
 
-    /// What a filter sees.
+    /// The fields that filters can use.
     pub(super) fn filter_fields(&self, world: &World) -> Value {
         let mut call = self.response(world);
-        let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
+        let members: Vec<&str> =
+            self.members.iter().map(|member| member.user_id.as_str()).collect();
         call["members"] = json!(members);
         call["created_by_user_id"] = json!(self.created_by);
         let current = self.current_session();
@@ -162,8 +164,10 @@ impl Call {
             inactivity_timeout_seconds: self.settings["session"]["inactivity_timeout_seconds"]
                 .as_u64(),
             session_id: session.map(|session| session.id.clone()),
-            session_started_at: session.and_then(|it| it.started_at).map(Timestamp::as_nanos),
-            session_ended_at: session.and_then(|it| it.ended_at).map(Timestamp::as_nanos),
+            session_started_at: session
+                .and_then(|session| session.started_at)
+                .map(Timestamp::as_nanos),
+            session_ended_at: session.and_then(|session| session.ended_at).map(Timestamp::as_nanos),
             present: session.map(Session::present_users).unwrap_or_default(),
         }
     }

@@ -1,12 +1,12 @@
-//! A call's settings: always complete, since the video client takes every
-//! part for granted; a request's override is laid over the call type's own.
+//! The settings of calls. They are always complete, since video clients require every part. The
+//! `settings_override` of a request is merged into those of the call type.
 
 use serde_json::{Value, json};
 
 use super::validation::require;
 use crate::error::StreamError;
 
-/// What a call type has without any override.
+/// The settings of a call type without overrides.
 pub(super) fn default_settings() -> Value {
     let layout = json!({ "external_app_url": "", "external_css_url": "", "name": "spotlight" });
     json!({
@@ -66,12 +66,13 @@ pub(super) fn default_settings() -> Value {
     })
 }
 
-/// Settings with an override laid over them, member by member.
+/// Settings with an override merged in, member by member.
 pub(super) fn apply_override(settings: &Value, overrides: &Value) -> Result<Value, StreamError> {
     require(overrides.is_null() || overrides.is_object(), "settings_override must be an object")?;
     let inactivity = &overrides["session"]["inactivity_timeout_seconds"];
     require(
-        inactivity.is_null() || inactivity.as_u64().is_some_and(|it| (5..=900).contains(&it)),
+        inactivity.is_null()
+            || inactivity.as_u64().is_some_and(|seconds| (5..=900).contains(&seconds)),
         "session.inactivity_timeout_seconds must be from 5 to 900",
     )?;
     let duration = &overrides["limits"]["max_duration_seconds"];
@@ -84,16 +85,16 @@ pub(super) fn apply_override(settings: &Value, overrides: &Value) -> Result<Valu
     Ok(settings)
 }
 
-/// Null is how SDKs write what is not set, so it overrides nothing.
-fn merge_override(base: &mut Value, over: &Value) {
-    match (base, over) {
+/// Null overrides nothing, since SDKs write unset members as null.
+fn merge_override(base: &mut Value, overrides: &Value) {
+    match (base, overrides) {
         (_, Value::Null) => {}
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, over) in over {
-                merge_override(base.entry(key.as_str()).or_insert(Value::Null), over);
+        (Value::Object(base), Value::Object(overrides)) => {
+            for (key, value) in overrides {
+                merge_override(base.entry(key.as_str()).or_insert(Value::Null), value);
             }
         }
-        (base, over) => *base = over.clone(),
+        (base, overrides) => *base = overrides.clone(),
     }
 }
 
@@ -103,11 +104,11 @@ mod tests {
 
     #[test]
     fn override_changes_only_the_given_settings() {
-        let over = json!({
+        let overrides = json!({
             "limits": { "max_duration_seconds": 3_600, "max_participants": null },
             "video": { "enabled": false },
         });
-        let settings = apply_override(&default_settings(), &over).expect("settings");
+        let settings = apply_override(&default_settings(), &overrides).expect("settings");
         assert_eq!(settings["limits"]["max_duration_seconds"], json!(3_600));
         assert_eq!(settings["limits"]["max_participants_exclude_roles"], json!([]));
         assert_eq!(settings["video"]["enabled"], json!(false));
@@ -117,9 +118,13 @@ mod tests {
 
     #[test]
     fn inactivity_timeout_outside_5_to_900_is_rejected() {
-        for (seconds, fits) in [(4, false), (5, true), (900, true), (901, false)] {
-            let over = json!({ "session": { "inactivity_timeout_seconds": seconds } });
-            assert_eq!(apply_override(&default_settings(), &over).is_ok(), fits, "{seconds}");
+        for (seconds, is_valid) in [(4, false), (5, true), (900, true), (901, false)] {
+            let overrides = json!({ "session": { "inactivity_timeout_seconds": seconds } });
+            assert_eq!(
+                apply_override(&default_settings(), &overrides).is_ok(),
+                is_valid,
+                "{seconds}"
+            );
         }
     }
 }

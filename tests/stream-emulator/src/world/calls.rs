@@ -1,5 +1,5 @@
-//! Video calls: get-or-create is idempotent but rings again; an ended call
-//! still exists and stays ended; a deleted one does not exist.
+//! Video calls. Get-or-create is idempotent but rings again. An ended call still exists and stays
+//! ended. A deleted call does not exist.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ impl World {
         Ok(self.find_call(cid)?.response_with_members(self, DEFAULT_MEMBERS_LIMIT))
     }
 
-    /// Ending again succeeds again, and the first end stands.
+    /// Ends a call. Repeating it succeeds and keeps the first `ended_at`.
     pub(crate) fn end_call(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
         self.find_call(cid)?;
         self.end_call_at(cid, now);
@@ -123,7 +123,7 @@ impl World {
         Ok(response)
     }
 
-    /// Takes a call away and tells of it; the call as it was.
+    /// Removes a call and emits `call.deleted`. Returns the call.
     pub(crate) fn remove_call(&mut self, cid: &Cid, now: Timestamp) -> Option<Value> {
         let call = self.calls.get(cid)?.response(self);
         self.calls.remove(cid);
@@ -133,8 +133,8 @@ impl World {
 
     pub(crate) fn query_calls(&self, request: &CursorQuery) -> ApiResult {
         let calls = self.calls.values().map(|call| call.filter_fields(self)).collect();
-        let (found, next) = request.page(calls, 2)?;
-        let calls: Vec<Value> = found
+        let (page, next) = request.page(calls, 2)?;
+        let calls: Vec<Value> = page
             .iter()
             .filter_map(|call| call["cid"].as_str()?.parse().ok())
             .filter_map(|cid: Cid| self.calls.get(&cid))
@@ -201,8 +201,9 @@ fn members_limit(limit: Option<usize>) -> Result<usize, StreamError> {
 }
 
 fn parse_starts_at(text: &str) -> Result<Timestamp, StreamError> {
-    Timestamp::parse(text)
-        .ok_or_else(|| StreamError::invalid_input(format!("starts_at: {text:?} is not an instant")))
+    Timestamp::parse(text).ok_or_else(|| {
+        StreamError::invalid_input(format!("starts_at: {text:?} is not an RFC 3339 time"))
+    })
 }
 
 fn call_not_found(cid: &Cid) -> StreamError {
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!(response["calls"].as_array().map(Vec::len), Some(1));
     }
 
-    /// What tells a forgotten call from one that goes on is in every result.
+    /// A backend needs these fields to distinguish an abandoned call from an ongoing one.
     #[test]
     fn query_calls_pages_by_created_at_with_full_calls() {
         let mut world = world_with_users(&["alice", "bob"]);
@@ -377,8 +378,8 @@ mod tests {
             (json!({ "id": { "$in": ["a", "x"] } }), "a"),
             (json!({ "ended_at": { "$exists": false } }), "c"),
         ] {
-            let found = page(filter.clone(), &json!(null));
-            assert_eq!(found["calls"][0]["call"]["id"], json!(id), "{filter}");
+            let result = page(filter.clone(), &json!(null));
+            assert_eq!(result["calls"][0]["call"]["id"], json!(id), "{filter}");
         }
         let too_many = from_json(json!({ "limit": 101 }));
         assert_eq!(expect_error(world.query_calls(&too_many)).1, 4);

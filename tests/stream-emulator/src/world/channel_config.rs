@@ -1,4 +1,5 @@
-//! What a channel may do. Nothing here depends on it, but clients that decode whole objects do.
+//! The `config` of channels. The emulator does not use it, but clients that decode whole objects
+//! require it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Who belongs to a channel: adding, removing and listing members.
+//! Channel members: adding, removing and listing them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) struct Member {
     created_at: Timestamp,
 }
 
-/// A member as a request names it.
+/// A member in a request.
 #[derive(Debug, Deserialize)]
 pub(super) struct MemberRequest {
     user_id: String,
@@ -46,7 +46,7 @@ pub(crate) struct QueryMembers {
     offset: Option<usize>,
 }
 
-/// Which members an answer shows.
+/// The page of members in a response.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct MemberPage {
     limit: Option<usize>,
@@ -81,7 +81,7 @@ impl Member {
     }
 }
 
-/// The members that a request names, each of them once.
+/// The members of a request, without duplicates.
 pub(super) fn unique_members(requests: Vec<MemberRequest>, now: Timestamp) -> Vec<Member> {
     let mut members = Vec::new();
     for request in requests {
@@ -90,7 +90,7 @@ pub(super) fn unique_members(requests: Vec<MemberRequest>, now: Timestamp) -> Ve
     members
 }
 
-/// Joining again changes nothing.
+/// Adds a member. An existing member is not changed.
 fn add_member(members: &mut Vec<Member>, request: MemberRequest, now: Timestamp) {
     if members.iter().any(|member| member.user_id == request.user_id) {
         return;
@@ -126,7 +126,8 @@ impl World {
         channel.members.retain(|member| !removed.contains(&member.user_id));
         channel.updated_at = now;
         let channel = self.find_channel(cid)?;
-        let members: Vec<Value> = channel.members.iter().map(|it| it.response(self)).collect();
+        let members: Vec<Value> =
+            channel.members.iter().map(|member| member.response(self)).collect();
         Ok(json!({ "channel": channel.response(self), "members": members }))
     }
 
@@ -138,12 +139,12 @@ impl World {
         check_max("limit", limit, MAX_BATCH_SIZE)?;
         check_max("offset", offset, 10_000)?;
         let channel = self.find_channel(&Cid::new(&request.kind, &request.id))?;
-        let members = channel.members.iter().map(|it| it.response(self)).collect();
-        let found = pagination::apply_sort(
+        let members = channel.members.iter().map(|member| member.response(self)).collect();
+        let members = pagination::apply_sort(
             pagination::apply_filter(members, &request.filter_conditions)?,
             sort,
         );
-        let page: Vec<Value> = found.into_iter().skip(offset).take(limit).collect();
+        let page: Vec<Value> = members.into_iter().skip(offset).take(limit).collect();
         Ok(json!({ "members": page }))
     }
 }
@@ -165,7 +166,7 @@ mod tests {
         create_channel(&mut world, &["alice", "bob", "alice"]).expect("a channel");
         let add = json!({ "add_members": [{ "user_id": "bob" }, { "user_id": "carol" }] });
         update(&mut world, add).expect("updated");
-        update(&mut world, json!({ "remove_members": ["bob", "nobody"] })).expect("updated");
+        update(&mut world, json!({ "remove_members": ["bob", "unknown"] })).expect("updated");
         let channel = world.channel_view("messaging:c").expect("the channel");
         assert_eq!(channel.members, ["alice", "carol"]);
     }

@@ -1,5 +1,5 @@
-//! Channels by what they are. Without a wish for another order, the one that was last written to
-//! or, if nothing was, last created comes first.
+//! Channel queries. By default, channels are sorted by `last_updated` in descending order: the time
+//! of the last message or, without messages, of the creation.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,9 +42,9 @@ impl World {
         );
         let latest = [Sort::descending("last_updated")];
         let sort = request.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or(&latest);
-        let channels = self.channels.values().map(|it| it.filter_fields(self)).collect();
-        let found = apply_sort(apply_filter(channels, &request.filter_conditions)?, sort);
-        let channels = found
+        let channels = self.channels.values().map(|channel| channel.filter_fields(self)).collect();
+        let channels = apply_sort(apply_filter(channels, &request.filter_conditions)?, sort);
+        let channels = channels
             .iter()
             .skip(offset)
             .take(limit)
@@ -61,14 +61,15 @@ mod tests {
     use super::super::testing::{at, expect_error, from_json, messaging_cid, world_with_users};
     use super::*;
 
-    /// Channels `a`, `b` and `c`, one second after the other; the first one has the last message.
+    /// Channels `a`, `b` and `c`, created one second apart. A later message in `a` makes it the
+    /// most recently active one.
     fn three_channels() -> World {
         let mut world = world_with_users(&["alice", "bob"]);
         for (second, id) in ["a", "b", "c"].iter().enumerate() {
             let members = if *id == "b" { json!([{ "user_id": "bob" }]) } else { json!([]) };
             let custom = json!({ "call_id": id, "kind": "call" });
             let data = json!({ "created_by_id": "alice", "members": members, "custom": custom });
-            let now = at(u64::try_from(second).expect("a second"));
+            let now = at(u64::try_from(second).expect("a small number"));
             let request = from_json(json!({ "data": data }));
             world.get_or_create_channel(&messaging_cid(id), request, now).expect("a channel");
         }
@@ -86,19 +87,19 @@ mod tests {
     #[test]
     fn query_channels_filters_by_fields() {
         let world = three_channels();
-        let found = |filter: Value| cids(&world, json!({ "filter_conditions": filter }));
+        let query = |filter: Value| cids(&world, json!({ "filter_conditions": filter }));
         assert_eq!(
-            found(json!({ "cid": { "$in": ["messaging:b", "messaging:x"] } })),
+            query(json!({ "cid": { "$in": ["messaging:b", "messaging:x"] } })),
             ["messaging:b"]
         );
-        assert_eq!(found(json!({ "id": "c", "type": "messaging" })), ["messaging:c"]);
-        assert_eq!(found(json!({ "members": { "$in": ["bob"] } })), ["messaging:b"]);
-        assert_eq!(found(json!({ "call_id": "a" })), ["messaging:a"]);
-        assert_eq!(found(json!({ "call_id": { "$exists": true } })).len(), 3);
-        assert_eq!(found(json!({ "created_by_id": "alice" })).len(), 3);
-        assert!(found(json!({ "created_by_id": "bob" })).is_empty());
+        assert_eq!(query(json!({ "id": "c", "type": "messaging" })), ["messaging:c"]);
+        assert_eq!(query(json!({ "members": { "$in": ["bob"] } })), ["messaging:b"]);
+        assert_eq!(query(json!({ "call_id": "a" })), ["messaging:a"]);
+        assert_eq!(query(json!({ "call_id": { "$exists": true } })).len(), 3);
+        assert_eq!(query(json!({ "created_by_id": "alice" })).len(), 3);
+        assert!(query(json!({ "created_by_id": "bob" })).is_empty());
         let since = json!({ "$gte": "2026-01-01T00:00:01Z", "$lt": "2026-01-01T00:00:02Z" });
-        assert_eq!(found(json!({ "created_at": since })), ["messaging:b"]);
+        assert_eq!(query(json!({ "created_at": since })), ["messaging:b"]);
         let unsupported = from_json(json!({ "filter_conditions": { "id": { "$like": "a" } } }));
         assert_eq!(expect_error(world.query_channels(&unsupported)).1, 4);
     }

@@ -1,5 +1,5 @@
-//! Chat channels: get-or-create is idempotent and never applies new data to a
-//! channel that exists; a deleted one is gone, and a late create brings it back empty.
+//! Chat channels. Get-or-create is idempotent and never applies new data to an existing channel. A
+//! deleted channel does not exist, and a late create brings it back empty.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -61,10 +61,10 @@ pub(crate) struct DeleteChannels {
     cids: Vec<String>,
 }
 
-/// Which part of a channel an answer shows.
+/// The parts of a channel in a response.
 #[derive(Debug)]
 pub(crate) struct ChannelStateOptions {
-    /// `state: false` asks for the channel alone.
+    /// False for `state: false`: the response has no messages and no members.
     include_state: bool,
     messages: MessagePage,
     members: MemberPage,
@@ -111,17 +111,18 @@ impl Channel {
         }))
     }
 
-    /// What a filter sees.
+    /// The fields that filters can use.
     pub(super) fn filter_fields(&self, world: &World) -> Value {
         let mut channel = self.response(world);
-        let members: Vec<&str> = self.members.iter().map(|it| it.user_id.as_str()).collect();
+        let members: Vec<&str> =
+            self.members.iter().map(|member| member.user_id.as_str()).collect();
         channel["members"] = json!(members);
         channel["created_by_id"] = json!(self.created_by);
         channel["last_updated"] = json!(self.last_message_at.unwrap_or(self.created_at));
         channel
     }
 
-    /// A conversation: two members, one of whom is this user.
+    /// Whether the channel has two members, one of whom is this user.
     pub(super) fn is_one_to_one_with(&self, user_id: &str) -> bool {
         self.members.len() == 2 && self.members.iter().any(|member| member.user_id == user_id)
     }
@@ -176,7 +177,7 @@ impl World {
         Ok(json!({ "channel": channel }))
     }
 
-    /// All of them or none: one that does not exist fails the batch.
+    /// Deletes all channels or none: a missing channel fails the batch.
     pub(crate) fn delete_channels(
         &mut self,
         request: &DeleteChannels,
@@ -202,7 +203,7 @@ impl World {
         Ok(json!({ "task_id": task_id, "result": result }))
     }
 
-    /// Takes a channel away and tells of it; the channel as it was.
+    /// Removes a channel and emits `channel.deleted`. Returns the channel.
     pub(crate) fn remove_channel(&mut self, cid: &Cid, now: Timestamp) -> Option<Value> {
         let mut channel = self.channels.get(cid)?.response(self);
         channel["deleted_at"] = json!(now);
@@ -269,8 +270,8 @@ impl World {
         let messages = if options.include_state { page } else { &[] };
         let members =
             if options.include_state { options.members.select(&channel.members) } else { &[] };
-        let messages: Vec<Value> = messages.iter().map(|it| it.response(self)).collect();
-        let members: Vec<Value> = members.iter().map(|it| it.response(self)).collect();
+        let messages: Vec<Value> = messages.iter().map(|message| message.response(self)).collect();
+        let members: Vec<Value> = members.iter().map(|member| member.response(self)).collect();
         Ok(json!({
             "channel": channel.response(self),
             "members": members,
@@ -344,7 +345,7 @@ mod tests {
         send_message(&mut world, "m1").expect("a message");
         world.delete_channel(&messaging_cid("c"), at(3)).expect("deleted");
         let not_found = (404, 16, "Can't find channel with id messaging:c".to_owned());
-        let options = ChannelStateOptions::from_query(&Query::default()).expect("a part");
+        let options = ChannelStateOptions::from_query(&Query::default()).expect("channel options");
         assert_eq!(expect_error(world.get_channel(&messaging_cid("c"), &options)), not_found);
         assert_eq!(expect_error(world.delete_channel(&messaging_cid("c"), at(4))), not_found);
         let again = create_channel(&mut world, &["alice"]).expect("a channel");
@@ -380,7 +381,7 @@ mod tests {
         let response =
             world.get_or_create_channel(&messaging_cid("d"), request, at(1)).expect("a channel");
         assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
-        let options = ChannelStateOptions::from_query(&Query::default()).expect("a part");
+        let options = ChannelStateOptions::from_query(&Query::default()).expect("channel options");
         let response = world.get_channel(&messaging_cid("d"), &options).expect("the channel");
         assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
         let custom = json!({ "note": "x".repeat(5 * 1024) });

@@ -1,11 +1,11 @@
-//! `type:id`, the name of a channel or of a call.
+//! The `type:id` of a channel or a call.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// A channel's or a call's type and id, as a path names them.
+/// The type and the id of a channel or a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cid {
     pub(super) kind: String,

@@ -1,5 +1,5 @@
-//! What changes is told: an event for each change that somebody outside may want to hear of. Here
-//! they only arise; who hears of them is no concern of the world's.
+//! Events: one for each change that Stream reports. The world only collects them; `webhooks`
+//! delivers them.
 
 use serde_json::{Value, json};
 
@@ -7,35 +7,36 @@ use super::cid::Cid;
 use super::{World, merge};
 use crate::timestamp::Timestamp;
 
-/// How many members the event of a channel shows.
+/// The maximum number of members in a channel event.
 const MAX_EVENT_MEMBERS: usize = 50;
 
 impl World {
-    /// The events that arose since this was last asked, in order.
+    /// Takes the events emitted since the last call, in order.
     pub(crate) fn take_events(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.events)
     }
 
-    /// Lets an event arise that was made elsewhere.
+    /// Emits a complete event.
     pub(crate) fn push_event(&mut self, event: Value) {
         self.events.push(event);
     }
 
-    /// Lets an event arise.
+    /// Emits an event with the given type and fields.
     pub(super) fn emit(&mut self, kind: &str, now: Timestamp, fields: Value) {
         let mut event = merge(json!({ "type": kind, "created_at": now }), fields);
         format_timestamps(&mut event);
         self.events.push(event);
     }
 
-    /// An event of a call that exists, with the call as it now is.
+    /// Emits an event with the current state of a call. If the call does not exist, nothing
+    /// happens.
     pub(super) fn emit_call(&mut self, kind: &str, cid: &Cid, now: Timestamp, fields: Value) {
         let Some(call) = self.calls.get(cid) else { return };
         let call = json!({ "call_cid": cid, "call": call.response(self) });
         self.emit(kind, now, merge(call, fields));
     }
 
-    /// An event of a channel, which need not exist any more.
+    /// Emits an event of a channel, which need not exist.
     pub(super) fn emit_channel(&mut self, kind: &str, cid: &Cid, now: Timestamp, fields: Value) {
         let channel = json!({
             "cid": cid,
@@ -46,26 +47,26 @@ impl World {
         self.emit(kind, now, merge(channel, fields));
     }
 
-    /// An event of a user, with the user as it now is.
+    /// Emits an event with the current state of a user.
     pub(super) fn emit_user(&mut self, kind: &str, id: &str, now: Timestamp, fields: Value) {
         let user = json!({ "user": self.user_response(id), "request_info": request_info() });
         self.emit(kind, now, merge(user, fields));
     }
 
-    /// The members of a channel, as its events show them.
+    /// The members of a channel, for its events.
     pub(super) fn event_members(&self, cid: &Cid) -> Vec<Value> {
         let members = self.channels.get(cid).into_iter().flat_map(|channel| &channel.members);
         members.take(MAX_EVENT_MEMBERS).map(|member| member.response(self)).collect()
     }
 }
 
-/// Who asked: a server, as always here.
+/// The `request_info` of an event: always a server, since all requests are server-side.
 fn request_info() -> Value {
     json!({ "type": "server", "ip": "127.0.0.1", "user_agent": "", "sdk": "" })
 }
 
-/// Turns the world's nanoseconds into RFC 3339: that is how webhooks write instants. What others
-/// put into an object is not touched, whatever they named it.
+/// Converts the world's nanoseconds to RFC 3339, the format of webhooks. Custom data and
+/// attachments are not changed.
 fn format_timestamps(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -148,7 +149,7 @@ mod tests {
         create_channel(&mut world, &["alice", "bob"]).expect("a channel");
         create_channel(&mut world, &["alice"]).expect("the channel");
         send_message(&mut world, "m1").expect("a message");
-        send_message(&mut world, "m1").expect_err("a refusal");
+        send_message(&mut world, "m1").expect_err("an error");
         let request = from_json(json!({ "cids": ["messaging:c"] }));
         world.delete_channels(&request, at(3)).expect("deleted");
         let events = world.take_events();

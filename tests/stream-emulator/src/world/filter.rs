@@ -1,4 +1,4 @@
-//! The part of Stream's filter language that a backend uses: fields compared with a value or with
+//! A subset of Stream's filter language: fields compared with a value or with
 //! `$eq $ne $in $nin $exists $gt $gte $lt $lte`, joined by `$and` and `$or`.
 
 use std::cmp::Ordering;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 
-/// Whether an object passes a filter. No filter passes everything.
+/// Whether an object matches a filter. A null filter matches every object.
 pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamError> {
     let conditions = match filter {
         Value::Null => return Ok(true),
@@ -29,8 +29,8 @@ pub(super) fn matches(filter: &Value, object: &Value) -> Result<bool, StreamErro
     Ok(true)
 }
 
-/// Fields are Stream's own or, where it has none of that name, custom ones; `custom.` in front says
-/// which are meant.
+/// The value of Stream's own field or, if there is none, of the custom field with that name. The
+/// prefix `custom.` selects the custom field.
 pub(super) fn field_value<'a>(object: &'a Value, field: &str) -> &'a Value {
     let custom = &object["custom"];
     match field.strip_prefix("custom.") {
@@ -39,46 +39,47 @@ pub(super) fn field_value<'a>(object: &'a Value, field: &str) -> &'a Value {
     }
 }
 
-/// How two values stand to each other, if they can be compared at all.
-pub(super) fn compare(found: &Value, wanted: &Value) -> Option<Ordering> {
-    match (found, wanted) {
-        (Value::String(found), Value::String(wanted)) => Some(found.cmp(wanted)),
-        // Requests write instants as RFC 3339, the world holds nanoseconds.
+/// The order of two values, or `None` if they are not comparable.
+pub(super) fn compare(actual: &Value, operand: &Value) -> Option<Ordering> {
+    match (actual, operand) {
+        (Value::String(actual), Value::String(operand)) => Some(actual.cmp(operand)),
+        // Instants are RFC 3339 in requests and nanoseconds in the world.
         (Value::Number(_), Value::String(instant)) => {
-            Some(found.as_i64()?.cmp(&Timestamp::parse(instant)?.as_nanos()))
+            Some(actual.as_i64()?.cmp(&Timestamp::parse(instant)?.as_nanos()))
         }
-        (Value::Number(_), Value::Number(_)) => match (found.as_i64(), wanted.as_i64()) {
-            (Some(found), Some(wanted)) => Some(found.cmp(&wanted)),
-            _ => found.as_f64()?.partial_cmp(&wanted.as_f64()?),
+        (Value::Number(_), Value::Number(_)) => match (actual.as_i64(), operand.as_i64()) {
+            (Some(actual), Some(operand)) => Some(actual.cmp(&operand)),
+            _ => actual.as_f64()?.partial_cmp(&operand.as_f64()?),
         },
-        (Value::Bool(found), Value::Bool(wanted)) => Some(found.cmp(wanted)),
+        (Value::Bool(actual), Value::Bool(operand)) => Some(actual.cmp(operand)),
         _ => None,
     }
 }
 
-fn field_matches(condition: &Value, found: &Value) -> Result<bool, StreamError> {
-    let operators = condition.as_object().filter(|it| it.keys().any(|key| key.starts_with('$')));
-    let Some(operators) = operators else { return Ok(equals_or_contains(found, condition)) };
-    for (operator, wanted) in operators {
-        if !evaluate_operator(operator, found, wanted)? {
+fn field_matches(condition: &Value, actual: &Value) -> Result<bool, StreamError> {
+    let operators =
+        condition.as_object().filter(|condition| condition.keys().any(|key| key.starts_with('$')));
+    let Some(operators) = operators else { return Ok(equals_or_contains(actual, condition)) };
+    for (operator, operand) in operators {
+        if !evaluate_operator(operator, actual, operand)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn evaluate_operator(operator: &str, found: &Value, wanted: &Value) -> Result<bool, StreamError> {
-    let ordered = |test: fn(Ordering) -> bool| compare(found, wanted).is_some_and(test);
+fn evaluate_operator(operator: &str, actual: &Value, operand: &Value) -> Result<bool, StreamError> {
+    let ordered = |test: fn(Ordering) -> bool| compare(actual, operand).is_some_and(test);
     Ok(match operator {
-        "$eq" => equals_or_contains(found, wanted),
-        "$ne" => !equals_or_contains(found, wanted),
-        "$in" => {
-            list_operand(operator, wanted)?.iter().any(|wanted| equals_or_contains(found, wanted))
-        }
-        "$nin" => {
-            !list_operand(operator, wanted)?.iter().any(|wanted| equals_or_contains(found, wanted))
-        }
-        "$exists" => wanted.as_bool() == Some(!found.is_null()),
+        "$eq" => equals_or_contains(actual, operand),
+        "$ne" => !equals_or_contains(actual, operand),
+        "$in" => list_operand(operator, operand)?
+            .iter()
+            .any(|operand| equals_or_contains(actual, operand)),
+        "$nin" => !list_operand(operator, operand)?
+            .iter()
+            .any(|operand| equals_or_contains(actual, operand)),
+        "$exists" => operand.as_bool() == Some(!actual.is_null()),
         "$gt" => ordered(Ordering::is_gt),
         "$gte" => ordered(Ordering::is_ge),
         "$lt" => ordered(Ordering::is_lt),
@@ -87,16 +88,16 @@ fn evaluate_operator(operator: &str, found: &Value, wanted: &Value) -> Result<bo
     })
 }
 
-/// How an object does with each of a list of filters.
+/// The results of a list of filters for one object.
 fn evaluate_all(operator: &str, value: &Value, object: &Value) -> Result<Vec<bool>, StreamError> {
     list_operand(operator, value)?.iter().map(|part| matches(part, object)).collect()
 }
 
-/// A list equals each of its elements: `members` is asked about that way.
-fn equals_or_contains(found: &Value, wanted: &Value) -> bool {
-    match found {
-        Value::Array(elements) => found == wanted || elements.contains(wanted),
-        _ => found == wanted || compare(found, wanted) == Some(Ordering::Equal),
+/// A list also equals each of its elements, as in filters on `members`.
+fn equals_or_contains(actual: &Value, operand: &Value) -> bool {
+    match actual {
+        Value::Array(elements) => actual == operand || elements.contains(operand),
+        _ => actual == operand || compare(actual, operand) == Some(Ordering::Equal),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Paging through a channel's messages: every page is ascending, and a page
-//! of older messages is the last so many before the pivot.
+//! Pages of a channel's messages. Every page is ascending. A page of older messages ends directly
+//! before its pivot.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::timestamp::Timestamp;
 const MAX_PAGE_SIZE: usize = 300;
 const DEFAULT_PAGE_SIZE: usize = 25;
 
-/// Which messages of a channel are asked for. Without a pivot it is the latest.
+/// The page parameters of a request. Without a pivot, the page has the latest messages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct MessagePage {
@@ -28,7 +28,7 @@ pub(super) struct MessagePage {
     created_at_after_or_equal: Option<String>,
 }
 
-/// Where in the list a page ends or begins.
+/// The index at which a page ends, starts or is centered.
 enum Pivot {
     Before(usize),
     From(usize),
@@ -36,12 +36,12 @@ enum Pivot {
 }
 
 impl MessagePage {
-    /// The last so many.
+    /// The page of the latest messages.
     pub(super) fn latest(limit: Option<usize>) -> Self {
         Self { limit, ..Self::default() }
     }
 
-    /// The page that a GET asks for.
+    /// The page in the query parameters of a GET.
     pub(super) fn from_query(query: &Query) -> Result<Self, StreamError> {
         Ok(Self {
             limit: query.get_usize("messages_limit")?,
@@ -77,8 +77,12 @@ impl MessagePage {
         };
         let first_index = |text: &str, precedes: fn(&Timestamp, &Timestamp) -> bool| {
             Timestamp::parse(text)
-                .map(|it| messages.partition_point(|message| precedes(&message.created_at, &it)))
-                .ok_or_else(|| StreamError::invalid_input(format!("{text:?} is not an instant")))
+                .map(|instant| {
+                    messages.partition_point(|message| precedes(&message.created_at, &instant))
+                })
+                .ok_or_else(|| {
+                    StreamError::invalid_input(format!("{text:?} is not an RFC 3339 time"))
+                })
         };
         let pivot = if let Some(id) = &self.id_lt {
             Pivot::Before(index_of(id)?)
@@ -123,7 +127,10 @@ mod tests {
         let response =
             world.get_or_create_channel(&messaging_cid("c"), request, at(9)).expect("a page");
         let messages = response["messages"].as_array().cloned().unwrap_or_default();
-        messages.iter().map(|it| it["id"].as_str().unwrap_or_default().to_owned()).collect()
+        messages
+            .iter()
+            .map(|message| message["id"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     #[test]

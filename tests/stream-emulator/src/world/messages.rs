@@ -1,5 +1,5 @@
-//! Messages: the id is the client's idempotency key, taken once for the whole
-//! app, also by messages that are gone.
+//! Messages. The id is the client's idempotency key. It is unique in the whole app, including the
+//! ids of deleted messages.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 use crate::views::MessageView;
 
-/// The characters of a text.
+/// The maximum length of a text, in characters.
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 const MAX_ID_BYTES: usize = 255;
 const DELETED_KIND: &str = "deleted";
@@ -157,7 +157,8 @@ impl Message {
 }
 
 impl Channel {
-    /// Soft: they stay in the list and are shown as deleted. Hard: they are gone.
+    /// Deletes the messages of a user. A soft delete keeps them in the list, marked as deleted; a
+    /// hard delete removes them.
     pub(super) fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Timestamp) {
         if hard {
             self.messages.retain(|message| message.user_id != user_id);

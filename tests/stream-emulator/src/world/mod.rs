@@ -1,5 +1,6 @@
-//! What Stream remembers: pure state, changed by one operation at a time. No I/O, no clock and no
-//! chance: the time is an argument and ids are counted, so the same history makes the same world.
+//! The state of the emulated app, changed by one operation at a time. It has no I/O, no clock and
+//! no randomness: the time is an argument and ids are sequential. The same history gives the same
+//! world.
 
 mod app;
 mod call;
@@ -43,26 +44,26 @@ pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
 pub(crate) use stats::StatsPage;
 
-/// What an operation answers, without the `duration` that every body has.
+/// The response body of an operation, without `duration`.
 type ApiResult = Result<Value, StreamError>;
 
-/// Everything.
+/// The whole state.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct World {
     app: App,
-    /// Deleted users stay, since their ids are never free again.
+    /// Includes deleted users, since their ids cannot be used again.
     users: BTreeMap<String, User>,
-    /// Only those that exist: a deleted channel leaves nothing that could come back.
+    /// Without deleted channels, of which nothing can be restored.
     channels: BTreeMap<Cid, Channel>,
-    /// Only those that exist; an ended call does.
+    /// Includes ended calls, but not deleted ones.
     calls: BTreeMap<Cid, Call>,
-    /// Every message id that was ever taken, whatever became of its message.
+    /// Every message id ever used, including those of deleted messages.
     message_ids: BTreeSet<String>,
     tasks: BTreeMap<String, Task>,
     channels_created: usize,
     calls_created: usize,
     ids_issued: u64,
-    /// What arose and was not told yet: no part of what is remembered.
+    /// Events that were not taken yet. They are not part of the snapshot.
     #[serde(skip)]
     events: Vec<Value>,
 }
@@ -76,14 +77,14 @@ impl World {
         &mut self.app
     }
 
-    /// An id that the server chooses.
+    /// A new sequential id.
     fn next_id(&mut self, kind: &str) -> String {
         self.ids_issued += 1;
         format!("{kind}-{:06}", self.ids_issued)
     }
 }
 
-/// An object without its null members: Stream leaves out what is not set.
+/// An object without its null members, since Stream omits unset members.
 fn strip_nulls(mut object: Value) -> Value {
     if let Value::Object(members) = &mut object {
         members.retain(|_, value| !value.is_null());
@@ -91,7 +92,7 @@ fn strip_nulls(mut object: Value) -> Value {
     object
 }
 
-/// One object with the members of both.
+/// One object with the members of both; those of `other` win.
 fn merge(mut object: Value, other: Value) -> Value {
     if let (Value::Object(members), Value::Object(more)) = (&mut object, other) {
         members.extend(more);
@@ -99,12 +100,12 @@ fn merge(mut object: Value, other: Value) -> Value {
     object
 }
 
-/// Custom fields.
+/// The custom fields of an object.
 type CustomFields = Map<String, Value>;
 
 #[cfg(test)]
 mod testing {
-    //! A small world and short words for its tests.
+    //! Helpers for the tests of the world.
 
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -115,7 +116,7 @@ mod testing {
     use crate::error::StreamError;
     use crate::timestamp::Timestamp;
 
-    /// A moment, in seconds after one that means nothing.
+    /// An instant, in seconds after 2026-01-01T00:00:00Z.
     pub(super) fn at(seconds: u64) -> Timestamp {
         Timestamp::from_system_time(UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
     }
@@ -153,16 +154,15 @@ mod testing {
         world.send_message(&messaging_cid("c"), from_json(request), at(2))
     }
 
-    /// The types of events.
     pub(super) fn event_types(events: &[Value]) -> Vec<String> {
         events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// Status, code and text of a refusal.
+    /// The status, code and message of an expected error.
     pub(super) fn expect_error<T: std::fmt::Debug>(
         outcome: Result<T, StreamError>,
     ) -> (u64, i64, String) {
-        let body = outcome.expect_err("a refusal").body();
+        let body = outcome.expect_err("an error").body();
         (
             body["StatusCode"].as_u64().unwrap_or_default(),
             body["code"].as_i64().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Queries that answer a list: sorted, cut to a page, continued with a cursor.
+//! Filtering, sorting and paging of lists.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ const MAX_PAGE_SIZE: usize = 100;
 const DEFAULT_PAGE_SIZE: usize = 25;
 const CURSOR_PREFIX: &str = "cursor-";
 
-/// What to sort by.
+/// A sort key.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sort {
     field: Option<String>,
@@ -26,7 +26,7 @@ impl Sort {
     }
 }
 
-/// A query that is continued with a cursor.
+/// A query with cursor-based paging.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct CursorQuery {
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(crate) struct CursorQuery {
 }
 
 impl CursorQuery {
-    /// The page of these objects that is asked for, and the cursor of the one after it.
+    /// The requested page of these objects, and the cursor of the next page.
     pub(super) fn page(
         &self,
         objects: Vec<Value>,
@@ -45,8 +45,8 @@ impl CursorQuery {
     ) -> Result<(Vec<Value>, Option<String>), StreamError> {
         let sort = self.sort.as_deref().unwrap_or_default();
         check_max("sort", sort.len(), max_sorts)?;
-        let found = apply_sort(apply_filter(objects, &self.filter_conditions)?, sort);
-        paginate(found, self.limit, self.next.as_deref())
+        let objects = apply_sort(apply_filter(objects, &self.filter_conditions)?, sort);
+        paginate(objects, self.limit, self.next.as_deref())
     }
 }
 
@@ -54,23 +54,23 @@ pub(super) fn apply_filter(
     objects: Vec<Value>,
     conditions: &Value,
 ) -> Result<Vec<Value>, StreamError> {
-    let mut found = Vec::new();
+    let mut matching = Vec::new();
     for object in objects {
         if filter::matches(conditions, &object)? {
-            found.push(object);
+            matching.push(object);
         }
     }
-    Ok(found)
+    Ok(matching)
 }
 
 pub(super) fn apply_sort(mut objects: Vec<Value>, sort: &[Sort]) -> Vec<Value> {
-    objects.sort_by(|one, other| {
+    objects.sort_by(|left, right| {
         sort.iter()
             .map(|sort| {
                 let field = sort.field.as_deref().unwrap_or("created_at");
-                let (one, other) =
-                    (filter::field_value(one, field), filter::field_value(other, field));
-                let order = filter::compare(one, other).unwrap_or(Ordering::Equal);
+                let (left, right) =
+                    (filter::field_value(left, field), filter::field_value(right, field));
+                let order = filter::compare(left, right).unwrap_or(Ordering::Equal);
                 if sort.direction == Some(-1) { order.reverse() } else { order }
             })
             .find(|order| order.is_ne())
@@ -79,7 +79,8 @@ pub(super) fn apply_sort(mut objects: Vec<Value>, sort: &[Sort]) -> Vec<Value> {
     objects
 }
 
-/// A page of a list. A cursor is opaque to clients; this one is where the page begins.
+/// A page of a list and the cursor of the next one. The cursor, opaque to clients, holds the index
+/// at which the page starts.
 pub(super) fn paginate(
     objects: Vec<Value>,
     limit: Option<usize>,
@@ -90,7 +91,7 @@ pub(super) fn paginate(
     let start = next.filter(|next| !next.is_empty()).map_or(Ok(0), |next| {
         next.strip_prefix(CURSOR_PREFIX)
             .and_then(|start| start.parse().ok())
-            .ok_or_else(|| StreamError::invalid_input("next is not a cursor"))
+            .ok_or_else(|| StreamError::invalid_input("next is not a valid cursor"))
     })?;
     let end = limit.saturating_add(start);
     let next_cursor = (end < objects.len()).then(|| format!("{CURSOR_PREFIX}{end}"));
@@ -106,16 +107,16 @@ mod tests {
     fn ids(query: Value) -> (Vec<String>, Option<String>) {
         let query: CursorQuery = serde_json::from_value(query).expect("a query");
         let objects = ["b", "c", "a"].map(|id| json!({ "id": id })).to_vec();
-        let (found, next) = query.page(objects, 2).expect("a page");
-        (found.iter().map(|object| object["id"].as_str().unwrap_or("").to_owned()).collect(), next)
+        let (page, next) = query.page(objects, 2).expect("a page");
+        (page.iter().map(|object| object["id"].as_str().unwrap_or("").to_owned()).collect(), next)
     }
 
     #[test]
     fn cursor_continues_to_the_last_page() {
-        let (found, next) = ids(json!({ "limit": 2 }));
-        assert_eq!(found, ["b", "c"]);
-        let (found, next) = ids(json!({ "limit": 2, "next": next.expect("a cursor") }));
-        assert_eq!(found, ["a"]);
+        let (page, next) = ids(json!({ "limit": 2 }));
+        assert_eq!(page, ["b", "c"]);
+        let (page, next) = ids(json!({ "limit": 2, "next": next.expect("a cursor") }));
+        assert_eq!(page, ["a"]);
         assert_eq!(next, None);
     }
 

@@ -1,4 +1,4 @@
-//! One session of a call: who was there from when to when, and what became of those who were rung.
+//! One session of a call: its joins, and the users who rejected or missed the ring.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use super::{World, strip_nulls};
 use crate::timestamp::Timestamp;
 use crate::views::{CallReport, ParticipantStats, SessionStats};
 
-/// The role of one who is no member of the call.
+/// The role of a participant who is not a member of the call.
 pub(super) const NON_MEMBER_ROLE: &str = "user";
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Session {
     pub(super) id: String,
-    /// Not as long as it only rings.
+    /// `None` until the first join.
     pub(super) started_at: Option<Timestamp>,
     pub(super) ended_at: Option<Timestamp>,
-    /// Since when nobody has been there any more.
+    /// When the last participant left, if the session has none now.
     pub(super) empty_since: Option<Timestamp>,
-    /// Every time that somebody joined, in order.
+    /// All joins, in order.
     pub(super) joins: Vec<Join>,
     pub(super) rejected_by: BTreeMap<String, Timestamp>,
     pub(super) missed_by: BTreeMap<String, Timestamp>,
     ratings: Vec<u8>,
     pub(super) stored_report: Option<StoredReport>,
-    /// Nobody ever joined: all that is known of it came with its report.
+    /// Whether the session has no joins through [`World::join`], only those of its report.
     pub(super) is_report_only: bool,
 }
 
-/// One join and the leave that followed.
+/// One join and its leave.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Join {
     pub(super) user_session_id: String,
@@ -57,7 +57,7 @@ impl Session {
         Self { id, ..Self::default() }
     }
 
-    /// A session of which a report tells.
+    /// A session that exists only through its report.
     pub(super) fn from_report(id: &str, report: &CallReport, now: Timestamp) -> Self {
         let started_at = now.minus_seconds(report.duration_seconds);
         let joins = report.participants.iter().flat_map(|participant| {
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// The session inside its call. Only who is still there is listed.
+    /// The session in the response of its call. It lists only current participants.
     pub(super) fn response(&self, world: &World) -> Value {
         let participants: Vec<Value> =
             self.present_joins().map(|join| join.response(world)).collect();
@@ -95,12 +95,12 @@ impl Session {
         }))
     }
 
-    /// Who is there, in the order in which they joined.
+    /// The current participants, in the order in which they joined.
     pub(super) fn present_users(&self) -> Vec<String> {
         self.present_joins().map(|join| join.user_id.clone()).collect()
     }
 
-    /// What the session itself says of how it went: times and people, and nothing measured.
+    /// A report with times and participants but without measurements.
     pub(super) fn attendance_report(&self, now: Timestamp) -> CallReport {
         let mut participants: Vec<ParticipantStats> = Vec::new();
         for join in &self.joins {
@@ -124,8 +124,8 @@ impl Session {
         }
     }
 
-    /// Takes what the media side says. Whether it goes on and how it was rated, the session knows
-    /// itself, unless it is known from reports only.
+    /// Stores a report. For a joined session, `live` is taken from the session. Without ratings in
+    /// the report, those of the session are used.
     pub(super) fn store_report(&mut self, mut report: CallReport, now: Timestamp) {
         if !self.is_report_only {
             report.live = self.ended_at.is_none();
@@ -148,7 +148,7 @@ impl Session {
         counts
     }
 
-    /// Lets one of them leave, or everybody; who did.
+    /// Ends the join with this id, or all current joins without an id. Returns the ended joins.
     pub(super) fn leave(&mut self, user_session_id: Option<&str>, now: Timestamp) -> Vec<Join> {
         let mut left = Vec::new();
         for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {

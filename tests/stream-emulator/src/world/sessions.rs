@@ -1,6 +1,6 @@
-//! Who is in a call: the part of Stream's media side that a backend hears of. A session begins with
-//! the first who joins and ends some time after the last one left, or with its call; whoever joins
-//! after that begins another one.
+//! Call sessions: the part of Stream's media side that a backend can observe. A session starts with
+//! the first join. It ends with its call, or when the inactivity timeout after the last leave has
+//! passed. The next join starts a new session.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::timestamp::Timestamp;
 const MAX_MEMBERS: usize = 100;
 
 impl Call {
-    /// The session that has not ended; it may not have started either.
+    /// The session that has not ended. It may not have started.
     pub(super) fn current_session(&self) -> Option<&Session> {
         self.sessions.last().filter(|session| session.ended_at.is_none())
     }
@@ -22,12 +22,12 @@ impl Call {
         self.sessions.last_mut().filter(|session| session.ended_at.is_none())
     }
 
-    /// The last session in which somebody was.
+    /// The last session that has started.
     pub(super) fn last_started_session_mut(&mut self) -> Option<&mut Session> {
         self.sessions.iter_mut().rev().find(|session| session.started_at.is_some())
     }
 
-    /// Ends what goes on; the ids of those that had started.
+    /// Ends all open sessions. Returns the ids of those that had started.
     fn end_sessions(&mut self, at: Timestamp) -> Vec<String> {
         let mut ended = Vec::new();
         for session in self.sessions.iter_mut().filter(|session| session.ended_at.is_none()) {
@@ -41,7 +41,8 @@ impl Call {
 }
 
 impl World {
-    /// A user joins a call that has not ended; the id of this join.
+    /// A user joins a call. Returns the id of the join, or `None` if the call is not open or the
+    /// user is deactivated or deleted.
     pub(crate) fn join(&mut self, call_cid: &str, user_id: &str, now: Timestamp) -> Option<String> {
         let cid = self.find_open_call(call_cid)?;
         if self.is_deactivated_or_deleted(user_id) {
@@ -72,7 +73,7 @@ impl World {
         Some(user_session_id)
     }
 
-    /// One of those who are in a call leaves it, or everybody does.
+    /// One participant leaves a call, or all without `user_session_id`.
     pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
@@ -88,7 +89,7 @@ impl World {
         }
     }
 
-    /// A user who was rung does not want the call.
+    /// A user rejects a ring.
     pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
         let Some(cid) = self.find_open_call(call_cid) else { return };
         let Some(session) = self.get_or_create_session(&cid) else { return };
@@ -97,7 +98,7 @@ impl World {
         self.emit_call("call.rejected", &cid, now, fields);
     }
 
-    /// A user who was rung did not answer.
+    /// A user misses a ring.
     pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
         let Some(cid) = self.find_open_call(call_cid) else { return };
         let Some(session) = self.get_or_create_session(&cid) else { return };
@@ -113,7 +114,7 @@ impl World {
         self.emit_call("call.missed", &cid, now, fields);
     }
 
-    /// A user says how good the last session was; without a session there is nothing to rate.
+    /// A user rates the last started session. Without one, nothing happens.
     pub(crate) fn rate(
         &mut self,
         call_cid: &str,
@@ -136,14 +137,14 @@ impl World {
         self.emit_session("call.user_feedback_submitted", &cid, &session_id, now, fields);
     }
 
-    /// The session ends, the call stays: whoever joins begins another session.
+    /// Ends the session but not the call. The next join starts a new session.
     pub(super) fn end_session_at(&mut self, cid: &Cid, at: Timestamp) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         let ended = call.end_sessions(at);
         self.emit_sessions_ended(cid, ended, at);
     }
 
-    /// The call ends, and with it whoever is still in it is out. The first end stands.
+    /// Ends a call and its session. If the call has ended before, nothing happens.
     pub(super) fn end_call_at(&mut self, cid: &Cid, at: Timestamp) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         if call.ended_at.is_some() {
@@ -152,7 +153,7 @@ impl World {
         call.ended_at = Some(at);
         let ended = call.end_sessions(at);
         let members = self.calls.get(cid).map(|call| call.members_response(self, MAX_MEMBERS));
-        // A call that a server or time ends has no user who ended it.
+        // The user is null, since a server or a timeout ends the call.
         self.emit_call("call.ended", cid, at, json!({ "members": members, "user": null }));
         self.emit_sessions_ended(cid, ended, at);
     }
@@ -182,7 +183,7 @@ impl World {
         Some(cid)
     }
 
-    /// The session that has not ended or, if there is none, a new one that has not started.
+    /// The session that has not ended or, if there is none, a new one.
     fn get_or_create_session(&mut self, cid: &Cid) -> Option<&mut Session> {
         if self.calls.get(cid)?.current_session().is_none() {
             let session = Session::new(self.next_id("session"));
@@ -191,7 +192,7 @@ impl World {
         self.calls.get_mut(cid)?.current_session_mut()
     }
 
-    /// Who was deactivated or deleted cannot connect, and so cannot join either.
+    /// Such a user cannot connect to Stream and therefore cannot join.
     fn is_deactivated_or_deleted(&self, user_id: &str) -> bool {
         let user = self.users.get(user_id);
         user.is_some_and(|user| user.deactivated_at.is_some() || user.deleted_at.is_some())
@@ -208,8 +209,10 @@ mod tests {
     fn world_with_call() -> World {
         let mut world = world_with_users(&["alice", "bob"]);
         let members = json!([{ "user_id": "alice", "role": "admin" }, { "user_id": "bob" }]);
-        let ask = json!({ "data": { "created_by_id": "alice", "members": members } });
-        world.get_or_create_call(&default_call_cid("c"), from_json(ask), at(0)).expect("a call");
+        let request = json!({ "data": { "created_by_id": "alice", "members": members } });
+        world
+            .get_or_create_call(&default_call_cid("c"), from_json(request), at(0))
+            .expect("a call");
         world.take_events();
         world
     }
@@ -271,7 +274,7 @@ mod tests {
     fn join_is_rejected_for_ended_calls_and_deactivated_users() {
         let mut world = world_with_call();
         assert_eq!(world.join("default:x", "alice", at(1)), None);
-        assert_eq!(world.join("nonsense", "alice", at(1)), None);
+        assert_eq!(world.join("invalid", "alice", at(1)), None);
         world.mark_deactivated("bob", at(1));
         assert_eq!(world.join(CALL, "bob", at(1)), None);
         world.end_call(&default_call_cid("c"), at(2)).expect("ended");
@@ -315,7 +318,7 @@ mod tests {
         );
         assert_eq!(events[1]["members"][0]["user_id"], json!("alice"));
         assert_eq!(events[1]["session_id"], session["id"]);
-        // It is the one that starts when somebody joins after all.
+        // The first join starts this session.
         world.join(CALL, "bob", at(5)).expect("a join");
         assert_eq!(call(&world)["session"]["id"], session["id"]);
         assert_eq!(call(&world)["session"]["started_at"], json!(at(5)));

@@ -1,5 +1,5 @@
-//! Call quality: reports exist only once the media side made them, and a
-//! number that is not known is not there.
+//! Call quality reports. A report exists only after the media side has created it, and unknown
+//! numbers are omitted.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,14 +14,14 @@ use crate::request::Query;
 use crate::timestamp::Timestamp;
 use crate::views::{CallReport, ParticipantStats, SessionStats};
 
-/// What the media side said of a session, and when it did.
+/// A report on a session, and when it was received.
 #[derive(Debug, Serialize)]
 pub(super) struct StoredReport {
     pub(super) report: CallReport,
     pub(super) received_at: Timestamp,
 }
 
-/// A session with what was measured in it.
+/// A session with its report.
 #[derive(Clone, Copy)]
 struct MeasuredSession<'a> {
     session: &'a Session,
@@ -29,7 +29,7 @@ struct MeasuredSession<'a> {
     received_at: Timestamp,
 }
 
-/// Which participants are asked for.
+/// The requested page of participants.
 #[derive(Debug, Default)]
 pub(crate) struct StatsPage {
     limit: Option<usize>,
@@ -43,9 +43,9 @@ impl StatsPage {
 }
 
 impl World {
-    /// The media side reports on a session: the one that is named, or else the last one if it has
-    /// no report yet. One that nobody joined comes into being with its report. Where the session
-    /// is over, the report is told of.
+    /// Stores a report on a session: that of its `session_id`, or else the last session if it has
+    /// started and has no report yet, or else a new one. If the session has ended, emits
+    /// `call.stats_report_ready`.
     pub(crate) fn set_report(&mut self, call_cid: &str, report: CallReport, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(id) = self.session_for_report(&cid, &report) else { return };
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    /// The report on the last session is ready, whether or not anything was measured.
+    /// Emits `call.stats_report_ready` for the last started session, even without measurements.
     pub(crate) fn publish_report(&mut self, call_cid: &str, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let Some(call) = self.calls.get_mut(&cid) else { return };
@@ -114,14 +114,15 @@ impl World {
         })))
     }
 
-    /// Which session of a call a report is about.
+    /// The id of the session to which a report belongs.
     fn session_for_report(&mut self, cid: &Cid, report: &CallReport) -> Option<String> {
         let call = self.calls.get(cid)?;
         if !report.session_id.is_empty() {
             return Some(report.session_id.clone());
         }
         let last = call.sessions.last();
-        let unreported = last.filter(|it| it.started_at.is_some() && it.stored_report.is_none());
+        let unreported =
+            last.filter(|session| session.started_at.is_some() && session.stored_report.is_none());
         let unreported = unreported.map(|session| session.id.clone());
         Some(unreported.unwrap_or_else(|| self.next_id("session")))
     }
@@ -139,7 +140,7 @@ impl World {
 }
 
 impl Call {
-    /// Takes a report on a session; whether that session is over.
+    /// Stores a report on a session. Returns whether the session has ended.
     fn store_report(&mut self, id: &str, report: CallReport, now: Timestamp) -> bool {
         let was_joined =
             |session: &Session| session.started_at.is_some() && !session.is_report_only;
@@ -203,7 +204,7 @@ impl MeasuredSession<'_> {
             "call_status": status,
             "call_duration_seconds": self.report.duration_seconds,
             "first_stats_time": self.session.started_at,
-            // The name that it is sorted by.
+            // The name of the same field in `sort`.
             "first_stats": self.session.started_at,
             "created_at": self.received_at,
             "quality_score": self.report.score,
@@ -260,7 +261,7 @@ impl MeasuredSession<'_> {
         strip_nulls(merge(merge(presence, measured), client))
     }
 
-    /// From when to when somebody was there: all the time, unless more is known.
+    /// The start and the end of a join. Without a record of the join, those of the session.
     fn join_interval(&self, user_session_id: &str) -> (Option<Timestamp>, Option<Timestamp>) {
         let joins = &self.session.joins;
         match joins.iter().find(|join| join.user_session_id == user_session_id) {
@@ -283,9 +284,9 @@ fn counts(report: &CallReport) -> Value {
         "peak_concurrent_sessions": sessions,
         "sfus_used": usize::from(sessions > 0),
         "cq_score": report.score,
-        "average_jitter_ms": average(session_stats(report).filter_map(|it| it.jitter_ms)),
-        "average_latency_ms": average(session_stats(report).filter_map(|it| it.latency_ms)),
-        "max_freezes_duration_ms": session_stats(report).filter_map(|it| it.freezes_duration_ms).max(),
+        "average_jitter_ms": average(session_stats(report).filter_map(|stats| stats.jitter_ms)),
+        "average_latency_ms": average(session_stats(report).filter_map(|stats| stats.latency_ms)),
+        "max_freezes_duration_ms": session_stats(report).filter_map(|stats| stats.freezes_duration_ms).max(),
         "avg_user_rating": average_rating(report),
         "min_user_rating": report.ratings.iter().min(),
         "total_participant_duration": report.duration_seconds,
@@ -503,10 +504,10 @@ mod tests {
         assert_eq!(event_types(&events), ["call.stats_report_ready"]);
         let overview = &events[0]["participants_overview"];
         assert_eq!(overview[1]["user_id"], json!("bob"));
-        let span = &overview[1]["sessions"][0];
-        assert_eq!(span["started_at"], json!("2026-01-01T00:00:20.000000000Z"));
-        assert_eq!(span["ended_at"], json!("2026-01-01T00:01:10.000000000Z"));
-        assert_eq!(span.get("jitter_ms"), None);
+        let join = &overview[1]["sessions"][0];
+        assert_eq!(join["started_at"], json!("2026-01-01T00:00:20.000000000Z"));
+        assert_eq!(join["ended_at"], json!("2026-01-01T00:01:10.000000000Z"));
+        assert_eq!(join.get("jitter_ms"), None);
         assert_eq!(events[0]["counts"].get("cq_score"), None);
         assert_eq!(events[0]["counts"]["total_participant_duration"], json!(60));
         let response = world.get_call_report(&default_call_cid("c"), None).expect("a report");

@@ -1,5 +1,5 @@
-//! Asynchronous work. Its effects are there at once, as the id in the answer
-//! promises nothing else; the task is reported completed when it is next asked about.
+//! Asynchronous tasks. The effects of a task are immediate, which Stream's API permits. The first
+//! poll reports the task as completed.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ enum TaskStatus {
 }
 
 impl World {
-    /// Takes a task on and names it.
+    /// Creates a pending task and returns its id.
     pub(super) fn start_task(&mut self, result: Value, now: Timestamp) -> String {
         let id = self.next_id("task");
         let task = Task { created_at: now, updated_at: now, status: TaskStatus::Pending, result };
@@ -33,7 +33,7 @@ impl World {
         id
     }
 
-    /// Gives up what nobody has asked about yet.
+    /// Fails the pending tasks.
     pub(crate) fn fail_tasks(&mut self, now: Timestamp) {
         for task in self.tasks.values_mut().filter(|task| task.status == TaskStatus::Pending) {
             task.status = TaskStatus::Failed;
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    /// Forgets all tasks, as Stream does after a while.
+    /// Deletes all tasks, as Stream does after some time.
     pub(crate) fn clear_tasks(&mut self) {
         self.tasks.clear();
     }

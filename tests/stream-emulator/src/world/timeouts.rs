@@ -1,6 +1,5 @@
-//! What happens to calls by themselves: a session that everybody left ends after the inactivity
-//! timeout, and a call that goes on for longer than it may ends altogether. Both happen at their
-//! own instant, however late it is noticed.
+//! Timeouts of calls. A session without participants ends after the inactivity timeout, and a call
+//! ends at its maximum duration. Each takes effect at its due time, even if it runs later.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::call::Call;
 use super::cid::Cid;
 use crate::timestamp::Timestamp;
 
-/// What is due. A call that ends takes its session along, so it goes first.
+/// A timeout. `MaxDuration` sorts first: the end of a call also ends its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timeout {
     MaxDuration,
@@ -38,18 +37,18 @@ impl Call {
     }
 }
 
-/// A setting in seconds; none at all is no limit.
+/// A setting in seconds; `None` for zero or a missing setting, which mean no limit.
 fn seconds(setting: &Value) -> Option<Duration> {
     setting.as_u64().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 impl World {
-    /// When something happens by itself next.
+    /// The due time of the next timeout.
     pub(crate) fn next_timeout_at(&self) -> Option<Timestamp> {
         self.earliest_timeout().map(|(at, ..)| at)
     }
 
-    /// Lets that happen.
+    /// Runs the next timeout at its due time.
     pub(crate) fn run_next_timeout(&mut self) {
         let Some((at, timeout, cid)) = self.earliest_timeout() else { return };
         let cid = cid.clone();
@@ -75,7 +74,7 @@ mod tests {
     use super::super::testing::{at, default_call_cid, event_types, from_json, world_with_users};
     use super::*;
 
-    /// A call that may last a minute, and whose sessions wait ten seconds for somebody.
+    /// Calls with a maximum duration of 60 s and an inactivity timeout of 10 s.
     fn world_with_calls(ids: &[&str]) -> World {
         let mut world = world_with_users(&["alice", "bob"]);
         for id in ids {

@@ -1,4 +1,4 @@
-//! One user: what a request may say about it, and how answers show it.
+//! One user: its state, requests and responses.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,6 @@ use crate::views::UserView;
 
 pub(super) const DEFAULT_ROLE: &str = "user";
 
-/// A user as Stream remembers it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct User {
     pub(super) id: String,
@@ -30,7 +29,7 @@ pub(super) struct User {
     pub(super) revoke_tokens_issued_before: Option<Timestamp>,
 }
 
-/// A user as an upsert gives it.
+/// A user in an upsert request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UserRequest {
     pub(super) id: String,
@@ -44,7 +43,7 @@ pub(super) struct UserRequest {
     custom: Option<CustomFields>,
 }
 
-/// A change to some of a user's fields.
+/// A change to some fields of a user.
 #[derive(Debug, Deserialize)]
 pub(super) struct UserPatch {
     pub(super) id: String,
@@ -53,8 +52,8 @@ pub(super) struct UserPatch {
 }
 
 impl UserRequest {
-    /// What is omitted vanishes. What a client cannot send is kept: its age, and the two ways in
-    /// which a backend shuts a user out.
+    /// Replaces the user: omitted fields are cleared. `created_at`, `deactivated_at` and
+    /// `revoke_tokens_issued_before` are kept, since an upsert cannot set them.
     pub(super) fn into_user(self, existing: Option<&User>, now: Timestamp) -> User {
         User {
             role: self.role.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
@@ -76,7 +75,7 @@ impl UserRequest {
 }
 
 impl User {
-    /// The user as other objects show it.
+    /// The user in the responses of other objects.
     pub(super) fn response(&self) -> Value {
         strip_nulls(json!({
             "id": self.id,
@@ -101,7 +100,7 @@ impl User {
         }))
     }
 
-    /// The user as user operations show it.
+    /// The user in the responses of user operations.
     pub(super) fn full_response(&self) -> Value {
         let unread_counts = json!({
             "total_unread_count": 0,

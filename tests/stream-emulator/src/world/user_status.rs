@@ -1,5 +1,5 @@
-//! Shutting users out: deactivation keeps everything and can be undone, deletion cannot, and takes
-//! along what the request says.
+//! Deactivation and deletion of users. Deactivation can be undone. Deletion cannot, and it also
+//! deletes the kinds of objects that the request selects.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -42,7 +42,7 @@ pub(crate) struct DeleteUsers {
     calls: Option<DeleteMode>,
 }
 
-/// How thoroughly something is deleted.
+/// The mode of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum DeleteMode {
@@ -52,7 +52,7 @@ enum DeleteMode {
 }
 
 impl DeleteUsers {
-    /// What the event says of how a user was deleted.
+    /// The fields of the `user.deleted` event.
     fn event_fields(&self) -> Value {
         let mode_name = |mode: Option<DeleteMode>| match mode {
             None => "",
@@ -128,13 +128,13 @@ impl World {
         self.check_users_exist(&request.user_ids)?;
         let all_hard = [request.messages, request.conversations]
             .iter()
-            .all(|it| *it == Some(DeleteMode::Hard));
+            .all(|mode| *mode == Some(DeleteMode::Hard));
         require(
             request.user != Some(DeleteMode::Hard) || all_hard,
-            "deleting users hard needs messages and conversations to be deleted hard too",
+            "a hard delete of users requires a hard delete of messages and conversations",
         )?;
         let pruned = [request.conversations, request.calls].contains(&Some(DeleteMode::Pruning));
-        require(!pruned, "conversations and calls are deleted soft or hard")?;
+        require(!pruned, "conversations and calls must be soft or hard")?;
         for id in &request.user_ids {
             if let Some(mode) = request.messages {
                 self.delete_messages_of(id, mode == DeleteMode::Hard, now);
@@ -150,7 +150,7 @@ impl World {
         Ok(self.start_user_task(&request.user_ids, now))
     }
 
-    /// Deletes a user and nothing else.
+    /// Deletes a user only, not its messages, conversations or calls.
     pub(crate) fn mark_deleted(&mut self, id: &str, now: Timestamp) {
         let soft_delete = DeleteUsers {
             user_ids: Vec::new(),
@@ -187,7 +187,8 @@ impl World {
     }
 
     fn remove_conversations_of(&mut self, user_id: &str, now: Timestamp) {
-        let one_to_one = self.channels.values().filter(|it| it.is_one_to_one_with(user_id));
+        let one_to_one =
+            self.channels.values().filter(|channel| channel.is_one_to_one_with(user_id));
         let cids: Vec<Cid> = one_to_one.map(|channel| channel.cid.clone()).collect();
         for cid in cids {
             self.remove_channel(&cid, now);
@@ -195,7 +196,7 @@ impl World {
     }
 
     fn remove_calls_of(&mut self, user_id: &str, now: Timestamp) {
-        let one_to_one = self.calls.values().filter(|it| it.is_one_to_one_with(user_id));
+        let one_to_one = self.calls.values().filter(|call| call.is_one_to_one_with(user_id));
         let cids: Vec<Cid> = one_to_one.map(|call| call.cid.clone()).collect();
         for cid in cids {
             self.remove_call(&cid, now);
@@ -295,7 +296,7 @@ mod tests {
         world.reactivate_users(&from_json(both()), at(4)).expect("a task");
         world.mark_deleted("bob", at(5));
         world.mark_deleted("bob", at(6));
-        world.mark_deleted("nobody", at(6));
+        world.mark_deleted("unknown", at(6));
         let events = world.take_events();
         assert_eq!(
             event_types(&events),
@@ -333,7 +334,7 @@ mod tests {
     #[test]
     fn unknown_user_fails_the_whole_batch() {
         let mut world = world_with_users(&["alice"]);
-        let request = json!({ "user_ids": ["alice", "nobody"], "user": "soft" });
+        let request = json!({ "user_ids": ["alice", "unknown"], "user": "soft" });
         assert_eq!(expect_error(world.delete_users(&from_json(request), at(5))).1, 16);
         assert!(world.user_view("alice").is_some_and(|alice| alice.deleted_at.is_none()));
     }

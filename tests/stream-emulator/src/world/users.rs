@@ -1,5 +1,5 @@
-//! All users: an upsert replaces, a patch changes, a batch is one change, and
-//! a deleted id never comes back.
+//! Users. An upsert replaces a user, and a patch changes some fields. A batch is atomic. The id of
+//! a deleted user cannot be used again.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(crate) struct QueryUsers {
     include_deactivated_users: Option<bool>,
 }
 
-/// A user named by an object, of which only the id matters here.
+/// A user object of which only the id is used.
 #[derive(Debug, Deserialize)]
 pub(super) struct UserRef {
     pub(super) id: String,
@@ -45,7 +45,7 @@ pub(super) struct UserRef {
 impl World {
     pub(crate) fn upsert_users(&mut self, request: UpsertUsers, now: Timestamp) -> ApiResult {
         check_count("users", request.users.len(), MAX_BATCH_SIZE)?;
-        // All of them are looked at before any of them is changed: one bad user fails the batch.
+        // All users are validated before any is changed: one invalid user fails the batch.
         for (key, user) in &request.users {
             validation::check_user_id(&user.id)?;
             validation::require(*key == user.id, "users must be keyed by their ids")?;
@@ -101,11 +101,11 @@ impl World {
             .filter(|user| include_deactivated || user.deactivated_at.is_none())
             .map(User::full_response)
             .collect();
-        let found = pagination::apply_sort(
+        let users = pagination::apply_sort(
             pagination::apply_filter(users, &request.filter_conditions)?,
             sort,
         );
-        let page: Vec<Value> = found.into_iter().skip(offset).take(limit).collect();
+        let page: Vec<Value> = users.into_iter().skip(offset).take(limit).collect();
         Ok(json!({ "users": page }))
     }
 
@@ -113,7 +113,7 @@ impl World {
         self.users.get(id).map(User::view)
     }
 
-    /// Whether Stream would let a user connect with a token of this age.
+    /// Checks whether a user can connect with a token that was issued at this time.
     pub(crate) fn check_can_connect(&self, id: &str, iat: Option<f64>) -> Result<(), StreamError> {
         self.ensure_not_deleted(id)?;
         let user = self.users.get(id);
@@ -130,7 +130,7 @@ impl World {
         })
     }
 
-    /// Refuses an operation that involves users who do not exist, naming them.
+    /// Returns an error that lists the users who do not exist.
     pub(super) fn check_users_exist_for<'a>(
         &self,
         operation: &str,
@@ -158,7 +158,7 @@ impl World {
             .ok_or_else(|| StreamError::not_found(format!("user {id:?} does not exist")))
     }
 
-    /// A user inside another object.
+    /// A user in the response of another object.
     pub(super) fn user_response(&self, id: &str) -> Value {
         self.users.get(id).map_or_else(|| json!({ "id": id }), User::response)
     }
@@ -171,7 +171,7 @@ impl World {
     }
 }
 
-/// Who creates an object: a server's token says it for nobody, so the request must.
+/// The creator of an object. The request must name it, since a server token has no user.
 pub(super) fn resolve_creator(
     id: Option<String>,
     user: Option<UserRef>,
@@ -209,7 +209,7 @@ mod tests {
         let mut world = world_with_users(&["alice"]);
         let whole = json!({ "name": "A", "role": "admin", "custom": { "plan": 1 } });
         upsert(&mut world, "alice", whole).expect("a user");
-        let bare = json!({ "image": "i", "unheard_of": true });
+        let bare = json!({ "image": "i", "unknown_field": true });
         let response = upsert(&mut world, "alice", bare).expect("a user");
         assert_eq!(response["users"]["alice"]["created_at"], json!(at(0)));
         assert_eq!(response["users"]["alice"].get("name"), None);
@@ -261,7 +261,7 @@ mod tests {
         assert!(world.take_events().is_empty());
         upsert(&mut world, "alice", json!({ "name": "A" })).expect("a user");
         patch(&mut world, "alice", json!({ "set": { "name": "B" } })).expect("a user");
-        patch(&mut world, "alice", json!({ "set": { "id": "b" } })).expect_err("a refusal");
+        patch(&mut world, "alice", json!({ "set": { "id": "b" } })).expect_err("an error");
         let events = world.take_events();
         assert_eq!(event_types(&events), ["user.updated", "user.updated"]);
         assert_eq!(events[0]["user"]["name"], json!("A"));

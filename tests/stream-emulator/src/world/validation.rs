@@ -1,4 +1,4 @@
-//! Which names and sizes Stream accepts.
+//! Validation of names and sizes, with Stream's limits.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ const CALL_TYPES: [&str; 4] = ["audio_room", "default", "development", "livestre
 pub(super) const ROLES: [&str; 7] =
     ["admin", "anonymous", "global_admin", "global_moderator", "guest", "moderator", "user"];
 
-/// Refuses unless a condition holds.
+/// Returns an error unless the condition holds.
 pub(super) fn ensure(
     condition: bool,
     error: impl FnOnce() -> StreamError,
@@ -19,7 +19,7 @@ pub(super) fn ensure(
     if condition { Ok(()) } else { Err(error()) }
 }
 
-/// Refuses as an input error unless a condition holds.
+/// Returns an input error unless the condition holds.
 pub(super) fn require(condition: bool, reason: &str) -> Result<(), StreamError> {
     ensure(condition, || StreamError::invalid_input(reason))
 }
@@ -35,7 +35,7 @@ pub(super) fn check_count(name: &str, count: usize, max: usize) -> Result<(), St
     check_max(name, count, max)
 }
 
-/// The size limit of users and of custom data.
+/// Checks the size limit of users and custom data.
 pub(super) fn check_size(name: &str, object: &impl Serialize) -> Result<(), StreamError> {
     let bytes = serde_json::to_vec(object).map_or(usize::MAX, |json| json.len());
     ensure(bytes < MAX_OBJECT_BYTES, || {
