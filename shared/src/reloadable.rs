@@ -34,12 +34,12 @@ pub(crate) struct Reloadable<S: Send + Sync + 'static> {
 }
 
 /// The state of a function and the Stream client that it uses.
-pub(crate) struct Instance<S> {
+pub(crate) struct LoadedState<S> {
     pub(crate) state: S,
     pub(crate) stream: Option<StreamClient>,
 }
 
-impl<S> Instance<S> {
+impl<S> LoadedState<S> {
     /// Whether Stream has rejected the credentials of this state since the last call of this
     /// method.
     pub(crate) fn take_auth_failure(&self) -> bool {
@@ -47,7 +47,7 @@ impl<S> Instance<S> {
     }
 }
 
-type Build<S> = Box<dyn Fn(Env) -> Result<Instance<S>, StartError> + Send + Sync>;
+type Build<S> = Box<dyn Fn(Env) -> Result<LoadedState<S>, StartError> + Send + Sync>;
 
 struct StateLoader<S: 'static> {
     env: Env,
@@ -60,7 +60,7 @@ struct StateLoader<S: 'static> {
 struct Loaded<S: 'static> {
     /// Leaked, so that a handler may hold it while the state is replaced. Each change of secrets
     /// leaks a few kilobytes, and changes are rare within the life of a process.
-    instance: &'static Instance<S>,
+    state: &'static LoadedState<S>,
     secrets: ResolvedSecrets,
 }
 
@@ -83,7 +83,7 @@ impl<S: Send + Sync> Reloadable<S> {
         let build = move |env| {
             let context = AppContext::new(env, Arc::clone(&context_clock), http.clone())?;
             let stream = context.stream.as_ref().map(|stream| stream.client.clone());
-            Ok(Instance { state: build(&context)?, stream })
+            Ok(LoadedState { state: build(&context)?, stream })
         };
         Ok(Self::with_source(env, clock, secret_refs, source, Box::new(build)))
     }
@@ -122,9 +122,9 @@ impl<S: Send + Sync> Reloadable<S> {
     pub(crate) async fn current(
         &self,
         deadline: Deadline,
-    ) -> Result<&'static Instance<S>, ApiError> {
+    ) -> Result<&'static LoadedState<S>, ApiError> {
         let loaded = self.cache.get(|_| true, deadline).await;
-        loaded.map(|loaded| loaded.instance).ok_or_else(|| {
+        loaded.map(|loaded| loaded.state).ok_or_else(|| {
             let retry_after = Some(self.cache.retry_after());
             ApiError::from_code(Code::SecretsUnavailable).with_retry_after(retry_after)
         })
@@ -134,15 +134,15 @@ impl<S: Send + Sync> Reloadable<S> {
     /// if the secrets have not changed.
     pub(crate) async fn reload_after_auth_failure(
         &self,
-        rejected: &'static Instance<S>,
+        rejected: &'static LoadedState<S>,
         deadline: Deadline,
-    ) -> Option<&'static Instance<S>> {
+    ) -> Option<&'static LoadedState<S>> {
         if !self.has_secrets {
             return None;
         }
-        let is_other = |loaded: &Loaded<S>| !ptr::eq(loaded.instance, rejected);
+        let is_other = |loaded: &Loaded<S>| !ptr::eq(loaded.state, rejected);
         let loaded = self.cache.get(is_other, deadline).await?;
-        is_other(&loaded).then_some(loaded.instance)
+        is_other(&loaded).then_some(loaded.state)
     }
 }
 
@@ -160,11 +160,11 @@ impl<S: Send + Sync> Loader for StateLoader<S> {
         {
             return Ok(Arc::clone(cached));
         }
-        let instance = (self.build)(secrets.apply_to(&self.env))?;
+        let state = (self.build)(secrets.apply_to(&self.env))?;
         if cached.is_some() {
             tracing::info!("secrets changed, function state rebuilt");
         }
-        Ok(Arc::new(Loaded { instance: Box::leak(Box::new(instance)), secrets }))
+        Ok(Arc::new(Loaded { state: Box::leak(Box::new(state)), secrets }))
     }
 
     fn log_failure(&self, error: &StartError) {
@@ -248,7 +248,9 @@ mod tests {
             let clock = Arc::new(FakeClock::default());
             let build = |env: Env| match env.get("STREAM_API_SECRET") {
                 Some("bad") => Err(ConfigError::invalid("STREAM_API_SECRET", "is bad").into()),
-                secret => Ok(Instance { state: secret.unwrap_or("none").to_owned(), stream: None }),
+                secret => {
+                    Ok(LoadedState { state: secret.unwrap_or("none").to_owned(), stream: None })
+                }
             };
             let secret_refs = SecretRefs::from_env(&env).unwrap();
             let source = (!secret_refs.is_empty()).then(|| Box::new(fake_source.clone()) as Box<_>);
@@ -287,20 +289,20 @@ mod tests {
             self.reloadable.init().now_or_never().unwrap()
         }
 
-        fn current(&self) -> Result<&'static Instance<String>, ApiError> {
+        fn current(&self) -> Result<&'static LoadedState<String>, ApiError> {
             self.reloadable.current(self.deadline()).now_or_never().unwrap()
         }
 
         fn secret(&self) -> Result<&'static str, Code> {
-            self.current().map(|instance| instance.state.as_str()).map_err(|error| error.code())
+            self.current().map(|loaded| loaded.state.as_str()).map_err(|error| error.code())
         }
 
         fn reload_after_auth_failure(
             &self,
-            stale: &'static Instance<String>,
+            stale: &'static LoadedState<String>,
         ) -> Option<&'static str> {
             let reloaded = self.reloadable.reload_after_auth_failure(stale, self.deadline());
-            reloaded.now_or_never().unwrap().map(|instance| instance.state.as_str())
+            reloaded.now_or_never().unwrap().map(|loaded| loaded.state.as_str())
         }
     }
 

@@ -76,15 +76,15 @@ impl<S: Send + Sync + 'static> ScheduledFunction<S> {
         let started_at = self.clock.now();
         let deadline = Deadline::from_lambda(context.deadline, started_at);
         let work = async {
-            let instance = self.reloadable.current(deadline).await?;
-            let state = instance.state.as_ref();
+            let loaded = self.reloadable.current(deadline).await?;
+            let state = loaded.state.as_ref();
             let state = state.ok_or_else(|| ApiError::from_code(Code::StreamNotConfigured))?;
             let input = serde_json::from_str(payload.get())
                 .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))?;
             let result = run(state, input, deadline).await;
-            if instance.take_auth_failure() {
+            if loaded.take_auth_failure() {
                 // The next run uses the reloaded secrets.
-                self.reloadable.reload_after_auth_failure(instance, deadline).await;
+                self.reloadable.reload_after_auth_failure(loaded, deadline).await;
             }
             let output = result?;
             let summary = serde_json::to_value(&output)

@@ -23,7 +23,7 @@ impl CallService {
                     return Ok(CreateResult { call, created });
                 }
                 ExistingCall::Resume | ExistingCall::Concurrent => Code::CallNotActive,
-                ExistingCall::Conflict(code) => code,
+                ExistingCall::Rejected(code) => code,
             },
             ActivateResult::Missing => Code::CallEnded,
         };

@@ -13,21 +13,21 @@ pub(super) enum ExistingCall {
     /// Another member's request for a call of the same members, with the same id.
     Concurrent,
     /// The request is rejected with this code.
-    Conflict(Code),
+    Rejected(Code),
 }
 
 pub(super) fn classify(call: &Call, new_call: &NewCall) -> ExistingCall {
     if call.owner != new_call.owner {
         let same_members = MemberSet::new(&call.members) == MemberSet::new(&new_call.members);
         return match call.state {
-            _ if !same_members => ExistingCall::Conflict(Code::CallNotFound),
-            CallState::Ending | CallState::Ended => ExistingCall::Conflict(Code::CallEnded),
+            _ if !same_members => ExistingCall::Rejected(Code::CallNotFound),
+            CallState::Ending | CallState::Ended => ExistingCall::Rejected(Code::CallEnded),
             CallState::Creating | CallState::Active => ExistingCall::Concurrent,
         };
     }
     match call.state {
-        CallState::Ending | CallState::Ended => ExistingCall::Conflict(Code::CallEnded),
-        _ if call.fingerprint != new_call.fingerprint => ExistingCall::Conflict(Code::CallIdReused),
+        CallState::Ending | CallState::Ended => ExistingCall::Rejected(Code::CallEnded),
+        _ if call.fingerprint != new_call.fingerprint => ExistingCall::Rejected(Code::CallIdReused),
         CallState::Active => ExistingCall::Replay,
         CallState::Creating => ExistingCall::Resume,
     }
@@ -51,16 +51,16 @@ mod tests {
             // same owner, same request, state
             (true, true, Creating, ExistingCall::Resume),
             (true, true, Active, ExistingCall::Replay),
-            (true, true, Ending, ExistingCall::Conflict(Code::CallEnded)),
-            (true, true, Ended, ExistingCall::Conflict(Code::CallEnded)),
-            (true, false, Creating, ExistingCall::Conflict(Code::CallIdReused)),
-            (true, false, Active, ExistingCall::Conflict(Code::CallIdReused)),
-            (true, false, Ending, ExistingCall::Conflict(Code::CallEnded)),
-            (true, false, Ended, ExistingCall::Conflict(Code::CallEnded)),
-            (false, true, Creating, ExistingCall::Conflict(Code::CallNotFound)),
-            (false, true, Active, ExistingCall::Conflict(Code::CallNotFound)),
-            (false, false, Ending, ExistingCall::Conflict(Code::CallNotFound)),
-            (false, false, Ended, ExistingCall::Conflict(Code::CallNotFound)),
+            (true, true, Ending, ExistingCall::Rejected(Code::CallEnded)),
+            (true, true, Ended, ExistingCall::Rejected(Code::CallEnded)),
+            (true, false, Creating, ExistingCall::Rejected(Code::CallIdReused)),
+            (true, false, Active, ExistingCall::Rejected(Code::CallIdReused)),
+            (true, false, Ending, ExistingCall::Rejected(Code::CallEnded)),
+            (true, false, Ended, ExistingCall::Rejected(Code::CallEnded)),
+            (false, true, Creating, ExistingCall::Rejected(Code::CallNotFound)),
+            (false, true, Active, ExistingCall::Rejected(Code::CallNotFound)),
+            (false, false, Ending, ExistingCall::Rejected(Code::CallNotFound)),
+            (false, false, Ended, ExistingCall::Rejected(Code::CallNotFound)),
         ];
         for (is_owner, is_same_request, state, expected) in cases {
             let new_call = new_call();
@@ -86,8 +86,8 @@ mod tests {
         for (state, expected) in [
             (Creating, ExistingCall::Concurrent),
             (Active, ExistingCall::Concurrent),
-            (Ending, ExistingCall::Conflict(Code::CallEnded)),
-            (Ended, ExistingCall::Conflict(Code::CallEnded)),
+            (Ending, ExistingCall::Rejected(Code::CallEnded)),
+            (Ended, ExistingCall::Rejected(Code::CallEnded)),
         ] {
             let members = vec![user_id("bob"), user_id("alice")];
             let call = Call { owner: user_id("bob"), members, state, ..Call::new(&new_call) };

@@ -70,7 +70,7 @@ impl CallService {
                     let call = self.wait_until_active(call, now, deadline).await?;
                     return Ok(Reservation::Existing(call));
                 }
-                ExistingCall::Conflict(code) => return Err(ApiError::from_code(code)),
+                ExistingCall::Rejected(code) => return Err(ApiError::from_code(code)),
             },
         };
         let conflict = async {
@@ -110,7 +110,7 @@ impl CallService {
             TakeOverResult::Missing => Ok(Reservation::Retry),
             TakeOverResult::Changed(call) => match classify(&call, &new_call) {
                 ExistingCall::Replay => Ok(Reservation::Existing(call)),
-                ExistingCall::Conflict(code) => Err(ApiError::from_code(code)),
+                ExistingCall::Rejected(code) => Err(ApiError::from_code(code)),
                 ExistingCall::Resume | ExistingCall::Concurrent => Ok(Reservation::Retry),
             },
         }

@@ -13,7 +13,7 @@ use crate::error::{ApiError, Code};
 use crate::http::request::RequestMeta;
 use crate::http::{Authenticate, Handler, Response, request, response};
 use crate::lambda;
-use crate::reloadable::{Instance, Reloadable};
+use crate::reloadable::{LoadedState, Reloadable};
 use crate::telemetry::{RequestLog, Telemetry, UserHasher};
 
 /// Runs a function until Lambda ends its process.
@@ -129,14 +129,14 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
     {
         let deadline = Deadline::from_lambda(context.deadline, now);
         let request = request::parse(payload, context, deadline, P::MAX_BODY_BYTES, meta)?;
-        let instance = self.reloadable.current(deadline).await?;
-        let outcome = self.dispatch(instance, &request, now, meta).await;
+        let loaded = self.reloadable.current(deadline).await?;
+        let outcome = self.dispatch(loaded, &request, now, meta).await;
         let is_rejected = outcome.as_ref().is_err_and(|error| may_be_stale_secret(error.code()));
         // Stream may also have rejected the credentials in a request that succeeds all the same.
-        if !instance.take_auth_failure() && !is_rejected {
+        if !loaded.take_auth_failure() && !is_rejected {
             return outcome;
         }
-        match self.reloadable.reload_after_auth_failure(instance, deadline).await {
+        match self.reloadable.reload_after_auth_failure(loaded, deadline).await {
             // Nothing was done with the old secrets, so the request is dispatched once more.
             Some(reloaded) if is_rejected => {
                 let outcome = self.dispatch(reloaded, &request, now, meta).await;
@@ -150,7 +150,7 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
 
     async fn dispatch<A>(
         &'static self,
-        instance: &'static Instance<HttpState<S, P>>,
+        loaded: &'static LoadedState<HttpState<S, P>>,
         request: &Request,
         now: Timestamp,
         meta: &mut RequestMeta,
@@ -158,7 +158,7 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
     where
         H: Handler<S, P, A>,
     {
-        let HttpState { credentials, handler_state, user_hasher } = &instance.state;
+        let HttpState { credentials, handler_state, user_hasher } = &loaded.state;
         let principal = P::authenticate(request, credentials, now).await?;
         meta.user_hash = principal.user().and_then(|user| Some(user_hasher.as_ref()?.hash(user)));
         self.handler.handle(handler_state.as_ref(), principal, request).await
