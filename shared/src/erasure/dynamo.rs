@@ -70,10 +70,7 @@ impl ErasureStore for DynamoErasureStore {
             profile_attributes.into_iter().chain(["status", "statusAt"]).collect();
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(key(format!("USER#{user}"), "PROFILE")))
+            .update_item(key(format!("USER#{user}"), "PROFILE"))
             .update_expression(format!("SET #status = :deleted, #statusAt = :at REMOVE {removed}"))
             .condition_expression("attribute_exists(pk)")
             .set_expression_attribute_names(Some(attribute_names(&attributes)))
@@ -89,10 +86,7 @@ impl ErasureStore for DynamoErasureStore {
         }
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(user)))
+            .update_item(item_key(user))
             .update_expression("SET #userId = :user, #begunAt = if_not_exists(#begunAt, :at)")
             .set_expression_attribute_names(Some(attribute_names(&["userId", "begunAt"])))
             .expression_attribute_values(":user", text(user.as_str()))
@@ -105,9 +99,7 @@ impl ErasureStore for DynamoErasureStore {
     async fn list_pending(&self) -> Result<Vec<Erasure>, StoreError> {
         let query = self
             .0
-            .client
             .query()
-            .table_name(&self.0.name)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text("ERASURES"));
@@ -133,23 +125,19 @@ impl ErasureStore for DynamoErasureStore {
                 item.insert(name.to_owned(), text(value.as_str()));
             }
         }
-        let put = self.0.client.put_item().table_name(&self.0.name).set_item(Some(item));
+        let put = self.0.put_item(item);
         put.send().await.map(|_| ()).map_err(map_sdk_error)
     }
 
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError> {
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(key(format!("USER#{user}"), "PROFILE")))
+            .update_item(key(format!("USER#{user}"), "PROFILE"))
             .update_expression("SET #erasedAt = :at")
             .condition_expression("attribute_exists(pk)")
             .set_expression_attribute_names(Some(attribute_names(&["erasedAt"])))
             .expression_attribute_values(":at", number(at.as_millis()));
         update_conditionally(update).await?;
-        let delete = self.0.client.delete_item().table_name(&self.0.name);
-        delete.set_key(Some(item_key(user))).send().await.map(|_| ()).map_err(map_sdk_error)
+        self.0.delete_item(item_key(user)).send().await.map(|_| ()).map_err(map_sdk_error)
     }
 }

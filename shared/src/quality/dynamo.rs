@@ -62,15 +62,13 @@ impl DynamoQualityStore {
     fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
         item.insert("at".to_owned(), number(at.as_millis()));
         item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE_TTL).as_secs()));
-        self.0.client.put_item().table_name(&self.0.name).set_item(Some(item))
+        self.0.put_item(item)
     }
 
     /// Prepares to read all quality data of a call, which is one range of sort keys.
     fn query_request(&self, call: &CallId) -> QueryFluentBuilder {
         self.0
-            .client
             .query()
-            .table_name(&self.0.name)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", text(format!("CALL#{call}")))
@@ -175,10 +173,7 @@ impl QualityStore for DynamoQualityStore {
                 let owner = owner.as_ref().and_then(|value| value.as_s().ok());
                 owner.is_none_or(|owner| owner == user.as_str()).then_some(item)
             });
-            let deletes = user_items.map(|item| {
-                let delete = self.0.client.delete_item().table_name(&self.0.name);
-                delete.set_key(Some(item)).send()
-            });
+            let deletes = user_items.map(|item| self.0.delete_item(item).send());
             let mut deletes = stream::iter(deletes).buffer_unordered(CONCURRENCY);
             while let Some(result) = deletes.next().await {
                 result.map_err(map_sdk_error)?;

@@ -41,10 +41,7 @@ impl RateLimitStore for DynamoRateLimitStore {
         let partition = format!("LIMIT#{}#{user}", route.name());
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(key(partition, window.number().to_string())))
+            .update_item(key(partition, window.number().to_string()))
             .update_expression("SET #ttl = :ttl ADD #count :one")
             .condition_expression("attribute_not_exists(#count) OR #count < :most")
             .set_expression_attribute_names(Some(attribute_names(&["ttl", "count"])))

@@ -136,10 +136,7 @@ impl DynamoUserStore {
         }
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
+            .update_item(item_key(id))
             .update_expression(format!("SET {} ADD #version :one", assignments.join(", ")))
             // A deleted user is not created again, and a deactivated user is not changed.
             .condition_expression("attribute_not_exists(#status) OR #status = :active")
@@ -167,10 +164,7 @@ impl UserStore for DynamoUserStore {
         let Quota { window, max_requests } = quota;
         let update = |change: &str, condition: &str| {
             self.0
-                .client
-                .update_item()
-                .table_name(&self.0.name)
-                .set_key(Some(item_key(id)))
+                .update_item(item_key(id))
                 .update_expression(change)
                 .condition_expression(condition)
                 .set_expression_attribute_names(Some(attribute_names(&[
@@ -251,10 +245,7 @@ impl UserStore for DynamoUserStore {
     async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError> {
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
+            .update_item(item_key(id))
             .update_expression("SET #synced = :version")
             .condition_expression("#version = :version")
             .set_expression_attribute_names(Some(attribute_names(&["synced", "version"])))
@@ -275,10 +266,7 @@ impl UserStore for DynamoUserStore {
         let Revocation { sessions_before, tokens_before } = revocation;
         let update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
+            .update_item(item_key(id))
             .update_expression("SET #revokedAt = :tokens, #sessionsRevokedAt = :sessions")
             .condition_expression(
                 "attribute_exists(pk) AND (attribute_not_exists(#revokedAt) \
@@ -321,10 +309,7 @@ impl UserStore for DynamoUserStore {
         };
         let mut update = self
             .0
-            .client
-            .update_item()
-            .table_name(&self.0.name)
-            .set_key(Some(item_key(id)))
+            .update_item(item_key(id))
             .update_expression("SET #status = :status, #statusAt = :at")
             .condition_expression(condition)
             .set_expression_attribute_names(Some(attribute_names(&["status", "statusAt"])))

@@ -46,13 +46,7 @@ impl CallStore for DynamoCallStore {
         item.extend(item_key(&new_call.id));
         item.insert("dueShard".to_owned(), shard_value(Shard::from_call_id(&new_call.id)));
         item.insert("dueAt".to_owned(), due_value(new_call.at, LEASE_DURATION));
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
+        let put = self.table.put_item(item).condition_expression("attribute_not_exists(pk)");
         let ConditionalResult::ConditionFailed(item) = put_conditionally(put).await? else {
             return Ok(BeginResult::Inserted);
         };
@@ -90,10 +84,7 @@ impl CallStore for DynamoCallStore {
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError> {
         let delete = self
             .table
-            .client
-            .delete_item()
-            .table_name(&self.table.name)
-            .set_key(Some(item_key(id)))
+            .delete_item(item_key(id))
             .condition_expression("#state = :creating AND #attempt = :attempt")
             .set_expression_attribute_names(Some(attribute_names(&["state", "attempt"])))
             .set_expression_attribute_values(Some(attribute_values([
@@ -271,10 +262,7 @@ impl CallStore for DynamoCallStore {
         item.insert("ttl".to_owned(), number(at.plus(OPEN_CALL_POINTER_TTL).as_secs()));
         let put = self
             .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
+            .put_item(item)
             .condition_expression(condition)
             .set_expression_attribute_names(Some(attribute_names(&attributes)))
             .set_expression_attribute_values(Some(values))
@@ -311,10 +299,7 @@ impl CallStore for DynamoCallStore {
         }
         let delete = self
             .table
-            .client
-            .delete_item()
-            .table_name(&self.table.name)
-            .set_key(Some(pointer_key(members)))
+            .delete_item(pointer_key(members))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(attribute_names(&attributes)))
             .set_expression_attribute_values(Some(values));
@@ -329,10 +314,7 @@ impl CallStore for DynamoCallStore {
         }
         let update = self
             .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key("LIMIT#delete-channel", minute.to_string())))
+            .update_item(key("LIMIT#delete-channel", minute.to_string()))
             .update_expression("SET #ttl = :ttl ADD #used :one")
             .condition_expression("attribute_not_exists(#used) OR #used < :most")
             .set_expression_attribute_names(Some(attribute_names(&["ttl", "used"])))

@@ -52,9 +52,7 @@ impl DynamoCallStore {
         loop {
             let query = self
                 .table
-                .client
                 .query()
-                .table_name(&self.table.name)
                 .index_name("due")
                 .select(Select::Count)
                 .key_condition_expression("#dueShard = :shard")
@@ -88,9 +86,7 @@ impl DueStore for DynamoCallStore {
         });
         let query = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .index_name("due")
             .key_condition_expression("#dueShard = :shard AND #dueAt <= :now")
             .set_expression_attribute_names(Some(attribute_names(&["dueShard", "dueAt"])))
@@ -179,7 +175,7 @@ impl DueStore for DynamoCallStore {
     async fn store_checkpoint(&self, checkpoint: &str) -> Result<(), StoreError> {
         let mut item = key("SWEEP", "RECONCILE");
         item.insert("place".to_owned(), text(checkpoint));
-        let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+        let put = self.table.put_item(item);
         put.send().await.map(|_| ()).map_err(map_sdk_error)
     }
 }

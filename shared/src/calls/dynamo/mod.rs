@@ -65,10 +65,7 @@ impl DynamoCallStore {
     /// A conditional update of one call.
     fn update(&self, id: &CallId, change: CallUpdate<'_>) -> UpdateItemFluentBuilder {
         self.table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(item_key(id)))
+            .update_item(item_key(id))
             .update_expression(change.expression)
             .condition_expression(change.condition)
             .set_expression_attribute_names(Some(attribute_names(change.names)))
