@@ -81,8 +81,8 @@ where
     log::init(&env);
     // Logs only the location: the message of a panic may contain a secret.
     panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panicked");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "function panicked");
     }));
     let function = match create(env) {
         Ok(function) => function,
