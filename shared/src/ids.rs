@@ -21,9 +21,9 @@ pub enum IdError {
     /// A character is not allowed in a user id.
     #[error("may contain only letters, digits, '_', '-' and '@'")]
     UserCharacter,
-    /// A character is not allowed in a message cursor.
-    #[error("may contain only letters, digits, '_', '-', '@' and '.'")]
-    CursorCharacter,
+    /// A character is not allowed in a message id.
+    #[error("may contain only visible ASCII characters except ',', '%', '/', '\\', '?' and '#'")]
+    MessageCharacter,
     /// The channel does not belong to a call.
     #[error("must be 'call-' followed by the id of a call")]
     NotACallChannel,
@@ -33,19 +33,31 @@ fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-fn validate(text: &str, max_length: usize, extra: &[u8], error: IdError) -> Result<(), IdError> {
+fn is_user_id_byte(byte: u8) -> bool {
+    is_id_byte(byte) || byte == b'@'
+}
+
+/// Whether Stream accepts the byte in a message id, and no URL parser gives it a meaning.
+fn is_message_id_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b",%/\\?#".contains(&byte)
+}
+
+fn validate(
+    text: &str,
+    max_length: usize,
+    is_allowed: fn(u8) -> bool,
+    error: IdError,
+) -> Result<(), IdError> {
     if text.is_empty() || text.len() > max_length {
         return Err(IdError::Length(max_length));
     }
-    if text.bytes().all(|byte| is_id_byte(byte) || extra.contains(&byte)) {
-        Ok(())
-    } else {
-        Err(error)
-    }
+    // A URL parser removes these path segments.
+    let is_dot_segment = matches!(text, "." | "..");
+    if !is_dot_segment && text.bytes().all(is_allowed) { Ok(()) } else { Err(error) }
 }
 
 macro_rules! define_id {
-    ($(#[$doc:meta])* $name:ident, $max_length:expr, $extra:expr, $error:expr) => {
+    ($(#[$doc:meta])* $name:ident, $max_length:expr, $is_allowed:expr, $error:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -63,7 +75,7 @@ macro_rules! define_id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                validate(&text, $max_length, $extra, $error)?;
+                validate(&text, $max_length, $is_allowed, $error)?;
                 Ok(Self(text))
             }
         }
@@ -78,28 +90,24 @@ macro_rules! define_id {
 
 define_id!(
     /// The id of a user, the same in sessions and at Stream: `^[A-Za-z0-9_@-]{1,64}$`.
-    UserId, 64, b"@", IdError::UserCharacter
+    UserId, 64, is_user_id_byte, IdError::UserCharacter
 );
 define_id!(
     /// The id of a call: `^[A-Za-z0-9_-]{1,59}$`, so that the channel id fits in 64 characters.
-    CallId, 59, b"", IdError::Character
+    CallId, 59, is_id_byte, IdError::Character
 );
 define_id!(
-    /// The id of a message, chosen by the client: `^[A-Za-z0-9_-]{1,64}$`.
-    MessageId, 64, b"", IdError::Character
-);
-define_id!(
-    /// The id of an existing message, as a page cursor. Stream's client libraries generate longer
-    /// ids than [`MessageId`] allows: a user id and a UUID.
-    MessageCursor, 255, b"@.", IdError::CursorCharacter
+    /// The id of a message, chosen by the client: 1 to 255 visible ASCII characters except `,`,
+    /// `%`, `/`, `\`, `?` and `#`. Stream's client libraries generate a user id and a UUID.
+    MessageId, 255, is_message_id_byte, IdError::MessageCharacter
 );
 define_id!(
     /// The id of a batch of quality samples, for deduplication: `^[A-Za-z0-9_-]{1,64}$`.
-    BatchId, 64, b"", IdError::Character
+    BatchId, 64, is_id_byte, IdError::Character
 );
 define_id!(
     /// The id of a session at Stream: `^[A-Za-z0-9_-]{1,128}$`.
-    SessionId, 128, b"", IdError::Character
+    SessionId, 128, is_id_byte, IdError::Character
 );
 
 impl CallId {
@@ -175,7 +183,7 @@ impl TryFrom<String> for ChannelId {
     type Error = IdError;
 
     fn try_from(text: String) -> Result<Self, IdError> {
-        validate(&text, 64, b"", IdError::Character)?;
+        validate(&text, 64, is_id_byte, IdError::Character)?;
         let call = text.strip_prefix(Self::PREFIX).ok_or(IdError::NotACallChannel)?;
         // The remaining text is valid unless it is empty.
         CallId::try_from(call.to_owned()).map(Self).map_err(|_| IdError::NotACallChannel)
@@ -222,6 +230,34 @@ mod tests {
             assert_eq!(UserId::try_from(text.clone()).is_ok(), user, "user {text}");
             assert_eq!(CallId::try_from(text.clone()).is_ok(), call, "call {text}");
             assert_eq!(ChannelId::try_from(text.clone()).is_ok(), channel, "channel {text}");
+        }
+    }
+
+    #[test]
+    fn message_ids_are_those_of_stream_without_url_characters() {
+        let uuid = "0f0a4d6e-3c3b-4f1a-9a43-0f6c5b1d2e3f";
+        let longest = format!("{}-{uuid}", "u".repeat(64));
+        for (text, is_valid) in [
+            (longest.as_str(), true),
+            (&format!("alice@example-{uuid}"), true),
+            ("a.b:c~d+e=f!", true),
+            (&"a".repeat(255), true),
+            (&"a".repeat(256), false),
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+            ("a,b", false),
+            ("a%2f", false),
+            ("a/b", false),
+            ("a\\b", false),
+            ("a?b", false),
+            ("a#b", false),
+            ("a b", false),
+            ("a\u{0}", false),
+            ("caf\u{e9}", false),
+        ] {
+            assert_eq!(MessageId::try_from(text.to_owned()).is_ok(), is_valid, "{text}");
         }
     }
 

@@ -5,8 +5,10 @@
 //! 8259, section 4). This parser rejects duplicate names at every depth.
 
 mod strict;
+mod surrogates;
 
 pub(crate) use strict::StrictDeserializer;
+pub(crate) use surrogates::replace_lone_surrogates;
 
 use std::fmt;
 

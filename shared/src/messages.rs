@@ -10,7 +10,7 @@ use crate::calls::{self, CallStore};
 use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
-use crate::ids::{ChannelId, MessageCursor, MessageId};
+use crate::ids::{ChannelId, MessageId};
 use crate::random::Random;
 use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
@@ -178,7 +178,7 @@ impl MessageService {
         caller: &Caller,
         channel: &ChannelId,
         limit: PageLimit,
-        before: Option<&MessageCursor>,
+        before: Option<&MessageId>,
         deadline: Deadline,
     ) -> Result<MessagePage, ApiError> {
         self.require_active(caller, channel).await?;

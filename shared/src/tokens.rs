@@ -58,6 +58,14 @@ impl<'de> Deserialize<'de> for TokenLifetime {
                 }
                 Ok(TokenLifetime(Duration::from_secs(seconds.min(TokenLifetime::MAX_SECS))))
             }
+
+            /// A whole number beyond the integers that a float represents exactly.
+            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<TokenLifetime, E> {
+                if seconds.fract() == 0.0 && seconds > 0.0 {
+                    return self.visit_u64(u64::MAX);
+                }
+                Err(E::invalid_value(Unexpected::Float(seconds), &self))
+            }
         }
 
         deserializer.deserialize_u64(SecondsVisitor)
@@ -223,6 +231,8 @@ mod tests {
             ("18446744073709551615", Some(86_400)),
             ("-60", None),
             ("60.5", None),
+            ("1e30", Some(86_400)),
+            ("-1e30", None),
             ("\"60\"", None),
         ] {
             assert_eq!(secs(input), expected, "{input}");

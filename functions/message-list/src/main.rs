@@ -9,7 +9,7 @@ use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::http::{self, ApiResponse, Path, Query};
-use shared::ids::{ChannelId, MessageCursor};
+use shared::ids::{ChannelId, MessageId};
 use shared::messages::{MessagePage, MessageService, PageLimit};
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ impl State {
 struct Params {
     #[serde(default)]
     limit: PageLimit,
-    before: Option<MessageCursor>,
+    before: Option<MessageId>,
 }
 
 async fn list_messages(

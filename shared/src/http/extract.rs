@@ -1,5 +1,6 @@
 //! Extractors: each argument of a handler reads and checks its own part of the request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 
@@ -88,17 +89,21 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     fn from_request(request: &Request) -> Result<Self, ApiError> {
-        require_json_content_type(request)?;
-        // An empty body counts as an empty object.
         let body: &[u8] = request.body();
-        let text = if body.is_empty() { b"{}" } else { body };
-        let object = json::parse_object(text)
+        // An empty body counts as an empty object, whatever its type: HTTP clients set one for an
+        // empty form.
+        let text = if body.is_empty() {
+            Cow::Borrowed(&b"{}"[..])
+        } else {
+            require_json_content_type(request)?;
+            json::replace_lone_surrogates(body)
+        };
+        let object = json::parse_object(&text)
             .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))?;
         match serde_path_to_error::deserialize(StrictDeserializer(Value::Object(object))) {
             Ok(body) => Ok(Self(body)),
             Err(error) => {
-                // The reason may contain the rejected value, so its length is limited.
-                let reason: String = error.inner().to_string().chars().take(200).collect();
+                let reason = truncate(&error.inner().to_string());
                 Err(ApiError::invalid_field(json_pointer(error.path()), reason))
             }
         }
@@ -115,6 +120,16 @@ fn require_json_content_type(request: &Request) -> Result<(), ApiError> {
     }
 }
 
+/// The start of a text that may contain a name or a value from the request, so that an error never
+/// repeats a large one.
+fn truncate(text: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The JSON Pointer (RFC 6901) of a path within a body.
 fn json_pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
@@ -122,7 +137,9 @@ fn json_pointer(path: &serde_path_to_error::Path) -> String {
         pointer.push('/');
         match segment {
             Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => {
+                pointer.push_str(&truncate(key).replace('~', "~0").replace('/', "~1"));
+            }
             Segment::Enum { variant } => pointer.push_str(variant),
             Segment::Unknown => pointer.push('?'),
         }
@@ -139,7 +156,7 @@ impl<T: DeserializeOwned + Send> FromRequest for Query<T> {
         let query = request.extensions().get::<RawQuery>().map_or("", |query| &query.0);
         serde_urlencoded::from_str(query)
             .map(Self)
-            .map_err(|error| ApiError::new(Code::InvalidQuery, error.to_string()))
+            .map_err(|error| ApiError::new(Code::InvalidQuery, truncate(&error.to_string())))
     }
 }
 

@@ -10,11 +10,15 @@
 //! The meaning of such a request would depend on the order of the fields in the source code. A
 //! reordered or added field would change it without an error. The request would also bypass checks
 //! by name: the rejection of unknown fields, and validation against `docs/openapi.yaml`.
+//!
+//! It also accepts a form that `serde_json` rejects: a whole number with a fraction of zero or an
+//! exponent, such as `60.0` or `6e1`, for an integer. JSON has one type of numbers, and JSON Schema
+//! counts each of these as an integer (2020-12, section 6.1.1 of the core and 4.2.3).
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Value};
+use serde_json::{Error, Number, Value};
 
 /// Deserializes a value. A struct must be an object, and an enum must be a string.
 pub(crate) struct StrictDeserializer(pub(crate) Value);
@@ -31,6 +35,30 @@ impl StrictDeserializer {
         };
         Error::invalid_type(unexpected, visitor)
     }
+}
+
+/// The integer that equals the number, if the number has another form.
+fn as_integer(number: &Number) -> Option<Number> {
+    /// The integers of up to 53 bits, each of which has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let value = number.as_f64().filter(|_| number.is_f64())?;
+    #[expect(clippy::cast_possible_truncation, reason = "the value is whole and within 53 bits")]
+    (value.fract() == 0.0 && value.abs() < EXACT).then(|| (value as i64).into())
+}
+
+macro_rules! deserialize_integers {
+    ($($method:ident)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+                match self.0 {
+                    Value::Number(number) => {
+                        Value::Number(as_integer(&number).unwrap_or(number)).$method(visitor)
+                    }
+                    other => other.$method(visitor),
+                }
+            }
+        )*
+    };
 }
 
 impl IntoDeserializer<'_, Error> for StrictDeserializer {
@@ -101,8 +129,13 @@ impl<'de> Deserializer<'de> for StrictDeserializer {
         }
     }
 
+    deserialize_integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
@@ -150,6 +183,34 @@ mod tests {
             let expected: Body = serde_json::from_value(value.clone()).unwrap();
             assert_eq!(deserialize_body(value).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_integers_in_any_form() {
+        let inner = |json: &str| {
+            let value: Value =
+                serde_json::from_str(&format!(r#"{{"inner":{{"a":{json}}}}}"#)).unwrap();
+            deserialize_body(value).ok().and_then(|body| body.inner).map(|inner| inner.a)
+        };
+        for (json, expected) in [
+            ("60", Some(60)),
+            ("60.0", Some(60)),
+            ("6e1", Some(60)),
+            ("0.6e2", Some(60)),
+            ("-0.0", Some(0)),
+            ("256.0", None),
+            ("-1.0", None),
+            ("60.5", None),
+            ("1e300", None),
+            ("\"60\"", None),
+        ] {
+            assert_eq!(inner(json), expected, "{json}");
+        }
+        let large =
+            |json: &str| u64::deserialize(StrictDeserializer(serde_json::from_str(json).unwrap()));
+        assert_eq!(large("4503599627370496.0").unwrap(), 1 << 52);
+        assert!(large("9007199254740992.0").is_err());
+        assert_eq!(large("18446744073709551615").unwrap(), u64::MAX);
     }
 
     #[test]

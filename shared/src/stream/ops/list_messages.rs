@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{CHANNEL_TYPE, ChannelId, MessageCursor};
+use crate::ids::{CHANNEL_TYPE, ChannelId, MessageId};
 use crate::stream::ops::Message;
 use crate::stream::{Operation, Request};
 
@@ -16,7 +16,7 @@ pub struct ListMessages<'a> {
     /// The maximum number of messages.
     pub limit: u8,
     /// The message before which the page ends.
-    pub before: Option<&'a MessageCursor>,
+    pub before: Option<&'a MessageId>,
 }
 
 /// The response.
