@@ -22,10 +22,11 @@ use crate::quality::{CallMetricsEmitter, QualityService, QualityStore, SampleIng
 use crate::random::{Random, SystemRandom};
 use crate::rate_limiter::dynamo::DynamoRateLimitStore;
 use crate::rate_limiter::{RateLimiter, Route};
+use crate::redact;
 use crate::stream::{HttpTransport, StreamClient};
 use crate::telemetry;
-use crate::users::UserService;
 use crate::users::dynamo::DynamoUserStore;
+use crate::users::{AccountStore, QueuedPushes, UserService};
 use crate::webhooks::EventHandler;
 
 /// An error that prevents a function from building its state.
@@ -85,6 +86,7 @@ pub struct AppContext {
 impl AppContext {
     /// Reads the configuration and builds the clients. Sends no request.
     pub fn new(env: Env, clock: Arc<dyn Clock>, http: net::Client) -> Result<Self, StartError> {
+        redact::register_secrets(&env);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
         let stream = match StreamConfig::from_env(&env)? {
@@ -120,10 +122,17 @@ impl AppContext {
         Arc::new(DynamoCallStore::new(self.table.clone()))
     }
 
+    /// The accounts of the users in the table.
+    #[must_use]
+    pub fn account_store(&self) -> Arc<dyn AccountStore> {
+        Arc::new(DynamoUserStore::new(self.table.clone()))
+    }
+
     /// The service for the chat messages of calls.
     pub fn message_service(&self) -> Result<MessageService, StartError> {
         Ok(MessageService {
             calls: self.call_store(),
+            accounts: self.account_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -143,7 +152,7 @@ impl AppContext {
     pub fn call_service(&self) -> Result<CallService, StartError> {
         Ok(CallService {
             store: self.call_store(),
-            users: Arc::new(DynamoUserStore::new(self.table.clone())),
+            accounts: self.account_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -154,7 +163,7 @@ impl AppContext {
     pub fn event_handler(&self) -> Result<EventHandler, ConfigError> {
         Ok(EventHandler {
             call_store: self.call_store(),
-            user_store: Arc::new(DynamoUserStore::new(self.table.clone())),
+            account_store: self.account_store(),
             quality_store: self.quality_store(),
             clock: self.clock.clone(),
             inactivity_timeout: inactivity_timeout(&self.env)?,
@@ -166,6 +175,7 @@ impl AppContext {
     pub fn sample_ingest(&self) -> SampleIngest {
         SampleIngest {
             calls: self.call_store(),
+            accounts: self.account_store(),
             quality_store: self.quality_store(),
             clock: self.clock.clone(),
         }
@@ -175,6 +185,7 @@ impl AppContext {
     pub fn quality_service(&self) -> Result<QualityService, StartError> {
         Ok(QualityService {
             calls: self.call_store(),
+            accounts: self.account_store(),
             quality_store: self.quality_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
@@ -188,6 +199,11 @@ impl AppContext {
             calls: self.call_service()?,
             quality_store: self.quality_store(),
         })
+    }
+
+    /// The queued pushes of profiles.
+    pub fn queued_pushes(&self) -> Result<QueuedPushes, StartError> {
+        Ok(QueuedPushes { users: self.user_service()? })
     }
 
     /// The counter of open calls.

@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::redact::redact;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:literal $title:literal,)*) => {
@@ -59,6 +61,7 @@ codes! {
     UserMismatch "user_mismatch" 403 "userId must be the signed-in user",
     SessionRevoked "session_revoked" 403 "The session was revoked; sign in again",
     UserDeactivated "user_deactivated" 403 "The user is deactivated",
+    UserBanned "user_banned" 403 "The user is banned",
     UserNotFound "user_not_found" 404 "The user does not exist",
     CallNotFound "call_not_found" 404 "The call does not exist or the caller is not a member",
     CallEnded "call_ended" 409 "The call has ended",
@@ -69,6 +72,7 @@ codes! {
     UserDeleted "user_deleted" 409 "The user was deleted and the id cannot be reused",
     BodyTooLarge "body_too_large" 413 "The body is too large",
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be JSON",
+    MessageBlocked "message_blocked" 422 "Stream blocked the message",
     TooManyRequests "too_many_requests" 429 "The user sent too many requests in this minute",
     Internal "internal" 500 "The service failed internally",
     StreamRejectedCredentials "stream_rejected_credentials" 502 "Stream rejected this service's credentials",
@@ -89,6 +93,28 @@ pub struct FieldError {
     pub pointer: String,
     /// Why the field is invalid.
     pub reason: String,
+}
+
+impl FieldError {
+    /// An error for the field at this path of member names.
+    pub fn new<'a>(path: impl IntoIterator<Item = &'a str>, reason: impl Display) -> Self {
+        let mut pointer = String::new();
+        for name in path {
+            pointer.push('/');
+            pointer.push_str(&truncate(name).replace('~', "~0").replace('/', "~1"));
+        }
+        Self { pointer, reason: truncate(&reason.to_string()) }
+    }
+}
+
+/// The start of a text that may contain a name or a value from the request, so that an error never
+/// repeats a large one.
+pub(crate) fn truncate(text: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The source of an error, for the log only.
@@ -125,8 +151,14 @@ impl ApiError {
 
     /// Adds an invalid field.
     #[must_use]
-    pub fn with_field(mut self, pointer: impl Into<String>, reason: impl Into<String>) -> Self {
-        self.fields.push(FieldError { pointer: pointer.into(), reason: reason.into() });
+    pub fn with_field(self, pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.with_field_error(FieldError { pointer: pointer.into(), reason: reason.into() })
+    }
+
+    /// Adds an invalid field.
+    #[must_use]
+    pub fn with_field_error(mut self, error: FieldError) -> Self {
+        self.fields.push(error);
         self
     }
 
@@ -164,7 +196,7 @@ impl ApiError {
 
     /// Logs an error that is not returned to the caller. `subject` is the id of the affected
     /// resource.
-    pub fn log(&self, message: &'static str, subject: &dyn fmt::Display) {
+    pub fn log(&self, message: &'static str, subject: &dyn Display) {
         let (code, cause) = (self.code.as_str(), self.source_chain());
         if self.code.status() >= 500 {
             tracing::error!(%subject, code, cause, "{message}");
@@ -190,14 +222,14 @@ impl ApiError {
     }
 }
 
-/// A chain of errors as one line of text, for the log.
+/// A chain of errors as one line of text without credentials, for the log.
 pub(crate) fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
     let mut text = String::new();
     while let Some(cause) = next {
         if !text.is_empty() {
             text.push_str(": ");
         }
-        text.push_str(&cause.to_string());
+        text.push_str(&redact(&cause.to_string()));
         next = cause.source();
     }
     (!text.is_empty()).then_some(text)
@@ -243,6 +275,18 @@ mod tests {
             })
         );
         assert_eq!(error.source_chain().as_deref(), Some("secret upstream text"));
+    }
+
+    #[test]
+    fn field_error_escapes_and_truncates_names() {
+        let error = FieldError::new(["userData", "a/b~c"], "is unknown");
+        assert_eq!(
+            (error.pointer.as_str(), error.reason.as_str()),
+            ("/userData/a~1b~0c", "is unknown")
+        );
+        let long = "\u{1f600}".repeat(20_000);
+        let error = FieldError::new([long.as_str()], &long);
+        assert_eq!((error.pointer.chars().count(), error.reason.chars().count()), (202, 201));
     }
 
     #[test]

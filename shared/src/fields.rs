@@ -71,19 +71,19 @@ fn check_length(text: &str, min: usize, max: usize) -> Result<(), InvalidField> 
 }
 
 text_field!(
-    /// The display name of a user: 1 to 64 characters, without control characters.
+    /// The display name of a user: 1 to 128 characters, without control characters.
     DisplayName,
     |text| {
-        check_length(text, 1, 64)?;
+        check_length(text, 1, 128)?;
         if text.chars().any(char::is_control) { Err(InvalidField::ControlCharacter) } else { Ok(()) }
     }
 );
 
 text_field!(
-    /// The URL of a user's picture: http or https, at most 512 characters.
+    /// The URL of a user's picture: http or https, at most 2,048 characters.
     ImageUrl,
     |text| {
-        const MAX_LENGTH: usize = 512;
+        const MAX_LENGTH: usize = 2_048;
         let is_valid = text.len() <= MAX_LENGTH && is_http_url(text);
         if is_valid { Ok(()) } else { Err(InvalidField::Url(MAX_LENGTH)) }
     }
@@ -105,9 +105,10 @@ text_field!(
 );
 
 text_field!(
-    /// The text of a message: 1 to 5,000 characters, which is Stream's limit.
+    /// The text of a message: 1 to 5,000 characters, which is Stream's limit. A text that begins with
+    /// a slash gets an additional character, so that Stream does not run it as a command.
     MessageText,
-    |text| check_length(text, 1, 5_000)
+    |text| check_length(text, 1, if text.trim_start().starts_with('/') { 4_999 } else { 5_000 })
 );
 
 /// The apps' custom data: an object of at most 4 KB as JSON. With the other fields it stays below
@@ -150,12 +151,14 @@ mod tests {
     #[test]
     fn text_lengths_are_limited() {
         assert!(is_valid::<DisplayName>("Zo\u{eb}"));
-        assert!(is_valid::<DisplayName>(&"\u{1f600}".repeat(64)));
-        assert!(!is_valid::<DisplayName>(&"a".repeat(65)));
+        assert!(is_valid::<DisplayName>(&"\u{1f600}".repeat(128)));
+        assert!(!is_valid::<DisplayName>(&"a".repeat(129)));
         assert!(!is_valid::<DisplayName>(""));
         assert!(!is_valid::<DisplayName>("a\nb"));
         assert!(is_valid::<MessageText>(&"\u{e9}".repeat(5_000)));
         assert!(!is_valid::<MessageText>(&"a".repeat(5_001)));
+        assert!(is_valid::<MessageText>(&"/".repeat(4_999)));
+        assert!(!is_valid::<MessageText>(&"/".repeat(5_000)));
         assert!(!is_valid::<MessageText>(""));
     }
 
@@ -169,8 +172,8 @@ mod tests {
             ("data:image/png;base64,AAAA", false),
             ("/a.png", false),
             ("", false),
-            (&long(512), true),
-            (&long(513), false),
+            (&long(2_048), true),
+            (&long(2_049), false),
         ] {
             assert_eq!(is_valid::<ImageUrl>(url), expected, "{url}");
         }

@@ -111,7 +111,7 @@ pub async fn check_stream(
             let clock_skew_ms = response.date.map(|stream_time| local_ms - stream_time.as_millis());
             let check = Check::passed(response.latency);
             let warnings = stream_warnings(app, clock_skew_ms);
-            let hooks = app.event_hooks.as_deref().unwrap_or_default();
+            let hooks = &app.event_hooks;
             (StreamCheck { check, clock_skew_ms, warnings }, evaluate_webhook(check, hooks, url))
         }
         Err(error) => {
@@ -177,11 +177,10 @@ fn evaluate_webhook(check: Check, hooks: &[EventHook], url: Option<&WebhookUrl>)
 }
 
 fn evaluate_rate_limits(check: Check, response: &GetRateLimitsResponse) -> RateLimitsCheck {
-    let limits = response.server_side.as_ref();
     let endpoints: BTreeMap<_, _> = ENDPOINTS
         .into_iter()
         .filter_map(|name| {
-            let &EndpointLimit { limit, remaining, reset } = limits?.get(name)?;
+            let &EndpointLimit { limit, remaining, reset } = response.server_side.get(name)?;
             Some((name, RateLimitStatus { limit, remaining, reset: Timestamp::from_secs(reset) }))
         })
         .collect();

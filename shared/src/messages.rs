@@ -1,5 +1,7 @@
 //! The chat of a call: idempotent sending and backward paging.
 
+mod plain_text;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use crate::random::Random;
 use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
 use crate::stream::{StreamClient, StreamError};
+use crate::users::{self, AccountStore};
 
 /// A message in a response.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +50,7 @@ impl Message {
         Self {
             id: message.id,
             channel_id: channel.clone(),
-            text: message.text,
+            text: plain_text::from_stream(&message.text).to_owned(),
             kind: message.kind,
             user: message.user.map(|user| Author {
                 id: user.id,
@@ -105,6 +108,8 @@ impl TryFrom<String> for PageLimit {
 pub struct MessageService {
     /// The calls that the chats belong to.
     pub calls: Arc<dyn CallStore>,
+    /// The accounts of users.
+    pub accounts: Arc<dyn AccountStore>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.
@@ -119,8 +124,9 @@ impl MessageService {
     ///
     /// # Errors
     ///
-    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended`,
-    /// `message_id_reused`, `user_deleted`, `store_unavailable`, and the errors of Stream.
+    /// `too_many_requests`, `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`,
+    /// `call_not_active`, `call_ended`, `message_id_reused`, `message_blocked`,
+    /// `store_unavailable`, and the errors of Stream.
     pub async fn send(
         &self,
         caller: &Caller,
@@ -131,14 +137,16 @@ impl MessageService {
         deadline: Deadline,
     ) -> Result<Message, ApiError> {
         permit.consume_alongside(self.require_active(caller, channel)).await?;
-        let send = SendMessage { channel, id, user: &caller.user, text: text.as_str() };
+        let text = plain_text::to_stream(text.as_str());
+        let send = SendMessage { channel, id, user: &caller.user, text: &text };
         let message = match self.stream.send(&send, deadline).await {
             Ok(response) => response.message,
             Err(StreamError::Rejected(failure)) if failure.is_id_taken() => {
-                self.get_existing(caller, channel, id, text, deadline).await?
+                self.get_existing(caller, channel, id, &text, deadline).await?
             }
             Err(error) => return Err(map_channel_error(error)),
         };
+        require_delivered(&message)?;
         Ok(Message::from_stream(message, channel))
     }
 
@@ -148,7 +156,7 @@ impl MessageService {
         caller: &Caller,
         channel: &ChannelId,
         id: &MessageId,
-        text: &MessageText,
+        text: &str,
         deadline: Deadline,
     ) -> Result<ops::Message, ApiError> {
         let existing = match self.stream.send(&GetMessage { id }, deadline).await {
@@ -162,7 +170,7 @@ impl MessageService {
         let author = existing.user.as_ref().map(|user| user.id.as_str());
         let is_same = existing.cid == channel.cid()
             && author == Some(caller.user.as_str())
-            && existing.text == text.as_str();
+            && existing.text == text;
         if is_same { Ok(existing) } else { Err(ApiError::from_code(Code::MessageIdReused)) }
     }
 
@@ -171,8 +179,9 @@ impl MessageService {
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `call_not_active`, `call_ended`, `invalid_query` if the cursor is unknown
-    /// at Stream, `store_unavailable`, and the errors of Stream.
+    /// `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`, `call_not_active`,
+    /// `call_ended`, `invalid_query` if the cursor is unknown at Stream, `store_unavailable`, and
+    /// the errors of Stream.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -198,25 +207,40 @@ impl MessageService {
         let excess = page.len().saturating_sub(usize::from(limit));
         page.drain(..excess);
         let has_more = excess > 0;
+        let readable = page.into_iter().flatten();
         let messages: Vec<_> =
-            page.into_iter().map(|message| Message::from_stream(message, channel)).collect();
+            readable.map(|message| Message::from_stream(message, channel)).collect();
         let next = messages.first().filter(|_| has_more).map(|oldest| oldest.id.clone());
         Ok(MessagePage { messages, has_more, next })
     }
 
-    /// Requires an active call of the caller. Services have no access, since they are not users at
-    /// Stream.
+    /// Requires an active caller and an active call of the caller. Services have no access, since
+    /// they are not users at Stream.
     async fn require_active(&self, caller: &Caller, channel: &ChannelId) -> Result<(), ApiError> {
         let get_call = calls::get_authorized(&*self.calls, channel.call(), |call| {
             call.is_member(&caller.user)
         });
-        get_call.await?.require_active()
+        let now = self.clock.now();
+        let call = users::require_active_alongside(&*self.accounts, caller, now, get_call).await?;
+        call.require_active()
     }
 
     /// Generates an id for a message without one. It makes the retries towards Stream idempotent.
     #[must_use]
     pub fn generate_id(&self) -> MessageId {
         MessageId::from_uuid(self.random.uuid_v7(self.clock.now()))
+    }
+}
+
+/// Rejects a message that Stream answered but did not deliver: its moderation blocked the message,
+/// or took it for a command. Only the sender sees such a message, and Stream does not store it.
+fn require_delivered(message: &ops::Message) -> Result<(), ApiError> {
+    match message.kind.as_str() {
+        "error" | "ephemeral" => {
+            let detail = "change the text: Stream's moderation blocked the message";
+            Err(ApiError::new(Code::MessageBlocked, detail))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,18 +3,19 @@
 //! An event is a hint (`docs/adr/0008-webhooks-are-hints.md`): it may be lost, late, repeated or
 //! out of order. So each event is one conditional write with the same effect in any order: the
 //! earliest start, an earlier check, a final end. The end of a session does not end a call, since a
-//! later session may have begun. The sweeper decides.
+//! later session may have begun. The sweeper decides. An event from before the item that it names
+//! is ignored: it concerns an earlier call or user with the same id.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calls::{CallStore, EndReason, EndRequest};
+use crate::calls::{Call, CallStore, EndReason, EndRequest, Precondition};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::CallId;
+use crate::ids::{CallId, UserId};
 use crate::quality::QualityStore;
 use crate::store::StoreError;
 use crate::stream::event::{CallEvent, Event, EventKind, UserEvent};
-use crate::users::{UserStatus, UserStore};
+use crate::users::{AccountStore, Ban, UserStatus};
 
 /// The maximum delay between the inactivity timeout and Stream's end of the session.
 const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
@@ -24,8 +25,8 @@ const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
 pub struct EventHandler {
     /// The calls.
     pub call_store: Arc<dyn CallStore>,
-    /// The users.
-    pub user_store: Arc<dyn UserStore>,
+    /// The accounts of users.
+    pub account_store: Arc<dyn AccountStore>,
     /// The quality data of calls.
     pub quality_store: Arc<dyn QualityStore>,
     /// The clock.
@@ -46,15 +47,29 @@ impl EventHandler {
                 self.handle_call_event(&id, call_event, event.at).await
             }
             EventKind::User(id, user_event) => {
-                let status = match user_event {
-                    UserEvent::Deactivated => UserStatus::Deactivated,
-                    UserEvent::Reactivated => UserStatus::Active,
-                    UserEvent::Deleted => UserStatus::Deleted,
-                };
-                self.user_store.set_status(&id, status, event.at).await
+                self.handle_user_event(&id, user_event, event.at).await
             }
             EventKind::Other => Ok(()),
         }
+    }
+
+    async fn handle_user_event(
+        &self,
+        id: &UserId,
+        event: UserEvent,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let status = match event {
+            UserEvent::Deactivated => UserStatus::Deactivated,
+            UserEvent::Reactivated => UserStatus::Active,
+            UserEvent::Deleted => UserStatus::Deleted,
+            UserEvent::Banned(until) => {
+                let ban = Ban { until: until.unwrap_or(Ban::FOREVER) };
+                return self.account_store.set_ban(id, Some(ban), at).await;
+            }
+            UserEvent::Unbanned => return self.account_store.set_ban(id, None, at).await,
+        };
+        self.account_store.set_status(id, status, at).await
     }
 
     async fn handle_call_event(
@@ -76,13 +91,14 @@ impl EventHandler {
             CallEvent::Ended(ended_at) => self.end_call(id, ended_at, now).await,
             CallEvent::Deleted => self.end_call(id, at, now).await,
             CallEvent::StatsReport(report) => {
-                if self.call_store.get(id).await?.is_some() {
+                if self.call_store.get(id).await?.is_some_and(|call| call.existed_at(at)) {
                     self.quality_store.store_report(id, &report, at).await?;
                 }
                 Ok(())
             }
             CallEvent::Rating(rating) => {
-                if self.call_store.get(id).await?.is_some_and(|call| call.is_member(&rating.user)) {
+                let concerns = |call: Call| call.is_member(&rating.user) && call.existed_at(at);
+                if self.call_store.get(id).await?.is_some_and(concerns) {
                     self.quality_store.store_rating(id, &rating, at).await?;
                 }
                 Ok(())
@@ -98,8 +114,12 @@ impl EventHandler {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let reason = EndReason::ENDED_AT_STREAM.into();
-        let request =
-            EndRequest { at: ended_at.min(now), due_at: now, ..EndRequest::new(id, &reason, now) };
+        let request = EndRequest {
+            at: ended_at.min(now),
+            due_at: now,
+            precondition: Some(Precondition::ExistedAt(ended_at)),
+            ..EndRequest::new(id, &reason, now)
+        };
         self.call_store.end(request).await.map(|_| ())
     }
 }

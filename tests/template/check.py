@@ -41,7 +41,7 @@ AUTH_VARIABLES = {
 # The variables of each function beside COMMON_VARIABLES: exactly those that it reads.
 FUNCTION_VARIABLES = {
     "token": AUTH_VARIABLES | {"LIMIT_TOKEN_PER_MINUTE", "STREAM_ROLE_MAP", "UNKNOWN_USERS"},
-    "user-upsert": AUTH_VARIABLES | {"STREAM_ROLE_MAP"},
+    "user-upsert": AUTH_VARIABLES | {"LIMIT_USER_UPSERT_PER_MINUTE", "STREAM_ROLE_MAP"},
     "call-create": AUTH_VARIABLES
     | {
         "CALL_INACTIVITY_TIMEOUT_SECONDS",
@@ -53,7 +53,7 @@ FUNCTION_VARIABLES = {
     "call-get": AUTH_VARIABLES,
     "call-quality": AUTH_VARIABLES,
     "user-delete": AUTH_VARIABLES,
-    "token-revoke": AUTH_VARIABLES,
+    "token-revoke": AUTH_VARIABLES | {"LIMIT_TOKEN_REVOKE_PER_MINUTE"},
     "quality-report": AUTH_VARIABLES | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
     "message-send": AUTH_VARIABLES | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": AUTH_VARIABLES,

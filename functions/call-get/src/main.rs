@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use shared::auth::Caller;
 use shared::calls::{self, CallResponse, CallStore};
+use shared::clock::Clock;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::http::{self, ApiResponse, Path};
 use shared::ids::CallId;
+use shared::users::{self, AccountStore};
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, get_call)
@@ -16,12 +18,18 @@ fn main() -> ExitCode {
 
 struct State {
     call_store: Arc<dyn CallStore>,
+    clock: Arc<dyn Clock>,
+    account_store: Arc<dyn AccountStore>,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         context.require_stream()?;
-        Ok(Self { call_store: context.call_store() })
+        Ok(Self {
+            call_store: context.call_store(),
+            clock: context.clock.clone(),
+            account_store: context.account_store(),
+        })
     }
 }
 
@@ -30,8 +38,10 @@ async fn get_call(
     caller: Caller,
     Path(id): Path<CallId>,
 ) -> Result<ApiResponse<CallResponse>, ApiError> {
+    let get_call =
+        calls::get_authorized(&*state.call_store, &id, |call| call.is_accessible_to(&caller));
+    let now = state.clock.now();
     let call =
-        calls::get_authorized(&*state.call_store, &id, |call| call.is_accessible_to(&caller))
-            .await?;
+        users::require_active_alongside(&*state.account_store, &caller, now, get_call).await?;
     Ok(ApiResponse::ok("Call", call.into()))
 }

@@ -1,4 +1,5 @@
-//! Runs the scheduled tasks: every minute `sweep` closes due calls and continues user deletions,
+//! Runs the scheduled tasks: every minute `sweep` closes due calls, continues user deletions and
+//! pushes queued profiles,
 //! every hour `reconcile` removes owned channels and calls at Stream that have no call item.
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use shared::erasure::{ErasureService, ErasureSummary};
 use shared::error::ApiError;
 use shared::schedule;
 use shared::telemetry::{Gauge, GaugeSource};
+use shared::users::{PushSummary, QueuedPushes};
 
 fn main() -> ExitCode {
     schedule::serve(env!("CARGO_PKG_NAME"), State::new, run_task)
@@ -20,12 +22,14 @@ struct State {
     sweeper: Sweeper,
     erasures: ErasureService,
     open_calls: OpenCallCounter,
+    queued_pushes: QueuedPushes,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         let (sweeper, erasures) = (context.sweeper()?, context.erasure_service()?);
-        Ok(Self { sweeper, erasures, open_calls: context.open_call_counter() })
+        let (queued_pushes, open_calls) = (context.queued_pushes()?, context.open_call_counter());
+        Ok(Self { sweeper, erasures, open_calls, queued_pushes })
     }
 }
 
@@ -50,19 +54,23 @@ struct SweepOutcome {
     calls: SweepSummary,
     #[serde(flatten)]
     users: ErasureSummary,
+    profiles: PushSummary,
     /// Calls with outstanding work in the due index; `None` if counting fails or times out.
     open: Option<u64>,
 }
 
 impl GaugeSource for TaskOutcome {
     fn gauges(&self) -> Vec<Gauge> {
-        let Self::Swept(SweepOutcome { calls, users, open }) = self else { return Vec::new() };
+        let Self::Swept(SweepOutcome { calls, users, profiles, open }) = self else {
+            return Vec::new();
+        };
         let open = open.map(|open| Gauge::count("OpenCalls", open));
         let gauges = [
             Gauge::count("Sweeps", 1),
             Gauge::count("OverdueCalls", calls.overdue),
             Gauge::seconds("OldestDueSeconds", calls.oldest_due_seconds),
             Gauge::count("ErasuresPending", users.erasing),
+            Gauge::count("ProfilesQueued", profiles.queued),
         ];
         gauges.into_iter().chain(open).collect()
     }
@@ -77,9 +85,11 @@ async fn run_task(
         Task::Sweep => {
             let calls = state.sweeper.sweep(deadline).await?;
             let users = state.erasures.sweep(deadline).await?;
+            let profiles = state.queued_pushes.sweep(deadline).await?;
             TaskOutcome::Swept(SweepOutcome {
                 calls,
                 users,
+                profiles,
                 open: state.open_calls.count(deadline).await,
             })
         }

@@ -10,6 +10,7 @@ use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::http::{self, ApiResponse, Json};
 use shared::ids::UserId;
+use shared::rate_limiter::{RateLimiter, Route};
 use shared::users::UserService;
 
 fn main() -> ExitCode {
@@ -17,12 +18,16 @@ fn main() -> ExitCode {
 }
 
 struct State {
+    rate_limiter: RateLimiter,
     users: UserService,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        Ok(Self { users: context.user_service()? })
+        Ok(Self {
+            rate_limiter: context.rate_limiter(Route::TokenRevoke)?,
+            users: context.user_service()?,
+        })
     }
 }
 
@@ -47,6 +52,7 @@ async fn revoke_tokens(
     Json(request): Json<Request>,
 ) -> Result<ApiResponse<Response>, ApiError> {
     let user_id = caller.resolve_user(request.user_id)?;
-    let revoked_at = state.users.revoke(&user_id, deadline).await?;
+    let permit = state.rate_limiter.check(&caller)?;
+    let revoked_at = state.users.revoke(&user_id, permit, deadline).await?;
     Ok(ApiResponse::ok("Tokens revoked", Response { user_id, revoked_at }))
 }

@@ -7,17 +7,22 @@ use std::sync::Arc;
 use futures_util::future::join;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::auth::{Caller, StreamRoleMap};
 use shared::calls::{self, CallStore};
 use shared::clock::{Deadline, Timestamp, rfc3339};
 use shared::context::{AppContext, StartError};
-use shared::error::ApiError;
+use shared::error::{ApiError, FieldError};
 use shared::fields::{DisplayName, ImageUrl};
 use shared::http::{self, ApiResponse, Json};
 use shared::ids::{CallId, UserId};
 use shared::rate_limiter::{RateLimiter, Route};
 use shared::tokens::{TokenLifetime, TokenSigner};
 use shared::users::{self, ProfileChange, UnknownUserPolicy, UserService};
+
+mod user_data;
+
+use user_data::UserData;
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, create_token)
@@ -52,17 +57,11 @@ impl State {
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
 struct Request {
     user_id: Option<UserId>,
-    user_data: Option<UserData>,
+    /// Read by [`UserData::read`], which never fails: the profile must not cost the token.
+    user_data: Option<Value>,
     ttl_seconds: Option<TokenLifetime>,
     /// Limits the token to this call.
     call_id: Option<CallId>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
-struct UserData {
-    name: Option<DisplayName>,
-    image: Option<ImageUrl>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +74,9 @@ struct Response {
     expires_at: Timestamp,
     #[serde(serialize_with = "rfc3339")]
     refresh_after: Timestamp,
+    /// The parts of `userData` that were not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<FieldError>,
 }
 
 async fn create_token(
@@ -85,7 +87,7 @@ async fn create_token(
 ) -> Result<ApiResponse<Response>, ApiError> {
     let id = caller.resolve_user(request.user_id)?;
     let permit = state.rate_limiter.check(&caller)?;
-    let user_data = request.user_data.unwrap_or_default();
+    let user_data = UserData::read(request.user_data);
     let change = ProfileChange {
         name: user_data.name.map(DisplayName::into_string),
         image: user_data.image.map(ImageUrl::into_string),
@@ -121,6 +123,7 @@ async fn create_token(
             user_id: user.id,
             expires_at: issued.expires_at,
             refresh_after: issued.refresh_after,
+            ignored: user_data.ignored,
         },
     ))
 }

@@ -11,20 +11,26 @@ use shared::error::ApiError;
 use shared::fields::{CustomData, DisplayName, ImageUrl, Language};
 use shared::http::{self, ApiResponse, Json};
 use shared::ids::UserId;
-use shared::users::{self, Profile, ProfileChange, UserService};
+use shared::rate_limiter::{RateLimiter, Route};
+use shared::users::{self, FieldPatch, Profile, ProfileChange, ProfileWriter, UserService};
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, upsert_user)
 }
 
 struct State {
+    rate_limiter: RateLimiter,
     roles: StreamRoleMap,
     users: UserService,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        Ok(Self { users: context.user_service()?, roles: StreamRoleMap::from_env(&context.env)? })
+        Ok(Self {
+            rate_limiter: context.rate_limiter(Route::UserUpsert)?,
+            roles: StreamRoleMap::from_env(&context.env)?,
+            users: context.user_service()?,
+        })
     }
 }
 
@@ -35,14 +41,14 @@ struct Request {
     user_data: UserData,
 }
 
-/// An omitted field keeps its value.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
+/// An omitted field keeps its value, and `null` removes it (RFC 7396).
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a JSON object")]
 struct UserData {
-    name: Option<DisplayName>,
-    image: Option<ImageUrl>,
-    language: Option<Language>,
-    custom: Option<CustomData>,
+    name: FieldPatch<DisplayName>,
+    image: FieldPatch<ImageUrl>,
+    language: FieldPatch<Language>,
+    custom: FieldPatch<CustomData>,
 }
 
 #[derive(Serialize)]
@@ -71,10 +77,9 @@ async fn upsert_user(
         custom: request.user_data.custom.map(CustomData::into_map),
         role: users::role_for(&caller, &id, &state.roles),
     };
-    if caller.is_service {
-        state.users.reactivate(&id, deadline).await?;
-    }
-    let user = state.users.upsert(&id, &change, deadline).await?;
+    let writer = if caller.is_service { ProfileWriter::Service } else { ProfileWriter::User };
+    let permit = state.rate_limiter.check(&caller)?;
+    let user = state.users.upsert(&id, &change, writer, permit, deadline).await?;
     Ok(ApiResponse::ok(
         "User saved",
         Response { user: UserResponse { id: user.id, profile: user.profile } },

@@ -10,6 +10,7 @@ use crate::calls::{CallType, EndReason, NewCall};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
+use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::stream::ops::UserRef;
 
 /// The state of a call.
@@ -103,10 +104,11 @@ impl Call {
         self.members.contains(user)
     }
 
-    /// Whether a resource at Stream with this creator belongs to the call.
+    /// Whether a resource at Stream with this creator belongs to the call. A missing creator proves
+    /// nothing.
     #[must_use]
-    pub fn is_owned_by(&self, creator: &UserRef) -> bool {
-        creator.id == self.owner.as_str()
+    pub fn is_owned_by(&self, creator: Option<&UserRef>) -> bool {
+        creator.is_some_and(|creator| creator.id == self.owner.as_str())
     }
 
     /// Whether the caller may read and end the call: a member or a service.
@@ -120,6 +122,12 @@ impl Call {
     #[must_use]
     pub fn joined_at(&self) -> Option<Timestamp> {
         self.started_at.map(|at| at.max(self.created_at))
+    }
+
+    /// Whether the call existed at the time of an event. Stream's clock may be behind.
+    #[must_use]
+    pub fn existed_at(&self, event: Timestamp) -> bool {
+        self.created_at <= event.plus(MAX_CLOCK_SKEW)
     }
 
     /// The time from the activation to the end. `None` if the call was never active or has not

@@ -7,7 +7,7 @@ use crate::calls::{Call, CallService, MemberSet};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
-use crate::stream::ops::{DeleteChannel, EndCall, GetCall, GetChannel};
+use crate::stream::ops::{ChannelEnvelope, DeleteChannel, EndCall, GetCall, GetChannel};
 use crate::stream::{Operation, StreamError};
 
 impl CallService {
@@ -45,7 +45,7 @@ impl CallService {
         let id = &call.call_id;
         let end_call = async {
             match self.stream.send(&GetCall { id }, deadline).await {
-                Ok(response) if call.is_owned_by(&response.call.created_by) => {
+                Ok(response) if call.is_owned_by(response.call.created_by.as_ref()) => {
                     self.end_at_stream(id, deadline).await
                 }
                 Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
@@ -54,7 +54,9 @@ impl CallService {
         };
         let delete_channel = async {
             match self.stream.send(&GetChannel { id: &id.channel() }, deadline).await {
-                Ok(response) if call.is_owned_by(&response.channel.created_by) => {
+                Ok(ChannelEnvelope { channel: Some(channel) })
+                    if call.is_owned_by(channel.created_by.as_ref()) =>
+                {
                     self.delete_channel(id, deadline).await
                 }
                 Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),

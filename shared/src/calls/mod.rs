@@ -46,15 +46,15 @@ use crate::error::{ApiError, Code};
 use crate::ids::CallId;
 use crate::random::Random;
 use crate::stream::StreamClient;
-use crate::users::UserStore;
+use crate::users::AccountStore;
 
 /// Creates, ends and cleans up calls.
 #[derive(Clone)]
 pub struct CallService {
     /// The call items.
     pub store: Arc<dyn CallStore>,
-    /// The users.
-    pub users: Arc<dyn UserStore>,
+    /// The accounts of users.
+    pub accounts: Arc<dyn AccountStore>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.

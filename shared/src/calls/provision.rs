@@ -31,7 +31,9 @@ impl CallService {
         let request =
             GetOrCreateChannel { id: &id, created_by: &new_call.owner, members: &new_call.members };
         let response = self.stream.send(&request, deadline).await.map_err(map_member_error)?;
-        if response.channel.created_by.id == new_call.owner.as_str() {
+        let creator = response.channel.and_then(|channel| channel.created_by);
+        let creator = creator.ok_or_else(missing_creator)?;
+        if creator.id == new_call.owner.as_str() {
             return Ok(());
         }
         // Another user created a channel with this id: it is neither used nor deleted.
@@ -60,7 +62,8 @@ impl CallService {
         };
         let stream_call =
             self.stream.send(&request, deadline).await.map_err(map_member_error)?.call;
-        if stream_call.created_by.id != new_call.owner.as_str() {
+        let creator = stream_call.created_by.ok_or_else(missing_creator)?;
+        if creator.id != new_call.owner.as_str() {
             // Another user created a call with this id. The channel belongs to this call, so the
             // reservation stays until the channel is deleted.
             match self.delete_channel(&new_call.id, deadline).await {
@@ -76,6 +79,11 @@ impl CallService {
         }
         Ok(())
     }
+}
+
+/// A missing creator proves neither that the resource belongs to this call nor that it does not.
+fn missing_creator() -> StreamError {
+    StreamError::InvalidResponse("the channel or the call has no creator".into())
 }
 
 /// All members are in the table at this point. If Stream rejects one, it was deleted there.

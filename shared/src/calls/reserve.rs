@@ -1,5 +1,7 @@
 //! Reserves a call: writes its item before its channel and call exist at Stream.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join4;
 
 use crate::calls::existing_call::{ExistingCall, classify};
@@ -9,10 +11,11 @@ use crate::calls::{
     BeginResult, Call, CallService, CallState, CreateCall, CreateTimeouts, MemberSet, NewCall,
     SetOpenCallResult, TakeOverResult, not_active_yet,
 };
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 use crate::rate_limiter::Permit;
+use crate::users::Account;
 
 /// The result of reserving a call.
 pub(super) enum Reservation {
@@ -26,8 +29,8 @@ pub(super) enum Reservation {
 
 impl CallService {
     /// Inserts the item, reads the members, sets the open-call pointer and counts the request, all
-    /// concurrently. If a member is unknown, another call is open or the rate limit is exceeded,
-    /// the reservation is released.
+    /// concurrently. If the owner is not active, a member cannot be called, another call is open or
+    /// the rate limit is exceeded, the reservation is released.
     pub(super) async fn reserve(
         &self,
         command: &CreateCall,
@@ -45,9 +48,9 @@ impl CallService {
                 self.store.set_open_call(&member_set, &new_call, now, None).await
             }
         };
-        let (begun, unknown_users, open_call, counted) = join4(
+        let (begun, accounts, open_call, counted) = join4(
             self.store.begin(&new_call),
-            self.users.find_unknown(&new_call.members),
+            self.accounts.get_accounts(&new_call.members),
             set_open_call,
             permit.consume(),
         )
@@ -57,10 +60,17 @@ impl CallService {
             item: !matches!(begun, Ok(BeginResult::Exists(_))),
             pointer: matches!(open_call, Ok(SetOpenCallResult::Set { is_exclusive: true })),
         };
-        if let Err(error) = counted {
-            self.release(&new_call, written).await;
-            return Err(error);
-        }
+        let admitted = match counted.and_then(|()| Ok(accounts?)) {
+            Ok(accounts) => require_active_owner(&new_call, &accounts, now).map(|()| accounts),
+            Err(error) => Err(error),
+        };
+        let accounts = match admitted {
+            Ok(accounts) => accounts,
+            Err(error) => {
+                self.release(&new_call, written).await;
+                return Err(error);
+            }
+        };
         let resumed = match begun? {
             BeginResult::Inserted => None,
             BeginResult::Exists(call) => match classify(&call, &new_call) {
@@ -74,7 +84,7 @@ impl CallService {
             },
         };
         let conflict = async {
-            require_known_users(&unknown_users?)?;
+            require_known_members(&new_call, &accounts, now)?;
             match open_call? {
                 SetOpenCallResult::Set { .. } => Ok(None),
                 SetOpenCallResult::Occupied(pointer) => {
@@ -140,10 +150,27 @@ impl CallService {
     }
 }
 
-fn require_known_users(unknown: &[UserId]) -> Result<(), ApiError> {
-    if unknown.is_empty() {
+/// Rejects an owner who is deactivated, deleted or banned.
+fn require_active_owner(
+    new_call: &NewCall,
+    accounts: &BTreeMap<UserId, Account>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    accounts.get(&new_call.owner).map_or(Ok(()), |account| account.require_active(now))
+}
+
+/// Rejects members who cannot be called. They are answered as unknown ones, so that a caller does
+/// not learn who is deactivated or banned.
+fn require_known_members(
+    new_call: &NewCall,
+    accounts: &BTreeMap<UserId, Account>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let is_unknown =
+        |id: &&UserId| !accounts.get(id).is_some_and(|account| account.can_be_called(now));
+    let ids: Vec<&str> = new_call.members.iter().filter(is_unknown).map(UserId::as_str).collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = unknown.iter().map(UserId::as_str).collect();
     Err(ApiError::new(Code::UserNotFound, format!("upsert these users first: {}", ids.join(", "))))
 }

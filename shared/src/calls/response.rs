@@ -45,7 +45,8 @@ impl From<Call> for CallResponse {
             status: call.state,
             created_at: call.created_at,
             started_at,
-            ended_at: call.ending_at,
+            // Stream's clock may be behind.
+            ended_at: call.ending_at.map(|at| at.max(call.created_at)),
             end_reason: call.end_reason,
         }
     }

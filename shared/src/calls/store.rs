@@ -72,6 +72,8 @@ pub enum Precondition<'a> {
     DueAt(Timestamp),
     /// This attempt held the lease.
     Attempt(&'a str),
+    /// The call existed at the time of this event.
+    ExistedAt(Timestamp),
 }
 
 impl<'a> EndRequest<'a> {
@@ -153,7 +155,7 @@ pub trait CallStore: Send + Sync {
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 
     /// Stores when the first participant joined. The earliest time wins. If the call does not
-    /// exist, nothing is written.
+    /// exist, or did not exist at that time, nothing is written.
     async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Makes an active call due at `due_at`, unless it is due earlier.

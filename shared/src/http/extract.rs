@@ -14,7 +14,7 @@ use crate::auth::{AuthError, Caller, Verifier};
 use crate::clock::{Deadline, Timestamp};
 use crate::config::ConfigError;
 use crate::context::AppContext;
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, FieldError, truncate};
 use crate::http::header_text;
 use crate::http::request::RawQuery;
 use crate::ids::{CallId, ChannelId, UserId};
@@ -103,8 +103,9 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
         match serde_path_to_error::deserialize(StrictDeserializer(Value::Object(object))) {
             Ok(body) => Ok(Self(body)),
             Err(error) => {
-                let reason = truncate(&error.inner().to_string());
-                Err(ApiError::invalid_field(json_pointer(error.path()), reason))
+                let names = member_names(error.path());
+                let error = FieldError::new(names.iter().map(String::as_str), error.inner());
+                Err(ApiError::from_code(Code::InvalidBody).with_field_error(error))
             }
         }
     }
@@ -120,31 +121,15 @@ fn require_json_content_type(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-/// The start of a text that may contain a name or a value from the request, so that an error never
-/// repeats a large one.
-fn truncate(text: &str) -> String {
-    const MAX_CHARS: usize = 200;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// The JSON Pointer (RFC 6901) of a path within a body.
-fn json_pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        pointer.push('/');
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => {
-                pointer.push_str(&truncate(key).replace('~', "~0").replace('/', "~1"));
-            }
-            Segment::Enum { variant } => pointer.push_str(variant),
-            Segment::Unknown => pointer.push('?'),
-        }
-    }
-    pointer
+/// The names of a path within a body.
+fn member_names(path: &serde_path_to_error::Path) -> Vec<String> {
+    let name = |segment: &Segment| match segment {
+        Segment::Seq { index } => index.to_string(),
+        Segment::Map { key } => key.clone(),
+        Segment::Enum { variant } => variant.clone(),
+        Segment::Unknown => "?".to_owned(),
+    };
+    path.iter().map(name).collect()
 }
 
 /// The query, without unknown or duplicate parameters.

@@ -11,6 +11,7 @@ use crate::ids::{BatchId, CallId};
 use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::store::{QualityStore, StoreBatchResult};
 use crate::rate_limiter::Permit;
+use crate::users::{self, AccountStore};
 
 /// The maximum lead of a phone's clock over the server's clock. A lag needs no limit, because
 /// samples are aligned to the time of receipt.
@@ -34,6 +35,8 @@ pub struct NewBatch {
 pub struct SampleIngest {
     /// The calls.
     pub calls: Arc<dyn CallStore>,
+    /// The accounts of users.
+    pub accounts: Arc<dyn AccountStore>,
     /// The store of quality data.
     pub quality_store: Arc<dyn QualityStore>,
     /// The clock.
@@ -46,8 +49,8 @@ impl SampleIngest {
     ///
     /// # Errors
     ///
-    /// `too_many_requests`, `call_not_found`, `call_not_active`, `call_ended` for a call that never
-    /// was active, `invalid_body` for timestamps out of range, `too_many_batches`,
+    /// `too_many_requests`, `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`,
+    /// `call_not_active`, `call_ended` for a call that never was active, `invalid_body` for timestamps out of range, `too_many_batches`,
     /// `store_unavailable`.
     pub async fn ingest(
         &self,
@@ -77,9 +80,11 @@ impl SampleIngest {
         Err(ApiError::from_code(Code::TooManyBatches))
     }
 
-    /// The call, if the caller is a member.
+    /// The call, if the caller is active and a member.
     async fn find_call(&self, caller: &Caller, id: &CallId) -> Result<Call, ApiError> {
-        calls::get_authorized(&*self.calls, id, |call| call.is_member(&caller.user)).await
+        let get_call = calls::get_authorized(&*self.calls, id, |call| call.is_member(&caller.user));
+        let now = self.clock.now();
+        users::require_active_alongside(&*self.accounts, caller, now, get_call).await
     }
 }
 

@@ -12,12 +12,15 @@ use crate::quality::stream_stats::StreamStats;
 use crate::quality::{Quality, merge};
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
+use crate::users::{self, AccountStore};
 
 /// Returns the quality of calls.
 #[derive(Clone)]
 pub struct QualityService {
     /// The calls.
     pub calls: Arc<dyn CallStore>,
+    /// The accounts of users.
+    pub accounts: Arc<dyn AccountStore>,
     /// The store of quality data.
     pub quality_store: Arc<dyn QualityStore>,
     /// The Stream client.
@@ -32,15 +35,17 @@ impl QualityService {
     ///
     /// # Errors
     ///
-    /// `call_not_found`, `store_unavailable`.
+    /// `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`, `store_unavailable`.
     pub async fn get(
         &self,
         caller: &Caller,
         id: &CallId,
         deadline: Deadline,
     ) -> Result<Quality, ApiError> {
-        let call =
-            calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller)).await?;
+        let get_call =
+            calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller));
+        let now = self.clock.now();
+        let call = users::require_active_alongside(&*self.accounts, caller, now, get_call).await?;
         let stream_stats = self.stream_stats(&call.call_id, deadline);
         let (stored, stream_stats) =
             futures_util::join!(self.quality_store.load(&call.call_id), stream_stats);

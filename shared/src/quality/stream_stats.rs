@@ -7,6 +7,7 @@ use crate::quality::Metrics;
 use crate::quality::response::{Presence, StreamSummary};
 use crate::quality::store::StoredReport;
 use crate::quality::unit::{Millis, round_to_thousandth};
+use crate::stream::lenient::entries;
 use crate::stream::ops::{CallReport, ParticipantStats, SessionStats};
 
 /// The result of the requests to Stream.
@@ -35,7 +36,8 @@ pub(super) struct StreamData {
 #[derive(Deserialize)]
 struct ReportStats {
     counts: ReportCounts,
-    participants: Option<Vec<ParticipantStats>>,
+    #[serde(default, deserialize_with = "entries")]
+    participants: Vec<ParticipantStats>,
 }
 
 #[derive(Default, Deserialize)]
@@ -82,7 +84,7 @@ impl StreamData {
             source: Some("stored"),
             ..StreamSummary::default()
         };
-        Some(Self { summary, participants: stats.participants.unwrap_or_default() })
+        Some(Self { summary, participants: stats.participants })
     }
 }
 
@@ -102,7 +104,7 @@ fn summarize(report: CallReport) -> StreamSummary {
         started_at: call.started_at.map(|at| at.0),
         ended_at: call.ended_at.map(|at| at.0),
         user_rating: ratings.as_ref().and_then(|ratings| ratings.average),
-        user_ratings: ratings.map(|ratings| ratings.count),
+        user_ratings: ratings.and_then(|ratings| u64::try_from(ratings.count).ok()),
         source: Some("live"),
         reachable: true,
     }

@@ -13,6 +13,10 @@ pub enum Route {
     MessageSend,
     /// `POST /call/quality/{callId}`.
     QualityReport,
+    /// `POST /token/revoke`.
+    TokenRevoke,
+    /// `POST /user/upsert`.
+    UserUpsert,
 }
 
 impl Route {
@@ -24,6 +28,8 @@ impl Route {
             Self::CallCreate => "call-create",
             Self::MessageSend => "message-send",
             Self::QualityReport => "quality-report",
+            Self::TokenRevoke => "token-revoke",
+            Self::UserUpsert => "user-upsert",
         }
     }
 
@@ -35,6 +41,8 @@ impl Route {
             Self::CallCreate => ("LIMIT_CALL_CREATE_PER_MINUTE", 20),
             Self::MessageSend => ("LIMIT_MESSAGE_SEND_PER_MINUTE", 60),
             Self::QualityReport => ("LIMIT_QUALITY_REPORT_PER_MINUTE", 20),
+            Self::TokenRevoke => ("LIMIT_TOKEN_REVOKE_PER_MINUTE", 10),
+            Self::UserUpsert => ("LIMIT_USER_UPSERT_PER_MINUTE", 20),
         };
         env.number(variable, default, 0..=10_000)
     }
@@ -51,6 +59,8 @@ mod tests {
             (Route::CallCreate, "LIMIT_CALL_CREATE_PER_MINUTE", 20),
             (Route::MessageSend, "LIMIT_MESSAGE_SEND_PER_MINUTE", 60),
             (Route::QualityReport, "LIMIT_QUALITY_REPORT_PER_MINUTE", 20),
+            (Route::TokenRevoke, "LIMIT_TOKEN_REVOKE_PER_MINUTE", 10),
+            (Route::UserUpsert, "LIMIT_USER_UPSERT_PER_MINUTE", 20),
         ] {
             let limit_for = |text: &str| route.max_requests(&Env::from([(variable, text)])).ok();
             assert_eq!(

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Timestamp};
+use crate::error::BoxError;
 use crate::random::Random;
 use crate::stream::rate_limit::RateLimitTracker;
 use crate::stream::retry::{self, AttemptFailure};
@@ -105,7 +106,7 @@ impl StreamClient {
             let (failure, error) = match response {
                 Ok(raw) if (200..=299).contains(&raw.status) => {
                     lock(&self.retry_budget).refund();
-                    return Self::parse_response::<O>(&raw, latency);
+                    return Self::parse_response(operation, &raw, latency);
                 }
                 Ok(raw) => Self::parse_error(&raw),
                 Err(TransportError::NotSent(source)) => {
@@ -140,11 +141,22 @@ impl StreamClient {
     }
 
     fn parse_response<O: Operation>(
+        operation: &O,
         raw: &RawResponse,
         latency: Duration,
     ) -> Result<TimedResponse<O::Response>, StreamError> {
-        let body = serde_json::from_slice(&raw.body)
-            .map_err(|error| StreamError::InvalidResponse(error.into()))?;
+        let invalid = |source: BoxError| Err(StreamError::InvalidResponse(source));
+        // A struct would also be read from a list, by position.
+        if !raw.body.trim_ascii_start().starts_with(b"{") {
+            return invalid("the body is not a JSON object".into());
+        }
+        let body = match serde_json::from_slice(&raw.body) {
+            Ok(body) => body,
+            Err(error) => return invalid(ParseError::from(&error).into()),
+        };
+        if !operation.is_answered_by(&body) {
+            return invalid("the body does not answer the request".into());
+        }
         Ok(TimedResponse { body, date: raw.date, latency })
     }
 
@@ -156,6 +168,20 @@ impl StreamClient {
             retry_after: raw.retry_after,
         };
         (failure, StreamError::from_response(response, raw.retry_after))
+    }
+}
+
+/// The position of a parse error in a response. It omits the text, which may contain personal data.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}, column {column}")]
+struct ParseError {
+    line: usize,
+    column: usize,
+}
+
+impl From<&serde_json::Error> for ParseError {
+    fn from(error: &serde_json::Error) -> Self {
+        Self { line: error.line(), column: error.column() }
     }
 }
 
@@ -175,7 +201,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::stream::ops::{GetApp, GetOrCreateCall, SettingsOverride};
+    use crate::stream::ops::{EndCall, GetApp, GetOrCreateCall, SettingsOverride};
     use crate::stream::{Idempotency, Request};
     use crate::test_support::FakeClock;
 
@@ -289,7 +315,7 @@ mod tests {
                 LONG_TIMEOUT,
                 vec![
                     connection_refused,
-                    response(201, r#"{"call": {"created_by": {"id": "alice"}}}"#)
+                    response(201, r#"{"call": {"id": "c1", "created_by": {"id": "alice"}}}"#)
                 ]
             )
             .attempts,
@@ -357,8 +383,25 @@ mod tests {
 
     #[test]
     fn invalid_response_is_not_retried() {
-        let result = run(&GetApp, LONG_TIMEOUT, vec![response(200, "<html>")]);
-        assert!(matches!(result.outcome, Err(StreamError::InvalidResponse(_))));
-        assert_eq!(result.attempts, 1);
+        for body in ["<html>", "", "[]", "[{}]", "null", "{}"] {
+            let result = run(&GetApp, LONG_TIMEOUT, vec![response(200, body)]);
+            assert!(matches!(result.outcome, Err(StreamError::InvalidResponse(_))), "{body}");
+            assert_eq!(result.attempts, 1);
+        }
+    }
+
+    #[test]
+    fn write_is_done_only_if_the_response_shows_it() {
+        let id = crate::ids::CallId::try_from("c1".to_owned()).unwrap();
+        for (body, is_done) in [
+            (r#"{"duration":"1ms"}"#, true),
+            ("{}", false),
+            ("[]", false),
+            (r#"["1ms"]"#, false),
+            (r#"{"hello":["world"]}"#, false),
+        ] {
+            let result = run(&EndCall { id: &id }, LONG_TIMEOUT, vec![response(201, body)]);
+            assert_eq!(result.outcome.is_ok(), is_done, "{body}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{ApiError, BoxError, Code};
+use crate::redact::redact;
+use crate::stream::lenient::or_default;
 
 /// An error response of Stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,12 +34,13 @@ impl ErrorResponse {
         #[derive(Deserialize)]
         struct Wire {
             code: i64,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             message: String,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             unrecoverable: bool,
         }
-        let truncate = |text: &str| text.chars().take(MAX_MESSAGE_CHARS).collect();
+        // A secret that is cut off would not be found in the log's text.
+        let truncate = |text: &str| redact(text).chars().take(MAX_MESSAGE_CHARS).collect();
         if let Ok(Wire { code, message, unrecoverable }) = serde_json::from_slice(body) {
             return Self { status, code: Some(code), message: truncate(&message), unrecoverable };
         }

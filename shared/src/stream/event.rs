@@ -4,16 +4,19 @@
 //! <https://getstream.io/video/docs/api/webhooks/events/> and
 //! <https://getstream.io/chat/docs/node/webhook_events/>.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
 use crate::ids::{CALL_TYPE, CallId, ChannelId, SessionId, UserId};
 use crate::stream::StreamTime;
+use crate::stream::lenient::{or_default, readable};
 use crate::stream::ops::UserRef;
 
 /// The event types that [`Event::parse`] handles.
-pub const HANDLED_EVENTS: [&str; 14] = [
+pub const HANDLED_EVENTS: [&str; 16] = [
     "call.session_started",
     "call.session_participant_joined",
     "call.session_participant_left",
@@ -28,7 +31,13 @@ pub const HANDLED_EVENTS: [&str; 14] = [
     "user.deactivated",
     "user.reactivated",
     "user.deleted",
+    "user.banned",
+    "user.unbanned",
 ];
+
+/// The largest expected difference between this clock and Stream's. An event that is earlier than
+/// an item by more than this happened before the item existed, and does not concern it.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// The Stream product that sends events of this type.
 #[must_use]
@@ -65,6 +74,10 @@ pub enum UserEvent {
     Reactivated,
     /// The user is permanently deleted.
     Deleted,
+    /// The user is banned from the whole app until this time, or without an end.
+    Banned(Option<Timestamp>),
+    /// The ban from the whole app is lifted.
+    Unbanned,
 }
 
 /// An event of a call.
@@ -125,6 +138,7 @@ struct TimestampPayload {
 struct CallPayload {
     created_at: StreamTime,
     call_cid: String,
+    #[serde(default, deserialize_with = "readable")]
     call: Option<CallSnapshot>,
 }
 
@@ -144,6 +158,7 @@ struct SessionSnapshot {
 struct ParticipantJoinedPayload {
     created_at: StreamTime,
     call_cid: String,
+    #[serde(default, deserialize_with = "readable")]
     participant: Option<JoinedParticipant>,
 }
 
@@ -157,6 +172,13 @@ struct ChannelPayload {
     cid: Option<String>,
     channel_type: Option<String>,
     channel_id: Option<String>,
+    #[serde(default, deserialize_with = "readable")]
+    channel: Option<ChannelSnapshot>,
+}
+
+#[derive(Deserialize)]
+struct ChannelSnapshot {
+    cid: String,
 }
 
 #[derive(Deserialize)]
@@ -165,9 +187,21 @@ struct UserPayload {
 }
 
 #[derive(Deserialize)]
+struct BanPayload {
+    user: UserRef,
+    /// The channel of a ban from one channel.
+    cid: Option<String>,
+    channel_id: Option<String>,
+    /// A shadow ban hides the user's messages from others, without notice.
+    #[serde(default, deserialize_with = "or_default")]
+    shadow: bool,
+    expiration: Option<StreamTime>,
+}
+
+#[derive(Deserialize)]
 struct StatsReportPayload<'a> {
     call_cid: String,
-    session_id: SessionId,
+    session_id: String,
     #[serde(borrow)]
     counts: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -177,8 +211,8 @@ struct StatsReportPayload<'a> {
 #[derive(Deserialize)]
 struct FeedbackPayload {
     call_cid: String,
-    session_id: SessionId,
-    rating: u8,
+    session_id: String,
+    rating: f64,
     reason: Option<String>,
     user: UserRef,
 }
@@ -229,6 +263,10 @@ impl Event {
             "user.deactivated" => parse_user_event(body, UserEvent::Deactivated)?,
             "user.reactivated" => parse_user_event(body, UserEvent::Reactivated)?,
             "user.deleted" => parse_user_event(body, UserEvent::Deleted)?,
+            "user.banned" => {
+                parse_ban(body, |ban| UserEvent::Banned(ban.expiration.map(|time| time.0)))?
+            }
+            "user.unbanned" => parse_ban(body, |_| UserEvent::Unbanned)?,
             _ => EventKind::Other,
         };
         let at = match kind {
@@ -267,6 +305,7 @@ fn channel_deleted(payload: &ChannelPayload) -> EventKind {
         ChannelPayload { channel_type: Some(kind), channel_id: Some(id), .. } => {
             format!("{kind}:{id}")
         }
+        ChannelPayload { channel: Some(channel), .. } => channel.cid.clone(),
         _ => return EventKind::Other,
     };
     let id = cid.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
@@ -284,11 +323,26 @@ fn parse_user_event(body: &[u8], event: UserEvent) -> Result<EventKind, InvalidE
     Ok(UserId::try_from(user.id).map_or(EventKind::Other, |id| EventKind::User(id, event)))
 }
 
+/// The event of an app-wide ban. A ban from one channel and a shadow ban change no account.
+fn parse_ban(
+    body: &[u8],
+    to_event: impl FnOnce(&BanPayload) -> UserEvent,
+) -> Result<EventKind, InvalidEvent> {
+    let ban: BanPayload = parse_payload(body)?;
+    let is_text = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    if is_text(&ban.cid) || is_text(&ban.channel_id) || ban.shadow {
+        return Ok(EventKind::Other);
+    }
+    let event = to_event(&ban);
+    Ok(UserId::try_from(ban.user.id).map_or(EventKind::Other, |id| EventKind::User(id, event)))
+}
+
 fn parse_stats_report(body: &[u8]) -> Result<EventKind, InvalidEvent> {
     /// The maximum size of each stored part, in bytes.
     const MAX_STATS_BYTES: usize = 128 * 1024;
     let StatsReportPayload { call_cid, session_id, counts, participants_overview } =
         parse_payload(body)?;
+    let Ok(session) = SessionId::try_from(session_id) else { return Ok(EventKind::Other) };
     // An overview of a thousand participants exceeds the size of an item, and no call of this
     // service has so many.
     let participants =
@@ -297,7 +351,7 @@ fn parse_stats_report(body: &[u8]) -> Result<EventKind, InvalidEvent> {
     let stats_json = counts
         .filter(|counts| counts.get().len() <= MAX_STATS_BYTES)
         .map(|counts| format!(r#"{{"counts":{},"participants":{participants}}}"#, counts.get()));
-    let report = StatsReport { session: session_id, stats_json };
+    let report = StatsReport { session, stats_json };
     Ok(event_for_call(&call_cid, CallEvent::StatsReport(report)))
 }
 
@@ -305,12 +359,13 @@ fn parse_rating(body: &[u8]) -> Result<EventKind, InvalidEvent> {
     /// The maximum length of a reason at Stream.
     const MAX_REASON_CHARS: usize = 1_000;
     let FeedbackPayload { call_cid, session_id, rating, reason, user } = parse_payload(body)?;
-    let Ok(user) = UserId::try_from(user.id) else { return Ok(EventKind::Other) };
+    let ids = (UserId::try_from(user.id), SessionId::try_from(session_id));
+    let (Ok(user), Ok(session)) = ids else { return Ok(EventKind::Other) };
     let reason = reason.map(|reason| reason.chars().take(MAX_REASON_CHARS).collect());
-    if !(1..=5).contains(&rating) {
+    let Some(rating) = (1..=5).find(|stars| f64::from(*stars) == rating) else {
         return Ok(EventKind::Other);
-    }
-    let rating = Rating { session: session_id, user, rating, reason };
+    };
+    let rating = Rating { session, user, rating, reason };
     Ok(event_for_call(&call_cid, CallEvent::Rating(rating)))
 }
 
@@ -424,10 +479,16 @@ mod tests {
         };
         assert_eq!((rating.rating, rating.user.as_str()), (4, "alice"));
         assert_eq!(rating.reason.map(|reason| reason.len()), Some(1_000));
-        for other in [0, 6] {
-            assert_eq!(parse_kind(event(json!(other))), EventKind::Other);
+        for whole in [json!(4.0), json!(1)] {
+            assert_ne!(parse_kind(event(whole)), EventKind::Other);
         }
-        let mut invalid = event(json!(-1));
+        for other in [json!(0), json!(6), json!(-1), json!(4.5)] {
+            assert_eq!(parse_kind(event(other)), EventKind::Other);
+        }
+        let mut other_session = event(json!(4));
+        other_session["session_id"] = json!("s#1");
+        assert_eq!(parse_kind(other_session), EventKind::Other);
+        let mut invalid = event(json!("4"));
         invalid["created_at"] = json!(0);
         assert!(Event::parse(invalid.to_string().as_bytes()).is_err());
     }
@@ -446,9 +507,52 @@ mod tests {
             ("user.deactivated", UserEvent::Deactivated),
             ("user.reactivated", UserEvent::Reactivated),
             ("user.deleted", UserEvent::Deleted),
+            ("user.banned", UserEvent::Banned(None)),
+            ("user.unbanned", UserEvent::Unbanned),
         ] {
             let event = json!({"type": kind, "user": {"id": "alice"}});
             assert_eq!(parse_kind(event), EventKind::User(alice.clone(), status));
+        }
+    }
+
+    #[test]
+    fn only_app_wide_bans_are_handled() {
+        let alice = UserId::try_from("alice".to_owned()).unwrap();
+        let ban = |fields: Value| {
+            let mut event = json!({"type": "user.banned", "user": {"id": "alice"}});
+            event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            parse_kind(event)
+        };
+        let until = Timestamp::from_millis(1_767_225_660_000);
+        for (fields, expected) in [
+            (json!({}), Some(None)),
+            (
+                json!({"cid": "", "channel_id": null, "shadow": false, "expiration": null}),
+                Some(None),
+            ),
+            (json!({"expiration": "2026-01-01T00:01:00Z"}), Some(Some(until))),
+            (json!({"cid": "messaging:call-c1"}), None),
+            (json!({"channel_id": "call-c1"}), None),
+            (json!({"shadow": true}), None),
+        ] {
+            let expected = expected.map_or(EventKind::Other, |until| {
+                EventKind::User(alice.clone(), UserEvent::Banned(until))
+            });
+            assert_eq!(ban(fields.clone()), expected, "{fields}");
+        }
+    }
+
+    /// A part that is not needed must not lose the event.
+    #[test]
+    fn unreadable_part_does_not_lose_the_event() {
+        for (kind, event) in [
+            ("call.ended", CallEvent::Ended(Timestamp::from_millis(1_767_225_609_123))),
+            ("call.session_ended", CallEvent::SessionEnded),
+        ] {
+            for call in [json!({"ended_at": "yesterday"}), json!(7), json!({"session": []})] {
+                let body = json!({"type": kind, "call_cid": "default:c1", "call": call});
+                assert_eq!(parse_kind(body), EventKind::Call(id(), event.clone()), "{kind} {call}");
+            }
         }
     }
 
@@ -460,7 +564,7 @@ mod tests {
             json!({
                 "type": kind,
                 "call_cid": "default:c1",
-                "cid": "messaging:call-c1",
+                "channel": {"cid": "messaging:call-c1"},
                 "session_id": "s1",
                 "rating": 3,
                 "user": {"id": "alice"},

@@ -8,6 +8,7 @@ mod client;
 mod error;
 pub mod event;
 pub mod hooks;
+pub(crate) mod lenient;
 pub mod ops;
 mod rate_limit;
 mod request;

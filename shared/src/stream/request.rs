@@ -21,6 +21,12 @@ pub trait Operation: Sync {
 
     /// The request of the operation.
     fn request(&self) -> Request;
+
+    /// Whether the response is one to this request, and shows that a write was done. A success
+    /// status alone does not: a proxy may have sent it.
+    fn is_answered_by(&self, _: &Self::Response) -> bool {
+        true
+    }
 }
 
 /// A request, without the credentials, which the transport adds.

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::ids::{CallId, UserId};
     use crate::stream::Operation;
-    use crate::stream::ops::{EndCall, QueryUser};
+    use crate::stream::ops::{EndCall, QueryUsers};
 
     /// Sends a request to a server with this response. Returns the received request and the result.
     async fn send_to_server(
@@ -243,7 +243,7 @@ mod tests {
             ("x-ratelimit-remaining: 0\r\nretry-after: 7\r\n", Some(7)),
             ("x-ratelimit-remaining: 3\r\n", None),
         ] {
-            let request = QueryUser { id: &user }.request();
+            let request = QueryUsers { ids: std::slice::from_ref(&user) }.request();
             let (sent, result) = send_to_server(request, &format!("{head}{headers}\r\n")).await;
             assert!(sent.starts_with("GET /api/v2/users?api_key=key%261&payload=%7B%22"), "{sent}");
             assert_eq!(result.unwrap().retry_after, seconds.map(Duration::from_secs));
@@ -266,7 +266,11 @@ mod tests {
             (String::new(), None),
         ] {
             let response = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\n{{}}");
-            let (_, result) = send_to_server(QueryUser { id: &user }.request(), &response).await;
+            let (_, result) = send_to_server(
+                QueryUsers { ids: std::slice::from_ref(&user) }.request(),
+                &response,
+            )
+            .await;
             assert_eq!(result.unwrap().rate_limit, expected, "{headers}");
         }
     }

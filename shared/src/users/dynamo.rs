@@ -1,35 +1,54 @@
-//! Users in the table: one item per user with `pk = USER#<userId>` and `sk = PROFILE`.
+//! Users in the table: one item per user with `pk = USER#<userId>` and `sk = PROFILE`. A queued push
+//! has `pk = PROFILES` and `sk = <userId>`: there are few at a time, so one partition is enough.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    ConditionalResult, Item, Table, attribute_names, key, number, parse_item, text,
-    update_conditionally,
+    ConditionalResult, Item, Table, attribute_names, delete_conditionally, key, map_sdk_error,
+    number, parse_item, text, update_conditionally,
 };
+use crate::error::ApiError;
 use crate::ids::UserId;
+use crate::minute_quota::MinuteQuota;
 use crate::rate_limiter::Quota;
 use crate::store::StoreError;
+use crate::stream::event::MAX_CLOCK_SKEW;
+use crate::users::patch::{FieldPatch, merge_objects};
 use crate::users::{
-    GetAndCountResult, Profile, ProfileChange, Revocation, RevokeResult, SyncResult, User,
-    UserStatus, UserStore,
+    Account, AccountStore, Ban, GetAndCountResult, MergeResult, Profile, ProfileChange,
+    ProfileWriter, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
 };
+
+/// The quota of profile pushes. Stream allows 300 `UpdateUsers` requests per minute and app, and
+/// the sweeper needs some of them.
+const MAX_PUSHES_PER_MINUTE: u32 = 240;
+/// The maximum size of a user's custom data as JSON, in bytes. With the longest other fields it
+/// stays below Stream's limit of 5 KB for a user.
+const MAX_CUSTOM_BYTES: usize = 2_048;
+/// The attempts to merge custom data while concurrent requests change it.
+const MAX_MERGE_ATTEMPTS: u32 = 10;
 
 /// The store of users in DynamoDB.
 #[derive(Clone, Debug)]
-pub struct DynamoUserStore(Table);
+pub struct DynamoUserStore {
+    table: Table,
+    push_quota: MinuteQuota,
+}
 
 impl DynamoUserStore {
     /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Self(table)
+        let push_quota = MinuteQuota::new(table.clone(), "push-profile", MAX_PUSHES_PER_MINUTE);
+        Self { table, push_quota }
     }
 }
 
@@ -54,18 +73,55 @@ struct UserItem {
     sessions_revoked_at: Option<Timestamp>,
     #[serde(default)]
     status: UserStatus,
+    ban_until: Option<Timestamp>,
+}
+
+/// The attributes of a user's account.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountItem {
+    user_id: UserId,
+    #[serde(default)]
+    synced: u64,
+    #[serde(default)]
+    status: UserStatus,
+    ban_until: Option<Timestamp>,
+}
+
+impl AccountItem {
+    const PROJECTION: &str = "userId, synced, #status, banUntil";
+
+    fn into_account(self) -> (UserId, Account) {
+        let Self { user_id, synced, status, ban_until } = self;
+        let ban = ban_until.map(|until| Ban { until });
+        (user_id, Account { status, ban, exists_at_stream: synced > 0 })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueuedItem {
+    user_id: UserId,
+    at: Timestamp,
+}
+
+fn queue_key(id: &UserId) -> Item {
+    key("PROFILES", id.as_str())
+}
+
+fn parse_custom(text: &str) -> Result<Map<String, Value>, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Internal(error.into()))
 }
 
 fn parse_user(item: Item) -> Result<User, StoreError> {
     let item: UserItem = parse_item(item)?;
-    let custom = item.custom.map(|text| serde_json::from_str(&text)).transpose();
     Ok(User {
         id: item.user_id,
         profile: Profile {
             name: item.name,
             image: item.image,
             language: item.language,
-            custom: custom.map_err(|error| StoreError::Internal(error.into()))?,
+            custom: item.custom.as_deref().map(parse_custom).transpose()?,
             role: item.role.unwrap_or_default(),
         },
         version: item.version,
@@ -73,6 +129,7 @@ fn parse_user(item: Item) -> Result<User, StoreError> {
         revoked_at: item.revoked_at,
         sessions_revoked_at: item.sessions_revoked_at,
         status: item.status,
+        ban: item.ban_until.map(|until| Ban { until }),
     })
 }
 
@@ -87,7 +144,7 @@ fn parse_counted(item: Item) -> Result<GetAndCountResult, StoreError> {
 }
 
 /// What an update does with a field that the profile has already.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum ConflictPolicy {
     /// Replaces it.
     Replace,
@@ -95,65 +152,192 @@ enum ConflictPolicy {
     KeepExisting,
 }
 
-impl DynamoUserStore {
-    async fn update_profile(
+/// An update of the profile in the table.
+struct ProfileUpdate<'a> {
+    change: &'a ProfileChange,
+    on_conflict: ConflictPolicy,
+    writer: ProfileWriter,
+    at: Timestamp,
+}
+
+/// The change of the attribute with the custom data.
+enum CustomUpdate {
+    /// The attribute is unchanged.
+    Keep,
+    /// The attribute is set or removed, if it still has the expected value.
+    Replace { expected: Option<String>, merged: Option<String> },
+    /// The merged data is too large.
+    TooLarge,
+}
+
+impl ProfileUpdate<'_> {
+    /// Merges the custom data into that in the table.
+    fn merge_custom(&self, expected: Option<&str>) -> Result<CustomUpdate, StoreError> {
+        let current = expected.map(parse_custom).transpose()?;
+        let merged = match (&self.change.custom, self.on_conflict) {
+            (FieldPatch::Keep, _) => return Ok(CustomUpdate::Keep),
+            (FieldPatch::Set(imported), ConflictPolicy::KeepExisting) => {
+                let mut merged = imported.clone();
+                merge_objects(&mut merged, current.unwrap_or_default());
+                Some(merged)
+            }
+            _ => self.change.merge_custom(current),
+        };
+        let merged = merged.filter(|custom| !custom.is_empty());
+        let merged = merged.map(|custom| Value::Object(custom).to_string());
+        // Data from Stream may be larger. It may also shrink to a size above the limit.
+        let max_bytes = match self.on_conflict {
+            ConflictPolicy::Replace => MAX_CUSTOM_BYTES.max(expected.map_or(0, str::len)),
+            ConflictPolicy::KeepExisting => usize::MAX,
+        };
+        if merged.as_ref().is_some_and(|text| text.len() > max_bytes) {
+            return Ok(CustomUpdate::TooLarge);
+        }
+        Ok(CustomUpdate::Replace { expected: expected.map(str::to_owned), merged })
+    }
+
+    fn may_write(&self, user: &User) -> bool {
+        match self.writer {
+            ProfileWriter::User => user.account().require_active(self.at).is_ok(),
+            ProfileWriter::Service => user.status == UserStatus::Active,
+        }
+    }
+
+    /// Prepares the update.
+    fn request(
         &self,
+        table: &Table,
         id: &UserId,
-        change: &ProfileChange,
-        at: Timestamp,
-        on_conflict: ConflictPolicy,
-    ) -> Result<User, StoreError> {
-        let custom = change.custom.clone().map(|custom| Value::Object(custom).to_string());
-        let fields = [
-            ("name", change.name.as_deref()),
-            ("image", change.image.as_deref()),
-            ("language", change.language.as_deref()),
-            ("custom", custom.as_deref()),
-            ("role", change.role.as_ref().map(StreamRole::as_str)),
-        ];
-        let mut assignments = vec![
+        custom: &CustomUpdate,
+    ) -> UpdateItemFluentBuilder {
+        let mut names = vec!["userId", "updatedAt", "createdAt", "version", "status"];
+        let mut values = HashMap::from([
+            (":userId".to_owned(), text(id.as_str())),
+            (":at".to_owned(), number(self.at.as_millis())),
+            (":one".to_owned(), number(1)),
+            (":active".to_owned(), text("active")),
+        ]);
+        let mut set = vec![
             "#userId = :userId".to_owned(),
             "#updatedAt = :at".to_owned(),
             "#createdAt = if_not_exists(#createdAt, :at)".to_owned(),
         ];
-        let mut attributes = vec!["userId", "updatedAt", "createdAt", "version", "status"];
-        let mut values = HashMap::from([
-            (":userId".to_owned(), text(id.as_str())),
-            (":at".to_owned(), number(at.as_millis())),
-            (":one".to_owned(), number(1)),
-            (":active".to_owned(), text("active")),
-        ]);
-        for (name, value) in fields {
-            let Some(value) = value else { continue };
-            assignments.push(match on_conflict {
-                ConflictPolicy::Replace => format!("#{name} = :{name}"),
-                ConflictPolicy::KeepExisting => {
-                    format!("#{name} = if_not_exists(#{name}, :{name})")
+        let mut remove = Vec::new();
+        // A deleted user is not created again, and a deactivated user is not changed.
+        let mut condition = "(attribute_not_exists(#status) OR #status = :active)".to_owned();
+        if self.writer == ProfileWriter::User {
+            names.push("banUntil");
+            condition.push_str(" AND (attribute_not_exists(#banUntil) OR #banUntil <= :at)");
+        }
+        let ProfileChange { name, image, language, role, .. } = self.change;
+        let role = FieldPatch::from(role.as_ref().map(StreamRole::as_str));
+        let fields = [
+            ("name", name.as_ref().map(String::as_str)),
+            ("image", image.as_ref().map(String::as_str)),
+            ("language", language.as_ref().map(String::as_str)),
+            ("role", role),
+        ];
+        for (field, patch) in fields {
+            match patch {
+                FieldPatch::Keep => continue,
+                FieldPatch::Remove => remove.push(format!("#{field}")),
+                FieldPatch::Set(value) => {
+                    set.push(match self.on_conflict {
+                        ConflictPolicy::Replace => format!("#{field} = :{field}"),
+                        ConflictPolicy::KeepExisting => {
+                            format!("#{field} = if_not_exists(#{field}, :{field})")
+                        }
+                    });
+                    values.insert(format!(":{field}"), text(value));
                 }
-            });
-            attributes.push(name);
-            values.insert(format!(":{name}"), text(value));
+            }
+            names.push(field);
         }
-        let update = self
-            .0
+        if let CustomUpdate::Replace { expected, merged } = custom {
+            names.push("custom");
+            match expected {
+                None => condition.push_str(" AND attribute_not_exists(#custom)"),
+                Some(expected) => {
+                    condition.push_str(" AND #custom = :expectedCustom");
+                    values.insert(":expectedCustom".to_owned(), text(expected.as_str()));
+                }
+            }
+            match merged {
+                None => remove.push("#custom".to_owned()),
+                Some(merged) => {
+                    set.push("#custom = :custom".to_owned());
+                    values.insert(":custom".to_owned(), text(merged.as_str()));
+                }
+            }
+        }
+        let mut expression = format!("SET {} ADD #version :one", set.join(", "));
+        if !remove.is_empty() {
+            expression.push_str(" REMOVE ");
+            expression.push_str(&remove.join(", "));
+        }
+        table
             .update_item(item_key(id))
-            .update_expression(format!("SET {} ADD #version :one", assignments.join(", ")))
-            // A deleted user is not created again, and a deactivated user is not changed.
-            .condition_expression("attribute_not_exists(#status) OR #status = :active")
-            .set_expression_attribute_names(Some(attribute_names(&attributes)))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(attribute_names(&names)))
             .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew);
-        match update_conditionally(update).await? {
-            ConditionalResult::Applied(item) => parse_user(item),
-            ConditionalResult::ConditionFailed(item) => parse_user(item.unwrap_or_default()),
-        }
+            .return_values(ReturnValue::AllNew)
     }
 }
+
+impl DynamoUserStore {
+    async fn update_profile(
+        &self,
+        id: &UserId,
+        update: ProfileUpdate<'_>,
+    ) -> Result<MergeResult, StoreError> {
+        // Most users have no custom data. If that is wrong, the failed condition returns the data.
+        let mut expected_custom: Option<String> = None;
+        for _ in 0..MAX_MERGE_ATTEMPTS {
+            let custom = update.merge_custom(expected_custom.as_deref())?;
+            if matches!(custom, CustomUpdate::TooLarge) {
+                return Ok(MergeResult::CustomTooLarge);
+            }
+            let request = update.request(&self.table, id, &custom);
+            let item = match update_conditionally(request).await? {
+                ConditionalResult::Applied(item) => {
+                    return parse_user(item).map(MergeResult::Merged);
+                }
+                ConditionalResult::ConditionFailed(item) => item.unwrap_or_default(),
+            };
+            if item.is_empty() {
+                expected_custom = None;
+                continue;
+            }
+            expected_custom = item.get("custom").and_then(|text| text.as_s().ok()).cloned();
+            let user = parse_user(item)?;
+            if !update.may_write(&user) {
+                return Ok(MergeResult::Inactive(user));
+            }
+        }
+        Ok(MergeResult::Conflict)
+    }
+
+    /// Updates the status or the ban of an existing user by an event of this time. An event from
+    /// before the item is ignored.
+    fn update_by_event(&self, id: &UserId, at: Timestamp) -> UpdateItemFluentBuilder {
+        let latest_start = at.plus(MAX_CLOCK_SKEW).as_millis();
+        self.table
+            .update_item(item_key(id))
+            .expression_attribute_names("#createdAt", "createdAt")
+            .expression_attribute_values(":latestStart", number(latest_start))
+            .expression_attribute_values(":at", number(at.as_millis()))
+    }
+}
+
+/// The condition that an event is not from before the user's item. A tombstone has no start.
+const EXISTS_SINCE_EVENT: &str = "attribute_exists(pk) AND (attribute_not_exists(#createdAt) \
+                                  OR #createdAt <= :latestStart)";
 
 #[async_trait]
 impl UserStore for DynamoUserStore {
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        self.0.get(item_key(id)).await?.map(parse_user).transpose()
+        self.table.get(item_key(id)).await?.map(parse_user).transpose()
     }
 
     async fn get_and_count(
@@ -163,7 +347,7 @@ impl UserStore for DynamoUserStore {
     ) -> Result<GetAndCountResult, StoreError> {
         let Quota { window, max_requests } = quota;
         let update = |change: &str, condition: &str| {
-            self.0
+            self.table
                 .update_item(item_key(id))
                 .update_expression(change)
                 .condition_expression(condition)
@@ -200,37 +384,21 @@ impl UserStore for DynamoUserStore {
         }
     }
 
-    async fn find_unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct SyncedUserItem {
-            user_id: UserId,
-            #[serde(default)]
-            synced: u64,
-            #[serde(default)]
-            status: UserStatus,
-        }
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(ids.iter().map(item_key).collect()))
-            .projection_expression("userId, synced, #status")
-            .set_expression_attribute_names(Some(attribute_names(&["status"])));
-        let mut known = BTreeSet::new();
-        for item in self.0.batch_get(request).await? {
-            let item: SyncedUserItem = parse_item(item)?;
-            if item.synced > 0 && item.status != UserStatus::Deleted {
-                known.insert(item.user_id);
-            }
-        }
-        Ok(ids.iter().filter(|id| !known.contains(id)).cloned().collect())
+    async fn load(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let keys = ids.iter().map(item_key).collect();
+        let request = KeysAndAttributes::builder().set_keys(Some(keys));
+        self.table.batch_get(request).await?.into_iter().map(parse_user).collect()
     }
 
     async fn merge(
         &self,
         id: &UserId,
         change: &ProfileChange,
+        writer: ProfileWriter,
         at: Timestamp,
-    ) -> Result<User, StoreError> {
-        self.update_profile(id, change, at, ConflictPolicy::Replace).await
+    ) -> Result<MergeResult, StoreError> {
+        let on_conflict = ConflictPolicy::Replace;
+        self.update_profile(id, ProfileUpdate { change, on_conflict, writer, at }).await
     }
 
     async fn fill_missing(
@@ -238,13 +406,14 @@ impl UserStore for DynamoUserStore {
         id: &UserId,
         change: &ProfileChange,
         at: Timestamp,
-    ) -> Result<User, StoreError> {
-        self.update_profile(id, change, at, ConflictPolicy::KeepExisting).await
+    ) -> Result<MergeResult, StoreError> {
+        let (on_conflict, writer) = (ConflictPolicy::KeepExisting, ProfileWriter::Service);
+        self.update_profile(id, ProfileUpdate { change, on_conflict, writer, at }).await
     }
 
     async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError> {
         let update = self
-            .0
+            .table
             .update_item(item_key(id))
             .update_expression("SET #synced = :version")
             .condition_expression("#version = :version")
@@ -265,7 +434,7 @@ impl UserStore for DynamoUserStore {
     ) -> Result<RevokeResult, StoreError> {
         let Revocation { sessions_before, tokens_before } = revocation;
         let update = self
-            .0
+            .table
             .update_item(item_key(id))
             .update_expression("SET #revokedAt = :tokens, #sessionsRevokedAt = :sessions")
             .condition_expression(
@@ -282,10 +451,86 @@ impl UserStore for DynamoUserStore {
             ConditionalResult::Applied(_) => RevokeResult::Recorded,
             ConditionalResult::ConditionFailed(None) => RevokeResult::UserNotFound,
             ConditionalResult::ConditionFailed(Some(item)) => {
-                let revoked_at = parse_user(item)?.revoked_at;
-                RevokeResult::AlreadyRevoked(revoked_at.unwrap_or(tokens_before))
+                let user = parse_user(item)?;
+                RevokeResult::AlreadyRevoked(Revocation {
+                    sessions_before: user.sessions_revoked_at.unwrap_or(sessions_before),
+                    tokens_before: user.revoked_at.unwrap_or(tokens_before),
+                })
             }
         })
+    }
+
+    async fn acquire_push_quota(&self, at: Timestamp) -> Result<bool, StoreError> {
+        self.push_quota.acquire(at).await
+    }
+
+    async fn queue_push(&self, id: &UserId, at: Timestamp) -> Result<(), StoreError> {
+        let update = self
+            .table
+            .update_item(queue_key(id))
+            .update_expression("SET #userId = :user, #at = :at")
+            .set_expression_attribute_names(Some(attribute_names(&["userId", "at"])))
+            .expression_attribute_values(":user", text(id.as_str()))
+            .expression_attribute_values(":at", number(at.as_millis()));
+        update.send().await.map(|_| ()).map_err(map_sdk_error)
+    }
+
+    async fn list_queued(&self, limit: u16) -> Result<Vec<QueuedPush>, StoreError> {
+        let query = self
+            .table
+            .query()
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text("PROFILES"))
+            .limit(limit.into());
+        let items = query.send().await.map_err(map_sdk_error)?.items.unwrap_or_default();
+        let mut queued = Vec::new();
+        for item in items {
+            // A malformed item must not block the others.
+            match parse_item(item) {
+                Ok(QueuedItem { user_id, at }) => queued.push(QueuedPush { user: user_id, at }),
+                Err(error) => {
+                    ApiError::from(error).log("skipping malformed queued push", &"PROFILES");
+                }
+            }
+        }
+        Ok(queued)
+    }
+
+    async fn remove_queued(&self, push: &QueuedPush) -> Result<(), StoreError> {
+        let delete = self
+            .table
+            .delete_item(queue_key(&push.user))
+            .condition_expression("#at = :at")
+            .set_expression_attribute_names(Some(attribute_names(&["at"])))
+            .expression_attribute_values(":at", number(push.at.as_millis()));
+        delete_conditionally(delete).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl AccountStore for DynamoUserStore {
+    async fn get_account(&self, id: &UserId) -> Result<Option<Account>, StoreError> {
+        let request = self
+            .table
+            .client
+            .get_item()
+            .table_name(&self.table.name)
+            .set_key(Some(item_key(id)))
+            .projection_expression(AccountItem::PROJECTION)
+            .expression_attribute_names("#status", "status");
+        let item = request.send().await.map_err(map_sdk_error)?.item;
+        let account = item.map(parse_item::<AccountItem>).transpose()?;
+        Ok(account.map(|item| item.into_account().1))
+    }
+
+    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError> {
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(ids.iter().map(item_key).collect()))
+            .projection_expression(AccountItem::PROJECTION)
+            .set_expression_attribute_names(Some(attribute_names(&["status"])));
+        let items = self.table.batch_get(request).await?;
+        items.into_iter().map(|item| Ok(parse_item::<AccountItem>(item)?.into_account())).collect()
     }
 
     async fn set_status(
@@ -302,22 +547,45 @@ impl UserStore for DynamoUserStore {
         };
         // Events may arrive in any order, and a deletion is final.
         let condition = if status == DELETED {
-            "attribute_exists(pk)"
+            EXISTS_SINCE_EVENT.to_owned()
         } else {
-            "attribute_exists(pk) AND (attribute_not_exists(#statusAt) \
-             OR (#statusAt < :at AND #status <> :deleted))"
+            format!(
+                "{EXISTS_SINCE_EVENT} AND (attribute_not_exists(#statusAt) \
+                 OR (#statusAt < :at AND #status <> :deleted))"
+            )
         };
         let mut update = self
-            .0
-            .update_item(item_key(id))
+            .update_by_event(id, at)
             .update_expression("SET #status = :status, #statusAt = :at")
             .condition_expression(condition)
-            .set_expression_attribute_names(Some(attribute_names(&["status", "statusAt"])))
-            .expression_attribute_values(":status", text(status))
-            .expression_attribute_values(":at", number(at.as_millis()));
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#statusAt", "statusAt")
+            .expression_attribute_values(":status", text(status));
         if status != DELETED {
             update = update.expression_attribute_values(":deleted", text(DELETED));
         }
+        update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn set_ban(
+        &self,
+        id: &UserId,
+        ban: Option<Ban>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut update = self
+            .update_by_event(id, at)
+            .condition_expression(format!(
+                "{EXISTS_SINCE_EVENT} AND (attribute_not_exists(#banAt) OR #banAt < :at)"
+            ))
+            .expression_attribute_names("#banAt", "banAt")
+            .expression_attribute_names("#banUntil", "banUntil");
+        update = match ban {
+            Some(ban) => update
+                .update_expression("SET #banAt = :at, #banUntil = :until")
+                .expression_attribute_values(":until", number(ban.until.as_millis())),
+            None => update.update_expression("SET #banAt = :at REMOVE #banUntil"),
+        };
         update_conditionally(update).await.map(|_| ())
     }
 }

@@ -1,24 +1,34 @@
-//! Users: their profiles in the table, and the synchronization with Stream.
+//! Users: their profiles and accounts in the table, and the synchronization with Stream.
 
+mod account;
 pub mod dynamo;
+mod patch;
 mod profile;
+mod push;
 mod revoke;
 mod store;
 
+pub use account::{Account, AccountStore, Ban, UserStatus, require_active_alongside};
+pub use patch::FieldPatch;
 pub use profile::{Profile, ProfileChange};
+pub use push::{PushSummary, QueuedPushes};
 pub use store::{
-    GetAndCountResult, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
+    GetAndCountResult, MergeResult, ProfileWriter, QueuedPush, Revocation, RevokeResult,
+    SyncResult, User, UserStore,
 };
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
 
 use crate::auth::{Caller, StreamRole, StreamRoleMap};
-use crate::clock::{Clock, Deadline};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::config::{ConfigError, Env};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
-use crate::rate_limiter::Permit;
-use crate::stream::ops::{QueryUser, ReactivateUser, UpsertUser};
+use crate::rate_limiter::{Permit, Window};
+use crate::stream::ops::{QueryUsers, ReactivateUser, StreamUser, UpsertUsers};
 use crate::stream::{StreamClient, StreamError};
 
 /// The policy for a token request of a user who is not in the table.
@@ -54,7 +64,13 @@ pub struct UserService {
 }
 
 /// The number of upserts at Stream while concurrent requests keep changing the profile.
-const MAX_ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 10;
+
+/// The error of a request that lost to too many concurrent requests of the same user.
+fn too_many_conflicts() -> ApiError {
+    ApiError::new(Code::TooManyRequests, "send the requests of one user one after the other")
+        .with_retry_after(Some(Duration::from_secs(1)))
+}
 
 impl UserService {
     /// Reads the user and counts the request with the same write. `None` if the user does not
@@ -82,12 +98,14 @@ impl UserService {
     }
 
     /// Returns the existing user if the change leaves the profile as it is, which costs no request.
-    /// Otherwise upserts the user.
+    /// Otherwise merges the change and pushes the profile to Stream. If the quota of pushes is
+    /// exhausted, queues the push for the sweeper: a token needs no profile at Stream, because the
+    /// user's device creates the user there when it connects.
     ///
     /// # Errors
     ///
-    /// `user_not_found` if the policy rejects unknown users, `user_deactivated`, `session_revoked`
-    /// if the caller's session is revoked, and those of [`UserService::upsert`].
+    /// `user_not_found` if the policy rejects unknown users, `user_deactivated`, `user_banned`,
+    /// `session_revoked` if the caller's session is revoked, and those of [`UserService::upsert`].
     pub async fn get_or_provision(
         &self,
         caller: &Caller,
@@ -97,18 +115,36 @@ impl UserService {
         policy: UnknownUserPolicy,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
+        let now = self.clock.now();
         if let Some(user) = &existing {
-            user.status.require_active()?;
+            user.account().require_active(now)?;
             user.require_session(caller)?;
         }
         match existing {
-            Some(user) if user.is_synced() && !change.changes(&user.profile) => Ok(user),
-            None if policy == UnknownUserPolicy::Reject => Err(ApiError::new(
-                Code::UserNotFound,
-                "the user does not exist; upsert the user first",
-            )),
-            _ => self.upsert(id, change, deadline).await,
+            Some(user) if user.is_synced() && !change.changes(&user.profile) => return Ok(user),
+            None if policy == UnknownUserPolicy::Reject => {
+                return Err(ApiError::new(
+                    Code::UserNotFound,
+                    "the user does not exist; upsert the user first",
+                ));
+            }
+            _ => {}
         }
+        let merged = self.merge(id, change, ProfileWriter::User, deadline);
+        let (merged, quota) = join(merged, self.store.acquire_push_quota(now)).await;
+        let user = merged?;
+        if quota? {
+            let synchronized =
+                self.synchronize(user.clone(), change, ProfileWriter::User, deadline).await;
+            match synchronized {
+                Err(error) if error.code() == Code::StreamBusy => {
+                    error.log("pushing a profile failed, queueing it", id);
+                }
+                result => return result,
+            }
+        }
+        self.store.queue_push(id, now).await?;
+        Ok(user)
     }
 
     /// Merges a change into the profile in the table and sends the whole profile to Stream. An
@@ -121,61 +157,175 @@ impl UserService {
     ///
     /// # Errors
     ///
-    /// `user_deleted`, `user_deactivated`, `store_unavailable`, and the errors of Stream.
+    /// `too_many_requests`, `stream_busy` if the quota of pushes is exhausted, `invalid_body` if
+    /// the custom data would be too large, `user_deleted`, `user_deactivated`, `user_banned`,
+    /// `store_unavailable`, and the errors of Stream.
     pub async fn upsert(
         &self,
         id: &UserId,
         change: &ProfileChange,
+        writer: ProfileWriter,
+        permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
-        let mut user = self.store.merge(id, change, self.clock.now()).await?;
-        user.status.require_active()?;
+        let now = self.clock.now();
+        let (counted, quota) = join(permit.consume(), self.store.acquire_push_quota(now)).await;
+        counted?;
+        if !quota? {
+            let detail = "the profile quota of this minute is exhausted; retry in a minute";
+            let retry_after = Window::from_timestamp(now).remaining(now);
+            return Err(ApiError::new(Code::StreamBusy, detail).with_retry_after(Some(retry_after)));
+        }
+        let user = self.merge(id, change, writer, deadline).await?;
+        self.synchronize(user, change, writer, deadline).await
+    }
+
+    /// Merges a change into the profile in the table. A service first reactivates a deactivated
+    /// user.
+    async fn merge(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        writer: ProfileWriter,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
+        let now = self.clock.now();
+        let mut result = self.store.merge(id, change, writer, now).await?;
+        if let MergeResult::Inactive(user) = &result
+            && (user.status, writer) == (UserStatus::Deactivated, ProfileWriter::Service)
+        {
+            match self.reactivate(id, deadline).await {
+                // Stream rejects the request if the user is active there. The answer to the push
+                // shows whether that was the reason.
+                Ok(()) | Err(StreamError::Rejected(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = self.clock.now();
+            self.store.set_status(id, UserStatus::Active, now).await?;
+            result = self.store.merge(id, change, writer, now).await?;
+        }
+        result.into_user(now)
+    }
+
+    /// Imports the profile from Stream before the first push, and pushes the profile until Stream
+    /// has the newest version.
+    async fn synchronize(
+        &self,
+        mut user: User,
+        change: &ProfileChange,
+        writer: ProfileWriter,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
         if user.synced_version == 0 {
-            user = self.import_from_stream(user, deadline).await?;
+            user = self.import_from_stream(user, change, writer, deadline).await?;
         }
         for _ in 0..MAX_ATTEMPTS {
-            let upsert = UpsertUser { id, data: user.profile.as_user_data() };
-            self.stream.send(&upsert, deadline).await?;
-            match self.store.confirm_version(id, user.version).await? {
+            let users = [(&user.id, user.profile.as_user_data())];
+            let response = self.stream.send(&UpsertUsers { users: &users }, deadline).await?;
+            if let Some(stream_user) = response.users.get(user.id.as_str()) {
+                self.adopt_account(&user, stream_user, writer, deadline).await?;
+            }
+            match self.store.confirm_version(&user.id, user.version).await? {
                 SyncResult::Confirmed => return Ok(user),
                 SyncResult::Superseded(newer) => user = newer,
             }
         }
-        let detail = "too many concurrent changes of the profile; retry later";
-        Err(ApiError::new(Code::StoreUnavailable, detail))
-    }
-
-    /// Reactivates a deactivated user. The caller of this method must be a service.
-    ///
-    /// # Errors
-    ///
-    /// `store_unavailable`, and the errors of Stream.
-    pub async fn reactivate(&self, id: &UserId, deadline: Deadline) -> Result<(), ApiError> {
-        let is_deactivated =
-            self.store.get(id).await?.is_some_and(|user| user.status == UserStatus::Deactivated);
-        if is_deactivated {
-            match self.stream.send(&ReactivateUser { id }, deadline).await {
-                // The user is active at Stream already, and the webhook event was lost.
-                Ok(_) | Err(StreamError::Rejected(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            self.store.set_status(id, UserStatus::Active, self.clock.now()).await?;
-        }
-        Ok(())
+        Err(too_many_conflicts())
     }
 
     /// Adds the fields that the user has at Stream but not in the table.
-    async fn import_from_stream(&self, user: User, deadline: Deadline) -> Result<User, ApiError> {
-        let response = self.stream.send(&QueryUser { id: &user.id }, deadline).await?;
-        let Some(stream_user) = response.users.into_iter().next() else { return Ok(user) };
-        let imported = ProfileChange {
-            name: stream_user.name,
-            image: stream_user.image,
-            language: Some(stream_user.language).filter(|language| !language.is_empty()),
-            custom: Some(stream_user.custom).filter(|custom| !custom.is_empty()),
-            role: Some(stream_user.role.map_or_else(StreamRole::default, StreamRole::new)),
-        };
-        Ok(self.store.fill_missing(&user.id, &imported, self.clock.now()).await?)
+    async fn import_from_stream(
+        &self,
+        user: User,
+        change: &ProfileChange,
+        writer: ProfileWriter,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
+        let query = QueryUsers { ids: std::slice::from_ref(&user.id) };
+        let response = self.stream.send(&query, deadline).await?;
+        match response.users.into_iter().next() {
+            None => Ok(user),
+            Some(Some(stream_user)) => {
+                self.adopt_account(&user, &stream_user, writer, deadline).await?;
+                self.import_profile(&user.id, change, stream_user).await
+            }
+            // The push would replace a profile that has not been imported.
+            Some(None) => {
+                Err(StreamError::InvalidResponse("the user cannot be read".into()).into())
+            }
+        }
+    }
+
+    async fn import_profile(
+        &self,
+        id: &UserId,
+        change: &ProfileChange,
+        stream_user: StreamUser,
+    ) -> Result<User, ApiError> {
+        let now = self.clock.now();
+        let imported = change.import(stream_user);
+        self.store.fill_missing(id, &imported, now).await?.into_user(now)
+    }
+
+    /// Stores the status and the ban that the user has at Stream. A service reactivates a
+    /// deactivated user there.
+    ///
+    /// # Errors
+    ///
+    /// `user_deleted`, `user_deactivated` and `user_banned`; for a service only the first one.
+    async fn adopt_account(
+        &self,
+        user: &User,
+        stream_user: &StreamUser,
+        writer: ProfileWriter,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
+        let (id, now) = (&user.id, self.clock.now());
+        if stream_user.deleted_at.is_some() {
+            self.store.set_status(id, UserStatus::Deleted, now).await?;
+            return Err(ApiError::from_code(Code::UserDeleted));
+        }
+        if stream_user.deactivated_at.is_some() {
+            match writer {
+                ProfileWriter::Service => self.reactivate(id, deadline).await?,
+                ProfileWriter::User => {
+                    self.store.set_status(id, UserStatus::Deactivated, now).await?;
+                    return Err(ApiError::from_code(Code::UserDeactivated));
+                }
+            }
+        }
+        let ban = Ban::from_stream(stream_user).filter(|ban| ban.is_in_force(now));
+        if ban != user.ban.filter(|ban| ban.is_in_force(now)) {
+            self.store.set_ban(id, ban, now).await?;
+        }
+        match (ban, writer) {
+            (Some(_), ProfileWriter::User) => Err(ApiError::from_code(Code::UserBanned)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reactivates the user at Stream.
+    async fn reactivate(&self, id: &UserId, deadline: Deadline) -> Result<(), StreamError> {
+        self.stream.send(&ReactivateUser { id }, deadline).await.map(|_| ())
+    }
+}
+
+impl MergeResult {
+    /// The merged user.
+    fn into_user(self, now: Timestamp) -> Result<User, ApiError> {
+        match self {
+            Self::Merged(user) => Ok(user),
+            Self::Inactive(user) => {
+                user.account().require_active(now)?;
+                // The account became active meanwhile.
+                Err(too_many_conflicts())
+            }
+            Self::CustomTooLarge => Err(ApiError::invalid_field(
+                "/userData/custom",
+                "must be at most 2048 bytes of JSON after the change",
+            )),
+            Self::Conflict => Err(too_many_conflicts()),
+        }
     }
 }
 

@@ -11,13 +11,12 @@ use crate::auth::Caller;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
+use crate::rate_limiter::Permit;
 use crate::stream::StreamError;
 use crate::stream::ops::RevokeTokens;
 use crate::tokens::BACKDATE;
-use crate::users::{Revocation, RevokeResult, User, UserService};
+use crate::users::{Revocation, RevokeResult, User, UserService, too_many_conflicts};
 
-/// The number of attempts if concurrent revocations set the same cutoff.
-const MAX_ATTEMPTS: u32 = 5;
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
 impl UserService {
@@ -27,32 +26,45 @@ impl UserService {
     ///
     /// # Errors
     ///
-    /// `user_not_found`, `user_deleted`, `store_unavailable`, and the errors of Stream. After an
-    /// error the old tokens may still be valid, and the caller must retry.
-    pub async fn revoke(&self, id: &UserId, deadline: Deadline) -> Result<Timestamp, ApiError> {
+    /// `too_many_requests`, `user_not_found`, `user_deleted`, `store_unavailable`, and the errors of
+    /// Stream. After an error the old tokens may still be valid, and the caller must retry.
+    pub async fn revoke(
+        &self,
+        id: &UserId,
+        permit: Permit<'_>,
+        deadline: Deadline,
+    ) -> Result<Timestamp, ApiError> {
+        permit.consume().await?;
         let now = self.clock.now();
+        let cutoff = self.store_revocation(id, now).await?;
+        match self.stream.send(&RevokeTokens { user: id, before: cutoff }, deadline).await {
+            Ok(_) => Ok(now),
+            // The user is in the table, so it was deleted at Stream.
+            Err(StreamError::NotFound(_)) => Err(ApiError::from_code(Code::UserDeleted)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores the revocation, and returns its cutoff for tokens. A concurrent revocation that began
+    /// later covers this one, too.
+    async fn store_revocation(&self, id: &UserId, now: Timestamp) -> Result<Timestamp, ApiError> {
         let mut tokens_before = revocation_cutoff(now);
-        for _ in 0..MAX_ATTEMPTS {
+        // A token that is issued now is dated at the cutoff or later, and Stream rejects a token
+        // from the future.
+        while tokens_before <= now {
             match self.store.revoke(id, Revocation { sessions_before: now, tokens_before }).await? {
-                RevokeResult::Recorded => {
-                    let request = RevokeTokens { user: id, before: tokens_before };
-                    return match self.stream.send(&request, deadline).await {
-                        Ok(_) => Ok(now),
-                        // The user is in the table, so it was deleted at Stream.
-                        Err(StreamError::NotFound(_)) => {
-                            Err(ApiError::from_code(Code::UserDeleted))
-                        }
-                        Err(error) => Err(error.into()),
-                    };
+                RevokeResult::Recorded => return Ok(tokens_before),
+                RevokeResult::AlreadyRevoked(other) if other.sessions_before >= now => {
+                    return Ok(other.tokens_before);
                 }
                 // Tokens may have been issued since then with that cutoff as their `iat`.
-                RevokeResult::AlreadyRevoked(cutoff) => {
-                    tokens_before = tokens_before.max(cutoff.plus(ONE_SECOND));
+                RevokeResult::AlreadyRevoked(other) => {
+                    tokens_before = tokens_before.max(other.tokens_before.plus(ONE_SECOND));
                 }
                 RevokeResult::UserNotFound => return Err(ApiError::from_code(Code::UserNotFound)),
             }
         }
-        Err(ApiError::new(Code::StoreUnavailable, "too many concurrent revocations; retry later"))
+        Err(too_many_conflicts())
     }
 }
 
@@ -91,6 +103,7 @@ mod tests {
             revoked_at: None,
             sessions_revoked_at: revoked.map(Timestamp::from_millis),
             status: UserStatus::Active,
+            ban: None,
         }
     }
 

@@ -1,37 +1,20 @@
 //! The store of users.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 use crate::rate_limiter::Quota;
 use crate::store::StoreError;
-use crate::users::{Profile, ProfileChange};
+use crate::users::{Account, AccountStore, Ban, Profile, ProfileChange, UserStatus};
 
-/// The status of a user's account at Stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UserStatus {
-    /// The user is active.
-    #[default]
-    Active,
-    /// The user was deactivated, and can be reactivated.
-    Deactivated,
-    /// The user was deleted; the id cannot be used again.
-    Deleted,
-}
-
-impl UserStatus {
-    /// Returns an error unless the user is active.
-    pub fn require_active(self) -> Result<(), ApiError> {
-        match self {
-            Self::Active => Ok(()),
-            Self::Deactivated => Err(ApiError::from_code(Code::UserDeactivated)),
-            Self::Deleted => Err(ApiError::from_code(Code::UserDeleted)),
-        }
-    }
+/// Who changes a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileWriter {
+    /// The user. A deactivated or banned user changes nothing.
+    User,
+    /// A service. It reactivates a deactivated user, and may change the profile of a banned one.
+    Service,
 }
 
 /// A user in the table.
@@ -51,6 +34,8 @@ pub struct User {
     pub sessions_revoked_at: Option<Timestamp>,
     /// The status of the account at Stream.
     pub status: UserStatus,
+    /// The last ban, if there was one.
+    pub ban: Option<Ban>,
 }
 
 impl User {
@@ -59,6 +44,34 @@ impl User {
     pub fn is_synced(&self) -> bool {
         self.synced_version == self.version
     }
+
+    /// The account of the user.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account { status: self.status, ban: self.ban, exists_at_stream: self.synced_version > 0 }
+    }
+}
+
+/// The result of [`UserStore::merge`] and [`UserStore::fill_missing`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum MergeResult {
+    /// The user with the changed profile.
+    Merged(User),
+    /// The user may not change the profile, and it is unchanged.
+    Inactive(User),
+    /// The custom data would exceed its size limit, and the profile is unchanged.
+    CustomTooLarge,
+    /// Concurrent requests keep changing the custom data.
+    Conflict,
+}
+
+/// A profile that waits for its push to Stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedPush {
+    /// The user.
+    pub user: UserId,
+    /// When the push was queued.
+    pub at: Timestamp,
 }
 
 /// The revocation of a user's tokens and sessions.
@@ -75,8 +88,8 @@ pub struct Revocation {
 pub enum RevokeResult {
     /// The revocation is stored.
     Recorded,
-    /// A concurrent revocation has stored this cutoff, which is not earlier than the new one.
-    AlreadyRevoked(Timestamp),
+    /// Another request has stored this revocation, whose cutoff is not earlier than the new one.
+    AlreadyRevoked(Revocation),
     /// The user does not exist.
     UserNotFound,
 }
@@ -103,10 +116,11 @@ pub enum SyncResult {
     Superseded(User),
 }
 
-/// The store of users. Each method sends one request. [`UserStore::find_unknown`] sends a second
-/// one if the table leaves keys unprocessed.
+/// The store of users. Each method sends one request, with these exceptions: a batch read sends a
+/// second one if the table leaves keys unprocessed, and a change of custom data sends one request
+/// per attempt.
 #[async_trait]
-pub trait UserStore: Send + Sync {
+pub trait UserStore: AccountStore {
     /// Reads a user.
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
@@ -118,17 +132,17 @@ pub trait UserStore: Send + Sync {
         quota: Quota,
     ) -> Result<GetAndCountResult, StoreError>;
 
-    /// Returns the users that were never upserted at Stream, or were deleted there.
-    async fn find_unknown(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError>;
+    /// Reads at most 100 users. Users who do not exist are left out.
+    async fn load(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
 
-    /// Merges a change into the profile, or creates it, and increments the version. A user who is
-    /// not active is returned unchanged.
+    /// Merges a change into the profile, or creates it, and increments the version.
     async fn merge(
         &self,
         id: &UserId,
         change: &ProfileChange,
+        writer: ProfileWriter,
         at: Timestamp,
-    ) -> Result<User, StoreError>;
+    ) -> Result<MergeResult, StoreError>;
 
     /// Adds only the fields that the profile does not have yet, and increments the version.
     async fn fill_missing(
@@ -136,7 +150,7 @@ pub trait UserStore: Send + Sync {
         id: &UserId,
         change: &ProfileChange,
         at: Timestamp,
-    ) -> Result<User, StoreError>;
+    ) -> Result<MergeResult, StoreError>;
 
     /// Stores that Stream has this version, if it is still the newest.
     async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError>;
@@ -145,11 +159,15 @@ pub trait UserStore: Send + Sync {
     async fn revoke(&self, id: &UserId, revocation: Revocation)
     -> Result<RevokeResult, StoreError>;
 
-    /// Stores the status of an existing user. The newest event wins, and a deletion is final.
-    async fn set_status(
-        &self,
-        id: &UserId,
-        status: UserStatus,
-        at: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// Takes one push from the quota of the minute. False if none is left.
+    async fn acquire_push_quota(&self, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Queues the push of a user's profile.
+    async fn queue_push(&self, id: &UserId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Lists at most `limit` queued pushes.
+    async fn list_queued(&self, limit: u16) -> Result<Vec<QueuedPush>, StoreError>;
+
+    /// Removes a queued push, unless it was queued again.
+    async fn remove_queued(&self, push: &QueuedPush) -> Result<(), StoreError>;
 }

@@ -31,11 +31,13 @@ const SECRET_VARIABLES: [(&str, [&str; 2]); 2] = [
 ];
 
 /// The variables for the rate limits of a user; 0 disables the limit.
-const USER_LIMIT_VARIABLES: [&str; 4] = [
+const USER_LIMIT_VARIABLES: [&str; 6] = [
     "LIMIT_CALL_CREATE_PER_MINUTE",
     "LIMIT_MESSAGE_SEND_PER_MINUTE",
     "LIMIT_QUALITY_REPORT_PER_MINUTE",
     "LIMIT_TOKEN_PER_MINUTE",
+    "LIMIT_TOKEN_REVOKE_PER_MINUTE",
+    "LIMIT_USER_UPSERT_PER_MINUTE",
 ];
 
 /// The values of all variables of the stack.

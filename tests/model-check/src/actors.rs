@@ -164,7 +164,7 @@ impl Handlers {
         let stream = StreamClient::new(Arc::new(transport), clock.clone(), clock.clone());
         let calls = CallService {
             store: store.clone(),
-            users: store.clone(),
+            accounts: store.clone(),
             stream,
             clock: clock.clone(),
             random: clock.clone(),
@@ -183,7 +183,7 @@ impl Handlers {
             },
             event_handler: EventHandler {
                 call_store: store.clone(),
-                user_store: store.clone(),
+                account_store: store.clone(),
                 quality_store: store,
                 clock,
                 inactivity_timeout: TIMEOUTS.inactivity_timeout,

@@ -328,8 +328,9 @@ impl OpGenerator<'_> {
             0 => None,
             n => self.fixture.members[n - 1].last().cloned(),
         };
-        let precondition = match self.chooser.choose(3) {
+        let precondition = match self.chooser.choose(4) {
             0 => None,
+            3 => Some(Precondition::ExistedAt(self.random_time(call))),
             1 => Some(Precondition::DueAt(self.random_expected_due_at(call))),
             _ => Some(Precondition::Attempt(self.random_attempt())),
         };

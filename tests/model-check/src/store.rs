@@ -1,6 +1,8 @@
 //! The model of the table, with the same conditional writes as the real one. `conformance.rs`
 //! checks that both behave alike.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
@@ -11,13 +13,9 @@ use shared::calls::{
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
-use shared::rate_limiter::Quota;
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
-use shared::users::{
-    GetAndCountResult, ProfileChange, Revocation, RevokeResult, SyncResult, User, UserStatus,
-    UserStore,
-};
+use shared::users::{Account, AccountStore, Ban, UserStatus};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
@@ -163,11 +161,13 @@ impl CallStore for ModelStore {
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
         let EndRequest { id, member, reason, at, due_at, precondition } = request;
         let (id, member, reason) = (id.clone(), member.cloned(), reason.clone());
-        let (expected_due_at, expected_attempt) = match precondition {
-            Some(Precondition::DueAt(due_at)) => (Some(due_at), None),
-            Some(Precondition::Attempt(attempt)) => (None, Some(attempt.to_owned())),
-            None => (None, None),
-        };
+        let (mut expected_due_at, mut expected_attempt, mut event) = (None, None, None);
+        match precondition {
+            Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
+            Some(Precondition::Attempt(attempt)) => expected_attempt = Some(attempt.to_owned()),
+            Some(Precondition::ExistedAt(at)) => event = Some(at),
+            None => {}
+        }
         if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
             let channel = id.channel().to_string();
             let label = format!("delete {channel} too early");
@@ -177,6 +177,7 @@ impl CallStore for ModelStore {
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return EndResult::Missing };
             let allowed = member.as_ref().is_none_or(|member| item.call.is_member(member))
+                && event.is_none_or(|at| item.call.existed_at(at))
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
                 && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at));
             if !allowed || item.call.state > CallState::Active {
@@ -224,6 +225,7 @@ impl CallStore for ModelStore {
         let label = format!("record the start of {id}");
         let effect = move |model: &mut ModelState| {
             if let Some(item) = model.items.get_mut(&id)
+                && item.call.existed_at(at)
                 && item.call.started_at.is_none_or(|known| known > at)
             {
                 item.call.started_at = Some(at);
@@ -421,41 +423,23 @@ impl DueStore for ModelStore {
 
 /// All users are known and do not change, since changes of users do not affect a call's lifecycle.
 #[async_trait]
-impl UserStore for ModelStore {
-    async fn get(&self, _: &UserId) -> Result<Option<User>, StoreError> {
+impl AccountStore for ModelStore {
+    async fn get_account(&self, _: &UserId) -> Result<Option<Account>, StoreError> {
         Ok(None)
     }
 
-    async fn get_and_count(&self, _: &UserId, _: Quota) -> Result<GetAndCountResult, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn find_unknown(&self, _: &[UserId]) -> Result<Vec<UserId>, StoreError> {
-        self.read(|| "look up the members".to_owned(), |_| Vec::new()).await
-    }
-
-    async fn merge(&self, _: &UserId, _: &ProfileChange, _: Timestamp) -> Result<User, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn fill_missing(
-        &self,
-        _: &UserId,
-        _: &ProfileChange,
-        _: Timestamp,
-    ) -> Result<User, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn confirm_version(&self, _: &UserId, _: u64) -> Result<SyncResult, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn revoke(&self, _: &UserId, _: Revocation) -> Result<RevokeResult, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
+    /// Every user is active and exists at Stream.
+    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError> {
+        let account = Account { exists_at_stream: true, ..Account::default() };
+        let accounts: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), account)).collect();
+        self.read(|| "look up the members".to_owned(), move |_| accounts.clone()).await
     }
 
     async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn set_ban(&self, _: &UserId, _: Option<Ban>, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! Implements [`CallStore`]: call states, open-call pointers and the channel deletion quota.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::ReturnValue;
 use serde::Deserialize;
@@ -20,15 +18,12 @@ use crate::calls::{
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    ConditionalResult, Item, attribute_names, delete_conditionally, key, number, parse_item,
+    ConditionalResult, Item, attribute_names, delete_conditionally, number, parse_item,
     put_conditionally, text, update_conditionally,
 };
 use crate::ids::CallId;
 use crate::store::StoreError;
-
-/// The quota of single channel deletions. Stream allows 60 per minute and app, and its minutes may
-/// overlap two minutes of this clock.
-const MAX_CHANNEL_DELETIONS_PER_MINUTE: i64 = 30;
+use crate::stream::event::MAX_CLOCK_SKEW;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -165,6 +160,11 @@ impl CallStore for DynamoCallStore {
                 attributes.push("attempt");
                 values.insert(":seen".to_owned(), text(attempt));
             }
+            Some(Precondition::ExistedAt(event)) => {
+                condition.push_str(" AND #createdAt <= :seen");
+                attributes.push("createdAt");
+                values.insert(":seen".to_owned(), timestamp_value(event.plus(MAX_CLOCK_SKEW)));
+            }
             None => {}
         }
         let update = self.update(
@@ -221,10 +221,13 @@ impl CallStore for DynamoCallStore {
             id,
             CallUpdate {
                 expression: "SET #startedAt = :at",
-                condition: "attribute_exists(pk) AND \
+                condition: "#createdAt <= :latestStart AND \
                             (attribute_not_exists(#startedAt) OR #startedAt > :at)",
-                names: &["startedAt"],
-                values: attribute_values([(":at", timestamp_value(at))]),
+                names: &["startedAt", "createdAt"],
+                values: attribute_values([
+                    (":at", timestamp_value(at)),
+                    (":latestStart", timestamp_value(at.plus(MAX_CLOCK_SKEW))),
+                ]),
             },
         );
         update_conditionally(update).await.map(|_| ())
@@ -307,27 +310,6 @@ impl CallStore for DynamoCallStore {
     }
 
     async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError> {
-        let minute = at.as_secs().div_euclid(60);
-        // One item counts the minute. Skipping the write avoids throttling by many concurrent ends.
-        if self.exhausted_minute.load(Ordering::Relaxed) == minute {
-            return Ok(false);
-        }
-        let update = self
-            .table
-            .update_item(key("LIMIT#delete-channel", minute.to_string()))
-            .update_expression("SET #ttl = :ttl ADD #used :one")
-            .condition_expression("attribute_not_exists(#used) OR #used < :most")
-            .set_expression_attribute_names(Some(attribute_names(&["ttl", "used"])))
-            .set_expression_attribute_values(Some(attribute_values([
-                (":ttl", number((minute + 10) * 60)),
-                (":one", number(1)),
-                (":most", number(MAX_CHANNEL_DELETIONS_PER_MINUTE)),
-            ])));
-        let is_acquired =
-            matches!(update_conditionally(update).await?, ConditionalResult::Applied(_));
-        if !is_acquired {
-            self.exhausted_minute.store(minute, Ordering::Relaxed);
-        }
-        Ok(is_acquired)
+        self.delete_quota.acquire(at).await
     }
 }

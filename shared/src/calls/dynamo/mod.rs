@@ -11,8 +11,6 @@ mod call_store;
 mod due_store;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -23,21 +21,27 @@ use crate::calls::{CallState, MemberSet};
 use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, attribute_names, key, number, text, update_conditionally};
 use crate::ids::CallId;
+use crate::minute_quota::MinuteQuota;
 use crate::store::StoreError;
+
+/// The quota of single channel deletions. Stream allows 60 per minute and app, and its minutes may
+/// overlap two minutes of this clock.
+const MAX_CHANNEL_DELETIONS_PER_MINUTE: u32 = 30;
 
 /// The store of calls in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoCallStore {
     table: Table,
-    /// The last minute whose quota of single channel deletions is known to be exhausted.
-    exhausted_minute: Arc<AtomicI64>,
+    delete_quota: MinuteQuota,
 }
 
 impl DynamoCallStore {
     /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Self { table, exhausted_minute: Arc::new(AtomicI64::new(i64::MIN)) }
+        let delete_quota =
+            MinuteQuota::new(table.clone(), "delete-channel", MAX_CHANNEL_DELETIONS_PER_MINUTE);
+        Self { table, delete_quota }
     }
 
     /// Sets when a call is due, if the condition holds.

@@ -337,15 +337,32 @@ impl Sweeper {
         listed: Option<&StreamCall>,
         deadline: Deadline,
     ) -> Result<bool, ApiError> {
-        let is_live = match listed {
-            Some(stream_call) if stream_call.ended_at.is_some() => return Ok(false),
-            Some(stream_call) => {
-                call.active_at.is_some() || call.is_owned_by(&stream_call.created_by)
+        let id = &call.call_id;
+        match listed {
+            Some(stream_call) => self.end_if_owned(call, stream_call, deadline).await,
+            // A call that was active may be too new for the list.
+            None if call.active_at.is_some() => {
+                self.calls.end_at_stream(id, deadline).await.map(|()| false)
             }
-            None => false,
-        };
-        // A call that was active may be too new for the list.
-        if is_live || (listed.is_none() && call.active_at.is_some()) {
+            // The list may also contain the call as an unreadable entry.
+            None => match self.calls.stream.send(&GetCall { id }, deadline).await {
+                Ok(response) => self.end_if_owned(call, &response.call, deadline).await,
+                Err(StreamError::NotFound(_)) => Ok(false),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    async fn end_if_owned(
+        &self,
+        call: &Call,
+        stream_call: &StreamCall,
+        deadline: Deadline,
+    ) -> Result<bool, ApiError> {
+        let is_owned =
+            call.active_at.is_some() || call.is_owned_by(stream_call.created_by.as_ref());
+        let is_live = is_owned && stream_call.ended_at.is_none();
+        if is_live {
             self.calls.end_at_stream(&call.call_id, deadline).await?;
         }
         Ok(is_live)
@@ -371,15 +388,10 @@ impl Sweeper {
             let request = DeleteChannels { calls: &existing };
             match self.calls.stream.send(&request, deadline).await {
                 Ok(response) => {
-                    let has_failed = |id: &CallId| {
-                        response
-                            .result
-                            .get(&id.channel().cid())
-                            .is_some_and(|result| result.error.is_some())
-                    };
-                    let (remaining, deleted) = existing.into_iter().partition(has_failed);
+                    let (deleted, remaining): (BTreeSet<_>, _) =
+                        existing.into_iter().partition(|id| response.is_deleted(id));
                     outcome.remaining = remaining;
-                    outcome.deleted.extend::<BTreeSet<_>>(deleted);
+                    outcome.deleted.extend(deleted);
                     return outcome;
                 }
                 // A call-end request deleted a channel meanwhile, so list the channels again.
@@ -415,10 +427,10 @@ impl Sweeper {
             let has_channel = |call: &&&Call| {
                 let id = call.call_id.channel().to_string();
                 let is_owned = |channel: &StreamChannel| {
-                    channel.id == id
-                        && (call.active_at.is_some() || call.is_owned_by(&channel.created_by))
+                    let creator = channel.created_by.as_ref();
+                    channel.id == id && (call.active_at.is_some() || call.is_owned_by(creator))
                 };
-                response.channels.iter().any(|item| is_owned(&item.channel))
+                response.readable().any(is_owned)
             };
             existing.extend(chunk.iter().filter(has_channel).map(|call| call.call_id.clone()));
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::CallState;
 use crate::calls::sweep::{MIN_REMAINING, Sweeper};
+use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::ids::CallId;
@@ -90,37 +91,40 @@ impl Sweeper {
     ) -> Result<Option<Timestamp>, ApiError> {
         let mut from = from.unwrap_or_else(|| Timestamp::from_millis(0));
         let (mut resume_from, mut offset) = (from, 0);
+        let mut skip = Skip::new(cutoff);
         loop {
             if self.is_out_of_time(deadline) {
                 return Ok(Some(resume_from));
             }
             let filter = ChannelFilter::Owned { from, until: cutoff, offset };
             let page = match self.calls.stream.send(&QueryChannels { filter }, deadline).await {
-                Ok(response) => response.channels,
+                Ok(page) => page,
+                Err(error @ StreamError::InvalidResponse(_)) => {
+                    summary.record_failure(&error.into(), "skipping unreadable page of channels");
+                    let Some(next) = skip.next(resume_from) else { return Ok(None) };
+                    (from, resume_from, offset) = (next, next, 0);
+                    continue;
+                }
                 Err(error) => {
                     summary.record_failure(&error.into(), "QueryChannels failed, stopping");
                     return Ok(Some(resume_from));
                 }
             };
+            skip = Skip::new(cutoff);
             resume_from =
-                latest_timestamp(resume_from, page.iter().map(|item| item.channel.created_at));
-            let call_ids: Vec<CallId> = page
-                .iter()
-                .filter_map(|item| StreamChannel::owned_call_id(&item.channel))
-                .collect();
+                latest_timestamp(resume_from, page.readable().map(|channel| channel.created_at));
+            let call_ids: Vec<CallId> =
+                page.readable().filter_map(StreamChannel::owned_call_id).collect();
             summary.channels += call_ids.len() as u64;
             let orphans = self.find_unmapped(&call_ids).await?;
+            let page_size = page.channels.len();
             // Deleted channels leave the list, so the offset of the following ones shrinks.
-            offset += page.len();
+            offset += page_size;
             if !orphans.is_empty() {
                 match self.calls.stream.send(&DeleteChannels { calls: &orphans }, deadline).await {
                     Ok(response) => {
-                        let left = response
-                            .result
-                            .values()
-                            .filter(|result| result.error.is_some())
-                            .count();
-                        let deleted = orphans.len().saturating_sub(left);
+                        let deleted = orphans.iter().filter(|id| response.is_deleted(id)).count();
+                        let left = orphans.len() - deleted;
                         tracing::warn!(deleted, left, "deleted orphaned channels");
                         summary.deleted += deleted as u64;
                         offset = offset.saturating_sub(deleted);
@@ -133,10 +137,15 @@ impl Sweeper {
                     }
                 }
             }
-            if page.len() < QueryChannels::PAGE_SIZE {
+            if page_size < QueryChannels::PAGE_SIZE {
                 return Ok(None);
             }
             if offset + QueryChannels::PAGE_SIZE > QueryChannels::MAX_OFFSET {
+                // Without a readable time in all these pages, they are skipped.
+                if resume_from == from {
+                    let Some(next) = skip.next(from) else { return Ok(None) };
+                    resume_from = next;
+                }
                 (from, offset) = (resume_from, 0);
             }
         }
@@ -150,8 +159,9 @@ impl Sweeper {
         deadline: Deadline,
         summary: &mut ReconcileSummary,
     ) -> Result<Option<Timestamp>, ApiError> {
-        let from = from.unwrap_or_else(|| Timestamp::from_millis(0));
+        let mut from = from.unwrap_or_else(|| Timestamp::from_millis(0));
         let (mut resume_from, mut next_page) = (from, None);
+        let mut skip = Skip::new(cutoff);
         loop {
             if self.is_out_of_time(deadline) {
                 return Ok(Some(resume_from));
@@ -160,11 +170,18 @@ impl Sweeper {
             let query = QueryCalls { filter, next: next_page.as_deref() };
             let page = match self.calls.stream.send(&query, deadline).await {
                 Ok(page) => page,
+                Err(error @ StreamError::InvalidResponse(_)) => {
+                    summary.record_failure(&error.into(), "skipping unreadable page of calls");
+                    let Some(next) = skip.next(resume_from) else { return Ok(None) };
+                    (from, resume_from, next_page) = (next, next, None);
+                    continue;
+                }
                 Err(error) => {
                     summary.record_failure(&error.into(), "QueryCalls failed, stopping");
                     return Ok(Some(resume_from));
                 }
             };
+            skip = Skip::new(cutoff);
             let page_end =
                 latest_timestamp(resume_from, page.calls.iter().map(|item| item.call.created_at));
             let call_ids: Vec<CallId> =
@@ -212,6 +229,28 @@ impl Sweeper {
             .map(|due| &due.call.call_id)
             .collect();
         Ok(ids.iter().filter(|id| !mapped_ids.contains(id)).cloned().collect())
+    }
+}
+
+/// The skip over a page that cannot be read: an hour, and twice as much with each further page.
+struct Skip {
+    span: Duration,
+    cutoff: Timestamp,
+}
+
+impl Skip {
+    fn new(cutoff: Timestamp) -> Self {
+        Self { span: Duration::from_hours(1), cutoff }
+    }
+
+    /// Where to continue, or `None` if nothing is left. The items of calls before twice the
+    /// retention of tombstones have expired, so all of these are skipped at once.
+    fn next(&mut self, from: Timestamp) -> Option<Timestamp> {
+        let retention = i64::try_from((TOMBSTONE_TTL * 2).as_millis()).unwrap_or(i64::MAX);
+        let oldest = Timestamp::from_millis(self.cutoff.as_millis().saturating_sub(retention));
+        let next = from.max(oldest).plus(self.span);
+        self.span *= 2;
+        (next < self.cutoff).then_some(next)
     }
 }
 

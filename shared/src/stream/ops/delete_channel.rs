@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::{CHANNEL_TYPE, ChannelId};
-use crate::stream::ops::IgnoredResponse;
+use crate::stream::ops::DoneResponse;
 use crate::stream::{Operation, Request};
 
 /// Soft-deletes the channel: it is hidden from all users and cannot be restored. Returns 404 if it
@@ -15,7 +15,7 @@ pub struct DeleteChannel<'a> {
 }
 
 impl Operation for DeleteChannel<'_> {
-    type Response = IgnoredResponse;
+    type Response = DoneResponse;
 
     fn request(&self) -> Request {
         let id = self.id.to_string();

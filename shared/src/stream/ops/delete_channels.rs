@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::ids::CallId;
+use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Soft-deletes the channels of up to [`DeleteChannels::MAX_CHANNELS`] calls. Returns 404 if one of
@@ -26,13 +27,23 @@ impl DeleteChannels<'_> {
 #[derive(Debug, Deserialize)]
 pub struct DeleteChannelsResponse {
     /// The results by channel cid.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map_entries")]
     pub result: BTreeMap<String, DeleteChannelResult>,
+}
+
+impl DeleteChannelsResponse {
+    /// Whether the response shows that the channel of this call is deleted.
+    #[must_use]
+    pub fn is_deleted(&self, call: &CallId) -> bool {
+        self.result.get(&call.channel().cid()).is_some_and(|result| result.error.is_none())
+    }
 }
 
 /// The result for a channel.
 #[derive(Debug, Deserialize)]
 pub struct DeleteChannelResult {
+    /// The status of the deletion.
+    pub status: String,
     /// The error, if the channel was not deleted.
     pub error: Option<String>,
 }

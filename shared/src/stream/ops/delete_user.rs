@@ -35,4 +35,8 @@ impl Operation for DeleteUser<'_> {
             "calls": "hard",
         }))
     }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        !response.task_id.is_empty()
+    }
 }

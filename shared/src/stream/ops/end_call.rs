@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::ids::{CALL_TYPE, CallId};
-use crate::stream::ops::IgnoredResponse;
+use crate::stream::ops::DoneResponse;
 use crate::stream::{Operation, Request};
 
 /// Ends the call. Returns 404 if it does not exist.
@@ -14,7 +14,7 @@ pub struct EndCall<'a> {
 }
 
 impl Operation for EndCall<'_> {
-    type Response = IgnoredResponse;
+    type Response = DoneResponse;
 
     fn request(&self) -> Request {
         let segments = ["video", "call", CALL_TYPE, self.id.as_str(), "mark_ended"];

@@ -6,6 +6,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::lenient::{entries, map_entries};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
@@ -27,10 +28,9 @@ pub struct CallEnvelope {
 #[derive(Debug, Deserialize)]
 pub struct StreamCall {
     /// The id, without the type.
-    #[serde(default)]
     pub id: String,
-    /// The creator.
-    pub created_by: UserRef,
+    /// The creator. It is missing after the creator's deletion.
+    pub created_by: Option<UserRef>,
     /// When the call was created.
     pub created_at: Option<StreamTime>,
     /// When it ended, or `None` if it has not ended.
@@ -50,16 +50,16 @@ pub struct StreamSession {
     /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
     /// The current participants.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     pub participants: Vec<Participant>,
     /// The users who accepted the call, and when.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map_entries")]
     pub accepted_by: BTreeMap<String, StreamTime>,
     /// The users who rejected the call, and when.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map_entries")]
     pub rejected_by: BTreeMap<String, StreamTime>,
     /// The users who missed the call, and when.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "map_entries")]
     pub missed_by: BTreeMap<String, StreamTime>,
 }
 
@@ -84,5 +84,9 @@ impl Operation for GetCall<'_> {
 
     fn request(&self) -> Request {
         Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str()])
+    }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        response.call.id == self.id.as_str()
     }
 }

@@ -4,6 +4,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::lenient::or_default;
 use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the report. Returns 404 until Stream has created it.
@@ -17,7 +18,7 @@ pub struct GetCallReport<'a> {
 #[derive(Clone, Debug, Deserialize)]
 pub struct CallReport {
     /// The session of the report.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub session_id: String,
     /// The report.
     pub report: Report,
@@ -49,7 +50,7 @@ pub struct ReportedRatings {
     /// The mean rating, 1 to 5.
     pub average: Option<f64>,
     /// The number of ratings.
-    pub count: u64,
+    pub count: i64,
 }
 
 impl Operation for GetCallReport<'_> {

@@ -19,4 +19,8 @@ impl Operation for GetMessage<'_> {
     fn request(&self) -> Request {
         Request::new(Method::GET, &["chat", "messages", self.id.as_str()])
     }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        response.message.id == self.id.as_str()
+    }
 }

@@ -81,6 +81,10 @@ impl Operation for GetOrCreateCall<'_> {
                 Idempotency::Idempotent
             })
     }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        response.call.id == self.id.as_str()
+    }
 }
 
 #[cfg(test)]

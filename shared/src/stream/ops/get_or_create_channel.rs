@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ids::{CHANNEL_TYPE, CallId, ChannelId, UserId};
+use crate::stream::lenient::or_default;
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
@@ -24,21 +25,20 @@ pub struct GetOrCreateChannel<'a> {
 #[derive(Debug, Deserialize)]
 pub struct ChannelEnvelope {
     /// The channel.
-    pub channel: StreamChannel,
+    pub channel: Option<StreamChannel>,
 }
 
 /// A channel at Stream.
 #[derive(Debug, Deserialize)]
 pub struct StreamChannel {
     /// The id, without the type.
-    #[serde(default)]
     pub id: String,
-    /// The creator.
-    pub created_by: UserRef,
+    /// The creator. It is missing after the creator's deletion.
+    pub created_by: Option<UserRef>,
     /// When the channel was created.
     pub created_at: Option<StreamTime>,
     /// The custom data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub custom: ChannelCustom,
 }
 
@@ -73,5 +73,9 @@ impl Operation for GetOrCreateChannel<'_> {
             },
             "state": false,
         }))
+    }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        response.channel.as_ref().is_some_and(|channel| channel.id == self.id.to_string())
     }
 }

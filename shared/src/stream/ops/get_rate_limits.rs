@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 
+use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
@@ -40,8 +41,8 @@ pub struct GetRateLimits;
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct GetRateLimitsResponse {
     /// The rate limits for server-side requests, by endpoint.
-    #[serde(default)]
-    pub server_side: Option<BTreeMap<String, EndpointLimit>>,
+    #[serde(default, deserialize_with = "map_entries")]
+    pub server_side: BTreeMap<String, EndpointLimit>,
 }
 
 /// The rate limit of an endpoint.

@@ -4,6 +4,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CHANNEL_TYPE, ChannelId, MessageId};
+use crate::stream::lenient::page_entries;
 use crate::stream::ops::Message;
 use crate::stream::{Operation, Request};
 
@@ -22,9 +23,9 @@ pub struct ListMessages<'a> {
 /// The response.
 #[derive(Debug, Deserialize)]
 pub struct ListMessagesResponse {
-    /// The messages, oldest first.
-    #[serde(default)]
-    pub messages: Vec<Message>,
+    /// The messages, oldest first. `None` is one that cannot be read.
+    #[serde(deserialize_with = "page_entries")]
+    pub messages: Vec<Option<Message>>,
 }
 
 impl Operation for ListMessages<'_> {

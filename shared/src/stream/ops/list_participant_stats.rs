@@ -5,6 +5,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CALL_TYPE, CallId};
+use crate::stream::lenient::entries;
 use crate::stream::{Operation, Request, StreamTime};
 
 /// Reads the statistics of up to 100 participants. A call of this service has no more members.
@@ -20,7 +21,7 @@ pub struct ListParticipantStats<'a> {
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListParticipantStatsResponse {
     /// One entry per user.
-    #[serde(default)]
+    #[serde(deserialize_with = "entries")]
     pub participants: Vec<ParticipantStats>,
 }
 
@@ -32,7 +33,7 @@ pub struct ParticipantStats {
     /// The display name.
     pub name: Option<String>,
     /// One entry for each period of the user in the call.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     pub sessions: Vec<SessionStats>,
 }
 

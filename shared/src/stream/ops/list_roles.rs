@@ -3,6 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 
+use crate::stream::lenient::entries;
 use crate::stream::{Operation, Request};
 
 /// Reads the roles of the app, including Stream's built-in ones.
@@ -13,6 +14,7 @@ pub struct ListRoles;
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListRolesResponse {
     /// The roles.
+    #[serde(deserialize_with = "entries")]
     pub roles: Vec<Role>,
 }
 

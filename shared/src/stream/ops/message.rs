@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::stream::StreamTime;
+use crate::stream::lenient::{entries, or_default};
 
 /// A chat message.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,15 +14,15 @@ pub struct Message {
     /// The cid of the channel.
     pub cid: String,
     /// The text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub text: String,
     /// The type, such as `regular`, `system` or `deleted`.
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub kind: String,
     /// The author.
     pub user: Option<Author>,
     /// Images, files and links.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     pub attachments: Vec<Value>,
     /// When it was sent.
     pub created_at: StreamTime,

@@ -21,12 +21,12 @@ mod list_roles;
 mod message;
 mod query_calls;
 mod query_channels;
-mod query_user;
+mod query_users;
 mod reactivate_user;
 mod revoke_tokens;
 mod send_message;
 mod update_event_hooks;
-mod upsert_user;
+mod upsert_users;
 
 pub use delete_channel::DeleteChannel;
 pub use delete_channels::{DeleteChannelResult, DeleteChannels, DeleteChannelsResponse};
@@ -50,19 +50,24 @@ pub use list_roles::{ListRoles, ListRolesResponse, Role};
 pub use message::{Author, Message, MessageEnvelope};
 pub use query_calls::{CallFilter, QueryCalls, QueryCallsResponse};
 pub use query_channels::{ChannelFilter, QueryChannels, QueryChannelsResponse};
-pub use query_user::{QueryUser, StreamUser};
+pub use query_users::{QueryUsers, StreamUser};
 pub use reactivate_user::ReactivateUser;
 pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
 pub use update_event_hooks::UpdateEventHooks;
-pub use upsert_user::{UpsertUser, UserData};
+pub use upsert_users::{UpdateUsersResponse, UpsertUsers, UserData};
 
 /// A reference to a user.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct UserRef {
     /// The user's id.
     pub id: String,
 }
 
-/// A response that is not deserialized.
-pub type IgnoredResponse = serde::de::IgnoredAny;
+/// The response of an operation that returns nothing of interest. Every response of Stream has the
+/// duration, so it shows that Stream has sent the response.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct DoneResponse {
+    /// The duration of the operation, such as `12.3ms`.
+    pub duration: String,
+}

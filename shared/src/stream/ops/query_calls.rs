@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
+use crate::stream::lenient::entries;
 use crate::stream::ops::CallEnvelope;
 use crate::stream::{Operation, Request};
 
@@ -48,6 +49,7 @@ impl QueryCalls<'_> {
 #[derive(Debug, Deserialize)]
 pub struct QueryCallsResponse {
     /// The calls.
+    #[serde(deserialize_with = "entries")]
     pub calls: Vec<CallEnvelope>,
     /// The cursor of the next page, or `None` on the last page.
     #[serde(default)]

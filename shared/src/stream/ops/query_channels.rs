@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::ids::{CHANNEL_TYPE, CallId};
-use crate::stream::ops::ChannelEnvelope;
+use crate::stream::lenient::page_entries;
+use crate::stream::ops::{ChannelEnvelope, StreamChannel};
 use crate::stream::{Operation, Request};
 
 /// Reads a page of the channels that match a filter.
@@ -42,8 +43,16 @@ impl QueryChannels<'_> {
 /// The response.
 #[derive(Debug, Deserialize)]
 pub struct QueryChannelsResponse {
-    /// The channels.
-    pub channels: Vec<ChannelEnvelope>,
+    /// The channels. `None` is one that cannot be read.
+    #[serde(deserialize_with = "page_entries")]
+    pub channels: Vec<Option<ChannelEnvelope>>,
+}
+
+impl QueryChannelsResponse {
+    /// The readable channels.
+    pub fn readable(&self) -> impl Iterator<Item = &StreamChannel> {
+        self.channels.iter().flatten().filter_map(|item| item.channel.as_ref())
+    }
 }
 
 impl Operation for QueryChannels<'_> {

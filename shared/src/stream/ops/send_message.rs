@@ -31,4 +31,8 @@ impl Operation for SendMessage<'_> {
             "message": {"id": self.id, "user_id": self.user, "text": self.text},
         }))
     }
+
+    fn is_answered_by(&self, response: &Self::Response) -> bool {
+        response.message.id == self.id.as_str()
+    }
 }

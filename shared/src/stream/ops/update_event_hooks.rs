@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::value::RawValue;
 
-use crate::stream::ops::IgnoredResponse;
+use crate::stream::ops::DoneResponse;
 use crate::stream::{Idempotency, Operation, Request};
 
 /// Replaces the list of event hooks. Stream deletes hooks that are not in the list. The request is
@@ -14,7 +14,7 @@ pub struct UpdateEventHooks<'a> {
 }
 
 impl Operation for UpdateEventHooks<'_> {
-    type Response = IgnoredResponse;
+    type Response = DoneResponse;
 
     fn request(&self) -> Request {
         let hooks: Vec<&str> = self.hooks.iter().map(|hook| hook.get()).collect();

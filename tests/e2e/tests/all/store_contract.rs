@@ -26,7 +26,10 @@ use shared::rate_limiter::dynamo::DynamoRateLimitStore;
 use shared::rate_limiter::{Quota, RateLimitStore, Route, Window};
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
-use shared::users::{GetAndCountResult, ProfileChange, SyncResult, UserStatus, UserStore};
+use shared::users::{
+    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, MergeResult, ProfileChange,
+    ProfileWriter, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
+};
 
 /// A table with its stores, and the backends that it runs on.
 struct StoreFixture {
@@ -694,19 +697,37 @@ async fn last_checkpoint_is_returned() {
     }
 }
 
+fn named(name: &str) -> ProfileChange {
+    ProfileChange { name: FieldPatch::Set(name.to_owned()), ..ProfileChange::default() }
+}
+
+fn custom(patch: Value) -> ProfileChange {
+    let custom = serde_json::from_value(patch).unwrap();
+    ProfileChange { custom, ..ProfileChange::default() }
+}
+
+fn merged(result: MergeResult) -> User {
+    let MergeResult::Merged(user) = result else { panic!("{result:?}") };
+    user
+}
+
+impl StoreFixture {
+    async fn merge(&self, id: &UserId, change: &ProfileChange, second: i64) -> MergeResult {
+        self.users.merge(id, change, ProfileWriter::User, at_second(second)).await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn partial_profile_change_keeps_other_fields() {
-    let StoreFixture { users, _backends, .. } = start_fixture().await;
-    let alice = user_id("alice");
+    let fixture = start_fixture().await;
+    let (users, alice) = (&fixture.users, user_id("alice"));
     assert_eq!(users.get(&alice).await.unwrap(), None);
-    let name = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
-    let first = users.merge(&alice, &name, at_second(0)).await.unwrap();
+    let first = merged(fixture.merge(&alice, &named("Alice"), 0).await);
     assert_eq!((first.version, first.synced_version, first.is_synced()), (1, 0, false));
-    let custom = json!({"n": 1.5, "list": [1, null]}).as_object().cloned();
-    let custom = ProfileChange { custom, ..ProfileChange::default() };
-    let second = users.merge(&alice, &custom, at_second(1)).await.unwrap();
+    let object = json!({"n": 1.5, "list": [1, null]});
+    let second = merged(fixture.merge(&alice, &custom(object.clone()), 1).await);
     assert_eq!((second.version, second.profile.name.as_deref()), (2, Some("Alice")));
-    assert_eq!(second.profile.custom, custom.custom);
+    assert_eq!(second.profile.custom.as_ref(), object.as_object());
     // A superseded writer gets the newest profile.
     assert_eq!(users.confirm_version(&alice, 1).await.unwrap(), SyncResult::Superseded(second));
     assert_eq!(users.confirm_version(&alice, 2).await.unwrap(), SyncResult::Confirmed);
@@ -714,42 +735,118 @@ async fn partial_profile_change_keeps_other_fields() {
 }
 
 #[tokio::test]
-async fn unconfirmed_user_is_unknown() {
-    let StoreFixture { users, _backends, .. } = start_fixture().await;
-    let change = ProfileChange::default();
-    let mut user_ids: Vec<_> = (0..100).map(|n| user_id(&format!("u{n:02}"))).collect();
+async fn custom_data_is_merged_by_key_and_removed() {
+    let fixture = start_fixture().await;
+    let alice = user_id("alice");
+    for (patch, expected) in [
+        (json!({"a": 1, "b": {"c": 1, "d": 2}}), json!({"a": 1, "b": {"c": 1, "d": 2}})),
+        (json!({"a": null, "b": {"d": null}, "e": []}), json!({"b": {"c": 1}, "e": []})),
+        (json!({"b": null, "e": null}), Value::Null),
+        (json!({"x": null}), Value::Null),
+        (json!({"f": 1}), json!({"f": 1})),
+        (json!(null), Value::Null),
+    ] {
+        let user = merged(fixture.merge(&alice, &custom(patch.clone()), 0).await);
+        assert_eq!(user.profile.custom.as_ref(), expected.as_object(), "{patch}");
+        let stored = fixture.users.get(&alice).await.unwrap().unwrap();
+        assert_eq!(stored.profile.custom, user.profile.custom, "{patch}");
+    }
+    let image = ProfileChange {
+        image: FieldPatch::Set("https://example.com/a.png".to_owned()),
+        ..ProfileChange::default()
+    };
+    let user = merged(fixture.merge(&alice, &image, 1).await);
+    assert!(user.profile.image.is_some());
+    let removal = ProfileChange { image: FieldPatch::Remove, ..ProfileChange::default() };
+    assert_eq!(merged(fixture.merge(&alice, &removal, 2).await).profile.image, None);
+}
+
+#[tokio::test]
+async fn merged_custom_data_is_bounded() {
+    let fixture = start_fixture().await;
+    let alice = user_id("alice");
+    let text = |length: usize| "x".repeat(length);
+    let half = custom(json!({"a": text(1_500)}));
+    merged(fixture.merge(&alice, &half, 0).await);
+    let other_half = custom(json!({"b": text(1_500)}));
+    assert_eq!(fixture.merge(&alice, &other_half, 1).await, MergeResult::CustomTooLarge);
+    let user = fixture.users.get(&alice).await.unwrap().unwrap();
+    assert_eq!((user.version, user.profile.custom.unwrap().len()), (1, 1));
+    // Data from Stream may be larger, and may shrink.
+    let bob = user_id("bob");
+    let imported = custom(json!({"a": text(3_000), "b": 1}));
+    merged(fixture.users.fill_missing(&bob, &imported, at_second(0)).await.unwrap());
+    assert_eq!(fixture.merge(&bob, &custom(json!({"c": 1})), 1).await, MergeResult::CustomTooLarge);
+    merged(fixture.merge(&bob, &custom(json!({"b": null})), 1).await);
+}
+
+#[tokio::test]
+async fn accounts_of_a_batch_are_read() {
+    let fixture = start_fixture().await;
+    let users = &fixture.users;
+    let user_ids: Vec<_> = (0..100).map(|n| user_id(&format!("u{n:02}"))).collect();
     for id in &user_ids[..98] {
-        users.merge(id, &change, at_second(0)).await.unwrap();
+        merged(fixture.merge(id, &ProfileChange::default(), 0).await);
     }
     for id in &user_ids[..97] {
         users.confirm_version(id, 1).await.unwrap();
     }
-    assert_eq!(users.find_unknown(&user_ids).await.unwrap(), user_ids.split_off(97));
+    users.set_status(&user_ids[0], UserStatus::Deactivated, at_second(1)).await.unwrap();
+    users.set_status(&user_ids[1], UserStatus::Deleted, at_second(1)).await.unwrap();
+    // A deletion is final.
+    users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
+    let ban = Ban { until: at_second(60) };
+    users.set_ban(&user_ids[2], Some(ban), at_second(1)).await.unwrap();
+    let accounts = users.get_accounts(&user_ids).await.unwrap();
+    let active = Account { exists_at_stream: true, ..Account::default() };
+    for (n, expected) in [
+        (0, Some(Account { status: UserStatus::Deactivated, ..active })),
+        (1, Some(Account { status: UserStatus::Deleted, ..active })),
+        (2, Some(Account { ban: Some(ban), ..active })),
+        (3, Some(active)),
+        (97, Some(Account::default())),
+        (98, None),
+    ] {
+        assert_eq!(accounts.get(&user_ids[n]).copied(), expected, "{n}");
+        assert_eq!(users.get_account(&user_ids[n]).await.unwrap(), expected, "{n}");
+    }
+    let mut loaded = users.load(&user_ids).await.unwrap();
+    loaded.sort_by(|user, other| user.id.cmp(&other.id));
+    assert!(loaded.iter().map(|user| &user.id).eq(&user_ids[..98]));
 }
 
 #[tokio::test]
 async fn fill_does_not_overwrite_existing_fields() {
-    let StoreFixture { users, _backends, .. } = start_fixture().await;
+    let fixture = start_fixture().await;
     let alice = user_id("alice");
-    let named = |name: &str| ProfileChange { name: Some(name.to_owned()), ..Default::default() };
-    users.merge(&alice, &named("Alice"), at_second(0)).await.unwrap();
+    let change = ProfileChange { name: named("Alice").name, ..custom(json!({"a": 1, "b": 2})) };
+    merged(fixture.merge(&alice, &change, 0).await);
     let role = serde_json::from_value(json!("admin")).unwrap();
-    let known = ProfileChange { language: Some("en".to_owned()), role, ..named("Old") };
-    let filled = users.fill_missing(&alice, &known, at_second(1)).await.unwrap();
-    let profile = filled.profile;
+    let known = ProfileChange {
+        language: FieldPatch::Set("en".to_owned()),
+        name: named("Old").name,
+        role,
+        ..custom(json!({"a": 0, "c": 3}))
+    };
+    let filled = fixture.users.fill_missing(&alice, &known, at_second(1)).await.unwrap();
+    let User { profile, version, .. } = merged(filled);
     assert_eq!((profile.name.as_deref(), profile.language.as_deref()), (Some("Alice"), Some("en")));
-    assert_eq!((profile.role.as_str(), filled.version), ("admin", 2));
+    assert_eq!((profile.role.as_str(), version), ("admin", 2));
+    assert_eq!(profile.custom.as_ref(), json!({"a": 1, "b": 2, "c": 3}).as_object());
 }
 
 #[tokio::test]
 async fn newest_user_status_is_stored() {
-    let StoreFixture { users, _backends, .. } = start_fixture().await;
-    let alice = user_id("alice");
+    let fixture = start_fixture().await;
+    let (users, alice) = (&fixture.users, user_id("alice"));
     users.set_status(&alice, UserStatus::Deactivated, at_second(0)).await.unwrap();
     assert_eq!(users.get(&alice).await.unwrap(), None);
-    let first = users.merge(&alice, &ProfileChange::default(), at_second(0)).await.unwrap();
+    let first = merged(fixture.merge(&alice, &ProfileChange::default(), 0).await);
     assert_eq!(first.status, UserStatus::Active);
     for (status, reported, expected) in [
+        // From before the item, even by more than the clocks may differ.
+        (UserStatus::Deleted, -6, UserStatus::Active),
+        (UserStatus::Deactivated, -6, UserStatus::Active),
         (UserStatus::Deactivated, 5, UserStatus::Deactivated),
         (UserStatus::Active, 4, UserStatus::Deactivated),
         (UserStatus::Active, 5, UserStatus::Deactivated),
@@ -761,9 +858,81 @@ async fn newest_user_status_is_stored() {
         let user = users.get(&alice).await.unwrap().unwrap();
         assert_eq!((user.status, user.version), (expected, 1), "{status:?} at {reported}");
     }
-    let second = users.merge(&alice, &ProfileChange::default(), at_second(8)).await.unwrap();
     // A merge does not change a deleted user.
-    assert_eq!((second.status, second.version), (UserStatus::Deleted, 1));
+    for writer in [ProfileWriter::User, ProfileWriter::Service] {
+        let result = users.merge(&alice, &named("Al"), writer, at_second(8)).await.unwrap();
+        let MergeResult::Inactive(user) = result else { panic!("{result:?}") };
+        assert_eq!((user.status, user.version), (UserStatus::Deleted, 1));
+    }
+}
+
+#[tokio::test]
+async fn newest_ban_is_stored_and_stops_the_users_own_changes() {
+    let fixture = start_fixture().await;
+    let (users, alice) = (&fixture.users, user_id("alice"));
+    merged(fixture.merge(&alice, &ProfileChange::default(), 0).await);
+    let until = |second| Some(Ban { until: at_second(second) });
+    for (ban, reported, expected) in [
+        (until(90), -6, None),
+        (until(60), 5, until(60)),
+        (None, 4, until(60)),
+        (None, 5, until(60)),
+        (None, 6, None),
+        (until(70), 5, None),
+        (until(80), 7, until(80)),
+    ] {
+        users.set_ban(&alice, ban, at_second(reported)).await.unwrap();
+        let user = users.get(&alice).await.unwrap().unwrap();
+        assert_eq!(user.ban, expected, "{ban:?} at {reported}");
+    }
+    let result = fixture.merge(&alice, &named("Al"), 79).await;
+    assert!(matches!(result, MergeResult::Inactive(_)), "{result:?}");
+    merged(users.merge(&alice, &named("Al"), ProfileWriter::Service, at_second(79)).await.unwrap());
+    merged(fixture.merge(&alice, &named("Ali"), 80).await);
+}
+
+#[tokio::test]
+async fn later_concurrent_revocation_is_returned() {
+    let fixture = start_fixture().await;
+    let (users, alice) = (&fixture.users, user_id("alice"));
+    let revocation = |session: i64, token: i64| Revocation {
+        sessions_before: at_second(session),
+        tokens_before: at_second(token),
+    };
+    let revoke = async |revocation| users.revoke(&alice, revocation).await.unwrap();
+    assert_eq!(revoke(revocation(10, 6)).await, RevokeResult::UserNotFound);
+    merged(fixture.merge(&alice, &ProfileChange::default(), 0).await);
+    assert_eq!(revoke(revocation(10, 6)).await, RevokeResult::Recorded);
+    assert_eq!(revoke(revocation(9, 6)).await, RevokeResult::AlreadyRevoked(revocation(10, 6)));
+    assert_eq!(revoke(revocation(11, 7)).await, RevokeResult::Recorded);
+}
+
+#[tokio::test]
+async fn queued_push_is_removed_unless_queued_again() {
+    let fixture = start_fixture().await;
+    let users = &fixture.users;
+    let push = |name: &str, second| QueuedPush { user: user_id(name), at: at_second(second) };
+    for (name, second) in [("bob", 0), ("alice", 1), ("bob", 2)] {
+        users.queue_push(&user_id(name), at_second(second)).await.unwrap();
+    }
+    assert_eq!(users.list_queued(1).await.unwrap(), [push("alice", 1)]);
+    users.remove_queued(&push("bob", 0)).await.unwrap();
+    assert_eq!(users.list_queued(9).await.unwrap(), [push("alice", 1), push("bob", 2)]);
+    users.remove_queued(&push("bob", 2)).await.unwrap();
+    users.remove_queued(&push("alice", 1)).await.unwrap();
+    assert_eq!(users.list_queued(9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn push_quota_is_240_per_minute() {
+    let fixture = start_fixture().await;
+    for second in [0, 61] {
+        let at = at_second(second);
+        for _ in 0..240 {
+            assert!(fixture.users.acquire_push_quota(at).await.unwrap());
+        }
+        assert!(!fixture.users.acquire_push_quota(at).await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -778,8 +947,12 @@ async fn user_read_and_request_count_are_one_write() {
     assert_eq!(count(100).await, GetAndCountResult::UserNotFound);
     assert_eq!(fixture.get_item("USER#alice", "PROFILE").await, Value::Null);
 
-    let change = ProfileChange { name: Some("Alice".to_owned()), ..ProfileChange::default() };
-    let known = fixture.users.merge(&alice, &change, Timestamp::from_secs(1)).await.unwrap();
+    let change = named("Alice");
+    let merge = async |second| {
+        let (writer, at) = (ProfileWriter::User, Timestamp::from_secs(second));
+        merged(fixture.users.merge(&alice, &change, writer, at).await.unwrap())
+    };
+    let known = merge(1).await;
     let within_limit = |count| GetAndCountResult::Counted(known.clone(), count);
     for (minute, expected) in [
         (100, within_limit(1)),
@@ -796,7 +969,7 @@ async fn user_read_and_request_count_are_one_write() {
         assert_eq!(count(minute).await, expected, "{minute}");
     }
     // A concurrent merge and the count are both kept.
-    let changed = fixture.users.merge(&alice, &change, Timestamp::from_secs(2)).await.unwrap();
+    let changed = merge(2).await;
     assert_eq!(count(102).await, GetAndCountResult::Counted(changed, 2));
 
     fixture.users.set_status(&alice, UserStatus::Deleted, Timestamp::from_secs(3)).await.unwrap();
@@ -804,21 +977,6 @@ async fn user_read_and_request_count_are_one_write() {
     let GetAndCountResult::UserDeleted(user) = count(103).await else { panic!("counted") };
     assert_eq!(user.status, UserStatus::Deleted);
     assert_eq!(fixture.get_item("USER#alice", "PROFILE").await, before);
-}
-
-#[tokio::test]
-async fn deleted_user_is_unknown() {
-    let StoreFixture { users, _backends, .. } = start_fixture().await;
-    let user_ids = ["alice", "bob", "carol"].map(user_id);
-    for id in &user_ids {
-        users.merge(id, &ProfileChange::default(), at_second(0)).await.unwrap();
-        users.confirm_version(id, 1).await.unwrap();
-    }
-    users.set_status(&user_ids[0], UserStatus::Deactivated, at_second(1)).await.unwrap();
-    users.set_status(&user_ids[1], UserStatus::Deleted, at_second(1)).await.unwrap();
-    // A deletion is final.
-    users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
-    assert_eq!(users.find_unknown(&user_ids).await.unwrap(), [user_id("bob")]);
 }
 
 #[tokio::test]
