@@ -9,7 +9,7 @@ pub enum TokenError {
     #[error("no bearer token")]
     Missing,
     /// The token is over the size limit.
-    #[error("the token is over 4096 bytes")]
+    #[error("the token is over 8192 bytes")]
     TooLong,
     /// The token is not a JWS in compact form whose header and claims are JSON objects.
     #[error("the token is not a well-formed JWT")]

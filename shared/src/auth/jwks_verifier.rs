@@ -115,7 +115,7 @@ mod tests {
             "a.b.c.d".to_owned(),
             format!("{}.", signer.token(&valid_claims())),
             format!("{}=", signer.token(&valid_claims())),
-            signer.token(&json!({"pad": "x".repeat(4096)})),
+            signer.token(&json!({"pad": "x".repeat(8192)})),
             signer.token_with(header, "[]"),
             signer.token_with(header, &claims.replacen('{', r#"{"sub":"bob","#, 1)),
         ];

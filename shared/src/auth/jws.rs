@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use crate::auth::TokenError;
 use crate::json;
 
-/// The maximum size of a token, in bytes.
-const MAX_TOKEN_BYTES: usize = 4096;
+/// The maximum size of a token, in bytes. API Gateway limits all headers together to 10,240.
+const MAX_TOKEN_BYTES: usize = 8192;
 
 /// A well-formed token with a valid header and an unverified signature.
 pub(super) struct UnverifiedToken<'a> {

@@ -326,10 +326,20 @@ mod tests {
     }
 
     #[test]
-    fn token_over_4096_bytes_is_rejected() {
-        let mut claims = valid_claims();
-        claims["pad"] = json!("x".repeat(4096));
-        assert_eq!(authenticate_claims(&claims), Err(TokenError::TooLong));
+    fn token_over_8192_bytes_is_rejected() {
+        let token_with_claims_of = |bytes: usize| {
+            let mut claims = valid_claims();
+            claims["pad"] = json!("");
+            let padding = bytes - claims.to_string().len();
+            claims["pad"] = json!("x".repeat(padding));
+            sign(HEADER, &claims.to_string(), SECRET)
+        };
+        // 36 bytes of header, 8,111 of claims, 43 of signature, and two dots.
+        let longest = token_with_claims_of(6_083);
+        assert_eq!(longest.len(), 8_192);
+        assert!(authenticate_token(&verifier(&[]), &longest).is_ok());
+        let too_long = token_with_claims_of(6_084);
+        assert_eq!(authenticate_token(&verifier(&[]), &too_long), Err(TokenError::TooLong));
     }
 
     #[test]

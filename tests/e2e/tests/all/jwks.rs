@@ -317,7 +317,7 @@ async fn malformed_token_is_rejected_without_a_fetch() {
     let (signing_input, signature) = token.rsplit_once('.').unwrap();
     let header = json!({"alg": "ES256", "kid": "a"});
     let mut tokens = vec![
-        "x".repeat(5_000),
+        "x".repeat(9_000),
         "a.b.c".to_owned(),
         signing_input.to_owned(),
         format!("{signing_input}."),
