@@ -15,6 +15,10 @@ use crate::json;
 /// The maximum size of a token, in bytes. API Gateway limits all headers together to 10,240.
 const MAX_TOKEN_BYTES: usize = 8192;
 
+/// The accepted values of `typ`, in any case: a JWT (RFC 7519, section 5.1) or an access token (RFC
+/// 9068, section 2.1). The prefix `application/` may be omitted (RFC 7515, section 4.1.9).
+const SESSION_TYPES: [&str; 4] = ["jwt", "at+jwt", "application/jwt", "application/at+jwt"];
+
 /// A well-formed token with a valid header and an unverified signature.
 pub(super) struct UnverifiedToken<'a> {
     header: Map<String, Value>,
@@ -90,8 +94,7 @@ fn check_header(header: &Map<String, Value>) -> Result<(), TokenError> {
         return Err(TokenError::UnsupportedHeader);
     }
     let is_session_type = |typ: &Value| {
-        typ.as_str()
-            .is_some_and(|typ| ["jwt", "at+jwt"].iter().any(|t| typ.eq_ignore_ascii_case(t)))
+        typ.as_str().is_some_and(|typ| SESSION_TYPES.iter().any(|it| typ.eq_ignore_ascii_case(it)))
     };
     if header.get("typ").is_some_and(|typ| !is_session_type(typ)) {
         return Err(TokenError::UnsupportedHeader);

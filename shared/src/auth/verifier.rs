@@ -222,6 +222,10 @@ mod tests {
             r#"{"alg":"HS256","enc":"A256GCM"}"#,
             r#"{"alg":"HS256","cty":"JWT"}"#,
             r#"{"alg":"HS256","typ":"secevent+jwt"}"#,
+            r#"{"alg":"HS256","typ":"application/secevent+jwt"}"#,
+            r#"{"alg":"HS256","typ":"application/"}"#,
+            r#"{"alg":"HS256","typ":"text/jwt"}"#,
+            r#"{"alg":"HS256","typ":""}"#,
             r#"{"alg":"HS256","typ":7}"#,
             r#"{"alg":"HS256","alg":"HS256"}"#,
             r#"["HS256"]"#,
@@ -230,7 +234,14 @@ mod tests {
             let token = sign(header, &valid_claims().to_string(), SECRET);
             assert!(authenticate_token(&verifier(&[]), &token).is_err(), "{header}");
         }
-        for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","typ":"at+JWT","kid":"x"}"#] {
+        for header in [
+            r#"{"alg":"HS256"}"#,
+            r#"{"alg":"HS256","typ":"jwt"}"#,
+            r#"{"alg":"HS256","typ":"at+JWT","kid":"x"}"#,
+            r#"{"alg":"HS256","typ":"application/jwt"}"#,
+            r#"{"alg":"HS256","typ":"application/at+jwt"}"#,
+            r#"{"alg":"HS256","typ":"Application/AT+JWT"}"#,
+        ] {
             let token = sign(header, &valid_claims().to_string(), SECRET);
             assert!(authenticate_token(&verifier(&[]), &token).is_ok(), "{header}");
         }
