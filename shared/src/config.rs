@@ -76,6 +76,18 @@ impl Env {
         self.get(name).ok_or(ConfigError::Missing(name))
     }
 
+    /// The entries of a comma-separated list, without surrounding blanks, or an empty list if the
+    /// variable is unset.
+    pub fn list(&self, name: &'static str) -> Result<Vec<String>, ConfigError> {
+        let Some(text) = self.get(name) else { return Ok(Vec::new()) };
+        let entries: Vec<_> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
+        if entries.iter().any(String::is_empty) {
+            let reason = "must be a comma-separated list without empty entries";
+            return Err(ConfigError::invalid(name, reason));
+        }
+        Ok(entries)
+    }
+
     /// The value of a variable in whole seconds within `range`, or `default` if it is unset.
     pub fn seconds(
         &self,
@@ -210,6 +222,23 @@ mod tests {
                 ("STREAM_BASE_URL", url),
             ]);
             assert_eq!(StreamConfig::from_env(&env).is_ok(), is_valid, "{url}");
+        }
+    }
+
+    #[test]
+    fn list_is_separated_by_commas_and_has_no_empty_entry() {
+        let read = |text| Env::from([("L", text)]).list("L");
+        for (text, entries) in [
+            ("a", &["a"][..]),
+            ("", &[]),
+            ("a,b", &["a", "b"]),
+            (" a , b c ", &["a", "b c"]),
+            ("a,a", &["a", "a"]),
+        ] {
+            assert_eq!(read(text).unwrap(), entries, "{text}");
+        }
+        for text in [" ", ",", "a,", ",a", "a,,b", "a, ,b"] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -13,8 +13,9 @@ const LEEWAY_MILLIS: i64 = 60_000;
 /// The requirements for a token's claims, and the names of the claims with the user and the role.
 #[derive(Clone, Debug)]
 pub(super) struct ClaimRules {
-    issuer: Option<String>,
-    audience: Option<String>,
+    /// The accepted issuers. If there are none, `iss` is not checked.
+    issuers: Vec<String>,
+    audiences: Vec<String>,
     user_claim: String,
     role_claim: String,
     service_role: String,
@@ -23,8 +24,8 @@ pub(super) struct ClaimRules {
 impl ClaimRules {
     pub(super) fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let rules = Self {
-            issuer: env.get("JWT_ISSUER").map(str::to_owned),
-            audience: env.get("JWT_AUDIENCE").map(str::to_owned),
+            issuers: env.list("JWT_ISSUER")?,
+            audiences: env.list("JWT_AUDIENCE")?,
             user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
@@ -66,29 +67,33 @@ impl ClaimRules {
     }
 
     fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
-        match &self.issuer {
-            Some(issuer) if string_claim(claims, "iss") != Some(issuer) => {
-                Err(TokenError::InvalidClaim("iss"))
-            }
-            _ => Ok(()),
-        }
+        let issuer = string_claim(claims, "iss");
+        let is_accepted = self.issuers.is_empty()
+            || self.issuers.iter().any(|accepted| Some(accepted.as_str()) == issuer);
+        if is_accepted { Ok(()) } else { Err(TokenError::InvalidClaim("iss")) }
     }
 
-    /// A token with `aud` must contain the configured audience. Without a configured audience, a
-    /// token with `aud` is rejected (RFC 7519, section 4.1.3).
+    /// `aud` must contain an accepted audience. Without accepted audiences, a token with `aud` is
+    /// rejected (RFC 7519, section 4.1.3).
     fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
-        let rejected = Err(TokenError::InvalidClaim("aud"));
-        match (&self.audience, claims.get("aud")) {
-            (None, None) => Ok(()),
-            (Some(expected), Some(Value::String(audience))) if audience == expected => Ok(()),
-            (Some(expected), Some(Value::Array(audiences)))
-                if audiences.iter().all(Value::is_string)
-                    && audiences.iter().any(|audience| audience.as_str() == Some(expected)) =>
-            {
-                Ok(())
-            }
-            _ => rejected,
+        let is_accepted = match claims.get("aud") {
+            Some(audience) => contains_any(audience, &self.audiences),
+            None => self.audiences.is_empty(),
+        };
+        if is_accepted { Ok(()) } else { Err(TokenError::InvalidClaim("aud")) }
+    }
+}
+
+/// Whether a claim is one of the accepted strings, or an array of strings with one of them.
+fn contains_any(claim: &Value, accepted: &[String]) -> bool {
+    let is_accepted = |text: &str| accepted.iter().any(|it| it == text);
+    match claim {
+        Value::String(text) => is_accepted(text),
+        Value::Array(items) => {
+            items.iter().all(Value::is_string)
+                && items.iter().filter_map(Value::as_str).any(is_accepted)
         }
+        _ => false,
     }
 }
 

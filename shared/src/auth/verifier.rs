@@ -320,6 +320,33 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_issuers_and_audiences_suffices() {
+        let verifier = verifier(&[("JWT_ISSUER", "us, them"), ("JWT_AUDIENCE", "calls,chat")]);
+        for (issuer, audience, is_accepted) in [
+            (json!("us"), json!("calls"), true),
+            (json!("them"), json!("chat"), true),
+            (json!("us"), json!(["news", "chat"]), true),
+            (json!("us, them"), json!("calls"), false),
+            (json!("us"), json!("calls,chat"), false),
+            (json!("us"), json!(["news"]), false),
+            (json!(""), json!("calls"), false),
+            (json!("us"), json!(""), false),
+            (json!("calls"), json!("us"), false),
+        ] {
+            let mut claims = valid_claims();
+            claims["iss"] = issuer;
+            claims["aud"] = audience;
+            let token = sign(HEADER, &claims.to_string(), SECRET);
+            assert_eq!(authenticate_token(&verifier, &token).is_ok(), is_accepted, "{claims}");
+        }
+        for list in ["us,", ",us", "us,,them", ",", " "] {
+            for name in ["JWT_ISSUER", "JWT_AUDIENCE"] {
+                assert!(from_pairs(&[("JWT_SECRET", SECRET), (name, list)]).is_err(), "{list}");
+            }
+        }
+    }
+
+    #[test]
     fn any_modified_byte_invalidates_the_token() {
         let token = sign(HEADER, &valid_claims().to_string(), SECRET);
         let verifier = verifier(&[]);
