@@ -16,6 +16,8 @@ pub(super) struct ClaimRules {
     /// The accepted issuers. If there are none, `iss` is not checked.
     issuers: Vec<String>,
     audiences: Vec<String>,
+    /// The claim that must contain an accepted audience, if there are any.
+    audience_claim: String,
     user_claim: String,
     role_claim: String,
     service_role: String,
@@ -23,9 +25,11 @@ pub(super) struct ClaimRules {
 
 impl ClaimRules {
     pub(super) fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        const AUDIENCE_CLAIM: &str = "JWT_AUDIENCE_CLAIM";
         let rules = Self {
             issuers: env.list("JWT_ISSUER")?,
             audiences: env.list("JWT_AUDIENCE")?,
+            audience_claim: env.get_or(AUDIENCE_CLAIM, "aud").to_owned(),
             user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
@@ -34,6 +38,9 @@ impl ClaimRules {
             // Otherwise a user whose id is the service role would be a service.
             let reason = "must differ from JWT_USER_ID_CLAIM";
             return Err(ConfigError::invalid("JWT_ROLE_CLAIM", reason));
+        }
+        if rules.audiences.is_empty() && env.get(AUDIENCE_CLAIM).is_some() {
+            return Err(ConfigError::invalid(AUDIENCE_CLAIM, "requires JWT_AUDIENCE"));
         }
         Ok(rules)
     }
@@ -44,14 +51,14 @@ impl ClaimRules {
         now: Timestamp,
     ) -> Result<Caller, TokenError> {
         let leeway = |at: Timestamp, by| Timestamp::from_millis(at.as_millis().saturating_add(by));
-        let expires_at = numeric_date(claims, "exp")?.ok_or(TokenError::InvalidClaim("exp"))?;
+        let expires_at = numeric_date(claims, "exp")?.ok_or_else(|| invalid_claim("exp"))?;
         if leeway(expires_at, LEEWAY_MILLIS) <= now {
             return Err(TokenError::Expired);
         }
         let issued_at = numeric_date(claims, "iat")?;
         for (name, at) in [("nbf", numeric_date(claims, "nbf")?), ("iat", issued_at)] {
             if at.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
-                return Err(TokenError::InvalidClaim(name));
+                return Err(invalid_claim(name));
             }
         }
         self.check_issuer(claims)?;
@@ -70,18 +77,28 @@ impl ClaimRules {
         let issuer = string_claim(claims, "iss");
         let is_accepted = self.issuers.is_empty()
             || self.issuers.iter().any(|accepted| Some(accepted.as_str()) == issuer);
-        if is_accepted { Ok(()) } else { Err(TokenError::InvalidClaim("iss")) }
+        if is_accepted { Ok(()) } else { Err(invalid_claim("iss")) }
     }
 
-    /// `aud` must contain an accepted audience. Without accepted audiences, a token with `aud` is
-    /// rejected (RFC 7519, section 4.1.3).
+    /// The configured claim must contain an accepted audience, and so must `aud` if the token has
+    /// it. Without accepted audiences, a token with `aud` is rejected (RFC 7519, section 4.1.3).
     fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
-        let is_accepted = match claims.get("aud") {
-            Some(audience) => contains_any(audience, &self.audiences),
-            None => self.audiences.is_empty(),
-        };
-        if is_accepted { Ok(()) } else { Err(TokenError::InvalidClaim("aud")) }
+        let has_audiences = !self.audiences.is_empty();
+        for (name, is_required) in [(self.audience_claim.as_str(), has_audiences), ("aud", false)] {
+            let is_accepted = match claims.get(name) {
+                Some(audience) => contains_any(audience, &self.audiences),
+                None => !is_required,
+            };
+            if !is_accepted {
+                return Err(invalid_claim(name));
+            }
+        }
+        Ok(())
     }
+}
+
+fn invalid_claim(name: &str) -> TokenError {
+    TokenError::InvalidClaim(name.to_owned())
 }
 
 /// Whether a claim is one of the accepted strings, or an array of strings with one of them.
@@ -102,15 +119,12 @@ fn string_claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a st
 }
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the Unix epoch, with an optional fraction.
-fn numeric_date(
-    claims: &Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<Timestamp>, TokenError> {
+fn numeric_date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, TokenError> {
     /// The end of the year 9999. A later date counts as invalid.
     const MAX_SECONDS: f64 = 253_402_300_799.0;
     let Some(value) = claims.get(name) else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds));
-    let seconds = seconds.ok_or(TokenError::InvalidClaim(name))?;
+    let seconds = seconds.ok_or_else(|| invalid_claim(name))?;
     #[expect(clippy::cast_possible_truncation, reason = "MAX_SECONDS bounds the value")]
     let millis = (seconds * 1000.0) as i64;
     Ok(Some(Timestamp::from_millis(millis)))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The reason why a token is rejected. It is logged; the response is the same for every reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// There is no `Authorization` header with exactly one bearer token.
     #[error("no bearer token")]
@@ -32,16 +32,16 @@ pub enum TokenError {
     /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// A registered claim is missing or has an invalid type or value.
+    /// This claim is missing or has an invalid type or value.
     #[error("the token's claim '{0}' is missing or invalid")]
-    InvalidClaim(&'static str),
+    InvalidClaim(String),
     /// The claim with the user is missing or is not a user id.
     #[error("the token has no valid user id")]
     InvalidUserId,
 }
 
 /// An error of the authentication of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// The token is invalid.
     #[error(transparent)]

@@ -99,7 +99,7 @@ mod tests {
             let caller = issuer.check(&signer.token(&valid_claims())).unwrap();
             assert_eq!((caller.user.as_str(), caller.is_service), ("alice", false));
         }
-        assert_eq!(issuer.check(&token), rejected(TokenError::InvalidClaim("iss")));
+        assert_eq!(issuer.check(&token), rejected(TokenError::InvalidClaim("iss".to_owned())));
         let caller = Issuer::without_issuer(&keys).check(&token).unwrap();
         assert_eq!((caller.user.as_str(), caller.role.as_deref()), ("alice", Some("user")));
     }

@@ -170,6 +170,10 @@ mod tests {
         authenticate_token(&verifier(&[]), &sign(HEADER, &claims.to_string(), SECRET))
     }
 
+    fn invalid_claim(name: &str) -> TokenError {
+        TokenError::InvalidClaim(name.to_owned())
+    }
+
     fn valid_claims() -> Value {
         json!({"sub": "alice", "role": "streamer", "iat": NOW, "exp": NOW + 60})
     }
@@ -272,7 +276,7 @@ mod tests {
         }
         let mut claims = valid_claims();
         claims.as_object_mut().unwrap().remove("exp");
-        assert_eq!(authenticate_claims(&claims), Err(TokenError::InvalidClaim("exp")));
+        assert_eq!(authenticate_claims(&claims), Err(invalid_claim("exp")));
         let duplicate_claim = format!(r#"{{"sub":"alice","sub":"bob","exp":{}}}"#, NOW + 60);
         assert!(
             authenticate_token(&verifier(&[]), &sign(HEADER, &duplicate_claim, SECRET)).is_err()
@@ -344,6 +348,44 @@ mod tests {
                 assert!(from_pairs(&[("JWT_SECRET", SECRET), (name, list)]).is_err(), "{list}");
             }
         }
+    }
+
+    #[test]
+    fn audience_is_read_from_the_configured_claim() {
+        const NAME: &str = "JWT_AUDIENCE_CLAIM";
+        let verifier = verifier(&[("JWT_AUDIENCE", "app,web"), (NAME, "client_id")]);
+        for (client, audience, rejected_claim) in [
+            (json!("app"), None, None),
+            (json!(["other", "web"]), None, None),
+            (json!("app"), Some(json!("web")), None),
+            (json!("app"), Some(json!(["other", "app"])), None),
+            (json!("other"), None, Some("client_id")),
+            (json!("other"), Some(json!("app")), Some("client_id")),
+            (json!(["app", 7]), None, Some("client_id")),
+            (Value::Null, None, Some("client_id")),
+            // RFC 7519, section 4.1.3: a token with another audience is for another service.
+            (json!("app"), Some(json!("other")), Some("aud")),
+            (json!("app"), Some(json!([])), Some("aud")),
+            (json!("app"), Some(Value::Null), Some("aud")),
+        ] {
+            let mut claims = valid_claims();
+            claims["client_id"] = client;
+            if let Some(audience) = audience {
+                claims["aud"] = audience;
+            }
+            let result = authenticate_token(&verifier, &sign(HEADER, &claims.to_string(), SECRET));
+            assert_eq!(result.err(), rejected_claim.map(invalid_claim), "{claims}");
+        }
+        let mut claims = valid_claims();
+        claims["aud"] = json!("app");
+        let token = sign(HEADER, &claims.to_string(), SECRET);
+        assert_eq!(authenticate_token(&verifier, &token), Err(invalid_claim("client_id")));
+
+        for claim in ["aud", "client_id"] {
+            let error = from_pairs(&[("JWT_SECRET", SECRET), (NAME, claim)]).err();
+            assert_eq!(error, Some(ConfigError::invalid(NAME, "requires JWT_AUDIENCE")));
+        }
+        assert!(from_pairs(&[("JWT_SECRET", SECRET), (NAME, "")]).is_ok());
     }
 
     #[test]
