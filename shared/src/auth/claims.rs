@@ -1,5 +1,7 @@
 //! Validation of a token's claims, as RFC 7519 and RFC 8725 require.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::auth::{Caller, TokenError};
@@ -18,9 +20,51 @@ pub(super) struct ClaimRules {
     audiences: Vec<String>,
     /// The claim that must contain an accepted audience, if there are any.
     audience_claim: String,
+    required_claims: Vec<RequiredClaim>,
     user_claim: String,
     role_claim: String,
     service_role: String,
+}
+
+/// A claim that every token must have, and its value.
+#[derive(Clone, Debug)]
+struct RequiredClaim {
+    name: String,
+    /// A string, or the JSON text of a number or a boolean.
+    value: String,
+}
+
+impl RequiredClaim {
+    /// Reads `JWT_REQUIRED_CLAIM`, a list such as `token_use=access,is_anonymous=false`.
+    fn list_from_env(env: &Env) -> Result<Vec<Self>, ConfigError> {
+        const NAME: &str = "JWT_REQUIRED_CLAIM";
+        let parse = |entry: String| {
+            let (name, value) = entry.split_once('=')?;
+            let (name, value) = (name.trim(), value.trim());
+            let is_valid = !name.is_empty() && !value.is_empty();
+            is_valid.then(|| Self { name: name.to_owned(), value: value.to_owned() })
+        };
+        let entries = env.list(NAME)?.into_iter().map(parse).collect::<Option<Vec<_>>>();
+        entries.ok_or_else(|| ConfigError::invalid(NAME, "must be a list of claim=value"))
+    }
+
+    /// Whether the claim is the value, or an array that contains it.
+    fn is_in(&self, claims: &Map<String, Value>) -> bool {
+        match claims.get(&self.name) {
+            Some(Value::Array(items)) => items.iter().any(|item| self.is_value(item)),
+            Some(claim) => self.is_value(claim),
+            None => false,
+        }
+    }
+
+    fn is_value(&self, claim: &Value) -> bool {
+        let text = match claim {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            Value::Number(_) | Value::Bool(_) => Cow::Owned(claim.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => return false,
+        };
+        text == self.value
+    }
 }
 
 impl ClaimRules {
@@ -30,6 +74,7 @@ impl ClaimRules {
             issuers: env.list("JWT_ISSUER")?,
             audiences: env.list("JWT_AUDIENCE")?,
             audience_claim: env.get_or(AUDIENCE_CLAIM, "aud").to_owned(),
+            required_claims: RequiredClaim::list_from_env(env)?,
             user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
@@ -63,6 +108,9 @@ impl ClaimRules {
         }
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
+        if let Some(missing) = self.required_claims.iter().find(|it| !it.is_in(claims)) {
+            return Err(TokenError::RequiredClaim(missing.name.clone()));
+        }
         let user = string_claim(claims, &self.user_claim).ok_or(TokenError::InvalidUserId)?;
         let role = string_claim(claims, &self.role_claim);
         Ok(Caller {

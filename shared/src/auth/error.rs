@@ -35,6 +35,9 @@ pub enum TokenError {
     /// This claim is missing or has an invalid type or value.
     #[error("the token's claim '{0}' is missing or invalid")]
     InvalidClaim(String),
+    /// This claim does not have the value that `JWT_REQUIRED_CLAIM` requires.
+    #[error("the token's claim '{0}' does not have the required value")]
+    RequiredClaim(String),
     /// The claim with the user is missing or is not a user id.
     #[error("the token has no valid user id")]
     InvalidUserId,

@@ -389,6 +389,48 @@ mod tests {
     }
 
     #[test]
+    fn required_claims_must_have_their_values() {
+        const NAME: &str = "JWT_REQUIRED_CLAIM";
+        for (required, claim, is_accepted) in [
+            ("use=access", json!("access"), true),
+            (" use = access ", json!("access"), true),
+            ("use=access", json!(["id", "access"]), true),
+            ("use=a=b", json!("a=b"), true),
+            ("use=7", json!(7), true),
+            ("use=7", json!("7"), true),
+            ("use=7", json!([7]), true),
+            ("use=true", json!(true), true),
+            ("use=access", json!("Access"), false),
+            ("use=access", json!("access id"), false),
+            ("use=access", json!(["id"]), false),
+            ("use=access", json!([["access"]]), false),
+            ("use=access", json!({"access": true}), false),
+            ("use=7", json!(7.0), false),
+            ("use=true", json!(false), false),
+            ("use=null", Value::Null, false),
+            ("use=access,use=id", json!("access"), false),
+            ("use=access,use=id", json!(["access", "id"]), true),
+        ] {
+            let mut claims = valid_claims();
+            claims["use"] = claim;
+            let token = sign(HEADER, &claims.to_string(), SECRET);
+            let result = authenticate_token(&verifier(&[(NAME, required)]), &token);
+            let error = (!is_accepted).then(|| TokenError::RequiredClaim("use".to_owned()));
+            assert_eq!(result.err(), error, "{required} {claims}");
+        }
+        // The error names the first claim that does not match.
+        let required = verifier(&[(NAME, "role=streamer,use=access,tier=1")]);
+        let token = sign(HEADER, &valid_claims().to_string(), SECRET);
+        let error = authenticate_token(&required, &token).unwrap_err();
+        assert_eq!(error.to_string(), "the token's claim 'use' does not have the required value");
+
+        for malformed in ["use", "use=", "=access", " = ", "use=access,", "use=access,id", ","] {
+            let pairs = [("JWT_SECRET", SECRET), (NAME, malformed)];
+            assert!(from_pairs(&pairs).is_err(), "{malformed}");
+        }
+    }
+
+    #[test]
     fn any_modified_byte_invalidates_the_token() {
         let token = sign(HEADER, &valid_claims().to_string(), SECRET);
         let verifier = verifier(&[]);
