@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::auth::{Caller, TokenError};
 use crate::clock::Timestamp;
@@ -111,14 +111,23 @@ impl ClaimRules {
         if let Some(missing) = self.required_claims.iter().find(|it| !it.is_in(claims)) {
             return Err(TokenError::RequiredClaim(missing.name.clone()));
         }
-        let user = string_claim(claims, &self.user_claim).ok_or(TokenError::InvalidUserId)?;
+        let user = self.user_id(claims).ok_or(TokenError::InvalidUserId)?;
         let role = string_claim(claims, &self.role_claim);
         Ok(Caller {
-            user: UserId::try_from(user.to_owned()).map_err(|_| TokenError::InvalidUserId)?,
+            user,
             role: role.map(str::to_owned),
             is_service: role == Some(&self.service_role),
             issued_at,
         })
+    }
+
+    fn user_id(&self, claims: &Map<String, Value>) -> Option<UserId> {
+        let text = match claims.get(&self.user_claim)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => integer_text(number)?,
+            _ => return None,
+        };
+        UserId::try_from(text).ok()
     }
 
     fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
@@ -164,6 +173,21 @@ fn contains_any(claim: &Value, accepted: &[String]) -> bool {
 
 fn string_claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
+}
+
+/// The decimal text of an integer from 0 to 2^53 - 1, the range in which every JSON parser reads an
+/// integer exactly (RFC 8259, section 6).
+fn integer_text(number: &Number) -> Option<String> {
+    const MAX: u64 = (1 << 53) - 1;
+    /// 2^52. Below, `serde_json` reads an integer such as `7.0` or `7e2` exactly, or as a number
+    /// with a fraction. Above, it may read the next integer, which is another user.
+    const FLOAT_LIMIT: f64 = 4_503_599_627_370_496.0;
+    if let Some(integer) = number.as_u64() {
+        return (integer <= MAX).then(|| integer.to_string());
+    }
+    let value = number.as_f64()?;
+    let is_integer = value.is_sign_positive() && value < FLOAT_LIMIT && value.fract() == 0.0;
+    is_integer.then(|| format!("{value:.0}"))
 }
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the Unix epoch, with an optional fraction.

@@ -264,7 +264,10 @@ mod tests {
             ("iat", json!(NOW + 61)),
             ("iat", json!([NOW])),
             ("sub", json!("")),
-            ("sub", json!(7)),
+            ("sub", json!(-1)),
+            ("sub", json!(7.5)),
+            ("sub", json!([7])),
+            ("sub", json!(true)),
             ("sub", json!("a/b")),
             ("sub", json!("a".repeat(65))),
             ("sub", Value::Null),
@@ -281,6 +284,31 @@ mod tests {
         assert!(
             authenticate_token(&verifier(&[]), &sign(HEADER, &duplicate_claim, SECRET)).is_err()
         );
+    }
+
+    #[test]
+    fn integer_user_id_becomes_its_decimal_text() {
+        for (number, expected) in [
+            ("0", Some("0")),
+            ("7", Some("7")),
+            ("7.0", Some("7")),
+            ("7e2", Some("700")),
+            ("9007199254740991", Some("9007199254740991")),
+            ("900719925474099.0", Some("900719925474099")),
+            // Not every parser reads this number exactly.
+            ("9007199254740991.0", None),
+            ("9007199254740992", None),
+            ("18446744073709551615", None),
+            ("1e300", None),
+            ("-7", None),
+            ("-0.0", None),
+            ("7.5", None),
+        ] {
+            let claims = format!(r#"{{"sub":{number},"exp":{}}}"#, NOW + 60);
+            let result = authenticate_token(&verifier(&[]), &sign(HEADER, &claims, SECRET));
+            let user = result.as_ref().map(|caller| caller.user.as_str());
+            assert_eq!(user, expected.ok_or(&TokenError::InvalidUserId), "{number}");
+        }
     }
 
     #[test]
