@@ -91,17 +91,24 @@ mod tests {
 
     #[test]
     fn valid_token_identifies_the_caller() {
-        let (p256, ed25519) = (TestSigner::generate_p256("a"), TestSigner::generate_ed25519("b"));
-        let (rsa, token) = test_support::rs256_fixture("good");
-        let keys = [p256.jwk(), ed25519.jwk(), rsa];
-        let issuer = Issuer::new(&keys);
-        for signer in [&p256, &ed25519] {
+        let signers = TestSigner::of_every_algorithm();
+        let issuer = Issuer::new(&signers.each_ref().map(TestSigner::jwk));
+        for signer in &signers {
             let caller = issuer.check(&signer.token(&valid_claims())).unwrap();
             assert_eq!((caller.user.as_str(), caller.is_service), ("alice", false));
         }
-        assert_eq!(issuer.check(&token), rejected(TokenError::InvalidClaim("iss".to_owned())));
-        let caller = Issuer::without_issuer(&keys).check(&token).unwrap();
-        assert_eq!((caller.user.as_str(), caller.role.as_deref()), ("alice", Some("user")));
+    }
+
+    #[test]
+    fn token_signed_by_openssl_is_accepted() {
+        for name in ["rs256", "rs384", "rs512", "ps256", "es384"] {
+            let (jwk, token) = test_support::published_key(name);
+            let keys = [jwk];
+            let result = Issuer::new(&keys).check(&token);
+            assert_eq!(result, rejected(TokenError::InvalidClaim("iss".to_owned())), "{name}");
+            let caller = Issuer::without_issuer(&keys).check(&token).unwrap();
+            assert_eq!((caller.user.as_str(), caller.role.as_deref()), ("alice", Some("user")));
+        }
     }
 
     #[test]
@@ -130,14 +137,16 @@ mod tests {
             r#"{"alg":"HS256","kid":"a"}"#,
             r#"{"alg":"es256","kid":"a"}"#,
             r#"{"alg":"ES384","kid":"a"}"#,
-            r#"{"alg":"PS256","kid":"a"}"#,
+            r#"{"alg":"ES512","kid":"a"}"#,
+            r#"{"alg":"PS384","kid":"a"}"#,
             r#"{"alg":"ES256","kid":"a","crit":["exp"]}"#,
             r#"{"alg":"ES256","kid":"a","zip":"DEF"}"#,
             r#"{"alg":"ES256","kid":"a","enc":"A256GCM"}"#,
             r#"{"alg":"ES256","kid":"a","cty":"JWT"}"#,
             r#"{"alg":"ES256","kid":"a","typ":"logout+jwt"}"#,
-            // An RS256 signature never has 64 bytes.
+            // An RSA signature never has 64 bytes.
             r#"{"alg":"RS256","kid":"a"}"#,
+            r#"{"alg":"PS256","kid":"a"}"#,
         ] {
             tokens.push(signer.token_with(header, &claims));
         }
@@ -172,10 +181,17 @@ mod tests {
     #[test]
     fn algorithm_must_match_the_key() {
         let (p256, ed25519) = (TestSigner::generate_p256("a"), TestSigner::generate_ed25519("b"));
-        let (rsa, _) = test_support::rs256_fixture("good");
-        let issuer = Issuer::new(&[p256.jwk(), ed25519.jwk(), rsa.clone()]);
+        let (rsa, _) = test_support::published_key("rs256");
+        let (pkcs1, pss) = (TestSigner::rsa("rs", "RS256"), TestSigner::rsa("ps", "PS256"));
+        let jwks = [p256.jwk(), ed25519.jwk(), rsa.clone(), pkcs1.jwk(), pss.jwk()];
+        let issuer = Issuer::new(&jwks);
         let claims = valid_claims().to_string();
         for (signer, header) in [
+            (&pkcs1, r#"{"alg":"RS256","kid":"ps"}"#),
+            (&pkcs1, r#"{"alg":"PS256","kid":"rs"}"#),
+            (&pkcs1, r#"{"alg":"RS384","kid":"rs"}"#),
+            (&pss, r#"{"alg":"PS256","kid":"rs"}"#),
+            (&pss, r#"{"alg":"RS256","kid":"ps"}"#),
             (&p256, r#"{"alg":"ES256","kid":"b"}"#),
             (&p256, r#"{"alg":"EdDSA","kid":"a"}"#),
             (&p256, r#"{"alg":"ES256","kid":"rsa-2048"}"#),
@@ -201,10 +217,15 @@ mod tests {
 
     #[test]
     fn any_modified_byte_invalidates_the_token() {
-        let (p256, ed25519) = (TestSigner::generate_p256("a"), TestSigner::generate_ed25519("b"));
-        let (rsa, rsa_token) = test_support::rs256_fixture("good");
-        let issuer = Issuer::without_issuer(&[p256.jwk(), ed25519.jwk(), rsa]);
-        for token in [p256.token(&valid_claims()), ed25519.token(&valid_claims()), rsa_token] {
+        let signers = [
+            TestSigner::rsa("a", "RS256"),
+            TestSigner::rsa("b", "PS256"),
+            TestSigner::generate_p256("c"),
+            TestSigner::generate_p384("d"),
+            TestSigner::generate_ed25519("e"),
+        ];
+        let issuer = Issuer::without_issuer(&signers.each_ref().map(TestSigner::jwk));
+        for token in signers.each_ref().map(|signer| signer.token(&valid_claims())) {
             assert!(issuer.check(&token).is_ok(), "{token}");
             for at in 0..token.len() {
                 let mut bytes = token.clone().into_bytes();

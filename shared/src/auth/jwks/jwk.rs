@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use serde_json::{Map, Value};
 
@@ -25,7 +26,7 @@ pub(in crate::auth) struct PublicKey {
 
 #[derive(Debug)]
 enum KeyMaterial {
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    Rsa(RsaPublicKeyComponents<Vec<u8>>, &'static RsaParameters),
     EllipticCurve(UnparsedPublicKey<Vec<u8>>),
 }
 
@@ -65,18 +66,16 @@ impl PublicKey {
             return Err(JwkError::NotForVerification);
         }
         let material = match algorithm {
-            Algorithm::Rs256 => KeyMaterial::Rsa(parse_rsa(jwk)?),
-            Algorithm::Es256 => {
-                // The uncompressed form (SEC 1, section 2.3.3). `ring` checks with each signature
-                // whether the point is on the curve, and rejects the signature if it is not.
-                let point = [vec![4], decode_curve_bytes(jwk, "x")?, decode_curve_bytes(jwk, "y")?]
-                    .concat();
-                KeyMaterial::EllipticCurve(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point))
+            Algorithm::Rs256 => parse_rsa(jwk, &RSA_PKCS1_2048_8192_SHA256)?,
+            Algorithm::Rs384 => parse_rsa(jwk, &RSA_PKCS1_2048_8192_SHA384)?,
+            Algorithm::Rs512 => parse_rsa(jwk, &RSA_PKCS1_2048_8192_SHA512)?,
+            Algorithm::Ps256 => parse_rsa(jwk, &RSA_PSS_2048_8192_SHA256)?,
+            Algorithm::Es256 => parse_ecdsa(jwk, &ECDSA_P256_SHA256_FIXED, 32)?,
+            Algorithm::Es384 => parse_ecdsa(jwk, &ECDSA_P384_SHA384_FIXED, 48)?,
+            Algorithm::EdDsa => {
+                let point = decode_curve_bytes(jwk, "x", 32)?;
+                KeyMaterial::EllipticCurve(UnparsedPublicKey::new(&ED25519, point))
             }
-            Algorithm::EdDsa => KeyMaterial::EllipticCurve(UnparsedPublicKey::new(
-                &ED25519,
-                decode_curve_bytes(jwk, "x")?,
-            )),
         };
         Ok(Self { algorithm, material })
     }
@@ -93,25 +92,27 @@ impl PublicKey {
             return Err(TokenError::AlgorithmMismatch);
         }
         let result = match &self.material {
-            KeyMaterial::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
+            KeyMaterial::Rsa(key, parameters) => key.verify(parameters, message, signature),
             KeyMaterial::EllipticCurve(key) => key.verify(message, signature),
         };
         result.map_err(|_| TokenError::InvalidSignature)
     }
 }
 
-/// The algorithm of a key's type and curve. If the key has `alg`, it must agree.
+/// The algorithm of a key's type and curve. If the key has `alg`, it must agree. An RSA key without
+/// `alg` is for RS256.
 fn parse_algorithm(jwk: &Map<String, Value>) -> Result<Algorithm, JwkError> {
-    let algorithm = match (string_member(jwk, "kty"), string_member(jwk, "crv")) {
-        (Some("RSA"), _) => Algorithm::Rs256,
-        (Some("EC"), Some("P-256")) => Algorithm::Es256,
-        (Some("OKP"), Some("Ed25519")) => Algorithm::EdDsa,
+    let possible: &[Algorithm] = match (string_member(jwk, "kty"), string_member(jwk, "crv")) {
+        (Some("RSA"), _) => {
+            &[Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256]
+        }
+        (Some("EC"), Some("P-256")) => &[Algorithm::Es256],
+        (Some("EC"), Some("P-384")) => &[Algorithm::Es384],
+        (Some("OKP"), Some("Ed25519")) => &[Algorithm::EdDsa],
         _ => return Err(JwkError::Unsupported),
     };
-    match jwk.get("alg") {
-        Some(alg) if alg.as_str() != Some(algorithm.name()) => Err(JwkError::Unsupported),
-        _ => Ok(algorithm),
-    }
+    let agrees = |algorithm: &Algorithm| jwk.get("alg").is_none_or(|alg| alg == algorithm.name());
+    possible.iter().copied().find(agrees).ok_or(JwkError::Unsupported)
 }
 
 /// Whether `use` and `key_ops` both allow verification (RFC 7517, sections 4.2 and 4.3).
@@ -125,7 +126,10 @@ fn is_for_verification(jwk: &Map<String, Value>) -> bool {
     use_allows && ops_allow
 }
 
-fn parse_rsa(jwk: &Map<String, Value>) -> Result<RsaPublicKeyComponents<Vec<u8>>, JwkError> {
+fn parse_rsa(
+    jwk: &Map<String, Value>,
+    parameters: &'static RsaParameters,
+) -> Result<KeyMaterial, JwkError> {
     let (n, e) = (decode_integer(jwk, "n")?, decode_integer(jwk, "e")?);
     // Without leading zero bytes, 256 bytes are 2048 bits only if the top bit is set.
     let long_enough = n.len() > 256 || (n.len() == 256 && n.first() >= Some(&0x80));
@@ -137,7 +141,20 @@ fn parse_rsa(jwk: &Map<String, Value>) -> Result<RsaPublicKeyComponents<Vec<u8>>
     if e.len() > 4 || exponent < 65_537 || is_even(&e) {
         return Err(JwkError::InvalidExponent);
     }
-    Ok(RsaPublicKeyComponents { n, e })
+    Ok(KeyMaterial::Rsa(RsaPublicKeyComponents { n, e }, parameters))
+}
+
+/// A key of an elliptic curve whose coordinates have `length` bytes.
+fn parse_ecdsa(
+    jwk: &Map<String, Value>,
+    algorithm: &'static EcdsaVerificationAlgorithm,
+    length: usize,
+) -> Result<KeyMaterial, JwkError> {
+    let (x, y) = (decode_curve_bytes(jwk, "x", length)?, decode_curve_bytes(jwk, "y", length)?);
+    // The uncompressed form (SEC 1, section 2.3.3). `ring` checks with each signature whether the
+    // point is on the curve, and rejects the signature if it is not.
+    let point = [vec![4], x, y].concat();
+    Ok(KeyMaterial::EllipticCurve(UnparsedPublicKey::new(algorithm, point)))
 }
 
 fn is_even(bytes: &[u8]) -> bool {
@@ -154,10 +171,14 @@ fn decode_integer(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkEr
     }
 }
 
-/// A coordinate or a point of either curve: exactly 32 bytes, including leading zeros.
-fn decode_curve_bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
+/// A coordinate or a point: exactly `length` bytes, including leading zeros.
+fn decode_curve_bytes(
+    jwk: &Map<String, Value>,
+    name: &str,
+    length: usize,
+) -> Result<Vec<u8>, JwkError> {
     let bytes = decode_base64(jwk, name)?;
-    if bytes.len() == 32 { Ok(bytes) } else { Err(JwkError::Malformed) }
+    if bytes.len() == length { Ok(bytes) } else { Err(JwkError::Malformed) }
 }
 
 fn decode_base64(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
@@ -181,17 +202,18 @@ mod tests {
     }
 
     /// A valid key of each type.
-    fn valid_jwks() -> [Value; 3] {
+    fn valid_jwks() -> [Value; 4] {
         [
             TestSigner::generate_p256("a").jwk(),
-            TestSigner::generate_ed25519("b").jwk(),
-            test_support::rs256_fixture("good").0,
+            TestSigner::generate_p384("b").jwk(),
+            TestSigner::generate_ed25519("c").jwk(),
+            test_support::published_key("rs256").0,
         ]
     }
 
     #[test]
     fn key_verifies_its_own_signatures_only() {
-        for signer in [TestSigner::generate_p256("a"), TestSigner::generate_ed25519("b")] {
+        for signer in TestSigner::of_every_algorithm() {
             let key = parse(&signer.jwk()).unwrap();
             let signature = signer.sign(b"message");
             let algorithm = Algorithm::from_name(signer.algorithm()).unwrap();
@@ -202,7 +224,25 @@ mod tests {
             assert_eq!(key.verify(algorithm, b"message", &[]), rejected);
             assert_eq!(key.verify(algorithm, b"message", &[0; 64]), rejected);
             let rejected = Err(TokenError::AlgorithmMismatch);
-            assert_eq!(key.verify(Algorithm::Rs256, b"message", &signature), rejected);
+            for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+                assert_eq!(key.verify(other, b"message", &signature), rejected, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rsa_key_without_alg_is_for_rs256() {
+        for name in ["RS256", "RS384", "RS512", "PS256"] {
+            let signer = TestSigner::rsa("a", name);
+            let mut jwk = signer.jwk();
+            jwk.as_object_mut().unwrap().remove("alg");
+            let (key, signature) = (parse(&jwk).unwrap(), signer.sign(b"message"));
+            let expected = if name == "RS256" { Ok(()) } else { Err(TokenError::InvalidSignature) };
+            assert_eq!(key.verify(Algorithm::Rs256, b"message", &signature), expected, "{name}");
+            let algorithm = Algorithm::from_name(name).unwrap();
+            let expected =
+                if name == "RS256" { Ok(()) } else { Err(TokenError::AlgorithmMismatch) };
+            assert_eq!(key.verify(algorithm, b"message", &signature), expected, "{name}");
         }
     }
 
@@ -235,7 +275,7 @@ mod tests {
 
     #[test]
     fn key_type_curve_and_algorithm_must_match() {
-        let [p256, ed25519, rsa] = valid_jwks();
+        let [p256, p384, ed25519, rsa] = valid_jwks();
         for (jwk, name, value) in [
             (&p256, "kty", json!("RSA")),
             (&p256, "kty", json!("OKP")),
@@ -244,6 +284,10 @@ mod tests {
             (&p256, "alg", json!("ES384")),
             (&p256, "alg", json!("HS256")),
             (&p256, "alg", Value::Null),
+            (&p384, "crv", json!("P-256")),
+            (&p384, "crv", json!("P-521")),
+            (&p384, "crv", json!("secp256k1")),
+            (&p384, "alg", json!("ES256")),
             (&ed25519, "kty", json!("EC")),
             (&ed25519, "crv", json!("X25519")),
             (&ed25519, "crv", json!("Ed448")),
@@ -251,8 +295,13 @@ mod tests {
             (&rsa, "kty", json!("oct")),
             (&rsa, "kty", json!("rsa")),
             (&rsa, "kty", json!(["RSA"])),
-            (&rsa, "alg", json!("PS256")),
-            (&rsa, "alg", json!("RS512")),
+            (&rsa, "alg", json!("RS1")),
+            (&rsa, "alg", json!("rs256")),
+            (&rsa, "alg", json!("PS384")),
+            (&rsa, "alg", json!("RSA-OAEP")),
+            (&rsa, "alg", json!("ES256")),
+            (&rsa, "alg", json!(["RS256"])),
+            (&rsa, "alg", Value::Null),
             (&rsa, "alg", json!("none")),
         ] {
             let mut jwk = jwk.clone();
@@ -276,9 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn curve_coordinates_must_have_32_bytes() {
-        let [p256, ed25519, _] = valid_jwks();
-        for (jwk, name) in [(&p256, "x"), (&p256, "y"), (&ed25519, "x")] {
+    fn curve_coordinates_must_have_their_exact_length() {
+        let [p256, p384, ed25519, _] = valid_jwks();
+        for (jwk, name) in [(&p256, "x"), (&p256, "y"), (&p384, "x"), (&p384, "y"), (&ed25519, "x")]
+        {
             let encoded = jwk[name].as_str().unwrap();
             let bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
             let padded = [&[0][..], &bytes].concat();
@@ -321,7 +371,7 @@ mod tests {
             jwk["n"] = json!(n);
             assert_eq!(parse(&jwk).err(), error, "{n}");
         }
-        let (short, _) = test_support::rs256_fixture("short");
+        let (short, _) = test_support::published_key("short");
         assert_eq!(parse(&short).unwrap_err(), JwkError::InvalidModulus);
     }
 

@@ -107,7 +107,7 @@ mod tests {
         let (a, b, rsa) = (
             TestSigner::generate_p256("a"),
             TestSigner::generate_ed25519("b"),
-            test_support::rs256_fixture("good").0,
+            test_support::published_key("rs256").0,
         );
         let set = parse_keys(&json!([a.jwk(), b.jwk(), rsa])).unwrap();
         assert!(set.skipped.is_empty());
@@ -130,7 +130,7 @@ mod tests {
         private["d"] = private["x"].clone();
         let mut encryption_only = TestSigner::generate_p256("encrypting").jwk();
         encryption_only["use"] = json!("enc");
-        let (rsa, _) = test_support::rs256_fixture("good");
+        let (rsa, _) = test_support::published_key("rs256");
         // A verifier that trusted the header's algorithm would use this key for HS256.
         let symmetric = json!({"kty": "oct", "kid": "confusing", "alg": "HS256", "k": rsa["n"]});
         for (other, reason) in [

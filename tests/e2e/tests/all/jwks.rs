@@ -237,14 +237,19 @@ async fn assert_logged(app: &TestApp, text: &str) {
 #[tokio::test]
 async fn tokens_of_every_published_key_type_are_accepted() {
     let (p256, ed25519) = (Signer::p256("a"), Signer::ed25519("b"));
-    let samples = include_str!("../../../../shared/src/test_support/rs256.json");
+    let samples = include_str!("../../../../shared/src/test_support/published_keys.json");
     let samples: Value = serde_json::from_str(samples).unwrap();
-    let rsa = &samples["good"];
-    let keys = json!({"keys": [p256.jwk(), ed25519.jwk(), rsa["jwk"]]});
-    let server = KeyServer::start(ServerBehavior::RespondWith(keys.to_string())).await;
+    let samples = ["rs256", "rs384", "rs512", "ps256", "es384"].map(|name| &samples[name]);
+    let mut keys = vec![p256.jwk(), ed25519.jwk()];
+    keys.extend(samples.map(|sample| sample["jwk"].clone()));
+    let keys = json!({"keys": keys}).to_string();
+    let server = KeyServer::start(ServerBehavior::RespondWith(keys)).await;
     let app = app_with_jwks(&server).await;
-    for token in [rsa["token"].as_str().unwrap(), &p256.token(), &ed25519.token()] {
-        assert_accepted(&app, token).await;
+    for token in [p256.token(), ed25519.token()] {
+        assert_accepted(&app, &token).await;
+    }
+    for sample in samples {
+        assert_accepted(&app, sample["token"].as_str().unwrap()).await;
     }
     assert_eq!(server.request_count(), 1);
     // A token of a shared secret is rejected, and so is one with a public key as the secret.
