@@ -1,6 +1,7 @@
 //! Validation of a token's claims, as RFC 7519 and RFC 8725 require.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
 
@@ -9,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
 use crate::ids::UserId;
 
-/// The tolerated difference between the clocks of issuer and verifier, in milliseconds.
-const LEEWAY_MILLIS: i64 = 60_000;
+/// The tolerated difference between the clocks of issuer and verifier.
+const LEEWAY: Duration = Duration::from_mins(1);
 
 /// The requirements for a token's claims, and the names of the claims with the user and the role.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct ClaimRules {
     user_claim: String,
     role_claim: String,
     service_role: String,
+    /// The claim with the start of the session.
+    auth_time_claim: String,
 }
 
 /// A claim that every token must have, and its value.
@@ -78,6 +81,7 @@ impl ClaimRules {
             user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
+            auth_time_claim: env.get_or("JWT_AUTH_TIME_CLAIM", "iat").to_owned(),
         };
         if rules.user_claim == rules.role_claim {
             // Otherwise a user whose id is the service role would be a service.
@@ -95,17 +99,13 @@ impl ClaimRules {
         claims: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Caller, TokenError> {
-        let leeway = |at: Timestamp, by| Timestamp::from_millis(at.as_millis().saturating_add(by));
         let expires_at = numeric_date(claims, "exp")?.ok_or_else(|| invalid_claim("exp"))?;
-        if leeway(expires_at, LEEWAY_MILLIS) <= now {
+        if expires_at.plus(LEEWAY) <= now {
             return Err(TokenError::Expired);
         }
-        let issued_at = numeric_date(claims, "iat")?;
-        for (name, at) in [("nbf", numeric_date(claims, "nbf")?), ("iat", issued_at)] {
-            if at.is_some_and(|at| leeway(at, -LEEWAY_MILLIS) > now) {
-                return Err(invalid_claim(name));
-            }
-        }
+        past_date(claims, "nbf", now)?;
+        past_date(claims, "iat", now)?;
+        let session_started_at = past_date(claims, &self.auth_time_claim, now)?;
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
         if let Some(missing) = self.required_claims.iter().find(|it| !it.is_in(claims)) {
@@ -117,7 +117,7 @@ impl ClaimRules {
             user,
             role: role.map(str::to_owned),
             is_service: role == Some(&self.service_role),
-            issued_at,
+            session_started_at,
         })
     }
 
@@ -188,6 +188,20 @@ fn integer_text(number: &Number) -> Option<String> {
     let value = number.as_f64()?;
     let is_integer = value.is_sign_positive() && value < FLOAT_LIMIT && value.fract() == 0.0;
     is_integer.then(|| format!("{value:.0}"))
+}
+
+/// A `NumericDate` that is not in the future.
+fn past_date(
+    claims: &Map<String, Value>,
+    name: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, TokenError> {
+    let date = numeric_date(claims, name)?;
+    if date.is_some_and(|date| date > now.plus(LEEWAY)) {
+        Err(invalid_claim(name))
+    } else {
+        Ok(date)
+    }
 }
 
 /// A `NumericDate` (RFC 7519, section 2): seconds since the Unix epoch, with an optional fraction.

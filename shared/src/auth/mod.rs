@@ -26,8 +26,9 @@ pub struct Caller {
     pub role: Option<String>,
     /// Whether the caller is a service, which may act for other users.
     pub is_service: bool,
-    /// When the token was issued, if it contains `iat`.
-    pub issued_at: Option<Timestamp>,
+    /// When the session began, if the token contains that claim: `iat`, or the claim of
+    /// `JWT_AUTH_TIME_CLAIM`.
+    pub session_started_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -56,7 +57,7 @@ mod tests {
             user: user("alice"),
             role: None,
             is_service: service,
-            issued_at: None,
+            session_started_at: None,
         };
         assert_eq!(caller(false).resolve_user(None).unwrap(), user("alice"));
         assert_eq!(caller(false).resolve_user(Some(user("alice"))).unwrap(), user("alice"));

@@ -287,6 +287,40 @@ mod tests {
     }
 
     #[test]
+    fn session_start_is_read_from_the_configured_claim() {
+        let by_auth_time = verifier(&[("JWT_AUTH_TIME_CLAIM", "auth_time")]);
+        let by_default = verifier(&[]);
+        let at = Timestamp::from_secs;
+        for (auth_time, expected) in [
+            (Some(json!(NOW - 3_600)), Ok(Some(at(NOW - 3_600)))),
+            (Some(json!(1_767_222_000.5)), Ok(Some(Timestamp::from_millis(1_767_222_000_500)))),
+            (Some(json!(NOW + 60)), Ok(Some(at(NOW + 60)))),
+            (Some(json!(NOW + 61)), Err(invalid_claim("auth_time"))),
+            (Some(json!("now")), Err(invalid_claim("auth_time"))),
+            (Some(json!(-1)), Err(invalid_claim("auth_time"))),
+            (Some(Value::Null), Err(invalid_claim("auth_time"))),
+            (None, Ok(None)),
+        ] {
+            let mut claims = valid_claims();
+            if let Some(auth_time) = auth_time {
+                claims["auth_time"] = auth_time;
+            }
+            let token = sign(HEADER, &claims.to_string(), SECRET);
+            let started_at = |verifier: &Verifier| {
+                authenticate_token(verifier, &token).map(|caller| caller.session_started_at)
+            };
+            assert_eq!(started_at(&by_auth_time), expected, "{claims}");
+            assert_eq!(started_at(&by_default), Ok(Some(at(NOW))), "{claims}");
+        }
+        // `iat` is validated in any case.
+        let mut claims = valid_claims();
+        claims["auth_time"] = json!(NOW);
+        claims["iat"] = json!(NOW + 61);
+        let token = sign(HEADER, &claims.to_string(), SECRET);
+        assert_eq!(authenticate_token(&by_auth_time, &token), Err(invalid_claim("iat")));
+    }
+
+    #[test]
     fn integer_user_id_becomes_its_decimal_text() {
         for (number, expected) in [
             ("0", Some("0")),

@@ -202,8 +202,12 @@ impl ErasureService {
         };
         if call.state < CallState::Ending {
             // The call ends as if the user had ended it.
-            let deleted_user =
-                Caller { user: user.clone(), role: None, is_service: false, issued_at: None };
+            let deleted_user = Caller {
+                user: user.clone(),
+                role: None,
+                is_service: false,
+                session_started_at: None,
+            };
             self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;
         }
         Ok(self.quality_store.delete_user_data(id, user).await?)

@@ -244,7 +244,7 @@ mod tests {
 
     fn caller(name: &str, is_service: bool) -> Caller {
         let user = UserId::try_from(name.to_owned()).unwrap();
-        Caller { user, role: None, is_service, issued_at: None }
+        Caller { user, role: None, is_service, session_started_at: None }
     }
 
     fn rate_limiter(

@@ -69,11 +69,11 @@ impl UserService {
 }
 
 impl User {
-    /// Rejects a session that began before the user's sessions were revoked. A session without an
-    /// `iat` is rejected, since it may be older. A service's session is not affected.
+    /// Rejects a session that began before the user's sessions were revoked. A session without a
+    /// start is rejected, since it may be older. A service's session is not affected.
     pub fn require_session(&self, caller: &Caller) -> Result<(), ApiError> {
         let Some(revoked_at) = self.sessions_revoked_at else { return Ok(()) };
-        let session_started_secs = caller.issued_at.map(Timestamp::as_secs);
+        let session_started_secs = caller.session_started_at.map(Timestamp::as_secs);
         if caller.is_service
             || session_started_secs.is_some_and(|started_secs| started_secs >= revoked_at.as_secs())
         {
@@ -107,14 +107,14 @@ mod tests {
         }
     }
 
-    fn caller(issued: Option<i64>, is_service: bool) -> Caller {
-        let issued_at = issued.map(Timestamp::from_millis);
-        Caller { user: user(None).id, role: None, is_service, issued_at }
+    fn caller(started: Option<i64>, is_service: bool) -> Caller {
+        let session_started_at = started.map(Timestamp::from_millis);
+        Caller { user: user(None).id, role: None, is_service, session_started_at }
     }
 
     #[test]
     fn session_started_before_the_revocation_is_rejected() {
-        for (revoked, issued, is_service, is_accepted) in [
+        for (revoked, started, is_service, is_accepted) in [
             (None, None, false, true),
             (None, Some(1_000), false, true),
             (Some(5_500), Some(4_999), false, false),
@@ -123,8 +123,8 @@ mod tests {
             (Some(5_500), None, false, false),
             (Some(5_500), None, true, true),
         ] {
-            let result = user(revoked).require_session(&caller(issued, is_service));
-            assert_eq!(result.is_ok(), is_accepted, "{revoked:?} {issued:?}");
+            let result = user(revoked).require_session(&caller(started, is_service));
+            assert_eq!(result.is_ok(), is_accepted, "{revoked:?} {started:?}");
             if let Err(error) = result {
                 assert_eq!(error.code(), Code::SessionRevoked);
             }

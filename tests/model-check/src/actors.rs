@@ -245,7 +245,7 @@ impl Handlers {
     }
 
     async fn end(&self, user: UserId) -> Option<()> {
-        let caller = Caller { user, role: None, is_service: false, issued_at: None };
+        let caller = Caller { user, role: None, is_service: false, session_started_at: None };
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let ended = self.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
