@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
 
+use crate::auth::user_id_encoding::UserIdEncoding;
 use crate::auth::{Caller, TokenError};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
@@ -23,6 +24,7 @@ pub(super) struct ClaimRules {
     audience_claim: String,
     required_claims: Vec<RequiredClaim>,
     user_claim: String,
+    user_id_encoding: UserIdEncoding,
     role_claim: String,
     service_role: String,
     /// The claim with the start of the session.
@@ -79,6 +81,7 @@ impl ClaimRules {
             audience_claim: env.get_or(AUDIENCE_CLAIM, "aud").to_owned(),
             required_claims: RequiredClaim::list_from_env(env)?,
             user_claim: env.get_or("JWT_USER_ID_CLAIM", "sub").to_owned(),
+            user_id_encoding: UserIdEncoding::from_env(env)?,
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
             auth_time_claim: env.get_or("JWT_AUTH_TIME_CLAIM", "iat").to_owned(),
@@ -123,11 +126,11 @@ impl ClaimRules {
 
     fn user_id(&self, claims: &Map<String, Value>) -> Option<UserId> {
         let text = match claims.get(&self.user_claim)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => integer_text(number)?,
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            Value::Number(number) => Cow::Owned(integer_text(number)?),
             _ => return None,
         };
-        UserId::try_from(text).ok()
+        UserId::try_from(self.user_id_encoding.encode(&text).into_owned()).ok()
     }
 
     fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {

@@ -7,6 +7,7 @@ pub(crate) mod jwks;
 mod jwks_verifier;
 mod jws;
 mod roles;
+mod user_id_encoding;
 mod verifier;
 
 pub use error::{AuthError, TokenError};
@@ -20,7 +21,7 @@ use crate::ids::UserId;
 /// The authenticated caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user in the token.
+    /// The user in the token, in the encoding of `JWT_USER_ID_ENCODING`.
     pub user: UserId,
     /// The role in the token, one of the roles of the apps.
     pub role: Option<String>,

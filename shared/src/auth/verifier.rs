@@ -346,6 +346,36 @@ mod tests {
     }
 
     #[test]
+    fn escaped_user_id_identifies_the_caller() {
+        const NAME: &str = "JWT_USER_ID_ENCODING";
+        let (plain, escaping) = (verifier(&[(NAME, "none")]), verifier(&[(NAME, "escape")]));
+        let authenticate_user = |verifier: &Verifier, id: &Value, role: &str| {
+            let claims = json!({"sub": id, "role": role, "exp": NOW + 60});
+            let token = sign(HEADER, &claims.to_string(), SECRET);
+            authenticate_token(verifier, &token).map(|caller| caller.user.as_str().to_owned())
+        };
+        let long = |bytes: usize| "|".repeat(bytes);
+        let rejected: Result<String, TokenError> = Err(TokenError::InvalidUserId);
+        for (id, unchanged, escaped) in [
+            (json!("alice"), true, Some("alice".to_owned())),
+            (json!("a@b"), true, Some("a@40b".to_owned())),
+            (json!(7), true, Some("7".to_owned())),
+            (json!("auth0|abc"), false, Some("auth0@7cabc".to_owned())),
+            (json!(long(21)), false, Some("@7c".repeat(21))),
+            (json!(long(22)), false, None),
+            (json!(""), false, None),
+        ] {
+            for role in ["user", "service"] {
+                let result = authenticate_user(&plain, &id, role);
+                assert_eq!(result.is_ok(), unchanged, "{id}");
+                let result = authenticate_user(&escaping, &id, role);
+                assert_eq!(result, escaped.clone().map_or(rejected.clone(), Ok), "{id}");
+            }
+        }
+        assert!(from_pairs(&[("JWT_SECRET", SECRET), (NAME, "strict")]).is_err());
+    }
+
+    #[test]
     fn time_claims_have_one_minute_of_leeway() {
         for (name, value, is_accepted) in [
             ("exp", NOW - 59, true),
