@@ -30,12 +30,16 @@ from project import ROOT, Project, as_list, resources, statements
 COMMON_VARIABLES = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_SECRET_ARN", "TABLE_NAME"}
 AUTH_VARIABLES = {
     "JWT_AUDIENCE",
+    "JWT_AUDIENCE_CLAIM",
+    "JWT_AUTH_TIME_CLAIM",
     "JWT_ISSUER",
     "JWT_JWKS_URL",
+    "JWT_REQUIRED_CLAIM",
     "JWT_ROLE_CLAIM",
     "JWT_SECRET_ARN",
     "JWT_SERVICE_ROLE",
     "JWT_USER_ID_CLAIM",
+    "JWT_USER_ID_ENCODING",
 }
 
 # The variables of each function beside COMMON_VARIABLES: exactly those that it reads.

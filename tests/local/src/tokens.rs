@@ -38,9 +38,19 @@ pub(crate) fn session_token(
         "iat": now,
         "exp": now + SESSION_LIFETIME_SECONDS,
     });
-    for (claim, variable) in [("iss", "JWT_ISSUER"), ("aud", "JWT_AUDIENCE")] {
-        if let Some(value) = setting(variable) {
-            claims[claim] = json!(value);
+    let first = |name: &str| setting(name).and_then(|list| list.split(',').next()).map(str::trim);
+    if let Some(issuer) = first("JWT_ISSUER") {
+        claims["iss"] = json!(issuer);
+    }
+    if let Some(audience) = first("JWT_AUDIENCE") {
+        claims[setting("JWT_AUDIENCE_CLAIM").unwrap_or("aud")] = json!(audience);
+    }
+    if let Some(claim) = setting("JWT_AUTH_TIME_CLAIM") {
+        claims[claim] = json!(now);
+    }
+    for required in setting("JWT_REQUIRED_CLAIM").unwrap_or_default().split(',') {
+        if let Some((claim, value)) = required.split_once('=') {
+            claims[claim.trim()] = json!(value.trim());
         }
     }
     sign(variables, &claims)
@@ -85,8 +95,11 @@ mod tests {
             &variables(&[
                 ("JWT_USER_ID_CLAIM", "uid"),
                 ("JWT_ROLE_CLAIM", "kind"),
-                ("JWT_ISSUER", "https://issuer"),
-                ("JWT_AUDIENCE", "apps"),
+                ("JWT_ISSUER", "https://issuer, https://other"),
+                ("JWT_AUDIENCE", "apps,web"),
+                ("JWT_AUDIENCE_CLAIM", "client_id"),
+                ("JWT_REQUIRED_CLAIM", "use=access, tier=1"),
+                ("JWT_AUTH_TIME_CLAIM", "auth_time"),
             ]),
             "bob",
             now,
@@ -94,6 +107,10 @@ mod tests {
         assert_eq!(configured_claims["uid"], "bob");
         assert_eq!(configured_claims["kind"], "user");
         assert_eq!(configured_claims["iss"], "https://issuer");
-        assert_eq!(configured_claims["aud"], "apps");
+        assert_eq!(configured_claims["client_id"], "apps");
+        assert!(configured_claims.get("aud").is_none());
+        assert_eq!(configured_claims["use"], "access");
+        assert_eq!(configured_claims["tier"], "1");
+        assert_eq!(configured_claims["auth_time"], 1_767_225_600);
     }
 }
