@@ -3,7 +3,7 @@
 
 use e2e::TestApp;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NO_REQUESTS: (u64, u64) = (0, 0);
 
@@ -85,6 +85,45 @@ async fn invalid_tokens_get_the_same_response_without_io() {
     bodies.insert(missing.body_without_instance().to_string());
     assert_eq!(bodies.len(), 1);
     assert_eq!(app.counts(), NO_REQUESTS);
+}
+
+#[tokio::test]
+async fn settings_for_another_issuer_reach_the_functions() {
+    let app = TestApp::with_env([
+        ("JWT_ISSUER", "https://old.example, https://new.example"),
+        ("JWT_AUDIENCE", "ios,android"),
+        ("JWT_AUDIENCE_CLAIM", "client_id"),
+        ("JWT_REQUIRED_CLAIM", "token_use=access"),
+        ("JWT_USER_ID_ENCODING", "escape"),
+    ])
+    .await;
+    // The token of the local stack has the claims that these settings require.
+    app.provision_users(&["bob"]).await;
+    let claims = json!({
+        "iss": "https://new.example", "client_id": "android", "token_use": "access",
+        "sub": "auth0|alice", "exp": 4_102_444_800_i64,
+    });
+    let request_token = async |claims: &Value| {
+        let bearer = format!("Bearer {}", app.stack().sign_token(claims.clone()));
+        app.post_with_headers("/token", &[("authorization", bearer.as_str())], "{}").await
+    };
+    let response = request_token(&claims).await.expect_success();
+    // The user has the encoded id in responses and at Stream.
+    assert_eq!(response.body["userId"], "auth0@7calice");
+    assert!(app.stream().user("auth0@7calice").is_some());
+    let call = app.post("/call/create", "bob", json!({"receiverId": "auth0@7calice"})).await;
+    let _ = call.expect_success();
+    for (name, value) in [
+        ("iss", "https://other.example"),
+        ("client_id", "web"),
+        ("token_use", "id"),
+        ("aud", "web"),
+        ("sub", ""),
+    ] {
+        let mut claims = claims.clone();
+        claims[name] = json!(value);
+        assert_eq!(request_token(&claims).await.outcome(), (401, "unauthenticated"), "{name}");
+    }
 }
 
 #[tokio::test]

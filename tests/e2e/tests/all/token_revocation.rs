@@ -71,6 +71,28 @@ async fn session_issued_before_revocation_is_rejected() {
 }
 
 #[tokio::test]
+async fn renewed_session_is_as_old_as_its_sign_in() {
+    let app = TestApp::with_env([("JWT_AUTH_TIME_CLAIM", "auth_time")]).await;
+    let request_token = async |auth_time: Option<i64>| {
+        let now = app.now_millis() / 1000;
+        let mut claims = json!({"sub": "alice", "iat": now, "exp": now + 600});
+        if let Some(seconds) = auth_time {
+            claims["auth_time"] = json!(now + seconds);
+        }
+        let bearer = format!("Bearer {}", app.stack().sign_token(claims));
+        app.post_with_headers("/token", &[("authorization", bearer.as_str())], "{}").await
+    };
+    assert_eq!(request_token(Some(-90)).await.status, 200);
+    let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    // The login has renewed the session: `iat` is now, and the sign-in was before the revocation.
+    for auth_time in [Some(-60), None] {
+        let response = request_token(auth_time).await;
+        assert_eq!(response.outcome(), (403, "session_revoked"), "{auth_time:?}");
+    }
+    assert_eq!(request_token(Some(1)).await.status, 200);
+}
+
+#[tokio::test]
 async fn only_the_user_or_a_service_can_revoke() {
     let app = TestApp::start().await;
     app.provision_users(&["alice", "bob"]).await;
