@@ -49,8 +49,8 @@ pub enum AuthError {
     /// The token is invalid.
     #[error(transparent)]
     InvalidToken(#[from] TokenError),
-    /// The issuer's keys have never been fetched, so the token cannot be verified.
-    #[error("the issuer's keys have not been fetched yet")]
+    /// The key of the token is not cached, and the last fetch of the issuer's keys failed.
+    #[error("the key of the token is not cached, and the issuer's keys cannot be fetched")]
     KeysUnavailable {
         /// The time until the next fetch.
         retry_after: Duration,

@@ -90,7 +90,12 @@ impl<L: Loader> RefreshingCache<L> {
         self.load(|_| true, deadline).await
     }
 
-    /// The time until the next load of a missing value.
+    /// Whether the last load failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.state).has_failed()
+    }
+
+    /// The time until a load may follow a failed one.
     pub(crate) fn retry_after(&self) -> Duration {
         let now = self.clock.now();
         lock(&self.state).retry_after(&self.policy, now)

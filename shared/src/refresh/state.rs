@@ -98,9 +98,15 @@ impl<T> CacheState<T> {
         self.failed_at = Some(now);
     }
 
-    /// The time until the next load of a missing value.
+    /// Whether the last load failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed_at.is_some()
+    }
+
+    /// The time until a load may follow a failed one.
     pub(super) fn retry_after(&self, policy: &RefreshPolicy, now: Timestamp) -> Duration {
-        time_remaining(self.failed_at, policy.retry_interval, now).unwrap_or_default()
+        let interval = if self.cached.is_some() { policy.cooldown } else { policy.retry_interval };
+        time_remaining(self.failed_at, interval, now).unwrap_or_default()
     }
 }
 
@@ -109,7 +115,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use Lookup::{Found, NoValue, Unknown};
+    use Lookup::{Found, Unavailable, Unknown};
     use RefreshAction::{None, Optional, Required};
     use Step::{Action, Find, Load, LoadFailed};
 
@@ -138,15 +144,15 @@ mod tests {
     enum Lookup {
         Found,
         Unknown,
-        /// No keys are loaded. Contains the seconds until the next load.
-        NoValue(u64),
+        /// No keys are loaded, or the last load failed. Contains the seconds until the next load.
+        Unavailable(u64),
     }
 
     fn find(state: &CacheState<Keys>, id: &str, now: Timestamp) -> Lookup {
         match state.value() {
             Some(keys) if keys.contains(id) => Found,
-            Some(_) => Unknown,
-            Option::None => NoValue(state.retry_after(&POLICY, now).as_secs()),
+            Some(_) if !state.has_failed() => Unknown,
+            _ => Unavailable(state.retry_after(&POLICY, now).as_secs()),
         }
     }
 
@@ -249,26 +255,29 @@ mod tests {
             (600, Action("a", Optional)),
             (602, LoadFailed),
             (602, Find("a", Found)),
-            (602, Find("x", Unknown)),
+            (602, Find("x", Unavailable(30))),
             (631, Action("a", None)),
             (631, Action("x", None)),
+            (631, Find("x", Unavailable(1))),
             (632, Action("a", Optional)),
             (632, Action("x", Required)),
             (633, LoadFailed),
             (1_000_000, Find("a", Found)),
+            (1_000_000, Find("x", Unavailable(0))),
             (1_000_000, Load("a", &["a"])),
             (1_000_000, Action("a", None)),
+            (1_000_000, Find("x", Unknown)),
         ]);
     }
 
     #[test]
     fn missing_value_is_loaded_every_five_seconds() {
         follow([
-            (0, Find("a", NoValue(0))),
+            (0, Find("a", Unavailable(0))),
             (0, LoadFailed),
-            (0, Find("a", NoValue(5))),
+            (0, Find("a", Unavailable(5))),
             (4, Action("a", None)),
-            (4, Find("a", NoValue(1))),
+            (4, Find("a", Unavailable(1))),
             (5, Action("a", Required)),
             (7, LoadFailed),
             (11, Action("a", None)),

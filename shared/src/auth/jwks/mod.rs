@@ -1,7 +1,8 @@
 //! The keys that an issuer publishes (JWKS, RFC 7517), with a refreshing cache.
 //!
 //! A request waits for a fetch only if its token needs a key that is not cached. A key server that
-//! fails, hangs or returns invalid data never removes cached keys.
+//! fails, hangs or returns invalid data never removes cached keys. Until a fetch succeeds again, the
+//! keys that are not cached are unavailable and not unknown.
 
 mod algorithm;
 mod fetch;
@@ -47,10 +48,14 @@ impl IssuerKeys {
         deadline: Deadline,
     ) -> Result<Arc<PublicKey>, AuthError> {
         let keys = self.0.get(|keys| keys.get(id).is_some(), deadline).await;
-        let Some(keys) = keys else {
-            return Err(AuthError::KeysUnavailable { retry_after: self.0.retry_after() });
-        };
-        keys.get(id).cloned().ok_or(AuthError::InvalidToken(TokenError::UnknownKey))
+        match keys.as_ref().and_then(|keys| keys.get(id)) {
+            Some(key) => Ok(Arc::clone(key)),
+            // The set that could not be fetched may contain the key.
+            None if keys.is_none() || self.0.has_failed() => {
+                Err(AuthError::KeysUnavailable { retry_after: self.0.retry_after() })
+            }
+            None => Err(AuthError::InvalidToken(TokenError::UnknownKey)),
+        }
     }
 }
 
@@ -209,7 +214,8 @@ mod tests {
                 assert_eq!(fixture.find("a"), Ok(()));
                 fault(&fixture.server, &set);
                 for id in ["b", "key-1"] {
-                    assert_eq!(fixture.find(id), UNKNOWN, "{fault_name} {set}");
+                    let unavailable = Fixture::keys_unavailable(30);
+                    assert_eq!(fixture.find(id), unavailable, "{fault_name} {set}");
                 }
                 for _ in 0..3 {
                     fixture.clock.advance(Duration::from_mins(10));
@@ -226,6 +232,28 @@ mod tests {
                 assert_eq!(fixture.find("a"), UNKNOWN, "{fault_name} {set}");
             }
         }
+    }
+
+    #[test]
+    fn unknown_key_is_unavailable_until_a_fetch_succeeds() {
+        let fixture = Fixture::new(&["a"]);
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.find("b"), UNKNOWN);
+        fixture.clock.advance(Duration::from_secs(30));
+        fixture.server.fail();
+        assert_eq!(fixture.find("b"), Fixture::keys_unavailable(30));
+        fixture.clock.advance(Duration::from_secs(20));
+        assert_eq!(fixture.find("b"), Fixture::keys_unavailable(10));
+        assert_eq!(fixture.find("a"), Ok(()));
+        assert_eq!(fixture.server.request_count(), 3);
+        // The next fetch fails too.
+        fixture.clock.advance(Duration::from_secs(10));
+        assert_eq!(fixture.find("b"), Fixture::keys_unavailable(30));
+        assert_eq!(fixture.server.request_count(), 4);
+        fixture.server.publish(&["a"]);
+        fixture.clock.advance(Duration::from_secs(30));
+        assert_eq!(fixture.find("b"), UNKNOWN);
+        assert_eq!(fixture.server.request_count(), 5);
     }
 
     #[test]
