@@ -6,6 +6,8 @@ mod error;
 pub(crate) mod jwks;
 mod jwks_verifier;
 mod jws;
+#[cfg(test)]
+mod provider_tests;
 mod roles;
 mod user_id_encoding;
 mod verifier;
