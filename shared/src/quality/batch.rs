@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn samples(count: usize) -> Result<Samples, serde_json::Error> {
-        serde_json::from_value(json!(vec![json!({"timestamp": 5}); count]))
+        serde_json::from_value(json!(vec![json!({"timestamp": 1_767_225_600_000_i64}); count]))
     }
 
     #[test]

@@ -286,9 +286,10 @@ mod tests {
 
     #[test]
     fn packet_loss_is_unknown_without_packet_counts() {
-        let no_packets = json!({"timestamp": 0, "packetsLost": 0, "packetsReceived": 0});
+        let at = 1_767_225_600_000_i64;
+        let no_packets = json!({"timestamp": at, "packetsLost": 0, "packetsReceived": 0});
         assert_eq!(parse_sample(no_packets).packet_loss, None);
-        assert_eq!(parse_sample(json!({"timestamp": 0, "packetsLost": 7})).packet_loss, None);
+        assert_eq!(parse_sample(json!({"timestamp": at, "packetsLost": 7})).packet_loss, None);
     }
 
     #[test]
@@ -307,6 +308,7 @@ mod tests {
         };
         for (name, value) in [
             ("timestamp", json!(-1)),
+            ("timestamp", json!(946_684_799_999_i64)),
             ("timestamp", json!(4_102_444_800_001_i64)),
             ("roundTripTime", json!(-0.1)),
             ("jitter", json!(1e308)),

@@ -48,8 +48,30 @@ reported! {
     FramesPerSecond, 0.0 to 240.0;
     /// Bits per second.
     BitsPerSecond, 0.0 to 1_000_000_000.0;
-    /// Milliseconds since the Unix epoch, as in `getStats`: before the year 2100.
-    EpochMillis, 0.0 to 4_102_444_800_000.0;
+}
+
+/// The time is outside these years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time from 2000 to 2100, in milliseconds since the Unix epoch")]
+pub struct ImplausibleTime;
+
+/// Milliseconds since the Unix epoch, as in `getStats`: from the year 2000 to the year 2100. A
+/// phone's clock may be wrong by any amount within these years.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct EpochMillis(f64);
+
+impl TryFrom<f64> for EpochMillis {
+    type Error = ImplausibleTime;
+
+    fn try_from(value: f64) -> Result<Self, ImplausibleTime> {
+        // NaN is outside every range.
+        if (946_684_800_000.0..=4_102_444_800_000.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(ImplausibleTime)
+        }
+    }
 }
 
 impl Count {
@@ -216,6 +238,17 @@ mod tests {
         for bad in [-0.001, 60.001, 1e308, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = Seconds::try_from(bad).unwrap_err();
             assert_eq!(error.to_string(), "must be a number from 0 to 60", "{bad}");
+        }
+    }
+
+    #[test]
+    fn time_outside_2000_to_2100_is_rejected() {
+        for good in [946_684_800_000.0, 1_767_225_600_123.456, 4_102_444_800_000.0] {
+            assert!(EpochMillis::try_from(good).is_ok(), "{good}");
+        }
+        // The second one is a time in seconds.
+        for bad in [0.0, 1_767_225_600.0, 946_684_799_999.0, 4_102_444_800_001.0, f64::NAN] {
+            assert_eq!(EpochMillis::try_from(bad), Err(ImplausibleTime), "{bad}");
         }
     }
 }

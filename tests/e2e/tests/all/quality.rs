@@ -301,6 +301,7 @@ async fn invalid_samples_are_rejected_without_changes() {
         sample[name] = value;
         sample.to_string()
     };
+    let plain = r#"{"timestamp":1767225600000}"#;
     let batch = |sample: &str| format!(r#"{{"samples":[{sample}]}}"#);
     let batch_of = |sample: &str, count: usize| {
         format!(r#"{{"samples":[{}]}}"#, vec![sample; count].join(","))
@@ -310,21 +311,23 @@ async fn invalid_samples_are_rejected_without_changes() {
         (batch(&sample_with("packetsLost", json!(-1))), 400, "invalid_body"),
         (batch(&sample_with("jitter", json!(1e308))), 400, "invalid_body"),
         (batch(&sample_with("fractionLost", json!(1.5))), 400, "invalid_body"),
-        (batch(&sample_with("timestamp", json!(now + 3_600_000))), 400, "invalid_body"),
         (batch(&sample_with("timestamp", json!(-1))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!(now / 1_000))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!(946_684_799_999_i64))), 400, "invalid_body"),
+        (batch(&sample_with("timestamp", json!(4_102_444_800_001_i64))), 400, "invalid_body"),
         (batch(&sample_with("timestamp", json!("now"))), 400, "invalid_body"),
         (batch(&sample_with("userId", json!("bob"))), 400, "invalid_body"),
-        (batch(r#"{"timestamp":1,"jitter":NaN}"#), 400, "invalid_json"),
-        (batch(r#"{"timestamp":1,"jitter":1e999}"#), 400, "invalid_json"),
-        (batch(r#"{"timestamp":1,"jitter":Infinity}"#), 400, "invalid_json"),
-        (batch(r#"{"timestamp":1,"timestamp":2}"#), 400, "invalid_json"),
-        (batch_of(r#"{"timestamp":1}"#, 0), 400, "invalid_body"),
-        (batch_of(r#"{"timestamp":1}"#, 61), 400, "invalid_body"),
-        (batch_of(r#"{"timestamp":1}"#, 10_000), 413, "body_too_large"),
-        (batch_of(r#"{"timestamp":1},{"timestamp":9000000}"#, 1), 400, "invalid_body"),
-        (r#"{"samples":[{"timestamp":1}],"userId":"bob"}"#.to_owned(), 400, "invalid_body"),
-        (r#"{"samples":[{"timestamp":1}],"batchId":"a/b"}"#.to_owned(), 400, "invalid_body"),
-        (r#"{"samples":[{"timestamp":1}],"platform":"toaster"}"#.to_owned(), 400, "invalid_body"),
+        (batch(r#"{"timestamp":1767225600000,"jitter":NaN}"#), 400, "invalid_json"),
+        (batch(r#"{"timestamp":1767225600000,"jitter":1e999}"#), 400, "invalid_json"),
+        (batch(r#"{"timestamp":1767225600000,"jitter":Infinity}"#), 400, "invalid_json"),
+        (batch(r#"{"timestamp":1767225600000,"timestamp":2}"#), 400, "invalid_json"),
+        (batch_of(plain, 0), 400, "invalid_body"),
+        (batch_of(plain, 61), 400, "invalid_body"),
+        (batch_of(plain, 10_000), 413, "body_too_large"),
+        (batch(&format!(r#"{plain},{{"timestamp":1767229200001}}"#)), 400, "invalid_body"),
+        (format!(r#"{{"samples":[{plain}],"userId":"bob"}}"#), 400, "invalid_body"),
+        (format!(r#"{{"samples":[{plain}],"batchId":"a/b"}}"#), 400, "invalid_body"),
+        (format!(r#"{{"samples":[{plain}],"platform":"toaster"}}"#), 400, "invalid_body"),
         ("{}".to_owned(), 400, "invalid_body"),
     ];
     let token = format!("Bearer {}", app.stack().token_for("alice"));
@@ -359,7 +362,7 @@ async fn samples_for_a_pending_call_are_rejected() {
     );
     let create = json!({"receiverId": "bob", "callId": "c1"});
     assert_eq!(app.post("/call/create", "alice", create).await.status, 503);
-    let report = json!({"samples": [{"timestamp": 1}]});
+    let report = json!({"samples": [{"timestamp": app.now_millis()}]});
     let response = app.post("/call/quality/c1", "alice", report).await;
     assert_eq!(response.outcome(), (409, "call_not_active"));
 }

@@ -55,7 +55,7 @@ static JSON_ROUTES: [Route; 7] = [
     post("/api/stream/call/create", r#"{"receiverId":"bob","callId":"c9","allowParallel":true}"#),
     post("/api/stream/call/end", r#"{"callId":"c1"}"#),
     post("/api/stream/message/send", r#"{"channelId":"call-c1","message":"Hi"}"#),
-    post("/api/stream/call/quality/c1", r#"{"samples":[{"timestamp":1}]}"#),
+    post("/api/stream/call/quality/c1", r#"{"samples":[{"timestamp":1767225600000}]}"#),
 ];
 
 static BODYLESS_ROUTES: [Route; 5] = [
@@ -528,26 +528,27 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"samples":[{"timestamp":"1"}]}"#,
             r#"{"samples":[{"timestamp":true}]}"#,
             r#"{"samples":[{"timestamp":-1}]}"#,
+            r#"{"samples":[{"timestamp":946684799999}]}"#,
             r#"{"samples":[{"timestamp":1e308}]}"#,
             r#"{"samples":[{"timestamp":4102444800001}]}"#,
-            r#"{"samples":[{"timestamp":1},{"timestamp":-1}]}"#,
-            r#"{"samples":[{"timestamp":1,"jitter":-0.001}]}"#,
-            r#"{"samples":[{"timestamp":1,"jitter":60.001}]}"#,
-            r#"{"samples":[{"timestamp":1,"jitter":"0"}]}"#,
-            r#"{"samples":[{"timestamp":1,"packetsLost":-1}]}"#,
-            r#"{"samples":[{"timestamp":1,"packetsLost":1e10}]}"#,
-            r#"{"samples":[{"timestamp":1,"fractionLost":1.5}]}"#,
-            r#"{"samples":[{"timestamp":1,"frameWidth":16385}]}"#,
-            r#"{"samples":[{"timestamp":1,"framesPerSecond":241}]}"#,
-            r#"{"samples":[{"timestamp":1,"bitrate":1e300}]}"#,
-            r#"{"samples":[{"timestamp":1,"direction":"up"}]}"#,
-            r#"{"samples":[{"timestamp":1,"qualityLimitationReason":"magic"}]}"#,
-            r#"{"samples":[{"timestamp":1,"userId":"bob"}]}"#,
-            r#"{"samples":[{"timestamp":1,"__proto__":{}}]}"#,
-            r#"{"samples":[{"timestamp":1}],"userId":"bob"}"#,
-            r#"{"samples":[{"timestamp":1}],"callId":"c2"}"#,
-            r#"{"samples":[{"timestamp":1}],"platform":"toaster"}"#,
-            r#"{"samples":[{"timestamp":1}],"platform":7}"#,
+            r#"{"samples":[{"timestamp":1767225600000},{"timestamp":-1}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"jitter":-0.001}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"jitter":60.001}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"jitter":"0"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"packetsLost":-1}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"packetsLost":1e10}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"fractionLost":1.5}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"frameWidth":16385}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"framesPerSecond":241}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"bitrate":1e300}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"direction":"up"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"qualityLimitationReason":"magic"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"userId":"bob"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"__proto__":{}}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000}],"userId":"bob"}"#,
+            r#"{"samples":[{"timestamp":1767225600000}],"callId":"c2"}"#,
+            r#"{"samples":[{"timestamp":1767225600000}],"platform":"toaster"}"#,
+            r#"{"samples":[{"timestamp":1767225600000}],"platform":7}"#,
         ],
     ),
 ];
@@ -556,7 +557,7 @@ fn field_cases(token: &str) -> Vec<Case> {
     let long = |length| "x".repeat(length);
     let member_ids: Vec<String> = (0..100).map(|n| format!("u{n}")).collect();
     let create_body = json!({"memberIds": member_ids, "callId": "c9"});
-    let samples = vec![json!({"timestamp": 1}); 61];
+    let samples = vec![json!({"timestamp": 1_767_225_600_000_i64}); 61];
     let mut bodies: Vec<(&str, String)> = vec![
         ("/api/stream/token", json!({"userData": {"name": long(65)}}).to_string()),
         ("/api/stream/token", json!({"userData": {"name": long(60_000)}}).to_string()),
@@ -599,7 +600,7 @@ const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/call/end", r#"{"channelId":@}"#),
     ("/api/stream/message/send", r#"{"channelId":@,"message":"Hi"}"#),
     ("/api/stream/message/send", r#"{"channelId":"call-c1","message":"Hi","messageId":@}"#),
-    ("/api/stream/call/quality/c1", r#"{"batchId":@,"samples":[{"timestamp":1}]}"#),
+    ("/api/stream/call/quality/c1", r#"{"batchId":@,"samples":[{"timestamp":1767225600000}]}"#),
 ];
 
 /// Values that are not valid ids.

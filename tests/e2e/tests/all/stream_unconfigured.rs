@@ -17,7 +17,7 @@ async fn every_route_except_config_returns_stream_not_configured() {
         ("/call/end", json!({"callId": "c1"})),
         ("/message/send", message),
         ("/token/revoke", json!({})),
-        ("/call/quality/c1", json!({"samples": [{"timestamp": 0}]})),
+        ("/call/quality/c1", json!({"samples": [{"timestamp": 1_767_225_600_000_i64}]})),
     ] {
         let response = app.post(path, "alice", body).await;
         assert_eq!(response.outcome(), (503, "stream_not_configured"), "{path}");
