@@ -193,6 +193,7 @@ pub fn batch(bytes: &[u8]) {
         id: BatchId::from_samples(&samples),
         user: alice,
         platform: Some(Platform::Ios),
+        device_id: None,
         received_at: NOW,
         samples: samples.into_vec(),
     };

@@ -7,7 +7,7 @@ use shared::auth::Caller;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::http::{self, ApiResponse, Json, Path};
-use shared::ids::{BatchId, CallId};
+use shared::ids::{BatchId, CallId, DeviceId};
 use shared::quality::{NewBatch, Platform, SampleIngest, Samples};
 use shared::rate_limiter::{RateLimiter, Route};
 
@@ -35,6 +35,7 @@ impl State {
 struct Request {
     batch_id: Option<BatchId>,
     platform: Option<Platform>,
+    device_id: Option<DeviceId>,
     samples: Samples,
 }
 
@@ -52,6 +53,7 @@ async fn report_quality(
     let report = NewBatch {
         batch_id: request.batch_id,
         platform: request.platform,
+        device_id: request.device_id,
         samples: request.samples,
     };
     let permit = state.rate_limiter.check(&caller)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{BatchId, UserId};
+use crate::ids::{BatchId, DeviceId, UserId};
 use crate::quality::Sample;
 use crate::quality::sample::RawSample;
 
@@ -78,6 +78,8 @@ pub struct Batch {
     pub user: UserId,
     /// The platform that measured the samples.
     pub platform: Option<Platform>,
+    /// The installation that measured the samples. All its samples have the same clock.
+    pub device_id: Option<DeviceId>,
     /// The time of receipt, by the server's clock.
     pub received_at: Timestamp,
     /// The samples.

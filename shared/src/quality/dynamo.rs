@@ -13,7 +13,7 @@ use crate::dynamo::{
     ConditionalResult, Item, Table, attribute_names, key, map_sdk_error, number, parse_item,
     put_conditionally, text,
 };
-use crate::ids::{BatchId, CallId, UserId};
+use crate::ids::{BatchId, CallId, DeviceId, UserId};
 use crate::quality::batch::{Batch, Platform, Slot};
 use crate::quality::sample::Sample;
 use crate::quality::store::{
@@ -33,6 +33,7 @@ struct BatchItem {
     batch: BatchId,
     user_id: UserId,
     platform: Option<Platform>,
+    device_id: Option<DeviceId>,
     samples: String,
 }
 
@@ -130,7 +131,7 @@ impl QualityStore for DynamoQualityStore {
         batch: &Batch,
         slot: Slot,
     ) -> Result<StoreBatchResult, StoreError> {
-        let Batch { id, user, platform, received_at, samples } = batch;
+        let Batch { id, user, platform, device_id, received_at, samples } = batch;
         let sort_key = format!("SAMPLES#{user}#{:03}", slot.number());
         let mut item = key(format!("CALL#{call}"), sort_key);
         let internal = |error: serde_json::Error| StoreError::Internal(error.into());
@@ -141,6 +142,9 @@ impl QualityStore for DynamoQualityStore {
             let platform = serde_dynamo::to_attribute_value(platform);
             let platform = platform.map_err(|error| StoreError::Internal(error.into()))?;
             item.insert("platform".to_owned(), platform);
+        }
+        if let Some(device_id) = device_id {
+            item.insert("deviceId".to_owned(), text(device_id.as_str()));
         }
         let put =
             self.put_request(item, *received_at).condition_expression("attribute_not_exists(pk)");
@@ -209,11 +213,17 @@ impl QualityStore for DynamoQualityStore {
 fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> {
     let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     if sort_key.starts_with("SAMPLES#") {
-        let BatchItem { at, batch, user_id, platform, samples } = parse_item(item)?;
+        let BatchItem { at, batch, user_id, platform, device_id, samples } = parse_item(item)?;
         let samples: Vec<Sample> =
             serde_json::from_str(&samples).map_err(|error| StoreError::Internal(error.into()))?;
-        let batch = Batch { id: batch, user: user_id, platform, received_at: at, samples };
-        data.batches.push(batch);
+        data.batches.push(Batch {
+            id: batch,
+            user: user_id,
+            platform,
+            device_id,
+            received_at: at,
+            samples,
+        });
     } else if sort_key.starts_with("REPORT#") {
         let ReportItem { at, session, figures } = parse_item(item)?;
         data.reports.push(StoredReport { at, session, stats_json: figures });

@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::calls::{self, Call, CallState, CallStore};
 use crate::clock::Clock;
 use crate::error::{ApiError, Code};
-use crate::ids::{BatchId, CallId};
+use crate::ids::{BatchId, CallId, DeviceId};
 use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::sample::Sample;
 use crate::quality::store::{QualityStore, StoreBatchResult};
@@ -25,6 +25,8 @@ pub struct NewBatch {
     pub batch_id: Option<BatchId>,
     /// The platform that measured the samples.
     pub platform: Option<Platform>,
+    /// The installation that measured the samples.
+    pub device_id: Option<DeviceId>,
     /// The samples.
     pub samples: Samples,
 }
@@ -61,11 +63,12 @@ impl SampleIngest {
         let call = permit.consume_alongside(self.find_call(caller, id)).await?;
         let now = self.clock.now();
         validate(&call, &new_batch.samples)?;
-        let NewBatch { batch_id, platform, samples } = new_batch;
+        let NewBatch { batch_id, platform, device_id, samples } = new_batch;
         let batch = Batch {
             id: batch_id.unwrap_or_else(|| BatchId::from_samples(&samples)),
             user: caller.user.clone(),
             platform,
+            device_id,
             received_at: now,
             samples: samples.into_vec(),
         };

@@ -37,8 +37,9 @@ pub fn merge(
 ) -> Quality {
     let StoredQualityData { batches, reports, ratings, truncated } = data;
     let stream = StreamData::new(stream_stats, &reports);
-    let count = batches.iter().map(|Batch { samples, .. }| samples.len()).sum();
+    let count: usize = batches.iter().map(|Batch { samples, .. }| samples.len()).sum();
     let tracks = participant_tracks(batches, call);
+    let dropped: usize = tracks.values().map(|track| track.dropped).sum();
     let buckets = Buckets::from_tracks(&tracks);
     let timelines: BTreeMap<UserId, ParticipantTimeline> =
         buckets.map_or_else(BTreeMap::new, |buckets| {
@@ -71,8 +72,11 @@ pub fn merge(
     }
     let metrics = aggregate(&participants);
     let has_data = !participants.is_empty() || stream.has_data();
-    let sources =
-        [("samples", count > 0), ("stream", stream.has_data()), ("ratings", !ratings.is_empty())];
+    let sources = [
+        ("samples", count > dropped),
+        ("stream", stream.has_data()),
+        ("ratings", !ratings.is_empty()),
+    ];
     Quality {
         call_id: call.call_id.clone(),
         assessment: assess_call(&impairments, &metrics, has_data),
@@ -82,7 +86,7 @@ pub fn merge(
         worst_interval: buckets.and_then(|buckets| worst_interval(&timelines, buckets)),
         stream: stream.summary,
         ratings: summarize_ratings(ratings, may_view),
-        samples: SampleSummary { count, complete: !truncated },
+        samples: SampleSummary { count, dropped, complete: !truncated },
         sources: sources
             .into_iter()
             .filter_map(|(name, is_used)| is_used.then_some(name))
@@ -339,6 +343,7 @@ mod tests {
                 id: BatchId::try_from(format!("{name}-{end}")).unwrap(),
                 user: user_id(name),
                 platform: Some(Platform::Ios),
+                device_id: None,
                 received_at: at(end),
                 samples: samples.collect(),
             }
@@ -468,7 +473,7 @@ mod tests {
         );
         assert_eq!(points[191]["userId"], "bob");
         assert_eq!(bob["timeline"].as_array().unwrap().len(), 240);
-        assert_eq!(quality["samples"], json!({"count": 480, "complete": true}));
+        assert_eq!(quality["samples"], json!({"count": 480, "dropped": 0, "complete": true}));
         assert_eq!(quality["sources"], json!(["samples"]));
     }
 
@@ -664,6 +669,7 @@ mod tests {
                 id: BatchId::try_from("b".to_owned()).unwrap(),
                 user: user_id("bob"),
                 platform: None,
+                device_id: None,
                 received_at: at(100),
                 samples,
             };

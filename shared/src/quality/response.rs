@@ -247,7 +247,10 @@ pub struct UserRating {
 /// The number of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SampleSummary {
+    /// The stored samples.
     pub(crate) count: usize,
+    /// Those of them that do not count: repeated ones, and those outside the call.
+    pub(crate) dropped: usize,
     /// Whether the response includes all stored samples.
     pub(crate) complete: bool,
 }

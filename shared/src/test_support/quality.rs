@@ -63,7 +63,7 @@ pub(crate) fn quality() -> Quality {
         worst_interval: None,
         stream: StreamSummary::default(),
         ratings: Ratings::default(),
-        samples: SampleSummary { count: 480, complete: true },
+        samples: SampleSummary { count: 480, dropped: 0, complete: true },
         sources: vec!["samples"],
         timeline: Some(Timeline {
             from: Timestamp::from_secs(START),

@@ -64,6 +64,12 @@ async fn app_with_twenty_minute_call() -> (TestApp, i64) {
     (app, start)
 }
 
+/// The last batch of a phone whose clock is ahead by these milliseconds.
+fn batch_of_phone(app: &TestApp, clock_lead: i64) -> Value {
+    let start = app.now_millis() - 30_000 + clock_lead;
+    sample_batches(start, 30, |_, _| {}).remove(0)
+}
+
 fn timestamp_millis(time: &Value) -> i64 {
     time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
@@ -108,7 +114,7 @@ async fn worst_participant_cause_and_interval_are_reported() {
         assert!((600_000..=612_000).contains(&length), "{length}");
         let points = quality["timeline"]["points"].as_array().unwrap();
         assert!((200..=240).contains(&points.len()), "{}", points.len());
-        assert_eq!(quality["samples"], json!({"count": 480, "complete": true}));
+        assert_eq!(quality["samples"], json!({"count": 480, "dropped": 0, "complete": true}));
         assert_eq!(quality["stream"]["reachable"], !ended);
         results.push(quality);
     }
@@ -287,6 +293,63 @@ async fn batch_is_counted_once() {
 }
 
 #[tokio::test]
+async fn phone_ten_minutes_ahead_has_quality() {
+    let app = TestApp::with_call("c1").await;
+    let before = app.now_millis();
+    send_batches(&app, "alice", &[batch_of_phone(&app, 600_000)]).await;
+    let quality = get_quality(&app, "alice").await;
+    assert_eq!((&quality["quality"], &quality["r"]), (&json!("excellent"), &json!(91.45)));
+    assert_eq!(quality["samples"], json!({"count": 6, "dropped": 0, "complete": true}));
+    // The samples are placed in the half minute before their receipt.
+    let offset = timestamp_millis(&quality["timeline"]["from"]) - before;
+    assert!((-30_000..30_000).contains(&offset), "{offset}");
+}
+
+#[tokio::test]
+async fn devices_of_a_user_with_different_clocks_all_count() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c1", "c2", "c3"]).await;
+    // The second device is two minutes behind.
+    for (id, field, values) in [
+        ("c1", "deviceId", ["phone", "tablet"]),
+        ("c2", "platform", ["ios", "android"]),
+        // Only the clocks differ.
+        ("c3", "platform", ["ios", "ios"]),
+    ] {
+        for (value, clock_lead) in values.into_iter().zip([0, -120_000]) {
+            let mut batch = batch_of_phone(&app, clock_lead);
+            batch["batchId"] = json!(format!("of-{clock_lead}"));
+            batch[field] = json!(value);
+            let path = format!("/call/quality/{id}");
+            let response = app.post(&path, "alice", batch).await.expect_success();
+            assert_eq!(response.body["accepted"], 6, "{id}");
+        }
+        let response = app.get(&format!("/call/quality/{id}"), "bob").await.expect_success();
+        let quality = &response.body["quality"];
+        let samples = json!({"count": 12, "dropped": 0, "complete": true});
+        assert_eq!(quality["samples"], samples, "{id}");
+        // Both devices measured in the same half minute.
+        let points = quality["timeline"]["points"].as_array().unwrap();
+        assert!(points.len() <= 12, "{id}: {}", points.len());
+    }
+}
+
+#[tokio::test]
+async fn dropped_samples_are_counted() {
+    let app = TestApp::with_call("c1").await;
+    // The clock of the phone is set ten minutes ahead between the two batches.
+    for clock_lead in [-600_000, 0] {
+        let mut batch = batch_of_phone(&app, clock_lead);
+        batch["batchId"] = json!(format!("of-{clock_lead}"));
+        batch["deviceId"] = json!("phone");
+        send_batches(&app, "alice", &[batch]).await;
+    }
+    let quality = get_quality(&app, "alice").await;
+    assert_eq!(quality["samples"], json!({"count": 12, "dropped": 6, "complete": true}));
+    assert_eq!(quality["quality"], "excellent");
+}
+
+#[tokio::test]
 async fn invalid_samples_are_rejected_without_changes() {
     let app = TestApp::with_call("c1").await;
     app.provision_users(&["carol", "dave"]).await;
@@ -328,6 +391,7 @@ async fn invalid_samples_are_rejected_without_changes() {
         (format!(r#"{{"samples":[{plain}],"userId":"bob"}}"#), 400, "invalid_body"),
         (format!(r#"{{"samples":[{plain}],"batchId":"a/b"}}"#), 400, "invalid_body"),
         (format!(r#"{{"samples":[{plain}],"platform":"toaster"}}"#), 400, "invalid_body"),
+        (format!(r#"{{"samples":[{plain}],"deviceId":"a/b"}}"#), 400, "invalid_body"),
         ("{}".to_owned(), 400, "invalid_body"),
     ];
     let token = format!("Bearer {}", app.stack().token_for("alice"));

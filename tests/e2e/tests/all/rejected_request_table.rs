@@ -601,6 +601,7 @@ const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/message/send", r#"{"channelId":@,"message":"Hi"}"#),
     ("/api/stream/message/send", r#"{"channelId":"call-c1","message":"Hi","messageId":@}"#),
     ("/api/stream/call/quality/c1", r#"{"batchId":@,"samples":[{"timestamp":1767225600000}]}"#),
+    ("/api/stream/call/quality/c1", r#"{"deviceId":@,"samples":[{"timestamp":1767225600000}]}"#),
 ];
 
 /// Values that are not valid ids.

@@ -17,7 +17,7 @@ use shared::calls::{
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
-use shared::ids::{BatchId, CallId, SessionId, UserId};
+use shared::ids::{BatchId, CallId, DeviceId, SessionId, UserId};
 use shared::quality::dynamo::DynamoQualityStore;
 use shared::quality::{
     Batch, Platform, QualityStore, Samples, Slot, StoreBatchResult, StoredQualityData, StoredRating,
@@ -1049,6 +1049,7 @@ fn single_sample_batch(member: &str, name: &str, jitter: f64) -> Batch {
         id: BatchId::try_from(name.to_owned()).unwrap(),
         user: user_id(member),
         platform: Some(Platform::Ios),
+        device_id: Some(DeviceId::try_from("phone-1".to_owned()).unwrap()),
         received_at: at_second(5),
         samples: serde_json::from_value::<Samples>(samples).unwrap().into_vec(),
     }
