@@ -389,7 +389,7 @@ mod tests {
     fn available_stats(participants: &[Value]) -> StreamStats {
         let report = json!({
             "session_id": "s1",
-            "report": {"call": {"score": 87}, "user_ratings": {"average": 4.5, "count": 2}},
+            "report": {"call": {"score": 87.000_04}, "user_ratings": {"average": 4.5, "count": 2}},
         });
         StreamStats::Available {
             report: Some(serde_json::from_value(report).unwrap()),

@@ -78,9 +78,9 @@ impl StreamData {
         // An unknown format from Stream must not fail the whole response.
         let stats: ReportStats = serde_json::from_str(report.stats_json.as_ref()?).ok()?;
         let summary = StreamSummary {
-            score: stats.counts.cq_score,
+            score: stats.counts.cq_score.map(round_to_thousandth),
             session_id: Some(report.session.clone()),
-            user_rating: stats.counts.avg_user_rating,
+            user_rating: stats.counts.avg_user_rating.map(round_to_thousandth),
             source: Some("stored"),
             ..StreamSummary::default()
         };
@@ -99,11 +99,11 @@ fn summarize(report: CallReport) -> StreamSummary {
     // The average of zero ratings is meaningless.
     let ratings = report.report.user_ratings.filter(|ratings| ratings.count > 0);
     StreamSummary {
-        score: call.score,
+        score: call.score.map(round_to_thousandth),
         session_id: Some(report.session_id).filter(|id| !id.is_empty()),
         started_at: call.started_at.map(|at| at.0),
         ended_at: call.ended_at.map(|at| at.0),
-        user_rating: ratings.as_ref().and_then(|ratings| ratings.average),
+        user_rating: ratings.as_ref().and_then(|ratings| ratings.average).map(round_to_thousandth),
         user_ratings: ratings.and_then(|ratings| u64::try_from(ratings.count).ok()),
         source: Some("live"),
         reachable: true,
@@ -124,14 +124,15 @@ pub(super) fn metrics(sessions: &[SessionStats]) -> Metrics {
         latency: round_trip_time.map(|rtt_ms| round_to_thousandth(rtt_ms / 2.0)),
         round_trip_time,
         jitter: mean(|session| session.jitter_ms),
-        freezes: (!freezes.is_empty()).then(|| freezes.iter().sum()),
+        freezes: (!freezes.is_empty()).then(|| round_to_thousandth(freezes.iter().sum())),
         ..Metrics::default()
     }
 }
 
 /// Stream's own score of a participant: the lowest of all sessions.
 pub(super) fn score(sessions: &[SessionStats]) -> Option<f64> {
-    sessions.iter().filter_map(|session| session.cq_score).min_by(f64::total_cmp)
+    let scores = sessions.iter().filter_map(|session| session.cq_score);
+    scores.min_by(f64::total_cmp).map(round_to_thousandth)
 }
 
 /// The times at which a participant joined and left.
