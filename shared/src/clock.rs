@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::{ConfigError, Env};
 
@@ -81,6 +82,22 @@ pub fn rfc3339_option<S: Serializer>(
         Some(at) => serializer.collect_str(at),
         None => serializer.serialize_none(),
     }
+}
+
+/// Deserializes a [`Timestamp`] from RFC 3339 text.
+pub fn from_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let instant: jiff::Timestamp =
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
+    Ok(Timestamp(instant.as_millisecond()))
+}
+
+/// As [`from_rfc3339`], with `null` for an unknown time.
+pub fn from_rfc3339_option<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Rfc3339(#[serde(deserialize_with = "from_rfc3339")] Timestamp);
+    Ok(Option::<Rfc3339>::deserialize(deserializer)?.map(|Rfc3339(at)| at))
 }
 
 /// A source of time.

@@ -208,7 +208,7 @@ pub fn batch(bytes: &[u8]) {
         ratings: vec![],
         truncated: false,
     };
-    let quality = merge(&call, evidence, StreamStats::Unavailable, |_| true, NOW);
+    let quality = merge(&call, evidence, StreamStats::Unavailable, NOW);
     let response = serde_json::to_value(&quality).unwrap_or_default();
     let score = &response["score"];
     assert!(score.is_null() || score.as_f64().is_some_and(|mos| (1.0..=4.5).contains(&mos)));

@@ -9,7 +9,7 @@
 //! is the share of time with frozen video in percent. This term is not part of ITU-T G.107;
 //! `docs/adr/0013-video-freeze-impairment.md` gives the reasons.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The model version, which every score includes.
 pub const MODEL_VERSION: &str = "g107-field-1";
@@ -51,7 +51,7 @@ pub struct Score {
 }
 
 /// The perceived quality as a category, by its mean opinion score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Band {
     /// Below 3.10.

@@ -4,6 +4,7 @@
 //! Stream does not report packet loss, so its data alone yields no score. Otherwise a call with
 //! heavy loss would be rated excellent.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calls::Call;
@@ -26,13 +27,13 @@ use crate::quality::unit::round_to_thousandth;
 use crate::quality::{mean, stream_stats};
 use crate::stream::ops::ParticipantStats;
 
-/// Merges the sources. `may_view` selects the users whose individual ratings are returned.
+/// Merges the sources, with the individual ratings of all users. `now` is the time before the
+/// sources were read.
 #[must_use]
 pub fn merge(
     call: &Call,
     data: StoredQualityData,
     stream_stats: StreamStats,
-    may_view: impl Fn(&UserId) -> bool,
     now: Timestamp,
 ) -> Quality {
     let StoredQualityData { batches, reports, ratings, truncated } = data;
@@ -85,11 +86,11 @@ pub fn merge(
         participants,
         worst_interval: buckets.and_then(|buckets| worst_interval(&timelines, buckets)),
         stream: stream.summary,
-        ratings: summarize_ratings(ratings, may_view),
+        ratings: summarize_ratings(ratings),
         samples: SampleSummary { count, dropped, complete: !truncated },
         sources: sources
             .into_iter()
-            .filter_map(|(name, is_used)| is_used.then_some(name))
+            .filter_map(|(name, is_used)| is_used.then_some(Cow::Borrowed(name)))
             .collect(),
         timeline: buckets.map(|buckets| timeline(&timelines, buckets)),
         timestamp: now,
@@ -290,11 +291,10 @@ fn worst_participant(participants: &[Participant]) -> Option<String> {
         .or_else(|| user_with_lowest(|participant| participant.stream_score))
 }
 
-fn summarize_ratings(ratings: Vec<StoredRating>, may_view: impl Fn(&UserId) -> bool) -> Ratings {
+fn summarize_ratings(ratings: Vec<StoredRating>) -> Ratings {
     let average = mean(&ratings.iter().map(|rating| f64::from(rating.rating)).collect::<Vec<_>>());
     let count = ratings.len();
-    let each = ratings.into_iter().filter(|rating| may_view(&rating.user));
-    let each = each.map(|StoredRating { user, rating, reason }| UserRating {
+    let each = ratings.into_iter().map(|StoredRating { user, rating, reason }| UserRating {
         user_id: user,
         rating,
         reason,
@@ -369,9 +369,13 @@ mod tests {
         StoredQualityData { batches, ..StoredQualityData::default() }
     }
 
+    /// The quality as Alice sees it.
     fn quality_json(data: StoredQualityData, stream_stats: StreamStats) -> Value {
-        let may_view = |user: &UserId| *user == user_id("alice");
-        serde_json::to_value(merge(&call(), data, stream_stats, may_view, at(1_200))).unwrap()
+        let quality = merge(&call(), data, stream_stats, at(1_200));
+        let json = serde_json::to_value(&quality).unwrap();
+        let parsed: Quality = serde_json::from_str(&json.to_string()).unwrap();
+        assert_eq!(serde_json::to_value(parsed).unwrap(), json);
+        serde_json::to_value(quality.visible_to(|user| *user == user_id("alice"))).unwrap()
     }
 
     fn participant_stats(name: &str, latency: f64, jitter: f64, score: f64) -> Value {
@@ -673,8 +677,8 @@ mod tests {
                 received_at: at(100),
                 samples,
             };
-            let may_view = |_: &UserId| true;
-            let quality = merge(&call(), stored_batches(vec![batch]), StreamStats::Unavailable, may_view, at(100));
+            let data = stored_batches(vec![batch]);
+            let quality = merge(&call(), data, StreamStats::Unavailable, at(100));
             let score = quality.assessment.score;
             prop_assert!(score.is_none_or(|mos| (1.0..=4.5).contains(&mos)), "{score:?}");
             let metrics = serde_json::to_value(quality.metrics).unwrap();

@@ -53,7 +53,7 @@ impl ClosedCallObserver for CallMetricsEmitter {
             }
         };
         let now = self.clock.now();
-        let quality = merge(call, data, StreamStats::Unavailable, |_| false, now);
+        let quality = merge(call, data, StreamStats::Unavailable, now);
         let metrics = ClosedCallMetrics::new(call, &quality, now);
         if let Err(error) = telemetry::write_entry(&mut lock(&self.emf), &metrics) {
             tracing::error!(subject = %call.call_id, cause = %error, "writing call metrics failed");

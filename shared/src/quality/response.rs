@@ -1,15 +1,18 @@
-//! The quality response. A value that no source has is `null`.
+//! The quality response, which is also the stored summary. A value that no source has is `null`.
 
-use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
-use crate::clock::{Timestamp, rfc3339, rfc3339_option};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
 use crate::quality::emodel::{Band, Costs, MODEL_VERSION, Score};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
 
 /// The quality of a call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quality {
     pub(crate) call_id: CallId,
@@ -27,15 +30,16 @@ pub struct Quality {
     pub(crate) ratings: Ratings,
     pub(crate) samples: SampleSummary,
     /// The sources with data: `samples`, `stream`, `ratings`.
-    pub(crate) sources: Vec<&'static str>,
+    pub(crate) sources: Vec<Cow<'static, str>>,
     /// `None` without samples.
     pub(crate) timeline: Option<Timeline>,
-    #[serde(serialize_with = "rfc3339")]
+    /// The time before the data was read: newer data may be missing.
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) timestamp: Timestamp,
 }
 
 /// A score and its reasons.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Assessment {
     /// `unknown` without a score.
     pub(crate) quality: QualityLabel,
@@ -44,7 +48,7 @@ pub struct Assessment {
     /// The transmission rating factor, 0 to 100.
     pub(crate) r: Option<f64>,
     /// The version of the model.
-    pub(crate) model: Option<&'static str>,
+    pub(crate) model: Option<Cow<'static, str>>,
     /// The reason for a missing score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<MissingInput>,
@@ -53,7 +57,7 @@ pub struct Assessment {
 }
 
 /// A quality category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QualityLabel {
     /// No score.
@@ -64,7 +68,7 @@ pub enum QualityLabel {
 }
 
 /// The reason for a missing score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingInput {
     /// No source has data.
@@ -82,7 +86,7 @@ pub enum MissingInput {
 }
 
 /// A cause of lower quality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// One-way delay.
@@ -96,7 +100,7 @@ pub enum Cause {
 }
 
 /// A cause and its cost.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     pub(crate) cause: Cause,
     /// The cost in R.
@@ -104,7 +108,7 @@ pub struct Reason {
 }
 
 /// The metrics of a call, a participant or a direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// One way, in milliseconds.
@@ -122,7 +126,7 @@ pub struct Metrics {
     /// The share of time with a `fair` or better score, in percent.
     pub(crate) connection_stability: Option<f64>,
     /// The mean of the shorter side of the video frame, such as `720p`.
-    #[serde(serialize_with = "serialize_resolution")]
+    #[serde(serialize_with = "serialize_resolution", deserialize_with = "deserialize_resolution")]
     pub(crate) video_quality: Option<f64>,
     /// In frames per second.
     pub(crate) frame_rate: Option<f64>,
@@ -139,7 +143,7 @@ pub struct Metrics {
 }
 
 /// A participant of the call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
     pub(crate) user_id: String,
@@ -163,7 +167,7 @@ pub struct Participant {
 }
 
 /// One direction of a participant's connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DirectionQuality {
     #[serde(flatten)]
     pub(crate) assessment: Assessment,
@@ -171,26 +175,26 @@ pub struct DirectionQuality {
 }
 
 /// A participant's stay in the call, from join to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Presence {
-    #[serde(serialize_with = "rfc3339_option")]
+    #[serde(serialize_with = "rfc3339_option", deserialize_with = "from_rfc3339_option")]
     pub(crate) joined_at: Option<Timestamp>,
-    #[serde(serialize_with = "rfc3339_option")]
+    #[serde(serialize_with = "rfc3339_option", deserialize_with = "from_rfc3339_option")]
     pub(crate) left_at: Option<Timestamp>,
 }
 
 /// Frozen video.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Freeze {
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) at: Timestamp,
     /// In milliseconds.
     pub(crate) duration: f64,
 }
 
 /// An interval in which a participant's quality was much worse than in the rest of the call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Interval {
     pub(crate) user_id: String,
@@ -198,44 +202,44 @@ pub struct Interval {
     pub(crate) cause: Cause,
     /// The mean opinion score in the interval.
     pub(crate) score: f64,
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) from: Timestamp,
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) to: Timestamp,
 }
 
 /// Stream's own data, which does not affect the score.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamSummary {
     /// 0 to 100.
     pub(crate) score: Option<f64>,
     pub(crate) session_id: Option<String>,
-    #[serde(serialize_with = "rfc3339_option")]
+    #[serde(serialize_with = "rfc3339_option", deserialize_with = "from_rfc3339_option")]
     pub(crate) started_at: Option<Timestamp>,
-    #[serde(serialize_with = "rfc3339_option")]
+    #[serde(serialize_with = "rfc3339_option", deserialize_with = "from_rfc3339_option")]
     pub(crate) ended_at: Option<Timestamp>,
     /// The mean of the user ratings, 1 to 5.
     pub(crate) user_rating: Option<f64>,
     pub(crate) user_ratings: Option<u64>,
     /// `live` for a report from Stream's API, `stored` for one from a webhook event.
-    pub(crate) source: Option<&'static str>,
-    /// Whether Stream responded to this request.
+    pub(crate) source: Option<Cow<'static, str>>,
+    /// Whether Stream responded when the quality was computed.
     pub(crate) reachable: bool,
 }
 
 /// The user ratings, from Stream's webhook events.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ratings {
     /// 1 to 5.
     pub(crate) average: Option<f64>,
     pub(crate) count: usize,
-    /// The caller's ratings; all ratings for a service.
+    /// All ratings, or those that [`Quality::visible_to`] leaves.
     pub(crate) each: Vec<UserRating>,
 }
 
 /// A user's rating of the call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRating {
     pub(crate) user_id: UserId,
@@ -245,7 +249,7 @@ pub struct UserRating {
 }
 
 /// The number of samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleSummary {
     /// The stored samples.
     pub(crate) count: usize,
@@ -256,17 +260,17 @@ pub struct SampleSummary {
 }
 
 /// The call over time: at most 240 buckets of equal length, each with its worst values.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) from: Timestamp,
     pub(crate) step_seconds: u32,
     pub(crate) points: Vec<TimelinePoint>,
 }
 
 /// A bucket of the time line: its worst values over all participants.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelinePoint {
     pub(crate) score: Option<f64>,
@@ -281,6 +285,13 @@ pub struct TimelinePoint {
 }
 
 impl Quality {
+    /// The quality for a viewer who may see the individual ratings of these users.
+    #[must_use]
+    pub fn visible_to(mut self, may_view: impl Fn(&UserId) -> bool) -> Self {
+        self.ratings.each.retain(|rating| may_view(&rating.user_id));
+        self
+    }
+
     /// The call's mean opinion score.
     #[must_use]
     pub fn score(&self) -> Option<f64> {
@@ -309,7 +320,7 @@ impl Assessment {
             quality: QualityLabel::Known(score.band()),
             score: Some(round_to_thousandth(score.mos)),
             r: Some(round_to_thousandth(score.r)),
-            model: Some(MODEL_VERSION),
+            model: Some(MODEL_VERSION.into()),
             reason: None,
             reasons,
         }
@@ -337,4 +348,12 @@ fn serialize_resolution<S: Serializer>(
         Some(resolution) => serializer.collect_str(&format_args!("{resolution:.0}p")),
         None => serializer.serialize_none(),
     }
+}
+
+fn deserialize_resolution<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    let parse = |text: String| text.trim_end_matches('p').parse::<f64>().map_err(D::Error::custom);
+    text.map(parse).transpose()
 }

@@ -47,10 +47,11 @@ impl QualityService {
         let now = self.clock.now();
         let call = users::require_active_alongside(&*self.accounts, caller, now, get_call).await?;
         let stream_stats = self.stream_stats(&call.call_id, deadline);
+        let now = self.clock.now();
         let (stored, stream_stats) =
             futures_util::join!(self.quality_store.load(&call.call_id), stream_stats);
-        let may_view = |user: &_| caller.is_service || *user == caller.user;
-        Ok(merge(&call, stored?, stream_stats, may_view, self.clock.now()))
+        let quality = merge(&call, stored?, stream_stats, now);
+        Ok(quality.visible_to(|user| caller.is_service || *user == caller.user))
     }
 
     async fn stream_stats(&self, call: &CallId, deadline: Deadline) -> StreamStats {

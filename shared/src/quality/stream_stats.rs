@@ -81,7 +81,7 @@ impl StreamData {
             score: stats.counts.cq_score.map(round_to_thousandth),
             session_id: Some(report.session.clone()),
             user_rating: stats.counts.avg_user_rating.map(round_to_thousandth),
-            source: Some("stored"),
+            source: Some("stored".into()),
             ..StreamSummary::default()
         };
         Some(Self { summary, participants: stats.participants })
@@ -105,7 +105,7 @@ fn summarize(report: CallReport) -> StreamSummary {
         ended_at: call.ended_at.map(|at| at.0),
         user_rating: ratings.as_ref().and_then(|ratings| ratings.average).map(round_to_thousandth),
         user_ratings: ratings.and_then(|ratings| u64::try_from(ratings.count).ok()),
-        source: Some("live"),
+        source: Some("live".into()),
         reachable: true,
     }
 }

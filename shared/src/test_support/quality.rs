@@ -64,7 +64,7 @@ pub(crate) fn quality() -> Quality {
         stream: StreamSummary::default(),
         ratings: Ratings::default(),
         samples: SampleSummary { count: 480, dropped: 0, complete: true },
-        sources: vec!["samples"],
+        sources: vec!["samples".into()],
         timeline: Some(Timeline {
             from: Timestamp::from_secs(START),
             step_seconds: STEP_SECONDS,

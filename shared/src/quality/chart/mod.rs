@@ -46,7 +46,7 @@ pub fn render_svg(quality: &Quality, width: Width) -> Result<String, RenderError
 
 /// The model, the sources and the time of the response.
 fn draw_footer(canvas: &mut Canvas, quality: &Quality) {
-    let model = quality.assessment.model.unwrap_or("none");
+    let model = quality.assessment.model.as_deref().unwrap_or("none");
     let sources = match quality.sources.as_slice() {
         [] => "none".to_owned(),
         sources => sources.join(", "),
