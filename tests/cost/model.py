@@ -181,7 +181,7 @@ class Model:
             RequestProfile("message/{channelId}", "message-list", participants,
                            0, 1, 1, 1, 1, 2_000),
             RequestProfile("call/quality", "call-quality", 1,
-                           0, 1 + self.quality_units(), 1, 2, 2, 20_000),
+                           1, 1 + self.quality_units(), 1, 2, 2, 20_000),
             RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
             # session_started, joined and left of each participant, session_ended, ended,
             # channel.deleted
@@ -779,7 +779,8 @@ def template_mismatches(model: Model, template: str) -> list[str]:
         mismatches.append(f"only in functions/ or only in template.yaml: {names}")
     if not model.stack.alarms or not model.stack.dashboards:
         mismatches.append("template.yaml: no alarm or no dashboard found")
-    for name in ("LimitQualityReportPerMinute", "TableMaxReadUnits", "TableMaxWriteUnits"):
+    for name in ("LimitCallQualityPerMinute", "LimitQualityReportPerMinute", "TableMaxReadUnits",
+                 "TableMaxWriteUnits"):  # fmt: skip
         if require_match(r"Default: (\d+)", yaml_members(sections["Parameters"])[name]) == "0":
             mismatches.append(f"{name} is 0 by default, the model expects a positive number")
     return mismatches + data_doc_mismatches(model)

@@ -55,7 +55,7 @@ FUNCTION_VARIABLES = {
     },
     "call-end": AUTH_VARIABLES,
     "call-get": AUTH_VARIABLES,
-    "call-quality": AUTH_VARIABLES,
+    "call-quality": AUTH_VARIABLES | {"LIMIT_CALL_QUALITY_PER_MINUTE"},
     "user-delete": AUTH_VARIABLES,
     "token-revoke": AUTH_VARIABLES | {"LIMIT_TOKEN_REVOKE_PER_MINUTE"},
     "quality-report": AUTH_VARIABLES | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},

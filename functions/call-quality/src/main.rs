@@ -11,18 +11,23 @@ use shared::http::{self, Accept, ApiResponse, IntoResponse, Path, Query, Svg};
 use shared::ids::CallId;
 use shared::quality::chart::{self, Width};
 use shared::quality::{Quality, QualityService};
+use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, get_call_quality)
 }
 
 struct State {
+    rate_limiter: RateLimiter,
     quality: QualityService,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        Ok(Self { quality: context.quality_service()? })
+        Ok(Self {
+            quality: context.quality_service()?,
+            rate_limiter: context.rate_limiter(Route::CallQuality)?,
+        })
     }
 }
 
@@ -69,7 +74,8 @@ async fn get_call_quality(
     accept: Accept,
 ) -> Result<Response, ApiError> {
     let negotiated = if accept.prefers("image/svg+xml") { Format::Svg } else { Format::Json };
-    let quality = state.quality.get(&caller, &id, deadline).await?;
+    let permit = state.rate_limiter.check(&caller)?;
+    let quality = state.quality.get(&caller, &id, permit, deadline).await?;
     Ok(match params.format.unwrap_or(negotiated) {
         Format::Json => {
             Response::Json(ApiResponse::ok("Call quality", QualityResponse { quality }))

@@ -10,6 +10,7 @@ use crate::ids::CallId;
 use crate::quality::store::QualityStore;
 use crate::quality::stream_stats::StreamStats;
 use crate::quality::{Quality, merge};
+use crate::rate_limiter::Permit;
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
 use crate::users::{self, AccountStore};
@@ -35,17 +36,19 @@ impl QualityService {
     ///
     /// # Errors
     ///
-    /// `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`, `store_unavailable`.
+    /// `too_many_requests`, `user_deactivated`, `user_banned`, `user_deleted`, `call_not_found`,
+    /// `store_unavailable`.
     pub async fn get(
         &self,
         caller: &Caller,
         id: &CallId,
+        permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Quality, ApiError> {
-        let get_call =
-            calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller));
+        let call = calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller));
         let now = self.clock.now();
-        let call = users::require_active_alongside(&*self.accounts, caller, now, get_call).await?;
+        let call = users::require_active_alongside(&*self.accounts, caller, now, call);
+        let call = permit.consume_alongside(call).await?;
         let stream_stats = self.stream_stats(&call.call_id, deadline);
         let now = self.clock.now();
         let (stored, stream_stats) =

@@ -11,6 +11,8 @@ pub enum Route {
     CallCreate,
     /// `POST /message/send`.
     MessageSend,
+    /// `GET /call/quality/{callId}`.
+    CallQuality,
     /// `POST /call/quality/{callId}`.
     QualityReport,
     /// `POST /token/revoke`.
@@ -27,6 +29,7 @@ impl Route {
             Self::Token => "token",
             Self::CallCreate => "call-create",
             Self::MessageSend => "message-send",
+            Self::CallQuality => "call-quality",
             Self::QualityReport => "quality-report",
             Self::TokenRevoke => "token-revoke",
             Self::UserUpsert => "user-upsert",
@@ -40,6 +43,7 @@ impl Route {
             Self::Token => ("LIMIT_TOKEN_PER_MINUTE", 30),
             Self::CallCreate => ("LIMIT_CALL_CREATE_PER_MINUTE", 20),
             Self::MessageSend => ("LIMIT_MESSAGE_SEND_PER_MINUTE", 60),
+            Self::CallQuality => ("LIMIT_CALL_QUALITY_PER_MINUTE", 30),
             Self::QualityReport => ("LIMIT_QUALITY_REPORT_PER_MINUTE", 20),
             Self::TokenRevoke => ("LIMIT_TOKEN_REVOKE_PER_MINUTE", 10),
             Self::UserUpsert => ("LIMIT_USER_UPSERT_PER_MINUTE", 20),
@@ -58,6 +62,7 @@ mod tests {
             (Route::Token, "LIMIT_TOKEN_PER_MINUTE", 30),
             (Route::CallCreate, "LIMIT_CALL_CREATE_PER_MINUTE", 20),
             (Route::MessageSend, "LIMIT_MESSAGE_SEND_PER_MINUTE", 60),
+            (Route::CallQuality, "LIMIT_CALL_QUALITY_PER_MINUTE", 30),
             (Route::QualityReport, "LIMIT_QUALITY_REPORT_PER_MINUTE", 20),
             (Route::TokenRevoke, "LIMIT_TOKEN_REVOKE_PER_MINUTE", 10),
             (Route::UserUpsert, "LIMIT_USER_UPSERT_PER_MINUTE", 20),

@@ -46,7 +46,7 @@ impl Fixture {
             ..Options::default()
         };
         // The rate limits stay enabled, as in a deployment, but are never reached.
-        for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "QUALITY_REPORT"] {
+        for function in ["TOKEN", "CALL_CREATE", "MESSAGE_SEND", "CALL_QUALITY", "QUALITY_REPORT"] {
             options.env.insert(format!("LIMIT_{function}_PER_MINUTE"), "10000".to_owned());
         }
         let backends = Stack::start_backends(options)

@@ -31,8 +31,9 @@ const SECRET_VARIABLES: [(&str, [&str; 2]); 2] = [
 ];
 
 /// The variables for the rate limits of a user; 0 disables the limit.
-const USER_LIMIT_VARIABLES: [&str; 6] = [
+const USER_LIMIT_VARIABLES: [&str; 7] = [
     "LIMIT_CALL_CREATE_PER_MINUTE",
+    "LIMIT_CALL_QUALITY_PER_MINUTE",
     "LIMIT_MESSAGE_SEND_PER_MINUTE",
     "LIMIT_QUALITY_REPORT_PER_MINUTE",
     "LIMIT_TOKEN_PER_MINUTE",

@@ -119,6 +119,13 @@ async fn quality_reports_are_rate_limited() {
     assert_limit_enforced(&app, 2, report).await;
 }
 
+#[tokio::test]
+async fn quality_reads_are_rate_limited() {
+    let app = app_with_limit("LIMIT_CALL_QUALITY_PER_MINUTE").await;
+    app.create_calls(&["c1"]).await;
+    assert_limit_enforced(&app, 2, async |_| app.get("/call/quality/c1", "alice").await).await;
+}
+
 /// The limit is also exact across processes.
 #[tokio::test]
 async fn concurrent_requests_do_not_exceed_the_limit() {
