@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::calls::{Call, CallStore, EndReason, EndRequest, Precondition};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{CallId, UserId};
-use crate::quality::QualityStore;
+use crate::quality::{QualityStore, write_and_invalidate};
 use crate::store::StoreError;
 use crate::stream::event::{CallEvent, Event, EventKind, UserEvent};
 use crate::users::{AccountStore, Ban, UserStatus};
@@ -91,17 +91,17 @@ impl EventHandler {
             CallEvent::Ended(ended_at) => self.end_call(id, ended_at, now).await,
             CallEvent::Deleted => self.end_call(id, at, now).await,
             CallEvent::StatsReport(report) => {
-                if self.call_store.get(id).await?.is_some_and(|call| call.existed_at(at)) {
-                    self.quality_store.store_report(id, &report, at).await?;
-                }
-                Ok(())
+                let call = self.call_store.get(id).await?;
+                let Some(call) = call.filter(|call| call.existed_at(at)) else { return Ok(()) };
+                let write = self.quality_store.store_report(id, &report, at);
+                write_and_invalidate(&*self.quality_store, &call, now, write).await
             }
             CallEvent::Rating(rating) => {
-                let concerns = |call: Call| call.is_member(&rating.user) && call.existed_at(at);
-                if self.call_store.get(id).await?.is_some_and(concerns) {
-                    self.quality_store.store_rating(id, &rating, at).await?;
-                }
-                Ok(())
+                let call = self.call_store.get(id).await?;
+                let concerns = |call: &Call| call.is_member(&rating.user) && call.existed_at(at);
+                let Some(call) = call.filter(concerns) else { return Ok(()) };
+                let write = self.quality_store.store_rating(id, &rating, at);
+                write_and_invalidate(&*self.quality_store, &call, now, write).await
             }
         }
     }

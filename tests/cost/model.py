@@ -158,9 +158,27 @@ class Model:
     def batch_units(self) -> int:
         return math.ceil(self.batch_bytes() / 1024)
 
+    def quality_bytes(self) -> float:
+        """The quality data of a call; at most 16 MB are read."""
+        return min(16 * 1024**2, self.batches() * self.batch_bytes())
+
     def quality_units(self) -> int:
         """Read units for all quality data of a call."""
-        return max(1, math.ceil(self.batches() * self.batch_bytes() / 4096))
+        return max(1, math.ceil(self.quality_bytes() / 4096))
+
+    def summary_bytes(self) -> float:
+        """A compressed summary. Assumption: responses with random values, compressed by zlib."""
+        steps = min(240, self.minutes * 12) * self.has_samples
+        return 500 + 400 * self.participants + steps * (17 + 1.65 * self.participants)
+
+    def first_read_units(self) -> tuple[int, int]:
+        """Read and write units of call-quality for an ended call: the call, no summary, all data;
+        the counter, the summary."""
+        return 2 + self.quality_units(), 1 + math.ceil(self.summary_bytes() / 1024)
+
+    def repeated_read_units(self) -> tuple[int, int]:
+        """The same for a repeated read: the call, the summary; the counter."""
+        return 1 + math.ceil(self.summary_bytes() / 4096), 1
 
     def sweeper_checks(self) -> float:
         """docs/DATA.md, "Why 64 shards"."""
@@ -169,6 +187,7 @@ class Model:
     def requests(self) -> list[RequestProfile]:
         participants, webhooks = self.participants, int(self.has_webhooks)
         report_units = self.batch_units() + int(self.is_batch_rate_limited)
+        quality_reads, quality_writes = self.first_read_units()
         return [
             RequestProfile("token", "token", participants, 1, 0, 1, 0, 0, 700),
             RequestProfile("token, repeated in the same minute", "token",
@@ -180,14 +199,15 @@ class Model:
             RequestProfile("message/send", "message-send", self.messages, 1, 1, 1, 1, 1, 500),
             RequestProfile("message/{channelId}", "message-list", participants,
                            0, 1, 1, 1, 1, 2_000),
-            RequestProfile("call/quality", "call-quality", 1,
-                           1, 1 + self.quality_units(), 1, 2, 2, 20_000),
+            RequestProfile("call/quality", "call-quality", 1, quality_writes, quality_reads,
+                           2, 2, 2, 20_000),
             RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
             # session_started, joined and left of each participant, session_ended, ended,
             # channel.deleted
             RequestProfile("webhook", "webhook", webhooks * (4 + 2 * participants),
                            1, 0, 1, 0, 0, 2),
-            RequestProfile("webhook, call report", "webhook", webhooks, 2, 1, 2, 0, 0, 2),
+            # It arrives after the end of the call, so it also invalidates the summary.
+            RequestProfile("webhook, call report", "webhook", webhooks, 3, 1, 2, 0, 0, 2),
             RequestProfile("webhook, other events", "webhook", self.unneeded_events,
                            0, 0, 0, 0, 0, 2),
         ]  # fmt: skip
@@ -482,6 +502,24 @@ def call_table(model: Model) -> str:
     return markdown_table(head, rows, text_columns=(0, 1))
 
 
+def reads_table(model: Model) -> str:
+    calls = {
+        "10 minutes, two people": model,
+        "30 minutes, two people": replace(model, minutes=30),
+        "4 hours, two people": replace(model, minutes=240),
+        "4 hours, ten people": replace(model, minutes=240, participants=10),
+        "997 full batches of each of two people": replace(
+            model, minutes=997 * model.batch_seconds / 60, sample_seconds=model.batch_seconds / 30),
+    }  # fmt: skip
+    rows = []
+    for name, call in calls.items():
+        units = [1 + call.quality_units(), *call.first_read_units(), *call.repeated_read_units()]
+        rows.append([name, f"{call.quality_bytes() / 1024:,.0f}", *(f"{it:,}" for it in units)])
+    head = ["call", "data, KB", "read units without a summary", "first: read units",
+            "first: write units", "repeated: read units", "repeated: write units"]  # fmt: skip
+    return markdown_table(head, rows)
+
+
 def month_table(model: Model) -> str:
     bills = [monthly_bill(calls, model) for calls in CALL_VOLUMES]
     rows = []
@@ -636,6 +674,7 @@ def prices_table(_: Model) -> str:
 # By the name in the marker in docs/COST.md.
 TABLES = {
     "call": call_table,
+    "reads": reads_table,
     "month": month_table,
     "shares": share_table,
     "options": options_table,

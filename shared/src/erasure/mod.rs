@@ -210,6 +210,8 @@ impl ErasureService {
             };
             self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;
         }
-        Ok(self.quality_store.delete_user_data(id, user).await?)
+        self.quality_store.delete_user_data(id, user).await?;
+        // A request may have read the data before its deletion.
+        Ok(self.quality_store.invalidate_summary(id, self.calls.clock.now()).await?)
     }
 }

@@ -1,9 +1,14 @@
 //! Quality data in the table, in the partition of its call: `pk = CALL#<callId>`, and
 //! `sk = REPORT#<session>`, `sk = RATING#<session>#<userId>` or `sk = SAMPLES#<userId>#<slot>`.
+//!
+//! The summary has `sk = QUALITY#SUMMARY`, outside the range of the data. After an invalidation the
+//! item has no content, and its `at` is the earliest time from which a summary replaces it.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
@@ -19,6 +24,7 @@ use crate::quality::sample::Sample;
 use crate::quality::store::{
     MAX_PAGES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport,
 };
+use crate::quality::summary::SETTLE_TIME;
 use crate::store::StoreError;
 use crate::stream::event::{Rating, StatsReport};
 
@@ -207,6 +213,33 @@ impl QualityStore for DynamoQualityStore {
         data.reports.sort_by_key(|report| report.at);
         Ok(data)
     }
+
+    async fn load_summary(&self, call: &CallId) -> Result<Option<Vec<u8>>, StoreError> {
+        let item = self.0.get(summary_key(call)).await?;
+        Ok(match item.and_then(|mut item| item.remove("quality")) {
+            Some(AttributeValue::B(content)) => Some(content.into_inner()),
+            _ => None,
+        })
+    }
+
+    async fn store_summary(
+        &self,
+        call: &CallId,
+        content: Vec<u8>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut item = summary_key(call);
+        item.insert("quality".to_owned(), AttributeValue::B(Blob::new(content)));
+        self.put_if_newest(item, at).await
+    }
+
+    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError> {
+        self.put_if_newest(summary_key(call), at.plus(SETTLE_TIME)).await
+    }
+}
+
+fn summary_key(call: &CallId) -> Item {
+    key(format!("CALL#{call}"), "QUALITY#SUMMARY")
 }
 
 /// Adds an item, by the prefix of its sort key.

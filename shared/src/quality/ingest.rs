@@ -11,6 +11,7 @@ use crate::ids::{BatchId, CallId, DeviceId};
 use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::sample::Sample;
 use crate::quality::store::{QualityStore, StoreBatchResult};
+use crate::quality::summary::write_and_invalidate;
 use crate::rate_limiter::Permit;
 use crate::users::{self, AccountStore};
 
@@ -72,8 +73,13 @@ impl SampleIngest {
             received_at: now,
             samples: samples.into_vec(),
         };
+        write_and_invalidate(&*self.quality_store, &call, now, self.store(id, &batch)).await
+    }
+
+    /// Stores a batch in the first slot that is empty or has the same batch.
+    async fn store(&self, id: &CallId, batch: &Batch) -> Result<usize, ApiError> {
         for slot in Slot::probe_sequence(&batch.id) {
-            match self.quality_store.store_batch(id, &batch, slot).await? {
+            match self.quality_store.store_batch(id, batch, slot).await? {
                 StoreBatchResult::Stored => return Ok(batch.samples.len()),
                 StoreBatchResult::Duplicate => return Ok(0),
                 StoreBatchResult::SlotTaken => {}

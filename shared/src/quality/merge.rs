@@ -313,6 +313,7 @@ mod tests {
     use crate::quality::emodel::Score;
     use crate::quality::sample::{RawSample, Sample};
     use crate::quality::store::StoredReport;
+    use crate::quality::summary;
     use crate::test_support::{active_call, user_id};
 
     const START: i64 = 1_767_225_600;
@@ -372,10 +373,14 @@ mod tests {
     /// The quality as Alice sees it.
     fn quality_json(data: StoredQualityData, stream_stats: StreamStats) -> Value {
         let quality = merge(&call(), data, stream_stats, at(1_200));
-        let json = serde_json::to_value(&quality).unwrap();
-        let parsed: Quality = serde_json::from_str(&json.to_string()).unwrap();
-        assert_eq!(serde_json::to_value(parsed).unwrap(), json);
+        assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
         serde_json::to_value(quality.visible_to(|user| *user == user_id("alice"))).unwrap()
+    }
+
+    /// The JSON of a quality after it was stored as a summary.
+    fn stored_and_loaded(quality: &Quality) -> Value {
+        let content = summary::encode(quality).unwrap();
+        serde_json::to_value(summary::decode(&content).unwrap()).unwrap()
     }
 
     fn participant_stats(name: &str, latency: f64, jitter: f64, score: f64) -> Value {
@@ -679,6 +684,7 @@ mod tests {
             };
             let data = stored_batches(vec![batch]);
             let quality = merge(&call(), data, StreamStats::Unavailable, at(100));
+            prop_assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
             let score = quality.assessment.score;
             prop_assert!(score.is_none_or(|mos| (1.0..=4.5).contains(&mos)), "{score:?}");
             let metrics = serde_json::to_value(quality.metrics).unwrap();

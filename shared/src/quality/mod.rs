@@ -15,6 +15,7 @@ mod sample;
 mod service;
 mod store;
 mod stream_stats;
+mod summary;
 mod timeline;
 mod track;
 pub mod unit;
@@ -29,6 +30,7 @@ pub use sample::{Direction, QualityLimitationReason, Sample};
 pub use service::QualityService;
 pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
 pub use stream_stats::StreamStats;
+pub use summary::write_and_invalidate;
 
 /// The mean; `None` for no values.
 fn mean(values: &[f64]) -> Option<f64> {

@@ -1,15 +1,18 @@
-//! Loads and merges the quality of a call.
+//! Loads and merges the quality of a call, or returns its stored summary.
 
 use std::sync::Arc;
 
+use futures_util::future::join;
+
 use crate::auth::Caller;
-use crate::calls::{self, CallStore};
-use crate::clock::{Clock, Deadline};
-use crate::error::ApiError;
+use crate::calls::{self, Call, CallStore};
+use crate::clock::{Clock, Deadline, Timestamp};
+use crate::error::{ApiError, Code};
 use crate::ids::CallId;
+use crate::quality::response::Quality;
 use crate::quality::store::QualityStore;
 use crate::quality::stream_stats::StreamStats;
-use crate::quality::{Quality, merge};
+use crate::quality::{merge, summary};
 use crate::rate_limiter::Permit;
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
@@ -31,8 +34,9 @@ pub struct QualityService {
 }
 
 impl QualityService {
-    /// The quality of a call, for a member or a service. If Stream fails, the response uses stored
-    /// data and has `stream.reachable: false`.
+    /// The quality of a call, for a member or a service: the stored summary if it is recent, or
+    /// else computed. If Stream fails, the response uses stored data and has
+    /// `stream.reachable: false`.
     ///
     /// # Errors
     ///
@@ -45,16 +49,50 @@ impl QualityService {
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Quality, ApiError> {
-        let call = calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller));
+        // Before the reads, so that every write that they miss is newer.
         let now = self.clock.now();
-        let call = users::require_active_alongside(&*self.accounts, caller, now, call);
-        let call = permit.consume_alongside(call).await?;
-        let stream_stats = self.stream_stats(&call.call_id, deadline);
-        let now = self.clock.now();
-        let (stored, stream_stats) =
-            futures_util::join!(self.quality_store.load(&call.call_id), stream_stats);
-        let quality = merge(&call, stored?, stream_stats, now);
+        let reads = async {
+            let (call, content) =
+                join(self.find_call(caller, id), self.quality_store.load_summary(id)).await;
+            Ok::<_, ApiError>((call?, content?))
+        };
+        let reads = users::require_active_alongside(&*self.accounts, caller, now, reads);
+        let (call, content) = permit.consume_alongside(reads).await?;
+        let stored = content.and_then(|content| summary::decode(&content));
+        let quality = match stored.filter(|stored| summary::is_reusable(stored, &call, now)) {
+            Some(stored) => stored,
+            None => self.compute(&call, now, deadline).await?,
+        };
+        // The summary has the ratings of all members.
         Ok(quality.visible_to(|user| caller.is_service || *user == caller.user))
+    }
+
+    /// The call, if the caller may read it.
+    async fn find_call(&self, caller: &Caller, id: &CallId) -> Result<Call, ApiError> {
+        calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller)).await
+    }
+
+    /// Computes the quality, and stores its summary if that makes a repeated read cheaper.
+    async fn compute(
+        &self,
+        call: &Call,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Quality, ApiError> {
+        let id = &call.call_id;
+        let (data, stream_stats) =
+            join(self.quality_store.load(id), self.stream_stats(id, deadline)).await;
+        let data = data?;
+        let data_bytes = summary::data_bytes(&data);
+        let quality = merge(call, data, stream_stats, now);
+        let content = summary::encode(&quality)
+            .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
+        if summary::is_worth_storing(&quality, &content, data_bytes, call)
+            && let Err(error) = self.quality_store.store_summary(id, content, now).await
+        {
+            ApiError::from(error).log("storing the quality summary failed", id);
+        }
+        Ok(quality)
     }
 
     async fn stream_stats(&self, call: &CallId, deadline: Deadline) -> StreamStats {

@@ -83,11 +83,26 @@ pub trait QualityStore: Send + Sync {
     ) -> Result<StoreBatchResult, StoreError>;
 
     /// Deletes a user's batches and ratings of a call, and Stream's statistics, which include all
-    /// participants.
+    /// participants. The summary includes them, too: the caller then invalidates it.
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError>;
 
-    /// Reads the quality data of a call, up to 16 MB.
+    /// Reads the quality data of a call, up to 16 MB, without the summary.
     async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError>;
+
+    /// Reads the content of a call's summary. `None` if there is none or it was invalidated.
+    async fn load_summary(&self, call: &CallId) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Stores the content of a summary whose data was read after `at`. Changes nothing if a newer
+    /// summary exists, or if an invalidation may concern the data.
+    async fn store_summary(
+        &self,
+        call: &CallId,
+        content: Vec<u8>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes the summary of a call, because its data changes at this time.
+    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError>;
 }
 
 /// The maximum pages of 1 MB to read per call. They hold all batches that two members can store

@@ -475,4 +475,16 @@ impl QualityStore for ModelStore {
     async fn load(&self, _: &CallId) -> Result<StoredQualityData, StoreError> {
         Err(StoreError::Internal("not used by the handlers".into()))
     }
+
+    async fn load_summary(&self, _: &CallId) -> Result<Option<Vec<u8>>, StoreError> {
+        Err(StoreError::Internal("not used by the handlers".into()))
+    }
+
+    async fn store_summary(&self, _: &CallId, _: Vec<u8>, _: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Internal("not used by the handlers".into()))
+    }
+
+    async fn invalidate_summary(&self, _: &CallId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

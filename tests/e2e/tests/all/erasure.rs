@@ -36,6 +36,12 @@ async fn app_with_rated_call() -> TestApp {
 #[tokio::test]
 async fn deleted_user_leaves_only_a_tombstone() {
     let app = app_with_rated_call().await;
+    let at = app.now_millis().to_string();
+    app.put_item(json!({
+        "pk": {"S": "CALL#c1"}, "sk": {"S": "QUALITY#SUMMARY"},
+        "quality": {"B": "YWxpY2U="}, "at": {"N": at},
+    }))
+    .await;
     let response = app.delete("/user/alice", "alice").await.expect_success();
     let outcome = (response.status, &response.body["userId"], &response.body["status"]);
     assert_eq!(outcome, (200, &json!("alice"), &json!("deleted")));
@@ -50,6 +56,7 @@ async fn deleted_user_leaves_only_a_tombstone() {
         assert!(tombstone[field].is_null(), "{tombstone}");
     }
     assert_eq!(items_naming_user(&app, "alice").await, Vec::<Value>::new());
+    assert!(app.get_item("CALL#c1", "QUALITY#SUMMARY").await["quality"].is_null());
     // Bob's data is kept.
     let items = app.scan_table().await;
     let bobs_items = items.iter().filter(|item| item["sk"]["S"].as_str().unwrap().contains("bob"));

@@ -1,5 +1,6 @@
 //! The quality of calls, from samples of the apps, statistics of Stream and ratings of users.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2e::{TestApp, TestResponse};
@@ -429,6 +430,96 @@ async fn samples_for_a_pending_call_are_rejected() {
     let report = json!({"samples": [{"timestamp": app.now_millis()}]});
     let response = app.post("/call/quality/c1", "alice", report).await;
     assert_eq!(response.outcome(), (409, "call_not_active"));
+}
+
+/// A stack with an ended call of 20 minutes, whose data has not changed for a minute.
+async fn app_with_settled_call() -> TestApp {
+    let (app, _) = app_with_twenty_minute_call().await;
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    app.advance_time(Duration::from_mins(1)).await;
+    app
+}
+
+/// Reads the quality. Also returns the numbers of requests to DynamoDB and Stream.
+async fn get_quality_counted(app: &TestApp, user: &str) -> (Value, (u64, u64)) {
+    app.reset_counts();
+    let quality = get_quality(app, user).await;
+    (quality, app.counts())
+}
+
+/// The requests of a computed response whose summary is stored: the call, the summary, all data,
+/// and the new summary; at Stream the report.
+const COMPUTED: (u64, u64) = (4, 1);
+/// The requests of a response from the summary: the call and the summary.
+const REUSED: (u64, u64) = (2, 0);
+
+#[tokio::test]
+async fn repeated_read_of_an_ended_call_reads_no_samples() {
+    let app = app_with_settled_call().await;
+    let (computed, requests) = get_quality_counted(&app, "alice").await;
+    assert_eq!(requests, COMPUTED);
+    app.advance_time(Duration::from_mins(50)).await;
+    let (reused, requests) = get_quality_counted(&app, "bob").await;
+    assert_eq!(requests, REUSED);
+    assert_eq!(app.stack().dynamo().counts(), BTreeMap::from([("GetItem".to_owned(), 2)]));
+    assert_eq!(reused, computed);
+    app.reset_counts();
+    let chart = get_chart(&app, "/call/quality/c1?format=svg", &[]).await;
+    assert_eq!((chart.status, app.counts()), (200, REUSED));
+    assert!(svg_text(&chart.text).contains("samples"));
+    // A webhook with newer data of Stream may be lost, so a summary is reused for an hour.
+    app.advance_time(Duration::from_mins(11)).await;
+    assert_eq!(get_quality_counted(&app, "alice").await.1, COMPUTED);
+}
+
+#[tokio::test]
+async fn late_data_of_an_ended_call_is_returned_at_once() {
+    let app = app_with_settled_call().await;
+    assert_eq!(get_quality(&app, "alice").await["ratings"]["count"], 0);
+    let rating = json!({
+        "type": "call.user_feedback_submitted", "call_cid": "default:c1", "session_id": "s1",
+        "rating": 2, "reason": "It broke up", "user": {"id": "bob"},
+        "created_at": jiff::Timestamp::from_millisecond(app.now_millis()).unwrap().to_string(),
+    });
+    let _ = app.send_webhook(&rating).await.expect_success();
+    assert_eq!(get_quality(&app, "alice").await["ratings"]["count"], 1);
+    let late = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});
+    let _ = app.post("/call/quality/c1", "bob", late).await.expect_success();
+    assert_eq!(get_quality(&app, "alice").await["samples"]["count"], 481);
+    // Once no write can be in progress, a summary is stored again.
+    app.advance_time(Duration::from_secs(20)).await;
+    let (alices, requests) = get_quality_counted(&app, "alice").await;
+    assert_eq!((requests, &alices["ratings"]["each"]), (COMPUTED, &json!([])));
+    // A response from the summary has only the own rating, too.
+    let (bobs, requests) = get_quality_counted(&app, "bob").await;
+    let each = json!([{"userId": "bob", "rating": 2, "reason": "It broke up"}]);
+    assert_eq!((requests, &bobs["ratings"]["each"]), (REUSED, &each));
+    assert_eq!(get_quality(&app, "alice").await, alices);
+}
+
+#[tokio::test]
+async fn quality_of_an_open_call_is_at_most_five_seconds_old() {
+    let (app, _) = app_with_twenty_minute_call().await;
+    assert_eq!(get_quality(&app, "alice").await["samples"]["count"], 480);
+    assert!(app.get_item("CALL#c1", "QUALITY#SUMMARY").await["quality"].is_object());
+    let batch = json!({"batchId": "new", "samples": [{"timestamp": app.now_millis()}]});
+    let _ = app.post("/call/quality/c1", "bob", batch).await.expect_success();
+    app.advance_time(Duration::from_secs(5)).await;
+    assert_eq!(get_quality(&app, "alice").await["samples"]["count"], 481);
+}
+
+/// During a short call, a write of the summary costs more than another read of the data.
+#[tokio::test]
+async fn summary_of_a_short_call_is_stored_after_its_end() {
+    let app = TestApp::with_call("c1").await;
+    send_batches(&app, "alice", &[batch_of_phone(&app, 0)]).await;
+    let _ = get_quality(&app, "alice").await;
+    assert_eq!(app.get_item("CALL#c1", "QUALITY#SUMMARY").await, Value::Null);
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    app.advance_time(Duration::from_mins(1)).await;
+    for requests in [COMPUTED, REUSED] {
+        assert_eq!(get_quality_counted(&app, "alice").await.1, requests);
+    }
 }
 
 async fn get_chart(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> TestResponse {

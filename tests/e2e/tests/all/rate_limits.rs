@@ -123,7 +123,8 @@ async fn quality_reports_are_rate_limited() {
 async fn quality_reads_are_rate_limited() {
     let app = app_with_limit("LIMIT_CALL_QUALITY_PER_MINUTE").await;
     app.create_calls(&["c1"]).await;
-    assert_limit_enforced(&app, 2, async |_| app.get("/call/quality/c1", "alice").await).await;
+    // Requests for the rejected read: the call, its summary and the count.
+    assert_limit_enforced(&app, 3, async |_| app.get("/call/quality/c1", "alice").await).await;
 }
 
 /// The limit is also exact across processes.

@@ -32,7 +32,7 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.get("/call/c1", "alice"))).await, (1, 0));
     let report = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
     assert_eq!(cost(Box::pin(app.post("/call/quality/c1", "alice", report))).await, (3, 0));
-    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (3, 1));
+    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (4, 1));
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
     assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 2));
     let end = json!({"callId": "c1"});
@@ -40,6 +40,6 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post("/token", "alice", call_token))).await, (3, 0));
     assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
     assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (1, 1));
-    // One call of Alice's, its quality data, and five requests of the erasure itself.
-    assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (8, 3));
+    // One call of Alice's, its quality data, its summary, and five requests of the erasure itself.
+    assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (9, 3));
 }

@@ -1114,6 +1114,37 @@ async fn quality_data_of_the_call_is_read_completely() {
     assert_eq!((loaded.ratings, loaded.batches.len(), loaded.truncated), (ratings, 0, false));
 }
 
+#[tokio::test]
+async fn newest_summary_is_stored_until_it_is_invalidated() {
+    let fixture = start_fixture().await;
+    let (id, store) = (default_call_id(), &fixture.evidence);
+    assert_eq!(store.load_summary(&id).await.unwrap(), None);
+    let store_at = async |content: &str, second| {
+        store.store_summary(&id, content.as_bytes().to_vec(), at_second(second)).await.unwrap();
+        store.load_summary(&id).await.unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(store_at("first", 10).await, text("first"));
+    assert_eq!(store_at("older", 9).await, text("first"));
+    assert_eq!(store_at("second", 10).await, text("second"));
+    // The summary is no quality data.
+    assert_eq!(store.load(&id).await.unwrap(), StoredQualityData::default());
+    store.invalidate_summary(&id, at_second(20)).await.unwrap();
+    assert_eq!(store.load_summary(&id).await.unwrap(), None);
+    // A request that read the data before the invalidation, or within 15 seconds of it.
+    for second in [15, 20, 34] {
+        assert_eq!(store_at("stale", second).await, None, "{second}");
+    }
+    // The older one of two invalidations arrives last.
+    store.invalidate_summary(&id, at_second(22)).await.unwrap();
+    store.invalidate_summary(&id, at_second(21)).await.unwrap();
+    assert_eq!(store_at("stale", 36).await, None);
+    assert_eq!(store_at("third", 37).await, text("third"));
+    let item = fixture.get_item("CALL#c1", "QUALITY#SUMMARY").await;
+    let expires_at = at_second(37 + 30 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!(item["ttl"]["N"], expires_at);
+}
+
 /// The samples of a call exceed one page of DynamoDB.
 #[tokio::test]
 async fn samples_beyond_one_page_are_read() {

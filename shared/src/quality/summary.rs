@@ -1,0 +1,199 @@
+//! The stored summary of a call: its computed quality, which makes a repeated read cheap
+//! (`docs/adr/0025-stored-quality-summary.md`).
+//!
+//! The summary of a call that has not ended is reused for 5 seconds. The summary of an ended call is
+//! reused until a write of quality data invalidates it.
+
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use futures_util::future::join;
+use serde::{Deserialize, Serialize};
+
+use crate::calls::{Call, CallState};
+use crate::clock::{Timestamp, time_remaining};
+use crate::quality::response::Quality;
+use crate::quality::store::{QualityStore, StoredQualityData};
+use crate::store::StoreError;
+
+/// How long a summary is reused while the quality may change.
+const MAX_STALENESS: Duration = Duration::from_secs(5);
+/// How long a final summary is reused. Stream's data may change without a webhook.
+const FINAL_REUSE: Duration = Duration::from_hours(1);
+/// The longest time between the read of a call and the end of a write of its quality data, with a
+/// margin: a function that writes runs for 10 seconds at most. The invalidation is concurrent with
+/// the write, so only data that is read after this time includes the write with certainty.
+pub(super) const SETTLE_TIME: Duration = Duration::from_secs(15);
+/// A larger summary is not stored. An item of the table has at most 400 KB.
+const MAX_CONTENT_BYTES: usize = 300 * 1024;
+/// Writing a byte costs as much as reading this many bytes: a write unit has 1 KB, a read unit has
+/// 4 KB, and a write unit costs five times as much.
+const WRITE_COST: usize = 20;
+/// The version of the content. Increase it with each change of [`Quality`] or its computation.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct NewContent<'a> {
+    format: u32,
+    quality: &'a Quality,
+}
+
+#[derive(Deserialize)]
+struct StoredContent {
+    format: u32,
+    quality: Quality,
+}
+
+/// The content of a summary: compressed JSON.
+pub(super) fn encode(quality: &Quality) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(&NewContent { format: FORMAT, quality })?;
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&json)?;
+    encoder.finish()
+}
+
+/// The quality in a summary; `None` if the content has another version.
+pub(super) fn decode(content: &[u8]) -> Option<Quality> {
+    let mut json = Vec::new();
+    ZlibDecoder::new(content).read_to_end(&mut json).ok()?;
+    let stored: StoredContent = serde_json::from_slice(&json).ok()?;
+    (stored.format == FORMAT).then_some(stored.quality)
+}
+
+/// Whether to store a summary: if it fits in an item, and is final or costs no more than another
+/// read of the data.
+pub(super) fn is_worth_storing(
+    quality: &Quality,
+    content: &[u8],
+    data_bytes: usize,
+    call: &Call,
+) -> bool {
+    content.len() <= MAX_CONTENT_BYTES
+        && (is_final(quality, call) || content.len() * WRITE_COST <= data_bytes)
+}
+
+/// The approximate size of the data in the table, as `docs/DATA.md` states it.
+pub(super) fn data_bytes(data: &StoredQualityData) -> usize {
+    const BATCH_BYTES: usize = 170;
+    const SAMPLE_BYTES: usize = 100;
+    let batches = data.batches.iter().map(|batch| BATCH_BYTES + SAMPLE_BYTES * batch.samples.len());
+    let reports = data.reports.iter().filter_map(|report| Some(report.stats_json.as_ref()?.len()));
+    batches.chain(reports).sum()
+}
+
+/// Whether a stored quality may be returned instead of a new one.
+pub(super) fn is_reusable(quality: &Quality, call: &Call, now: Timestamp) -> bool {
+    let max_age = if is_final(quality, call) { FINAL_REUSE } else { MAX_STALENESS };
+    time_remaining(Some(quality.timestamp), max_age, now).is_some()
+}
+
+/// Whether every later write invalidates the summary. Writes during a call do not.
+fn is_final(quality: &Quality, call: &Call) -> bool {
+    let has_settled = |ended_at: Timestamp| ended_at.plus(SETTLE_TIME) <= quality.timestamp;
+    call.state == CallState::Ended
+        && call.ended_at.is_some_and(has_settled)
+        && quality.stream.reachable
+}
+
+/// Runs a write of quality data. If the call has ended, invalidates its summary concurrently.
+///
+/// # Errors
+///
+/// Those of the write and of the table.
+pub async fn write_and_invalidate<T, E: From<StoreError>>(
+    store: &dyn QualityStore,
+    call: &Call,
+    now: Timestamp,
+    write: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    if call.state != CallState::Ended {
+        return write.await;
+    }
+    let (written, invalidated) = join(write, store.invalidate_summary(&call.call_id, now)).await;
+    let written = written?;
+    invalidated?;
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{START, active_call, quality as fixtures};
+
+    fn quality_at(timestamp: Timestamp, reachable: bool) -> Quality {
+        let mut quality = fixtures::quality();
+        quality.timestamp = timestamp;
+        quality.stream.reachable = reachable;
+        quality
+    }
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn summary_of_an_open_call_is_reused_for_five_seconds() {
+        let call = active_call(&["alice"], START);
+        let ending = Call { state: CallState::Ending, ending_at: Some(after(50)), ..call.clone() };
+        // The summary is from the first seconds after the end.
+        let ended = Call { state: CallState::Ended, ended_at: Some(after(86)), ..ending.clone() };
+        for call in [call, ending, ended] {
+            for (now, is_expected) in [(99, false), (100, true), (104, true), (105, false)] {
+                let quality = quality_at(after(100), true);
+                assert_eq!(is_reusable(&quality, &call, after(now)), is_expected, "{now}");
+            }
+        }
+    }
+
+    #[test]
+    fn summary_of_an_ended_call_is_reused_for_an_hour() {
+        let call = active_call(&["alice"], START);
+        let ended = Call { state: CallState::Ended, ended_at: Some(after(85)), ..call };
+        for (now, reachable, is_expected) in [
+            (104, true, true),
+            (3_699, true, true),
+            (3_700, true, false),
+            // Without Stream's data the summary is not final.
+            (104, false, true),
+            (105, false, false),
+        ] {
+            let quality = quality_at(after(100), reachable);
+            assert_eq!(is_reusable(&quality, &ended, after(now)), is_expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn summary_of_an_open_call_is_stored_if_it_is_cheaper_than_the_data() {
+        let open = active_call(&["alice"], START);
+        let ended = Call { state: CallState::Ended, ended_at: Some(after(0)), ..open.clone() };
+        let quality = quality_at(after(100), true);
+        for (content_bytes, data_bytes, is_stored_open, is_stored_ended) in [
+            (1_000, 20_000, true, true),
+            (1_001, 20_000, false, true),
+            (MAX_CONTENT_BYTES, 16_000_000, true, true),
+            (MAX_CONTENT_BYTES + 1, 16_000_000, false, false),
+        ] {
+            let content = vec![0; content_bytes];
+            let is_stored = |call| is_worth_storing(&quality, &content, data_bytes, call);
+            let expected = (is_stored_open, is_stored_ended);
+            assert_eq!((is_stored(&open), is_stored(&ended)), expected, "{content_bytes}");
+        }
+    }
+
+    #[test]
+    fn content_of_another_version_is_ignored() {
+        let quality = fixtures::quality();
+        let content = encode(&quality).unwrap();
+        assert!(content.len() < 10_000, "{}", content.len());
+        assert!(decode(&content).is_some());
+        assert!(decode(&content[1..]).is_none());
+        assert!(decode(b"").is_none());
+        let json = serde_json::json!({"format": FORMAT + 1, "quality": quality}).to_string();
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(json.as_bytes()).unwrap();
+        assert!(decode(&encoder.finish().unwrap()).is_none());
+    }
+}
