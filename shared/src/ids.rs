@@ -107,7 +107,7 @@ define_id!(
 );
 define_id!(
     /// The id of an app's installation on a device: `^[A-Za-z0-9_-]{1,64}$`.
-    DeviceId, 64, b"", IdError::Character
+    DeviceId, 64, is_id_byte, IdError::Character
 );
 define_id!(
     /// The id of a session at Stream: `^[A-Za-z0-9_-]{1,128}$`.

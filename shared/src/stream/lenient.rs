@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, PartialEq, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Deserialize)]
     struct Answer {
         #[serde(default, deserialize_with = "entries")]
         list: Vec<Entry>,
@@ -140,10 +140,8 @@ mod tests {
         id: u8,
     }
 
-    fn parse(json: &str) -> Option<(Vec<u8>, Vec<(String, u8)>, String)> {
-        let answer: Answer = serde_json::from_str(json).ok()?;
-        let map = answer.map.into_iter().map(|(name, entry)| (name, entry.id));
-        Some((answer.list.iter().map(|entry| entry.id).collect(), map.collect(), answer.text))
+    fn parse(json: &str) -> Option<Answer> {
+        serde_json::from_str(json).ok()
     }
 
     #[test]
@@ -151,9 +149,10 @@ mod tests {
         let deep = "[".repeat(200) + &"]".repeat(200);
         let list = format!(r#"[{{"id":1}},{{}},{{"id":"2"}},null,7,{deep},{{"id":3}}]"#);
         let map = r#"{"a":{"id":1},"b":{},"c":null,"d":{"id":4}}"#;
-        let (list, map, _) = parse(&format!(r#"{{"list":{list},"map":{map}}}"#)).unwrap();
-        assert_eq!(list, [1, 3]);
-        assert_eq!(map, [("a".to_owned(), 1), ("d".to_owned(), 4)]);
+        let answer = parse(&format!(r#"{{"list":{list},"map":{map}}}"#)).unwrap();
+        assert_eq!(answer.list, [Entry { id: 1 }, Entry { id: 3 }]);
+        let map = [("a", 1), ("d", 4)].map(|(name, id)| (name.to_owned(), Entry { id }));
+        assert_eq!(answer.map, BTreeMap::from(map));
     }
 
     #[test]
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn null_and_absent_are_empty_and_another_type_is_an_error() {
-        let empty = Some((vec![], vec![], String::new()));
+        let empty = Some(Answer::default());
         assert_eq!(parse("{}"), empty);
         assert_eq!(parse(r#"{"list":null,"map":null,"text":null}"#), empty);
         for other in [r#"{"list":{}}"#, r#"{"list":"a"}"#, r#"{"map":[]}"#, r#"{"map":1}"#] {

@@ -707,8 +707,11 @@ fn custom(patch: Value) -> ProfileChange {
 }
 
 fn merged(result: MergeResult) -> User {
-    let MergeResult::Merged(user) = result else { panic!("{result:?}") };
-    user
+    match result {
+        MergeResult::Merged(user) => Some(user),
+        _ => None,
+    }
+    .unwrap()
 }
 
 impl StoreFixture {
