@@ -18,7 +18,7 @@ pub(crate) fn dispatch(
 ) -> Result<Value, StreamError> {
     let world = &mut inner.world;
     match &request.route {
-        Route::GetApp => Ok(world.app().response()),
+        Route::GetApp => Ok(world.get_app()),
         Route::UpdateApp => world.update_app(request.body()?, now),
         Route::GetRateLimits => Ok(rate_limits(&inner.rate_windows, &request.query, now)),
         Route::ListRoles => Ok(list_roles()),
@@ -45,6 +45,11 @@ pub(crate) fn dispatch(
             world.get_message(id, include_deleted)
         }
         Route::QueryMembers => world.query_members(&request.payload()?),
+        Route::ListCallTypes => Ok(world.list_call_types()),
+        Route::CreateCallType => world.create_call_type(request.body()?, now),
+        Route::GetCallType(name) => world.get_call_type(name),
+        Route::UpdateCallType(name) => world.update_call_type(name, request.body()?, now),
+        Route::DeleteCallType(name) => world.delete_call_type(name),
         Route::GetOrCreateCall(cid) => world.get_or_create_call(cid, request.body()?, now),
         Route::GetCall(cid) => world.get_call(cid, request.query.get_usize("members_limit")?),
         Route::UpdateCall(cid) => world.update_call(cid, request.body()?, now),

@@ -83,6 +83,16 @@ operations! {
     GetMessage: 1_000,
     /// `GET /api/v2/chat/members`
     QueryMembers: 300,
+    /// `GET /api/v2/video/calltypes`
+    ListCallTypes: 60,
+    /// `POST /api/v2/video/calltypes`
+    CreateCallType: 60,
+    /// `GET /api/v2/video/calltypes/{name}`
+    GetCallType: 60,
+    /// `PUT /api/v2/video/calltypes/{name}`
+    UpdateCallType: 60,
+    /// `DELETE /api/v2/video/calltypes/{name}`
+    DeleteCallType: 60,
     /// `POST /api/v2/video/call/{type}/{id}`
     GetOrCreateCall: 1_000,
     /// `GET /api/v2/video/call/{type}/{id}`

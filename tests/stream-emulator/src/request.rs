@@ -16,7 +16,7 @@ pub(crate) struct ApiRequest {
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
-    /// The status of a successful response: 201 for a POST, 200 for every other method.
+    /// The status of a successful response: 201 for POST and PUT, 200 for every other method.
     pub(crate) success_status: u16,
 }
 
@@ -28,7 +28,10 @@ impl ApiRequest {
             credentials: Credentials::from_request(&head.headers, &query),
             query,
             body,
-            success_status: if head.method == Method::POST { 201 } else { 200 },
+            success_status: match head.method {
+                Method::POST | Method::PUT => 201,
+                _ => 200,
+            },
         }
     }
 

@@ -1,6 +1,8 @@
 //! The objects that tests read from and put into the emulator. Instants are unix nanoseconds, as on
 //! the wire.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -102,6 +104,19 @@ pub struct CallView {
     pub session_ended_at: Option<i64>,
     /// The ids of the current participants, in the order in which they joined.
     pub present: Vec<String>,
+}
+
+/// A call type.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallTypeView {
+    /// The name.
+    pub name: String,
+    /// The permissions of each role.
+    pub grants: BTreeMap<String, BTreeSet<String>>,
+    /// The settings of new calls.
+    pub settings: Value,
+    /// Which events cause push notifications.
+    pub notification_settings: Value,
 }
 
 /// A user token with which Stream accepts a connection.

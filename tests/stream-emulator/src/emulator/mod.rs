@@ -23,7 +23,7 @@ use crate::server;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::timestamp::Timestamp;
-use crate::views::{CallView, ChannelView, MessageView, UserToken, UserView};
+use crate::views::{CallTypeView, CallView, ChannelView, MessageView, UserToken, UserView};
 use crate::webhooks::run_sender;
 use crate::world::Cid;
 
@@ -116,6 +116,12 @@ impl Emulator {
     #[must_use]
     pub fn call(&self, cid: &str) -> Option<CallView> {
         self.state().with_inner(|inner, _| inner.world.call_view(cid))
+    }
+
+    /// A call type, if it exists.
+    #[must_use]
+    pub fn call_type(&self, name: &str) -> Option<CallTypeView> {
+        self.state().with_inner(|inner, _| inner.world.call_type_view(name))
     }
 
     /// The sorted cids of all channels that exist.

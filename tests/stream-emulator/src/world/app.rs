@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::call_settings::default_settings;
 use super::channel_config::channel_config;
 use super::validation::{ROLES, require};
 use super::{ApiResult, World, merge, strip_nulls};
@@ -33,6 +32,12 @@ pub(crate) struct UpdateApp {
 }
 
 impl World {
+    pub(crate) fn get_app(&self) -> Value {
+        let mut response = self.app.response();
+        response["app"]["call_types"] = self.call_types.app_response();
+        response
+    }
+
     /// Replaces each given field as a whole: a hook that is not in the new list is removed.
     pub(crate) fn update_app(&mut self, request: UpdateApp, now: Timestamp) -> ApiResult {
         if let Some(hooks) = request.event_hooks {
@@ -82,7 +87,7 @@ pub(crate) fn list_roles() -> Value {
 }
 
 /// The `created_at` of built-in roles, call types and channel types.
-const DEFAULTS_CREATED_AT: Timestamp = Timestamp::from_nanos(1_577_836_800_000_000_000);
+pub(super) const DEFAULTS_CREATED_AT: Timestamp = Timestamp::from_nanos(1_577_836_800_000_000_000);
 
 impl App {
     pub(crate) fn ensure_not_suspended(&self) -> Result<(), StreamError> {
@@ -92,7 +97,8 @@ impl App {
         Ok(())
     }
 
-    pub(crate) fn response(&self) -> Value {
+    /// The app without its call types.
+    fn response(&self) -> Value {
         let app = [self.state_fields(), secret_fields(), feature_fields(), config_fields()];
         json!({ "app": app.into_iter().fold(json!({}), merge) })
     }
@@ -172,24 +178,11 @@ fn config_fields() -> Value {
         "moderation_webhook_url": "",
         "reminders_interval": 0,
         "user_search_disallowed_roles": [],
-        "call_types": { "default": call_type("default") },
         "channel_configs": { "messaging": channel_config("messaging", DEFAULTS_CREATED_AT) },
         "file_upload_config": uploads,
         "image_upload_config": uploads,
         "grants": {},
         "policies": {},
-    })
-}
-
-fn call_type(name: &str) -> Value {
-    json!({
-        "app": 1,
-        "id": 1,
-        "name": name,
-        "recording_external_storage": "",
-        "created_at": DEFAULTS_CREATED_AT,
-        "updated_at": DEFAULTS_CREATED_AT,
-        "settings": default_settings(),
     })
 }
 
@@ -205,6 +198,17 @@ mod tests {
         assert_eq!(app["app"]["sqs_secret"], json!(APP_OBJECT_SECRET));
         assert_eq!(app["app"]["push_notifications"]["apn"]["auth_key"], json!(APP_OBJECT_SECRET));
         assert_eq!(app["app"].get("revoke_tokens_issued_before"), None);
+    }
+
+    #[test]
+    fn app_response_has_the_call_types_without_grants() {
+        let app = World::default().get_app();
+        let call_type = &app["app"]["call_types"]["default"];
+        assert_eq!(call_type["settings"]["backstage"]["enabled"], json!(false));
+        assert_eq!(call_type["notification_settings"]["enabled"], json!(true));
+        assert_eq!(call_type.get("grants"), None);
+        let livestream = &app["app"]["call_types"]["livestream"];
+        assert_eq!(livestream["settings"]["backstage"]["enabled"], json!(true));
     }
 
     #[test]

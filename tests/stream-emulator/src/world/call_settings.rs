@@ -1,12 +1,30 @@
-//! The settings of calls. They are always complete, since video clients require every part. The
-//! `settings_override` of a request is merged into those of the call type.
+//! The settings of calls and call types. They are always complete, since video clients require
+//! every part. The `settings_override` of a call is merged into the settings of its type.
+
+use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
 use super::validation::require;
 use crate::error::StreamError;
 
-/// The settings of a call type without overrides.
+/// The smallest and the largest timeout of a ring, in milliseconds.
+const RING_TIMEOUTS: RangeInclusive<u64> = 5_000..=180_000;
+const MIN_VIDEO_HEIGHT: u64 = 240;
+
+/// The fields that a group of settings must have in an update of a call type.
+const REQUIRED_FIELDS: &[(&str, &[&str])] = &[
+    ("audio", &["default_device"]),
+    ("frame_recording", &["mode", "capture_interval_in_seconds"]),
+    ("geofencing", &["names"]),
+    ("individual_recording", &["mode"]),
+    ("raw_recording", &["mode"]),
+    ("recording", &["mode"]),
+    ("ring", &["auto_cancel_timeout_ms", "incoming_call_timeout_ms"]),
+    ("session", &["inactivity_timeout_seconds"]),
+];
+
+/// The settings of the call type `default`. A new call type has them too.
 pub(super) fn default_settings() -> Value {
     let layout = json!({ "external_app_url": "", "external_css_url": "", "name": "spotlight" });
     json!({
@@ -66,23 +84,82 @@ pub(super) fn default_settings() -> Value {
     })
 }
 
+/// The settings of the call types `audio_room` and `livestream`: their calls start in the backstage
+/// and do not ring.
+pub(super) fn broadcast_settings() -> Value {
+    let mut settings = default_settings();
+    settings["backstage"]["enabled"] = json!(true);
+    settings["ring"] = json!({
+        "auto_cancel_timeout_ms": 0,
+        "incoming_call_timeout_ms": 0,
+        "missed_call_timeout_ms": 0,
+    });
+    settings
+}
+
+/// Settings of a call type in which the given groups are replaced. The documentation leaves open
+/// what happens to optional fields that a group omits: here they get their defaults.
+pub(super) fn replace_groups(settings: &Value, groups: &Value) -> Result<Value, StreamError> {
+    require(groups.is_null() || groups.is_object(), "settings must be an object")?;
+    check_timeouts(groups)?;
+    let defaults = default_settings();
+    let mut replaced = settings.clone();
+    for (name, group) in groups.as_object().into_iter().flatten() {
+        // SDKs write unset groups as null.
+        if !group.is_null() {
+            check_group(name, group)?;
+            replaced[name.as_str()] = defaults[name.as_str()].clone();
+            merge_override(&mut replaced[name.as_str()], group);
+        }
+    }
+    Ok(replaced)
+}
+
+/// Checks one group in an update of a call type.
+fn check_group(name: &str, group: &Value) -> Result<(), StreamError> {
+    let required = REQUIRED_FIELDS.iter().find(|(required_in, _)| *required_in == name);
+    for field in required.into_iter().flat_map(|(_, fields)| *fields) {
+        require(!group[*field].is_null(), &format!("settings.{name}.{field} is a required field"))?;
+    }
+    match name {
+        "ring" => {
+            for (field, timeout) in group.as_object().into_iter().flatten() {
+                let is_valid = timeout.is_null()
+                    || timeout.as_u64().is_some_and(|timeout| RING_TIMEOUTS.contains(&timeout));
+                require(is_valid, &format!("settings.ring.{field} must be from 5000 to 180000"))?;
+            }
+            Ok(())
+        }
+        "video" => require(
+            group["target_resolution"]["height"].as_u64() >= Some(MIN_VIDEO_HEIGHT),
+            "settings.video.target_resolution.height must be 240 or greater",
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Settings with an override merged in, member by member.
 pub(super) fn apply_override(settings: &Value, overrides: &Value) -> Result<Value, StreamError> {
     require(overrides.is_null() || overrides.is_object(), "settings_override must be an object")?;
-    let inactivity = &overrides["session"]["inactivity_timeout_seconds"];
+    check_timeouts(overrides)?;
+    let mut settings = settings.clone();
+    merge_override(&mut settings, overrides);
+    Ok(settings)
+}
+
+/// Checks the timeouts among the given settings.
+fn check_timeouts(settings: &Value) -> Result<(), StreamError> {
+    let inactivity = &settings["session"]["inactivity_timeout_seconds"];
     require(
         inactivity.is_null()
             || inactivity.as_u64().is_some_and(|seconds| (5..=900).contains(&seconds)),
         "session.inactivity_timeout_seconds must be from 5 to 900",
     )?;
-    let duration = &overrides["limits"]["max_duration_seconds"];
+    let duration = &settings["limits"]["max_duration_seconds"];
     require(
         duration.is_null() || duration.is_u64(),
         "limits.max_duration_seconds must be a whole number of seconds",
-    )?;
-    let mut settings = settings.clone();
-    merge_override(&mut settings, overrides);
-    Ok(settings)
+    )
 }
 
 /// Null overrides nothing, since SDKs write unset members as null.
@@ -125,6 +202,49 @@ mod tests {
                 is_valid,
                 "{seconds}"
             );
+        }
+    }
+
+    #[test]
+    fn update_of_a_type_replaces_whole_groups() {
+        let first = json!({ "limits": { "max_duration_seconds": 60, "max_participants": 2 } });
+        let settings = replace_groups(&default_settings(), &first).expect("settings");
+        let second = json!({ "limits": { "max_duration_seconds": 90 }, "video": null });
+        let settings = replace_groups(&settings, &second).expect("settings");
+        assert_eq!(
+            settings["limits"],
+            json!({ "max_duration_seconds": 90, "max_participants_exclude_roles": [] })
+        );
+        assert_eq!(settings["video"], default_settings()["video"]);
+    }
+
+    #[test]
+    fn update_of_a_type_requires_valid_groups() {
+        let resolution = |height: u64| json!({ "target_resolution": { "height": height } });
+        let ring = |auto_cancel: Value| {
+            json!({
+                "auto_cancel_timeout_ms": auto_cancel,
+                "incoming_call_timeout_ms": 5_000,
+            })
+        };
+        for (groups, is_valid) in [
+            (json!(null), true),
+            (json!([]), false),
+            (json!({ "audio": { "mic_default_on": false } }), false),
+            (json!({ "audio": { "default_device": "earpiece" } }), true),
+            (json!({ "frame_recording": { "mode": "disabled" } }), false),
+            (json!({ "ring": ring(json!(180_000)) }), true),
+            (json!({ "ring": ring(json!(180_001)) }), false),
+            (json!({ "ring": ring(json!(4_999)) }), false),
+            (json!({ "ring": ring(json!(null)) }), false),
+            (json!({ "session": { "inactivity_timeout_seconds": 901 } }), false),
+            (json!({ "limits": { "max_duration_seconds": -1 } }), false),
+            (json!({ "video": resolution(239) }), false),
+            (json!({ "video": resolution(240) }), true),
+            (json!({ "video": { "enabled": false } }), false),
+        ] {
+            let outcome = replace_groups(&default_settings(), &groups);
+            assert_eq!(outcome.is_ok(), is_valid, "{groups}");
         }
     }
 }

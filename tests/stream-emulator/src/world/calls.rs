@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Call, CallMember, CallMemberRequest};
-use super::call_settings::{apply_override, default_settings};
+use super::call_settings::apply_override;
 use super::cid::Cid;
 use super::pagination::CursorQuery;
 use super::users::{UserRef, resolve_creator};
@@ -166,9 +166,10 @@ impl World {
     }
 
     fn new_call(&self, cid: &Cid, data: CallData, now: Timestamp) -> Result<Call, StreamError> {
-        validation::check_call_cid(cid)?;
+        let call_type = self.find_call_type(&cid.kind)?;
+        validation::check_call_id(&cid.id)?;
         let created_by = resolve_creator(data.created_by_id, data.created_by)?;
-        let settings = apply_override(&default_settings(), &data.settings_override)?;
+        let settings = apply_override(&call_type.settings, &data.settings_override)?;
         let starts_at = data.starts_at.as_deref().map(parse_starts_at).transpose()?;
         let requests = data.members.unwrap_or_default();
         let involved = requests.iter().map(|member| member.user_id.as_str());

@@ -5,6 +5,7 @@
 mod app;
 mod call;
 mod call_settings;
+mod call_types;
 mod calls;
 mod channel_config;
 mod channel_members;
@@ -13,6 +14,7 @@ mod channels;
 mod cid;
 mod events;
 mod filter;
+mod grants;
 mod message_page;
 mod messages;
 mod pagination;
@@ -34,6 +36,7 @@ use serde_json::{Map, Value};
 use crate::error::StreamError;
 
 use call::Call;
+use call_types::CallTypes;
 use channels::Channel;
 use tasks::Task;
 use user::User;
@@ -51,6 +54,7 @@ type ApiResult = Result<Value, StreamError>;
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct World {
     app: App,
+    call_types: CallTypes,
     /// Includes deleted users, since their ids cannot be used again.
     users: BTreeMap<String, User>,
     /// Without deleted channels, of which nothing can be restored.

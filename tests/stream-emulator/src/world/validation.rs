@@ -7,7 +7,6 @@ use crate::error::StreamError;
 
 const MAX_OBJECT_BYTES: usize = 5 * 1024;
 const CHANNEL_TYPES: [&str; 6] = ["ai", "commerce", "gaming", "livestream", "messaging", "team"];
-const CALL_TYPES: [&str; 4] = ["audio_room", "default", "development", "livestream"];
 pub(super) const ROLES: [&str; 7] =
     ["admin", "anonymous", "global_admin", "global_moderator", "guest", "moderator", "user"];
 
@@ -67,12 +66,13 @@ pub(super) fn check_channel_cid(cid: &Cid) -> Result<(), StreamError> {
     })
 }
 
-pub(super) fn check_call_cid(cid: &Cid) -> Result<(), StreamError> {
-    ensure(CALL_TYPES.contains(&cid.kind.as_str()), || {
-        StreamError::not_found(format!("call type {:?} does not exist", cid.kind))
-    })?;
-    ensure(is_valid_id(&cid.id), || {
-        StreamError::invalid_input(format!("call id {:?} is not valid", cid.id))
+pub(super) fn check_call_id(id: &str) -> Result<(), StreamError> {
+    ensure(is_valid_id(id), || StreamError::invalid_input(format!("call id {id:?} is not valid")))
+}
+
+pub(super) fn check_call_type_name(name: &str) -> Result<(), StreamError> {
+    ensure(is_valid_id(name), || {
+        StreamError::invalid_input(format!("call type name {name:?} is not valid"))
     })
 }
 
@@ -103,10 +103,11 @@ mod tests {
         assert_eq!(check_channel_cid(&Cid::new("messaging", &"x".repeat(64))), Ok(()));
         for invalid in ["", "!members-x", "a:b", "x".repeat(65).as_str()] {
             assert!(check_channel_cid(&Cid::new("messaging", invalid)).is_err(), "{invalid}");
-            assert!(check_call_cid(&Cid::new("default", invalid)).is_err(), "{invalid}");
+            assert!(check_call_id(invalid).is_err(), "{invalid}");
+            assert!(check_call_type_name(invalid).is_err(), "{invalid}");
         }
+        assert_eq!(check_call_id(&"x".repeat(64)), Ok(()));
         assert!(check_channel_cid(&Cid::new("default", "x")).is_err());
-        assert!(check_call_cid(&Cid::new("messaging", "x")).is_err());
     }
 
     #[test]

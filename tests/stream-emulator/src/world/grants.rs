@@ -1,0 +1,356 @@
+//! Grants: the permissions of each role. The suffix `-owner` limits a permission to objects that
+//! the user created, and `-any-team` extends it to the objects of every team.
+//!
+//! The built-in grants are those of a new app: for the call type `default` as observed, otherwise
+//! as documented.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::validation::{ROLES, ensure};
+use crate::error::StreamError;
+
+/// The ids of the permissions of one role.
+pub(super) type PermissionIds = BTreeSet<String>;
+
+const ANY_TEAM: &str = "-any-team";
+const OWNER: &str = "-owner";
+
+/// The roles that call types have in addition to the roles of users.
+const CALL_ROLES: [&str; 4] = ["call_member", "global_read_only", "host", "speaker"];
+
+/// Contains every permission that exists for calls.
+const DEFAULT_ADMIN: &[&str] = &[
+    "block-user",
+    "create-call",
+    "create-call-reaction",
+    "delete-call",
+    "delete-recording",
+    "delete-transcription",
+    "enable-noise-cancellation-any-team",
+    "end-call",
+    "join-backstage",
+    "join-call",
+    "join-call-any-team",
+    "join-ended-call",
+    "kick-user",
+    "list-recordings",
+    "list-transcriptions",
+    "mute-users",
+    "pin-call-track",
+    "read-call",
+    "read-call-stats",
+    "remove-call-member",
+    "screenshare",
+    "send-audio",
+    "send-closed-captions",
+    "send-event",
+    "send-video",
+    "start-broadcasting",
+    "start-closed-captions",
+    "start-frame-recording",
+    "start-recording",
+    "start-transcription",
+    "stop-broadcasting",
+    "stop-closed-captions",
+    "stop-frame-recording",
+    "stop-recording",
+    "stop-transcription",
+    "update-call",
+    "update-call-member",
+    "update-call-member-role",
+    "update-call-permissions",
+    "update-call-settings",
+];
+
+/// The permissions that exist with the suffix `-owner`.
+const OWNER_PERMISSIONS: &[&str] = &[
+    "block-user",
+    "end-call",
+    "join-backstage",
+    "join-ended-call",
+    "kick-user",
+    "mute-users",
+    "pin-call-track",
+    "read-call-stats",
+    "remove-call-member",
+    "screenshare",
+    "send-audio",
+    "send-closed-captions",
+    "send-video",
+    "start-broadcasting",
+    "start-closed-captions",
+    "start-recording",
+    "start-transcription",
+    "stop-broadcasting",
+    "stop-closed-captions",
+    "stop-recording",
+    "stop-transcription",
+    "update-call",
+    "update-call-member",
+    "update-call-member-role",
+    "update-call-permissions",
+    "update-call-settings",
+];
+
+const DEFAULT_USER: &[&str] = &[
+    "block-user-owner",
+    "create-call",
+    "create-call-reaction",
+    "enable-noise-cancellation-any-team",
+    "end-call",
+    "join-call",
+    "join-ended-call",
+    "kick-user-owner",
+    "list-recordings",
+    "list-transcriptions",
+    "mute-users-owner",
+    "pin-call-track-owner",
+    "read-call",
+    "remove-call-member",
+    "screenshare",
+    "send-audio",
+    "send-closed-captions",
+    "send-event",
+    "send-video",
+    "start-broadcasting",
+    "start-closed-captions",
+    "start-frame-recording",
+    "start-recording",
+    "start-transcription",
+    "stop-broadcasting",
+    "stop-closed-captions",
+    "stop-frame-recording",
+    "stop-recording",
+    "stop-transcription",
+    "update-call-member",
+    "update-call-owner",
+    "update-call-permissions-owner",
+    "update-call-settings-owner",
+];
+
+const DEFAULT_GUEST: &[&str] = &[
+    "enable-noise-cancellation-any-team",
+    "join-call",
+    "read-call",
+    "send-audio",
+    "send-event",
+    "send-video",
+];
+
+const GLOBAL_READ_ONLY: &[&str] =
+    &["list-recordings", "list-transcriptions", "read-call", "read-call-stats"];
+
+/// The permissions of `global_admin` besides those of `admin` for every team.
+const GLOBAL_ADMIN_OWNER: &[&str] =
+    &["block-user-owner", "kick-user-owner", "mute-users-owner", "update-call-permissions-owner"];
+
+const ANONYMOUS: &[&str] = &["join-call", "read-call"];
+
+const LIVESTREAM_USER: &[&str] = &[
+    "block-user-owner",
+    "create-call",
+    "create-call-reaction",
+    "end-call-owner",
+    "join-backstage-owner",
+    "join-call",
+    "join-ended-call-owner",
+    "mute-users-owner",
+    "pin-call-track-owner",
+    "read-call",
+    "remove-call-member-owner",
+    "screenshare-owner",
+    "send-audio-owner",
+    "send-event",
+    "send-video-owner",
+    "start-broadcasting-owner",
+    "start-recording-owner",
+    "stop-broadcasting-owner",
+    "stop-recording-owner",
+    "update-call-member-owner",
+    "update-call-member-role-owner",
+    "update-call-owner",
+    "update-call-permissions-owner",
+];
+
+const AUDIO_ROOM_USER: &[&str] = &[
+    "block-user-owner",
+    "create-call",
+    "create-call-reaction",
+    "end-call-owner",
+    "join-backstage-owner",
+    "join-call",
+    "join-ended-call-owner",
+    "mute-users-owner",
+    "read-call",
+    "remove-call-member-owner",
+    "send-audio-owner",
+    "send-event",
+    "start-broadcasting-owner",
+    "start-recording-owner",
+    "start-transcription-owner",
+    "stop-broadcasting-owner",
+    "stop-recording-owner",
+    "stop-transcription-owner",
+    "update-call-member-owner",
+    "update-call-member-role-owner",
+    "update-call-owner",
+    "update-call-permissions-owner",
+    "update-call-settings-owner",
+];
+
+/// The permissions of each role.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Grants(BTreeMap<String, PermissionIds>);
+
+impl Grants {
+    /// The grants of the type `default`. A new call type has them too.
+    pub(super) fn default_calls() -> Self {
+        let mut grants = Self::from_table(&[
+            ("admin", DEFAULT_ADMIN),
+            ("call_member", DEFAULT_USER),
+            ("global_read_only", GLOBAL_READ_ONLY),
+            ("guest", DEFAULT_GUEST),
+            ("user", DEFAULT_USER),
+        ]);
+        let call_member = grants.0.entry("call_member".to_owned()).or_default();
+        call_member.insert(format!("join-call{ANY_TEAM}"));
+        let any_team = DEFAULT_ADMIN.iter().map(|id| format!("{}{ANY_TEAM}", without_team(id)));
+        let global_admin = any_team.chain(GLOBAL_ADMIN_OWNER.iter().map(|id| (*id).to_owned()));
+        grants.set("global_admin".to_owned(), global_admin.collect());
+        grants
+    }
+
+    /// The grants of the type `development`: users may do almost everything.
+    pub(super) fn development_calls() -> Self {
+        let mut grants = Self::from_table(&[
+            ("admin", DEFAULT_ADMIN),
+            ("anonymous", ANONYMOUS),
+            ("guest", DEFAULT_GUEST),
+        ]);
+        let user = DEFAULT_ADMIN.iter().filter(|id| !id.starts_with("delete-"));
+        let user: PermissionIds = user.map(|id| (*id).to_owned()).collect();
+        grants.set("call_member".to_owned(), user.clone());
+        grants.set("user".to_owned(), user);
+        grants
+    }
+
+    /// The grants of the type `livestream`, without those of hosts.
+    pub(super) fn livestream_calls() -> Self {
+        Self::broadcast_calls(LIVESTREAM_USER)
+    }
+
+    /// The grants of the type `audio_room`, without those of hosts and speakers.
+    pub(super) fn audio_room_calls() -> Self {
+        Self::broadcast_calls(AUDIO_ROOM_USER)
+    }
+
+    fn broadcast_calls(user: &[&str]) -> Self {
+        Self::from_table(&[
+            ("admin", DEFAULT_ADMIN),
+            ("anonymous", ANONYMOUS),
+            ("call_member", user),
+            ("user", user),
+        ])
+    }
+
+    fn from_table(table: &[(&str, &[&str])]) -> Self {
+        let roles = table.iter().map(|(role, ids)| {
+            let ids: PermissionIds = ids.iter().map(|id| (*id).to_owned()).collect();
+            ((*role).to_owned(), ids)
+        });
+        Self(roles.collect())
+    }
+
+    /// Replaces the permissions of one role.
+    pub(super) fn set(&mut self, role: String, ids: PermissionIds) {
+        self.0.insert(role, ids);
+    }
+
+    /// The permissions of every role.
+    pub(super) fn to_map(&self) -> BTreeMap<String, PermissionIds> {
+        self.0.clone()
+    }
+}
+
+/// Checks that a call type can grant these permissions to this role.
+pub(super) fn check_call_grant(role: &str, ids: &PermissionIds) -> Result<(), StreamError> {
+    ensure(ROLES.contains(&role) || CALL_ROLES.contains(&role), || {
+        StreamError::invalid_input(format!("role {role:?} does not exist in this app"))
+    })?;
+    match ids.iter().find(|id| !is_call_permission(id)) {
+        None => Ok(()),
+        Some(id) => {
+            Err(StreamError::invalid_input(format!("cannot use unknown permission \"{id}\"")))
+        }
+    }
+}
+
+fn is_call_permission(id: &str) -> bool {
+    match id.strip_suffix(OWNER) {
+        Some(id) => OWNER_PERMISSIONS.contains(&id),
+        None => DEFAULT_ADMIN.iter().any(|known| without_team(known) == without_team(id)),
+    }
+}
+
+fn without_team(id: &str) -> &str {
+    id.strip_suffix(ANY_TEAM).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permissions(grants: &Grants, role: &str) -> PermissionIds {
+        grants.to_map().remove(role).unwrap_or_default()
+    }
+
+    #[test]
+    fn default_grants_have_the_observed_sizes() {
+        let grants = Grants::default_calls();
+        let sizes: Vec<(String, usize)> =
+            grants.to_map().into_iter().map(|(role, ids)| (role, ids.len())).collect();
+        let expected = [
+            ("admin", 40),
+            ("call_member", 34),
+            ("global_admin", 43),
+            ("global_read_only", 4),
+            ("guest", 6),
+            ("user", 33),
+        ];
+        assert_eq!(sizes, expected.map(|(role, size)| (role.to_owned(), size)));
+    }
+
+    #[test]
+    fn every_built_in_grant_is_valid() {
+        for grants in [
+            Grants::default_calls(),
+            Grants::development_calls(),
+            Grants::livestream_calls(),
+            Grants::audio_room_calls(),
+        ] {
+            for (role, ids) in grants.to_map() {
+                assert_eq!(check_call_grant(&role, &ids), Ok(()), "{role}");
+            }
+        }
+        assert!(permissions(&Grants::development_calls(), "user").contains("update-call"));
+        assert!(!permissions(&Grants::livestream_calls(), "user").contains("end-call"));
+    }
+
+    #[test]
+    fn capability_or_unknown_role_is_not_a_grant() {
+        let check =
+            |role: &str, id: &str| check_call_grant(role, &PermissionIds::from([id.into()]));
+        for id in ["end-call", "end-call-owner", "end-call-any-team", "create-call-reaction"] {
+            assert_eq!(check("call_member", id), Ok(()), "{id}");
+        }
+        // The first three are capabilities, and no permission has the last id.
+        for id in ["start-record-call", "create-reaction", "change-max-duration", "join-call-owner"]
+        {
+            assert!(check("call_member", id).is_err(), "{id}");
+        }
+        assert!(check("call-member", "end-call").is_err());
+    }
+}
