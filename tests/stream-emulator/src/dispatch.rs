@@ -9,7 +9,7 @@ use crate::request::{ApiRequest, Query};
 use crate::route::Route;
 use crate::state::Inner;
 use crate::timestamp::Timestamp;
-use crate::world::{ChannelStateOptions, StatsPage, list_roles};
+use crate::world::{ChannelStateOptions, StatsPage, UnbanUser, list_roles};
 
 pub(crate) fn dispatch(
     inner: &mut Inner,
@@ -31,6 +31,8 @@ pub(crate) fn dispatch(
         Route::ReactivateUser(id) => world.reactivate_user(id, request.body()?, now),
         Route::ReactivateUsers => world.reactivate_users(&request.body()?, now),
         Route::DeleteUsers => world.delete_users(&request.body()?, now),
+        Route::Ban => world.ban(request.body()?, now),
+        Route::Unban => world.unban(&UnbanUser::from_query(&request.query)?, now),
         Route::GetOrCreateChannel(cid) => world.get_or_create_channel(cid, request.body()?, now),
         Route::QueryChannels => world.query_channels(&request.body()?),
         Route::GetChannel(cid) => {

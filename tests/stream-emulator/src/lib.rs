@@ -56,8 +56,8 @@ pub use faults::{Fault, FaultRule};
 pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
-    CallReport, CallTypeView, CallView, ChannelView, MessageView, ParticipantStats, SessionStats,
-    UserToken, UserView,
+    BanView, CallReport, CallTypeView, CallView, ChannelView, MessageView, ParticipantStats,
+    SessionStats, UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

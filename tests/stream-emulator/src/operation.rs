@@ -65,6 +65,10 @@ operations! {
     ReactivateUsers: 60,
     /// `POST /api/v2/users/delete`
     DeleteUsers: 60,
+    /// `POST /api/v2/moderation/ban`
+    Ban: 300,
+    /// `DELETE /api/v2/moderation/ban` and `POST /api/v2/moderation/unban`
+    Unban: 300,
     /// `POST /api/v2/chat/channels/{type}/{id}/query`
     GetOrCreateChannel: 10_000,
     /// `POST /api/v2/chat/channels`

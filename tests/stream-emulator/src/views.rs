@@ -31,6 +31,27 @@ pub struct UserView {
     pub deleted_at: Option<i64>,
     /// Tokens issued before this instant are rejected.
     pub revoke_tokens_issued_before: Option<i64>,
+    /// Whether the user is banned from the app.
+    pub banned: bool,
+}
+
+/// A ban of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BanView {
+    /// The id of the banned user.
+    pub user_id: String,
+    /// The cid of the channel, or `None` for a ban from the whole app.
+    pub channel_cid: Option<String>,
+    /// The id of the user who banned, if known.
+    pub banned_by: Option<String>,
+    /// The reason, if given.
+    pub reason: Option<String>,
+    /// Whether only others notice the ban.
+    pub shadow: bool,
+    /// When the user was banned.
+    pub created_at: i64,
+    /// When the ban ends by itself, if so.
+    pub expires_at: Option<i64>,
 }
 
 /// A channel.

@@ -4,6 +4,7 @@
 //! the timeouts and delayed requests that are due.
 
 mod media;
+mod moderation;
 mod webhooks;
 
 use std::fmt;

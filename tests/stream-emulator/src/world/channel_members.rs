@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bans::ban_fields;
+use super::channels::Channel;
 use super::cid::Cid;
 use super::pagination::{self, Sort};
 use super::validation::check_max;
-use super::{ApiResult, CustomFields, World};
+use super::{ApiResult, CustomFields, World, merge};
 use crate::timestamp::Timestamp;
 
 const MAX_BATCH_SIZE: usize = 100;
@@ -65,19 +67,27 @@ impl MemberPage {
     }
 }
 
-impl Member {
-    pub(super) fn response(&self, world: &World) -> Value {
-        json!({
-            "user_id": self.user_id,
-            "user": world.user_response(&self.user_id),
-            "channel_role": self.role,
-            "custom": self.custom,
-            "banned": false,
-            "shadow_banned": false,
+impl Channel {
+    /// The given members of the channel in a response.
+    pub(super) fn member_responses<'a>(
+        &self,
+        members: impl IntoIterator<Item = &'a Member>,
+        world: &World,
+    ) -> Vec<Value> {
+        members.into_iter().map(|member| self.member_response(member, world)).collect()
+    }
+
+    fn member_response(&self, member: &Member, world: &World) -> Value {
+        let response = json!({
+            "user_id": member.user_id,
+            "user": world.user_response(&member.user_id),
+            "channel_role": member.role,
+            "custom": member.custom,
             "notifications_muted": false,
-            "created_at": self.created_at,
-            "updated_at": self.created_at,
-        })
+            "created_at": member.created_at,
+            "updated_at": member.created_at,
+        });
+        merge(response, ban_fields(self.bans.get(&member.user_id)))
     }
 }
 
@@ -126,8 +136,7 @@ impl World {
         channel.members.retain(|member| !removed.contains(&member.user_id));
         channel.updated_at = now;
         let channel = self.find_channel(cid)?;
-        let members: Vec<Value> =
-            channel.members.iter().map(|member| member.response(self)).collect();
+        let members = channel.member_responses(&channel.members, self);
         Ok(json!({ "channel": channel.response(self), "members": members }))
     }
 
@@ -139,7 +148,7 @@ impl World {
         check_max("limit", limit, MAX_BATCH_SIZE)?;
         check_max("offset", offset, 10_000)?;
         let channel = self.find_channel(&Cid::new(&request.kind, &request.id))?;
-        let members = channel.members.iter().map(|member| member.response(self)).collect();
+        let members = channel.member_responses(&channel.members, self);
         let members = pagination::apply_sort(
             pagination::apply_filter(members, &request.filter_conditions)?,
             sort,

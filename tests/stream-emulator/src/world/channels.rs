@@ -1,9 +1,12 @@
 //! Chat channels. Get-or-create is idempotent and never applies new data to an existing channel. A
 //! deleted channel does not exist, and a late create brings it back empty.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::bans::Ban;
 use super::channel_config::channel_config;
 use super::channel_members::{Member, MemberPage, MemberRequest, unique_members};
 use super::cid::Cid;
@@ -34,6 +37,8 @@ pub(super) struct Channel {
     pub(super) updated_at: Timestamp,
     pub(super) last_message_at: Option<Timestamp>,
     pub(super) messages: Vec<Message>,
+    /// The bans from the channel, by the id of the banned user.
+    pub(super) bans: BTreeMap<String, Ban>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -258,6 +263,7 @@ impl World {
             updated_at: now,
             last_message_at: None,
             messages: Vec::new(),
+            bans: BTreeMap::new(),
         })
     }
 
@@ -271,7 +277,7 @@ impl World {
         let members =
             if options.include_state { options.members.select(&channel.members) } else { &[] };
         let messages: Vec<Value> = messages.iter().map(|message| message.response(self)).collect();
-        let members: Vec<Value> = members.iter().map(|member| member.response(self)).collect();
+        let members = channel.member_responses(members, self);
         Ok(json!({
             "channel": channel.response(self),
             "members": members,

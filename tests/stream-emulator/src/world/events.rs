@@ -55,8 +55,8 @@ impl World {
 
     /// The members of a channel, for its events.
     pub(super) fn event_members(&self, cid: &Cid) -> Vec<Value> {
-        let members = self.channels.get(cid).into_iter().flat_map(|channel| &channel.members);
-        members.take(MAX_EVENT_MEMBERS).map(|member| member.response(self)).collect()
+        let Some(channel) = self.channels.get(cid) else { return Vec::new() };
+        channel.member_responses(channel.members.iter().take(MAX_EVENT_MEMBERS), self)
     }
 }
 
@@ -74,7 +74,9 @@ fn format_timestamps(value: &mut Value) {
                 match key.as_str() {
                     "custom" | "channel_custom" | "attachments" => {}
                     "accepted_by" | "missed_by" | "rejected_by" => format_each(value),
-                    "revoke_tokens_issued_before" => format_timestamp(value),
+                    "revoke_tokens_issued_before" | "ban_expires" | "expiration" => {
+                        format_timestamp(value);
+                    }
                     key if key.ends_with("_at") => format_timestamp(value),
                     _ => format_timestamps(value),
                 }

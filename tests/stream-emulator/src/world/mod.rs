@@ -3,6 +3,7 @@
 //! world.
 
 mod app;
+mod bans;
 mod call;
 mod call_settings;
 mod call_types;
@@ -43,6 +44,7 @@ use user::User;
 
 pub use app::APP_OBJECT_SECRET;
 pub(crate) use app::{App, list_roles};
+pub(crate) use bans::UnbanUser;
 pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
 pub(crate) use stats::StatsPage;

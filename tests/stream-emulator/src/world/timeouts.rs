@@ -1,5 +1,6 @@
-//! Timeouts of calls. A session without participants ends after the inactivity timeout, and a call
-//! ends at its maximum duration. Each takes effect at its due time, even if it runs later.
+//! Timeouts. A session without participants ends after the inactivity timeout, a call ends at its
+//! maximum duration, and a ban ends after its own timeout. Each takes effect at its due time, even
+//! if it runs later.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::call::Call;
 use super::cid::Cid;
 use crate::timestamp::Timestamp;
 
-/// A timeout. `MaxDuration` sorts first: the end of a call also ends its session.
+/// A timeout of a call. `MaxDuration` sorts first: the end of a call also ends its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timeout {
     MaxDuration,
@@ -45,12 +46,18 @@ fn seconds(setting: &Value) -> Option<Duration> {
 impl World {
     /// The due time of the next timeout.
     pub(crate) fn next_timeout_at(&self) -> Option<Timestamp> {
-        self.earliest_timeout().map(|(at, ..)| at)
+        let call_timeout_at = self.earliest_call_timeout().map(|(at, ..)| at);
+        call_timeout_at.into_iter().chain(self.next_ban_expiry()).min()
     }
 
     /// Runs the next timeout at its due time.
     pub(crate) fn run_next_timeout(&mut self) {
-        let Some((at, timeout, cid)) = self.earliest_timeout() else { return };
+        let next_timeout_at = self.next_timeout_at();
+        if let Some(expiry) = self.next_ban_expiry().filter(|at| Some(*at) == next_timeout_at) {
+            self.remove_expired_bans(expiry);
+            return;
+        }
+        let Some((at, timeout, cid)) = self.earliest_call_timeout() else { return };
         let cid = cid.clone();
         match timeout {
             Timeout::MaxDuration => self.end_call_at(&cid, at),
@@ -58,7 +65,7 @@ impl World {
         }
     }
 
-    fn earliest_timeout(&self) -> Option<(Timestamp, Timeout, &Cid)> {
+    fn earliest_call_timeout(&self) -> Option<(Timestamp, Timeout, &Cid)> {
         let timeouts = self.calls.values().filter_map(|call| {
             let (at, timeout) = call.next_timeout()?;
             Some((at, timeout, &call.cid))

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::bans::{Ban, ban_fields};
 use super::{CustomFields, merge, strip_nulls, validation};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
@@ -27,6 +28,8 @@ pub(super) struct User {
     pub(super) deactivated_at: Option<Timestamp>,
     pub(super) deleted_at: Option<Timestamp>,
     pub(super) revoke_tokens_issued_before: Option<Timestamp>,
+    /// The ban from the whole app.
+    pub(super) ban: Option<Ban>,
 }
 
 /// A user in an upsert request.
@@ -52,7 +55,7 @@ pub(super) struct UserPatch {
 }
 
 impl UserRequest {
-    /// Replaces the user: omitted fields are cleared. `created_at`, `deactivated_at` and
+    /// Replaces the user: omitted fields are cleared. `created_at`, `deactivated_at`, the ban and
     /// `revoke_tokens_issued_before` are kept, since an upsert cannot set them.
     pub(super) fn into_user(self, existing: Option<&User>, now: Timestamp) -> User {
         User {
@@ -69,6 +72,7 @@ impl UserRequest {
             deactivated_at: existing.and_then(|user| user.deactivated_at),
             deleted_at: None,
             revoke_tokens_issued_before: existing.and_then(|user| user.revoke_tokens_issued_before),
+            ban: existing.and_then(|user| user.ban.clone()),
             id: self.id,
         }
     }
@@ -77,7 +81,7 @@ impl UserRequest {
 impl User {
     /// The user in the responses of other objects.
     pub(super) fn response(&self) -> Value {
-        strip_nulls(json!({
+        let user = strip_nulls(json!({
             "id": self.id,
             "role": self.role,
             "name": self.name,
@@ -87,8 +91,6 @@ impl User {
             "teams": self.teams,
             "teams_role": self.teams_role,
             "custom": self.custom,
-            "banned": false,
-            "shadow_banned": false,
             "online": false,
             "blocked_user_ids": [],
             "devices": [],
@@ -97,7 +99,8 @@ impl User {
             "deactivated_at": self.deactivated_at,
             "deleted_at": self.deleted_at,
             "revoke_tokens_issued_before": self.revoke_tokens_issued_before,
-        }))
+        }));
+        merge(user, ban_fields(self.ban.as_ref()))
     }
 
     /// The user in the responses of user operations.
@@ -196,6 +199,7 @@ impl User {
             deactivated_at: self.deactivated_at.map(Timestamp::as_nanos),
             deleted_at: self.deleted_at.map(Timestamp::as_nanos),
             revoke_tokens_issued_before: self.revoke_tokens_issued_before.map(Timestamp::as_nanos),
+            banned: self.ban.as_ref().is_some_and(|ban| !ban.is_shadow()),
         }
     }
 }

@@ -1,0 +1,25 @@
+//! Moderation of users and messages.
+
+use std::time::Duration;
+
+use super::Emulator;
+use crate::views::BanView;
+
+impl Emulator {
+    /// Bans a user from the app without a request, until the timeout or [`Emulator::unban_user`].
+    /// If the user does not exist, nothing happens.
+    pub fn ban_user(&self, id: &str, timeout: Option<Duration>) {
+        self.state().with_inner(|inner, now| inner.world.mark_banned(id, timeout, now));
+    }
+
+    /// Lifts the ban of a user from the app without a request.
+    pub fn unban_user(&self, id: &str) {
+        self.state().with_inner(|inner, now| inner.world.mark_unbanned(id, now));
+    }
+
+    /// All bans: those from the app, ordered by user, then those from channels, ordered by channel.
+    #[must_use]
+    pub fn bans(&self) -> Vec<BanView> {
+        self.state().with_inner(|inner, _| inner.world.ban_views())
+    }
+}
