@@ -57,7 +57,7 @@ pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, MessageView, ParticipantStats,
-    SessionStats, UserToken, UserView,
+    SessionStats, UserAction, UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

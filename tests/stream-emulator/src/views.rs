@@ -54,6 +54,15 @@ pub struct BanView {
     pub expires_at: Option<i64>,
 }
 
+/// What a user did to another user, such as a mute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct UserAction {
+    /// The id of the acting user.
+    pub user_id: String,
+    /// The id of the other user.
+    pub target_user_id: String,
+}
+
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelView {

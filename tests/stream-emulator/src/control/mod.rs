@@ -6,6 +6,8 @@
 //! - `POST /_emulator/faults` with a [`FaultRule`], such as
 //!   `{"operation": "EndCall", "skip": 1, "times": 2, "fault": {"applied_late": 250}}`, and
 //!   `DELETE /_emulator/faults`, which removes all rules.
+//! - `POST /_emulator/blocked_words` with `{"word": …}`: blocks messages that contain the word.
+//!   `DELETE /_emulator/blocked_words` removes all words.
 //! - `POST /_emulator/tick`: runs the timeouts and delayed requests that are due.
 //! - The endpoints of the media side are in [`media`], those of webhooks in [`webhooks`].
 
@@ -13,6 +15,7 @@ mod media;
 mod webhooks;
 
 use http::Method;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -23,6 +26,12 @@ use crate::response::ApiResponse;
 use crate::state::State;
 
 const PREFIX: &str = "/_emulator/";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WordParams {
+    word: String,
+}
 
 pub(crate) fn is_control_path(path: &str) -> bool {
     path.starts_with(PREFIX)
@@ -57,6 +66,14 @@ fn handle_core(state: &State, method: &str, path: &str, body: &[u8]) -> Option<A
         }),
         ("DELETE", "faults") => {
             state.with_inner(|inner, _| inner.faults.clear());
+            ok_response()
+        }
+        ("POST", "blocked_words") => with_body(body, |params: WordParams| {
+            state.with_inner(|inner, _| inner.world.add_blocked_word(&params.word));
+            ok_response()
+        }),
+        ("DELETE", "blocked_words") => {
+            state.with_inner(|inner, _| inner.world.clear_blocked_words());
             ok_response()
         }
         ("POST", "tick") => {

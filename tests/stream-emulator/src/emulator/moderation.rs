@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Emulator;
-use crate::views::BanView;
+use crate::views::{BanView, UserAction};
 
 impl Emulator {
     /// Bans a user from the app without a request, until the timeout or [`Emulator::unban_user`].
@@ -21,5 +21,28 @@ impl Emulator {
     #[must_use]
     pub fn bans(&self) -> Vec<BanView> {
         self.state().with_inner(|inner, _| inner.world.ban_views())
+    }
+
+    /// The mutes by the command `/mute`, sorted.
+    #[must_use]
+    pub fn mutes(&self) -> Vec<UserAction> {
+        self.state().with_inner(|inner, _| inner.world.mutes())
+    }
+
+    /// The flags by the command `/flag`, sorted.
+    #[must_use]
+    pub fn flags(&self) -> Vec<UserAction> {
+        self.state().with_inner(|inner, _| inner.world.flags())
+    }
+
+    /// Blocks messages that contain this word, in any case, as an app's moderation does. The
+    /// response to such a message is a success with the message type `error`.
+    pub fn add_blocked_word(&self, word: &str) {
+        self.state().with_inner(|inner, _| inner.world.add_blocked_word(word));
+    }
+
+    /// Removes all blocked words.
+    pub fn clear_blocked_words(&self) {
+        self.state().with_inner(|inner, _| inner.world.clear_blocked_words());
     }
 }

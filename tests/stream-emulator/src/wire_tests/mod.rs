@@ -1,6 +1,7 @@
 //! Tests of the whole emulator over real sockets. They send and read raw bytes, since a client
 //! library would hide the effect of a fault.
 
+mod moderation;
 mod queries;
 mod rate_limits;
 mod requests;

@@ -211,12 +211,11 @@ impl World {
         fields: Value,
         now: Timestamp,
     ) {
-        match channel {
-            None => self.emit_user(kind, user_id, now, fields),
-            Some(cid) => {
-                let user = json!({ "user": self.user_response(user_id) });
-                self.emit_channel(kind, cid, now, merge(user, fields));
-            }
+        if let Some(cid) = channel {
+            let user = json!({ "user": self.user_response(user_id) });
+            self.emit_channel(kind, cid, now, merge(user, fields));
+        } else {
+            self.emit_user(kind, user_id, now, fields);
         }
     }
 }

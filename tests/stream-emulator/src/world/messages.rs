@@ -16,16 +16,17 @@ use crate::views::MessageView;
 /// The maximum length of a text, in characters.
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 const MAX_ID_BYTES: usize = 255;
+pub(super) const REGULAR_KIND: &str = "regular";
 const DELETED_KIND: &str = "deleted";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
     pub(super) id: String,
-    cid: Cid,
-    user_id: String,
-    text: String,
+    pub(super) cid: Cid,
+    pub(super) user_id: String,
+    pub(super) text: String,
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     custom: CustomFields,
     attachments: Vec<Value>,
     mentioned_users: Vec<String>,
@@ -91,7 +92,7 @@ impl MessageRequest {
             cid: cid.clone(),
             user_id,
             text: self.text.unwrap_or_default(),
-            kind: kind.unwrap_or_else(|| "regular".to_owned()),
+            kind: kind.unwrap_or_else(|| REGULAR_KIND.to_owned()),
             custom: self.custom.unwrap_or_default(),
             attachments: self.attachments.unwrap_or_default(),
             mentioned_users: self.mentioned_users.unwrap_or_default(),
@@ -194,6 +195,9 @@ impl World {
             StreamError::invalid_input(format!("a message with ID {id} already exists"))
         })?;
         let message = request.into_message(id.clone(), cid, user_id, now);
+        if let Some(response) = self.intercept_message(&message, now) {
+            return Ok(json!({ "message": response }));
+        }
         let response = message.response(self);
         let channel = self.find_channel_mut(cid)?;
         channel.messages.push(message);
@@ -233,7 +237,7 @@ impl World {
     }
 }
 
-fn render_html(text: &str) -> String {
+pub(super) fn render_html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<p>{escaped}</p>\n")
 }

@@ -13,11 +13,13 @@ mod channel_members;
 mod channel_query;
 mod channels;
 mod cid;
+mod commands;
 mod events;
 mod filter;
 mod grants;
 mod message_page;
 mod messages;
+mod moderation;
 mod pagination;
 mod session;
 mod sessions;
@@ -39,6 +41,7 @@ use crate::error::StreamError;
 use call::Call;
 use call_types::CallTypes;
 use channels::Channel;
+use moderation::Moderation;
 use tasks::Task;
 use user::User;
 
@@ -65,6 +68,7 @@ pub(crate) struct World {
     calls: BTreeMap<Cid, Call>,
     /// Every message id ever used, including those of deleted messages.
     message_ids: BTreeSet<String>,
+    moderation: Moderation,
     tasks: BTreeMap<String, Task>,
     channels_created: usize,
     calls_created: usize,

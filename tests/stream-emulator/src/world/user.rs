@@ -16,7 +16,7 @@ pub(super) const DEFAULT_ROLE: &str = "user";
 pub(super) struct User {
     pub(super) id: String,
     role: String,
-    name: Option<String>,
+    pub(super) name: Option<String>,
     image: Option<String>,
     language: String,
     invisible: bool,
