@@ -39,6 +39,8 @@ pub(crate) fn dispatch(
             world.get_channel(cid, &ChannelStateOptions::from_query(&request.query)?)
         }
         Route::UpdateChannel(cid) => world.update_channel(cid, request.body()?, now),
+        Route::UpdateChannelPartial(cid) => world.update_channel_partial(cid, request.body()?, now),
+        Route::TruncateChannel(cid) => world.truncate_channel(cid, now),
         Route::DeleteChannel(cid) => world.delete_channel(cid, now),
         Route::DeleteChannels => world.delete_channels(&request.body()?, now),
         Route::SendMessage(cid) => world.send_message(cid, request.body()?, now),
@@ -55,6 +57,9 @@ pub(crate) fn dispatch(
         Route::GetOrCreateCall(cid) => world.get_or_create_call(cid, request.body()?, now),
         Route::GetCall(cid) => world.get_call(cid, request.query.get_usize("members_limit")?),
         Route::UpdateCall(cid) => world.update_call(cid, request.body()?, now),
+        Route::UpdateCallMembers(cid) => world.update_call_members(cid, request.body()?, now),
+        Route::StartRecording(cid) => world.start_recording(cid, now),
+        Route::StopRecording(cid) => world.stop_recording(cid, now),
         Route::EndCall(cid) => world.end_call(cid, now),
         Route::DeleteCall(cid) => world.delete_call(cid, &request.body()?, now),
         Route::QueryCalls => world.query_calls(&request.body()?),

@@ -75,8 +75,12 @@ operations! {
     QueryChannels: 10_000,
     /// `GET /api/v2/chat/channels/{type}/{id}`
     GetChannel: 1_000,
-    /// `POST /api/v2/chat/channels/{type}/{id}`: adds and removes members
+    /// `POST /api/v2/chat/channels/{type}/{id}`: adds and removes members, and replaces the data
     UpdateChannel: 300,
+    /// `PATCH /api/v2/chat/channels/{type}/{id}`
+    UpdateChannelPartial: 300,
+    /// `POST /api/v2/chat/channels/{type}/{id}/truncate`
+    TruncateChannel: 60,
     /// `DELETE /api/v2/chat/channels/{type}/{id}`
     DeleteChannel: 60,
     /// `POST /api/v2/chat/channels/delete`
@@ -103,6 +107,12 @@ operations! {
     GetCall: 1_000,
     /// `PATCH /api/v2/video/call/{type}/{id}`
     UpdateCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/members`
+    UpdateCallMembers: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/start_recording` and `…/recordings/{kind}/start`
+    StartRecording: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/stop_recording` and `…/recordings/{kind}/stop`
+    StopRecording: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/mark_ended`
     EndCall: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/delete`

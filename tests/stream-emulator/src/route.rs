@@ -28,6 +28,8 @@ pub(crate) enum Route {
     QueryChannels,
     GetChannel(Cid),
     UpdateChannel(Cid),
+    UpdateChannelPartial(Cid),
+    TruncateChannel(Cid),
     DeleteChannel(Cid),
     DeleteChannels,
     SendMessage(Cid),
@@ -41,6 +43,9 @@ pub(crate) enum Route {
     GetOrCreateCall(Cid),
     GetCall(Cid),
     UpdateCall(Cid),
+    UpdateCallMembers(Cid),
+    StartRecording(Cid),
+    StopRecording(Cid),
     EndCall(Cid),
     DeleteCall(Cid),
     QueryCalls,
@@ -97,9 +102,13 @@ impl Route {
             ("POST", &["channels", "delete"]) => Self::DeleteChannels,
             ("GET", &["channels", kind, id]) => Self::GetChannel(Cid::new(kind, id)),
             ("POST", &["channels", kind, id]) => Self::UpdateChannel(Cid::new(kind, id)),
+            ("PATCH", &["channels", kind, id]) => Self::UpdateChannelPartial(Cid::new(kind, id)),
             ("DELETE", &["channels", kind, id]) => Self::DeleteChannel(Cid::new(kind, id)),
             ("POST", &["channels", kind, id, "query"]) => {
                 Self::GetOrCreateChannel(Cid::new(kind, id))
+            }
+            ("POST", &["channels", kind, id, "truncate"]) => {
+                Self::TruncateChannel(Cid::new(kind, id))
             }
             ("POST", &["channels", kind, id, "message"]) => Self::SendMessage(Cid::new(kind, id)),
             _ => Self::Unknown,
@@ -118,6 +127,18 @@ impl Route {
             ("POST", &["call", kind, id]) => Self::GetOrCreateCall(Cid::new(kind, id)),
             ("GET", &["call", kind, id]) => Self::GetCall(Cid::new(kind, id)),
             ("PATCH", &["call", kind, id]) => Self::UpdateCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "members"]) => Self::UpdateCallMembers(Cid::new(kind, id)),
+            // The libraries send the latter since Stream has several kinds of recordings.
+            (
+                "POST",
+                &(["call", kind, id, "start_recording"]
+                | ["call", kind, id, "recordings", _, "start"]),
+            ) => Self::StartRecording(Cid::new(kind, id)),
+            (
+                "POST",
+                &(["call", kind, id, "stop_recording"]
+                | ["call", kind, id, "recordings", _, "stop"]),
+            ) => Self::StopRecording(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "mark_ended"]) => Self::EndCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "delete"]) => Self::DeleteCall(Cid::new(kind, id)),
             ("GET", &["call", kind, id, "report"]) => Self::GetCallReport(Cid::new(kind, id)),
@@ -149,6 +170,8 @@ impl Route {
             Self::QueryChannels => Operation::QueryChannels,
             Self::GetChannel(_) => Operation::GetChannel,
             Self::UpdateChannel(_) => Operation::UpdateChannel,
+            Self::UpdateChannelPartial(_) => Operation::UpdateChannelPartial,
+            Self::TruncateChannel(_) => Operation::TruncateChannel,
             Self::DeleteChannel(_) => Operation::DeleteChannel,
             Self::DeleteChannels => Operation::DeleteChannels,
             Self::SendMessage(_) => Operation::SendMessage,
@@ -162,6 +185,9 @@ impl Route {
             Self::GetOrCreateCall(_) => Operation::GetOrCreateCall,
             Self::GetCall(_) => Operation::GetCall,
             Self::UpdateCall(_) => Operation::UpdateCall,
+            Self::UpdateCallMembers(_) => Operation::UpdateCallMembers,
+            Self::StartRecording(_) => Operation::StartRecording,
+            Self::StopRecording(_) => Operation::StopRecording,
             Self::EndCall(_) => Operation::EndCall,
             Self::DeleteCall(_) => Operation::DeleteCall,
             Self::QueryCalls => Operation::QueryCalls,
@@ -202,6 +228,8 @@ mod tests {
             ("POST", "chat/channels", Route::QueryChannels),
             ("GET", "chat/channels/t/i", Route::GetChannel(cid())),
             ("POST", "chat/channels/t/i", Route::UpdateChannel(cid())),
+            ("PATCH", "chat/channels/t/i", Route::UpdateChannelPartial(cid())),
+            ("POST", "chat/channels/t/i/truncate", Route::TruncateChannel(cid())),
             ("DELETE", "chat/channels/t/i", Route::DeleteChannel(cid())),
             ("POST", "chat/channels/delete", Route::DeleteChannels),
             ("POST", "chat/channels/t/i/message", Route::SendMessage(cid())),
@@ -215,6 +243,9 @@ mod tests {
             ("POST", "video/call/t/i", Route::GetOrCreateCall(cid())),
             ("GET", "video/call/t/i", Route::GetCall(cid())),
             ("PATCH", "video/call/t/i", Route::UpdateCall(cid())),
+            ("POST", "video/call/t/i/members", Route::UpdateCallMembers(cid())),
+            ("POST", "video/call/t/i/start_recording", Route::StartRecording(cid())),
+            ("POST", "video/call/t/i/stop_recording", Route::StopRecording(cid())),
             ("POST", "video/call/t/i/mark_ended", Route::EndCall(cid())),
             ("POST", "video/call/t/i/delete", Route::DeleteCall(cid())),
             ("POST", "video/calls", Route::QueryCalls),
@@ -231,6 +262,18 @@ mod tests {
         for (method, path, route) in paths {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
             assert_eq!(Route::parse(&method, &format!("/api/v2/{path}")), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn newer_paths_have_the_same_operations() {
+        let cid = || Cid::new("t", "i");
+        for (path, route) in [
+            ("video/call/t/i/recordings/composite/start", Route::StartRecording(cid())),
+            ("video/call/t/i/recordings/composite/stop", Route::StopRecording(cid())),
+            ("moderation/unban", Route::Unban),
+        ] {
+            assert_eq!(Route::parse(&Method::POST, &format!("/api/v2/{path}")), route, "{path}");
         }
     }
 

@@ -110,6 +110,8 @@ pub struct CallView {
     pub created_by: String,
     /// The ids of the members.
     pub members: Vec<String>,
+    /// The role of each member in the call.
+    pub member_roles: BTreeMap<String, String>,
     /// Custom fields.
     pub custom: Map<String, Value>,
     /// The cid of the call's chat channel.
@@ -118,6 +120,8 @@ pub struct CallView {
     pub created_at: i64,
     /// When the call was first marked ended.
     pub ended_at: Option<i64>,
+    /// Whether the call is recorded.
+    pub recording: bool,
     /// The number of requests with `ring: true`.
     pub rings: u64,
     /// The number of requests with `notify: true`.

@@ -4,7 +4,7 @@
 //!   if the join is rejected.
 //! - `leave` with `{"call_cid": …, "user_session_id": …}`; without `user_session_id` every
 //!   participant leaves.
-//! - `reject` and `miss` with `{"call_cid": …, "user_id": …}`.
+//! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`.
 //! - `rate` with `{"call_cid": …, "user_id": …, "rating": 1 to 5, "reason": …}`.
 //! - `reports` with `{"call_cid": …, "report": …}`, a [`CallReport`] with the measurements of a
 //!   session.
@@ -69,6 +69,12 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             let user_session_id = params.user_session_id.as_deref();
             state
                 .with_inner(|inner, now| inner.world.leave(&params.call_cid, user_session_id, now));
+            ok_response()
+        }),
+        "accept" => with_body(body, |params: UserParams| {
+            state.with_inner(|inner, now| {
+                inner.world.accept(&params.call_cid, &params.user_id, now);
+            });
             ok_response()
         }),
         "reject" => with_body(body, |params: UserParams| {

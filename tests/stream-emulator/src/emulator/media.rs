@@ -1,5 +1,5 @@
-//! The media side of Stream, which no server-side request can trigger: users join, leave, reject,
-//! miss and rate calls, and Stream measures their quality.
+//! The media side of Stream, which no server-side request can trigger: users join, leave, accept,
+//! reject, miss and rate calls, and Stream measures their quality.
 
 use super::Emulator;
 use crate::views::CallReport;
@@ -23,6 +23,11 @@ impl Emulator {
     /// All participants leave a call, as when Stream detects that their apps were killed.
     pub fn leave_all(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.leave(call_cid, None, now));
+    }
+
+    /// A user accepts a ring.
+    pub fn accept(&self, call_cid: &str, user_id: &str) {
+        self.state().with_inner(|inner, now| inner.world.accept(call_cid, user_id, now));
     }
 
     /// A user rejects a ring.

@@ -109,6 +109,7 @@ async fn control_api_plays_the_media_side() {
     };
     control("miss", json!({ "user_id": "bob" })).await;
     control("reject", json!({ "user_id": "bob" })).await;
+    control("accept", json!({ "user_id": "bob" })).await;
     let joined = control("join", json!({ "user_id": "alice" })).await;
     control("leave", json!({ "user_session_id": joined["user_session_id"] })).await;
     control("join", json!({ "user_id": "alice" })).await;
@@ -120,6 +121,7 @@ async fn control_api_plays_the_media_side() {
         [
             "call.missed",
             "call.rejected",
+            "call.accepted",
             "call.session_started",
             "call.session_participant_joined",
             "call.session_participant_left",

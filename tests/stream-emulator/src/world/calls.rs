@@ -147,7 +147,7 @@ impl World {
         self.calls.get(cid).ok_or_else(|| call_not_found(cid))
     }
 
-    fn find_call_mut(&mut self, cid: &Cid) -> Result<&mut Call, StreamError> {
+    pub(super) fn find_call_mut(&mut self, cid: &Cid) -> Result<&mut Call, StreamError> {
         self.calls.get_mut(cid).ok_or_else(|| call_not_found(cid))
     }
 
@@ -188,6 +188,7 @@ impl World {
             created_at: now,
             updated_at: now,
             ended_at: None,
+            is_recording: false,
             rings: 0,
             notifications: 0,
             sessions: Vec::new(),

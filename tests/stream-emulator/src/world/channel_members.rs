@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bans::ban_fields;
+use super::channel_updates::ChannelUpdate;
 use super::channels::Channel;
 use super::cid::Cid;
 use super::pagination::{self, Sort};
@@ -34,6 +35,7 @@ pub(super) struct MemberRequest {
 pub(crate) struct UpdateChannel {
     add_members: Option<Vec<MemberRequest>>,
     remove_members: Option<Vec<String>>,
+    data: Option<ChannelUpdate>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,17 +126,21 @@ impl World {
         let removed = request.remove_members.unwrap_or_default();
         check_max("add_members", added.len(), MAX_BATCH_SIZE)?;
         check_max("remove_members", removed.len(), MAX_BATCH_SIZE)?;
+        request.data.as_ref().map_or(Ok(()), ChannelUpdate::validate)?;
         self.find_channel(cid)?;
         self.check_users_exist_for(
             "channel update",
             added.iter().map(|member| member.user_id.as_str()),
         )?;
         let channel = self.find_channel_mut(cid)?;
-        for request in added {
-            add_member(&mut channel.members, request, now);
+        for member in added {
+            add_member(&mut channel.members, member, now);
         }
         channel.members.retain(|member| !removed.contains(&member.user_id));
         channel.updated_at = now;
+        if let Some(data) = request.data {
+            self.replace_channel_data(cid, data, now);
+        }
         let channel = self.find_channel(cid)?;
         let members = channel.member_responses(&channel.members, self);
         Ok(json!({ "channel": channel.response(self), "members": members }))

@@ -1,4 +1,4 @@
-//! One session of a call: its joins, and the users who rejected or missed the ring.
+//! One session of a call: its joins, and the users who accepted, rejected or missed the ring.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ pub(super) struct Session {
     pub(super) empty_since: Option<Timestamp>,
     /// All joins, in order.
     pub(super) joins: Vec<Join>,
+    pub(super) accepted_by: BTreeMap<String, Timestamp>,
     pub(super) rejected_by: BTreeMap<String, Timestamp>,
     pub(super) missed_by: BTreeMap<String, Timestamp>,
     ratings: Vec<u8>,
@@ -89,7 +90,7 @@ impl Session {
             "anonymous_participant_count": 0,
             "participants_count_by_role": self.count_by_role(),
             "participants": participants,
-            "accepted_by": {},
+            "accepted_by": self.accepted_by,
             "missed_by": self.missed_by,
             "rejected_by": self.rejected_by,
         }))

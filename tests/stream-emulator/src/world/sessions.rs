@@ -89,6 +89,15 @@ impl World {
         }
     }
 
+    /// A user accepts a ring.
+    pub(crate) fn accept(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
+        session.accepted_by.insert(user_id.to_owned(), now);
+        let fields = json!({ "user": self.user_response(user_id) });
+        self.emit_call("call.accepted", &cid, now, fields);
+    }
+
     /// A user rejects a ring.
     pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
         let Some(cid) = self.find_open_call(call_cid) else { return };
@@ -298,6 +307,21 @@ mod tests {
         assert_eq!(session["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
         assert_eq!(events[1]["session_id"], session["id"]);
         assert_eq!(call(&world)["current_session_id"], json!(""));
+    }
+
+    #[test]
+    fn accepted_ring_is_in_an_unstarted_session() {
+        let mut world = world_with_call();
+        world.accept(CALL, "bob", at(3));
+        world.accept("default:x", "bob", at(3));
+        let session = call(&world)["session"].clone();
+        assert_eq!(session.get("started_at"), None);
+        assert_eq!(session["accepted_by"], json!({ "bob": at(3) }));
+        let events = world.take_events();
+        assert_eq!(event_types(&events), ["call.accepted"]);
+        assert_eq!(events[0]["user"]["id"], json!("bob"));
+        let accepted_by = &events[0]["call"]["session"]["accepted_by"];
+        assert_eq!(accepted_by, &json!({ "bob": "2026-01-01T00:00:03.000000000Z" }));
     }
 
     #[test]

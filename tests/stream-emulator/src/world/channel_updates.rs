@@ -1,0 +1,203 @@
+//! Changes to the data of a channel, and truncation.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::channels::Channel;
+use super::cid::Cid;
+use super::validation::{self, ensure, require};
+use super::{ApiResult, CustomFields, World};
+use crate::error::StreamError;
+use crate::timestamp::Timestamp;
+
+/// The fields that no update can change.
+const READ_ONLY_FIELDS: [&str; 8] = [
+    "cid",
+    "type",
+    "id",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "created_by_id",
+    // Stream accepts it from servers. The emulator does not implement it.
+    "config_overrides",
+];
+
+/// The new data of a channel. It replaces the custom fields.
+#[derive(Debug, Deserialize)]
+pub(super) struct ChannelUpdate {
+    pub(super) frozen: Option<bool>,
+    disabled: Option<bool>,
+    custom: Option<CustomFields>,
+}
+
+/// A change to some fields of a channel. Fields that Stream does not define are custom.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateChannelPartial {
+    set: Option<Map<String, Value>>,
+    unset: Option<Vec<String>>,
+}
+
+impl ChannelUpdate {
+    pub(super) fn validate(&self) -> Result<(), StreamError> {
+        validation::check_size("custom", &self.custom)
+    }
+}
+
+impl UpdateChannelPartial {
+    fn validate(&self) -> Result<(), StreamError> {
+        for (key, value) in self.set.iter().flatten() {
+            match key.as_str() {
+                "frozen" | "disabled" => {
+                    require(value.is_boolean(), "frozen and disabled must be booleans")?;
+                }
+                "custom" => require(value.is_object(), "custom must be an object")?,
+                key => check_not_read_only(key)?,
+            }
+        }
+        self.unset.iter().flatten().try_for_each(|key| check_not_read_only(key))
+    }
+}
+
+fn check_not_read_only(key: &str) -> Result<(), StreamError> {
+    ensure(!READ_ONLY_FIELDS.contains(&key), || {
+        StreamError::invalid_input(format!("field {key:?} cannot be updated"))
+    })
+}
+
+impl Channel {
+    fn replace_data(&mut self, data: ChannelUpdate) {
+        self.frozen = data.frozen.unwrap_or(self.frozen);
+        self.disabled = data.disabled.unwrap_or(self.disabled);
+        if let Some(custom) = data.custom {
+            self.custom = custom;
+        }
+    }
+
+    fn apply_patch(&mut self, patch: UpdateChannelPartial) {
+        for (key, value) in patch.set.unwrap_or_default() {
+            match (key.as_str(), value) {
+                ("frozen", Value::Bool(frozen)) => self.frozen = frozen,
+                ("disabled", Value::Bool(disabled)) => self.disabled = disabled,
+                ("custom", Value::Object(custom)) => self.custom.extend(custom),
+                (key, value) => {
+                    self.custom.insert(key.to_owned(), value);
+                }
+            }
+        }
+        for key in patch.unset.unwrap_or_default() {
+            self.custom.remove(&key);
+        }
+    }
+}
+
+impl World {
+    /// Replaces the data of a channel. If the channel does not exist, nothing happens.
+    pub(super) fn replace_channel_data(&mut self, cid: &Cid, data: ChannelUpdate, now: Timestamp) {
+        let Some(channel) = self.channels.get_mut(cid) else { return };
+        channel.replace_data(data);
+        self.emit_channel_state("channel.updated", cid, now);
+    }
+
+    pub(crate) fn update_channel_partial(
+        &mut self,
+        cid: &Cid,
+        request: UpdateChannelPartial,
+        now: Timestamp,
+    ) -> ApiResult {
+        request.validate()?;
+        let channel = self.find_channel_mut(cid)?;
+        channel.apply_patch(request);
+        channel.updated_at = now;
+        self.emit_channel_state("channel.updated", cid, now);
+        let channel = self.find_channel(cid)?;
+        let members = channel.member_responses(&channel.members, self);
+        Ok(json!({ "channel": channel.response(self), "members": members }))
+    }
+
+    /// Removes all messages. Options of the request are ignored.
+    pub(crate) fn truncate_channel(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
+        let channel = self.find_channel_mut(cid)?;
+        channel.messages.clear();
+        channel.last_message_at = None;
+        channel.truncated_at = Some(now);
+        self.emit_channel_state("channel.truncated", cid, now);
+        Ok(json!({ "channel": self.find_channel(cid)?.response(self) }))
+    }
+
+    fn emit_channel_state(&mut self, kind: &str, cid: &Cid, now: Timestamp) {
+        let Some(channel) = self.channels.get(cid) else { return };
+        let fields =
+            json!({ "channel": channel.response(self), "members": self.event_members(cid) });
+        self.emit_channel(kind, cid, now, fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{
+        at, create_channel, event_types, expect_error, from_json, messaging_cid, send_message,
+        world_with_users,
+    };
+    use super::*;
+
+    fn world_with_channel() -> World {
+        let mut world = world_with_users(&["alice"]);
+        create_channel(&mut world, &["alice"]).expect("a channel");
+        world.take_events();
+        world
+    }
+
+    fn patch(world: &mut World, request: Value) -> ApiResult {
+        world.update_channel_partial(&messaging_cid("c"), from_json(request), at(5))
+    }
+
+    #[test]
+    fn patch_sets_and_unsets_fields() {
+        let mut world = world_with_channel();
+        let set = json!({ "frozen": true, "color": "red", "custom": { "size": 2 } });
+        let response = patch(&mut world, json!({ "set": set })).expect("updated");
+        assert_eq!(response["channel"]["frozen"], json!(true));
+        assert_eq!(response["channel"]["custom"], json!({ "color": "red", "size": 2 }));
+        assert_eq!(response["members"][0]["user_id"], json!("alice"));
+        let response = patch(&mut world, json!({ "unset": ["color"] })).expect("updated");
+        assert_eq!(response["channel"]["custom"], json!({ "size": 2 }));
+        assert_eq!(event_types(&world.take_events()), ["channel.updated"; 2]);
+        for invalid in [
+            json!({ "set": { "frozen": 1 } }),
+            json!({ "set": { "custom": 1 } }),
+            json!({ "set": { "cid": "messaging:d" } }),
+            json!({ "unset": ["created_by"] }),
+            json!({ "set": { "config_overrides": {} } }),
+        ] {
+            assert_eq!(expect_error(patch(&mut world, invalid)).1, 4);
+        }
+        world.delete_channel(&messaging_cid("c"), at(6)).expect("deleted");
+        assert_eq!(expect_error(patch(&mut world, json!({}))).1, 16);
+    }
+
+    #[test]
+    fn update_replaces_the_custom_fields() {
+        let mut world = world_with_channel();
+        patch(&mut world, json!({ "set": { "color": "red" } })).expect("updated");
+        world.take_events();
+        let data = json!({ "custom": { "size": 2 }, "frozen": true });
+        let request = from_json(json!({ "data": data }));
+        let response = world.update_channel(&messaging_cid("c"), request, at(6)).expect("updated");
+        assert_eq!(response["channel"]["custom"], json!({ "size": 2 }));
+        assert_eq!(response["channel"]["frozen"], json!(true));
+        assert_eq!(event_types(&world.take_events()), ["channel.updated"]);
+    }
+
+    #[test]
+    fn truncation_removes_messages_but_not_their_ids() {
+        let mut world = world_with_channel();
+        send_message(&mut world, "m1").expect("a message");
+        let response = world.truncate_channel(&messaging_cid("c"), at(6)).expect("truncated");
+        assert_eq!(response["channel"]["message_count"], json!(0));
+        assert_eq!(response["channel"]["truncated_at"], json!(at(6)));
+        assert!(world.message_views("messaging:c").is_empty());
+        assert_eq!(expect_error(send_message(&mut world, "m1")).1, 4);
+        assert_eq!(event_types(&world.take_events()), ["message.new", "channel.truncated"]);
+    }
+}
