@@ -1,4 +1,5 @@
-//! Routes each request to an operation of the world.
+//! Routes each request to an operation of the world. A server token permits every operation but
+//! those of a participant. A user token permits some operations, as far as the grants allow.
 
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,28 @@ use crate::request::{ApiRequest, Query};
 use crate::route::Route;
 use crate::state::Inner;
 use crate::timestamp::Timestamp;
-use crate::world::{ChannelStateOptions, StatsPage, UnbanUser, list_roles};
+use crate::world::{ChannelStateOptions, StatsPage, TokenUser, UnbanUser, World, list_roles};
+
+/// The holder of the token of a request.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    Server,
+    User(TokenUser),
+}
 
 pub(crate) fn dispatch(
+    inner: &mut Inner,
+    request: &ApiRequest,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Value, StreamError> {
+    match caller {
+        Caller::Server => dispatch_for_server(inner, request, now),
+        Caller::User(user) => dispatch_for_user(&mut inner.world, request, user, now),
+    }
+}
+
+fn dispatch_for_server(
     inner: &mut Inner,
     request: &ApiRequest,
     now: Timestamp,
@@ -57,6 +77,9 @@ pub(crate) fn dispatch(
         Route::GetOrCreateCall(cid) => world.get_or_create_call(cid, request.body()?, now),
         Route::GetCall(cid) => world.get_call(cid, request.query.get_usize("members_limit")?),
         Route::UpdateCall(cid) => world.update_call(cid, request.body()?, now),
+        Route::JoinCall(_) | Route::AcceptCall(_) | Route::RejectCall(_) => {
+            Err(StreamError::invalid_input("a server token is not allowed: use a user token"))
+        }
         Route::UpdateCallMembers(cid) => world.update_call_members(cid, request.body()?, now),
         Route::StartRecording(cid) => world.start_recording(cid, now),
         Route::StopRecording(cid) => world.stop_recording(cid, now),
@@ -69,6 +92,36 @@ pub(crate) fn dispatch(
             world.participant_stats(cid, session, &StatsPage::from_query(&request.query)?)
         }
         Route::Unknown => Err(StreamError::not_found("this path does not exist")),
+    }
+}
+
+fn dispatch_for_user(
+    world: &mut World,
+    request: &ApiRequest,
+    user: &TokenUser,
+    now: Timestamp,
+) -> Result<Value, StreamError> {
+    let mut client = world.client(user, now);
+    match &request.route {
+        Route::GetOrCreateChannel(cid) => client.get_or_create_channel(cid, request.body()?),
+        Route::QueryChannels => client.query_channels(&request.body()?),
+        Route::UpdateChannel(cid) => client.update_channel(cid, request.body()?),
+        Route::UpdateChannelPartial(cid) => client.update_channel_partial(cid, request.body()?),
+        Route::TruncateChannel(cid) => client.truncate_channel(cid),
+        Route::DeleteChannel(cid) => client.delete_channel(cid),
+        Route::SendMessage(cid) => client.send_message(cid, request.body()?),
+        Route::GetOrCreateCall(cid) => client.get_or_create_call(cid, request.body()?),
+        Route::GetCall(cid) => client.get_call(cid, request.query.get_usize("members_limit")?),
+        Route::UpdateCall(cid) => client.update_call(cid, request.body()?),
+        Route::JoinCall(cid) => client.join_call(cid, &request.body()?),
+        Route::AcceptCall(cid) => client.accept_call(cid),
+        Route::RejectCall(cid) => client.reject_call(cid, &request.body()?),
+        Route::UpdateCallMembers(cid) => client.update_call_members(cid, request.body()?),
+        Route::StartRecording(cid) => client.start_recording(cid),
+        Route::StopRecording(cid) => client.stop_recording(cid),
+        Route::EndCall(cid) => client.end_call(cid),
+        Route::QueryCalls => client.query_calls(&request.body()?),
+        _ => Err(StreamError::forbidden("a user token is not allowed: use a server token")),
     }
 }
 

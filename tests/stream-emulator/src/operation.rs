@@ -107,6 +107,12 @@ operations! {
     GetCall: 1_000,
     /// `PATCH /api/v2/video/call/{type}/{id}`
     UpdateCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/join`: only for user tokens
+    JoinCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/accept`: only for user tokens
+    AcceptCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/reject`: only for user tokens
+    RejectCall: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/members`
     UpdateCallMembers: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/start_recording` and `…/recordings/{kind}/start`

@@ -7,12 +7,13 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::Credentials;
 use crate::error::StreamError;
-use crate::route::Route;
+use crate::route::{ApiVersion, Route};
 
 /// Everything that determines the response.
 #[derive(Debug)]
 pub(crate) struct ApiRequest {
     pub(crate) route: Route,
+    pub(crate) api_version: ApiVersion,
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
@@ -25,6 +26,7 @@ impl ApiRequest {
         let query = Query::from_uri(&head.uri);
         Self {
             route: Route::parse(&head.method, head.uri.path()),
+            api_version: ApiVersion::from_path(head.uri.path()),
             credentials: Credentials::from_request(&head.headers, &query),
             query,
             body,

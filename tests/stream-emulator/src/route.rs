@@ -1,10 +1,28 @@
 //! Maps a method and a path to an operation and its path parameters.
+//!
+//! Clients use paths without the prefix `/api/v2`, which is v1 of the API. Of these, only paths of
+//! calls, channels and bans exist here.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::operation::Operation;
 use crate::world::Cid;
+
+const V2_PREFIX: &str = "/api/v2/";
+
+/// The version of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiVersion {
+    V1,
+    V2,
+}
+
+impl ApiVersion {
+    pub(crate) fn from_path(path: &str) -> Self {
+        if path.starts_with(V2_PREFIX) { Self::V2 } else { Self::V1 }
+    }
+}
 
 /// An operation with its path parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +61,9 @@ pub(crate) enum Route {
     GetOrCreateCall(Cid),
     GetCall(Cid),
     UpdateCall(Cid),
+    JoinCall(Cid),
+    AcceptCall(Cid),
+    RejectCall(Cid),
     UpdateCallMembers(Cid),
     StartRecording(Cid),
     StopRecording(Cid),
@@ -57,23 +78,38 @@ pub(crate) enum Route {
 
 impl Route {
     pub(crate) fn parse(method: &Method, path: &str) -> Self {
-        let Some(path) = path.strip_prefix("/api/v2/") else { return Self::Unknown };
+        let version = ApiVersion::from_path(path);
+        let path = path.strip_prefix(V2_PREFIX).or_else(|| path.strip_prefix('/')).unwrap_or(path);
         // Split before decoding: an encoded slash belongs to an id.
         let decoded: Vec<String> = path
             .split('/')
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
             .collect();
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
-        match (method.as_str(), segments.as_slice()) {
+        match version {
+            ApiVersion::V1 => Self::parse_v1(method.as_str(), &segments),
+            ApiVersion::V2 => Self::parse_v2(method.as_str(), &segments),
+        }
+    }
+
+    fn parse_v1(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
+            (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
+            (method, &["channels", ..]) => Self::parse_chat(method, segments),
+            (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn parse_v2(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
             ("GET", &["app"]) => Self::GetApp,
             ("PATCH", &["app"]) => Self::UpdateApp,
             ("GET", &["rate_limits"]) => Self::GetRateLimits,
             ("GET", &["roles"]) => Self::ListRoles,
             ("GET", &["tasks", id]) => Self::GetTask(id.to_owned()),
             (method, &["users", ref rest @ ..]) => Self::parse_users(method, rest),
-            ("POST", &["moderation", "ban"]) => Self::Ban,
-            // The libraries for v1 send the former, those for v2 the latter.
-            ("DELETE", &["moderation", "ban"]) | ("POST", &["moderation", "unban"]) => Self::Unban,
+            (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
             (method, &["chat", ref rest @ ..]) => Self::parse_chat(method, rest),
             (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
             _ => Self::Unknown,
@@ -90,6 +126,15 @@ impl Route {
             ("POST", &["delete"]) => Self::DeleteUsers,
             ("POST", &[id, "deactivate"]) => Self::DeactivateUser(id.to_owned()),
             ("POST", &[id, "reactivate"]) => Self::ReactivateUser(id.to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn parse_moderation(method: &str, segments: &[&str]) -> Self {
+        match (method, segments) {
+            ("POST", &["ban"]) => Self::Ban,
+            // The libraries for v1 send the former, those for v2 the latter.
+            ("DELETE", &["ban"]) | ("POST", &["unban"]) => Self::Unban,
             _ => Self::Unknown,
         }
     }
@@ -127,6 +172,9 @@ impl Route {
             ("POST", &["call", kind, id]) => Self::GetOrCreateCall(Cid::new(kind, id)),
             ("GET", &["call", kind, id]) => Self::GetCall(Cid::new(kind, id)),
             ("PATCH", &["call", kind, id]) => Self::UpdateCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "join"]) => Self::JoinCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "accept"]) => Self::AcceptCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "reject"]) => Self::RejectCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "members"]) => Self::UpdateCallMembers(Cid::new(kind, id)),
             // The libraries send the latter since Stream has several kinds of recordings.
             (
@@ -185,6 +233,9 @@ impl Route {
             Self::GetOrCreateCall(_) => Operation::GetOrCreateCall,
             Self::GetCall(_) => Operation::GetCall,
             Self::UpdateCall(_) => Operation::UpdateCall,
+            Self::JoinCall(_) => Operation::JoinCall,
+            Self::AcceptCall(_) => Operation::AcceptCall,
+            Self::RejectCall(_) => Operation::RejectCall,
             Self::UpdateCallMembers(_) => Operation::UpdateCallMembers,
             Self::StartRecording(_) => Operation::StartRecording,
             Self::StopRecording(_) => Operation::StopRecording,
@@ -243,6 +294,9 @@ mod tests {
             ("POST", "video/call/t/i", Route::GetOrCreateCall(cid())),
             ("GET", "video/call/t/i", Route::GetCall(cid())),
             ("PATCH", "video/call/t/i", Route::UpdateCall(cid())),
+            ("POST", "video/call/t/i/join", Route::JoinCall(cid())),
+            ("POST", "video/call/t/i/accept", Route::AcceptCall(cid())),
+            ("POST", "video/call/t/i/reject", Route::RejectCall(cid())),
             ("POST", "video/call/t/i/members", Route::UpdateCallMembers(cid())),
             ("POST", "video/call/t/i/start_recording", Route::StartRecording(cid())),
             ("POST", "video/call/t/i/stop_recording", Route::StopRecording(cid())),
@@ -275,6 +329,26 @@ mod tests {
         ] {
             assert_eq!(Route::parse(&Method::POST, &format!("/api/v2/{path}")), route, "{path}");
         }
+    }
+
+    #[test]
+    fn paths_of_clients_have_no_prefix() {
+        let cid = || Cid::new("t", "i");
+        for (method, path, route) in [
+            (Method::POST, "/video/call/t/i/join", Route::JoinCall(cid())),
+            (Method::POST, "/video/calls", Route::QueryCalls),
+            (Method::POST, "/channels", Route::QueryChannels),
+            (Method::POST, "/channels/t/i/query", Route::GetOrCreateChannel(cid())),
+            (Method::DELETE, "/channels/t/i", Route::DeleteChannel(cid())),
+            (Method::DELETE, "/moderation/ban", Route::Unban),
+            (Method::GET, "/app", Route::Unknown),
+            (Method::POST, "/chat/channels", Route::Unknown),
+            (Method::POST, "", Route::Unknown),
+        ] {
+            assert_eq!(Route::parse(&method, path), route, "{path}");
+            assert_eq!(ApiVersion::from_path(path), ApiVersion::V1, "{path}");
+        }
+        assert_eq!(ApiVersion::from_path("/api/v2/app"), ApiVersion::V2);
     }
 
     #[test]

@@ -12,18 +12,19 @@ use tokio::sync::Notify;
 
 use crate::auth::{Claims, SignatureCheck};
 use crate::delayed::DelayedRequests;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Caller, dispatch};
 use crate::error::StreamError;
 use crate::faults::{Fault, FaultScript};
 use crate::operation::{Operation, RequestCounts};
 use crate::rate_limit::RateWindows;
 use crate::request::ApiRequest;
 use crate::response::ApiResponse;
+use crate::route::ApiVersion;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 use crate::views::UserToken;
 use crate::webhooks::{DeliveryAttempt, PendingDelivery, Webhooks};
-use crate::world::World;
+use crate::world::{TokenUser, World, format_timestamps};
 
 /// The emulated app.
 #[derive(Debug)]
@@ -214,12 +215,15 @@ impl State {
 
     fn handle_at(&self, inner: &mut Inner, request: &ApiRequest, now: Timestamp) -> ApiResponse {
         let operation = request.route.operation();
-        let outcome = self.authorize(&inner.world, request, now).and_then(|()| {
-            dispatch(inner, request, now).map_err(|error| error.with_operation(operation))
+        let outcome = self.authorize(&inner.world, request, now).and_then(|caller| {
+            dispatch(inner, request, &caller, now).map_err(|error| error.with_operation(operation))
         });
         let response = match outcome {
             Ok(mut body) => {
                 body["duration"] = json!("0.42ms");
+                if request.api_version == ApiVersion::V1 {
+                    format_timestamps(&mut body);
+                }
                 ApiResponse::json(request.success_status, &body)
             }
             Err(error) => ApiResponse::from_error(&error),
@@ -227,20 +231,18 @@ impl State {
         response.with_rate_limit(inner.rate_windows.status(operation, now))
     }
 
-    /// Accepts only server tokens, since every operation is server-side.
+    /// Verifies the token of a request. What it permits depends on the operation.
     fn authorize(
         &self,
         world: &World,
         request: &ApiRequest,
         now: Timestamp,
-    ) -> Result<(), StreamError> {
+    ) -> Result<Caller, StreamError> {
         let claims = request.credentials.verify(&self.settings, signature_check(world), now)?;
         world.app().ensure_not_suspended()?;
-        let Some(user) = claims.user() else { return Ok(()) };
-        world.check_can_connect(user, claims.iat)?;
-        Err(StreamError::forbidden(format!(
-            "a token of user {user} is not allowed: use a server token"
-        )))
+        let Some(user_id) = claims.user().map(str::to_owned) else { return Ok(Caller::Server) };
+        world.check_can_connect(&user_id, claims.iat)?;
+        Ok(Caller::User(TokenUser::new(user_id, claims.role, &claims.call_cids)))
     }
 }
 

@@ -222,6 +222,13 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.app_mut().disable_auth_checks = disabled);
     }
 
+    /// Turns the app's `disable_permissions_checks` on or off. While it is on, a user token permits
+    /// every operation of a client.
+    pub fn set_disable_permissions_checks(&self, disabled: bool) {
+        self.state()
+            .with_inner(|inner, _| inner.world.app_mut().disable_permissions_checks = disabled);
+    }
+
     /// Revokes every user token of the app that was issued before this instant. `None` undoes it.
     pub fn set_tokens_revoked_before(&self, instant: Option<SystemTime>) {
         let revoked = instant.map(Timestamp::from_system_time);

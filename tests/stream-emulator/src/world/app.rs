@@ -15,9 +15,11 @@ pub const APP_OBJECT_SECRET: &str = "emulated-app-secret-that-must-never-leak";
 
 /// The app's settings.
 #[derive(Debug, Default, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "Stream's app object has these flags")]
 pub(crate) struct App {
     pub(crate) suspended: bool,
     pub(crate) disable_auth_checks: bool,
+    pub(crate) disable_permissions_checks: bool,
     pub(crate) event_hooks: Vec<Value>,
     /// `enable_hook_payload_compression`.
     pub(crate) hook_compression: bool,
@@ -113,7 +115,7 @@ impl App {
             "suspended": self.suspended,
             "suspended_explanation": "",
             "disable_auth_checks": self.disable_auth_checks,
-            "disable_permissions_checks": false,
+            "disable_permissions_checks": self.disable_permissions_checks,
             "event_hooks": self.event_hooks,
             "webhook_url": "",
             "webhook_events": [],

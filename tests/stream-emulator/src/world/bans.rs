@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 
 use super::cid::Cid;
 use super::users::UserRef;
+use super::validation::ensure;
 use super::{ApiResult, World, merge, strip_nulls};
 use crate::error::StreamError;
 use crate::request::Query;
 use crate::timestamp::Timestamp;
 use crate::views::BanView;
+
+const SUSPENDED_TEXT: &str = "Sorry, you do not have access to this feature. Your account is \
+                              currently suspended from chat.";
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Ban {
@@ -144,6 +148,15 @@ impl World {
             channel.bans.iter().map(move |(user_id, ban)| ban.view(user_id, Some(&channel.cid)))
         });
         app_bans.chain(channel_bans).collect()
+    }
+
+    /// Checks that a user is banned neither from the app nor from the channel. A shadow ban is not
+    /// reported to the user.
+    pub(super) fn check_not_banned(&self, user_id: &str, cid: &Cid) -> Result<(), StreamError> {
+        let app_ban = self.users.get(user_id).and_then(|user| user.ban.as_ref());
+        let channel_ban = self.channels.get(cid).and_then(|channel| channel.bans.get(user_id));
+        let is_banned = app_ban.into_iter().chain(channel_ban).any(|ban| !ban.shadow);
+        ensure(!is_banned, || StreamError::forbidden(SUSPENDED_TEXT))
     }
 
     /// Replaces an earlier ban from the same channel or from the app.

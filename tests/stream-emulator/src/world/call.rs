@@ -46,7 +46,7 @@ pub(super) struct CallMember {
 #[derive(Debug, Deserialize)]
 pub(super) struct CallMemberRequest {
     pub(super) user_id: String,
-    role: Option<String>,
+    pub(super) role: Option<String>,
     custom: Option<CustomFields>,
 }
 

@@ -17,6 +17,21 @@ pub(crate) struct UpdateCallMembers {
     remove_members: Option<Vec<String>>,
 }
 
+impl UpdateCallMembers {
+    pub(super) fn has_updates(&self) -> bool {
+        self.update_members.iter().flatten().next().is_some()
+    }
+
+    /// Whether the request sets the role of a member.
+    pub(super) fn has_roles(&self) -> bool {
+        self.update_members.iter().flatten().any(|member| member.role.is_some())
+    }
+
+    pub(super) fn has_removals(&self) -> bool {
+        self.remove_members.iter().flatten().next().is_some()
+    }
+}
+
 impl World {
     /// Adds, changes and removes members. A user to remove who is not a member is ignored.
     pub(crate) fn update_call_members(

@@ -52,6 +52,29 @@ pub(crate) struct DeleteCall {
     hard: Option<bool>,
 }
 
+impl GetOrCreateCall {
+    /// The request with this creator.
+    pub(super) fn created_by(mut self, user_id: &str) -> Self {
+        let data = self.data.get_or_insert_default();
+        data.created_by_id = Some(user_id.to_owned());
+        self
+    }
+
+    pub(super) fn overrides_settings(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| has_members(&data.settings_override))
+    }
+}
+
+impl UpdateCall {
+    pub(super) fn overrides_settings(&self) -> bool {
+        has_members(&self.settings_override)
+    }
+}
+
+fn has_members(value: &Value) -> bool {
+    value.as_object().is_some_and(|members| !members.is_empty())
+}
+
 impl World {
     pub(crate) fn get_or_create_call(
         &mut self,
@@ -105,7 +128,7 @@ impl World {
     /// Ends a call. Repeating it succeeds and keeps the first `ended_at`.
     pub(crate) fn end_call(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
         self.find_call(cid)?;
-        self.end_call_at(cid, now);
+        self.end_call_at(cid, now, None);
         Ok(json!({}))
     }
 

@@ -25,10 +25,30 @@ pub(super) struct Member {
 
 /// A member in a request.
 #[derive(Debug, Deserialize)]
+#[serde(from = "MemberEntry")]
 pub(super) struct MemberRequest {
     user_id: String,
     channel_role: Option<String>,
     custom: Option<CustomFields>,
+}
+
+/// A member as an object or, in requests of clients, as an id alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MemberEntry {
+    Id(String),
+    Member { user_id: String, channel_role: Option<String>, custom: Option<CustomFields> },
+}
+
+impl From<MemberEntry> for MemberRequest {
+    fn from(entry: MemberEntry) -> Self {
+        match entry {
+            MemberEntry::Id(user_id) => Self { user_id, channel_role: None, custom: None },
+            MemberEntry::Member { user_id, channel_role, custom } => {
+                Self { user_id, channel_role, custom }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +68,24 @@ pub(crate) struct QueryMembers {
     sort: Option<Vec<Sort>>,
     limit: Option<usize>,
     offset: Option<usize>,
+}
+
+impl UpdateChannel {
+    pub(super) fn added_ids(&self) -> impl Iterator<Item = &str> {
+        self.add_members.iter().flatten().map(|member| member.user_id.as_str())
+    }
+
+    pub(super) fn removed_ids(&self) -> impl Iterator<Item = &str> {
+        self.remove_members.iter().flatten().map(String::as_str)
+    }
+
+    pub(super) fn has_data(&self) -> bool {
+        self.data.is_some()
+    }
+
+    pub(super) fn changes_frozen(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| data.frozen.is_some())
+    }
 }
 
 /// The page of members in a response.
@@ -70,6 +108,12 @@ impl MemberPage {
 }
 
 impl Channel {
+    /// The role of a member, or `None` for a non-member.
+    pub(super) fn member_role(&self, user_id: &str) -> Option<&str> {
+        let member = self.members.iter().find(|member| member.user_id == user_id);
+        member.map(|member| member.role.as_str())
+    }
+
     /// The given members of the channel in a response.
     pub(super) fn member_responses<'a>(
         &self,
@@ -184,6 +228,18 @@ mod tests {
         update(&mut world, json!({ "remove_members": ["bob", "unknown"] })).expect("updated");
         let channel = world.channel_view("messaging:c").expect("the channel");
         assert_eq!(channel.members, ["alice", "carol"]);
+    }
+
+    #[test]
+    fn member_can_be_an_id() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        create_channel(&mut world, &[]).expect("a channel");
+        let add = json!({ "add_members": ["alice", { "user_id": "bob", "channel_role": "x" }] });
+        update(&mut world, add).expect("updated");
+        let channel = world.channel_view("messaging:c").expect("the channel");
+        assert_eq!(channel.members, ["alice", "bob"]);
+        let add = from_json(json!({ "add_members": ["carol"] }));
+        assert_eq!(expect_error(world.update_channel(&messaging_cid("c"), add, at(6))).1, 4);
     }
 
     #[test]

@@ -28,8 +28,44 @@ pub(crate) struct QueryChannels {
     member_limit: Option<usize>,
 }
 
+impl QueryChannels {
+    /// Whether every match has this user as a member.
+    pub(super) fn selects_member(&self, user_id: &str) -> bool {
+        requires(&self.filter_conditions, &|filter: &Value| {
+            let members = &filter["members"];
+            let only = members["$in"].as_array().filter(|ids| !ids.is_empty());
+            members == user_id
+                || members["$eq"] == user_id
+                || only.is_some_and(|ids| ids.iter().all(|id| id == user_id))
+        })
+    }
+
+    /// Whether every match has one of the cids in the request.
+    pub(super) fn selects_cids(&self) -> bool {
+        requires(&self.filter_conditions, &|filter: &Value| {
+            let cid = &filter["cid"];
+            cid.is_string() || cid["$eq"].is_string() || cid["$in"].is_array()
+        })
+    }
+}
+
+/// Whether a filter, or a filter that it joins with `$and`, has a property.
+fn requires(filter: &Value, has_property: &dyn Fn(&Value) -> bool) -> bool {
+    let mut parts = filter["$and"].as_array().into_iter().flatten();
+    has_property(filter) || parts.any(|part| requires(part, has_property))
+}
+
 impl World {
     pub(crate) fn query_channels(&self, request: &QueryChannels) -> ApiResult {
+        self.query_channels_where(request, |_| true)
+    }
+
+    /// Omits the channels that are not visible.
+    pub(super) fn query_channels_where(
+        &self,
+        request: &QueryChannels,
+        is_visible: impl Fn(&Cid) -> bool,
+    ) -> ApiResult {
         let limit = request.limit.unwrap_or(DEFAULT_PAGE_SIZE);
         let offset = request.offset.unwrap_or_default();
         check_max("limit", limit, MAX_PAGE_SIZE)?;
@@ -42,7 +78,8 @@ impl World {
         );
         let latest = [Sort::descending("last_updated")];
         let sort = request.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or(&latest);
-        let channels = self.channels.values().map(|channel| channel.filter_fields(self)).collect();
+        let visible = self.channels.values().filter(|channel| is_visible(&channel.cid));
+        let channels = visible.map(|channel| channel.filter_fields(self)).collect();
         let channels = apply_sort(apply_filter(channels, &request.filter_conditions)?, sort);
         let channels = channels
             .iter()
@@ -147,5 +184,26 @@ mod tests {
         let mut world = three_channels();
         world.delete_channel(&messaging_cid("b"), at(10)).expect("deleted");
         assert_eq!(cids(&world, json!({})), ["messaging:a", "messaging:c"]);
+    }
+
+    #[test]
+    fn filter_on_membership_or_cids_is_recognized() {
+        for (filter, selects_member, selects_cids) in [
+            (json!(null), false, false),
+            (json!({ "members": { "$in": ["alice"] } }), true, false),
+            (json!({ "members": { "$in": ["alice", "bob"] } }), false, false),
+            (json!({ "members": { "$in": [] } }), false, false),
+            (json!({ "members": { "$eq": "alice" } }), true, false),
+            (json!({ "members": "alice" }), true, false),
+            (json!({ "$and": [{ "type": "messaging" }, { "members": "alice" }] }), true, false),
+            (json!({ "$or": [{ "members": "alice" }] }), false, false),
+            (json!({ "cid": { "$in": ["messaging:c"] } }), false, true),
+            (json!({ "cid": "messaging:c", "members": "alice" }), true, true),
+            (json!({ "cid": { "$gt": "messaging:c" } }), false, false),
+        ] {
+            let query: QueryChannels = from_json(json!({ "filter_conditions": filter }));
+            let actual = (query.selects_member("alice"), query.selects_cids());
+            assert_eq!(actual, (selects_member, selects_cids), "{filter}");
+        }
     }
 }

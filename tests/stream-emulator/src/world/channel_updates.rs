@@ -45,6 +45,21 @@ impl ChannelUpdate {
 }
 
 impl UpdateChannelPartial {
+    /// Whether the request sets or unsets a field.
+    pub(super) fn changes(&self, field: &str) -> bool {
+        self.changed_fields().any(|changed| changed == field)
+    }
+
+    /// Whether the request sets or unsets another field.
+    pub(super) fn changes_other_than(&self, field: &str) -> bool {
+        self.changed_fields().any(|changed| changed != field)
+    }
+
+    fn changed_fields(&self) -> impl Iterator<Item = &str> {
+        let set = self.set.iter().flat_map(Map::keys);
+        set.chain(self.unset.iter().flatten()).map(String::as_str)
+    }
+
     fn validate(&self) -> Result<(), StreamError> {
         for (key, value) in self.set.iter().flatten() {
             match key.as_str() {

@@ -26,7 +26,7 @@ const MAX_BATCH_SIZE: usize = 100;
 #[derive(Debug, Serialize)]
 pub(super) struct Channel {
     pub(super) cid: Cid,
-    created_by: String,
+    pub(super) created_by: String,
     pub(super) members: Vec<Member>,
     pub(super) custom: CustomFields,
     pub(super) frozen: bool,
@@ -84,6 +84,15 @@ impl ChannelStateOptions {
     pub(crate) fn from_query(query: &Query) -> Result<Self, StreamError> {
         let members = MemberPage::new(query.get_usize("members_limit")?);
         Ok(Self::new(query.get_bool("state")?, MessagePage::from_query(query)?, members))
+    }
+}
+
+impl GetOrCreateChannel {
+    /// The request with this creator.
+    pub(super) fn created_by(mut self, user_id: &str) -> Self {
+        let data = self.data.get_or_insert_default();
+        data.created_by_id = Some(user_id.to_owned());
+        self
     }
 }
 

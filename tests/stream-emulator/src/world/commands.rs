@@ -7,9 +7,12 @@
 use serde_json::{Value, json};
 
 use super::bans::Ban;
+use super::grants::Permission;
 use super::messages::{Message, REGULAR_KIND};
+use super::permissions::TokenUser;
 use super::user::User;
 use super::{World, merge};
+use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 use crate::views::UserAction;
 
@@ -46,23 +49,36 @@ fn split_command(text: &str) -> Option<(&str, &str)> {
 }
 
 impl World {
-    /// The response to a message that is not stored, or `None` for a message to store.
-    pub(super) fn intercept_message(&mut self, message: &Message, now: Timestamp) -> Option<Value> {
+    /// The response to a message that is not stored, or `None` for a message to store. Without a
+    /// user token, every command is permitted.
+    pub(super) fn intercept_message(
+        &mut self,
+        message: &Message,
+        user: Option<&TokenUser>,
+        now: Timestamp,
+    ) -> Result<Option<Value>, StreamError> {
         if message.kind != REGULAR_KIND {
-            return None;
+            return Ok(None);
         }
-        if self.moderation.blocks(&message.text) {
-            return Some(self.blocked_response(message));
+        let access = user.map(|user| self.channel_access(user, &message.cid)).transpose()?;
+        let skips_moderation =
+            access.as_ref().is_some_and(|it| it.permits(Permission::SKIP_MESSAGE_MODERATION));
+        if self.moderation.blocks(&message.text) && !skips_moderation {
+            return Ok(Some(self.blocked_response(message)));
         }
-        let (name, args) = split_command(&message.text)?;
+        let Some((name, args)) = split_command(&message.text) else { return Ok(None) };
         let Some(command) = Command::parse(name) else {
             let text = format!(
                 "Sorry, command {name} doesn't exist. Try posting your message without the \
                  starting /"
             );
-            return Some(self.error_message_response(message, &text));
+            return Ok(Some(self.error_message_response(message, &text)));
         };
-        Some(self.run_command(command, (name, args), message, now))
+        // Every role may mute and flag users.
+        if let (Some(access), Command::Ban | Command::Unban) = (access, command) {
+            access.check(Permission::BAN_CHANNEL_MEMBER)?;
+        }
+        Ok(Some(self.run_command(command, (name, args), message, now)))
     }
 
     fn run_command(

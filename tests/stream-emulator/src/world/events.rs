@@ -65,9 +65,9 @@ fn request_info() -> Value {
     json!({ "type": "server", "ip": "127.0.0.1", "user_agent": "", "sdk": "" })
 }
 
-/// Converts the world's nanoseconds to RFC 3339, the format of webhooks. Custom data and
+/// Converts the world's nanoseconds to RFC 3339, the format of webhooks and of v1. Custom data and
 /// attachments are not changed.
-fn format_timestamps(value: &mut Value) {
+pub(crate) fn format_timestamps(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {

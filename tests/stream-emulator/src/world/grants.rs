@@ -200,6 +200,152 @@ const AUDIO_ROOM_USER: &[&str] = &[
     "update-call-settings-owner",
 ];
 
+const MESSAGING_USER: &[&str] = &[
+    "create-channel",
+    "create-message-owner",
+    "delete-channel-owner",
+    "read-channel-owner",
+    "remove-own-channel-membership-owner",
+    "truncate-channel-owner",
+    "update-channel-members-owner",
+    "update-channel-owner",
+];
+
+const MESSAGING_MEMBER: &[&str] =
+    &["create-message", "read-channel", "remove-own-channel-membership"];
+
+const MESSAGING_CHANNEL_MODERATOR: &[&str] = &[
+    "ban-channel-member",
+    "create-message",
+    "create-system-message",
+    "read-channel",
+    "remove-own-channel-membership",
+    "skip-message-moderation",
+    "update-channel",
+    "update-channel-frozen",
+    "update-channel-members",
+];
+
+const MESSAGING_MODERATOR: &[&str] = &[
+    "ban-channel-member",
+    "create-channel",
+    "create-message",
+    "create-system-message",
+    "delete-channel-owner",
+    "read-channel",
+    "remove-own-channel-membership",
+    "skip-message-moderation",
+    "truncate-channel-owner",
+    "update-channel",
+    "update-channel-frozen",
+    "update-channel-members",
+];
+
+const MESSAGING_ADMIN: &[&str] = &[
+    "ban-channel-member",
+    "create-channel",
+    "create-message",
+    "create-system-message",
+    "delete-channel",
+    "read-channel",
+    "remove-own-channel-membership",
+    "skip-message-moderation",
+    "truncate-channel",
+    "update-channel",
+    "update-channel-frozen",
+    "update-channel-members",
+];
+
+/// The permissions that clients get as capabilities of a call, which have their own names.
+pub(super) const CAPABILITIES: &[(Permission, &str)] = &[
+    (Permission("block-user"), "block-users"),
+    // No grant has this name. It is assumed to follow the permission to update settings.
+    (Permission("update-call-settings"), "change-max-duration"),
+    (Permission("create-call"), "create-call"),
+    (Permission("create-call-reaction"), "create-reaction"),
+    (Permission("enable-noise-cancellation"), "enable-noise-cancellation"),
+    (Permission("end-call"), "end-call"),
+    (Permission("join-backstage"), "join-backstage"),
+    (Permission("join-call"), "join-call"),
+    (Permission("join-ended-call"), "join-ended-call"),
+    (Permission("kick-user"), "kick-user"),
+    (Permission("mute-users"), "mute-users"),
+    (Permission("pin-call-track"), "pin-for-everyone"),
+    (Permission("read-call"), "read-call"),
+    (Permission("remove-call-member"), "remove-call-member"),
+    (Permission("screenshare"), "screenshare"),
+    (Permission("send-audio"), "send-audio"),
+    (Permission("send-closed-captions"), "send-closed-captions-call"),
+    (Permission("send-video"), "send-video"),
+    (Permission("start-broadcasting"), "start-broadcast-call"),
+    (Permission("start-closed-captions"), "start-closed-captions-call"),
+    (Permission("start-frame-recording"), "start-frame-record-call"),
+    (Permission("start-recording"), "start-record-call"),
+    (Permission("start-transcription"), "start-transcription-call"),
+    (Permission("stop-broadcasting"), "stop-broadcast-call"),
+    (Permission("stop-closed-captions"), "stop-closed-captions-call"),
+    (Permission("stop-frame-recording"), "stop-frame-record-call"),
+    (Permission("stop-recording"), "stop-record-call"),
+    (Permission("stop-transcription"), "stop-transcription-call"),
+    (Permission("update-call"), "update-call"),
+    (Permission("update-call-member"), "update-call-member"),
+    (Permission("update-call-permissions"), "update-call-permissions"),
+    (Permission("update-call-settings"), "update-call-settings"),
+];
+
+/// The id of a permission that the emulator checks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Permission(&'static str);
+
+impl Permission {
+    pub(super) const ADD_OWN_CHANNEL_MEMBERSHIP: Self = Self("add-own-channel-membership");
+    pub(super) const BAN_CHANNEL_MEMBER: Self = Self("ban-channel-member");
+    pub(super) const CREATE_CALL: Self = Self("create-call");
+    pub(super) const CREATE_CHANNEL: Self = Self("create-channel");
+    pub(super) const CREATE_MESSAGE: Self = Self("create-message");
+    pub(super) const CREATE_SYSTEM_MESSAGE: Self = Self("create-system-message");
+    pub(super) const DELETE_CHANNEL: Self = Self("delete-channel");
+    pub(super) const END_CALL: Self = Self("end-call");
+    pub(super) const JOIN_CALL: Self = Self("join-call");
+    pub(super) const JOIN_ENDED_CALL: Self = Self("join-ended-call");
+    pub(super) const READ_CALL: Self = Self("read-call");
+    pub(super) const READ_CHANNEL: Self = Self("read-channel");
+    pub(super) const REMOVE_CALL_MEMBER: Self = Self("remove-call-member");
+    pub(super) const REMOVE_OWN_CHANNEL_MEMBERSHIP: Self = Self("remove-own-channel-membership");
+    pub(super) const SKIP_MESSAGE_MODERATION: Self = Self("skip-message-moderation");
+    pub(super) const START_RECORDING: Self = Self("start-recording");
+    pub(super) const STOP_RECORDING: Self = Self("stop-recording");
+    pub(super) const TRUNCATE_CHANNEL: Self = Self("truncate-channel");
+    pub(super) const UPDATE_CALL: Self = Self("update-call");
+    pub(super) const UPDATE_CALL_MEMBER: Self = Self("update-call-member");
+    pub(super) const UPDATE_CALL_MEMBER_ROLE: Self = Self("update-call-member-role");
+    pub(super) const UPDATE_CALL_SETTINGS: Self = Self("update-call-settings");
+    pub(super) const UPDATE_CHANNEL: Self = Self("update-channel");
+    pub(super) const UPDATE_CHANNEL_FROZEN: Self = Self("update-channel-frozen");
+    pub(super) const UPDATE_CHANNEL_MEMBERS: Self = Self("update-channel-members");
+    pub(super) const USE_FROZEN_CHANNEL: Self = Self("use-frozen-channel");
+
+    /// Stream's name for the permitted action, such as `JoinCall` for `join-call`.
+    pub(super) fn action(self) -> String {
+        self.0.split('-').map(capitalize).collect()
+    }
+
+    /// Whether a permission in the grants includes this one.
+    fn is_included_in(self, granted: &str, is_owner: bool) -> bool {
+        match granted.strip_prefix(self.0) {
+            Some("" | ANY_TEAM) => true,
+            Some(OWNER) => is_owner,
+            _ => false,
+        }
+    }
+}
+
+fn capitalize(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// The permissions of each role.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -247,6 +393,18 @@ impl Grants {
         Self::broadcast_calls(AUDIO_ROOM_USER)
     }
 
+    /// The grants of the channel type `messaging`, which the emulator uses for every channel type.
+    /// They contain only permissions that it checks.
+    pub(super) fn channels() -> Self {
+        Self::from_table(&[
+            ("admin", MESSAGING_ADMIN),
+            ("channel_member", MESSAGING_MEMBER),
+            ("channel_moderator", MESSAGING_CHANNEL_MODERATOR),
+            ("moderator", MESSAGING_MODERATOR),
+            ("user", MESSAGING_USER),
+        ])
+    }
+
     fn broadcast_calls(user: &[&str]) -> Self {
         Self::from_table(&[
             ("admin", DEFAULT_ADMIN),
@@ -262,6 +420,12 @@ impl Grants {
             ((*role).to_owned(), ids)
         });
         Self(roles.collect())
+    }
+
+    /// Whether one of these roles has a permission.
+    pub(super) fn permit(&self, roles: &[&str], permission: Permission, is_owner: bool) -> bool {
+        let mut granted = roles.iter().filter_map(|role| self.0.get(*role)).flatten();
+        granted.any(|id| permission.is_included_in(id, is_owner))
     }
 
     /// Replaces the permissions of one role.
@@ -352,5 +516,37 @@ mod tests {
             assert!(check("call_member", id).is_err(), "{id}");
         }
         assert!(check("call-member", "end-call").is_err());
+    }
+
+    #[test]
+    fn action_is_the_permission_in_camel_case() {
+        assert_eq!(Permission::JOIN_CALL.action(), "JoinCall");
+        assert_eq!(Permission::UPDATE_CALL_MEMBER_ROLE.action(), "UpdateCallMemberRole");
+    }
+
+    #[test]
+    fn suffix_limits_or_extends_a_permission() {
+        let ids = ["end-call", "join-call-any-team", "update-call-owner", "read-call-stats"];
+        let grants = Grants::from_table(&[("user", &ids), ("call_member", &["screenshare"])]);
+        let permits = |permission, is_owner| grants.permit(&["user", "x"], permission, is_owner);
+        for (permission, for_others, for_owner) in [
+            (Permission::END_CALL, true, true),
+            (Permission::JOIN_CALL, true, true),
+            (Permission::UPDATE_CALL, false, true),
+            (Permission::UPDATE_CALL_SETTINGS, false, false),
+            (Permission::READ_CALL, false, false),
+            (Permission("screenshare"), false, false),
+        ] {
+            let actual = (permits(permission, false), permits(permission, true));
+            assert_eq!(actual, (for_others, for_owner), "{permission:?}");
+        }
+        assert!(grants.permit(&["user", "call_member"], Permission("screenshare"), false));
+    }
+
+    #[test]
+    fn every_capability_follows_a_permission_of_calls() {
+        for (permission, capability) in CAPABILITIES {
+            assert!(is_call_permission(permission.0), "{capability}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::channels::Channel;
 use super::cid::Cid;
+use super::permissions::TokenUser;
 use super::users::UserRef;
 use super::validation::{self, check_max, ensure, require};
 use super::{ApiResult, CustomFields, World, merge, strip_nulls};
@@ -172,9 +173,26 @@ impl Channel {
     }
 }
 
+impl SendMessage {
+    pub(super) fn is_system(&self) -> bool {
+        self.message.kind.as_deref() == Some("system")
+    }
+}
+
 impl World {
     pub(crate) fn send_message(
         &mut self,
+        cid: &Cid,
+        request: SendMessage,
+        now: Timestamp,
+    ) -> ApiResult {
+        self.send_message_as(None, cid, request, now)
+    }
+
+    /// Sends a message from the user of a token. Without one, the request names the sender.
+    pub(super) fn send_message_as(
+        &mut self,
+        user: Option<&TokenUser>,
         cid: &Cid,
         request: SendMessage,
         now: Timestamp,
@@ -183,7 +201,8 @@ impl World {
         let mut request = request.message;
         request.validate()?;
         let embedded_id = request.user.take().map(|user| user.id);
-        let user_id = request.user_id.take().or(embedded_id).ok_or_else(|| {
+        let named_id = request.user_id.take().or(embedded_id);
+        let user_id = user.map(|user| user.id.clone()).or(named_id).ok_or_else(|| {
             StreamError::invalid_input(
                 "either message.user or message.user_id must be provided when using server side \
                  auth.",
@@ -195,7 +214,7 @@ impl World {
             StreamError::invalid_input(format!("a message with ID {id} already exists"))
         })?;
         let message = request.into_message(id.clone(), cid, user_id, now);
-        if let Some(response) = self.intercept_message(&message, now) {
+        if let Some(response) = self.intercept_message(&message, user, now)? {
             return Ok(json!({ "message": response }));
         }
         let response = message.response(self);

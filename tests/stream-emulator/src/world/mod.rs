@@ -15,6 +15,7 @@ mod channel_query;
 mod channel_updates;
 mod channels;
 mod cid;
+mod client;
 mod commands;
 mod events;
 mod filter;
@@ -23,6 +24,7 @@ mod message_page;
 mod messages;
 mod moderation;
 mod pagination;
+mod permissions;
 mod recording;
 mod session;
 mod sessions;
@@ -53,6 +55,8 @@ pub(crate) use app::{App, list_roles};
 pub(crate) use bans::UnbanUser;
 pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
+pub(crate) use events::format_timestamps;
+pub(crate) use permissions::TokenUser;
 pub(crate) use stats::StatsPage;
 
 /// The response body of an operation, without `duration`.

@@ -98,13 +98,23 @@ impl World {
         self.emit_call("call.accepted", &cid, now, fields);
     }
 
-    /// A user rejects a ring.
+    /// A user rejects a ring without a reason.
     pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        self.reject_with_reason(call_cid, user_id, None, now);
+    }
+
+    pub(super) fn reject_with_reason(
+        &mut self,
+        call_cid: &str,
+        user_id: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) {
         let Some(cid) = self.find_open_call(call_cid) else { return };
         let Some(session) = self.get_or_create_session(&cid) else { return };
         session.rejected_by.insert(user_id.to_owned(), now);
-        let fields = json!({ "user": self.user_response(user_id) });
-        self.emit_call("call.rejected", &cid, now, fields);
+        let fields = json!({ "user": self.user_response(user_id), "reason": reason });
+        self.emit_call("call.rejected", &cid, now, strip_nulls(fields));
     }
 
     /// A user misses a ring.
@@ -153,8 +163,9 @@ impl World {
         self.emit_sessions_ended(cid, ended, at);
     }
 
-    /// Ends a call and its session. If the call has ended before, nothing happens.
-    pub(super) fn end_call_at(&mut self, cid: &Cid, at: Timestamp) {
+    /// Ends a call and its session. If the call has ended before, nothing happens. Without a user,
+    /// a server or a timeout ends the call.
+    pub(super) fn end_call_at(&mut self, cid: &Cid, at: Timestamp, user_id: Option<&str>) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         if call.ended_at.is_some() {
             return;
@@ -162,8 +173,9 @@ impl World {
         call.ended_at = Some(at);
         let ended = call.end_sessions(at);
         let members = self.calls.get(cid).map(|call| call.members_response(self, MAX_MEMBERS));
-        // The user is null, since a server or a timeout ends the call.
-        self.emit_call("call.ended", cid, at, json!({ "members": members, "user": null }));
+        // Without a user the member is null, not absent.
+        let user = user_id.map(|id| self.user_response(id));
+        self.emit_call("call.ended", cid, at, json!({ "members": members, "user": user }));
         self.emit_sessions_ended(cid, ended, at);
     }
 

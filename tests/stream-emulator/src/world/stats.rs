@@ -484,7 +484,7 @@ mod tests {
         world.set_report("default:c", CallReport::default(), at(30));
         assert!(world.take_events().is_empty());
         world.rate("default:c", "bob", 3, None, at(31));
-        world.end_call_at(&default_call_cid("c"), at(40));
+        world.end_call_at(&default_call_cid("c"), at(40), None);
         world.take_events();
         world.publish_report("default:c", at(50));
         let events = world.take_events();
@@ -495,7 +495,7 @@ mod tests {
     #[test]
     fn report_without_measurements_lists_participants() {
         let mut world = world_with_a_session();
-        world.end_call_at(&default_call_cid("c"), at(70));
+        world.end_call_at(&default_call_cid("c"), at(70), None);
         world.rate("default:c", "bob", 5, None, at(71));
         world.take_events();
         world.publish_report("default:c", at(80));

@@ -60,7 +60,7 @@ impl World {
         let Some((at, timeout, cid)) = self.earliest_call_timeout() else { return };
         let cid = cid.clone();
         match timeout {
-            Timeout::MaxDuration => self.end_call_at(&cid, at),
+            Timeout::MaxDuration => self.end_call_at(&cid, at, None),
             Timeout::Inactivity => self.end_session_at(&cid, at),
         }
     }

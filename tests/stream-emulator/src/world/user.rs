@@ -15,7 +15,7 @@ pub(super) const DEFAULT_ROLE: &str = "user";
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct User {
     pub(super) id: String,
-    role: String,
+    pub(super) role: String,
     pub(super) name: Option<String>,
     image: Option<String>,
     language: String,
