@@ -254,6 +254,12 @@ await test('sendMessage rejects a duplicate id', async () => {
   await assertRejected(send(1), 400, 4, /already exists/);
 });
 
+await test('sendMessage answers an unknown command with an error message', async () => {
+  const { message } = await channel.sendMessage({ message: { text: '/shrug', user_id: alice } });
+  assert.equal(message.type, 'error');
+  assert.match(message.text, /command shrug doesn't exist/);
+});
+
 await test('sendMessage rejects a text that is too long', async () => {
   const message = { text: 'x'.repeat(5001), user_id: alice };
   await assertRejected(channel.sendMessage({ message }), 400, 20);
@@ -324,6 +330,32 @@ await test('webhooks are signed, with and without compression', { timeout: 20_00
     await client.updateApp({ event_hooks, enable_hook_payload_compression: false });
     receiver.close();
   }
+});
+
+await test('a call type is created, updated and deleted', async () => {
+  const name = `type-${run}`;
+  const created = await client.video.createCallType({
+    name,
+    grants: { user: [], call_member: ['read-call', 'join-call'] },
+    settings: { session: { inactivity_timeout_seconds: 60 } },
+  });
+  assert.deepEqual(created.grants.user, []);
+  assert.ok(created.grants.admin.includes('end-call'));
+  assert.ok(created.created_at instanceof Date);
+  assert.equal(created.settings.session.inactivity_timeout_seconds, 60);
+  assert.equal(created.notification_settings.call_ring.enabled, true);
+  await assertRejected(client.video.createCallType({ name }), 400, 4, /already exists/);
+  const unknown = { name, grants: { call_member: ['start-record-call'] } };
+  await assertRejected(client.video.updateCallType(unknown), 400, 4, /unknown permission/);
+  await client.video.updateCallType({ name, grants: { call_member: ['end-call'] } });
+  const read = await client.video.getCallType({ name });
+  assert.deepEqual(read.grants.call_member, ['end-call']);
+  assert.deepEqual(read.grants.user, []);
+  const { call_types: callTypes } = await client.video.listCallTypes();
+  assert.ok(callTypes[name].updated_at instanceof Date);
+  assert.equal(callTypes.default.name, 'default');
+  await client.video.deleteCallType({ name });
+  await assertRejected(client.video.getCallType({ name }), 404, 16, /does not exist/);
 });
 
 await test('call.get returns 404 for an unknown call', async () => {
@@ -522,6 +554,19 @@ await test('deleteChannels deletes a batch', async () => {
   await waitForTask(taskId);
   await assertRejected(channel.get(), 404, 16);
   await assertRejected(client.chat.deleteChannels({ cids }), 404, 16, /channels not found/);
+});
+
+await test('a user is banned and unbanned', async () => {
+  const find = async () => {
+    const { users } = await client.queryUsers({ payload: { filter_conditions: { id: bob } } });
+    return users[0];
+  };
+  await client.moderation.ban({ target_user_id: bob, banned_by_id: alice, timeout: 60 });
+  const banned = await find();
+  assert.equal(banned.banned, true);
+  assert.ok(banned.ban_expires instanceof Date);
+  await client.moderation.unban({ target_user_id: bob });
+  assert.equal((await find()).banned, false);
 });
 
 await test('a user is deactivated and reactivated', async () => {

@@ -1,4 +1,5 @@
-//! An in-memory emulator of Stream's v2 API, served as plain HTTP/1 on loopback.
+//! An in-memory emulator of Stream's API, served as plain HTTP/1 on loopback: the operations of a
+//! server with v2 paths, and some operations of clients with the paths of either version.
 //!
 //! It follows the documentation of Stream and the behaviour of its official libraries: error
 //! codes, idempotency rules and surprising cases. For example, a late create brings a deleted
@@ -7,7 +8,8 @@
 //! type cannot pass on both sides.
 //!
 //! - `world` is the state of the emulated app: pure data, one file per kind of object, no I/O. Its
-//!   operations emit events, and its timeouts end calls and sessions.
+//!   operations emit events, and its timeouts end calls, sessions and bans. `world::client` has the
+//!   operations of user tokens, which the grants of call and channel types limit.
 //! - `state` holds the world behind one mutex, which is never held across an await. Every operation
 //!   goes through `State::with_inner`: it runs the timeouts and delayed requests that are due, then
 //!   the operation, then queues the new events for delivery. Time is the emulator's clock, which a
@@ -21,8 +23,12 @@
 //!   users join and leave calls, reject, miss and rate them.
 //!
 //! Where Stream's documentation leaves a case open, the emulator makes a choice. The end of a call
-//! ends its session, without a `call.session_participant_left` event for each participant. An
-//! operation without a published rate limit has an assumed one.
+//! ends its session, without a `call.session_participant_left` event for each participant. A call
+//! member without a role gets the role `user`. An operation without a published rate limit has an
+//! assumed one.
+//!
+//! Not emulated for clients: sockets, media, push, and custom fields outside `custom`, which v1 has
+//! for users, channels and messages.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]
