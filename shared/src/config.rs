@@ -64,6 +64,19 @@ impl Env {
         self.get(name).unwrap_or(default)
     }
 
+    /// The values of the variables with secrets.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        const VARIABLES: [&str; 6] = [
+            "STREAM_API_SECRET",
+            "STREAM_API_SECRET_PREVIOUS",
+            "JWT_SECRET",
+            "JWT_SECRET_PREVIOUS",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ];
+        VARIABLES.into_iter().filter_map(|name| self.get(name))
+    }
+
     /// This environment with a variable replaced by a secret.
     #[must_use]
     pub(crate) fn with_secret(mut self, name: &str, secret: &SecretString) -> Self {

@@ -86,7 +86,7 @@ pub struct AppContext {
 impl AppContext {
     /// Reads the configuration and builds the clients. Sends no request.
     pub fn new(env: Env, clock: Arc<dyn Clock>, http: net::Client) -> Result<Self, StartError> {
-        redact::register_secrets(&env);
+        redact::register_secrets(env.secrets());
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let table = Table::new(&StoreConfig::from_env(&env)?, http.clone());
         let stream = match StreamConfig::from_env(&env)? {

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::io::Read as _;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use ring::hmac;
 
 use crate::config::Env;
@@ -80,7 +80,8 @@ impl WebhookSecrets {
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, VerificationError> {
     let mut inflated = Vec::new();
-    GzDecoder::new(body)
+    // A gzip stream may have several members (RFC 1952, section 2.2), and nothing else after them.
+    MultiGzDecoder::new(body)
         .take(MAX_INFLATED_BYTES + 1)
         .read_to_end(&mut inflated)
         .map_err(VerificationError::InvalidGzip)?;
@@ -189,6 +190,11 @@ mod tests {
         ));
         let at_limit = &bomb[1..];
         assert!(all.verify(&gzip(at_limit), Some(&sign("s", at_limit))).is_ok());
+        let members = [gzip(&BODY[..9]), gzip(&BODY[9..])].concat();
+        assert_eq!(&*all.verify(&members, Some(&sign("s", BODY))).unwrap(), BODY);
+        let trailing = [gzip(BODY), b"{}".to_vec()].concat();
+        let result = all.verify(&trailing, Some(&sign("s", BODY)));
+        assert!(matches!(result, Err(VerificationError::InvalidGzip(_))));
         let mut truncated = gzip(BODY);
         truncated.truncate(12);
         let result = all.verify(&truncated, Some(&sign("s", BODY)));
