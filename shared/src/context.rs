@@ -24,6 +24,7 @@ use crate::rate_limiter::dynamo::DynamoRateLimitStore;
 use crate::rate_limiter::{RateLimiter, Route};
 use crate::redact;
 use crate::stream::{HttpTransport, StreamClient};
+use crate::stream_names;
 use crate::telemetry;
 use crate::users::dynamo::DynamoUserStore;
 use crate::users::{AccountStore, QueuedPushes, UserService};
@@ -145,6 +146,7 @@ impl AppContext {
             store: Arc::new(DynamoUserStore::new(self.table.clone())),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
+            service_user: stream_names::service_user(&self.env)?,
         })
     }
 
@@ -156,6 +158,8 @@ impl AppContext {
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
+            call_type: stream_names::call_type(&self.env)?,
+            service_user: stream_names::service_user(&self.env)?,
         })
     }
 

@@ -24,7 +24,7 @@ use crate::calls::{Call, CallState, CallType, NewCall};
 use crate::clock::{Clock, Deadline, SystemClock, Timestamp};
 use crate::config::Env;
 use crate::http::{self, FromRequest as _, Json, RequestMeta};
-use crate::ids::{BatchId, CallId, UserId};
+use crate::ids::{BatchId, CallId, CallTypeName, UserId};
 use crate::net;
 use crate::quality::chart::{self, Width};
 use crate::quality::{Batch, Platform, Samples, StoredQualityData, StreamStats, merge};
@@ -179,6 +179,7 @@ pub fn batch(bytes: &[u8]) {
     let (Some(alice), Some(bob)) = (user_id("alice"), user_id("bob")) else { return };
     let Ok(id) = CallId::try_from("c1".to_owned()) else { return };
     let call = Call::new(&NewCall {
+        stream_call_type: CallTypeName::default(),
         id,
         owner: alice.clone(),
         members: vec![alice.clone(), bob],

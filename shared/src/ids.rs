@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The call type of every call: Stream's built-in type for video and voice calls.
-pub const CALL_TYPE: &str = "default";
 /// The channel type of every call's chat: Stream's built-in type for private chats.
 pub const CHANNEL_TYPE: &str = "messaging";
 
@@ -24,6 +22,9 @@ pub enum IdError {
     /// A character is not allowed in a message id.
     #[error("may contain only visible ASCII characters except ',', '%', '/', '\\', '?' and '#'")]
     MessageCharacter,
+    /// The text is not a call type and an id.
+    #[error("must be a call type, ':' and the id of a call")]
+    NotACallCid,
     /// The channel does not belong to a call.
     #[error("must be 'call-' followed by the id of a call")]
     NotACallChannel,
@@ -114,6 +115,52 @@ define_id!(
     SessionId, 128, is_id_byte, IdError::Character
 );
 
+define_id!(
+    /// The name of a call type at Stream: `^[A-Za-z0-9_-]{1,64}$`.
+    CallTypeName, 64, is_id_byte, IdError::Character
+);
+
+impl CallTypeName {
+    const DEFAULT: &str = "default";
+
+    /// Whether this is Stream's built-in type for video and voice calls.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0 == Self::DEFAULT
+    }
+}
+
+impl Default for CallTypeName {
+    /// Stream's built-in type for video and voice calls.
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}
+
+/// The identity of a call at Stream: its type and its id, such as `default:c1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallCid {
+    /// The call type.
+    pub call_type: CallTypeName,
+    /// The id.
+    pub id: CallId,
+}
+
+impl TryFrom<&str> for CallCid {
+    type Error = IdError;
+
+    fn try_from(cid: &str) -> Result<Self, IdError> {
+        let (call_type, id) = cid.split_once(':').ok_or(IdError::NotACallCid)?;
+        Ok(Self { call_type: call_type.to_owned().try_into()?, id: id.to_owned().try_into()? })
+    }
+}
+
+impl fmt::Display for CallCid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.call_type, self.id)
+    }
+}
+
 impl CallId {
     /// An id from a UUID.
     #[must_use]
@@ -139,10 +186,10 @@ impl CallId {
         ChannelId(self.clone())
     }
 
-    /// The call's cid at Stream: type and id.
+    /// The call's cid at Stream.
     #[must_use]
-    pub fn cid(&self) -> String {
-        format!("{}:{}", CALL_TYPE, self.0)
+    pub fn with_type(&self, call_type: &CallTypeName) -> CallCid {
+        CallCid { call_type: call_type.clone(), id: self.clone() }
     }
 }
 
@@ -270,7 +317,12 @@ mod tests {
         let call = CallId::try_from("abc".to_owned()).unwrap();
         assert_eq!(call.channel().to_string(), "call-abc");
         assert_eq!(call.channel().cid(), "messaging:call-abc");
-        assert_eq!(call.cid(), "default:abc");
+        let cid = call.with_type(&CallTypeName::default());
+        assert_eq!(cid.to_string(), "default:abc");
+        assert_eq!(CallCid::try_from("default:abc"), Ok(cid));
+        for other in ["abc", "default:", ":abc", "default:a:b", "a b:c"] {
+            assert!(CallCid::try_from(other).is_err(), "{other}");
+        }
         assert_eq!(ChannelId::try_from("call-abc".to_owned()).unwrap().call(), &call);
     }
 

@@ -35,6 +35,7 @@ pub mod schedule;
 mod secrets;
 pub mod store;
 pub mod stream;
+pub mod stream_names;
 mod sync;
 pub mod telemetry;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::crypto::install_provider;
 use crate::clock::Timestamp;
 use crate::error::{ApiError, BoxError, Code};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, UserId};
 
 /// `{"alg":"HS256","typ":"JWT"}` in base64url: the header of every Stream token.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
@@ -112,7 +112,7 @@ impl TokenSigner {
     pub fn sign_user_token(
         &self,
         user: &UserId,
-        call: Option<&CallId>,
+        call: Option<&CallCid>,
         now: Timestamp,
         lifetime: TokenLifetime,
         revoked_at: Option<Timestamp>,
@@ -124,7 +124,7 @@ impl TokenSigner {
             user_id: user.as_str(),
             iat: backdated_iat.max(earliest_iat),
             exp: expires_at.as_secs(),
-            call_cids: call.map(|call| [call.cid()]),
+            call_cids: call.map(|call| [call.to_string()]),
         };
         Ok(UserToken {
             token: self.sign(&claims)?,
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn call_token_is_limited_to_its_call() {
         let now = Timestamp::from_secs(1_767_225_605);
-        let call = CallId::try_from("c1".to_owned()).unwrap();
+        let call = CallCid::try_from("default:c1").unwrap();
         let lifetime = TokenLifetime(Duration::from_mins(1));
         let issued = signer().sign_user_token(&alice(), Some(&call), now, lifetime, None).unwrap();
         let expected = serde_json::json!({

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::calls::{Call, CallStore, EndReason, EndRequest, Precondition};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, CallId, UserId};
 use crate::quality::{QualityStore, write_and_invalidate};
 use crate::store::StoreError;
 use crate::stream::event::{CallEvent, Event, EventKind, UserEvent};
@@ -43,8 +43,12 @@ impl EventHandler {
     /// Those of the table. After an error Stream must send the event again.
     pub async fn handle(&self, event: Event) -> Result<(), StoreError> {
         match event.kind {
-            EventKind::Call(id, call_event) => {
-                self.handle_call_event(&id, call_event, event.at).await
+            EventKind::Call(cid, call_event) => {
+                self.handle_call_event(&cid, call_event, event.at).await
+            }
+            EventKind::ChannelDeleted(id) => {
+                let source = Precondition::Event { at: event.at, call_type: None };
+                self.end_call(&id, event.at, source).await
             }
             EventKind::User(id, user_event) => {
                 self.handle_user_event(&id, user_event, event.at).await
@@ -74,31 +78,37 @@ impl EventHandler {
 
     async fn handle_call_event(
         &self,
-        id: &CallId,
+        cid: &CallCid,
         event: CallEvent,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let (id, now) = (&cid.id, self.clock.now());
+        let call_type = Some(&cid.call_type);
+        let concerns = |call: &Call| call.cid() == *cid && call.existed_at(at);
         match event {
-            CallEvent::Started(started_at) => self.call_store.record_start(id, started_at).await,
+            CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
             CallEvent::ParticipantLeft => {
                 let check_delay = self.inactivity_timeout + SESSION_END_MARGIN;
-                self.call_store.schedule_check(id, at.min(now).plus(check_delay)).await
+                self.call_store.schedule_check(cid, at.min(now).plus(check_delay)).await
             }
             CallEvent::SessionEnded | CallEvent::MissedOrRejected => {
-                self.call_store.schedule_check_now(id, now).await
+                self.call_store.schedule_check_now(cid, now).await
             }
-            CallEvent::Ended(ended_at) => self.end_call(id, ended_at, now).await,
-            CallEvent::Deleted => self.end_call(id, at, now).await,
+            CallEvent::Ended(ended_at) => {
+                self.end_call(id, ended_at, Precondition::Event { at: ended_at, call_type }).await
+            }
+            CallEvent::Deleted => {
+                self.end_call(id, at, Precondition::Event { at, call_type }).await
+            }
             CallEvent::StatsReport(report) => {
                 let call = self.call_store.get(id).await?;
-                let Some(call) = call.filter(|call| call.existed_at(at)) else { return Ok(()) };
+                let Some(call) = call.filter(concerns) else { return Ok(()) };
                 let write = self.quality_store.store_report(id, &report, at);
                 write_and_invalidate(&*self.quality_store, &call, now, write).await
             }
             CallEvent::Rating(rating) => {
                 let call = self.call_store.get(id).await?;
-                let concerns = |call: &Call| call.is_member(&rating.user) && call.existed_at(at);
+                let concerns = |call: &Call| call.is_member(&rating.user) && concerns(call);
                 let Some(call) = call.filter(concerns) else { return Ok(()) };
                 let write = self.quality_store.store_rating(id, &rating, at);
                 write_and_invalidate(&*self.quality_store, &call, now, write).await
@@ -111,13 +121,14 @@ impl EventHandler {
         &self,
         id: &CallId,
         ended_at: Timestamp,
-        now: Timestamp,
+        source: Precondition<'_>,
     ) -> Result<(), StoreError> {
+        let now = self.clock.now();
         let reason = EndReason::ENDED_AT_STREAM.into();
         let request = EndRequest {
             at: ended_at.min(now),
             due_at: now,
-            precondition: Some(Precondition::ExistedAt(ended_at)),
+            precondition: Some(source),
             ..EndRequest::new(id, &reason, now)
         };
         self.call_store.end(request).await.map(|_| ())

@@ -97,24 +97,25 @@ async fn create_token(
     // The clock is read before the user, so that a concurrent revocation covers this token.
     let now = state.users.clock.now();
     let lookup = state.users.find_and_count(&id, permit);
-    let existing = match &request.call_id {
+    let (existing, cid) = match &request.call_id {
         Some(call) => {
             let call = calls::get_authorized(&*state.call_store, call, |call| call.is_member(&id));
             let (existing, call) = join(lookup, call).await;
             // The rate limit takes precedence over the call's errors.
             let existing = existing?;
-            call?.require_active()?;
-            existing
+            let call = call?;
+            call.require_active()?;
+            (existing, Some(call.cid()))
         }
-        None => lookup.await?,
+        None => (lookup.await?, None),
     };
     let user = state
         .users
         .get_or_provision(&caller, &id, existing, &change, state.unknown_users, deadline)
         .await?;
     let lifetime = request.ttl_seconds.unwrap_or_default();
-    let call = request.call_id.as_ref();
-    let issued = state.signer.sign_user_token(&user.id, call, now, lifetime, user.revoked_at)?;
+    let (cid, revoked_at) = (cid.as_ref(), user.revoked_at);
+    let issued = state.signer.sign_user_token(&user.id, cid, now, lifetime, revoked_at)?;
     Ok(ApiResponse::ok(
         "Token created",
         Response {

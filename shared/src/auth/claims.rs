@@ -10,6 +10,7 @@ use crate::auth::{Caller, TokenError};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
 use crate::ids::UserId;
+use crate::stream_names;
 
 /// The tolerated difference between the clocks of issuer and verifier.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -29,6 +30,8 @@ pub(super) struct ClaimRules {
     service_role: String,
     /// The claim with the start of the session.
     auth_time_claim: String,
+    /// The service user at Stream, as whom no caller can sign in.
+    reserved_user: UserId,
 }
 
 /// A claim that every token must have, and its value.
@@ -85,6 +88,7 @@ impl ClaimRules {
             role_claim: env.get_or("JWT_ROLE_CLAIM", "role").to_owned(),
             service_role: env.get_or("JWT_SERVICE_ROLE", "service").to_owned(),
             auth_time_claim: env.get_or("JWT_AUTH_TIME_CLAIM", "iat").to_owned(),
+            reserved_user: stream_names::service_user(env)?,
         };
         if rules.user_claim == rules.role_claim {
             // Otherwise a user whose id is the service role would be a service.
@@ -114,7 +118,8 @@ impl ClaimRules {
         if let Some(missing) = self.required_claims.iter().find(|it| !it.is_in(claims)) {
             return Err(TokenError::RequiredClaim(missing.name.clone()));
         }
-        let user = self.user_id(claims).ok_or(TokenError::InvalidUserId)?;
+        let user = self.user_id(claims).filter(|user| *user != self.reserved_user);
+        let user = user.ok_or(TokenError::InvalidUserId)?;
         let role = string_claim(claims, &self.role_claim);
         Ok(Caller {
             user,

@@ -270,6 +270,7 @@ mod tests {
             ("sub", json!(true)),
             ("sub", json!("a/b")),
             ("sub", json!("a".repeat(65))),
+            ("sub", json!("stream-functions")),
             ("sub", Value::Null),
             ("aud", json!("another service")),
         ] {

@@ -9,7 +9,7 @@ use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{CallType, EndReason, NewCall};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, CallId, CallTypeName, UserId};
 use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::stream::ops::UserRef;
 
@@ -39,6 +39,9 @@ pub struct Call {
     pub members: Vec<UserId>,
     /// Video or voice.
     pub call_type: CallType,
+    /// The call type at Stream. The configured type may have changed since the call was reserved.
+    #[serde(default, skip_serializing_if = "CallTypeName::is_default")]
+    pub stream_call_type: CallTypeName,
     /// The state.
     pub state: CallState,
     /// A digest of the create request. A request with the same id and another digest is rejected.
@@ -84,6 +87,7 @@ impl Call {
             owner: new_call.owner.clone(),
             members: new_call.members.clone(),
             call_type: new_call.call_type,
+            stream_call_type: new_call.stream_call_type.clone(),
             state: CallState::Creating,
             fingerprint: new_call.fingerprint.clone(),
             parallel: new_call.parallel,
@@ -96,6 +100,12 @@ impl Call {
             ended_at: None,
             end_reason: None,
         }
+    }
+
+    /// The call's cid at Stream.
+    #[must_use]
+    pub fn cid(&self) -> CallCid {
+        self.call_id.with_type(&self.stream_call_type)
     }
 
     /// Whether the user is a member of the call.

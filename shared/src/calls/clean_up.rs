@@ -6,8 +6,10 @@ use futures_util::future::join;
 use crate::calls::{Call, CallService, MemberSet};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
-use crate::ids::{CallId, UserId};
-use crate::stream::ops::{ChannelEnvelope, DeleteChannel, EndCall, GetCall, GetChannel};
+use crate::ids::{CallCid, CallId, UserId};
+use crate::stream::ops::{
+    ChannelEnvelope, DeleteChannel, EndCall, GetCall, GetChannel, StreamChannel,
+};
 use crate::stream::{Operation, StreamError};
 
 impl CallService {
@@ -15,7 +17,7 @@ impl CallService {
     pub(super) async fn clean_up(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
         let at_stream = async {
             if call.active_at.is_some() {
-                self.clean_up_owned(&call.call_id, deadline).await
+                self.clean_up_owned(&call.cid(), deadline).await
             } else {
                 self.clean_up_if_owned(call, deadline).await
             }
@@ -31,22 +33,22 @@ impl CallService {
     /// Removes a call and a channel that are known to belong to this call.
     pub(super) async fn clean_up_owned(
         &self,
-        id: &CallId,
+        cid: &CallCid,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         let (ended, deleted) =
-            join(self.end_at_stream(id, deadline), self.delete_channel(id, deadline)).await;
+            join(self.end_at_stream(cid, deadline), self.delete_channel(&cid.id, deadline)).await;
         ended.and(deleted)
     }
 
     /// Removes the call and the channel if the call's owner created them. If the call never became
     /// active, another user may have created a resource with the same id.
     async fn clean_up_if_owned(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
-        let id = &call.call_id;
+        let (id, cid) = (&call.call_id, call.cid());
         let end_call = async {
-            match self.stream.send(&GetCall { id }, deadline).await {
+            match self.stream.send(&GetCall { cid: &cid }, deadline).await {
                 Ok(response) if call.is_owned_by(response.call.created_by.as_ref()) => {
-                    self.end_at_stream(id, deadline).await
+                    self.end_at_stream(&cid, deadline).await
                 }
                 Ok(_) | Err(StreamError::NotFound(_)) => Ok(()),
                 Err(error) => Err(error.into()),
@@ -55,7 +57,7 @@ impl CallService {
         let delete_channel = async {
             match self.stream.send(&GetChannel { id: &id.channel() }, deadline).await {
                 Ok(ChannelEnvelope { channel: Some(channel) })
-                    if call.is_owned_by(channel.created_by.as_ref()) =>
+                    if self.is_channel_of(call, &channel) =>
                 {
                     self.delete_channel(id, deadline).await
                 }
@@ -65,6 +67,16 @@ impl CallService {
         };
         let (ended, deleted) = join(end_call, delete_channel).await;
         ended.and(deleted)
+    }
+
+    /// Whether a channel at Stream belongs to the call: it has the call's owner tag, and its creator
+    /// is the service user, or the owner (a channel from before there was a service user). A missing
+    /// creator proves nothing.
+    pub(super) fn is_channel_of(&self, call: &Call, channel: &StreamChannel) -> bool {
+        let is_tagged = channel.owned_call_id().as_ref() == Some(&call.call_id);
+        let creator = channel.created_by.as_ref();
+        let is_by_service = creator.is_some_and(|user| user.id == self.service_user.as_str());
+        is_tagged && (is_by_service || call.is_owned_by(creator))
     }
 
     /// Deletes one channel, within the quota of single deletions per minute
@@ -87,12 +99,12 @@ impl CallService {
     /// this is a success.
     pub(super) async fn end_at_stream(
         &self,
-        id: &CallId,
+        cid: &CallCid,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
-        match self.send_ignoring_not_found(&EndCall { id }, deadline).await {
+        match self.send_ignoring_not_found(&EndCall { cid }, deadline).await {
             Err(StreamError::Rejected(rejection)) => {
-                match self.stream.send(&GetCall { id }, deadline).await {
+                match self.stream.send(&GetCall { cid }, deadline).await {
                     Ok(response) if response.call.ended_at.is_some() => Ok(()),
                     Err(StreamError::NotFound(_)) => Ok(()),
                     Ok(_) => Err(StreamError::Rejected(rejection).into()),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::calls::CallType;
 use crate::clock::Timestamp;
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, CallId, CallTypeName, UserId};
 
 /// A request to create a call.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct NewCall {
     pub members: Vec<UserId>,
     /// Video or voice.
     pub call_type: CallType,
+    /// The call type at Stream.
+    pub stream_call_type: CallTypeName,
     /// A digest of the request.
     pub fingerprint: String,
     /// Whether the members may have other open calls.
@@ -67,17 +69,28 @@ pub struct NewCall {
 }
 
 impl NewCall {
-    pub(super) fn new(command: &CreateCall, attempt: Uuid, now: Timestamp) -> Self {
+    pub(super) fn new(
+        command: &CreateCall,
+        stream_call_type: &CallTypeName,
+        attempt: Uuid,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: command.id.clone(),
             owner: command.owner.clone(),
             members: command.members.clone(),
             call_type: command.call_type,
+            stream_call_type: stream_call_type.clone(),
             fingerprint: command.fingerprint(),
             parallel: command.parallel,
             attempt: attempt.to_string(),
             at: now,
         }
+    }
+
+    /// The call's cid at Stream.
+    pub(super) fn cid(&self) -> CallCid {
+        self.id.with_type(&self.stream_call_type)
     }
 }
 

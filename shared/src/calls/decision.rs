@@ -100,6 +100,7 @@ mod tests {
     fn stream_call(ended: Option<i64>, session: &Value) -> StreamCall {
         let body = json!({
             "id": "c1",
+            "type": "default",
             "created_by": {"id": "alice"},
             "ended_at": ended.map(|seconds| at(seconds).to_string()),
             "session": session,

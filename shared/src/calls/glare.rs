@@ -140,7 +140,7 @@ impl CallService {
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Decision, ApiError> {
-        let stream_call = match self.stream.send(&GetCall { id: &call.call_id }, deadline).await {
+        let stream_call = match self.stream.send(&GetCall { cid: &call.cid() }, deadline).await {
             Ok(response) => Some(response.call),
             Err(StreamError::NotFound(_)) => None,
             Err(error) => return Err(error.into()),

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{ApiError, Code};
-use crate::ids::CallId;
+use crate::ids::{CallId, CallTypeName, UserId};
 use crate::random::Random;
 use crate::stream::StreamClient;
 use crate::users::AccountStore;
@@ -61,6 +61,11 @@ pub struct CallService {
     pub clock: Arc<dyn Clock>,
     /// The source of ids.
     pub random: Arc<dyn Random>,
+    /// The call type of new calls at Stream.
+    pub call_type: CallTypeName,
+    /// The user who creates the channels. No caller can sign in as that user, so no client has the
+    /// rights of a channel's creator.
+    pub service_user: UserId,
 }
 
 /// The error for a call that does not exist or that the caller may not access. The two cases are

@@ -3,11 +3,13 @@
 //! The channel comes first: if a member does not exist at Stream, the request fails before a phone
 //! rings.
 
-use crate::calls::{CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
+use crate::calls::{Call, CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::stream::StreamError;
-use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel, SettingsOverride};
+use crate::stream::ops::{
+    GetOrCreateCall, GetOrCreateChannel, SettingsOverride, UpsertUsers, UserData,
+};
 
 impl CallService {
     /// Creates the channel and the call, or reuses those that an earlier attempt created.
@@ -28,17 +30,34 @@ impl CallService {
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         let id = new_call.id.channel();
-        let request =
-            GetOrCreateChannel { id: &id, created_by: &new_call.owner, members: &new_call.members };
-        let response = self.stream.send(&request, deadline).await.map_err(map_member_error)?;
-        let creator = response.channel.and_then(|channel| channel.created_by);
-        let creator = creator.ok_or_else(missing_creator)?;
-        if creator.id == new_call.owner.as_str() {
+        let request = GetOrCreateChannel {
+            id: &id,
+            created_by: &self.service_user,
+            members: &new_call.members,
+        };
+        let response = match self.stream.send(&request, deadline).await {
+            Err(StreamError::Rejected(error)) if error.names_unknown_user(&self.service_user) => {
+                self.create_service_user(deadline).await?;
+                self.stream.send(&request, deadline).await
+            }
+            result => result,
+        };
+        let channel = response.map_err(|error| self.map_member_error(error))?.channel;
+        let channel = channel.filter(|channel| channel.created_by.is_some());
+        let channel = channel.ok_or_else(missing_creator)?;
+        if self.is_channel_of(&Call::new(new_call), &channel) {
             return Ok(());
         }
         // Another user created a channel with this id: it is neither used nor deleted.
         self.cancel_reservation(new_call).await;
         Err(ApiError::from_code(Code::CallIdReused))
+    }
+
+    /// Creates the service user. This happens once for each app at Stream.
+    async fn create_service_user(&self, deadline: Deadline) -> Result<(), ApiError> {
+        let users = [(&self.service_user, UserData::for_service_user())];
+        self.stream.send(&UpsertUsers { users: &users }, deadline).await?;
+        Ok(())
     }
 
     async fn provision_call(
@@ -51,7 +70,7 @@ impl CallService {
         let CallSettings { video, screen_sharing, recording, transcribing, .. } =
             new_call.call_type.settings();
         let request = GetOrCreateCall {
-            id: &new_call.id,
+            cid: &new_call.cid(),
             created_by: &new_call.owner,
             members: &new_call.members,
             settings: SettingsOverride { video, screen_sharing, recording, transcribing },
@@ -60,8 +79,12 @@ impl CallService {
             max_duration: timeouts.max_duration,
             inactivity_timeout: timeouts.inactivity_timeout,
         };
-        let stream_call =
-            self.stream.send(&request, deadline).await.map_err(map_member_error)?.call;
+        let stream_call = self
+            .stream
+            .send(&request, deadline)
+            .await
+            .map_err(|error| self.map_member_error(error))?
+            .call;
         let creator = stream_call.created_by.ok_or_else(missing_creator)?;
         if creator.id != new_call.owner.as_str() {
             // Another user created a call with this id. The channel belongs to this call, so the
@@ -81,22 +104,33 @@ impl CallService {
     }
 }
 
+impl CallService {
+    /// All members are in the table at this point. If Stream rejects one, it was deleted there.
+    fn map_member_error(&self, error: StreamError) -> ApiError {
+        let is_unknown_member = match &error {
+            StreamError::Rejected(response) => response.is_user_unknown(),
+            StreamError::NotFound(response) => response.is_user_deleted(),
+            _ => false,
+        };
+        let names_service_user = match &error {
+            StreamError::Rejected(response) | StreamError::NotFound(response) => {
+                response.names_user(&self.service_user)
+            }
+            _ => false,
+        };
+        if names_service_user {
+            // Without the service user no call can be created, and no member can change that.
+            ApiError::from_code(Code::StreamRefused).with_source(error)
+        } else if is_unknown_member {
+            let detail = "upsert all members first: a member does not exist at Stream";
+            ApiError::new(Code::UserNotFound, detail).with_source(error)
+        } else {
+            error.into()
+        }
+    }
+}
+
 /// A missing creator proves neither that the resource belongs to this call nor that it does not.
 fn missing_creator() -> StreamError {
     StreamError::InvalidResponse("the channel or the call has no creator".into())
-}
-
-/// All members are in the table at this point. If Stream rejects one, it was deleted there.
-fn map_member_error(error: StreamError) -> ApiError {
-    let is_unknown_member = match &error {
-        StreamError::Rejected(response) => response.is_user_unknown(),
-        StreamError::NotFound(response) => response.is_user_deleted(),
-        _ => false,
-    };
-    if is_unknown_member {
-        let detail = "upsert all members first: a member does not exist at Stream";
-        ApiError::new(Code::UserNotFound, detail).with_source(error)
-    } else {
-        error.into()
-    }
 }

@@ -39,7 +39,7 @@ impl CallService {
         deadline: Deadline,
     ) -> Result<Reservation, ApiError> {
         let now = self.clock.now();
-        let new_call = NewCall::new(command, self.random.uuid_v7(now), now);
+        let mut new_call = NewCall::new(command, &self.call_type, self.random.uuid_v7(now), now);
         let member_set = MemberSet::new(&new_call.members);
         let set_open_call = async {
             if new_call.parallel {
@@ -75,7 +75,10 @@ impl CallService {
             BeginResult::Inserted => None,
             BeginResult::Exists(call) => match classify(&call, &new_call) {
                 ExistingCall::Replay => return Ok(Reservation::Existing(call)),
-                ExistingCall::Resume => Some(call),
+                ExistingCall::Resume => {
+                    new_call.stream_call_type = call.stream_call_type.clone();
+                    Some(call)
+                }
                 ExistingCall::Concurrent => {
                     let call = self.wait_until_active(call, now, deadline).await?;
                     return Ok(Reservation::Existing(call));
@@ -139,7 +142,12 @@ impl CallService {
             ConflictingCall::Pending(pending) => pending,
         };
         let call = pending.filter(is_same_request).ok_or_else(not_active_yet)?;
-        let resumed = NewCall { id: call.call_id, at: self.clock.now(), ..new_call };
+        let resumed = NewCall {
+            id: call.call_id,
+            stream_call_type: call.stream_call_type,
+            at: self.clock.now(),
+            ..new_call
+        };
         match self.store.take_over(&resumed).await? {
             TakeOverResult::Acquired => Ok(Reservation::Acquired(resumed)),
             TakeOverResult::Changed(call) if call.state == CallState::Active => {

@@ -35,7 +35,7 @@ impl From<Call> for CallResponse {
         let channel = call.call_id.channel();
         let started_at = call.joined_at();
         Self {
-            call_cid: call.call_id.cid(),
+            call_cid: call.cid().to_string(),
             channel_cid: channel.cid(),
             channel_id: channel,
             call_id: call.call_id,

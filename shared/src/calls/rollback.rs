@@ -80,7 +80,7 @@ impl CallService {
 
     /// Removes from Stream what was provisioned for a call that ended meanwhile.
     pub(super) async fn roll_back(&self, new_call: &NewCall, deadline: Deadline) {
-        if let Err(error) = self.clean_up_owned(&new_call.id, deadline).await {
+        if let Err(error) = self.clean_up_owned(&new_call.cid(), deadline).await {
             error.log("rollback failed, left to the cleanup recheck", &new_call.id);
         }
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::calls::timeouts::END_RETRY_INTERVAL;
 use crate::calls::{Call, EndReason, MemberSet, NewCall};
 use crate::clock::Timestamp;
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, CallId, CallTypeName, UserId};
 use crate::store::StoreError;
 
 /// The result of [`CallStore::begin`].
@@ -72,8 +72,13 @@ pub enum Precondition<'a> {
     DueAt(Timestamp),
     /// This attempt held the lease.
     Attempt(&'a str),
-    /// The call existed at the time of this event.
-    ExistedAt(Timestamp),
+    /// The call existed at the time of this event, and has this type at Stream. `None` is any type.
+    Event {
+        /// The time of the event.
+        at: Timestamp,
+        /// The call type of the event.
+        call_type: Option<&'a CallTypeName>,
+    },
 }
 
 impl<'a> EndRequest<'a> {
@@ -155,15 +160,15 @@ pub trait CallStore: Send + Sync {
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 
     /// Stores when the first participant joined. The earliest time wins. If the call does not
-    /// exist, or did not exist at that time, nothing is written.
-    async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError>;
+    /// exist, did not exist at that time, or has another type, nothing is written.
+    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError>;
 
     /// Makes an active call due at `due_at`, unless it is due earlier.
-    async fn schedule_check(&self, id: &CallId, due_at: Timestamp) -> Result<(), StoreError>;
+    async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
 
     /// Makes an active call due now. If a sweep is processing the call, its conditional reschedule
     /// fails because `due_at` has changed, so the call is checked again.
-    async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError>;
+    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError>;
 
     /// Sets the open-call pointer of the members to a call, if no pointer exists, or it points to
     /// this call or equals `stale`.

@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::calls::{self, Call, CallStore};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::ids::CallId;
+use crate::ids::{CallCid, CallId};
 use crate::quality::response::Quality;
 use crate::quality::store::QualityStore;
 use crate::quality::stream_stats::StreamStats;
@@ -81,7 +81,7 @@ impl QualityService {
     ) -> Result<Quality, ApiError> {
         let id = &call.call_id;
         let (data, stream_stats) =
-            join(self.quality_store.load(id), self.stream_stats(id, deadline)).await;
+            join(self.quality_store.load(id), self.stream_stats(&call.cid(), deadline)).await;
         let data = data?;
         let data_bytes = summary::data_bytes(&data);
         let quality = merge(call, data, stream_stats, now);
@@ -95,7 +95,7 @@ impl QualityService {
         Ok(quality)
     }
 
-    async fn stream_stats(&self, call: &CallId, deadline: Deadline) -> StreamStats {
+    async fn stream_stats(&self, call: &CallCid, deadline: Deadline) -> StreamStats {
         match self.fetch_stream_stats(call, deadline).await {
             Ok(stats) => stats,
             Err(error) => {
@@ -109,10 +109,10 @@ impl QualityService {
     /// Stream's report and statistics. Both are empty until Stream has made a report.
     async fn fetch_stream_stats(
         &self,
-        call: &CallId,
+        call: &CallCid,
         deadline: Deadline,
     ) -> Result<StreamStats, StreamError> {
-        let report = optional(self.stream.send(&GetCallReport { id: call }, deadline).await)?;
+        let report = optional(self.stream.send(&GetCallReport { call }, deadline).await)?;
         let session = report.as_ref().map_or("", |report| report.session_id.as_str());
         let stats = match session {
             "" => None,

@@ -201,6 +201,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::ids::CallCid;
     use crate::stream::ops::{EndCall, GetApp, GetOrCreateCall, SettingsOverride};
     use crate::stream::{Idempotency, Request};
     use crate::test_support::FakeClock;
@@ -292,10 +293,10 @@ mod tests {
 
     #[test]
     fn ringing_call_is_retried_only_if_not_sent() {
-        let id = crate::ids::CallId::try_from("c1".to_owned()).unwrap();
+        let cid = CallCid::try_from("default:c1").unwrap();
         let alice = crate::ids::UserId::try_from("alice".to_owned()).unwrap();
         let ring = GetOrCreateCall {
-            id: &id,
+            cid: &cid,
             created_by: &alice,
             members: &[],
             settings: SettingsOverride::default(),
@@ -315,7 +316,7 @@ mod tests {
                 LONG_TIMEOUT,
                 vec![
                     connection_refused,
-                    response(201, r#"{"call": {"id": "c1", "created_by": {"id": "alice"}}}"#)
+                    response(201, r#"{"call": {"id": "c1", "type": "default", "created_by": {"id": "alice"}}}"#)
                 ]
             )
             .attempts,
@@ -392,7 +393,7 @@ mod tests {
 
     #[test]
     fn write_is_done_only_if_the_response_shows_it() {
-        let id = crate::ids::CallId::try_from("c1".to_owned()).unwrap();
+        let cid = CallCid::try_from("default:c1").unwrap();
         for (body, is_done) in [
             (r#"{"duration":"1ms"}"#, true),
             ("{}", false),
@@ -400,7 +401,7 @@ mod tests {
             (r#"["1ms"]"#, false),
             (r#"{"hello":["world"]}"#, false),
         ] {
-            let result = run(&EndCall { id: &id }, LONG_TIMEOUT, vec![response(201, body)]);
+            let result = run(&EndCall { cid: &cid }, LONG_TIMEOUT, vec![response(201, body)]);
             assert_eq!(result.outcome.is_ok(), is_done, "{body}");
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{ApiError, BoxError, Code};
+use crate::ids::UserId;
 use crate::redact::redact;
 use crate::stream::lenient::or_default;
 
@@ -60,6 +61,19 @@ impl ErrorResponse {
     #[must_use]
     pub fn is_user_unknown(&self) -> bool {
         self.code == Some(INPUT_ERROR) && self.message.contains("don't exist")
+    }
+
+    /// Whether the message names this user.
+    #[must_use]
+    pub fn names_user(&self, user: &UserId) -> bool {
+        let is_id_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@');
+        self.message.split(|c| !is_id_char(c)).any(|word| word == user.as_str())
+    }
+
+    /// Whether the request names users who do not exist, and this user is one of them.
+    #[must_use]
+    pub fn names_unknown_user(&self, user: &UserId) -> bool {
+        self.is_user_unknown() && self.names_user(user)
     }
 
     /// Whether the id in the request already exists.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::clock::Timestamp;
-use crate::ids::{CALL_TYPE, CallId, ChannelId, SessionId, UserId};
+use crate::ids::{CallCid, CallId, ChannelId, SessionId, UserId};
 use crate::json::StrictDeserializer;
 use crate::stream::StreamTime;
 use crate::stream::lenient::{or_default, readable};
@@ -60,7 +60,9 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
     /// An event of a call.
-    Call(CallId, CallEvent),
+    Call(CallCid, CallEvent),
+    /// The channel of a call was deleted.
+    ChannelDeleted(CallId),
     /// An event of a user.
     User(UserId, UserEvent),
     /// An event that is not handled.
@@ -95,7 +97,7 @@ pub enum CallEvent {
     MissedOrRejected,
     /// The call was ended at this time.
     Ended(Timestamp),
-    /// The call or its channel was deleted.
+    /// The call was deleted.
     Deleted,
     /// The statistics of a session are ready.
     StatsReport(StatsReport),
@@ -284,13 +286,9 @@ fn parse_payload<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidEve
         .map_err(|error| InvalidEvent { line: error.line(), column: error.column() })
 }
 
-/// The event of a call. A call of another type does not belong to this service.
+/// The event of a call. A cid that no call of this service can have is ignored.
 fn event_for_call(cid: &str, event: CallEvent) -> EventKind {
-    let id = cid.split_once(':').filter(|(kind, _)| *kind == CALL_TYPE);
-    match id.and_then(|(_, id)| CallId::try_from(id.to_owned()).ok()) {
-        Some(id) => EventKind::Call(id, event),
-        None => EventKind::Other,
-    }
+    CallCid::try_from(cid).map_or(EventKind::Other, |cid| EventKind::Call(cid, event))
 }
 
 fn parse_call_event(
@@ -312,9 +310,7 @@ fn channel_deleted(payload: &ChannelPayload) -> EventKind {
     };
     let id = cid.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
     match ChannelId::try_from(id) {
-        Ok(channel) if channel.cid() == cid => {
-            EventKind::Call(channel.call().clone(), CallEvent::Deleted)
-        }
+        Ok(channel) if channel.cid() == cid => EventKind::ChannelDeleted(channel.call().clone()),
         _ => EventKind::Other,
     }
 }
@@ -378,6 +374,10 @@ mod tests {
 
     use super::*;
 
+    fn cid() -> CallCid {
+        CallCid::try_from("default:c1").unwrap()
+    }
+
     fn id() -> CallId {
         CallId::try_from("c1".to_owned()).unwrap()
     }
@@ -433,14 +433,11 @@ mod tests {
             ),
         ];
         for (event, expected) in cases {
-            assert_eq!(parse_kind(event.clone()), EventKind::Call(id(), expected), "{event}");
+            assert_eq!(parse_kind(event.clone()), EventKind::Call(cid(), expected), "{event}");
         }
-        for (cid, kind) in [
-            ("livestream:c1", "call.ended"),
-            ("default:a/b", "call.ended"),
-            ("c1", "call.ended"),
-            ("default:c1", "call.sneezed"),
-        ] {
+        for (cid, kind) in
+            [("default:a/b", "call.ended"), ("c1", "call.ended"), ("default:c1", "call.sneezed")]
+        {
             assert_eq!(
                 parse_kind(json!({"type": kind, "call_cid": cid})),
                 EventKind::Other,
@@ -496,9 +493,9 @@ mod tests {
     #[test]
     fn channel_and_user_events_are_parsed() {
         let deleted = |cid: &str| parse_kind(json!({"type": "channel.deleted", "cid": cid}));
-        assert_eq!(deleted("messaging:call-c1"), EventKind::Call(id(), CallEvent::Deleted));
+        assert_eq!(deleted("messaging:call-c1"), EventKind::ChannelDeleted(id()));
         let parts = json!({"type": "channel.deleted", "channel_type": "messaging", "channel_id": "call-c1"});
-        assert_eq!(parse_kind(parts), EventKind::Call(id(), CallEvent::Deleted));
+        assert_eq!(parse_kind(parts), EventKind::ChannelDeleted(id()));
         for other in ["team:call-c1", "messaging:c1", "messaging:call-", "call-c1", ""] {
             assert_eq!(deleted(other), EventKind::Other, "{other}");
         }
@@ -551,7 +548,11 @@ mod tests {
         ] {
             for call in [json!({"ended_at": "yesterday"}), json!(7), json!({"session": []})] {
                 let body = json!({"type": kind, "call_cid": "default:c1", "call": call});
-                assert_eq!(parse_kind(body), EventKind::Call(id(), event.clone()), "{kind} {call}");
+                assert_eq!(
+                    parse_kind(body),
+                    EventKind::Call(cid(), event.clone()),
+                    "{kind} {call}"
+                );
             }
         }
     }

@@ -182,7 +182,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::ids::{CallId, UserId};
+    use crate::ids::{CallCid, UserId};
     use crate::stream::Operation;
     use crate::stream::ops::{EndCall, QueryUsers};
 
@@ -211,10 +211,10 @@ mod tests {
 
     #[tokio::test]
     async fn request_carries_the_app_credentials() {
-        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let cid = CallCid::try_from("default:c1").unwrap();
         let response = "HTTP/1.1 201 Created\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
                       content-length: 2\r\n\r\n{}";
-        let (sent, result) = send_to_server(EndCall { id: &id }.request(), response).await;
+        let (sent, result) = send_to_server(EndCall { cid: &cid }.request(), response).await;
         let (line, headers) = sent.split_once("\r\n").unwrap();
         assert_eq!(line, "POST /api/v2/video/call/default/c1/mark_ended?api_key=key%261 HTTP/1.1");
         let headers = headers.to_lowercase();
@@ -277,9 +277,9 @@ mod tests {
 
     #[tokio::test]
     async fn errors_do_not_contain_the_key_or_the_token() {
-        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let cid = CallCid::try_from("default:c1").unwrap();
         let truncated = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{}";
-        let (_, result) = send_to_server(EndCall { id: &id }.request(), truncated).await;
+        let (_, result) = send_to_server(EndCall { cid: &cid }.request(), truncated).await;
         let error = result.unwrap_err();
         assert!(matches!(error, TransportError::NoResponse(_)));
         let printed = format!("{error:?} {:?}", crate::error::format_chain(Some(&error)));

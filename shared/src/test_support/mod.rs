@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::calls::{Call, CallState, CallType, NewCall};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallId, CallTypeName, UserId};
 use crate::sync::lock;
 
 /// The start of every [`FakeClock`]: 2026-01-01T00:00:00Z.
@@ -74,6 +74,7 @@ pub(crate) fn new_call(members: &[&str], at: Timestamp) -> NewCall {
         owner: members[0].clone(),
         members,
         call_type: CallType::Video,
+        stream_call_type: CallTypeName::default(),
         fingerprint: "f".to_owned(),
         parallel: false,
         attempt: "a".to_owned(),

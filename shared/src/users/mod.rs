@@ -61,6 +61,8 @@ pub struct UserService {
     pub stream: StreamClient,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The user who creates channels, whose id is reserved.
+    pub service_user: UserId,
 }
 
 /// The number of upserts at Stream while concurrent requests keep changing the profile.
@@ -189,6 +191,9 @@ impl UserService {
         writer: ProfileWriter,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
+        if *id == self.service_user {
+            return Err(ApiError::invalid_field("/userId", "is reserved"));
+        }
         let now = self.clock.now();
         let mut result = self.store.merge(id, change, writer, now).await?;
         if let MergeResult::Inactive(user) = &result

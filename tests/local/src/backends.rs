@@ -11,7 +11,8 @@ use crate::environment;
 use crate::error::StartError;
 use crate::listener::bind_localhost;
 use crate::options::{
-    Options, STREAM_API_KEY, STREAM_API_SECRET, SecretSource, StreamChoice, StreamLimits,
+    Options, STREAM_API_KEY, STREAM_API_SECRET, STREAM_SERVICE_USER, SecretSource, StreamChoice,
+    StreamLimits,
 };
 use crate::secrets::SecretStore;
 use crate::template::Template;
@@ -54,6 +55,8 @@ impl Backends {
                 let emulator = Emulator::serve(listener, settings)
                     .await
                     .map_err(StartError::StreamEmulator)?;
+                // As `stream-setup apply` does for a deployment.
+                emulator.create_user(STREAM_SERVICE_USER);
                 if options.webhooks {
                     emulator.set_event_hooks(vec![webhooks::event_hook(api_url)]);
                 }

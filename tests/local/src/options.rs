@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// The default secret of the session JWTs. [`Options::env`] can override it.
 pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
 
+/// The user who creates channels, who exists in the emulated Stream app from the start.
+pub const STREAM_SERVICE_USER: &str = "stream-functions";
+
 /// The key of the emulated Stream app.
 pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";
 

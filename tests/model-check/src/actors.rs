@@ -12,7 +12,7 @@ use shared::calls::{
     CallService, CallState, CallTimeouts, CallType, CreateCall, CreateTimeouts, EndReason,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
-use shared::ids::{CallId, UserId};
+use shared::ids::{CallId, CallTypeName, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
 use shared::stream::StreamClient;
@@ -117,6 +117,7 @@ pub(crate) struct TestIds {
     pub(crate) call_y: CallId,
     alice: UserId,
     bob: UserId,
+    service_user: UserId,
     shard: Shard,
 }
 
@@ -133,7 +134,9 @@ impl TestIds {
         let call_y = (0..)
             .find_map(|n| call(format!("y{n}")).filter(|id| Shard::from_call_id(id) == shard))?;
         let user = |name: &str| UserId::try_from(name.to_owned()).ok();
-        Some(Self { call_x, call_y, alice: user("alice")?, bob: user("bob")?, shard })
+        let [alice, bob, service_user] = ["alice", "bob", "service"].map(user);
+        let (alice, bob, service_user) = (alice?, bob?, service_user?);
+        Some(Self { call_x, call_y, alice, bob, service_user, shard })
     }
 }
 
@@ -168,6 +171,8 @@ impl Handlers {
             stream,
             clock: clock.clone(),
             random: clock.clone(),
+            call_type: CallTypeName::default(),
+            service_user: ids.service_user.clone(),
         };
         let timeouts = CallTimeouts {
             max_duration: TIMEOUTS.max_duration,
@@ -276,7 +281,10 @@ impl Handlers {
         // Stream may also send an event twice without a failure.
         let copies = if actor == Actor::StreamEndsCall { 2 } else { 1 };
         for _ in 0..copies {
-            let event = || Event { at, kind: EventKind::Call(id.clone(), call_event.clone()) };
+            let event = || Event {
+                at,
+                kind: EventKind::Call(id.with_type(&CallTypeName::default()), call_event.clone()),
+            };
             if self.event_handler.handle(event()).await.is_err() {
                 let _ = self.event_handler.handle(event()).await;
             }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::hash::{Hash as _, Hasher as _};
 use std::slice;
+use std::sync::LazyLock;
 
 use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
@@ -19,7 +20,7 @@ use shared::calls::{
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
-use shared::ids::{CallId, UserId};
+use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::store::StoreError;
 
 use crate::explore::{self, Chooser as _, RandomChooser};
@@ -47,6 +48,11 @@ struct SequenceFixture {
     members: [Vec<UserId>; 2],
 }
 
+/// The call types of calls and events.
+static CALL_TYPES: LazyLock<[CallTypeName; 2]> = LazyLock::new(|| {
+    [CallTypeName::default(), CallTypeName::try_from("private".to_owned()).unwrap()]
+});
+
 impl SequenceFixture {
     fn from_shard(shard: Shard) -> Self {
         let id = |letter: char| {
@@ -68,6 +74,7 @@ impl SequenceFixture {
             owner: members[0].clone(),
             members,
             call_type: CallType::Video,
+            stream_call_type: CallTypeName::default(),
             fingerprint: "f".to_owned(),
             parallel: false,
             attempt: "other".to_owned(),
@@ -93,9 +100,9 @@ enum Op {
     },
     Finish(CallId, Timestamp),
     Get(CallId),
-    RecordStart(CallId, Timestamp),
-    ScheduleCheck(CallId, Timestamp),
-    ScheduleCheckNow(CallId, Timestamp),
+    RecordStart(CallCid, Timestamp),
+    ScheduleCheck(CallCid, Timestamp),
+    ScheduleCheckNow(CallCid, Timestamp),
     SetPointer {
         members: MemberSet,
         call: NewCall,
@@ -153,17 +160,17 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         }
         Op::Finish(id, at) => OpResult::Call(store.finish(id, *at).await?),
         Op::Get(id) => OpResult::Call(store.get(id).await?),
-        Op::RecordStart(id, at) => {
-            store.record_start(id, *at).await?;
-            load_sorted(store, slice::from_ref(id)).await?
+        Op::RecordStart(cid, at) => {
+            store.record_start(cid, *at).await?;
+            load_sorted(store, slice::from_ref(&cid.id)).await?
         }
-        Op::ScheduleCheck(id, due) => {
-            store.schedule_check(id, *due).await?;
-            load_sorted(store, slice::from_ref(id)).await?
+        Op::ScheduleCheck(cid, due) => {
+            store.schedule_check(cid, *due).await?;
+            load_sorted(store, slice::from_ref(&cid.id)).await?
         }
-        Op::ScheduleCheckNow(id, now) => {
-            store.schedule_check_now(id, *now).await?;
-            load_sorted(store, slice::from_ref(id)).await?
+        Op::ScheduleCheckNow(cid, now) => {
+            store.schedule_check_now(cid, *now).await?;
+            load_sorted(store, slice::from_ref(&cid.id)).await?
         }
         Op::SetPointer { members, call, at, replaces } => {
             OpResult::SetPointer(store.set_open_call(members, call, *at, replaces.as_ref()).await?)
@@ -279,9 +286,11 @@ impl OpGenerator<'_> {
             7 => self.end_op(call),
             8 => Op::Finish(id, self.random_time(call)),
             9 => Op::Get(id),
-            10 => Op::RecordStart(id, self.random_time(call)),
-            11 if self.random_bool() => Op::ScheduleCheckNow(id, self.random_time(call)),
-            11 => Op::ScheduleCheck(id, self.random_time(call)),
+            10 => Op::RecordStart(self.random_cid(id), self.random_time(call)),
+            11 if self.random_bool() => {
+                Op::ScheduleCheckNow(self.random_cid(id), self.random_time(call))
+            }
+            11 => Op::ScheduleCheck(self.random_cid(id), self.random_time(call)),
             12 | 13 => self.set_pointer_op(call),
             14 => {
                 let attempt = self.random_attempt();
@@ -330,7 +339,13 @@ impl OpGenerator<'_> {
         };
         let precondition = match self.chooser.choose(4) {
             0 => None,
-            3 => Some(Precondition::ExistedAt(self.random_time(call))),
+            3 => {
+                let call_type = match self.chooser.choose(3) {
+                    0 => None,
+                    n => Some(&CALL_TYPES[n - 1]),
+                };
+                Some(Precondition::Event { at: self.random_time(call), call_type })
+            }
             1 => Some(Precondition::DueAt(self.random_expected_due_at(call))),
             _ => Some(Precondition::Attempt(self.random_attempt())),
         };
@@ -384,10 +399,20 @@ impl OpGenerator<'_> {
         Op::ListDue { shard: self.fixture.shard, now, after, limit }
     }
 
+    /// Mostly the default type, which an item does not store.
+    fn random_call_type(&mut self) -> CallTypeName {
+        CALL_TYPES[usize::from(self.chooser.choose(4) == 0)].clone()
+    }
+
+    fn random_cid(&mut self, id: CallId) -> CallCid {
+        CallCid { call_type: self.random_call_type(), id }
+    }
+
     fn random_new_call(&mut self, call: usize) -> NewCall {
         NewCall {
             members: self.fixture.members[self.chooser.choose(2)].clone(),
             call_type: if self.random_bool() { CallType::Video } else { CallType::Voice },
+            stream_call_type: self.random_call_type(),
             fingerprint: ["f", "g"][self.chooser.choose(2)].to_owned(),
             parallel: self.random_bool(),
             attempt: self.random_attempt().to_owned(),

@@ -11,7 +11,7 @@ use shared::calls::{
     NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
-use shared::ids::{CallId, UserId};
+use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
@@ -165,7 +165,7 @@ impl CallStore for ModelStore {
         match precondition {
             Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
             Some(Precondition::Attempt(attempt)) => expected_attempt = Some(attempt.to_owned()),
-            Some(Precondition::ExistedAt(at)) => event = Some(at),
+            Some(Precondition::Event { at, call_type }) => event = Some((at, call_type.cloned())),
             None => {}
         }
         if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
@@ -177,7 +177,10 @@ impl CallStore for ModelStore {
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return EndResult::Missing };
             let allowed = member.as_ref().is_none_or(|member| item.call.is_member(member))
-                && event.is_none_or(|at| item.call.existed_at(at))
+                && event.as_ref().is_none_or(|(at, call_type)| {
+                    let has_type = |name: &CallTypeName| item.call.stream_call_type == *name;
+                    item.call.existed_at(*at) && call_type.as_ref().is_none_or(has_type)
+                })
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
                 && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at));
             if !allowed || item.call.state > CallState::Active {
@@ -220,11 +223,12 @@ impl CallStore for ModelStore {
         self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
     }
 
-    async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
-        let id = id.clone();
+    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
         let label = format!("record the start of {id}");
         let effect = move |model: &mut ModelState| {
             if let Some(item) = model.items.get_mut(&id)
+                && item.call.cid() == cid
                 && item.call.existed_at(at)
                 && item.call.started_at.is_none_or(|known| known > at)
             {
@@ -234,11 +238,12 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
-    async fn schedule_check(&self, id: &CallId, due: Timestamp) -> Result<(), StoreError> {
-        let id = id.clone();
+    async fn schedule_check(&self, cid: &CallCid, due: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
         let label = format!("schedule a check of {id} by {due}");
         let effect = move |model: &mut ModelState| {
             if let Some(item) = model.items.get_mut(&id)
+                && item.call.cid() == cid
                 && item.call.state == CallState::Active
             {
                 item.due_at = item.due_at.min(Some(due));
@@ -247,13 +252,13 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
-    async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
-        let id = id.clone();
+    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
         let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
         let label = format!("schedule a check of {id} now");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return };
-            if item.call.state != CallState::Active {
+            if item.call.state != CallState::Active || item.call.cid() != cid {
                 return;
             }
             item.due_at = Some(now);

@@ -127,7 +127,7 @@ impl StreamRequest {
                 None => not_found(),
             },
             Self::DeleteChannel(id) => match model.stream_channels.remove(id) {
-                Some(_) => (200, json!({})),
+                Some(_) => done(),
                 None => not_found(),
             },
             Self::QueryChannels(ids) => {
@@ -141,7 +141,11 @@ impl StreamRequest {
                     return not_found();
                 }
                 model.stream_channels.retain(|id, _| !ids.contains(id));
-                (201, json!({"result": {}}))
+                let result: serde_json::Map<_, _> = ids
+                    .iter()
+                    .map(|id| (format!("messaging:{id}"), json!({"status": "ok"})))
+                    .collect();
+                (201, json!({"result": result}))
             }
             Self::GetOrCreateCall { id, created_by } => {
                 let new_call =
@@ -162,9 +166,9 @@ impl StreamRequest {
                         if let Some(session) = &mut live.session {
                             session.ended_at.get_or_insert(now);
                         }
-                        (201, json!({}))
+                        done()
                     }
-                    Some(_) => (201, json!({})),
+                    Some(_) => done(),
                     None => not_found(),
                 }
             }
@@ -179,6 +183,10 @@ impl StreamRequest {
             }
         }
     }
+}
+
+fn done() -> Response {
+    (200, json!({"duration": "1.00ms"}))
 }
 
 fn not_found() -> Response {
@@ -204,6 +212,7 @@ fn call_json(id: &str, live: &StreamCall) -> Value {
     });
     json!({"call": {
         "id": id,
+        "type": "default",
         "created_by": {"id": live.created_by},
         "ended_at": format_time(live.ended_at),
         "session": session,

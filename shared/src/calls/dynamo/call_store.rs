@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use serde::Deserialize;
 
 use super::{
-    CallUpdate, DynamoCallStore, attribute_values, due_value, item_key, pointer_key, shard_value,
-    state_value, timestamp_value,
+    CallUpdate, DynamoCallStore, attribute_values, due_value, has_call_type, item_key, pointer_key,
+    shard_value, state_value, timestamp_value,
 };
 use crate::calls::sweep::Shard;
 use crate::calls::timeouts::{
@@ -21,7 +21,7 @@ use crate::dynamo::{
     ConditionalResult, Item, attribute_names, delete_conditionally, number, parse_item,
     put_conditionally, text, update_conditionally,
 };
-use crate::ids::CallId;
+use crate::ids::{CallCid, CallId};
 use crate::store::StoreError;
 use crate::stream::event::MAX_CLOCK_SKEW;
 
@@ -160,10 +160,16 @@ impl CallStore for DynamoCallStore {
                 attributes.push("attempt");
                 values.insert(":seen".to_owned(), text(attempt));
             }
-            Some(Precondition::ExistedAt(event)) => {
+            Some(Precondition::Event { at, call_type }) => {
                 condition.push_str(" AND #createdAt <= :seen");
                 attributes.push("createdAt");
-                values.insert(":seen".to_owned(), timestamp_value(event.plus(MAX_CLOCK_SKEW)));
+                values.insert(":seen".to_owned(), timestamp_value(at.plus(MAX_CLOCK_SKEW)));
+                if let Some(call_type) = call_type {
+                    condition.push_str(" AND ");
+                    condition.push_str(has_call_type(call_type));
+                    attributes.push("streamCallType");
+                    values.insert(":callType".to_owned(), text(call_type.as_str()));
+                }
             }
             None => {}
         }
@@ -216,15 +222,17 @@ impl CallStore for DynamoCallStore {
         self.table.get(item_key(id)).await?.map(parse_item).transpose()
     }
 
-    async fn record_start(&self, id: &CallId, at: Timestamp) -> Result<(), StoreError> {
+    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
+        let is_first = "#createdAt <= :latestStart AND \
+                        (attribute_not_exists(#startedAt) OR #startedAt > :at)";
         let update = self.update(
-            id,
+            &cid.id,
             CallUpdate {
                 expression: "SET #startedAt = :at",
-                condition: "#createdAt <= :latestStart AND \
-                            (attribute_not_exists(#startedAt) OR #startedAt > :at)",
-                names: &["startedAt", "createdAt"],
+                condition: &format!("{is_first} AND {}", has_call_type(&cid.call_type)),
+                names: &["startedAt", "createdAt", "streamCallType"],
                 values: attribute_values([
+                    (":callType", text(cid.call_type.as_str())),
                     (":at", timestamp_value(at)),
                     (":latestStart", timestamp_value(at.plus(MAX_CLOCK_SKEW))),
                 ]),
@@ -233,12 +241,12 @@ impl CallStore for DynamoCallStore {
         update_conditionally(update).await.map(|_| ())
     }
 
-    async fn schedule_check(&self, id: &CallId, due_at: Timestamp) -> Result<(), StoreError> {
-        self.update_due_at(id, due_at, "#state = :active AND #dueAt > :due").await
+    async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError> {
+        self.update_due_at(cid, due_at, "#state = :active AND #dueAt > :due").await
     }
 
-    async fn schedule_check_now(&self, id: &CallId, now: Timestamp) -> Result<(), StoreError> {
-        self.update_due_at(id, now, "#state = :active").await
+    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
+        self.update_due_at(cid, now, "#state = :active").await
     }
 
     async fn set_open_call(

@@ -20,7 +20,7 @@ use crate::calls::sweep::Shard;
 use crate::calls::{CallState, MemberSet};
 use crate::clock::Timestamp;
 use crate::dynamo::{Item, Table, attribute_names, key, number, text, update_conditionally};
-use crate::ids::CallId;
+use crate::ids::{CallCid, CallId, CallTypeName};
 use crate::minute_quota::MinuteQuota;
 use crate::store::StoreError;
 
@@ -47,17 +47,18 @@ impl DynamoCallStore {
     /// Sets when a call is due, if the condition holds.
     async fn update_due_at(
         &self,
-        id: &CallId,
+        cid: &CallCid,
         due_at: Timestamp,
         condition: &str,
     ) -> Result<(), StoreError> {
         let update = self.update(
-            id,
+            &cid.id,
             CallUpdate {
                 expression: "SET #dueAt = :due",
-                condition,
-                names: &["dueAt", "state"],
+                condition: &format!("{condition} AND {}", has_call_type(&cid.call_type)),
+                names: &["dueAt", "state", "streamCallType"],
                 values: attribute_values([
+                    (":callType", text(cid.call_type.as_str())),
                     (":due", timestamp_value(due_at)),
                     (":active", state_value(CallState::Active)),
                 ]),
@@ -87,6 +88,15 @@ struct CallUpdate<'a> {
 
 fn item_key(id: &CallId) -> Item {
     key(format!("CALL#{id}"), "CALL")
+}
+
+/// The condition that a call has the type `:callType`. Calls of the default type do not store it.
+fn has_call_type(call_type: &CallTypeName) -> &'static str {
+    if call_type.is_default() {
+        "(attribute_not_exists(#streamCallType) OR #streamCallType = :callType)"
+    } else {
+        "#streamCallType = :callType"
+    }
 }
 
 fn pointer_key(members: &MemberSet) -> Item {

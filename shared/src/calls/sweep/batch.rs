@@ -14,7 +14,7 @@ use crate::calls::{
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
-use crate::ids::CallId;
+use crate::ids::{CallCid, CallId};
 use crate::store::StoreError;
 use crate::stream::StreamError;
 use crate::stream::ops::{
@@ -90,16 +90,17 @@ impl Sweeper {
         summary.due += due.len() as u64;
         summary.overdue +=
             due.iter().filter(|due| is_overdue(due, self.timeouts, now)).count() as u64;
-        let ids: Vec<CallId> = due.iter().map(|due| due.call.call_id.clone()).collect();
-        let stream_calls = match self.query_stream_calls(&ids, deadline).await {
+        let cids: Vec<CallCid> = due.iter().map(|due| due.call.cid()).collect();
+        let stream_calls = match self.query_stream_calls(&cids, deadline).await {
             Ok(stream_calls) => stream_calls,
             // `check_active` sends GetCall before it ends a call.
             Err(error @ (StreamError::InvalidResponse(_) | StreamError::Rejected(_))) => {
-                ApiError::from(error).log("QueryCalls failed, falling back to GetCall", &ids.len());
+                ApiError::from(error)
+                    .log("QueryCalls failed, falling back to GetCall", &cids.len());
                 BTreeMap::new()
             }
             Err(error) => {
-                ApiError::from(error).log("QueryCalls failed, rescheduling the batch", &ids.len());
+                ApiError::from(error).log("QueryCalls failed, rescheduling the batch", &cids.len());
                 summary.failed += due.len() as u64;
                 let reschedules = due.iter().map(|due| self.reschedule_failed(due, now));
                 stream::iter(reschedules).buffer_unordered(CONCURRENCY).collect::<()>().await;
@@ -154,20 +155,20 @@ impl Sweeper {
     /// Lists these calls at Stream. The list is eventually consistent, too.
     async fn query_stream_calls(
         &self,
-        ids: &[CallId],
+        cids: &[CallCid],
         deadline: Deadline,
-    ) -> Result<BTreeMap<CallId, StreamCall>, StreamError> {
-        let query = QueryCalls { filter: CallFilter::Ids(ids), next: None };
+    ) -> Result<BTreeMap<CallCid, StreamCall>, StreamError> {
+        let query = QueryCalls { filter: CallFilter::Cids(cids), next: None };
         let response = self.calls.stream.send(&query, deadline).await?;
-        let by_id = |call: StreamCall| Some((CallId::try_from(call.id.clone()).ok()?, call));
-        Ok(response.calls.into_iter().filter_map(|item| by_id(item.call)).collect())
+        let by_cid = |call: StreamCall| Some((call.cid()?, call));
+        Ok(response.calls.into_iter().filter_map(|item| by_cid(item.call)).collect())
     }
 
     /// Evaluates one call and updates its item.
     async fn process_call(
         &self,
         due: DueCall,
-        stream_calls: &BTreeMap<CallId, StreamCall>,
+        stream_calls: &BTreeMap<CallCid, StreamCall>,
         now: Timestamp,
         deadline: Deadline,
     ) -> StepResult {
@@ -177,7 +178,7 @@ impl Sweeper {
                 self.end_call(&due, due_at, EndReason::NOT_CREATED, now, now).await
             }
             CallState::Active => {
-                let listed = stream_calls.get(&due.call.call_id);
+                let listed = stream_calls.get(&due.call.cid());
                 self.check_active(&due, due_at, listed, now, deadline).await
             }
             CallState::Ending | CallState::Ended => {
@@ -203,11 +204,11 @@ impl Sweeper {
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<StepResult, ApiError> {
-        let id = &due.call.call_id;
+        let (id, cid) = (&due.call.call_id, due.call.cid());
         let mut decision = evaluate(&due.call, listed, self.timeouts, now);
         if matches!(decision, Decision::End { .. }) {
             // The list may be stale, so GetCall confirms the state before the call ends.
-            let current = match self.calls.stream.send(&GetCall { id }, deadline).await {
+            let current = match self.calls.stream.send(&GetCall { cid: &cid }, deadline).await {
                 Ok(response) => Some(response.call),
                 Err(StreamError::NotFound(_)) => None,
                 Err(error) => return Err(error.into()),
@@ -277,7 +278,7 @@ impl Sweeper {
     async fn clean_up(
         &self,
         cleanups: Vec<PendingCleanup>,
-        stream_calls: &BTreeMap<CallId, StreamCall>,
+        stream_calls: &BTreeMap<CallCid, StreamCall>,
         deadline: Deadline,
         summary: &mut SweepSummary,
     ) {
@@ -287,7 +288,7 @@ impl Sweeper {
         let calls: Vec<&Call> = cleanups.iter().map(|cleanup| &cleanup.call).collect();
         let ends = calls
             .iter()
-            .map(|call| self.end_if_live(call, stream_calls.get(&call.call_id), deadline));
+            .map(|call| self.end_if_live(call, stream_calls.get(&call.cid()), deadline));
         let end_results: Vec<Result<bool, ApiError>> =
             stream::iter(ends).buffered(CONCURRENCY).collect().await;
         let channel_outcome = self.delete_channels(&calls, deadline).await;
@@ -337,15 +338,15 @@ impl Sweeper {
         listed: Option<&StreamCall>,
         deadline: Deadline,
     ) -> Result<bool, ApiError> {
-        let id = &call.call_id;
+        let cid = call.cid();
         match listed {
             Some(stream_call) => self.end_if_owned(call, stream_call, deadline).await,
             // A call that was active may be too new for the list.
             None if call.active_at.is_some() => {
-                self.calls.end_at_stream(id, deadline).await.map(|()| false)
+                self.calls.end_at_stream(&cid, deadline).await.map(|()| false)
             }
             // The list may also contain the call as an unreadable entry.
-            None => match self.calls.stream.send(&GetCall { id }, deadline).await {
+            None => match self.calls.stream.send(&GetCall { cid: &cid }, deadline).await {
                 Ok(response) => self.end_if_owned(call, &response.call, deadline).await,
                 Err(StreamError::NotFound(_)) => Ok(false),
                 Err(error) => Err(error.into()),
@@ -363,7 +364,7 @@ impl Sweeper {
             call.active_at.is_some() || call.is_owned_by(stream_call.created_by.as_ref());
         let is_live = is_owned && stream_call.ended_at.is_none();
         if is_live {
-            self.calls.end_at_stream(&call.call_id, deadline).await?;
+            self.calls.end_at_stream(&call.cid(), deadline).await?;
         }
         Ok(is_live)
     }
@@ -427,8 +428,8 @@ impl Sweeper {
             let has_channel = |call: &&&Call| {
                 let id = call.call_id.channel().to_string();
                 let is_owned = |channel: &StreamChannel| {
-                    let creator = channel.created_by.as_ref();
-                    channel.id == id && (call.active_at.is_some() || call.is_owned_by(creator))
+                    let is_owned = || self.calls.is_channel_of(call, channel);
+                    channel.id == id && (call.active_at.is_some() || is_owned())
                 };
                 response.readable().any(is_owned)
             };

@@ -5,7 +5,7 @@
 //! is its call's id, and the owner tag of a call is its channel's cid. Resources without an owner
 //! tag are never changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::calls::sweep::{MIN_REMAINING, Sweeper};
 use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
-use crate::ids::CallId;
+use crate::ids::{CallCid, CallId};
 use crate::store::StoreError;
 use crate::stream::ops::{
     CallFilter, ChannelFilter, DeleteChannels, QueryCalls, QueryChannels, StreamChannel,
@@ -184,16 +184,22 @@ impl Sweeper {
             skip = Skip::new(cutoff);
             let page_end =
                 latest_timestamp(resume_from, page.calls.iter().map(|item| item.call.created_at));
-            let call_ids: Vec<CallId> =
-                page.calls.iter().filter_map(|item| item.call.owned_call_id()).collect();
-            summary.calls += call_ids.len() as u64;
+            let cids: BTreeMap<CallId, CallCid> = page
+                .calls
+                .iter()
+                .filter_map(|item| item.call.owned_cid())
+                .map(|cid| (cid.id.clone(), cid))
+                .collect();
+            summary.calls += cids.len() as u64;
+            let call_ids: Vec<CallId> = cids.keys().cloned().collect();
             for id in self.find_unmapped(&call_ids).await? {
                 if self.is_out_of_time(deadline) {
                     return Ok(Some(resume_from));
                 }
-                match self.calls.end_at_stream(&id, deadline).await {
+                let Some(cid) = cids.get(&id) else { continue };
+                match self.calls.end_at_stream(cid, deadline).await {
                     Ok(()) => {
-                        tracing::warn!(call = %id, "ended an orphaned call");
+                        tracing::warn!(call = %cid, "ended an orphaned call");
                         summary.ended += 1;
                     }
                     Err(error) => {

@@ -1,8 +1,8 @@
-//! `POST /api/v2/video/call/default/{id}/mark_ended`: ends a call for all participants.
+//! `POST /api/v2/video/call/{type}/{id}/mark_ended`: ends a call for all participants.
 
 use http::Method;
 
-use crate::ids::{CALL_TYPE, CallId};
+use crate::ids::CallCid;
 use crate::stream::ops::DoneResponse;
 use crate::stream::{Operation, Request};
 
@@ -10,14 +10,15 @@ use crate::stream::{Operation, Request};
 #[derive(Debug)]
 pub struct EndCall<'a> {
     /// The call.
-    pub id: &'a CallId,
+    pub cid: &'a CallCid,
 }
 
 impl Operation for EndCall<'_> {
     type Response = DoneResponse;
 
     fn request(&self) -> Request {
-        let segments = ["video", "call", CALL_TYPE, self.id.as_str(), "mark_ended"];
+        let segments =
+            ["video", "call", self.cid.call_type.as_str(), self.cid.id.as_str(), "mark_ended"];
         Request::new(Method::POST, &segments)
     }
 }

@@ -1,11 +1,11 @@
-//! `GET /api/v2/video/call/default/{id}`: reads a call.
+//! `GET /api/v2/video/call/{type}/{id}`: reads a call.
 
 use std::collections::BTreeMap;
 
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{CALL_TYPE, CallId};
+use crate::ids::{CallCid, CallId};
 use crate::stream::lenient::{entries, map_entries};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
@@ -14,7 +14,7 @@ use crate::stream::{Operation, Request, StreamTime};
 #[derive(Debug)]
 pub struct GetCall<'a> {
     /// The call.
-    pub id: &'a CallId,
+    pub cid: &'a CallCid,
 }
 
 /// A response that contains a call.
@@ -29,6 +29,9 @@ pub struct CallEnvelope {
 pub struct StreamCall {
     /// The id, without the type.
     pub id: String,
+    /// The call type.
+    #[serde(rename = "type")]
+    pub call_type: String,
     /// The creator. It is missing after the creator's deletion.
     pub created_by: Option<UserRef>,
     /// When the call was created.
@@ -71,11 +74,25 @@ pub struct Participant {
 }
 
 impl StreamCall {
-    /// The id of the call, if its owner tag shows that this service created it.
+    /// Whether this is the call with this cid.
     #[must_use]
-    pub fn owned_call_id(&self) -> Option<CallId> {
-        let id = CallId::try_from(self.id.clone()).ok()?;
-        (self.channel_cid.as_deref() == Some(id.channel().cid().as_str())).then_some(id)
+    pub fn is(&self, cid: &CallCid) -> bool {
+        self.id == cid.id.as_str() && self.call_type == cid.call_type.as_str()
+    }
+
+    /// The cid. `None` if this service cannot have created such a call.
+    #[must_use]
+    pub fn cid(&self) -> Option<CallCid> {
+        let call_type = self.call_type.clone().try_into().ok()?;
+        Some(CallCid { call_type, id: CallId::try_from(self.id.clone()).ok()? })
+    }
+
+    /// The cid of the call, if its owner tag shows that this service created it.
+    #[must_use]
+    pub fn owned_cid(&self) -> Option<CallCid> {
+        let cid = self.cid()?;
+        let owner_tag = cid.id.channel().cid();
+        (self.channel_cid.as_deref() == Some(owner_tag.as_str())).then_some(cid)
     }
 }
 
@@ -83,10 +100,13 @@ impl Operation for GetCall<'_> {
     type Response = CallEnvelope;
 
     fn request(&self) -> Request {
-        Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str()])
+        Request::new(
+            Method::GET,
+            &["video", "call", self.cid.call_type.as_str(), self.cid.id.as_str()],
+        )
     }
 
     fn is_answered_by(&self, response: &Self::Response) -> bool {
-        response.call.id == self.id.as_str()
+        response.call.is(self.cid)
     }
 }

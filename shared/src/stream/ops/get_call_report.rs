@@ -1,9 +1,9 @@
-//! `GET /api/v2/video/call/default/{id}/report`: reads the report of a call's latest session.
+//! `GET /api/v2/video/call/{type}/{id}/report`: reads the report of a call's latest session.
 
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{CALL_TYPE, CallId};
+use crate::ids::CallCid;
 use crate::stream::lenient::or_default;
 use crate::stream::{Operation, Request, StreamTime};
 
@@ -11,7 +11,7 @@ use crate::stream::{Operation, Request, StreamTime};
 #[derive(Debug)]
 pub struct GetCallReport<'a> {
     /// The call.
-    pub id: &'a CallId,
+    pub call: &'a CallCid,
 }
 
 /// The response.
@@ -57,6 +57,9 @@ impl Operation for GetCallReport<'_> {
     type Response = CallReport;
 
     fn request(&self) -> Request {
-        Request::new(Method::GET, &["video", "call", CALL_TYPE, self.id.as_str(), "report"])
+        Request::new(
+            Method::GET,
+            &["video", "call", self.call.call_type.as_str(), self.call.id.as_str(), "report"],
+        )
     }
 }

@@ -1,11 +1,11 @@
-//! `POST /api/v2/video/call/default/{id}`: creates a call unless it exists.
+//! `POST /api/v2/video/call/{type}/{id}`: creates a call unless it exists.
 
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::ids::{CALL_TYPE, CallId, UserId};
+use crate::ids::{CallCid, UserId};
 use crate::stream::ops::CallEnvelope;
 use crate::stream::{Idempotency, Operation, Request};
 
@@ -14,7 +14,7 @@ use crate::stream::{Idempotency, Operation, Request};
 #[derive(Debug)]
 pub struct GetOrCreateCall<'a> {
     /// The call.
-    pub id: &'a CallId,
+    pub cid: &'a CallCid,
     /// The creator.
     pub created_by: &'a UserId,
     /// The members, including the creator.
@@ -49,13 +49,15 @@ impl Operation for GetOrCreateCall<'_> {
     type Response = CallEnvelope;
 
     fn request(&self) -> Request {
-        let members: Vec<Value> = self.members.iter().map(|id| json!({"user_id": id})).collect();
+        // The grants of the call type are those of this role. A user of another role has none.
+        let member = |id| json!({"user_id": id, "role": "call_member"});
+        let members: Vec<Value> = self.members.iter().map(member).collect();
         let mode = |on| if on { "available" } else { "disabled" };
         let SettingsOverride { video, screen_sharing, recording, transcribing } = self.settings;
         let mut data = json!({
             "created_by_id": self.created_by,
             "members": members,
-            "channel_cid": self.id.channel().cid(),
+            "channel_cid": self.cid.id.channel().cid(),
             "video": video,
             "settings_override": {
                 "video": {"enabled": video},
@@ -73,17 +75,20 @@ impl Operation for GetOrCreateCall<'_> {
         if self.ring {
             body["ring"] = Value::Bool(true);
         }
-        Request::new(Method::POST, &["video", "call", CALL_TYPE, self.id.as_str()])
-            .json(&body)
-            .idempotency(if self.ring {
-                Idempotency::NonIdempotent
-            } else {
-                Idempotency::Idempotent
-            })
+        Request::new(
+            Method::POST,
+            &["video", "call", self.cid.call_type.as_str(), self.cid.id.as_str()],
+        )
+        .json(&body)
+        .idempotency(if self.ring {
+            Idempotency::NonIdempotent
+        } else {
+            Idempotency::Idempotent
+        })
     }
 
     fn is_answered_by(&self, response: &Self::Response) -> bool {
-        response.call.id == self.id.as_str()
+        response.call.is(self.cid)
     }
 }
 
@@ -93,11 +98,11 @@ mod tests {
 
     #[test]
     fn ringing_call_is_not_idempotent() {
-        let id = CallId::try_from("c1".to_owned()).unwrap();
+        let cid = CallCid::try_from("default:c1").unwrap();
         let alice = UserId::try_from("alice".to_owned()).unwrap();
         let idempotency = |ring| {
             GetOrCreateCall {
-                id: &id,
+                cid: &cid,
                 created_by: &alice,
                 members: std::slice::from_ref(&alice),
                 settings: SettingsOverride::default(),

@@ -1,10 +1,10 @@
-//! `GET /api/v2/video/call_stats/default/{id}/{session}/participants`: reads the connection
+//! `GET /api/v2/video/call_stats/{type}/{id}/{session}/participants`: reads the connection
 //! statistics of a session's participants.
 
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{CALL_TYPE, CallId};
+use crate::ids::CallCid;
 use crate::stream::lenient::entries;
 use crate::stream::{Operation, Request, StreamTime};
 
@@ -12,7 +12,7 @@ use crate::stream::{Operation, Request, StreamTime};
 #[derive(Debug)]
 pub struct ListParticipantStats<'a> {
     /// The call.
-    pub call: &'a CallId,
+    pub call: &'a CallCid,
     /// Stream's id of the session.
     pub session: &'a str,
 }
@@ -58,8 +58,9 @@ impl Operation for ListParticipantStats<'_> {
     type Response = ListParticipantStatsResponse;
 
     fn request(&self) -> Request {
+        let CallCid { call_type, id } = self.call;
         let segments =
-            ["video", "call_stats", CALL_TYPE, self.call.as_str(), self.session, "participants"];
+            ["video", "call_stats", call_type.as_str(), id.as_str(), self.session, "participants"];
         Request::new(Method::GET, &segments).query("limit", "100")
     }
 }

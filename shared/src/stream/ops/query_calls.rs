@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, UserId};
 use crate::stream::lenient::entries;
 use crate::stream::ops::CallEnvelope;
 use crate::stream::{Operation, Request};
@@ -22,8 +22,8 @@ pub struct QueryCalls<'a> {
 /// A filter for calls.
 #[derive(Debug)]
 pub enum CallFilter<'a> {
-    /// The calls with these ids, at most [`QueryCalls::PAGE_SIZE`].
-    Ids(&'a [CallId]),
+    /// These calls, at most [`QueryCalls::PAGE_SIZE`].
+    Cids(&'a [CallCid]),
     /// The calls of a member, oldest first.
     Member {
         /// The user.
@@ -61,8 +61,8 @@ impl Operation for QueryCalls<'_> {
 
     fn request(&self) -> Request {
         let filter = match &self.filter {
-            CallFilter::Ids(calls) => {
-                let cids: Vec<String> = calls.iter().map(CallId::cid).collect();
+            CallFilter::Cids(calls) => {
+                let cids: Vec<String> = calls.iter().map(CallCid::to_string).collect();
                 json!({"cid": {"$in": cids}})
             }
             CallFilter::Member { user, since } => json!({

@@ -65,6 +65,12 @@ impl Operation for UpsertUsers<'_> {
 }
 
 impl UserData<'_> {
+    /// The data of the user who creates channels. The user never connects.
+    #[must_use]
+    pub fn for_service_user() -> Self {
+        Self { role: "user", name: None, image: None, language: None, custom: None }
+    }
+
     fn to_json(self, id: &UserId) -> Value {
         let Self { role, name, image, language, custom } = self;
         let mut user = json!({"id": id, "role": role});

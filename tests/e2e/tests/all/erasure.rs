@@ -208,7 +208,8 @@ async fn service_upsert_reactivates_a_user() {
     let upsert = json!({"userData": {"name": "Alice B"}});
     let rejected = app.post("/user/upsert", "alice", upsert).await;
     assert_eq!(rejected.outcome(), (403, "user_deactivated"));
-    assert_eq!(app.counts(), (1, 0));
+    // The quota of pushes and the rejected change.
+    assert_eq!(app.counts(), (2, 0));
     let service = app.service_authorization();
     let headers = [("authorization", service.as_str())];
     let upsert = r#"{"userId":"alice","userData":{}}"#;

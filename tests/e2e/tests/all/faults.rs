@@ -73,7 +73,10 @@ async fn token_and_upsert_recover_from_stream_faults() {
                 [("/token", json!({})), ("/user/upsert", json!({"userData": {"name": "A"}}))]
             {
                 let failed = app.post(path, &user, body).await;
-                assert_eq!(failed.outcome(), (status, code), "{fault:?} {operation} {path}");
+                // A token does not need the profile at Stream, so its push is queued.
+                let is_queued = path == "/token" && code == "stream_busy";
+                let expected = if is_queued { (200, "") } else { (status, code) };
+                assert_eq!(failed.outcome(), expected, "{fault:?} {operation} {path}");
             }
             app.stream().clear_faults();
             // A user who may be missing at Stream is unknown.

@@ -33,17 +33,14 @@ async fn every_request_emits_one_line_at_any_log_level() {
     for user in ["alice", "alice", "bob"] {
         let _ = app.post("/token", user, json!({})).await.expect_success();
     }
-    app.stream().add_fault(FaultRule::for_operation(
-        Operation::UpdateUsers,
-        Fault::TooManyRequests { retry_after: None },
-    ));
+    app.stream().add_fault(FaultRule::for_operation(Operation::UpdateUsers, Fault::Status(503)));
     let rejected = app.post("/token", "carol", json!({})).await;
-    assert_eq!(rejected.outcome(), (503, "stream_busy"));
+    assert_eq!(rejected.outcome(), (503, "stream_unavailable"));
     let unauthenticated = app.send(http::Method::POST, "/token", &[], "{}").await;
     assert_eq!(unauthenticated.status, 401);
     let lines = metric_lines(&app.stop().await);
     let values_of = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
-    assert_eq!(values_of("code"), ["ok", "ok", "ok", "stream_busy", "unauthenticated"]);
+    assert_eq!(values_of("code"), ["ok", "ok", "ok", "stream_unavailable", "unauthenticated"]);
     assert_eq!(values_of("level"), ["INFO", "INFO", "INFO", "ERROR", "INFO"]);
     assert_eq!(values_of("status"), [200, 200, 200, 503, 401]);
     for line in &lines {

@@ -103,7 +103,8 @@ async fn messages_are_rate_limited() {
             json!({"channelId": "call-c1", "message": "Hi", "messageId": format!("m{n}")});
         app.post("/message/send", "alice", message).await
     };
-    assert_limit_enforced(&app, 2, send).await;
+    // Requests for the rejected message: the call, the account and the count.
+    assert_limit_enforced(&app, 3, send).await;
     assert_eq!(app.stream().messages("messaging:call-c1").len(), 4);
 }
 
@@ -116,15 +117,40 @@ async fn quality_reports_are_rate_limited() {
         let batch = json!({"batchId": format!("b{n}"), "samples": samples});
         app.post("/call/quality/c1", "alice", batch).await
     };
-    assert_limit_enforced(&app, 2, report).await;
+    // Requests for the rejected report: the call, the account and the count.
+    assert_limit_enforced(&app, 3, report).await;
 }
 
 #[tokio::test]
 async fn quality_reads_are_rate_limited() {
     let app = app_with_limit("LIMIT_CALL_QUALITY_PER_MINUTE").await;
     app.create_calls(&["c1"]).await;
-    // Requests for the rejected read: the call, its summary and the count.
-    assert_limit_enforced(&app, 3, async |_| app.get("/call/quality/c1", "alice").await).await;
+    // Requests for the rejected read: the call, its summary, the account and the count.
+    assert_limit_enforced(&app, 4, async |_| app.get("/call/quality/c1", "alice").await).await;
+}
+
+#[tokio::test]
+async fn revocations_are_rate_limited() {
+    let app = app_with_limit("LIMIT_TOKEN_REVOKE_PER_MINUTE").await;
+    let revoke = async |_| {
+        // Two revocations of one second have different cutoffs.
+        app.post("/token/revoke", "alice", json!({})).await
+    };
+    assert_limit_enforced(&app, 1, revoke).await;
+}
+
+#[tokio::test]
+async fn profile_changes_are_rate_limited() {
+    let app = app_with_limit("LIMIT_USER_UPSERT_PER_MINUTE").await;
+    let upsert = async |n: u64| {
+        app.post("/user/upsert", "alice", json!({"userData": {"name": format!("Alice {n}")}})).await
+    };
+    let send = upsert;
+    for n in 0..MAX_REQUESTS {
+        let _ = send(n).await.expect_success();
+    }
+    assert_rate_limited(&send(MAX_REQUESTS).await);
+    assert_eq!(app.stream().user("alice").unwrap().name.as_deref(), Some("Alice 2"));
 }
 
 /// The limit is also exact across processes.
@@ -206,7 +232,9 @@ async fn uncountable_request_is_rejected_without_changes() {
 async fn counters(app: &TestApp) -> BTreeSet<String> {
     let items = app.scan_table().await;
     let partitions = items.iter().filter_map(|item| item["pk"]["S"].as_str());
-    partitions.filter(|partition| partition.starts_with("LIMIT#")).map(str::to_owned).collect()
+    let is_counter =
+        |partition: &&str| partition.starts_with("LIMIT#") && partition.matches('#').count() == 2;
+    partitions.filter(is_counter).map(str::to_owned).collect()
 }
 
 #[tokio::test]

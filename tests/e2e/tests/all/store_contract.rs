@@ -17,7 +17,7 @@ use shared::calls::{
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
-use shared::ids::{BatchId, CallId, DeviceId, SessionId, UserId};
+use shared::ids::{BatchId, CallCid, CallId, CallTypeName, DeviceId, SessionId, UserId};
 use shared::quality::dynamo::DynamoQualityStore;
 use shared::quality::{
     Batch, Platform, QualityStore, Samples, Slot, StoreBatchResult, StoredQualityData, StoredRating,
@@ -87,12 +87,17 @@ fn default_call_id() -> CallId {
     call_id("c1")
 }
 
+fn default_cid() -> CallCid {
+    default_call_id().with_type(&CallTypeName::default())
+}
+
 fn at_second(seconds: i64) -> Timestamp {
     Timestamp::from_secs(1_767_225_600 + seconds)
 }
 
 fn new_call(attempt: &str) -> NewCall {
     NewCall {
+        stream_call_type: CallTypeName::default(),
         id: default_call_id(),
         owner: user_id("alice"),
         members: vec![user_id("alice"), user_id("bob")],
@@ -321,11 +326,11 @@ async fn every_state_sets_lease_due_time_and_ttl() {
 #[tokio::test]
 async fn earliest_start_time_is_kept() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
-    calls.record_start(&default_call_id(), at_second(5)).await.unwrap();
+    calls.record_start(&default_cid(), at_second(5)).await.unwrap();
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), None);
     calls.begin(&new_call("a")).await.unwrap();
     for (reported, stored) in [(5, 5), (7, 5), (5, 5), (3, 3), (4, 3)] {
-        calls.record_start(&default_call_id(), at_second(reported)).await.unwrap();
+        calls.record_start(&default_cid(), at_second(reported)).await.unwrap();
         let call = calls.get(&default_call_id()).await.unwrap().unwrap();
         assert_eq!((call.started_at, call.state), (Some(at_second(stored)), CallState::Creating));
     }
@@ -335,21 +340,21 @@ async fn earliest_start_time_is_kept() {
 #[tokio::test]
 async fn schedule_check_only_moves_active_calls_earlier() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
-    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(load_due_call(&calls).await, None);
     calls.begin(&new_call("a")).await.unwrap();
-    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(30)), 0)));
     activate_call(&calls, "a").await;
     for (requested, expected) in [(200, 121), (60, 60), (121, 60), (60, 60)] {
-        calls.schedule_check(&default_call_id(), at_second(requested)).await.unwrap();
+        calls.schedule_check(&default_cid(), at_second(requested)).await.unwrap();
         assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(expected)), 0)));
     }
     end_call(&calls, None).await;
-    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
     calls.finish(&default_call_id(), at_second(10)).await.unwrap();
-    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(190)), 0)));
 }
 
@@ -670,8 +675,8 @@ async fn only_ended_calls_are_removed_from_the_index() {
     // The item is kept, and cannot return to the index.
     assert!(!calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
     calls.reschedule(&default_call_id(), at_second(370), at_second(400), 1).await.unwrap();
-    calls.schedule_check(&default_call_id(), at_second(20)).await.unwrap();
-    calls.schedule_check_now(&default_call_id(), at_second(20)).await.unwrap();
+    calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
+    calls.schedule_check_now(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), ended);
 }
@@ -682,7 +687,7 @@ async fn event_during_a_check_is_not_lost() {
     calls.begin(&new_call("a")).await.unwrap();
     activate_call(&calls, "a").await;
     // A sweep has read the due time 121. Then an event schedules a check.
-    calls.schedule_check_now(&default_call_id(), at_second(130)).await.unwrap();
+    calls.schedule_check_now(&default_cid(), at_second(130)).await.unwrap();
     calls.reschedule(&default_call_id(), at_second(121), at_second(361), 0).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(130)), 0)));
 }

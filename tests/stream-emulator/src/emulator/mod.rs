@@ -178,6 +178,11 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.clear_tasks());
     }
 
+    /// Creates a user with default values without a request, unless the user exists.
+    pub fn create_user(&self, id: &str) {
+        self.state().with_inner(|inner, now| inner.world.create_user(id, now));
+    }
+
     /// Deletes a user without a request. If the user does not exist, nothing happens.
     pub fn delete_user(&self, id: &str) {
         self.state().with_inner(|inner, now| inner.world.mark_deleted(id, now));

@@ -64,6 +64,16 @@ impl World {
         Ok(json!({ "users": users, "membership_deletion_task_id": "" }))
     }
 
+    /// Creates a user with default values, unless the user exists.
+    pub(crate) fn create_user(&mut self, id: &str, now: Timestamp) {
+        let user = serde_json::from_value(json!({ "id": id }));
+        if let Ok::<UserRequest, _>(user) = user
+            && !self.users.contains_key(id)
+        {
+            self.users.insert(id.to_owned(), user.into_user(None, now));
+        }
+    }
+
     pub(crate) fn update_users_partial(
         &mut self,
         request: UpdateUsersPartial,
