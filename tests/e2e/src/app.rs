@@ -187,6 +187,27 @@ impl TestApp {
         assert!(response.status < 300, "{path}: {} {}", response.status, response.body);
     }
 
+    /// Sends a request to Stream with a user's own token, like the user's device. The path begins
+    /// with `/video` or `/channels`.
+    pub async fn send_to_stream_as(
+        &self,
+        user: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> TestResponse {
+        let token = self.post("/token", user, json!({})).await.expect_success();
+        let token = token.body["token"].as_str().unwrap_or_default().to_owned();
+        let base_url = self.stream().base_url();
+        let uri = format!("{base_url}{path}?api_key={STREAM_API_KEY}&user_id={user}");
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/json"),
+            ("stream-auth-type", "jwt"),
+        ];
+        self.send_request(method, &uri, &headers, body.to_string().as_bytes()).await
+    }
+
     async fn send_request(
         &self,
         method: Method,

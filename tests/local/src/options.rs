@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
 
 /// The user who creates channels, who exists in the emulated Stream app from the start.
-pub const STREAM_SERVICE_USER: &str = "stream-functions";
+pub(crate) const STREAM_SERVICE_USER: &str = "stream-functions";
 
 /// The key of the emulated Stream app.
 pub const STREAM_API_KEY: &str = "local-stream-api-key-of-the-emulated-app";

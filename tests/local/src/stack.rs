@@ -125,6 +125,12 @@ impl Stack {
         self.functions.retire_idle_instances().await;
     }
 
+    /// Deploys another value of a variable: idle processes end, and every process that starts from
+    /// now on has the value.
+    pub async fn deploy_variable(&self, name: &str, value: &str) {
+        self.functions.set_variable(name, value).await;
+    }
+
     /// Everything that the functions have printed.
     #[must_use]
     pub fn output(&self) -> String {

@@ -102,14 +102,16 @@ async fn create_with_the_id_of_a_call_ended_at_stream_is_rejected() {
 async fn foreign_stream_resources_are_not_changed() {
     let app = TestApp::start().await;
     app.provision_users(&["alice", "bob", "mallory"]).await;
-    let mallorys_call = json!({"receiverId": "bob", "callId": "c1"});
-    let _ = app.post("/call/create", "mallory", mallorys_call).await.expect_success();
-    app.delete_item("CALL#c1", "CALL").await;
-    let before = app.stream().snapshot();
-    let response = app.post("/call/create", "alice", create_body("c1")).await;
-    assert_eq!(response.outcome(), (409, "call_id_reused"));
-    assert_eq!(app.stream().snapshot(), before);
-    assert!(app.get_item("CALL#c1", "CALL").await.is_null());
+    // A channel of another creator, or without the owner tag.
+    for (id, creator) in [("c1", "mallory"), ("c3", "stream-functions")] {
+        let foreign = json!({"data": {"created_by_id": creator}});
+        app.post_to_stream(&format!("chat/channels/messaging/call-{id}/query"), &foreign).await;
+        let before = app.stream().snapshot();
+        let response = app.post("/call/create", "alice", create_body(id)).await;
+        assert_eq!(response.outcome(), (409, "call_id_reused"), "{id}");
+        assert!(app.stream().snapshot() == before, "{id}");
+        assert!(app.get_item(&format!("CALL#{id}"), "CALL").await.is_null());
+    }
 
     // The channel is new, and only the call belongs to another user. The channel is deleted again.
     app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));

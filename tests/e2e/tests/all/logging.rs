@@ -69,8 +69,8 @@ async fn every_request_emits_one_line_at_any_log_level() {
     assert_eq!(metrics[0], name_set(&["Responses", "ColdStarts", "StreamLatency"]));
     assert_eq!(metrics[1], name_set(&["Responses"]));
     assert_eq!(metrics[2], name_set(&["Responses", "StreamLatency"]));
-    let busy = name_set(&["Responses", "StreamLatency", "StreamRateLimited"]);
-    assert!(metrics[3].is_superset(&busy), "{:?}", metrics[3]);
+    let failed = name_set(&["Responses", "StreamLatency", "StreamFailures"]);
+    assert!(metrics[3].is_superset(&failed), "{:?}", metrics[3]);
 }
 
 #[tokio::test]

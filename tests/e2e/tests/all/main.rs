@@ -12,6 +12,7 @@ mod documents;
 mod erasure;
 mod faults;
 mod glare;
+mod grants;
 mod happy_path;
 mod jwks;
 mod layers;

@@ -1,7 +1,9 @@
 //! The number of requests to DynamoDB and Stream for each endpoint.
 
+use std::time::Duration;
+
 use e2e::TestApp;
-use local::{Options, UserLimits};
+use local::{Options, UserLimits, dynamo};
 use serde_json::json;
 
 #[tokio::test]
@@ -42,4 +44,62 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (2, 1));
     // One call of Alice's, its quality data, its summary, and five requests of the erasure itself.
     assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (9, 3));
+}
+
+/// The rounds of requests in sequence. A check that runs beside another request adds none.
+#[tokio::test]
+async fn requests_in_sequence_are_as_few_as_documented() {
+    let app =
+        TestApp::with_options(Options { user_limits: UserLimits::Default, ..Options::default() })
+            .await;
+    app.provision_users(&["alice", "bob"]).await;
+    // The first request of a process waits for its first connection.
+    let _ = rounds_of_a_call(&app, "c1").await;
+    // Slow enough that concurrent requests overlap.
+    let slow = dynamo::Fault::Slow(Duration::from_millis(100));
+    app.stack().dynamo().inject_fault(dynamo::Rule::always(slow));
+    assert_eq!(
+        rounds_of_a_call(&app, "c2").await,
+        [
+            // A later request of the same minute.
+            ("/token", 2, 0),
+            ("/call/create", 2, 2),
+            ("/message/send", 1, 1),
+            ("/message/call-c2", 1, 1),
+            ("/call/c2", 1, 0),
+            ("/call/quality/c2", 2, 0),
+            ("/call/quality/c2", 2, 1),
+            ("/call/end", 3, 2),
+            ("/token/revoke", 1, 1),
+        ]
+        .map(|(path, rounds, requests)| (path.to_owned(), rounds, requests))
+    );
+}
+
+/// Each request of a call, with its rounds of requests to DynamoDB and its requests to Stream.
+async fn rounds_of_a_call(app: &TestApp, id: &str) -> Vec<(String, u64, u64)> {
+    let create = json!({"receiverId": "bob", "callId": id});
+    let message = json!({"channelId": format!("call-{id}"), "message": "Hi"});
+    let report = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
+    let mut rounds = Vec::new();
+    for (path, body) in [
+        ("/token".to_owned(), Some(json!({}))),
+        ("/call/create".to_owned(), Some(create)),
+        ("/message/send".to_owned(), Some(message)),
+        (format!("/message/call-{id}"), None),
+        (format!("/call/{id}"), None),
+        (format!("/call/quality/{id}"), Some(report)),
+        (format!("/call/quality/{id}"), None),
+        ("/call/end".to_owned(), Some(json!({"callId": id}))),
+        ("/token/revoke".to_owned(), Some(json!({}))),
+    ] {
+        app.reset_counts();
+        let response = match body {
+            Some(body) => app.post(&path, "alice", body).await,
+            None => app.get(&path, "alice").await,
+        };
+        let _ = response.expect_success();
+        rounds.push((path, app.stack().dynamo().rounds(), app.stream().counts().total()));
+    }
+    rounds
 }

@@ -336,10 +336,10 @@ async fn rollback_does_not_delete_foreign_resources() {
         app.stream().clear_faults();
         assert_eq!(app.get_call_item(id).await["state"]["S"], "creating");
     };
-    let _ = app.post("/call/create", "mallory", create_body("c1")).await.expect_success();
-    app.delete_item("CALL#c1", "CALL").await;
-    let mallorys_call = json!({"data": {"created_by_id": "mallory"}});
-    app.post_to_stream("video/call/default/c2", &mallorys_call).await;
+    let mallorys = json!({"data": {"created_by_id": "mallory"}});
+    app.post_to_stream("chat/channels/messaging/call-c1/query", &mallorys).await;
+    app.post_to_stream("video/call/default/c1", &mallorys).await;
+    app.post_to_stream("video/call/default/c2", &mallorys).await;
     let before = app.stream().snapshot();
     create_partially(Operation::GetOrCreateChannel, "c1").await;
     // The channel of this call belongs to the failed create.

@@ -88,6 +88,12 @@ impl LocalDynamo {
         self.proxy.counts()
     }
 
+    /// The number of rounds of requests: concurrent requests are one round.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.proxy.rounds()
+    }
+
     /// The actions that each function has used. Actions outside its policy are rejected as by IAM
     /// and are not included.
     #[must_use]

@@ -33,8 +33,35 @@ pub(super) struct Proxy {
     /// action.
     policies: BTreeMap<String, BTreeSet<TableAction>>,
     counts: Mutex<BTreeMap<String, u64>>,
+    rounds: Mutex<Rounds>,
     used_actions: Mutex<BTreeSet<(String, TableAction)>>,
     fault_rules: Mutex<FaultRules>,
+}
+
+/// Counts the rounds of requests: a request that arrives while another one is in progress belongs to
+/// the same round.
+#[derive(Default)]
+struct Rounds {
+    in_progress: u64,
+    count: u64,
+}
+
+/// A request in progress.
+struct InProgress<'a>(&'a Mutex<Rounds>);
+
+impl<'a> InProgress<'a> {
+    fn begin(rounds: &'a Mutex<Rounds>) -> Self {
+        let mut state = lock(rounds);
+        state.count += u64::from(state.in_progress == 0);
+        state.in_progress += 1;
+        Self(rounds)
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        lock(self.0).in_progress -= 1;
+    }
 }
 
 impl Proxy {
@@ -48,6 +75,7 @@ impl Proxy {
             used_actions: Mutex::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             counts: Mutex::default(),
+            rounds: Mutex::default(),
             fault_rules: Mutex::default(),
         }
     }
@@ -60,8 +88,13 @@ impl Proxy {
         lock(&self.used_actions).clone()
     }
 
+    pub(super) fn rounds(&self) -> u64 {
+        lock(&self.rounds).count
+    }
+
     pub(super) fn reset_counts(&self) {
         lock(&self.counts).clear();
+        lock(&self.rounds).count = 0;
     }
 
     pub(super) fn inject_fault(&self, rule: Rule) {
@@ -88,6 +121,7 @@ impl Proxy {
             }
             lock(&self.used_actions).insert((function.to_owned(), action));
         }
+        let _in_progress = InProgress::begin(&self.rounds);
         let fault = lock(&self.fault_rules).next_fault(&operation);
         *lock(&self.counts).entry(operation).or_default() += 1;
         match fault {

@@ -58,7 +58,8 @@ impl Functions {
             let launcher = Launcher {
                 function: function.name.clone(),
                 program: binaries.find(&function.name)?,
-                variables: environment::function_variables(function, variables),
+                variables: Mutex::new(environment::function_variables(function, variables)),
+                declared_variables: function.variables.clone(),
                 memory_mb: function.memory_mb,
                 timeout: function.timeout,
                 clock: clock.clone(),
@@ -99,6 +100,14 @@ impl Functions {
     /// The ids of the running processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.pids.list()
+    }
+
+    /// Sets a variable of the functions that declare it, and ends all idle processes.
+    pub(crate) async fn set_variable(&self, name: &str, value: &str) {
+        for pool in self.pools.values() {
+            pool.launcher.set_variable(name, value);
+        }
+        self.retire_idle_instances().await;
     }
 
     /// Ends all idle processes after the clock has changed. Busy processes end after their

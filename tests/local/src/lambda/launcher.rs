@@ -4,8 +4,9 @@
 //! on variables that Lambda does not set.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -18,13 +19,16 @@ use crate::environment;
 use crate::error::InvokeError;
 use crate::options::REGION;
 use crate::output::FunctionOutput;
+use crate::sync::lock;
 
 /// The settings of one function's processes.
 pub(super) struct Launcher {
     pub(super) function: String,
     pub(super) program: PathBuf,
     /// The variables of the function.
-    pub(super) variables: BTreeMap<String, String>,
+    pub(super) variables: Mutex<BTreeMap<String, String>>,
+    /// The names of the variables that the template sets.
+    pub(super) declared_variables: BTreeSet<String>,
     pub(super) memory_mb: u64,
     pub(super) timeout: Duration,
     pub(super) clock: StackClock,
@@ -34,6 +38,13 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
+    /// Sets a variable of the processes that start from now on, if the template declares it.
+    pub(super) fn set_variable(&self, name: &str, value: &str) {
+        if self.declared_variables.contains(name) {
+            lock(&self.variables).insert(name.to_owned(), value.to_owned());
+        }
+    }
+
     /// Starts an execution environment.
     pub(super) fn start_instance(&self) -> Result<Instance, InvokeError> {
         let connection = self.connections.register(&self.function);
@@ -41,7 +52,7 @@ impl Launcher {
         let mut command = Command::new(&self.program);
         command
             .env_clear()
-            .envs(&self.variables)
+            .envs(&*lock(&self.variables))
             .envs(environment::clock_variable(clock_offset))
             .env("AWS_LAMBDA_RUNTIME_API", connection.endpoint())
             .env("AWS_LAMBDA_FUNCTION_NAME", &self.function)
