@@ -4,6 +4,7 @@
 //! over a [`Transport`] and retries them. The pure function [`retry::delay`] decides on each retry,
 //! and a budget limits the retries of a process.
 
+pub mod call_type;
 mod client;
 mod error;
 pub mod event;

@@ -9,7 +9,7 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 21] = [
+pub const ENDPOINTS: [&str; 22] = [
     "DeleteChannel",
     "DeleteChannels",
     "DeleteUsers",
@@ -17,6 +17,7 @@ pub const ENDPOINTS: [&str; 21] = [
     "GetApp",
     "GetCall",
     "GetCallReport",
+    "GetCallType",
     "GetChannel",
     "GetMessage",
     "GetOrCreateCall",

@@ -1,6 +1,7 @@
 //! The operations of Stream's API that the functions use, one per file. Each file starts with the
 //! method and path.
 
+mod create_call_type;
 mod delete_channel;
 mod delete_channels;
 mod delete_user;
@@ -9,6 +10,7 @@ mod get_app;
 mod get_app_settings;
 mod get_call;
 mod get_call_report;
+mod get_call_type;
 mod get_channel;
 mod get_message;
 mod get_or_create_call;
@@ -25,9 +27,11 @@ mod query_users;
 mod reactivate_user;
 mod revoke_tokens;
 mod send_message;
+mod update_call_type;
 mod update_event_hooks;
 mod upsert_users;
 
+pub use create_call_type::CreateCallType;
 pub use delete_channel::DeleteChannel;
 pub use delete_channels::{DeleteChannelResult, DeleteChannels, DeleteChannelsResponse};
 pub use delete_user::{DeleteUser, DeleteUserResponse};
@@ -36,6 +40,7 @@ pub use get_app::{App, GetApp};
 pub use get_app_settings::GetAppSettings;
 pub use get_call::{CallEnvelope, GetCall, Participant, StreamCall, StreamSession};
 pub use get_call_report::{CallReport, GetCallReport};
+pub use get_call_type::{CallTypeResponse, CallTypeSettings, GetCallType};
 pub use get_channel::GetChannel;
 pub use get_message::GetMessage;
 pub use get_or_create_call::{GetOrCreateCall, SettingsOverride};
@@ -54,6 +59,7 @@ pub use query_users::{QueryUsers, StreamUser};
 pub use reactivate_user::ReactivateUser;
 pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
+pub use update_call_type::UpdateCallType;
 pub use update_event_hooks::UpdateEventHooks;
 pub use upsert_users::{UpdateUsersResponse, UpsertUsers, UserData};
 

@@ -59,6 +59,14 @@ pub struct StreamUser {
     pub revoke_tokens_issued_before: Option<StreamTime>,
 }
 
+impl StreamUser {
+    /// Whether the user is neither deactivated nor deleted.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.deactivated_at.is_none() && self.deleted_at.is_none()
+    }
+}
+
 impl Operation for QueryUsers<'_> {
     type Response = QueryUsersResponse;
 
