@@ -1,18 +1,23 @@
 //! Health checks of Stream and the table, with warnings for the operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 use std::time::Duration;
 
+use futures_util::future::join;
 use serde::Serialize;
 
 use crate::clock::{self, Clock, Deadline, Timestamp};
 use crate::dynamo::Table;
 use crate::error::{ApiError, Code};
-use crate::stream::StreamClient;
+use crate::ids::{CallTypeName, UserId};
+use crate::stream::call_type::{self, RingSettings};
 use crate::stream::hooks::{EventHook, WebhookRegistration, WebhookUrl};
 use crate::stream::ops::{
-    App, ENDPOINTS, EndpointLimit, GetApp, GetRateLimits, GetRateLimitsResponse,
+    App, CallTypeResponse, ENDPOINTS, EndpointLimit, GetApp, GetCallType, GetRateLimits,
+    GetRateLimitsResponse, QueryUsers, StreamUser,
 };
+use crate::stream::{StreamClient, StreamError};
 
 /// The result of a health check.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -47,6 +52,30 @@ pub struct WebhookCheck {
     url: Option<String>,
     /// The handled events that are not enabled at Stream.
     missing_events: Vec<&'static str>,
+    warnings: Vec<&'static str>,
+}
+
+/// What a deployment requires of its call type and its service user at Stream.
+#[derive(Clone, Debug)]
+pub struct CallTypeRequirements {
+    /// The call type of new calls.
+    pub call_type: CallTypeName,
+    /// The user who creates the channels of calls.
+    pub service_user: UserId,
+    /// How long a call waits for the first participant.
+    pub ring_timeout: Duration,
+    /// The roles that the functions assign to users.
+    pub roles: BTreeSet<String>,
+}
+
+/// The result of the check of the call type and the service user.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallTypeCheck {
+    #[serde(flatten)]
+    check: Check,
+    /// The name of the call type.
+    name: CallTypeName,
     warnings: Vec<&'static str>,
 }
 
@@ -126,6 +155,52 @@ pub async fn check_stream(
     }
 }
 
+/// Reads the call type and the service user from Stream, and checks them.
+pub async fn check_call_type(
+    stream: Option<&StreamClient>,
+    clock: &dyn Clock,
+    deadline: Deadline,
+    requirements: &CallTypeRequirements,
+) -> CallTypeCheck {
+    let started_at = clock.now();
+    let result = match stream {
+        Some(stream) => {
+            read_call_type(stream, deadline, requirements).await.map_err(ApiError::from)
+        }
+        None => Err(ApiError::from_code(Code::StreamNotConfigured)),
+    };
+    match result {
+        Ok((call_type, service_user)) => {
+            let check = Check::passed(clock.now().since(started_at));
+            evaluate_call_type(check, call_type.as_ref(), service_user.as_ref(), requirements)
+        }
+        Err(error) => CallTypeCheck {
+            check: Check::failed(&error, "callType"),
+            name: requirements.call_type.clone(),
+            warnings: Vec::new(),
+        },
+    }
+}
+
+/// The call type and the service user. `None` is an object that does not exist.
+async fn read_call_type(
+    stream: &StreamClient,
+    deadline: Deadline,
+    requirements: &CallTypeRequirements,
+) -> Result<(Option<CallTypeResponse>, Option<StreamUser>), StreamError> {
+    let get_call_type = GetCallType { name: &requirements.call_type };
+    let query_users = QueryUsers { ids: slice::from_ref(&requirements.service_user) };
+    let (call_type, users) =
+        join(stream.send(&get_call_type, deadline), stream.send(&query_users, deadline)).await;
+    let call_type = match call_type {
+        Ok(call_type) => Some(call_type),
+        Err(error) if GetCallType::is_missing(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let is_service_user = |user: &StreamUser| user.id == requirements.service_user.as_str();
+    Ok((call_type, users?.users.into_iter().flatten().find(is_service_user)))
+}
+
 /// Reads the remaining rate limits from Stream.
 pub async fn check_rate_limits(
     stream: Option<&StreamClient>,
@@ -173,6 +248,29 @@ fn evaluate_webhook(check: Check, hooks: &[EventHook], url: Option<&WebhookUrl>)
         url: Some(url.as_str().to_owned()),
         warnings: active_warnings(warnings),
         missing_events: registration.missing_events,
+    }
+}
+
+fn evaluate_call_type(
+    check: Check,
+    call_type: Option<&CallTypeResponse>,
+    service_user: Option<&StreamUser>,
+    requirements: &CallTypeRequirements,
+) -> CallTypeCheck {
+    let CallTypeRequirements { call_type: name, ring_timeout, roles, .. } = requirements;
+    let ring = RingSettings::for_timeout(*ring_timeout);
+    let is_open = call_type.is_some_and(|found| call_type::is_open(&found.grants, roles));
+    let warnings = [
+        ("call_type_missing", call_type.is_none()),
+        ("call_type_open", is_open),
+        ("ring_timeout_differs", call_type.is_some_and(|found| found.settings.ring != Some(ring))),
+        ("service_user_missing", !service_user.is_some_and(StreamUser::is_active)),
+        ("default_call_type", name.is_default()),
+    ];
+    CallTypeCheck {
+        check: Check { ok: call_type.is_some() && !is_open, ..check },
+        name: name.clone(),
+        warnings: active_warnings(warnings),
     }
 }
 
@@ -254,6 +352,74 @@ mod tests {
             "warnings": ["url_unknown"],
         });
         assert_eq!(check, expected);
+    }
+
+    fn call_type_json(name: &str, call_type: Value, service_user: Value) -> Value {
+        let call_type: Option<CallTypeResponse> = serde_json::from_value(call_type).unwrap();
+        let service_user: Option<StreamUser> = serde_json::from_value(service_user).unwrap();
+        let requirements = CallTypeRequirements {
+            call_type: CallTypeName::try_from(name.to_owned()).unwrap(),
+            service_user: UserId::try_from("stream-functions".to_owned()).unwrap(),
+            ring_timeout: Duration::from_mins(2),
+            roles: BTreeSet::from(["admin", "user"].map(str::to_owned)),
+        };
+        let (call_type, service_user) = (call_type.as_ref(), service_user.as_ref());
+        let check = evaluate_call_type(passed_check(), call_type, service_user, &requirements);
+        serde_json::to_value(check).unwrap()
+    }
+
+    #[test]
+    fn call_type_check_passes_only_if_members_alone_have_access() {
+        let ring = json!({
+            "auto_cancel_timeout_ms": 120_000,
+            "incoming_call_timeout_ms": 120_000,
+            "missed_call_timeout_ms": 120_000,
+        });
+        let call_type = |grants: Value, ring: &Value| {
+            let settings = json!({"ring": ring});
+            json!({"name": "private", "grants": grants, "settings": settings})
+        };
+        let closed = json!({"call_member": ["join-call", "end-call"], "user": [], "guest": null});
+        let user = json!({"id": "stream-functions", "role": "user"});
+        let deactivated =
+            json!({"id": "stream-functions", "deactivated_at": "2026-01-01T00:00:00Z"});
+        for (name, found, user, ok, warnings) in [
+            ("private", call_type(closed.clone(), &ring), user.clone(), true, json!([])),
+            ("private", json!(null), user.clone(), false, json!(["call_type_missing"])),
+            (
+                "private",
+                call_type(json!({"user": ["join-call"]}), &ring),
+                user.clone(),
+                false,
+                json!(["call_type_open"]),
+            ),
+            (
+                "private",
+                call_type(closed.clone(), &json!(null)),
+                user.clone(),
+                true,
+                json!(["ring_timeout_differs"]),
+            ),
+            (
+                "private",
+                call_type(closed.clone(), &ring),
+                json!(null),
+                true,
+                json!(["service_user_missing"]),
+            ),
+            (
+                "private",
+                call_type(closed.clone(), &ring),
+                deactivated,
+                true,
+                json!(["service_user_missing"]),
+            ),
+            ("default", call_type(closed, &ring), user, true, json!(["default_call_type"])),
+        ] {
+            let check = call_type_json(name, found.clone(), user);
+            let expected = json!({"ok": ok, "latencyMs": 12, "name": name, "warnings": warnings});
+            assert_eq!(check, expected, "{found}");
+        }
     }
 
     #[test]

@@ -27,7 +27,15 @@ import operations
 from project import ROOT, Project, as_list, resources, statements
 
 # The variables of every function, and of every function that authenticates its callers.
-COMMON_VARIABLES = {"LOG_LEVEL", "METRICS_NAMESPACE", "STREAM_API_KEY", "STREAM_SECRET_ARN", "TABLE_NAME"}
+COMMON_VARIABLES = {
+    "LOG_LEVEL",
+    "METRICS_NAMESPACE",
+    "STREAM_API_KEY",
+    "STREAM_CALL_TYPE",
+    "STREAM_SECRET_ARN",
+    "STREAM_SERVICE_USER",
+    "TABLE_NAME",
+}
 AUTH_VARIABLES = {
     "JWT_AUDIENCE",
     "JWT_AUDIENCE_CLAIM",
@@ -61,7 +69,7 @@ FUNCTION_VARIABLES = {
     "quality-report": AUTH_VARIABLES | {"LIMIT_QUALITY_REPORT_PER_MINUTE"},
     "message-send": AUTH_VARIABLES | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": AUTH_VARIABLES,
-    "config": AUTH_VARIABLES | {"WEBHOOK_URL"},
+    "config": AUTH_VARIABLES | {"CALL_RING_TIMEOUT_SECONDS", "STREAM_ROLE_MAP", "WEBHOOK_URL"},
     "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
     "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
 }

@@ -3,17 +3,21 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use serde::{Deserialize, Serialize};
-use shared::auth::Caller;
+use shared::auth::{Caller, StreamRoleMap};
+use shared::calls::timeouts;
 use shared::clock::{Clock, Deadline};
 use shared::context::{AppContext, StartError};
 use shared::dynamo::Table;
 use shared::error::ApiError;
-use shared::health::{self, Check, RateLimitsCheck, StreamCheck, WebhookCheck};
+use shared::health::{
+    self, CallTypeCheck, CallTypeRequirements, Check, RateLimitsCheck, StreamCheck, WebhookCheck,
+};
 use shared::http::{self, ApiResponse, DomainName, Query};
 use shared::stream::StreamClient;
 use shared::stream::hooks::WebhookUrl;
+use shared::stream_names;
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, get_config)
@@ -24,6 +28,7 @@ struct State {
     has_api_secret: bool,
     region: String,
     webhook_url: Option<WebhookUrl>,
+    call_type: CallTypeRequirements,
     stream: Option<StreamClient>,
     table: Table,
     clock: Arc<dyn Clock>,
@@ -36,6 +41,12 @@ impl State {
             has_api_secret: context.env.get("STREAM_API_SECRET").is_some(),
             region: context.env.require("AWS_REGION")?.to_owned(),
             webhook_url: WebhookUrl::from_env(&context.env)?,
+            call_type: CallTypeRequirements {
+                call_type: stream_names::call_type(&context.env)?,
+                service_user: stream_names::service_user(&context.env)?,
+                ring_timeout: timeouts::ring_timeout(&context.env)?,
+                roles: StreamRoleMap::from_env(&context.env)?.names(),
+            },
             stream: context.stream.as_ref().map(|stream| stream.client.clone()),
             table: context.table.clone(),
             clock: context.clock.clone(),
@@ -76,6 +87,7 @@ struct Checks {
     stream: StreamCheck,
     webhook: WebhookCheck,
     rate_limits: RateLimitsCheck,
+    call_type: CallTypeCheck,
     dynamodb: Check,
 }
 
@@ -92,9 +104,11 @@ async fn get_config(
         let (stream, clock) = (state.stream.as_ref(), &*state.clock);
         let app = health::check_stream(stream, clock, deadline, url.as_ref());
         let limits = health::check_rate_limits(stream, deadline);
+        let call_type = health::check_call_type(stream, clock, deadline, &state.call_type);
         let table = health::check_table(&state.table, clock);
-        let ((stream, webhook), rate_limits, dynamodb) = join3(app, limits, table).await;
-        Some(Checks { stream, webhook, rate_limits, dynamodb })
+        let ((stream, webhook), rate_limits, call_type, dynamodb) =
+            join4(app, limits, call_type, table).await;
+        Some(Checks { stream, webhook, rate_limits, call_type, dynamodb })
     } else {
         None
     };
