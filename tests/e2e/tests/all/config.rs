@@ -8,6 +8,9 @@ use stream_emulator::{APP_OBJECT_SECRET, Fault, FaultRule, Operation};
 /// The URL of the API's webhook, with the host name of the local API Gateway.
 const WEBHOOK_URL: &str = "https://local.execute-api.us-east-1.amazonaws.com/api/stream/webhook";
 
+/// The default of the variable `STREAM_SERVICE_USER`.
+const SERVICE_USER: &str = "stream-functions";
+
 fn event_hook(url: &str) -> Value {
     json!({
         "hook_type": "webhook",
@@ -148,12 +151,55 @@ async fn unavailable_rate_limits_do_not_affect_other_checks() {
 }
 
 #[tokio::test]
+async fn default_call_type_is_open() {
+    let app = TestApp::start().await;
+    let check = get_deep_config(&app).await["checks"]["callType"].clone();
+    assert_eq!((&check["ok"], &check["name"]), (&json!(false), &json!("default")));
+    let warnings = json!(["call_type_open", "ring_timeout_differs", "default_call_type"]);
+    assert_eq!(check["warnings"], warnings);
+}
+
+#[tokio::test]
+async fn configured_call_type_and_service_user_are_checked() {
+    let app = TestApp::with_env([("STREAM_CALL_TYPE", "private")]).await;
+    let check = async || get_deep_config(&app).await["checks"]["callType"].clone();
+    app.stream().deactivate_user(SERVICE_USER);
+    let missing = check().await;
+    assert_eq!((&missing["ok"], &missing["name"]), (&json!(false), &json!("private")));
+    assert_eq!(missing["warnings"], json!(["call_type_missing", "service_user_missing"]));
+
+    app.stream().reactivate_user(SERVICE_USER);
+    let call_type = json!({
+        "name": "private",
+        "grants": {
+            "admin": [],
+            "call_member": ["end-call", "join-call", "read-call", "send-audio", "send-video"],
+            "guest": [],
+            "user": [],
+        },
+        "settings": {"ring": {
+            "auto_cancel_timeout_ms": 120_000,
+            "incoming_call_timeout_ms": 120_000,
+            "missed_call_timeout_ms": 120_000,
+        }},
+    });
+    app.post_to_stream("video/calltypes", &call_type).await;
+    let closed = check().await;
+    assert_eq!((&closed["ok"], &closed["warnings"]), (&json!(true), &json!([])));
+
+    app.stream().add_fault(FaultRule::for_operation(Operation::GetCallType, Fault::Status(503)));
+    let checks = get_deep_config(&app).await["checks"].clone();
+    assert_eq!(checks["callType"]["code"], "stream_unavailable");
+    assert_eq!((&checks["callType"]["ok"], &checks["stream"]["ok"]), (&json!(false), &json!(true)));
+}
+
+#[tokio::test]
 async fn unconfigured_stream_fails_every_stream_check() {
     let app =
         TestApp::with_options(Options { stream: StreamChoice::Unconfigured, ..Options::default() })
             .await;
     let checks = get_deep_config(&app).await["checks"].clone();
-    for name in ["stream", "webhook", "rateLimits"] {
+    for name in ["stream", "webhook", "rateLimits", "callType"] {
         assert_eq!(checks[name]["ok"], false, "{name}");
         assert_eq!(checks[name]["code"], "stream_not_configured", "{name}");
     }
@@ -179,7 +225,7 @@ async fn unavailable_backends_have_error_codes() {
         .dynamo()
         .inject_fault(local::dynamo::Rule::always(local::dynamo::Fault::ConnectionClosed));
     let config = get_deep_config(&app).await;
-    for name in ["stream", "webhook", "rateLimits"] {
+    for name in ["stream", "webhook", "rateLimits", "callType"] {
         assert_eq!(config["checks"][name]["code"], "stream_rejected_credentials", "{name}");
     }
     assert_eq!(config["checks"]["dynamodb"]["code"], "store_unavailable");
