@@ -1,37 +1,50 @@
-//! Parses the command line without a parser crate: there are two commands and two options.
+//! Parses the command line without a parser crate: there are two commands and three options.
 
 use std::ffi::OsString;
 
+use shared::ids::{CallTypeName, IdError};
 use shared::stream::hooks::{InvalidWebhookUrl, WebhookUrl};
 
 /// The output of `--help`.
 pub(crate) const HELP: &str = "\
-Registers the webhook at Stream and checks the app's settings.
+Prepares a Stream app for this service, and checks the app.
 
-Usage: cargo run -p stream-setup -- check --webhook-url URL
-       cargo run -p stream-setup -- apply --webhook-url URL [--yes]
+Usage: cargo run -p stream-setup -- check [--webhook-url URL] [--call-type NAME]
+       cargo run -p stream-setup -- apply [--webhook-url URL] [--call-type NAME] [--yes]
 
   check               reads the app's settings and prints one finding per line: ok, warn or fail
-  apply               prints how registering the webhook changes the app's list of hooks
+  apply               prints the changes that create the service user and the call type, in whose
+                      calls only members have access, and register the webhook
   --yes               writes the changes
-  --webhook-url URL   the address for events: ApiUrl followed by /api/stream/webhook
+  --webhook-url URL   the address for events: ApiUrl followed by /api/stream/webhook; without it
+                      the command leaves the webhook out
+  --call-type NAME    the call type instead of that of STREAM_CALL_TYPE; apply changes a built-in
+                      type, such as default, only if this option names it
   --help              prints this text
 
 The environment variables STREAM_API_KEY and STREAM_API_SECRET select the app. STREAM_BASE_URL
-selects another server, such as the emulator. check reads STREAM_ROLE_MAP,
-CALL_RING_TIMEOUT_SECONDS and CALL_MAX_DURATION_SECONDS: set those that the deployment overrides.
+selects another server, such as the emulator. Set those of the following variables that the
+deployment overrides: STREAM_CALL_TYPE, STREAM_SERVICE_USER, STREAM_ROLE_MAP,
+CALL_RING_TIMEOUT_SECONDS and CALL_MAX_DURATION_SECONDS.
 
 Exit codes:
   0   no finding is fail, and apply succeeded
-  1   a finding is fail, or the list of hooks differs from the plan
+  1   a finding is fail, or the app differs from the plan
   2   the command failed: an invalid option, no response or wrong credentials
 ";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
-    Check { url: WebhookUrl },
-    Apply { url: WebhookUrl, is_confirmed: bool },
+    Check(Options),
+    Apply { options: Options, is_confirmed: bool },
+}
+
+/// The options of both commands.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) url: Option<WebhookUrl>,
+    pub(crate) call_type: Option<CallTypeName>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +53,12 @@ pub(crate) enum ArgsError {
     MissingCommand,
     #[error("unknown argument `{0}`; see --help")]
     UnknownArgument(String),
-    #[error("--webhook-url is missing")]
-    MissingUrl,
+    #[error("{0} requires a value")]
+    MissingValue(&'static str),
     #[error("--webhook-url is invalid")]
     InvalidUrl(#[from] InvalidWebhookUrl),
+    #[error("--call-type is invalid")]
+    InvalidCallType(#[from] IdError),
 }
 
 /// Parses the arguments after the program's name.
@@ -56,19 +71,26 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         "apply" => true,
         _ => return Err(ArgsError::UnknownArgument(first)),
     };
-    let (mut url, mut is_confirmed) = (None, false);
+    let (mut options, mut is_confirmed) = (Options::default(), false);
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "--yes" if is_apply => is_confirmed = true,
             "--webhook-url" => {
-                url = Some(rest.next().ok_or(ArgsError::MissingUrl)?.parse::<WebhookUrl>()?);
+                options.url = Some(parse_value("--webhook-url", rest.next())?.parse()?);
+            }
+            "--call-type" => {
+                options.call_type = Some(parse_value("--call-type", rest.next())?.try_into()?);
             }
             _ => return Err(ArgsError::UnknownArgument(argument)),
         }
     }
-    let url = url.ok_or(ArgsError::MissingUrl)?;
-    Ok(if is_apply { Command::Apply { url, is_confirmed } } else { Command::Check { url } })
+    Ok(if is_apply { Command::Apply { options, is_confirmed } } else { Command::Check(options) })
+}
+
+/// The value of an option. Another option is no value.
+fn parse_value(option: &'static str, next: Option<String>) -> Result<String, ArgsError> {
+    next.filter(|value| !value.starts_with("--")).ok_or(ArgsError::MissingValue(option))
 }
 
 #[cfg(test)]
@@ -83,16 +105,22 @@ mod tests {
 
     #[test]
     fn valid_command_lines_are_parsed() {
-        let url = || URL.parse().unwrap();
+        let with_url = || Options { url: Some(URL.parse().unwrap()), call_type: None };
+        let with_both = || {
+            let call_type = CallTypeName::try_from("private".to_owned()).unwrap();
+            Options { call_type: Some(call_type), ..with_url() }
+        };
+        let apply = |options, is_confirmed| Command::Apply { options, is_confirmed };
         for (line, command) in [
-            (format!("check --webhook-url {URL}"), Command::Check { url: url() }),
+            ("check".to_owned(), Command::Check(Options::default())),
+            (format!("check --webhook-url {URL}"), Command::Check(with_url())),
+            (format!("check --call-type private --webhook-url {URL}"), Command::Check(with_both())),
+            ("apply".to_owned(), apply(Options::default(), false)),
+            ("apply --yes".to_owned(), apply(Options::default(), true)),
+            (format!("apply --webhook-url {URL}"), apply(with_url(), false)),
             (
-                format!("apply --webhook-url {URL}"),
-                Command::Apply { url: url(), is_confirmed: false },
-            ),
-            (
-                format!("apply --yes --webhook-url {URL}"),
-                Command::Apply { url: url(), is_confirmed: true },
+                format!("apply --yes --webhook-url {URL} --call-type private"),
+                apply(with_both(), true),
             ),
             ("--help".to_owned(), Command::Help),
             ("check -h".to_owned(), Command::Help),
@@ -107,9 +135,11 @@ mod tests {
         for (line, error) in [
             ("", ArgsError::MissingCommand),
             ("chekc", unknown("chekc")),
-            ("check", ArgsError::MissingUrl),
-            ("check --webhook-url", ArgsError::MissingUrl),
+            ("check --webhook-url", ArgsError::MissingValue("--webhook-url")),
+            ("apply --webhook-url --yes", ArgsError::MissingValue("--webhook-url")),
+            ("apply --call-type --yes", ArgsError::MissingValue("--call-type")),
             ("check --webhook-url api.example.com", ArgsError::InvalidUrl(InvalidWebhookUrl)),
+            ("check --call-type a:b", ArgsError::InvalidCallType(IdError::Character)),
             ("check --yes", unknown("--yes")),
             ("apply --force", unknown("--force")),
         ] {

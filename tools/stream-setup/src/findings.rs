@@ -1,16 +1,20 @@
-//! Evaluates the app's settings: a pure function of Stream's response.
+//! Evaluates what Stream returns about an app: a pure function.
 //!
 //! A setting that Stream does not return is a warning. Its value is never guessed.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use serde_json::Value;
-use shared::auth::StreamRoleMap;
-use shared::calls::timeouts;
-use shared::config::{ConfigError, Env};
+use shared::ids::CallTypeName;
+use shared::stream::call_type::{
+    Access, Grants, MEMBER_GRANTS, MEMBER_ROLE, RingSettings, find_excess_access, is_client_role,
+};
 use shared::stream::hooks::{WebhookRegistration, WebhookUrl};
+use shared::stream::ops::CallTypeResponse;
+
+use crate::app_client::ServiceUser;
+use crate::requirements::Requirements;
 
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,41 +61,30 @@ fn not_checkable(subject: &str) -> Finding {
     warn(format!("{subject} cannot be checked: Stream does not return it"))
 }
 
-/// The deployment's requirements for the app.
-#[derive(Debug)]
-pub(crate) struct Requirements {
-    /// The roles that the functions assign to users.
-    roles: BTreeSet<String>,
-    /// How long a call waits for a member to join.
-    ring_timeout: Duration,
-    /// The longest duration of a call.
-    max_duration: Duration,
+/// What Stream returns about an app.
+pub(crate) struct AppState {
+    /// The settings of the app.
+    pub(crate) app: Value,
+    /// The webhook and its registration. `None` if the command line has no webhook.
+    pub(crate) webhook: Option<(WebhookUrl, WebhookRegistration)>,
+    /// The roles of the app. `None` if Stream does not list them.
+    pub(crate) roles: Option<BTreeSet<String>>,
+    /// The call type of new calls. `None` if it does not exist.
+    pub(crate) call_type: Option<CallTypeResponse>,
+    pub(crate) service_user: ServiceUser,
 }
 
-impl Requirements {
-    /// Reads the variables that the functions read.
-    pub(crate) fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self {
-            roles: StreamRoleMap::from_env(env)?.names(),
-            ring_timeout: timeouts::ring_timeout(env)?,
-            max_duration: timeouts::max_duration(env)?,
-        })
+/// All findings about an app.
+pub(crate) fn check_app(state: &AppState, requirements: &Requirements) -> Vec<Finding> {
+    let mut findings = check_app_flags(&state.app);
+    match &state.webhook {
+        Some((url, registration)) => findings.extend(check_webhook(registration, url)),
+        None => findings.push(warn("the webhook is not checked without --webhook-url")),
     }
-}
-
-/// All findings about an app. `roles` are the app's roles, `None` if Stream does not list them.
-pub(crate) fn check_app(
-    app: &Value,
-    registration: &WebhookRegistration,
-    url: &WebhookUrl,
-    roles: Option<&BTreeSet<String>>,
-    requirements: &Requirements,
-) -> Vec<Finding> {
-    let mut findings = check_app_flags(app);
-    findings.extend(check_webhook(registration, url));
-    findings.extend(requirements.roles.iter().map(|role| check_role(role, roles)));
-    findings.extend(check_call_type(&app["call_types"]["default"]["settings"], requirements));
-    findings.push(check_channel_type(&app["channel_configs"]["messaging"]));
+    findings.extend(requirements.roles.iter().map(|role| check_role(role, state.roles.as_ref())));
+    findings.extend(check_call_type(state, requirements));
+    findings.push(check_service_user(state.service_user, requirements));
+    findings.push(check_channel_type(&state.app["channel_configs"]["messaging"]));
     findings
 }
 
@@ -161,21 +154,88 @@ fn check_role(role: &str, roles: Option<&BTreeSet<String>>) -> Finding {
     }
 }
 
+fn check_call_type(state: &AppState, requirements: &Requirements) -> Vec<Finding> {
+    let name = &requirements.call_type;
+    let Some(call_type) = &state.call_type else {
+        return vec![fail(format!(
+            "the call type {name} does not exist, so no call can be created: run apply"
+        ))];
+    };
+    let mut findings = Vec::new();
+    if name.is_default() {
+        findings.push(warn(
+            "calls have the built-in call type default, which other systems of the app may use: \
+             set STREAM_CALL_TYPE",
+        ));
+    }
+    findings.extend(check_grants(name, &call_type.grants, &requirements.roles));
+    findings.push(check_ring_settings(name, call_type.settings.ring, requirements));
+    let settings = &state.app["call_types"][name.as_str()]["settings"];
+    findings.extend(check_call_settings(name, settings, requirements));
+    findings
+}
+
+/// One finding for each role that may do more than the members of a call, and one for members who
+/// may do less.
+fn check_grants(name: &CallTypeName, grants: &Grants, assigned: &BTreeSet<String>) -> Vec<Finding> {
+    let excess = find_excess_access(grants, assigned);
+    let check_access = |(role, access): (&String, &BTreeSet<Access>)| {
+        let verbs: Vec<&str> = access.iter().map(|access| access.as_verb()).collect();
+        let (role_text, verbs) = (role.escape_debug(), verbs.join(", "));
+        let text = format!("call type {name}: the role {role_text} may {verbs} calls");
+        let is_open = access.iter().any(|access| access.is_opening());
+        if is_client_role(role, assigned) && is_open { fail(text) } else { warn(text) }
+    };
+    let mut findings: Vec<Finding> = excess.iter().map(check_access).collect();
+    let is_granted = |id: &str| {
+        let ids = grants.get(MEMBER_ROLE);
+        ids.is_some_and(|ids| ids.contains(id) || ids.contains(&format!("{id}-any-team")))
+    };
+    let missing: Vec<&str> = MEMBER_GRANTS.into_iter().filter(|id| !is_granted(id)).collect();
+    if !missing.is_empty() {
+        let text = format!("call type {name}: members lack {}", missing.join(", "));
+        findings.push(if is_granted("join-call") { warn(text) } else { fail(text) });
+    }
+    if findings.is_empty() {
+        findings.push(ok(format!("call type {name}: only members have access to its calls")));
+    }
+    findings
+}
+
+fn check_ring_settings(
+    name: &CallTypeName,
+    ring: Option<RingSettings>,
+    requirements: &Requirements,
+) -> Finding {
+    let required = requirements.ring_settings();
+    let millis = required.auto_cancel.unwrap_or_default();
+    if ring == Some(required) {
+        ok(format!("call type {name}: the ring timeouts are {millis} ms"))
+    } else {
+        fail(format!(
+            "call type {name}: the ring timeouts are not {millis} ms, so phones do not ring until \
+             an unanswered call ends (CALL_RING_TIMEOUT_SECONDS): run apply"
+        ))
+    }
+}
+
 /// Skips the camera, screen sharing, recording and transcription modes that each call overrides.
-fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding> {
+fn check_call_settings(
+    name: &CallTypeName,
+    settings: &Value,
+    requirements: &Requirements,
+) -> Vec<Finding> {
     if !settings.is_object() {
-        return vec![not_checkable("the call type default")];
+        return vec![not_checkable(&format!("call type {name}: the settings"))];
     }
     let mut findings = vec![match settings["backstage"]["enabled"].as_bool() {
-        Some(true) => fail("call type default: backstage is on: members cannot join calls"),
-        Some(false) => ok("call type default: backstage is off"),
-        None => not_checkable("call type default: backstage"),
+        Some(true) => fail(format!("call type {name}: backstage is on: members cannot join calls")),
+        Some(false) => ok(format!("call type {name}: backstage is off")),
+        None => not_checkable(&format!("call type {name}: backstage")),
     }];
-    findings.push(check_max_participants(&settings["limits"]["max_participants"]));
-    findings.push(check_max_duration(&settings["limits"]["max_duration_seconds"], requirements));
-    for name in ["auto_cancel_timeout_ms", "missed_call_timeout_ms"] {
-        findings.push(check_ring_timeout(name, &settings["ring"][name], requirements));
-    }
+    let limits = &settings["limits"];
+    findings.push(check_max_participants(name, &limits["max_participants"]));
+    findings.push(check_max_duration(name, &limits["max_duration_seconds"], requirements));
     let is_automatic = |setting: &&str| {
         let (section, member) = setting.split_once('.').unwrap_or((*setting, "mode"));
         settings[section][member] == "auto-on"
@@ -188,54 +248,55 @@ fn check_call_type(settings: &Value, requirements: &Requirements) -> Vec<Finding
     ];
     let automatic: Vec<&str> = settings_to_check.into_iter().filter(is_automatic).collect();
     findings.push(if automatic.is_empty() {
-        ok("call type default: no recording starts automatically")
+        ok(format!("call type {name}: no recording starts automatically"))
     } else {
         warn(format!(
-            "call type default: {} is auto-on, but calls are created without recording",
+            "call type {name}: {} is auto-on, but calls are created without recording",
             automatic.join(", ")
         ))
     });
     findings
 }
 
-fn check_max_participants(max: &Value) -> Finding {
+fn check_max_participants(name: &CallTypeName, max: &Value) -> Finding {
     /// The largest call that the functions create.
     const MAX_MEMBERS: i64 = 100;
     match max.as_i64() {
         // Stream returns null or 0 for a limit that is not set.
-        None | Some(0) => ok("call type default: max_participants is not set"),
+        None | Some(0) => ok(format!("call type {name}: max_participants is not set")),
         Some(limit) if limit < 2 => fail(format!(
-            "call type default: max_participants is {limit}, but a call has at least 2 members"
+            "call type {name}: max_participants is {limit}, but a call has at least 2 members"
         )),
         Some(limit) if limit < MAX_MEMBERS => warn(format!(
-            "call type default: max_participants is {limit}, but calls have up to {MAX_MEMBERS} \
+            "call type {name}: max_participants is {limit}, but calls have up to {MAX_MEMBERS} \
              members"
         )),
-        Some(limit) => ok(format!("call type default: max_participants is {limit}")),
+        Some(limit) => ok(format!("call type {name}: max_participants is {limit}")),
     }
 }
 
-fn check_max_duration(max: &Value, requirements: &Requirements) -> Finding {
+fn check_max_duration(name: &CallTypeName, max: &Value, requirements: &Requirements) -> Finding {
     let required_secs = requirements.max_duration.as_secs();
     match max.as_u64() {
-        None | Some(0) => ok("call type default: max_duration_seconds is not set"),
+        None | Some(0) => ok(format!("call type {name}: max_duration_seconds is not set")),
         Some(limit) if limit < required_secs => warn(format!(
-            "call type default: max_duration_seconds is {limit}, but each call requests \
+            "call type {name}: max_duration_seconds is {limit}, but each call requests \
              {required_secs} s (CALL_MAX_DURATION_SECONDS); Stream does not document which applies"
         )),
-        Some(limit) => ok(format!("call type default: max_duration_seconds is {limit}")),
+        Some(limit) => ok(format!("call type {name}: max_duration_seconds is {limit}")),
     }
 }
 
-fn check_ring_timeout(name: &str, timeout: &Value, requirements: &Requirements) -> Finding {
-    let ring_timeout_secs = requirements.ring_timeout.as_secs();
-    match timeout.as_u64() {
-        None => not_checkable(&format!("call type default: {name}")),
-        Some(millis) if Duration::from_millis(millis) > requirements.ring_timeout => warn(format!(
-            "call type default: {name} is {millis} ms, but an unanswered call ends after \
-             {ring_timeout_secs} s (CALL_RING_TIMEOUT_SECONDS): phones ring after its end"
+fn check_service_user(user: ServiceUser, requirements: &Requirements) -> Finding {
+    let id = &requirements.service_user;
+    match user {
+        ServiceUser::Active => ok(format!("the user {id} exists")),
+        ServiceUser::Missing => fail(format!(
+            "the user {id} does not exist, and creates the channels of calls: run apply"
         )),
-        Some(millis) => ok(format!("call type default: {name} is {millis} ms")),
+        ServiceUser::Inactive => fail(format!(
+            "the user {id} is deactivated, and creates the channels of calls: reactivate the user"
+        )),
     }
 }
 
@@ -255,13 +316,14 @@ fn check_channel_type(config: &Value) -> Finding {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::config::Env;
 
     use super::*;
 
     const URL: &str = "https://api.example.com/api/stream/webhook";
 
     fn requirements() -> Requirements {
-        Requirements::from_env(&Env::default()).unwrap()
+        Requirements::from_env(&Env::from([("STREAM_CALL_TYPE", "private")]), None).unwrap()
     }
 
     fn complete_registration() -> WebhookRegistration {
@@ -273,16 +335,15 @@ mod tests {
         }
     }
 
-    /// An app that meets all requirements.
+    /// A part of an app that meets all requirements.
     fn valid_app() -> Value {
         json!({
             "suspended": false,
             "disable_auth_checks": false,
             "disable_permissions_checks": false,
-            "call_types": {"default": {"settings": {
+            "call_types": {"private": {"settings": {
                 "backstage": {"enabled": false},
                 "limits": {"max_participants": null, "max_duration_seconds": null},
-                "ring": {"auto_cancel_timeout_ms": 15_000, "missed_call_timeout_ms": 15_000},
                 "individual_recording": {"mode": "disabled"},
                 "transcription": {"closed_caption_mode": "available"},
             }}},
@@ -290,15 +351,31 @@ mod tests {
         })
     }
 
-    fn check(app: &Value) -> Vec<Finding> {
-        let roles = BTreeSet::from(["admin", "user"].map(str::to_owned));
-        check_app(
+    /// The call type of such an app, with these grants besides those of members.
+    fn call_type(name: &str, grants: Value) -> CallTypeResponse {
+        let mut call_type = json!({"name": name, "grants": grants, "settings": {"ring": {
+            "auto_cancel_timeout_ms": 120_000,
+            "incoming_call_timeout_ms": 120_000,
+            "missed_call_timeout_ms": 120_000,
+        }}});
+        if call_type["grants"]["call_member"].is_null() {
+            call_type["grants"]["call_member"] = json!(MEMBER_GRANTS);
+        }
+        serde_json::from_value(call_type).unwrap()
+    }
+
+    fn state(app: Value) -> AppState {
+        AppState {
             app,
-            &complete_registration(),
-            &URL.parse().unwrap(),
-            Some(&roles),
-            &requirements(),
-        )
+            webhook: Some((URL.parse().unwrap(), complete_registration())),
+            roles: Some(BTreeSet::from(["admin", "user"].map(str::to_owned))),
+            call_type: Some(call_type("private", json!({"admin": [], "user": []}))),
+            service_user: ServiceUser::Active,
+        }
+    }
+
+    fn check(app: &Value) -> Vec<Finding> {
+        check_app(&state(app.clone()), &requirements())
     }
 
     /// The `warn` and `fail` lines.
@@ -312,18 +389,18 @@ mod tests {
         let findings = check(&valid_app());
         assert_eq!(problem_lines(&findings), [""; 0]);
         assert_eq!(findings[0].to_string(), "ok   the app is not suspended");
-        assert_eq!(findings.len(), 13);
+        assert_eq!(findings.len(), 14);
     }
 
     #[test]
     fn each_invalid_setting_is_reported() {
-        let settings = "/call_types/default/settings";
+        let settings = "/call_types/private/settings";
         for (pointer, value, line) in [
             ("/suspended", json!(true), "fail Stream has suspended the app"),
             ("/disable_auth_checks", json!(true), "fail authentication checks are off"),
             ("/disable_permissions_checks", json!(true), "fail permission checks are off"),
             ("/suspended", json!(null), "warn suspended cannot be checked"),
-            ("/call_types", json!({}), "warn the call type default cannot be checked"),
+            ("/call_types", json!({}), "warn call type private: the settings cannot be checked"),
             (
                 "/channel_configs/messaging/max_message_length",
                 json!(4_999),
@@ -339,37 +416,27 @@ mod tests {
         .into_iter()
         .chain(
             [
-                ("/backstage/enabled", json!(true), "fail call type default: backstage is on"),
-                ("/backstage", json!(null), "warn call type default: backstage cannot be checked"),
+                ("/backstage/enabled", json!(true), "fail call type private: backstage is on"),
+                ("/backstage", json!(null), "warn call type private: backstage cannot be checked"),
                 (
                     "/limits/max_participants",
                     json!(1),
-                    "fail call type default: max_participants is 1,",
+                    "fail call type private: max_participants is 1,",
                 ),
                 (
                     "/limits/max_participants",
                     json!(99),
-                    "warn call type default: max_participants is 99",
+                    "warn call type private: max_participants is 99",
                 ),
                 (
                     "/limits/max_duration_seconds",
                     json!(3_600),
-                    "warn call type default: max_duration_seconds is 3600",
-                ),
-                (
-                    "/ring/auto_cancel_timeout_ms",
-                    json!(120_001),
-                    "warn call type default: auto_cancel_timeout_ms is 120001 ms",
-                ),
-                (
-                    "/ring/missed_call_timeout_ms",
-                    json!(null),
-                    "warn call type default: missed_call_timeout_ms cannot be checked",
+                    "warn call type private: max_duration_seconds is 3600",
                 ),
                 (
                     "/individual_recording/mode",
                     json!("auto-on"),
-                    "warn call type default: individual_recording.mode is auto-on",
+                    "warn call type private: individual_recording.mode is auto-on",
                 ),
             ]
             .map(|(pointer, value, line)| (format!("{settings}{pointer}"), value, line)),
@@ -383,14 +450,113 @@ mod tests {
     }
 
     #[test]
+    fn access_of_other_roles_is_reported() {
+        let few = [&MEMBER_GRANTS[..2], &["update-call-member"]].concat();
+        for (grants, lines) in [
+            (
+                json!({"user": ["join-call", "read-call", "start-recording"]}),
+                vec!["fail call type private: the role user may join, record, read calls"],
+            ),
+            (
+                json!({"guest": ["end-call"], "anonymous": ["update-call-settings-owner"]}),
+                vec![
+                    "fail call type private: the role anonymous may lengthen calls",
+                    "fail call type private: the role guest may end calls",
+                ],
+            ),
+            (
+                json!({"user": ["read-call"]}),
+                vec!["warn call type private: the role user may read calls"],
+            ),
+            // The functions assign these roles to no user.
+            (
+                json!({"moderator": ["join-call"], "global_admin": ["join-call-any-team"]}),
+                vec!["warn call type private: the role moderator may join calls"],
+            ),
+            (
+                json!({"call_member": MEMBER_GRANTS[1..], "user": null}),
+                vec!["warn call type private: members lack create-call-reaction"],
+            ),
+            (
+                json!({"call_member": few}),
+                vec![
+                    "fail call type private: the role call_member may change the members of calls",
+                    "fail call type private: members lack join-call, read-call, screenshare, \
+                     send-audio, send-video",
+                ],
+            ),
+        ] {
+            let call_type = Some(call_type("private", grants.clone()));
+            let state = AppState { call_type, ..state(valid_app()) };
+            let found = problem_lines(&check_app(&state, &requirements()));
+            assert_eq!(found, lines, "{grants}");
+        }
+    }
+
+    #[test]
+    fn missing_type_and_user_are_reported() {
+        let state = AppState {
+            call_type: None,
+            service_user: ServiceUser::Missing,
+            webhook: None,
+            ..state(valid_app())
+        };
+        let lines = problem_lines(&check_app(&state, &requirements()));
+        let expected = [
+            "warn the webhook is not checked without --webhook-url",
+            "fail the call type private does not exist",
+            "fail the user stream-functions does not exist",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        assert!(
+            lines.iter().zip(expected).all(|(line, start)| line.starts_with(start)),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn default_type_and_deactivated_user_are_reported() {
+        let requirements = Requirements::from_env(&Env::default(), None).unwrap();
+        let mut app = valid_app();
+        app["call_types"]["default"] = app["call_types"]["private"].clone();
+        let state = AppState {
+            call_type: Some(call_type("default", json!({}))),
+            service_user: ServiceUser::Inactive,
+            ..state(app)
+        };
+        let lines = problem_lines(&check_app(&state, &requirements));
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(
+            lines[0].starts_with("warn calls have the built-in call type default"),
+            "{lines:?}"
+        );
+        assert!(lines[1].starts_with("fail the user stream-functions is deactivated"), "{lines:?}");
+    }
+
+    #[test]
+    fn other_ring_timeouts_are_reported() {
+        for (secs, is_problem) in [("120", false), ("119", true), ("180", true), ("3600", true)] {
+            let env =
+                Env::from([("STREAM_CALL_TYPE", "private"), ("CALL_RING_TIMEOUT_SECONDS", secs)]);
+            let requirements = Requirements::from_env(&env, None).unwrap();
+            let lines = problem_lines(&check_app(&state(valid_app()), &requirements));
+            assert_eq!(lines.len(), usize::from(is_problem), "{secs}: {lines:?}");
+            let start = "fail call type private: the ring timeouts are not ";
+            assert!(lines.iter().all(|line| line.starts_with(start)), "{lines:?}");
+        }
+        let mut state = state(valid_app());
+        state.call_type.as_mut().unwrap().settings.ring = None;
+        assert_eq!(problem_lines(&check_app(&state, &requirements())).len(), 1);
+    }
+
+    #[test]
     fn settings_at_their_limit_are_ok() {
-        let settings = "/call_types/default/settings";
+        let settings = "/call_types/private/settings";
         for (pointer, value) in [
             ("/limits/max_participants", json!(0)),
             ("/limits/max_participants", json!(100)),
             ("/limits/max_duration_seconds", json!(0)),
             ("/limits/max_duration_seconds", json!(14_400)),
-            ("/ring/auto_cancel_timeout_ms", json!(120_000)),
         ] {
             let mut app = valid_app();
             *app.pointer_mut(&format!("{settings}{pointer}")).unwrap() = value.clone();
@@ -410,25 +576,19 @@ mod tests {
 
     #[test]
     fn mapped_roles_must_exist() {
-        let env = Env::from([("STREAM_ROLE_MAP", "streamer=host")]);
-        let requirements = Requirements::from_env(&env).unwrap();
-        let roles = |roles: Option<&[&str]>| {
-            let roles: Option<BTreeSet<String>> =
-                roles.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-            let url = URL.parse().unwrap();
-            problem_lines(&check_app(
-                &valid_app(),
-                &complete_registration(),
-                &url,
-                roles.as_ref(),
-                &requirements,
-            ))
+        let env =
+            Env::from([("STREAM_CALL_TYPE", "private"), ("STREAM_ROLE_MAP", "streamer=host")]);
+        let requirements = Requirements::from_env(&env, None).unwrap();
+        let check_roles = |roles: Option<&[&str]>| {
+            let roles = roles.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            let state = AppState { roles, ..state(valid_app()) };
+            problem_lines(&check_app(&state, &requirements))
         };
-        assert_eq!(roles(Some(&["host", "user"])), [""; 0]);
-        let lines = roles(Some(&["user"]));
+        assert_eq!(check_roles(Some(&["host", "user"])), [""; 0]);
+        let lines = check_roles(Some(&["user"]));
         assert_eq!(lines.len(), 1);
         assert!(lines[0].starts_with("fail the role host does not exist"), "{lines:?}");
-        let lines = roles(None);
+        let lines = check_roles(None);
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("warn the role host cannot be checked"), "{lines:?}");
     }

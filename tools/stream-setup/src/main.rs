@@ -1,23 +1,26 @@
-//! `cargo run -p stream-setup`: registers the webhook at Stream and checks the app's settings.
+//! `cargo run -p stream-setup`: prepares a Stream app for this service, and checks the app.
 //!
 //! Stream replaces the list of hooks as a whole. The command therefore reads the list first and
 //! writes the other hooks back unchanged. [`plan`] and [`findings`] send no requests.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 
 mod app_client;
+mod apply;
 mod args;
+mod call_type;
 mod findings;
 mod hook;
 mod plan;
+mod requirements;
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
 use app_client::AppClient;
-use args::Command;
-use findings::{Level, Requirements};
-use plan::{Change, Plan};
+use args::{Command, Options};
+use findings::{AppState, Level};
+use requirements::Requirements;
 use serde_json::Value;
 use shared::config::Env;
 use shared::error::BoxError;
@@ -36,20 +39,26 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the command. `false` means a failed check or a list of hooks that differs from the plan.
+/// Runs the command. `false` means a failed check or an app that differs from the plan.
 async fn run() -> Result<bool, BoxError> {
     let command = args::parse(env::args_os().skip(1))?;
     let env = Env::from_process();
+    let prepare = |options: &Options| -> Result<(AppClient, Requirements), BoxError> {
+        let requirements = Requirements::from_env(&env, options.call_type.as_ref())?;
+        Ok((AppClient::from_env(&env)?, requirements))
+    };
     match command {
         Command::Help => {
             print!("{}", args::HELP);
             Ok(true)
         }
-        Command::Check { url } => {
-            check(&AppClient::from_env(&env)?, &Requirements::from_env(&env)?, &url).await
+        Command::Check(options) => {
+            let (app, requirements) = prepare(&options)?;
+            check(&app, &requirements, options.url).await
         }
-        Command::Apply { url, is_confirmed } => {
-            apply(&AppClient::from_env(&env)?, &url, is_confirmed).await
+        Command::Apply { options, is_confirmed } => {
+            let (app, requirements) = prepare(&options)?;
+            apply::apply(&app, &requirements, &options, is_confirmed).await
         }
     }
 }
@@ -57,11 +66,17 @@ async fn run() -> Result<bool, BoxError> {
 async fn check(
     app: &AppClient,
     requirements: &Requirements,
-    url: &WebhookUrl,
+    url: Option<WebhookUrl>,
 ) -> Result<bool, BoxError> {
     let settings = app.get_settings().await?;
-    let registration = plan::registration(&hook::parse_hooks(&settings)?, url)?;
-    let settings: Value = serde_json::from_str(settings.get())?;
+    let webhook = match url {
+        Some(url) => {
+            let registration = plan::registration(&hook::parse_hooks(&settings)?, &url)?;
+            Some((url, registration))
+        }
+        None => None,
+    };
+    let mut settings: Value = serde_json::from_str(settings.get())?;
     let roles = match app.list_roles().await {
         Ok(roles) => Some(roles),
         Err(
@@ -69,43 +84,18 @@ async fn check(
         ) => None,
         Err(error) => return Err(error.into()),
     };
-    let findings =
-        findings::check_app(&settings["app"], &registration, url, roles.as_ref(), requirements);
+    let state = AppState {
+        app: settings["app"].take(),
+        webhook,
+        roles,
+        call_type: app.get_call_type(&requirements.call_type).await?,
+        service_user: app.get_service_user(&requirements.service_user).await?,
+    };
+    let findings = findings::check_app(&state, requirements);
     for finding in &findings {
         println!("{finding}");
     }
     Ok(findings.iter().all(|finding| finding.level != Level::Fail))
-}
-
-async fn apply(app: &AppClient, url: &WebhookUrl, is_confirmed: bool) -> Result<bool, BoxError> {
-    let before = hook::parse_hooks(&app.get_settings().await?)?;
-    let plan = Plan::new(&before, url)?;
-    for line in plan.lines(url) {
-        println!("{line}");
-    }
-    if plan.change == Change::Unchanged {
-        println!("Hooks already send all required events: nothing to change.");
-        return Ok(true);
-    }
-    if !is_confirmed {
-        println!("Nothing was changed. Add --yes to write the changes.");
-        return Ok(true);
-    }
-    if !hook::is_identical(&before, &hook::parse_hooks(&app.get_settings().await?)?)? {
-        println!("The list of hooks changed since it was read: nothing was written. Try again.");
-        return Ok(false);
-    }
-    let hooks = plan.hooks.iter().map(hook::RawHook::to_request).collect::<Result<Vec<_>, _>>()?;
-    app.replace_hooks(&hooks).await?;
-    let after = hook::parse_hooks(&app.get_settings().await?)?;
-    let discrepancies = plan::find_discrepancies(&plan.hooks, &after, url)?;
-    for line in &discrepancies {
-        println!("After the update: {line}.");
-    }
-    if discrepancies.is_empty() {
-        println!("Done: the webhook is registered, and the other hooks are unchanged.");
-    }
-    Ok(discrepancies.is_empty())
 }
 
 /// An error and its sources on one line. The text may come from Stream, so control characters are
