@@ -380,9 +380,8 @@ mod tests {
             json!({"name": "private", "grants": grants, "settings": settings})
         };
         let closed = json!({"call_member": ["join-call", "end-call"], "user": [], "guest": null});
-        let user = json!({"id": "stream-functions", "role": "user"});
-        let deactivated =
-            json!({"id": "stream-functions", "deactivated_at": "2026-01-01T00:00:00Z"});
+        let user = json!({"id": "stream-functions", "role": "user", "banned": false});
+        let deactivated = json!({"id": "stream-functions", "banned": false, "deactivated_at": "2026-01-01T00:00:00Z"});
         for (name, found, user, ok, warnings) in [
             ("private", call_type(closed.clone(), &ring), user.clone(), true, json!([])),
             ("private", json!(null), user.clone(), false, json!(["call_type_missing"])),

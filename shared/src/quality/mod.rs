@@ -29,6 +29,8 @@ pub use response::Quality;
 pub use sample::{Direction, QualityLimitationReason, Sample};
 pub use service::QualityService;
 pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
+#[cfg(test)]
+pub(crate) use stream_stats::ReportStats;
 pub use stream_stats::StreamStats;
 pub use summary::write_and_invalidate;
 

@@ -33,14 +33,14 @@ pub(super) struct StreamData {
 }
 
 /// The statistics of a `call.stats_report_ready` event, as stored.
-#[derive(Deserialize)]
-struct ReportStats {
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReportStats {
     counts: ReportCounts,
     #[serde(default, deserialize_with = "entries")]
     participants: Vec<ParticipantStats>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct ReportCounts {
     cq_score: Option<f64>,
     avg_user_rating: Option<f64>,

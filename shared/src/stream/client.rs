@@ -271,7 +271,8 @@ mod tests {
         RunResult { attempts, delays, outcome: outcome.map(|_| ()) }
     }
 
-    const APP_RESPONSE: &str = r#"{"app": {}}"#;
+    const APP_RESPONSE: &str = r#"{"app": {"suspended": false, "disable_auth_checks": false,
+        "disable_permissions_checks": false}}"#;
     const LONG_TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]

@@ -1,7 +1,8 @@
-//! Doubles and fixtures for tests.
+//! Doubles and fixtures for tests, and the check of what is read against Stream's models.
 
 pub(crate) mod jwks;
 pub(crate) mod quality;
+mod stream_models;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -192,7 +192,6 @@ mod tests {
         let user = |json| serde_json::from_value::<StreamUser>(json).unwrap();
         for (user, until) in [
             (user(serde_json::json!({"id": "a", "banned": false})), None),
-            (user(serde_json::json!({"id": "a"})), None),
             (user(serde_json::json!({"id": "a", "banned": true})), Some(Ban::FOREVER)),
             (
                 user(serde_json::json!({

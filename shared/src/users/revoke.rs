@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join;
-
 use crate::auth::Caller;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
@@ -24,7 +22,7 @@ const ONE_SECOND: Duration = Duration::from_secs(1);
 impl UserService {
     /// Revokes all Stream tokens of a user, and the sessions that began before now. The table is
     /// updated first, so that revoked sessions get no new tokens meanwhile. A retry is safe and
-    /// moves the cutoff. A request beyond the rate limit may revoke the sessions, but not the tokens.
+    /// moves the cutoff.
     ///
     /// # Errors
     ///
@@ -36,10 +34,9 @@ impl UserService {
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Timestamp, ApiError> {
+        permit.consume().await?;
         let now = self.clock.now();
-        let (permit, cutoff) = join(permit.consume(), self.store_revocation(id, now)).await;
-        permit?;
-        let cutoff = cutoff?;
+        let cutoff = self.store_revocation(id, now).await?;
         match self.stream.send(&RevokeTokens { user: id, before: cutoff }, deadline).await {
             Ok(_) => Ok(now),
             // The user is in the table, so it was deleted at Stream.

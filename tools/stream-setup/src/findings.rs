@@ -352,15 +352,16 @@ mod tests {
     }
 
     /// The call type of such an app, with these grants besides those of members.
-    fn call_type(name: &str, grants: Value) -> CallTypeResponse {
-        let mut call_type = json!({"name": name, "grants": grants, "settings": {"ring": {
+    fn call_type(name: &str, mut grants: Value) -> CallTypeResponse {
+        if grants["call_member"].is_null() {
+            grants["call_member"] = json!(MEMBER_GRANTS);
+        }
+        let ring = json!({
             "auto_cancel_timeout_ms": 120_000,
             "incoming_call_timeout_ms": 120_000,
             "missed_call_timeout_ms": 120_000,
-        }}});
-        if call_type["grants"]["call_member"].is_null() {
-            call_type["grants"]["call_member"] = json!(MEMBER_GRANTS);
-        }
+        });
+        let call_type = json!({"name": name, "grants": grants, "settings": {"ring": ring}});
         serde_json::from_value(call_type).unwrap()
     }
 

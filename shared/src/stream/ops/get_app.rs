@@ -4,7 +4,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::stream::hooks::EventHook;
-use crate::stream::lenient::{entries, or_default};
+use crate::stream::lenient::entries;
 use crate::stream::{Operation, Request};
 
 /// Reads the app. The response contains push and queue secrets, so only the fields of [`App`] are
@@ -23,13 +23,10 @@ pub struct GetAppResponse {
 #[derive(Clone, Debug, Deserialize)]
 pub struct App {
     /// Whether Stream has suspended the app.
-    #[serde(default, deserialize_with = "or_default")]
     pub suspended: bool,
     /// Whether clients may connect without a token.
-    #[serde(default, deserialize_with = "or_default")]
     pub disable_auth_checks: bool,
     /// Whether Stream skips all permission checks.
-    #[serde(default, deserialize_with = "or_default")]
     pub disable_permissions_checks: bool,
     /// The event hooks.
     #[serde(default, deserialize_with = "entries")]

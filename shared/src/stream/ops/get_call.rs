@@ -53,7 +53,7 @@ pub struct StreamSession {
     /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
     /// The current participants.
-    #[serde(default, deserialize_with = "entries")]
+    #[serde(deserialize_with = "entries")]
     pub participants: Vec<Participant>,
     /// The users who accepted the call, and when.
     #[serde(default, deserialize_with = "map_entries")]

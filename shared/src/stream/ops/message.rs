@@ -17,7 +17,7 @@ pub struct Message {
     #[serde(default, deserialize_with = "or_default")]
     pub text: String,
     /// The type, such as `regular`, `system` or `deleted`.
-    #[serde(rename = "type", default, deserialize_with = "or_default")]
+    #[serde(rename = "type")]
     pub kind: String,
     /// The author.
     pub user: Option<Author>,

@@ -47,7 +47,6 @@ pub struct StreamUser {
     /// The role.
     pub role: Option<String>,
     /// Whether the user is banned in the whole app.
-    #[serde(default, deserialize_with = "or_default")]
     pub banned: bool,
     /// When the ban ends, or `None` if it has no end.
     pub ban_expires: Option<StreamTime>,

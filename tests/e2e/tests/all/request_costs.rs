@@ -70,7 +70,7 @@ async fn requests_in_sequence_are_as_few_as_documented() {
             ("/call/quality/c2", 2, 0),
             ("/call/quality/c2", 2, 1),
             ("/call/end", 3, 2),
-            ("/token/revoke", 1, 1),
+            ("/token/revoke", 2, 1),
         ]
         .map(|(path, rounds, requests)| (path.to_owned(), rounds, requests))
     );
