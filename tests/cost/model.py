@@ -87,6 +87,10 @@ PRICES = {
 }  # fmt: skip
 
 
+# The caller's account: an eventually consistent read of up to 4 KB.
+ACCOUNT_READ_UNITS = 0.5
+
+
 @dataclass(frozen=True)
 class RequestProfile:
     """A request of a call: docs/DATA.md, "Requests per endpoint", "Access patterns"."""
@@ -171,14 +175,14 @@ class Model:
         steps = min(240, self.minutes * 12) * self.has_samples
         return 500 + 400 * self.participants + steps * (17 + 1.65 * self.participants)
 
-    def first_read_units(self) -> tuple[int, int]:
-        """Read and write units of call-quality for an ended call: the call, no summary, all data;
-        the counter, the summary."""
-        return 2 + self.quality_units(), 1 + math.ceil(self.summary_bytes() / 1024)
+    def first_read_units(self) -> tuple[float, int]:
+        """Read and write units of call-quality for an ended call: the call, no summary, the account,
+        all data; the counter, the summary."""
+        return 2 + ACCOUNT_READ_UNITS + self.quality_units(), 1 + math.ceil(self.summary_bytes() / 1024)
 
-    def repeated_read_units(self) -> tuple[int, int]:
-        """The same for a repeated read: the call, the summary; the counter."""
-        return 1 + math.ceil(self.summary_bytes() / 4096), 1
+    def repeated_read_units(self) -> tuple[float, int]:
+        """The same for a repeated read: the call, the account, the summary; the counter."""
+        return 1 + ACCOUNT_READ_UNITS + math.ceil(self.summary_bytes() / 4096), 1
 
     def sweeper_checks(self) -> float:
         """docs/DATA.md, "Why 64 shards"."""
@@ -188,17 +192,19 @@ class Model:
         participants, webhooks = self.participants, int(self.has_webhooks)
         report_units = self.batch_units() + int(self.is_batch_rate_limited)
         quality_reads, quality_writes = self.first_read_units()
+        call_and_account = 1 + ACCOUNT_READ_UNITS
         return [
             RequestProfile("token", "token", participants, 1, 0, 1, 0, 0, 700),
             RequestProfile("token, repeated in the same minute", "token",
                            (self.tokens_per_participant - 1) * participants, 2, 0, 2, 0, 0, 700),
             RequestProfile("call/create", "call-create", 1, 7, participants, 2, 2, 2, 700),
-            RequestProfile("call/{callId}", "call-get", 1, 0, 1, 1, 0, 0, 700),
+            RequestProfile("call/{callId}", "call-get", 1, 0, call_and_account, 1, 0, 0, 700),
             RequestProfile("call/quality, POST", "quality-report", self.batches(),
-                           report_units, 1, 2, 0, 0, 60),
-            RequestProfile("message/send", "message-send", self.messages, 1, 1, 1, 1, 1, 500),
+                           report_units, call_and_account, 2, 0, 0, 60),
+            RequestProfile("message/send", "message-send", self.messages,
+                           1, call_and_account, 1, 1, 1, 500),
             RequestProfile("message/{channelId}", "message-list", participants,
-                           0, 1, 1, 1, 1, 2_000),
+                           0, call_and_account, 1, 1, 1, 2_000),
             RequestProfile("call/quality", "call-quality", 1, quality_writes, quality_reads,
                            2, 2, 2, 20_000),
             RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
@@ -377,7 +383,7 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     call_writes = sum(it.requests_per_call * it.write_units for it in profiles) + sweeper_writes
     call_reads = sum(it.requests_per_call * it.read_units for it in profiles) + sweeper_reads
     writes = calls * call_writes + reconciliations
-    reads = calls * call_reads + 33 * sweeps + reconciliations
+    reads = calls * call_reads + 34 * sweeps + reconciliations
     stored_bytes = model.batches() * (model.batch_bytes() + ITEM_OVERHEAD_BYTES) + STORED_CALL_BYTES
     table_gb = calls * stored_bytes * RETENTION_MONTHS / BYTES_PER_GB
 

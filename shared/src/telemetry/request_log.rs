@@ -83,6 +83,7 @@ const DEPLOYMENT_METRICS: [(&str, Unit); 5] = [
     ("OverdueCalls", Unit::Count),
     ("OldestDueSeconds", Unit::Second(NegativeScale::One)),
     ("ErasuresPending", Unit::Count),
+    ("ProfilesQueued", Unit::Count),
 ];
 
 /// The formatter of the lines, with or without the metrics of the whole deployment.

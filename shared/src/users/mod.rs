@@ -170,15 +170,16 @@ impl UserService {
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<User, ApiError> {
+        permit.consume().await?;
         let now = self.clock.now();
-        let (counted, quota) = join(permit.consume(), self.store.acquire_push_quota(now)).await;
-        counted?;
+        let merged = self.merge(id, change, writer, deadline);
+        let (merged, quota) = join(merged, self.store.acquire_push_quota(now)).await;
+        let user = merged?;
         if !quota? {
             let detail = "the profile quota of this minute is exhausted; retry in a minute";
             let retry_after = Window::from_timestamp(now).remaining(now);
             return Err(ApiError::new(Code::StreamBusy, detail).with_retry_after(Some(retry_after)));
         }
-        let user = self.merge(id, change, writer, deadline).await?;
         self.synchronize(user, change, writer, deadline).await
     }
 

@@ -101,7 +101,14 @@ async fn sweep_emits_deployment_metrics() {
     assert_eq!((&sweep["message"], &sweep["code"]), (&json!("run completed"), &json!("ok")));
     assert_eq!(
         metrics_by_dimension(sweep, &json!([[]])),
-        name_set(&["Sweeps", "OpenCalls", "OverdueCalls", "OldestDueSeconds", "ErasuresPending"])
+        name_set(&[
+            "Sweeps",
+            "OpenCalls",
+            "OverdueCalls",
+            "OldestDueSeconds",
+            "ErasuresPending",
+            "ProfilesQueued",
+        ])
     );
     assert_eq!((&sweep["Sweeps"], &sweep["OpenCalls"]), (&json!(1), &json!(2)));
     assert_eq!(sweep["ErasuresPending"], 1);
