@@ -55,6 +55,11 @@ impl Credentials {
         }
     }
 
+    /// The unverified `Authorization` header.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Verifies the key and the token. The caller checks what the token permits.
     pub(crate) fn verify(
         &self,

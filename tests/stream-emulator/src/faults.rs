@@ -36,6 +36,14 @@ pub enum Fault {
     StatusUnrecoverable(u16),
     /// This status with an HTML page, as a proxy in front of Stream returns; no effect.
     NonJson(u16),
+    /// This status with this body, whose content type is that of JSON; no effect. Each
+    /// [`Fault::AUTHORIZATION`] in the body becomes the `Authorization` header of the request.
+    Body {
+        /// The status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
     /// The request takes effect; the connection is closed after half of the response body.
     Truncated,
     /// The request takes effect after this delay, even if the client disconnects. The response
@@ -45,6 +53,17 @@ pub enum Fault {
     Redirect(String),
     /// The request takes effect; the JSON response is padded to this many bytes.
     Huge(usize),
+}
+
+impl Fault {
+    /// The placeholder in [`Fault::Body`] for the `Authorization` header of the request.
+    pub const AUTHORIZATION: &str = "$authorization";
+
+    /// This status with this body.
+    #[must_use]
+    pub fn body(status: u16, body: impl Into<String>) -> Self {
+        Self::Body { status, body: body.into() }
+    }
 }
 
 /// The requests to which a fault applies.
@@ -243,6 +262,10 @@ mod tests {
         assert_eq!(
             parse(json!({ "fault": { "too_many_requests": {} } })),
             Some(FaultRule::for_any_operation(Fault::TooManyRequests { retry_after: None }))
+        );
+        assert_eq!(
+            parse(json!({ "fault": { "body": { "status": 200, "body": "[]" } } })),
+            Some(FaultRule::for_any_operation(Fault::body(200, "[]")))
         );
         assert_eq!(
             parse(json!({ "fault": "truncated", "skip": 2 })),

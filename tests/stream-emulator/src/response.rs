@@ -49,6 +49,11 @@ impl ApiResponse {
         Self::new(status, "text/html", page)
     }
 
+    /// Any text with the content type of JSON.
+    pub(crate) fn scripted(status: u16, body: String) -> Self {
+        Self::new(status, "application/json", body)
+    }
+
     pub(crate) fn redirect(location: &str) -> Self {
         Self::new(302, "text/plain", Bytes::new()).with_header(LOCATION, location)
     }

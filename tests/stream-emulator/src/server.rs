@@ -149,6 +149,11 @@ impl ConnectionContext {
                 Ok(error_response(&StreamError::from_status(status).unrecoverable()))
             }
             Fault::NonJson(status) => Ok(ApiResponse::proxy_page(status)),
+            Fault::Body { status, body } => {
+                let authorization = request.credentials.token().unwrap_or_default();
+                let body = body.replace(Fault::AUTHORIZATION, authorization);
+                Ok(ApiResponse::scripted(status, body))
+            }
             Fault::Redirect(location) => Ok(ApiResponse::redirect(&location)),
             Fault::Truncated => Ok(self.state.handle(&request).truncated()),
             Fault::Huge(size) => Ok(self.state.handle(&request).padded_to(size)),

@@ -188,6 +188,23 @@ async fn scripted_faults_produce_their_responses() {
 }
 
 #[tokio::test]
+async fn scripted_body_is_returned_without_effect() {
+    let emulator = emulator().await;
+    let echo = format!("you sent {0} and {0}", Fault::AUTHORIZATION);
+    let echoed = format!("you sent {SERVER_TOKEN} and {SERVER_TOKEN}");
+    for (code, scripted, received) in
+        [(200, "[]", "[]"), (201, "", ""), (502, echo.as_str(), echoed.as_str())]
+    {
+        let rule = FaultRule::for_operation(Operation::UpdateUsers, Fault::body(code, scripted));
+        emulator.add_fault(rule.once());
+        let response = upsert_alice(&emulator).await;
+        assert_eq!((status(&response), body(&response)), (code, received));
+    }
+    assert!(emulator.user("alice").is_none());
+    assert_eq!(status(&upsert_alice(&emulator).await), 201);
+}
+
+#[tokio::test]
 async fn oversized_body_is_rejected() {
     let emulator = emulator().await;
     let big = json!({ "users": { "alice": { "id": "alice", "name": "x".repeat(2_000_000) } } });
