@@ -3,11 +3,14 @@
 //!
 //! Each request has exactly one error, and is rejected before any request to the table or Stream.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::{TestApp, send_raw};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use local::{JWT_SECRET, STREAM_API_SECRET, TABLE_NAME};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -284,10 +287,35 @@ const INVALID_JSON_BODIES: &[&[u8]] = &[
     br#"{"ttlSeconds":0x3c}"#,
     br#"{"ttlSeconds":060}"#,
     br#"{"ttlSeconds":+60}"#,
-    br#"{"userId":"\ud800"}"#,
-    br#"{"userId":"\udc00\ud800"}"#,
-    br#"{"\ud800":1}"#,
     br#"{"userId":"\x41"}"#,
+    br#"{"userId":"\ud83"}"#,
+    br#"{"userId":"\ud83d\ude0"}"#,
+    br#"{"userId":"\ud83d\u"}"#,
+    br#"{"userId":"\ud83d"#,
+    br#"{"userId":"\u{d83d}"}"#,
+    br#"{"custom":{"\ud83d":1,"\ude00":2}}"#,
+    br#"{"\ud800":1,"\ufffd":2}"#,
+    br#"{"a":{"b":1,"\u0062":2}}"#,
+    br#"{"ttlSeconds":60.}"#,
+    br#"{"ttlSeconds":.6e2}"#,
+    br#"{"ttlSeconds":6e}"#,
+    br#"{"ttlSeconds":6e+}"#,
+    br#"{"ttlSeconds":--60}"#,
+    br#"{"ttlSeconds":6_0}"#,
+    br#"{"ttlSeconds":0b111100}"#,
+    br#"{"ttlSeconds":60n}"#,
+    b"{\"ttlSeconds\":\xef\xbc\x96\xef\xbc\x90}",
+    br#"{"userId":undefined}"#,
+    br#"{"userId":None}"#,
+    br#"{"userId":True}"#,
+    b"{\"userId\":\"al\nice\"}",
+    b"{\"userId\":\"alice\"}\x1f\x8b",
+    b"{}\n{}\n",
+    b"\x1e{}",
+    b"//\n{}",
+    b")]}',\n{}",
+    b"\x1f\x8b\x08\0\0\0\0\0\0\xff\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0",
+    b"\0{\0}",
     b"{\"userId\":\"alice\0\"}",
     b"{\"userId\":\"alice\r\nx-user-id: bob\"}",
     b"{\"userId\":\"\xff\xfe\"}",
@@ -313,6 +341,21 @@ const UNKNOWN_FIELDS: &[&str] = &[
     r#"{"a\r\nx-user-id":"bob"}"#,
 ];
 
+/// Bodies with halves of characters, which are replaced by U+FFFD. No id has that character.
+const LONE_SURROGATES: &[&str] = &[
+    r#"{"userId":"\ud800"}"#,
+    r#"{"userId":"\udc00\ud800"}"#,
+    r#"{"userId":"al\ud83d"}"#,
+    r#"{"userId":"\ud83d\ud83d\ude00"}"#,
+    r#"{"userId":["\ud83d"]}"#,
+    r#"{"\ud800":1}"#,
+    r#"{"__proto\ud83d__":{}}"#,
+    r#"{"callId":"c\udfff"}"#,
+    r#"{"channelId":"call-\ud83d"}"#,
+    r#"{"ttlSeconds":"\ud800"}"#,
+    r#"{"samples":"\ud800"}"#,
+];
+
 /// Requests without a body whose path or query is invalid.
 const INVALID_BODYLESS_REQUESTS: &[(&str, &str, AllowedOutcomes)] = &[
     ("GET", "/api/stream/call/a.b", INVALID_ID),
@@ -335,12 +378,13 @@ fn body_cases(token: &str) -> Vec<Case> {
         .collect();
     let nested = format!(r#"{{"a":{}1{}}}"#, "[".repeat(100), "]".repeat(100));
     let long = format!(r#"{{"{}":1}}"#, "x".repeat(60_000));
-    let unknown = UNKNOWN_FIELDS.iter().copied().chain([nested.as_str(), long.as_str()]);
+    let invalid = UNKNOWN_FIELDS.iter().chain(LONE_SURROGATES).copied();
+    let invalid = invalid.chain([nested.as_str(), long.as_str()]);
     let mut cases = Vec::new();
     for route in &JSON_ROUTES {
         let with = |body: &[u8]| RawRequest::for_route(route).with_token(token).with_body(body);
         cases.extend(no_objects.iter().map(|body| Case::new(&with(body), INVALID_JSON)));
-        cases.extend(unknown.clone().map(|body| Case::new(&with(body.as_bytes()), INVALID_BODY)));
+        cases.extend(invalid.clone().map(|body| Case::new(&with(body.as_bytes()), INVALID_BODY)));
     }
     for route in &JSON_ROUTES[2..] {
         cases.push(Case::new(
@@ -385,32 +429,27 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"ttlSeconds":0}"#,
             r#"{"ttlSeconds":59}"#,
             r#"{"ttlSeconds":60.5}"#,
-            r#"{"ttlSeconds":1e3}"#,
-            r#"{"ttlSeconds":18446744073709551616}"#,
+            r#"{"ttlSeconds":59.0}"#,
+            r#"{"ttlSeconds":59.999}"#,
+            r#"{"ttlSeconds":5.9e1}"#,
+            r#"{"ttlSeconds":60.000001}"#,
+            r#"{"ttlSeconds":-0.0}"#,
+            r#"{"ttlSeconds":0e0}"#,
+            r#"{"ttlSeconds":6e-1}"#,
+            r#"{"ttlSeconds":-6e1}"#,
+            r#"{"ttlSeconds":-1e300}"#,
             r#"{"ttlSeconds":-9223372036854775809}"#,
             r#"{"ttlSeconds":"60"}"#,
+            r#"{"ttlSeconds":"6e1"}"#,
             r#"{"ttlSeconds":true}"#,
             r#"{"ttlSeconds":[60]}"#,
+            r#"{"ttlSeconds":{}}"#,
             r#"{"ttlSeconds":{"$gt":0}}"#,
-            r#"{"userData":7}"#,
-            r#"{"userData":"Alice"}"#,
-            r#"{"userData":[]}"#,
-            r#"{"userData":["Alice"]}"#,
-            r#"{"userData":{"role":"admin"}}"#,
-            r#"{"userData":{"custom":{}}}"#,
-            r#"{"userData":{"__proto__":{}}}"#,
-            r#"{"userData":{"name":""}}"#,
-            r#"{"userData":{"name":7}}"#,
-            r#"{"userData":{"name":{"$ne":""}}}"#,
-            r#"{"userData":{"name":"a\u0000b"}}"#,
-            r#"{"userData":{"name":"a\r\nx-user-id: bob"}}"#,
-            r#"{"userData":{"image":""}}"#,
-            r#"{"userData":{"image":"javascript:alert(1)"}}"#,
-            r#"{"userData":{"image":"data:text/html,<script>alert(1)</script>"}}"#,
-            r#"{"userData":{"image":"file:///etc/passwd"}}"#,
-            r#"{"userData":{"image":"//evil.example/a.png"}}"#,
-            r#"{"userData":{"image":"http://a b/"}}"#,
-            r#"{"userData":{"image":"http://a/\r\n"}}"#,
+            r#"{"userData":{"name":"Alice"},"name":"Alice"}"#,
+            r#"{"userdata":{"name":"Alice"}}"#,
+            r#"{"callIds":["c1"]}"#,
+            r#"{"call_cids":["default:c1"]}"#,
+            r#"{"exp":4102444800}"#,
         ],
     ),
     (
@@ -419,6 +458,10 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"userId":"alice","all":true}"#,
             r#"{"userIds":["bob"]}"#,
             r#"{"userId":"alice","before":0}"#,
+            r#"{"userId":"alice","revokedAt":"2026-01-01T00:00:00Z"}"#,
+            r#"{"userData":{}}"#,
+            r#"{"ttlSeconds":60}"#,
+            r#"{"callId":"c1"}"#,
         ],
     ),
     (
@@ -436,7 +479,37 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"userData":{"teams":["x"]}}"#,
             r#"{"userData":{"name":""}}"#,
             r#"{"userData":{"name":"a\tb"}}"#,
+            r#"{"userData":{"name":7}}"#,
+            r#"{"userData":{"name":false}}"#,
+            r#"{"userData":{"name":["Alice"]}}"#,
+            r#"{"userData":{"name":{"$ne":""}}}"#,
+            r#"{"userData":{"name":"a\u0000b"}}"#,
+            r#"{"userData":{"name":"a\u0085b"}}"#,
+            r#"{"userData":{"name":"a\r\nx-user-id: bob"}}"#,
+            r#"{"userData":{"name":null,"nickname":null}}"#,
+            r#"{"userData":{"image":""}}"#,
+            r#"{"userData":{"image":7}}"#,
+            r#"{"userData":{"image":["https://example.com/a.png"]}}"#,
+            r#"{"userData":{"image":"/a.png"}}"#,
+            r#"{"userData":{"image":"//evil.example/a.png"}}"#,
+            r#"{"userData":{"image":"example.com/a.png"}}"#,
+            r#"{"userData":{"image":"https://"}}"#,
+            r#"{"userData":{"image":"https:///a.png"}}"#,
+            r#"{"userData":{"image":"http:/example.com/a.png"}}"#,
+            r#"{"userData":{"image":" https://example.com/a.png"}}"#,
+            r#"{"userData":{"image":"https://example.com/a b.png"}}"#,
+            r#"{"userData":{"image":"https://example.com/\r\nx: y"}}"#,
+            r#"{"userData":{"image":"https://example.com/\u0000"}}"#,
             r#"{"userData":{"image":"javascript:alert(1)"}}"#,
+            r#"{"userData":{"image":"javascript://example.com/%0aalert(1)"}}"#,
+            r#"{"userData":{"image":"vbscript:msgbox(1)"}}"#,
+            r#"{"userData":{"image":"data:image/png;base64,iVBORw0KGgo="}}"#,
+            r#"{"userData":{"image":"data:text/html,<script>alert(1)</script>"}}"#,
+            r#"{"userData":{"image":"blob:https://example.com/0f0a4d6e"}}"#,
+            r#"{"userData":{"image":"file:///etc/passwd"}}"#,
+            r#"{"userData":{"image":"ftp://example.com/a.png"}}"#,
+            r#"{"userData":{"image":"mailto:alice@example.com"}}"#,
+            r#"{"userData":{"image":"about:blank"}}"#,
             r#"{"userData":{"language":"e"}}"#,
             r#"{"userData":{"language":"english"}}"#,
             r#"{"userData":{"language":"en_US"}}"#,
@@ -444,6 +517,9 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"userData":{"custom":7}}"#,
             r#"{"userData":{"custom":[]}}"#,
             r#"{"userData":{"custom":"{}"}}"#,
+            r#"{"userData":{"custom":{"a":1},"extra":1}}"#,
+            r#"{"userData":{"language":"e\ud800"}}"#,
+            r#"{"userData":{"\ud83d":1}}"#,
         ],
     ),
     (
@@ -456,11 +532,23 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"memberIds":"bob"}"#,
             r#"{"memberIds":{"0":"bob"}}"#,
             r#"{"receiverId":"bob","memberIds":["bob"]}"#,
+            r#"{"receiverId":"bob","memberIds":[]}"#,
+            r#"{"receiverId":["bob"]}"#,
+            r#"{"receiverId":{"id":"bob"}}"#,
+            r#"{"memberIds":[null]}"#,
+            r#"{"memberIds":["bob",["carol"]]}"#,
             r#"{"receiverId":"bob","callType":""}"#,
             r#"{"receiverId":"bob","callType":"VIDEO"}"#,
             r#"{"receiverId":"bob","callType":"livestream"}"#,
             r#"{"receiverId":"bob","callType":7}"#,
             r#"{"receiverId":"bob","callType":[]}"#,
+            r#"{"receiverId":"bob","callType":["video"]}"#,
+            r#"{"receiverId":"bob","callType":{"video":null}}"#,
+            r#"{"receiverId":"bob","callType":null}"#,
+            r#"{"receiverId":"bob","callType":"video "}"#,
+            r#"{"receiverId":"bob","callType":"video\ud83d"}"#,
+            r#"{"receiverId":"bob","ring":1.0}"#,
+            r#"{"receiverId":"bob","allowParallel":null}"#,
             r#"{"receiverId":"bob","ring":"true"}"#,
             r#"{"receiverId":"bob","ring":1}"#,
             r#"{"receiverId":"bob","ring":null}"#,
@@ -486,6 +574,10 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"callId":"c1","reason":{"$gt":""}}"#,
             r#"{"callId":"c1","reason":"caf\u00e9"}"#,
             r#"{"callId":"c1","reason":"a\r\nb"}"#,
+            r#"{"callId":"c1","reason":"a\u007fb"}"#,
+            r#"{"callId":"c1","reason":"bye \ud83d"}"#,
+            r#"{"callId":"c1","channelId":"c1"}"#,
+            r#"{"callId":["c1"]}"#,
             r#"{"channelId":"c1"}"#,
             r#"{"channelId":"call-"}"#,
             r#"{"channelId":"CALL-c1"}"#,
@@ -529,6 +621,10 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"samples":[{"timestamp":true}]}"#,
             r#"{"samples":[{"timestamp":-1}]}"#,
             r#"{"samples":[{"timestamp":946684799999}]}"#,
+            r#"{"samples":[{"timestamp":946684799999.9}]}"#,
+            r#"{"samples":[{"timestamp":4102444800000.5}]}"#,
+            r#"{"samples":[{"timestamp":1767225600}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000000}]}"#,
             r#"{"samples":[{"timestamp":1e308}]}"#,
             r#"{"samples":[{"timestamp":4102444800001}]}"#,
             r#"{"samples":[{"timestamp":1767225600000},{"timestamp":-1}]}"#,
@@ -541,7 +637,12 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"samples":[{"timestamp":1767225600000,"frameWidth":16385}]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"framesPerSecond":241}]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"bitrate":1e300}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"packetsLost":"2"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"audioLevel":1.000001}]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"direction":"up"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"direction":"\ud800"}]}"#,
+            r#"{"samples":[{"timestamp":1767225600000,"direction":["inbound"]}]}"#,
+            r#"{"samples":[[1767225600000]]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"qualityLimitationReason":"magic"}]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"userId":"bob"}]}"#,
             r#"{"samples":[{"timestamp":1767225600000,"__proto__":{}}]}"#,
@@ -553,24 +654,43 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The URL of a picture with this many characters.
+fn image_url(length: usize) -> String {
+    let start = "https://example.com/";
+    format!("{start}{}", "a".repeat(length - start.len()))
+}
+
 fn field_cases(token: &str) -> Vec<Case> {
     let long = |length| "x".repeat(length);
     let member_ids: Vec<String> = (0..100).map(|n| format!("u{n}")).collect();
     let create_body = json!({"memberIds": member_ids, "callId": "c9"});
     let samples = vec![json!({"timestamp": 1_767_225_600_000_i64}); 61];
     let mut bodies: Vec<(&str, String)> = vec![
-        ("/api/stream/token", json!({"userData": {"name": long(65)}}).to_string()),
-        ("/api/stream/token", json!({"userData": {"name": long(60_000)}}).to_string()),
-        ("/api/stream/user/upsert", json!({"userData": {"name": long(65)}}).to_string()),
+        ("/api/stream/user/upsert", json!({"userData": {"name": long(129)}}).to_string()),
+        ("/api/stream/user/upsert", json!({"userData": {"name": long(60_000)}}).to_string()),
+        ("/api/stream/user/upsert", json!({"userData": {"image": image_url(2_049)}}).to_string()),
+        ("/api/stream/user/upsert", json!({"userData": {"image": image_url(60_000)}}).to_string()),
         (
             "/api/stream/user/upsert",
             json!({"userData": {"custom": {"a": long(4_096)}}}).to_string(),
         ),
         ("/api/stream/call/create", create_body.to_string()),
+        (
+            "/api/stream/call/create",
+            json!({"receiverId": "bob", "custom": {"a": long(4_096)}}).to_string(),
+        ),
         ("/api/stream/call/end", json!({"callId": "c1", "reason": long(65)}).to_string()),
         (
             "/api/stream/message/send",
             json!({"channelId": "call-c1", "message": long(5_001)}).to_string(),
+        ),
+        (
+            "/api/stream/message/send",
+            json!({"channelId": "call-c1", "message": format!("/{}", long(4_999))}).to_string(),
+        ),
+        (
+            "/api/stream/message/send",
+            json!({"channelId": "call-c1", "message": format!(" \n/{}", long(4_997))}).to_string(),
         ),
         ("/api/stream/call/quality/c1", json!({"samples": samples}).to_string()),
     ];
@@ -599,7 +719,6 @@ const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/call/end", r#"{"callId":@}"#),
     ("/api/stream/call/end", r#"{"channelId":@}"#),
     ("/api/stream/message/send", r#"{"channelId":@,"message":"Hi"}"#),
-    ("/api/stream/message/send", r#"{"channelId":"call-c1","message":"Hi","messageId":@}"#),
     ("/api/stream/call/quality/c1", r#"{"batchId":@,"samples":[{"timestamp":1767225600000}]}"#),
     ("/api/stream/call/quality/c1", r#"{"deviceId":@,"samples":[{"timestamp":1767225600000}]}"#),
 ];
@@ -637,6 +756,51 @@ const INVALID_IDS: &[&str] = &[
     r#""\uff41lice""#,
     r#""alice\u200b""#,
     r#""\ud83d\ude00""#,
+    r#""alice\ud83d""#,
+    r#""\ude00\ud83d""#,
+    r#""alice\ufeff""#,
+    "7.0",
+    "1e3",
+    r#"[["alice"]]"#,
+];
+
+/// Values that are not valid message ids. A message id may have any visible ASCII character that no
+/// URL parser gives a meaning.
+const INVALID_MESSAGE_IDS: &[&str] = &[
+    "7",
+    "1.5",
+    "true",
+    "[]",
+    r#"["m1"]"#,
+    "{}",
+    r#"{"$ne":""}"#,
+    r#""""#,
+    r#"".""#,
+    r#""..""#,
+    r#"" ""#,
+    r#""a b""#,
+    r#""m1 ""#,
+    r#"" m1""#,
+    r#""a,b""#,
+    r#""a%b""#,
+    r#""a%2fb""#,
+    r#""a/b""#,
+    r#""../m1""#,
+    r#""a\\b""#,
+    r#""a?b""#,
+    r#""a#b""#,
+    r#""a\tb""#,
+    r#""m1\u0000""#,
+    r#""m1\u007f""#,
+    r#""m1\u0085""#,
+    r#""m1\r\nx-user-id: bob""#,
+    r#""caf\u00e9""#,
+    r#""m1\u200b""#,
+    r#""\uff41""#,
+    r#""\ud83d\ude00""#,
+    r#""m1\ud83d""#,
+    r#""<script>alert(1)</script>""#,
+    r#""${jndi:ldap://x}""#,
 ];
 
 fn id_cases(token: &str) -> Vec<Case> {
@@ -649,6 +813,12 @@ fn id_cases(token: &str) -> Vec<Case> {
             let request = RawRequest::new("POST", target).with_token(token).with_json(body);
             cases.push(Case::new(&request, INVALID_BODY));
         }
+    }
+    let long = [256, 60_000].map(|length| format!("\"{}\"", "a".repeat(length)));
+    for id in INVALID_MESSAGE_IDS.iter().copied().chain(long.iter().map(String::as_str)) {
+        let body = format!(r#"{{"channelId":"call-c1","message":"Hi","messageId":{id}}}"#);
+        let request = RawRequest::new("POST", "/api/stream/message/send").with_token(token);
+        cases.push(Case::new(&request.with_json(body), INVALID_BODY));
     }
     cases
 }
@@ -679,8 +849,10 @@ fn content_type_cases(token: &str) -> Vec<Case> {
     for route in &JSON_ROUTES {
         let request = || RawRequest::new(route.method, route.target).with_token(token);
         for kind in NON_JSON_CONTENT_TYPES {
-            let request = request().with_header(NAME, kind).with_body(route.body);
-            cases.push(Case::new(&request, UNSUPPORTED_MEDIA_TYPE));
+            for body in [route.body, " "] {
+                let request = request().with_header(NAME, kind).with_body(body);
+                cases.push(Case::new(&request, UNSUPPORTED_MEDIA_TYPE));
+            }
         }
         let twice =
             request().with_header(NAME, "application/json").with_header(NAME, "application/json");
@@ -691,6 +863,13 @@ fn content_type_cases(token: &str) -> Vec<Case> {
             cases.push(Case::new(&request, INVALID_BODY));
         }
         cases.push(Case::new(&request().with_body(r#"{"nonsense":1}"#), INVALID_BODY));
+    }
+    // An empty body counts as an empty object, whatever its type. These routes require a field.
+    for route in &JSON_ROUTES[2..] {
+        for kind in NON_JSON_CONTENT_TYPES {
+            let request = RawRequest::new(route.method, route.target).with_token(token);
+            cases.push(Case::new(&request.with_header(NAME, kind), INVALID_BODY));
+        }
     }
     cases
 }
@@ -764,7 +943,15 @@ fn claim_cases(app: &TestApp) -> Vec<Case> {
         json!({"sub": "alice", "exp": FAR_FUTURE, "aud": "other-apps"}),
         json!({"exp": FAR_FUTURE}),
         json!({"sub": "", "exp": FAR_FUTURE}),
-        json!({"sub": 7, "exp": FAR_FUTURE}),
+        json!({"sub": 7.5, "exp": FAR_FUTURE}),
+        json!({"sub": -7, "exp": FAR_FUTURE}),
+        json!({"sub": 9_007_199_254_740_992_u64, "exp": FAR_FUTURE}),
+        json!({"sub": true, "exp": FAR_FUTURE}),
+        json!({"sub": null, "exp": FAR_FUTURE}),
+        json!({"sub": {"id": "alice"}, "exp": FAR_FUTURE}),
+        json!({"sub": "alice\u{fffd}", "exp": FAR_FUTURE}),
+        // The user who creates the channels at Stream.
+        json!({"sub": "stream-functions", "exp": FAR_FUTURE}),
         json!({"sub": ["alice"], "exp": FAR_FUTURE}),
         json!({"sub": "../bob", "exp": FAR_FUTURE}),
         json!({"sub": "a".repeat(65), "exp": FAR_FUTURE}),
@@ -1071,9 +1258,28 @@ const INVALID_QUERIES: &[(&str, &[&str])] = &[
             "before=a%0d%0ab",
             "before=%ff",
             "before=%F0%9F%98%80",
-            "before=%3Cscript%3E",
-            "before=%7B%22$ne%22:%22%22%7D",
             "before=a&before=b",
+            "before=.",
+            "before=..",
+            "before=%2e%2e",
+            "before=a%20",
+            "before=a,b",
+            "before=a%2cb",
+            "before=a%25b",
+            "before=a%5cb",
+            "before=a%3fb",
+            "before=a%23b",
+            "before=a%09b",
+            "before=a%7fb",
+            "before=a%c2%a0b",
+            "before=a%ed%a0%bdb",
+            "before=%3Cscript%3Ealert(1)%3C/script%3E",
+            "limit=1.0",
+            "limit=1%20",
+            "limit=%201",
+            "limit=1,1",
+            "_method=DELETE",
+            "limit=1&_method=DELETE",
         ],
     ),
     (
@@ -1097,6 +1303,9 @@ const INVALID_QUERIES: &[(&str, &[&str])] = &[
             "width=4294967297",
             "width=800&width=800",
             "format=svg&height=9",
+            "width=800.0",
+            "width=%20800",
+            "_method=POST",
         ],
     ),
     (
@@ -1113,6 +1322,9 @@ const INVALID_QUERIES: &[(&str, &[&str])] = &[
             "deep=true&x=1",
             "DEEP=true",
             "deep[]=true",
+            "deep=true%20",
+            "_method=DELETE",
+            "X-HTTP-Method-Override=DELETE",
         ],
     ),
 ];
@@ -1209,6 +1421,24 @@ const INVALID_WEBHOOK_BODIES: &[&[u8]] = &[
     br#"{"type":"user.deleted","created_at":"2026-01-01T00:00:00Z"}"#,
     br#"{"type":"user.deleted","created_at":"2026-01-01T00:00:00Z","user":"alice"}"#,
     br#"{"type":"user.deleted","created_at":"2026-01-01T00:00:00Z","user":{"id":{"$ne":""}}}"#,
+    br#"{"type":"user.banned","created_at":"2026-01-01T00:00:00Z"}"#,
+    br#"{"type":"user.banned","created_at":"2026-01-01T00:00:00Z","user":"alice"}"#,
+    br#"{"type":"user.banned","created_at":0,"user":{"id":"alice"},"expiration":"soon"}"#,
+    br#"{"type":"user.banned","created_at":0,"user":{"id":"alice"},"expiration":1.5}"#,
+    br#"{"type":"user.banned","created_at":0,"user":{"id":"alice"},"shadow":"yes"}"#,
+    br#"{"type":"user.banned","created_at":0,"user":{"id":"alice"},"cid":7}"#,
+    br#"{"type":"user.unbanned","user":{"id":"alice"}}"#,
+    br#"{"type":"call.ended","created_at":1.5,"call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":1e18,"call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":99999999999999999999,"call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":true,"call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":"","call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":"2026-01-01","call_cid":"default:c1"}"#,
+    br#"{"type":"call.ended","created_at":"2026-13-01T00:00:00Z","call_cid":"default:c1"}"#,
+    br#"{"type":"call.session_started","created_at":0,"call_cid":["default:c1"]}"#,
+    br#"{"type":"call.stats_report_ready","created_at":0,"call_cid":"default:c1","session_id":7}"#,
+    br#"{"type":"call.stats_report_ready","created_at":0,"call_cid":"default:c1"}"#,
+    br#"{"type":"call.user_feedback_submitted","created_at":0,"call_cid":"default:c1","session_id":"s"}"#,
 ];
 
 fn webhook_cases(app: &TestApp) -> Vec<Case> {
@@ -1258,6 +1488,68 @@ fn webhook_cases(app: &TestApp) -> Vec<Case> {
         &request().with_header(NAME, signature).with_body(oversized),
         BODY_TOO_LARGE,
     ));
+    cases
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A copy in which one bit of the byte at this distance from the end differs.
+fn with_changed_bit(bytes: &[u8], from_end: usize) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    let at = changed.len() - from_end;
+    changed[at] ^= 1;
+    changed
+}
+
+/// Compressed webhook bodies with the signature of what they seem to contain.
+fn gzip_cases(app: &TestApp) -> Vec<Case> {
+    let request = |signed: &[u8], sent: Vec<u8>| {
+        let signature = app.stack().sign_webhook(signed);
+        RawRequest::for_route(&WEBHOOK_ROUTE).with_header("x-signature", signature).with_body(sent)
+    };
+    let plain = WEBHOOK_ROUTE.body.as_bytes();
+    let zipped = gzip(plain);
+    let followed_by = |tail: &[u8]| [&zipped[..], tail].concat();
+    let cut_by = |length: usize| zipped[..zipped.len() - length].to_vec();
+    let mut wrong_method = zipped.clone();
+    wrong_method[2] = 7;
+    let too_large = vec![b' '; 1024 * 1024 + 1];
+    let bodies = [
+        // Bytes after the last member.
+        followed_by(b"\0"),
+        followed_by(b"\n"),
+        followed_by(b"{}"),
+        followed_by(plain),
+        followed_by(b"\x1f"),
+        followed_by(b"\x1f\x8b"),
+        followed_by(&cut_by(1)),
+        followed_by(&with_changed_bit(&zipped, 8)),
+        // An incomplete or damaged member.
+        cut_by(1),
+        cut_by(4),
+        cut_by(8),
+        cut_by(zipped.len() - 10),
+        cut_by(zipped.len() - 2),
+        with_changed_bit(&zipped, 8),
+        with_changed_bit(&zipped, 4),
+        wrong_method,
+        // A body within a body, and one that does not begin as gzip.
+        gzip(&zipped),
+        [&b"\0"[..], &zipped[..]].concat(),
+    ];
+    let mut cases: Vec<Case> =
+        bodies.map(|sent| Case::new(&request(plain, sent), BAD_SIGNATURE)).into();
+    // Over the size limit in one member, in two and in many.
+    for size in [too_large.len(), 600_000, 4_096] {
+        let sent = too_large.chunks(size).flat_map(gzip).collect();
+        cases.push(Case::new(&request(&too_large, sent), BAD_SIGNATURE));
+    }
+    // The signature is valid, but the body is gzip instead of JSON.
+    cases.push(Case::new(&request(&zipped, gzip(&zipped)), INVALID_JSON));
     cases
 }
 
@@ -1332,6 +1624,7 @@ fn all_cases(app: &TestApp) -> Vec<Case> {
         query_cases(&token),
         method_cases(&token),
         webhook_cases(app),
+        gzip_cases(app),
         raw_http_cases(),
     ];
     sections.into_iter().flatten().collect()
