@@ -275,6 +275,12 @@ impl TestApp {
         self.stream().webhooks_idle().await;
     }
 
+    /// Advances the time to the next minute, so that the following requests are in one minute.
+    pub async fn advance_to_next_minute(&self) {
+        let seconds_into_minute = u64::try_from(self.now_millis() / 1_000 % 60).unwrap_or(0);
+        self.advance_time(Duration::from_secs(60 - seconds_into_minute)).await;
+    }
+
     /// Advances the time by minutes, with a sweep after each. Returns the summaries of the sweeps.
     pub async fn advance_minutes(&self, minutes: usize) -> Vec<Value> {
         let mut sweeps = Vec::new();

@@ -16,14 +16,8 @@ const MAX_REQUESTS: u64 = 3;
 async fn app_with_limit(variable: &str) -> TestApp {
     let app = TestApp::with_env([(variable, "3")]).await;
     app.provision_users(&["alice", "bob", "carol"]).await;
-    advance_to_next_minute(&app).await;
+    app.advance_to_next_minute().await;
     app
-}
-
-/// Advances the clock to the next minute, so that the following requests are in the same minute.
-async fn advance_to_next_minute(app: &TestApp) {
-    let seconds_into_minute = u64::try_from(app.now_millis() / 1_000 % 60).unwrap();
-    app.advance_time(Duration::from_secs(60 - seconds_into_minute)).await;
 }
 
 /// Checks the error of a rejected request.
@@ -252,7 +246,7 @@ async fn deployed_defaults_are_rate_limited() {
     app.create_calls(&["c1"]).await;
     let expected = ["LIMIT#call-create#alice", "LIMIT#token#alice", "LIMIT#token#bob"];
     assert_eq!(counters(&app).await, BTreeSet::from(expected.map(str::to_owned)));
-    advance_to_next_minute(&app).await;
+    app.advance_to_next_minute().await;
     for _ in 0..30 {
         let _ = app.post("/token", "alice", json!({})).await.expect_success();
     }
