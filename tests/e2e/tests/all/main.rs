@@ -14,6 +14,7 @@ mod faults;
 mod glare;
 mod grants;
 mod happy_path;
+mod hostile_inputs;
 mod jwks;
 mod layers;
 mod logging;
