@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::TestApp;
 use futures_util::future::{join, join_all};
-use local::Options;
+use local::{Options, UserLimits};
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
 
@@ -177,4 +177,107 @@ async fn existing_stream_profile_is_imported() {
     let response =
         app.post("/user/upsert", "alice", json!({"userData": {}})).await.expect_success().body;
     assert_eq!(response["user"]["custom"], json!({"plan": "pro"}));
+}
+
+#[tokio::test]
+async fn null_removes_a_field_at_stream() {
+    let app = TestApp::start().await;
+    let profile = json!({
+        "name": "Alice",
+        "image": "https://example.com/a.png",
+        "language": "en",
+        "custom": {"plan": "pro"},
+    });
+    for (path, field) in [
+        ("/user/upsert", "name"),
+        ("/user/upsert", "image"),
+        ("/user/upsert", "language"),
+        ("/user/upsert", "custom"),
+        ("/token", "name"),
+        ("/token", "image"),
+    ] {
+        let upsert = json!({"userData": profile});
+        let _ = app.post("/user/upsert", "alice", upsert).await.expect_success();
+        let removal = json!({"userData": {field: null}});
+        let response = app.post(path, "alice", removal).await.expect_success();
+        assert!(response.body["user"][field].is_null(), "{path} {field}");
+        let user = app.stream().user("alice").unwrap();
+        for (name, is_set) in [
+            ("name", user.name.is_some()),
+            ("image", user.image.is_some()),
+            ("language", !user.language.is_empty()),
+            ("custom", !user.custom.is_empty()),
+        ] {
+            assert_eq!(is_set, name != field, "{path} {field}: {name}");
+        }
+    }
+}
+
+/// RFC 7396: a patch changes the members that it contains, at every depth.
+#[tokio::test]
+async fn custom_data_is_merged_by_name() {
+    let app = TestApp::start().await;
+    for (patch, expected) in [
+        (json!({"a": 1, "b": {"c": 1, "d": 2}}), json!({"a": 1, "b": {"c": 1, "d": 2}})),
+        (
+            json!({"a": null, "b": {"c": null, "e": 3}, "x": "y"}),
+            json!({"b": {"d": 2, "e": 3}, "x": "y"}),
+        ),
+        (json!({}), json!({"b": {"d": 2, "e": 3}, "x": "y"})),
+        (json!({"b": [1, null]}), json!({"b": [1, null], "x": "y"})),
+        (json!({"b": {"c": {"d": null}}}), json!({"b": {"c": {}}, "x": "y"})),
+        (json!({"missing": null}), json!({"b": {"c": {}}, "x": "y"})),
+        (json!({"b": null, "x": null}), json!({})),
+        (json!({"n": 1.5, "text": "\u{1f600}"}), json!({"n": 1.5, "text": "\u{1f600}"})),
+        (json!(null), json!({})),
+        (json!({"n": null}), json!({})),
+    ] {
+        let upsert = json!({"userData": {"custom": patch}});
+        let response = app.post("/user/upsert", "alice", upsert).await.expect_success();
+        let returned = response.body["user"].get("custom").cloned();
+        assert_eq!(returned.unwrap_or_else(|| json!({})), expected, "{patch}");
+        let custom = app.stream().user("alice").unwrap().custom;
+        assert_eq!(Value::Object(custom), expected, "{patch}");
+    }
+}
+
+#[tokio::test]
+async fn custom_data_is_limited_after_the_change() {
+    let app = TestApp::start().await;
+    let upsert = async |custom: Value| {
+        app.post("/user/upsert", "alice", json!({"userData": {"custom": custom}})).await
+    };
+    // 2,048 bytes as JSON.
+    let _ = upsert(json!({"a": "x".repeat(2_040)})).await.expect_success();
+    let before = app.stream().user("alice").unwrap();
+    for custom in [
+        json!({"b": 1}),
+        json!({"c": {"d": []}}),
+        json!({"a": "x".repeat(2_041)}),
+        json!({"a": "x".repeat(4_000)}),
+    ] {
+        let response = upsert(custom).await;
+        assert_eq!(response.outcome(), (400, "invalid_body"));
+        assert_eq!(response.body["errors"][0]["pointer"], "/userData/custom");
+        assert_eq!(app.stream().user("alice").unwrap(), before);
+    }
+    let _ = upsert(json!({"a": null, "b": 1})).await.expect_success();
+    let custom = app.stream().user("alice").unwrap().custom;
+    assert_eq!(Value::Object(custom), json!({"b": 1}));
+}
+
+#[tokio::test]
+async fn twenty_upserts_per_minute_are_accepted() {
+    let user_limits = UserLimits::Default;
+    let app = TestApp::with_options(Options { user_limits, ..Options::default() }).await;
+    app.advance_to_next_minute().await;
+    let upsert = async |n: usize| {
+        let body = json!({"userData": {"name": format!("Alice {n}")}});
+        app.post("/user/upsert", "alice", body).await
+    };
+    for n in 1..=20 {
+        let _ = upsert(n).await.expect_success();
+    }
+    assert_eq!(upsert(21).await.outcome(), (429, "too_many_requests"));
+    assert_eq!(app.stream().user("alice").unwrap().name.as_deref(), Some("Alice 20"));
 }
