@@ -1,5 +1,7 @@
 //! The chat of a call.
 
+use std::fmt::Write as _;
+
 use e2e::TestApp;
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
@@ -169,4 +171,155 @@ async fn ended_call_has_no_chat() {
         assert_eq!(response.outcome(), (409, "call_ended"));
     }
     assert_eq!(app.counts().1, 0);
+}
+
+/// Texts that Stream would run as commands, or that resemble them.
+const SLASH_TEXTS: &[&str] = &[
+    "/ban @bob",
+    "/ban bob too loud",
+    "/unban @bob",
+    "/mute @bob",
+    "/unmute @bob",
+    "/flag @bob",
+    "/giphy good morning",
+    "/shrug",
+    "/",
+    "//",
+    "/ ban @bob",
+    "/BAN @bob",
+    "/ban\t@bob",
+    "/ban\n@bob",
+    " /ban @bob",
+    "\t/mute @bob",
+    "\n\n/flag @bob",
+    "\u{3000}/ban @bob",
+    "\u{200b}/ban @bob",
+    "\u{200b}\u{200b}/mute @bob",
+    "\u{200b} /ban @bob",
+    " \u{200b}/ban @bob",
+];
+
+/// The server that sends a message has more rights than its author.
+#[tokio::test]
+async fn text_with_a_slash_is_never_a_command() {
+    let app = TestApp::with_call("c1").await;
+    for (n, text) in SLASH_TEXTS.iter().enumerate() {
+        let message = message_body(text, &format!("m{n}"));
+        let sent = app.post("/message/send", "alice", message.clone()).await;
+        assert_eq!(sent.outcome(), (200, ""), "{text:?}");
+        assert_eq!(sent.body["messageData"]["text"], *text, "{text:?}");
+        assert_eq!(sent.body["messageData"]["type"], "regular", "{text:?}");
+        let again = app.post("/message/send", "alice", message).await.expect_success();
+        assert_eq!(again.body, sent.body, "{text:?}");
+    }
+    let page = app.get("/message/call-c1?limit=100", "bob").await.expect_success().body;
+    let listed = page["messages"].as_array().unwrap().iter();
+    let listed: Vec<&str> = listed.map(|message| message["text"].as_str().unwrap()).collect();
+    assert_eq!(listed, SLASH_TEXTS);
+    for message in app.stream().messages("messaging:call-c1") {
+        assert!(!message.text.trim_start().starts_with('/'), "{:?}", message.text);
+        assert_eq!((message.kind.as_str(), message.user_id.as_str()), ("regular", "alice"));
+    }
+    assert!(app.stream().bans().is_empty());
+    assert!(app.stream().mutes().is_empty() && app.stream().flags().is_empty());
+}
+
+#[tokio::test]
+async fn text_without_a_leading_slash_is_stored_unchanged() {
+    let app = TestApp::with_call("c1").await;
+    let texts =
+        ["and/or", "https://example.com", "\u{200b}x", "\u{200b}", "\u{ff0f}ban @bob", "\\/ban"];
+    for (n, text) in texts.into_iter().enumerate() {
+        let message = message_body(text, &format!("m{n}"));
+        let sent = app.post("/message/send", "alice", message).await.expect_success();
+        assert_eq!(sent.body["messageData"]["text"], text);
+        assert_eq!(app.stream().messages("messaging:call-c1")[n].text, text);
+    }
+}
+
+/// A text that begins with a slash has an additional character at Stream.
+#[tokio::test]
+async fn text_with_a_slash_is_identified_by_what_was_sent() {
+    let app = TestApp::with_call("c1").await;
+    let first = message_body("/shrug", "m1");
+    let _ = app.post("/message/send", "alice", first.clone()).await.expect_success();
+    for text in ["\u{200b}/shrug", "shrug", " /shrug"] {
+        let response = app.post("/message/send", "alice", message_body(text, "m1")).await;
+        assert_eq!(response.outcome(), (409, "message_id_reused"), "{text:?}");
+    }
+    let _ = app.post("/message/send", "alice", first).await.expect_success();
+    let longest = "/".repeat(4_999);
+    let sent = app.post("/message/send", "alice", message_body(&longest, "m2")).await;
+    assert_eq!(sent.outcome(), (200, ""));
+    assert_eq!(sent.body["messageData"]["text"], longest);
+    let too_long = app.post("/message/send", "alice", message_body(&"/".repeat(5_000), "m3")).await;
+    assert_eq!(too_long.outcome(), (400, "invalid_body"));
+}
+
+#[tokio::test]
+async fn blocked_message_is_not_stored() {
+    let app = TestApp::with_call("c1").await;
+    app.stream().add_blocked_word("spam");
+    for (n, text) in ["spam", "no SPAM please", "/spam", "spam\u{200b}"].into_iter().enumerate() {
+        let response =
+            app.post("/message/send", "alice", message_body(text, &format!("m{n}"))).await;
+        assert_eq!(response.outcome(), (422, "message_blocked"), "{text:?}");
+        assert!(!response.text.to_lowercase().contains("spam"), "{}", response.text);
+    }
+    assert!(app.stream().messages("messaging:call-c1").is_empty());
+    let page = app.get("/message/call-c1", "bob").await.expect_success().body;
+    assert_eq!(page["messages"], json!([]));
+    // The id of a blocked message is free.
+    let other = message_body("Hello", "m0");
+    let _ = app.post("/message/send", "alice", other).await.expect_success();
+    app.stream().clear_blocked_words();
+    let _ = app.post("/message/send", "alice", message_body("spam", "m1")).await.expect_success();
+    assert_eq!(app.stream().messages("messaging:call-c1").len(), 2);
+}
+
+/// Ids that Stream's client libraries generate, and others of visible ASCII characters.
+const MESSAGE_IDS: &[&str] = &[
+    "m1",
+    "0f0a4d6e-3c3b-4f1a-9a43-0f6c5b1d2e3f",
+    "alice-0f0a4d6e-3c3b-4f1a-9a43-0f6c5b1d2e3f",
+    "alice@example-0f0a4d6e-3c3b-4f1a-9a43-0f6c5b1d2e3f",
+    "a.b:c~d+e=f!",
+    "...",
+    "..a",
+    "-",
+    "\"quoted\"",
+    "<b>&amp;",
+    "{\"$ne\":1}",
+    "(a)[b]{c}|d^e`f",
+    "$'*;@_&=+",
+    "*",
+];
+
+/// Every byte as an escape.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        write!(encoded, "%{byte:02X}").unwrap();
+    }
+    encoded
+}
+
+#[tokio::test]
+async fn message_ids_of_stream_libraries_are_accepted() {
+    let app = TestApp::with_call("c1").await;
+    let longest = "u".repeat(255);
+    let ids: Vec<&str> = MESSAGE_IDS.iter().copied().chain([longest.as_str()]).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let sent = app.post("/message/send", "alice", message_body("Hi", id)).await;
+        assert_eq!(sent.outcome(), (200, ""), "{id}");
+        assert_eq!(sent.body["messageData"]["id"], *id);
+        // The repeat reads the message by its id.
+        let again = app.post("/message/send", "alice", message_body("Hi", id)).await;
+        assert_eq!(again.body, sent.body, "{id}");
+        let query = format!("limit=1&before={}", percent_encoded(id));
+        let page = app.get(&format!("/message/call-c1?{query}"), "bob").await.expect_success();
+        let before = n.checked_sub(1).map(|previous| ids[previous]);
+        assert_eq!(page.body["messages"][0]["id"].as_str(), before, "{id}");
+    }
+    assert_eq!(app.stream().messages("messaging:call-c1").len(), ids.len());
 }
