@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::TestApp;
+use local::{Options, UserLimits};
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
 
@@ -151,4 +152,25 @@ async fn call_token_requires_a_member_and_an_active_call() {
     assert_eq!(app.counts(), (4, 0));
     let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
     assert_eq!(request_token("bob", "c1").await.outcome(), (409, "call_ended"));
+}
+
+#[tokio::test]
+async fn ten_revocations_per_minute_are_accepted() {
+    let user_limits = UserLimits::Default;
+    let app = TestApp::with_options(Options { user_limits, ..Options::default() }).await;
+    app.advance_to_next_minute().await;
+    for _ in 0..10 {
+        let token = issue_token(&app, "alice").await;
+        let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+        assert_eq!(token_error_code(&app, &token), 40);
+        // Revocations of one user that follow within a second are rejected.
+        app.advance_time(Duration::from_secs(1)).await;
+    }
+    let token = issue_token(&app, "alice").await;
+    let rejected = app.post("/token/revoke", "alice", json!({})).await;
+    assert_eq!(rejected.outcome(), (429, "too_many_requests"));
+    assert_eq!(token_error_code(&app, &token), 0);
+    app.advance_time(Duration::from_mins(1)).await;
+    let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert_eq!(token_error_code(&app, &token), 40);
 }
