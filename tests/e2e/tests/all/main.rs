@@ -15,6 +15,7 @@ mod glare;
 mod grants;
 mod happy_path;
 mod hostile_inputs;
+mod inactive_users;
 mod jwks;
 mod layers;
 mod logging;
