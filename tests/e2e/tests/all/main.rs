@@ -22,6 +22,7 @@ mod logging;
 mod messages;
 mod openapi;
 mod output;
+mod profile_pushes;
 mod quality;
 mod rate_limits;
 mod rejected_request_table;
