@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::plain_text;
+
 /// The reason why a value is rejected. It does not contain the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
@@ -108,7 +110,7 @@ text_field!(
     /// The text of a message: 1 to 5,000 characters, which is Stream's limit. A text that begins with
     /// a slash gets an additional character, so that Stream does not run it as a command.
     MessageText,
-    |text| check_length(text, 1, if text.trim_start().starts_with('/') { 4_999 } else { 5_000 })
+    |text| check_length(&plain_text::to_stream(text), 1, 5_000)
 );
 
 /// The apps' custom data: an object of at most 4 KB as JSON. With the other fields it stays below

@@ -25,6 +25,7 @@ mod log;
 pub mod messages;
 mod minute_quota;
 pub mod net;
+mod plain_text;
 pub mod quality;
 pub mod random;
 pub mod rate_limiter;

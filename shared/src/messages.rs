@@ -1,7 +1,5 @@
 //! The chat of a call: idempotent sending and backward paging.
 
-mod plain_text;
-
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +11,7 @@ use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
 use crate::ids::{ChannelId, MessageId};
+use crate::plain_text;
 use crate::random::Random;
 use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
@@ -210,8 +209,9 @@ impl MessageService {
         let readable = page.into_iter().flatten();
         let messages: Vec<_> =
             readable.map(|message| Message::from_stream(message, channel)).collect();
+        // Without a readable message there is no cursor.
         let next = messages.first().filter(|_| has_more).map(|oldest| oldest.id.clone());
-        Ok(MessagePage { messages, has_more, next })
+        Ok(MessagePage { messages, has_more: next.is_some(), next })
     }
 
     /// Requires an active caller and an active call of the caller. Services have no access, since

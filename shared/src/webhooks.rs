@@ -89,7 +89,8 @@ impl EventHandler {
             CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
             CallEvent::ParticipantLeft => {
                 let check_delay = self.inactivity_timeout + SESSION_END_MARGIN;
-                self.call_store.schedule_check(cid, at.min(now).plus(check_delay)).await
+                let due_at = at.min(now).plus(check_delay).max(now);
+                self.call_store.schedule_check(cid, due_at).await
             }
             CallEvent::SessionEnded | CallEvent::MissedOrRejected => {
                 self.call_store.schedule_check_now(cid, now).await

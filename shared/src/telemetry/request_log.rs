@@ -77,7 +77,7 @@ pub(super) struct EmfEntry<'a> {
 }
 
 /// The metrics of the whole deployment. A [`Gauge`] with another name is written as a plain field.
-const DEPLOYMENT_METRICS: [(&str, Unit); 5] = [
+const DEPLOYMENT_METRICS: [(&str, Unit); 6] = [
     ("Sweeps", Unit::Count),
     ("OpenCalls", Unit::Count),
     ("OverdueCalls", Unit::Count),

@@ -251,14 +251,12 @@ impl UserService {
         let response = self.stream.send(&query, deadline).await?;
         match response.users.into_iter().next() {
             None => Ok(user),
-            Some(Some(stream_user)) => {
+            Some(Some(stream_user)) if stream_user.id == user.id.as_str() => {
                 self.adopt_account(&user, &stream_user, writer, deadline).await?;
                 self.import_profile(&user.id, change, stream_user).await
             }
             // The push would replace a profile that has not been imported.
-            Some(None) => {
-                Err(StreamError::InvalidResponse("the user cannot be read".into()).into())
-            }
+            Some(_) => Err(StreamError::InvalidResponse("the user cannot be read".into()).into()),
         }
     }
 

@@ -12,7 +12,9 @@ use crate::error::ApiError;
 use crate::ids::UserId;
 use crate::stream::StreamError;
 use crate::stream::ops::{QueryUsers, UpdateUsersResponse, UpsertUsers};
-use crate::users::{ProfileChange, ProfileWriter, QueuedPush, SyncResult, User, UserService};
+use crate::users::{
+    ProfileChange, ProfileWriter, QueuedPush, SyncResult, User, UserService, UserStatus,
+};
 
 /// The number of queued pushes that one sweep handles: ten requests.
 const MAX_PER_SWEEP: u16 = 1_000;
@@ -71,7 +73,10 @@ impl QueuedPushes {
     ) -> Result<usize, ApiError> {
         let ids: Vec<UserId> = batch.iter().map(|push| push.user.clone()).collect();
         let loaded = self.users.store.load(&ids).await?;
-        let needs_push = |user: &User| !user.is_synced() && user.status.require_active().is_ok();
+        // An inactive user's next token request, after the inactivity, pushes the profile.
+        let now = self.users.clock.now();
+        let needs_push =
+            |user: &User| !user.is_synced() && user.account().require_active(now).is_ok();
         let mut pending: BTreeMap<UserId, User> =
             loaded.into_iter().filter(needs_push).map(|user| (user.id.clone(), user)).collect();
         let is_done = |push: &&QueuedPush| !pending.contains_key(&push.user);
@@ -80,8 +85,8 @@ impl QueuedPushes {
         let pending: Vec<&User> = pending.values().collect();
         let confirmed = match self.push(&pending, deadline).await {
             Ok(confirmed) => confirmed,
-            // One invalid user fails the whole batch.
-            Err(error @ StreamError::Rejected(_)) => {
+            // One invalid or deleted user fails the whole batch.
+            Err(error @ (StreamError::Rejected(_) | StreamError::NotFound(_))) => {
                 ApiError::from(error).log("UpdateUsers failed, pushing one by one", &pending.len());
                 self.push_one_by_one(&pending, deadline).await?
             }
@@ -169,8 +174,8 @@ impl QueuedPushes {
         }
     }
 
-    /// Pushes each user with a request of its own. A user whom Stream rejects leaves the queue: the
-    /// next request of that user returns the error.
+    /// Pushes each user with a request of its own. A user whom Stream has deleted, or rejects, leaves
+    /// the queue: the next request of a rejected user returns the error.
     async fn push_one_by_one(
         &self,
         users: &[&User],
@@ -180,6 +185,11 @@ impl QueuedPushes {
         for user in users.iter().take(MAX_SINGLE_PUSHES) {
             match self.push(&[user], deadline).await {
                 Ok(confirmed) => done.extend(confirmed),
+                Err(StreamError::NotFound(_)) => {
+                    let now = self.users.clock.now();
+                    self.users.store.set_status(&user.id, UserStatus::Deleted, now).await?;
+                    done.push(user.id.clone());
+                }
                 Err(error @ StreamError::Rejected(_)) => {
                     ApiError::from(error).log("UpdateUsers failed, dropping a push", &user.id);
                     done.push(user.id.clone());

@@ -18,6 +18,8 @@ use crate::tokens::BACKDATE;
 use crate::users::{Revocation, RevokeResult, User, UserService, too_many_conflicts};
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
+/// The number of cutoffs that a request sends while later revocations are stored.
+const MAX_PUSHES: u32 = 5;
 
 impl UserService {
     /// Revokes all Stream tokens of a user, and the sessions that began before now. The table is
@@ -36,13 +38,23 @@ impl UserService {
     ) -> Result<Timestamp, ApiError> {
         permit.consume().await?;
         let now = self.clock.now();
-        let cutoff = self.store_revocation(id, now).await?;
-        match self.stream.send(&RevokeTokens { user: id, before: cutoff }, deadline).await {
-            Ok(_) => Ok(now),
-            // The user is in the table, so it was deleted at Stream.
-            Err(StreamError::NotFound(_)) => Err(ApiError::from_code(Code::UserDeleted)),
-            Err(error) => Err(error.into()),
+        let mut cutoff = self.store_revocation(id, now).await?;
+        for _ in 0..MAX_PUSHES {
+            match self.stream.send(&RevokeTokens { user: id, before: cutoff }, deadline).await {
+                Ok(_) => {}
+                // The user is in the table, so it was deleted at Stream.
+                Err(StreamError::NotFound(_)) => {
+                    return Err(ApiError::from_code(Code::UserDeleted));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            // This request may have reached Stream after that of a later revocation.
+            match self.store.get(id).await?.and_then(|user| user.revoked_at) {
+                Some(later) if later > cutoff => cutoff = later,
+                _ => return Ok(now),
+            }
         }
+        Err(too_many_conflicts())
     }
 
     /// Stores the revocation, and returns its cutoff for tokens. A concurrent revocation that began

@@ -323,3 +323,21 @@ async fn message_ids_of_stream_libraries_are_accepted() {
     }
     assert_eq!(app.stream().messages("messaging:call-c1").len(), ids.len());
 }
+
+/// The text that Stream gets may be one character longer, and Stream's limit applies to it.
+#[tokio::test]
+async fn length_of_a_text_with_a_hidden_slash_is_limited() {
+    let app = TestApp::with_call("c1").await;
+    for (start, rest, is_valid) in [
+        ("\u{200b}/", 4_997, true),
+        ("\u{200b}/", 4_998, false),
+        ("\u{200b}\u{200b} /", 4_995, true),
+        ("\u{200b}\u{200b} /", 4_996, false),
+    ] {
+        let text = format!("{start}{}", "x".repeat(rest));
+        let message = json!({"channelId": "call-c1", "message": text});
+        let response = app.post("/message/send", "alice", message).await;
+        let expected = if is_valid { (200, "") } else { (400, "invalid_body") };
+        assert_eq!(response.outcome(), expected, "{start:?} {rest}");
+    }
+}

@@ -97,7 +97,9 @@ async fn pushes_beyond_the_quota_are_sent_in_a_batch() {
     assert!(queued_users(&app).await.is_empty());
     for user in &users {
         let name = app.stream().user(user).and_then(|user| user.name);
-        assert_eq!(name.as_ref(), Some(user));
+        // The rejected upsert has changed the profile in the table.
+        let expected = if user == waiting { "Other" } else { user };
+        assert_eq!(name.as_deref(), Some(expected));
     }
     let create = json!({"receiverId": waiting});
     let _ = app.post("/call/create", pushed, create).await.expect_success();
@@ -218,12 +220,15 @@ async fn inactive_users_do_not_stop_other_pushes() {
         assert_eq!(rejected.outcome(), (403, code), "{user}");
         assert_eq!(app.stream().user(user).unwrap().name, None);
     }
-    // The push of the deactivated user is dropped, and that of the banned user waits.
-    assert_eq!(sweep_profiles(&app).await, (json!(1), json!(1)));
+    // Their pushes are dropped. A token request after the inactivity queues another one.
+    assert_eq!(sweep_profiles(&app).await, (json!(2), json!(0)));
     app.stream().unban_user("bob");
+    let unbanned = json!({"type": "user.unbanned", "created_at": "2099-01-01T00:00:00Z",
+        "user": {"id": "bob"}});
+    let _ = app.send_webhook(&unbanned).await.expect_success();
+    request_token(&app, "bob").await;
     assert_eq!(sweep_profiles(&app).await, (json!(1), json!(0)));
     assert_eq!(app.stream().user("bob").unwrap().name.as_deref(), Some("bob"));
-    request_token(&app, "bob").await;
 }
 
 #[tokio::test]
@@ -251,4 +256,17 @@ async fn push_that_stream_rejects_as_too_many_is_queued() {
     app.stream().clear_faults();
     assert_eq!(sweep_profiles(&app).await, (json!(1), json!(0)));
     assert_eq!(app.stream().user("alice").unwrap().name.as_deref(), Some("alice"));
+}
+
+/// Stream rejects a batch with a deleted user. The table does not know the deletion.
+#[tokio::test]
+async fn deleted_user_does_not_stop_other_pushes() {
+    let app = app_with_queued(&["alice", "bob"]).await;
+    app.stream().create_user("alice");
+    app.stream().delete_user("alice");
+    for _ in 0..2 {
+        let _ = app.sweep().await;
+    }
+    assert_eq!(app.stream().user("bob").and_then(|user| user.name).as_deref(), Some("bob"));
+    assert!(queued_users(&app).await.is_empty());
 }

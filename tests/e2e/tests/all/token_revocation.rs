@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use e2e::TestApp;
+use futures_util::future::join;
 use local::{Options, UserLimits};
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
@@ -172,5 +173,25 @@ async fn ten_revocations_per_minute_are_accepted() {
     assert_eq!(token_error_code(&app, &token), 0);
     app.advance_time(Duration::from_mins(1)).await;
     let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert_eq!(token_error_code(&app, &token), 40);
+}
+
+/// A revocation that reaches Stream late does not undo a later one.
+#[tokio::test]
+async fn late_revocation_does_not_undo_a_later_one() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice"]).await;
+    let slow = Fault::Slow(Duration::from_secs(2));
+    app.stream().add_fault(FaultRule::for_operation(Operation::UpdateUsersPartial, slow).once());
+    let revoke = async || app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    let later = async {
+        while app.stream().counts().get(Operation::UpdateUsersPartial) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let token = issue_token(&app, "alice").await;
+        let _ = revoke().await;
+        token
+    };
+    let (_, token) = join(revoke(), later).await;
     assert_eq!(token_error_code(&app, &token), 40);
 }

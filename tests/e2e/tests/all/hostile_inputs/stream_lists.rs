@@ -218,3 +218,13 @@ async fn unreadable_calls_do_not_stop_an_erasure() {
     let call = app.get("/call/c1", "bob").await.expect_success();
     assert_eq!(call.body["endReason"], "user_deleted");
 }
+
+/// The page before unreadable messages can still be requested.
+#[tokio::test]
+async fn page_of_unreadable_messages_has_a_cursor_or_is_the_last() {
+    let app = TestApp::with_call("c1").await;
+    respond_once(&app, Operation::GetChannel, "messages", Vec::new());
+    // The response must conform to the OpenAPI document: with `hasMore`, there is a `next`.
+    let page = app.get("/message/call-c1?limit=2", "alice").await.expect_success();
+    assert_eq!(page.body["messages"], json!([]));
+}

@@ -258,3 +258,15 @@ async fn ratings_are_read_by_value() {
         assert_eq!(item["rating"]["N"].as_str(), *stored, "{rating}");
     }
 }
+
+/// An old hint makes the call due now, not since the time of the hint. The gauge has an alarm.
+#[tokio::test]
+async fn old_hints_do_not_make_a_call_overdue() {
+    let app = TestApp::with_call("c1").await;
+    let old = "2020-01-01T00:00:00Z";
+    let kind = "call.session_participant_left";
+    let event = json!({"type": kind, "created_at": old, "call_cid": "default:c1"});
+    let _ = app.send_webhook(&event).await.expect_success();
+    let oldest_due_seconds = app.sweep().await["oldestDueSeconds"].as_u64().unwrap();
+    assert!(oldest_due_seconds <= 60, "{oldest_due_seconds}");
+}

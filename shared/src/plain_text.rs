@@ -15,7 +15,7 @@ fn begins_with_slash(text: &str) -> bool {
 }
 
 /// The text as it is sent to Stream.
-pub(super) fn to_stream(text: &str) -> Cow<'_, str> {
+pub(crate) fn to_stream(text: &str) -> Cow<'_, str> {
     if begins_with_slash(text) {
         Cow::Owned(format!("{ZERO_WIDTH_SPACE}{text}"))
     } else {
@@ -24,7 +24,7 @@ pub(super) fn to_stream(text: &str) -> Cow<'_, str> {
 }
 
 /// The text as it was sent to this service.
-pub(super) fn from_stream(text: &str) -> &str {
+pub(crate) fn from_stream(text: &str) -> &str {
     text.strip_prefix(ZERO_WIDTH_SPACE).filter(|text| begins_with_slash(text)).unwrap_or(text)
 }
 
