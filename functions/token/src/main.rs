@@ -101,8 +101,11 @@ async fn create_token(
         Some(call) => {
             let call = calls::get_authorized(&*state.call_store, call, |call| call.is_member(&id));
             let (existing, call) = join(lookup, call).await;
-            // The rate limit takes precedence over the call's errors.
+            // The rate limit and the account take precedence over the call's errors.
             let existing = existing?;
+            if let Some(user) = &existing {
+                user.account().require_active(now)?;
+            }
             let call = call?;
             call.require_active()?;
             (existing, Some(call.cid()))

@@ -55,7 +55,7 @@ impl CallService {
 
     /// Creates the service user. This happens once for each app at Stream.
     async fn create_service_user(&self, deadline: Deadline) -> Result<(), ApiError> {
-        let users = [(&self.service_user, UserData::for_service_user())];
+        let users = [(&self.service_user, UserData::without_profile())];
         self.stream.send(&UpsertUsers { users: &users }, deadline).await?;
         Ok(())
     }

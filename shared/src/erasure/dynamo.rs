@@ -64,6 +64,8 @@ impl ErasureStore for DynamoErasureStore {
             "updatedAt",
             "tokenMinute",
             "tokenCount",
+            "banUntil",
+            "banAt",
         ];
         let removed = profile_attributes.map(|name| format!("#{name}")).join(", ");
         let attributes: Vec<&str> =

@@ -22,7 +22,10 @@ use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
 use crate::quality::QualityStore;
 use crate::stream::StreamError;
-use crate::stream::ops::{CallFilter, DeleteUser, GetTask, QueryCalls, TaskStatus};
+use crate::stream::ops::{
+    CallFilter, DeleteUser, DeleteUserResponse, GetTask, QueryCalls, TaskStatus, UpsertUsers,
+    UserData,
+};
 
 /// If less time than this remains, the work is left to a later sweep.
 const MIN_REMAINING: Duration = Duration::from_secs(3);
@@ -119,12 +122,12 @@ impl ErasureService {
             if !self.remove_from_calls(&mut erasure, deadline).await? {
                 return Ok(ErasureStatus::Deleting);
             }
-            match self.calls.stream.send(&DeleteUser { id: &user }, deadline).await {
+            match self.delete_at_stream(&user, deadline).await {
                 Ok(response) => {
                     erasure.task_id = Some(response.task_id);
                     self.store.save(&erasure).await?;
                 }
-                // The user was deleted at Stream before, or never existed there.
+                // The user was deleted at Stream before.
                 Err(StreamError::NotFound(_)) => return self.finish(&user).await,
                 Err(error) => return Err(error.into()),
             }
@@ -140,6 +143,25 @@ impl ErasureService {
             TaskStatus::Completed => self.finish(&user).await,
             TaskStatus::Failed => self.restart(erasure).await,
             TaskStatus::Running => Ok(ErasureStatus::Deleting),
+        }
+    }
+
+    /// Deletes the user at Stream. A user who does not exist there is created first: after the
+    /// deletion Stream rejects the id, so that neither an issued token nor a queued push can create
+    /// the user.
+    async fn delete_at_stream(
+        &self,
+        user: &UserId,
+        deadline: Deadline,
+    ) -> Result<DeleteUserResponse, StreamError> {
+        let stream = &self.calls.stream;
+        match stream.send(&DeleteUser { id: user }, deadline).await {
+            Err(StreamError::NotFound(response)) if !response.is_user_deleted() => {
+                let users = [(user, UserData::without_profile())];
+                stream.send(&UpsertUsers { users: &users }, deadline).await?;
+                stream.send(&DeleteUser { id: user }, deadline).await
+            }
+            result => result,
         }
     }
 

@@ -11,7 +11,6 @@ use crate::ids::{BatchId, CallId, DeviceId};
 use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::sample::Sample;
 use crate::quality::store::{QualityStore, StoreBatchResult};
-use crate::quality::summary::write_and_invalidate;
 use crate::rate_limiter::Permit;
 use crate::users::{self, AccountStore};
 
@@ -73,7 +72,12 @@ impl SampleIngest {
             received_at: now,
             samples: samples.into_vec(),
         };
-        write_and_invalidate(&*self.quality_store, &call, now, self.store(id, &batch)).await
+        let stored = self.store(id, &batch).await?;
+        // A repeat changes nothing, and must not cost the summary.
+        if stored > 0 && call.state == CallState::Ended {
+            self.quality_store.invalidate_summary(id, now).await?;
+        }
+        Ok(stored)
     }
 
     /// Stores a batch in the first slot that is empty or has the same batch.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -196,6 +197,8 @@ struct BanPayload {
     /// The channel of a ban from one channel.
     cid: Option<String>,
     channel_id: Option<String>,
+    channel_cid: Option<String>,
+    channel: Option<IgnoredAny>,
     /// A shadow ban hides the user's messages from others, without notice.
     #[serde(default, deserialize_with = "or_default")]
     shadow: bool,
@@ -328,7 +331,8 @@ fn parse_ban(
 ) -> Result<EventKind, InvalidEvent> {
     let ban: BanPayload = parse_payload(body)?;
     let is_text = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    if is_text(&ban.cid) || is_text(&ban.channel_id) || ban.shadow {
+    let has_channel = [&ban.cid, &ban.channel_id, &ban.channel_cid].into_iter().any(is_text);
+    if has_channel || ban.channel.is_some() || ban.shadow {
         return Ok(EventKind::Other);
     }
     let event = to_event(&ban);

@@ -110,7 +110,7 @@ fn walk_operations(walk: &mut Walk) {
     walk.operation("GetRateLimitsResponse", &GetRateLimits);
     walk.operation("GetTaskResponse", &GetTask { id: "t1" });
     walk.operation("QueryUsersResponse", &QueryUsers { ids: &users });
-    let data = [(&user, UserData::for_service_user())];
+    let data = [(&user, UserData::without_profile())];
     walk.operation("UpdateUsersResponse", &UpsertUsers { users: &data });
     walk.operation("UpdateUsersResponse", &RevokeTokens { user: &user, before: at });
     let deactivated = [("/user", "deactivated_at")];

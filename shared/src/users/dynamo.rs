@@ -24,12 +24,15 @@ use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::users::patch::{FieldPatch, merge_objects};
 use crate::users::{
     Account, AccountStore, Ban, GetAndCountResult, MergeResult, Profile, ProfileChange,
-    ProfileWriter, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
+    ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus,
+    UserStore,
 };
 
 /// The quota of profile pushes. Stream allows 300 `UpdateUsers` requests per minute and app, and
 /// the sweeper needs some of them.
 const MAX_PUSHES_PER_MINUTE: u32 = 240;
+/// A user's own changes leave the other half of the quota to new users and to services.
+const MAX_CHANGES_PER_MINUTE: u32 = 120;
 /// The maximum size of a user's custom data as JSON, in bytes. With the longest other fields it
 /// stays below Stream's limit of 5 KB for a user.
 const MAX_CUSTOM_BYTES: usize = 2_048;
@@ -41,14 +44,18 @@ const MAX_MERGE_ATTEMPTS: u32 = 10;
 pub struct DynamoUserStore {
     table: Table,
     push_quota: MinuteQuota,
+    change_quota: MinuteQuota,
 }
 
 impl DynamoUserStore {
     /// A store in this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        let push_quota = MinuteQuota::new(table.clone(), "push-profile", MAX_PUSHES_PER_MINUTE);
-        Self { table, push_quota }
+        // Both are the same counter.
+        let quota = |limit| MinuteQuota::new(table.clone(), "push-profile", limit);
+        let (push_quota, change_quota) =
+            (quota(MAX_PUSHES_PER_MINUTE), quota(MAX_CHANGES_PER_MINUTE));
+        Self { table, push_quota, change_quota }
     }
 }
 
@@ -460,8 +467,15 @@ impl UserStore for DynamoUserStore {
         })
     }
 
-    async fn acquire_push_quota(&self, at: Timestamp) -> Result<bool, StoreError> {
-        self.push_quota.acquire(at).await
+    async fn acquire_push_quota(
+        &self,
+        purpose: PushPurpose,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        match purpose {
+            PushPurpose::Provision => self.push_quota.acquire(at).await,
+            PushPurpose::Change => self.change_quota.acquire(at).await,
+        }
     }
 
     async fn queue_push(&self, id: &UserId, at: Timestamp) -> Result<(), StoreError> {

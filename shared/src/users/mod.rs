@@ -13,8 +13,8 @@ pub use patch::FieldPatch;
 pub use profile::{Profile, ProfileChange};
 pub use push::{PushSummary, QueuedPushes};
 pub use store::{
-    GetAndCountResult, MergeResult, ProfileWriter, QueuedPush, Revocation, RevokeResult,
-    SyncResult, User, UserStore,
+    GetAndCountResult, MergeResult, ProfileWriter, PushPurpose, QueuedPush, Revocation,
+    RevokeResult, SyncResult, User, UserStore,
 };
 
 use std::sync::Arc;
@@ -72,6 +72,12 @@ const MAX_ATTEMPTS: u32 = 10;
 fn too_many_conflicts() -> ApiError {
     ApiError::new(Code::TooManyRequests, "send the requests of one user one after the other")
         .with_retry_after(Some(Duration::from_secs(1)))
+}
+
+fn push_quota_exhausted(now: Timestamp) -> ApiError {
+    let detail = "the profile quota of this minute is exhausted; retry in a minute";
+    let retry_after = Window::from_timestamp(now).remaining(now);
+    ApiError::new(Code::StreamBusy, detail).with_retry_after(Some(retry_after))
 }
 
 impl UserService {
@@ -132,8 +138,10 @@ impl UserService {
             }
             _ => {}
         }
+        let is_at_stream = existing.is_some_and(|user| user.synced_version > 0);
+        let purpose = if is_at_stream { PushPurpose::Change } else { PushPurpose::Provision };
         let merged = self.merge(id, change, ProfileWriter::User, deadline);
-        let (merged, quota) = join(merged, self.store.acquire_push_quota(now)).await;
+        let (merged, quota) = join(merged, self.store.acquire_push_quota(purpose, now)).await;
         let user = merged?;
         if quota? {
             let synchronized =
@@ -141,6 +149,11 @@ impl UserService {
             match synchronized {
                 Err(error) if error.code() == Code::StreamBusy => {
                     error.log("pushing a profile failed, queueing it", id);
+                }
+                // A profile that Stream rejects must not cost the token.
+                Err(error) if error.code() == Code::StreamRefused => {
+                    error.log("pushing a profile failed", id);
+                    return Ok(user);
                 }
                 result => return result,
             }
@@ -172,15 +185,22 @@ impl UserService {
     ) -> Result<User, ApiError> {
         permit.consume().await?;
         let now = self.clock.now();
+        let purpose = match writer {
+            ProfileWriter::User => PushPurpose::Change,
+            ProfileWriter::Service => PushPurpose::Provision,
+        };
         let merged = self.merge(id, change, writer, deadline);
-        let (merged, quota) = join(merged, self.store.acquire_push_quota(now)).await;
+        let (merged, quota) = join(merged, self.store.acquire_push_quota(purpose, now)).await;
         let user = merged?;
-        if !quota? {
-            let detail = "the profile quota of this minute is exhausted; retry in a minute";
-            let retry_after = Window::from_timestamp(now).remaining(now);
-            return Err(ApiError::new(Code::StreamBusy, detail).with_retry_after(Some(retry_after)));
+        let result = if quota? {
+            self.synchronize(user, change, writer, deadline).await
+        } else {
+            Err(push_quota_exhausted(now))
+        };
+        if result.as_ref().is_err_and(|error| error.code() == Code::StreamBusy) {
+            self.store.queue_push(id, now).await?;
         }
-        self.synchronize(user, change, writer, deadline).await
+        result
     }
 
     /// Merges a change into the profile in the table. A service first reactivates a deactivated
@@ -227,13 +247,19 @@ impl UserService {
         }
         for _ in 0..MAX_ATTEMPTS {
             let users = [(&user.id, user.profile.as_user_data())];
+            let sent_at = self.clock.now();
             let response = self.stream.send(&UpsertUsers { users: &users }, deadline).await?;
             if let Some(stream_user) = response.users.get(user.id.as_str()) {
-                self.adopt_account(&user, stream_user, writer, deadline).await?;
+                self.adopt_account(&user, stream_user, sent_at, writer, deadline).await?;
             }
             match self.store.confirm_version(&user.id, user.version).await? {
                 SyncResult::Confirmed => return Ok(user),
+                // This push may have reached Stream after that of the newer version.
                 SyncResult::Superseded(newer) => user = newer,
+            }
+            let now = self.clock.now();
+            if !self.store.acquire_push_quota(PushPurpose::Change, now).await? {
+                return Err(push_quota_exhausted(now));
             }
         }
         Err(too_many_conflicts())
@@ -248,11 +274,12 @@ impl UserService {
         deadline: Deadline,
     ) -> Result<User, ApiError> {
         let query = QueryUsers { ids: std::slice::from_ref(&user.id) };
+        let sent_at = self.clock.now();
         let response = self.stream.send(&query, deadline).await?;
         match response.users.into_iter().next() {
             None => Ok(user),
             Some(Some(stream_user)) if stream_user.id == user.id.as_str() => {
-                self.adopt_account(&user, &stream_user, writer, deadline).await?;
+                self.adopt_account(&user, &stream_user, sent_at, writer, deadline).await?;
                 self.import_profile(&user.id, change, stream_user).await
             }
             // The push would replace a profile that has not been imported.
@@ -272,7 +299,8 @@ impl UserService {
     }
 
     /// Stores the status and the ban that the user has at Stream. A service reactivates a
-    /// deactivated user there.
+    /// deactivated user there. They are dated at the request to Stream: a change that Stream
+    /// reports later is newer.
     ///
     /// # Errors
     ///
@@ -281,26 +309,27 @@ impl UserService {
         &self,
         user: &User,
         stream_user: &StreamUser,
+        sent_at: Timestamp,
         writer: ProfileWriter,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         let (id, now) = (&user.id, self.clock.now());
         if stream_user.deleted_at.is_some() {
-            self.store.set_status(id, UserStatus::Deleted, now).await?;
+            self.store.set_status(id, UserStatus::Deleted, sent_at).await?;
             return Err(ApiError::from_code(Code::UserDeleted));
         }
         if stream_user.deactivated_at.is_some() {
             match writer {
                 ProfileWriter::Service => self.reactivate(id, deadline).await?,
                 ProfileWriter::User => {
-                    self.store.set_status(id, UserStatus::Deactivated, now).await?;
+                    self.store.set_status(id, UserStatus::Deactivated, sent_at).await?;
                     return Err(ApiError::from_code(Code::UserDeactivated));
                 }
             }
         }
         let ban = Ban::from_stream(stream_user).filter(|ban| ban.is_in_force(now));
         if ban != user.ban.filter(|ban| ban.is_in_force(now)) {
-            self.store.set_ban(id, ban, now).await?;
+            self.store.set_ban(id, ban, sent_at).await?;
         }
         match (ban, writer) {
             (Some(_), ProfileWriter::User) => Err(ApiError::from_code(Code::UserBanned)),

@@ -15,7 +15,9 @@ use crate::rate_limiter::Permit;
 use crate::stream::StreamError;
 use crate::stream::ops::RevokeTokens;
 use crate::tokens::BACKDATE;
-use crate::users::{Revocation, RevokeResult, User, UserService, too_many_conflicts};
+use crate::users::{
+    ProfileChange, ProfileWriter, Revocation, RevokeResult, User, UserService, too_many_conflicts,
+};
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
 /// The number of cutoffs that a request sends while later revocations are stored.
@@ -42,9 +44,16 @@ impl UserService {
         for _ in 0..MAX_PUSHES {
             match self.stream.send(&RevokeTokens { user: id, before: cutoff }, deadline).await {
                 Ok(_) => {}
-                // The user is in the table, so it was deleted at Stream.
-                Err(StreamError::NotFound(_)) => {
-                    return Err(ApiError::from_code(Code::UserDeleted));
+                Err(StreamError::NotFound(response)) => {
+                    let user = self.store.get(id).await?.filter(|user| user.synced_version == 0);
+                    let Some(user) = user.filter(|_| !response.is_user_deleted()) else {
+                        // The user was at Stream, so the user was deleted there.
+                        return Err(ApiError::from_code(Code::UserDeleted));
+                    };
+                    // The first push of the profile is queued. Without a user at Stream there is no
+                    // cutoff, and a token would stay valid.
+                    self.push_first_profile(user, deadline).await?;
+                    continue;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -55,6 +64,17 @@ impl UserService {
             }
         }
         Err(too_many_conflicts())
+    }
+
+    /// Pushes the profile of a user who is not at Stream. A deactivated or banned user is there.
+    async fn push_first_profile(&self, user: User, deadline: Deadline) -> Result<(), ApiError> {
+        let no_change = ProfileChange::default();
+        match self.synchronize(user, &no_change, ProfileWriter::User, deadline).await {
+            Err(error) if !matches!(error.code(), Code::UserDeactivated | Code::UserBanned) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Stores the revocation, and returns its cutoff for tokens. A concurrent revocation that began

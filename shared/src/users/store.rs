@@ -65,6 +65,15 @@ pub enum MergeResult {
     Conflict,
 }
 
+/// Why a profile is pushed to Stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushPurpose {
+    /// The first push of a user, or a push by a service. It may use the whole quota.
+    Provision,
+    /// A change by the user, which may use half of the quota.
+    Change,
+}
+
 /// A profile that waits for its push to Stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedPush {
@@ -159,8 +168,12 @@ pub trait UserStore: AccountStore {
     async fn revoke(&self, id: &UserId, revocation: Revocation)
     -> Result<RevokeResult, StoreError>;
 
-    /// Takes one push from the quota of the minute. False if none is left.
-    async fn acquire_push_quota(&self, at: Timestamp) -> Result<bool, StoreError>;
+    /// Takes one push from the quota of the minute. False if none is left for this purpose.
+    async fn acquire_push_quota(
+        &self,
+        purpose: PushPurpose,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Queues the push of a user's profile.
     async fn queue_push(&self, id: &UserId, at: Timestamp) -> Result<(), StoreError>;

@@ -115,7 +115,7 @@ impl AppClient {
 
     /// Creates the service user, or replaces all data of an existing user.
     pub(crate) async fn create_service_user(&self, id: &UserId) -> Result<(), StreamError> {
-        let users = [(id, UserData::for_service_user())];
+        let users = [(id, UserData::without_profile())];
         self.stream.send(&UpsertUsers { users: &users }, self.deadline()).await?;
         Ok(())
     }

@@ -65,9 +65,9 @@ impl Operation for UpsertUsers<'_> {
 }
 
 impl UserData<'_> {
-    /// The data of the user who creates channels. The user never connects.
+    /// The data of a user without a profile.
     #[must_use]
-    pub fn for_service_user() -> Self {
+    pub fn without_profile() -> Self {
         Self { role: "user", name: None, image: None, language: None, custom: None }
     }
 

@@ -118,7 +118,8 @@ async fn queue_is_pushed_in_batches_of_a_hundred() {
     assert_eq!(app.stream().counts().total(), 0);
     assert_eq!(sweep_profiles(&app).await, (json!(205), json!(0)));
     let counts = app.stream().counts();
-    assert_eq!((counts.get(Operation::QueryUsers), counts.get(Operation::UpdateUsers)), (3, 3));
+    // Queries have 50 users, so that their URL is short.
+    assert_eq!((counts.get(Operation::QueryUsers), counts.get(Operation::UpdateUsers)), (5, 3));
     for user in &users {
         let name = app.stream().user(user).and_then(|user| user.name);
         assert_eq!(name.as_ref(), Some(user));
@@ -180,6 +181,36 @@ async fn rejected_batch_is_pushed_one_by_one() {
     }
 }
 
+/// A push would replace the profile of a user who cannot be read.
+#[tokio::test]
+async fn unreadable_user_does_not_stop_other_pushes() {
+    for (unreadable_responses, is_alice_pushed) in [(1, true), (2, false)] {
+        let users = ["alice", "bob", "carol"];
+        let app = app_with_queued(&users).await;
+        let unreadable = Fault::body(200, r#"{"users":[{"id":7}]}"#);
+        let rule = FaultRule::for_operation(Operation::QueryUsers, unreadable);
+        app.stream().add_fault(rule.times(unreadable_responses));
+        assert_eq!(sweep_profiles(&app).await, (json!(3), json!(0)));
+        let alice = is_alice_pushed.then(|| "alice".to_owned());
+        let expected = [alice, Some("bob".to_owned()), Some("carol".to_owned())];
+        assert_eq!(names_at_stream(&app, users), expected);
+        assert!(queued_users(&app).await.is_empty());
+    }
+}
+
+/// The tokens of a user who is not at Stream yet are revoked, too.
+#[tokio::test]
+async fn revocation_of_a_queued_user_reaches_stream() {
+    let app = app_with_queued(&["alice"]).await;
+    app.advance_time(Duration::from_secs(1)).await;
+    let response = app.post("/token", "alice", json!({})).await.expect_success();
+    let token = response.body["token"].as_str().unwrap().to_owned();
+    app.advance_time(Duration::from_secs(1)).await;
+    let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert!(app.stream().check_user_token(&token).is_err());
+    request_token(&app, "alice").await;
+}
+
 #[tokio::test]
 async fn failed_push_stays_queued() {
     let users = ["alice", "bob", "carol"];
@@ -191,8 +222,6 @@ async fn failed_push_stays_queued() {
         (Operation::UpdateUsers, Fault::body(200, r#"{"users":{"alice":{"id":"alice"}}}"#)),
         (Operation::QueryUsers, Fault::Status(503)),
         (Operation::QueryUsers, Fault::body(200, "[]")),
-        // A push would replace the profile of the user who cannot be read.
-        (Operation::QueryUsers, Fault::body(200, r#"{"users":[{"id":7}]}"#)),
     ] {
         app.stream().add_fault(FaultRule::for_operation(operation, fault.clone()));
         assert_eq!(sweep_profiles(&app).await, (json!(0), json!(3)), "{fault:?}");
@@ -235,6 +264,10 @@ async fn inactive_users_do_not_stop_other_pushes() {
 async fn erased_user_is_not_pushed() {
     let app = app_with_queued(&["alice", "bob"]).await;
     let erased = app.delete("/user/alice", "alice").await.expect_success();
+    // Stream rejects the id, so that an issued token cannot create the user.
+    let upsert = json!({"users": {"alice": {"id": "alice"}}});
+    let rejected = app.try_post_to_stream("users", &upsert).await;
+    assert_eq!(rejected.status, 404);
     assert_eq!(erased.body["status"], "deleted");
     assert_eq!(sweep_profiles(&app).await, (json!(2), json!(0)));
     assert_eq!(names_at_stream(&app, ["alice", "bob"]), [None, Some("bob".to_owned())]);
@@ -252,9 +285,9 @@ async fn push_that_stream_rejects_as_too_many_is_queued() {
     let busy = app.post("/user/upsert", "bob", upsert).await;
     assert_eq!(busy.outcome(), (503, "stream_busy"));
     assert_eq!(names_at_stream(&app, ["alice", "bob"]), [None, None]);
-    assert_eq!(queued_users(&app).await, ["alice"]);
+    assert_eq!(queued_users(&app).await, ["alice", "bob"]);
     app.stream().clear_faults();
-    assert_eq!(sweep_profiles(&app).await, (json!(1), json!(0)));
+    assert_eq!(sweep_profiles(&app).await, (json!(2), json!(0)));
     assert_eq!(app.stream().user("alice").unwrap().name.as_deref(), Some("alice"));
 }
 

@@ -485,7 +485,7 @@ async fn late_data_of_an_ended_call_is_returned_at_once() {
     let _ = app.send_webhook(&rating).await.expect_success();
     assert_eq!(get_quality(&app, "alice").await["ratings"]["count"], 1);
     let late = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});
-    let _ = app.post("/call/quality/c1", "bob", late).await.expect_success();
+    let _ = app.post("/call/quality/c1", "bob", late.clone()).await.expect_success();
     assert_eq!(get_quality(&app, "alice").await["samples"]["count"], 481);
     // Once no write can be in progress, a summary is stored again.
     app.advance_time(Duration::from_secs(20)).await;
@@ -495,6 +495,9 @@ async fn late_data_of_an_ended_call_is_returned_at_once() {
     let (bobs, requests) = get_quality_counted(&app, "bob").await;
     let each = json!([{"userId": "bob", "rating": 2, "reason": "It broke up"}]);
     assert_eq!((requests, &bobs["ratings"]["each"]), (REUSED, &each));
+    // A repeated batch changes nothing.
+    let _ = app.post("/call/quality/c1", "bob", late).await.expect_success();
+    assert_eq!(get_quality_counted(&app, "bob").await.1, REUSED);
     assert_eq!(get_quality(&app, "alice").await, alices);
 }
 

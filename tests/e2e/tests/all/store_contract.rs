@@ -28,7 +28,8 @@ use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
 use shared::users::{
     Account, AccountStore, Ban, FieldPatch, GetAndCountResult, MergeResult, ProfileChange,
-    ProfileWriter, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus, UserStore,
+    ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus,
+    UserStore,
 };
 
 /// A table with its stores, and the backends that it runs on.
@@ -932,14 +933,20 @@ async fn queued_push_is_removed_unless_queued_again() {
 }
 
 #[tokio::test]
-async fn push_quota_is_240_per_minute() {
+async fn push_quota_is_240_per_minute_and_half_for_changes() {
     let fixture = start_fixture().await;
     for second in [0, 61] {
-        let at = at_second(second);
-        for _ in 0..240 {
-            assert!(fixture.users.acquire_push_quota(at).await.unwrap());
+        let acquire = async |purpose| {
+            fixture.users.acquire_push_quota(purpose, at_second(second)).await.unwrap()
+        };
+        for _ in 0..120 {
+            assert!(acquire(PushPurpose::Change).await);
         }
-        assert!(!fixture.users.acquire_push_quota(at).await.unwrap());
+        assert!(!acquire(PushPurpose::Change).await);
+        for _ in 0..120 {
+            assert!(acquire(PushPurpose::Provision).await);
+        }
+        assert!(!acquire(PushPurpose::Provision).await);
     }
 }
 
