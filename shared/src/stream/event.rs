@@ -533,6 +533,8 @@ mod tests {
             ),
             (json!({"expiration": "2026-01-01T00:01:00Z"}), Some(Some(until))),
             (json!({"cid": "messaging:call-c1"}), None),
+            (json!({"channel_cid": "messaging:call-c1"}), None),
+            (json!({"channel": {"cid": "messaging:call-c1"}}), None),
             (json!({"channel_id": "call-c1"}), None),
             (json!({"shadow": true}), None),
         ] {
@@ -569,7 +571,8 @@ mod tests {
             json!({
                 "type": kind,
                 "call_cid": "default:c1",
-                "channel": {"cid": "messaging:call-c1"},
+                "channel_type": "messaging",
+                "channel_id": kind.starts_with("channel").then_some("call-c1"),
                 "session_id": "s1",
                 "rating": 3,
                 "user": {"id": "alice"},
