@@ -139,11 +139,11 @@ async fn require_active(
     }
 }
 
-/// Runs an operation concurrently with [`require_active`], whose error takes precedence.
+/// Runs an operation concurrently with the check of the account, whose error takes precedence.
 ///
 /// # Errors
 ///
-/// Those of [`require_active`] and of the operation.
+/// Those of the check and of the operation.
 pub async fn require_active_alongside<T, E>(
     store: &dyn AccountStore,
     caller: &Caller,
