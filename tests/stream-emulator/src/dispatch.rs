@@ -10,7 +10,9 @@ use crate::request::{ApiRequest, Query};
 use crate::route::Route;
 use crate::state::Inner;
 use crate::timestamp::Timestamp;
-use crate::world::{ChannelStateOptions, StatsPage, TokenUser, UnbanUser, World, list_roles};
+use crate::world::{
+    ChannelStateOptions, DeviceQuery, StatsPage, TokenUser, UnbanUser, World, list_roles,
+};
 
 /// The holder of the token of a request.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ fn dispatch_for_server(
         Route::ReactivateUser(id) => world.reactivate_user(id, request.body()?, now),
         Route::ReactivateUsers => world.reactivate_users(&request.body()?, now),
         Route::DeleteUsers => world.delete_users(&request.body()?, now),
+        Route::CreateDevice => world.create_device(None, request.body()?, now),
+        Route::ListDevices => world.list_devices(None, DeviceQuery::from_query(&request.query)),
+        Route::DeleteDevice => world.delete_device(None, DeviceQuery::from_query(&request.query)),
         Route::Ban => world.ban(request.body()?, now),
         Route::Unban => world.unban(&UnbanUser::from_query(&request.query)?, now),
         Route::GetOrCreateChannel(cid) => world.get_or_create_channel(cid, request.body()?, now),
@@ -103,6 +108,9 @@ fn dispatch_for_user(
 ) -> Result<Value, StreamError> {
     let mut client = world.client(user, now);
     match &request.route {
+        Route::CreateDevice => client.create_device(request.body()?),
+        Route::ListDevices => client.list_devices(DeviceQuery::from_query(&request.query)),
+        Route::DeleteDevice => client.delete_device(DeviceQuery::from_query(&request.query)),
         Route::GetOrCreateChannel(cid) => client.get_or_create_channel(cid, request.body()?),
         Route::QueryChannels => client.query_channels(&request.body()?),
         Route::UpdateChannel(cid) => client.update_channel(cid, request.body()?),

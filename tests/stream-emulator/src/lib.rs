@@ -27,8 +27,8 @@
 //! member without a role gets the role `user`. An operation without a published rate limit has an
 //! assumed one.
 //!
-//! Not emulated for clients: sockets, media, push, and custom fields outside `custom`, which v1 has
-//! for users, channels and messages.
+//! Not emulated for clients: sockets, media, notifications, and custom fields outside `custom`,
+//! which v1 has for users, channels and messages.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]

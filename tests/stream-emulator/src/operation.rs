@@ -65,6 +65,12 @@ operations! {
     ReactivateUsers: 60,
     /// `POST /api/v2/users/delete`
     DeleteUsers: 60,
+    /// `POST /api/v2/devices`
+    CreateDevice: 1_000,
+    /// `GET /api/v2/devices`
+    ListDevices: 1_000,
+    /// `DELETE /api/v2/devices`
+    DeleteDevice: 1_000,
     /// `POST /api/v2/moderation/ban`
     Ban: 300,
     /// `DELETE /api/v2/moderation/ban` and `POST /api/v2/moderation/unban`

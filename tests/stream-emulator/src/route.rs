@@ -1,7 +1,7 @@
 //! Maps a method and a path to an operation and its path parameters.
 //!
 //! Clients use paths without the prefix `/api/v2`, which is v1 of the API. Of these, only paths of
-//! calls, channels and bans exist here.
+//! calls, channels, devices and bans exist here.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -40,6 +40,9 @@ pub(crate) enum Route {
     ReactivateUser(String),
     ReactivateUsers,
     DeleteUsers,
+    CreateDevice,
+    ListDevices,
+    DeleteDevice,
     Ban,
     Unban,
     GetOrCreateChannel(Cid),
@@ -96,6 +99,7 @@ impl Route {
         match (method, segments) {
             (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
             (method, &["channels", ..]) => Self::parse_chat(method, segments),
+            (method, &["devices"]) => Self::parse_devices(method),
             (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
             _ => Self::Unknown,
         }
@@ -109,6 +113,7 @@ impl Route {
             ("GET", &["roles"]) => Self::ListRoles,
             ("GET", &["tasks", id]) => Self::GetTask(id.to_owned()),
             (method, &["users", ref rest @ ..]) => Self::parse_users(method, rest),
+            (method, &["devices"]) => Self::parse_devices(method),
             (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
             (method, &["chat", ref rest @ ..]) => Self::parse_chat(method, rest),
             (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
@@ -126,6 +131,15 @@ impl Route {
             ("POST", &["delete"]) => Self::DeleteUsers,
             ("POST", &[id, "deactivate"]) => Self::DeactivateUser(id.to_owned()),
             ("POST", &[id, "reactivate"]) => Self::ReactivateUser(id.to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn parse_devices(method: &str) -> Self {
+        match method {
+            "POST" => Self::CreateDevice,
+            "GET" => Self::ListDevices,
+            "DELETE" => Self::DeleteDevice,
             _ => Self::Unknown,
         }
     }
@@ -162,6 +176,8 @@ impl Route {
 
     fn parse_video(method: &str, segments: &[&str]) -> Self {
         match (method, segments) {
+            // The clients for video send these paths.
+            (method, &["devices"]) => Self::parse_devices(method),
             ("GET", &["calltypes"]) => Self::ListCallTypes,
             ("POST", &["calltypes"]) => Self::CreateCallType,
             ("GET", &["calltypes", name]) => Self::GetCallType(name.to_owned()),
@@ -212,6 +228,9 @@ impl Route {
             Self::ReactivateUser(_) => Operation::ReactivateUser,
             Self::ReactivateUsers => Operation::ReactivateUsers,
             Self::DeleteUsers => Operation::DeleteUsers,
+            Self::CreateDevice => Operation::CreateDevice,
+            Self::ListDevices => Operation::ListDevices,
+            Self::DeleteDevice => Operation::DeleteDevice,
             Self::Ban => Operation::Ban,
             Self::Unban => Operation::Unban,
             Self::GetOrCreateChannel(_) => Operation::GetOrCreateChannel,
@@ -273,6 +292,9 @@ mod tests {
             ("POST", "users/a/reactivate", Route::ReactivateUser("a".to_owned())),
             ("POST", "users/reactivate", Route::ReactivateUsers),
             ("POST", "users/delete", Route::DeleteUsers),
+            ("POST", "devices", Route::CreateDevice),
+            ("GET", "devices", Route::ListDevices),
+            ("DELETE", "devices", Route::DeleteDevice),
             ("POST", "moderation/ban", Route::Ban),
             ("DELETE", "moderation/ban", Route::Unban),
             ("POST", "chat/channels/t/i/query", Route::GetOrCreateChannel(cid())),
@@ -341,6 +363,8 @@ mod tests {
             (Method::POST, "/channels/t/i/query", Route::GetOrCreateChannel(cid())),
             (Method::DELETE, "/channels/t/i", Route::DeleteChannel(cid())),
             (Method::DELETE, "/moderation/ban", Route::Unban),
+            (Method::POST, "/devices", Route::CreateDevice),
+            (Method::DELETE, "/video/devices", Route::DeleteDevice),
             (Method::GET, "/app", Route::Unknown),
             (Method::POST, "/chat/channels", Route::Unknown),
             (Method::POST, "", Route::Unknown),

@@ -107,6 +107,12 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.user_view(id))
     }
 
+    /// The ids of a user's push devices, oldest first.
+    #[must_use]
+    pub fn devices(&self, user: &str) -> Vec<String> {
+        self.state().with_inner(|inner, _| inner.world.device_ids(user))
+    }
+
     /// A channel, if it exists.
     #[must_use]
     pub fn channel(&self, cid: &str) -> Option<ChannelView> {

@@ -76,6 +76,14 @@ async fn user_token_permits_what_the_grants_allow() {
             (201, json!(null)),
         ),
         ("alice", "DELETE /channels/messaging/c", json!({}), (200, json!(null))),
+        (
+            "bob",
+            "POST /devices",
+            json!({ "id": "phone", "push_provider": "firebase" }),
+            (201, json!(null)),
+        ),
+        ("bob", "GET /video/devices", json!({}), (200, json!(null))),
+        ("bob", "DELETE /devices", json!({}), (400, json!(4))),
         ("alice", "GET /api/v2/app", json!({}), (403, json!(17))),
         ("alice", "GET /api/v2/video/calltypes", json!({}), (403, json!(17))),
         ("alice", "POST /moderation/ban", json!({ "target_user_id": "bob" }), (403, json!(17))),
@@ -88,6 +96,7 @@ async fn user_token_permits_what_the_grants_allow() {
     let call = emulator.call("default:c").expect("the call");
     assert!(call.ended_at.is_some());
     assert!(!call.recording);
+    assert_eq!(emulator.devices("bob"), ["phone"]);
     assert_eq!(emulator.counts().get(Operation::JoinCall), 2);
 }
 

@@ -17,6 +17,7 @@ mod channels;
 mod cid;
 mod client;
 mod commands;
+mod devices;
 mod events;
 mod filter;
 mod grants;
@@ -46,6 +47,7 @@ use crate::error::StreamError;
 use call::Call;
 use call_types::CallTypes;
 use channels::Channel;
+use devices::Device;
 use moderation::Moderation;
 use tasks::Task;
 use user::User;
@@ -55,6 +57,7 @@ pub(crate) use app::{App, list_roles};
 pub(crate) use bans::UnbanUser;
 pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
+pub(crate) use devices::DeviceQuery;
 pub(crate) use events::format_timestamps;
 pub(crate) use permissions::TokenUser;
 pub(crate) use stats::StatsPage;
@@ -69,6 +72,8 @@ pub(crate) struct World {
     call_types: CallTypes,
     /// Includes deleted users, since their ids cannot be used again.
     users: BTreeMap<String, User>,
+    /// By user, oldest first.
+    devices: BTreeMap<String, Vec<Device>>,
     /// Without deleted channels, of which nothing can be restored.
     channels: BTreeMap<Cid, Channel>,
     /// Includes ended calls, but not deleted ones.

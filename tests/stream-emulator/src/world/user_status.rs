@@ -183,6 +183,7 @@ impl World {
         let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
         let Some(user) = user else { return };
         user.deleted_at = Some(now);
+        self.devices.remove(id);
         self.emit_user("user.deleted", id, now, details);
     }
 

@@ -6,6 +6,7 @@
 
 mod calls;
 mod channels;
+mod devices;
 
 use super::World;
 use super::permissions::TokenUser;
