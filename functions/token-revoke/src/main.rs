@@ -1,5 +1,5 @@
-//! `POST /api/stream/token/revoke`: revokes all Stream tokens and sessions of the caller. A service
-//! may name any user.
+//! `POST /api/stream/token/revoke`: revokes all Stream tokens and sessions of the caller, and removes
+//! the caller's push devices at Stream. A service may name any user.
 
 use std::process::ExitCode;
 
@@ -35,6 +35,13 @@ impl State {
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
 struct Request {
     user_id: Option<UserId>,
+    /// Whether the user's push devices are removed.
+    #[serde(default = "default_devices")]
+    devices: bool,
+}
+
+const fn default_devices() -> bool {
+    true
 }
 
 #[derive(Serialize)]
@@ -43,6 +50,7 @@ struct Response {
     user_id: UserId,
     #[serde(serialize_with = "rfc3339")]
     revoked_at: Timestamp,
+    devices_removed: u32,
 }
 
 async fn revoke_tokens(
@@ -54,5 +62,7 @@ async fn revoke_tokens(
     let user_id = caller.resolve_user(request.user_id)?;
     let permit = state.rate_limiter.check(&caller)?;
     let revoked_at = state.users.revoke(&user_id, permit, deadline).await?;
-    Ok(ApiResponse::ok("Tokens revoked", Response { user_id, revoked_at }))
+    let devices_removed =
+        if request.devices { state.users.remove_devices(&user_id, deadline).await? } else { 0 };
+    Ok(ApiResponse::ok("Tokens revoked", Response { user_id, revoked_at, devices_removed }))
 }

@@ -18,11 +18,11 @@ use crate::quality::ReportStats;
 use crate::stream::Operation;
 use crate::stream::event::{CallEvent, Event, EventKind, HANDLED_EVENTS};
 use crate::stream::ops::{
-    CallFilter, ChannelFilter, DeleteChannel, DeleteChannels, DeleteUser, EndCall, GetApp, GetCall,
-    GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel, GetRateLimits,
-    GetTask, ListMessages, ListParticipantStats, QueryCalls, QueryChannels, QueryUsers,
-    ReactivateUser, RevokeTokens, SendMessage, SettingsOverride, UpdateEventHooks, UpsertUsers,
-    UserData,
+    CallFilter, ChannelFilter, DeleteChannel, DeleteChannels, DeleteDevice, DeleteUser, EndCall,
+    GetApp, GetCall, GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel,
+    GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats, QueryCalls,
+    QueryChannels, QueryUsers, ReactivateUser, RevokeTokens, SendMessage, SettingsOverride,
+    UpdateEventHooks, UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -117,6 +117,8 @@ fn walk_operations(walk: &mut Walk) {
     let reactivate = ReactivateUser { id: &user };
     walk.operation_without(&deactivated, "ReactivateUserResponse", &reactivate);
     walk.operation("DeleteUsersResponse", &DeleteUser { id: &user });
+    walk.operation("ListDevicesResponse", &ListDevices { user: &user });
+    walk.operation("Response", &DeleteDevice { user: &user, id: "d1" });
     let create = GetOrCreateChannel { id: &channel, created_by: &user, members: &users };
     walk.operation("ChannelStateResponse", &create);
     walk.operation("ChannelStateResponse", &GetChannel { id: &channel });

@@ -1,6 +1,7 @@
 //! Users: their profiles and accounts in the table, and the synchronization with Stream.
 
 mod account;
+mod devices;
 pub mod dynamo;
 mod patch;
 mod profile;

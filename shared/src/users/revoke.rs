@@ -1,4 +1,5 @@
-//! Revokes the Stream tokens of a user, and the sessions that could get new ones.
+//! Revokes the Stream tokens of a user, and the sessions that could get new ones. `devices` removes
+//! the user's push devices afterwards.
 //!
 //! Stream rejects a user's tokens whose `iat` is before the user's revocation cutoff. The `iat` is
 //! a whole second, and is backdated by [`BACKDATE`] to tolerate a slow clock at Stream. The cutoff

@@ -9,9 +9,10 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 22] = [
+pub const ENDPOINTS: [&str; 24] = [
     "DeleteChannel",
     "DeleteChannels",
+    "DeleteDevice",
     "DeleteUsers",
     "EndCall",
     "GetApp",
@@ -24,6 +25,7 @@ pub const ENDPOINTS: [&str; 22] = [
     "GetOrCreateChannel",
     "GetRateLimits",
     "GetTask",
+    "ListDevices",
     "QueryCallSessionParticipantStats",
     "QueryCalls",
     "QueryChannels",
