@@ -462,6 +462,10 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"userData":{}}"#,
             r#"{"ttlSeconds":60}"#,
             r#"{"callId":"c1"}"#,
+            r#"{"devices":null}"#,
+            r#"{"devices":"false"}"#,
+            r#"{"devices":0}"#,
+            r#"{"devices":["phone"]}"#,
         ],
     ),
     (

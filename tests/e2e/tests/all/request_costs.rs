@@ -41,7 +41,11 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     let call_token = json!({"callId": "c1"});
     assert_eq!(cost(Box::pin(app.post("/token", "alice", call_token))).await, (3, 0));
     assert_eq!(cost(Box::pin(app.post("/call/end", "alice", end))).await, (4, 2));
-    assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (3, 1));
+    let devices = json!({"devices": false});
+    assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", devices))).await, (3, 1));
+    // A second revocation in the same second costs one more.
+    app.advance_time(Duration::from_secs(2)).await;
+    assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (3, 2));
     // One call of Alice's, its quality data, its summary, and five requests of the erasure itself.
     assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (9, 3));
 }
@@ -70,7 +74,7 @@ async fn requests_in_sequence_are_as_few_as_documented() {
             ("/call/quality/c2", 2, 0),
             ("/call/quality/c2", 2, 1),
             ("/call/end", 3, 2),
-            ("/token/revoke", 3, 1),
+            ("/token/revoke", 3, 2),
         ]
         .map(|(path, rounds, requests)| (path.to_owned(), rounds, requests))
     );

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::TestApp;
 use futures_util::future::join;
+use http::Method;
 use local::{Options, UserLimits};
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
@@ -174,6 +175,91 @@ async fn ten_revocations_per_minute_are_accepted() {
     app.advance_time(Duration::from_mins(1)).await;
     let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();
     assert_eq!(token_error_code(&app, &token), 40);
+}
+
+/// Registers push devices with the user's own tokens, as the apps do.
+async fn register_devices(app: &TestApp, user: &str, ids: &[&str]) {
+    for id in ids {
+        let device = json!({"id": id, "push_provider": "apn", "voip_token": true});
+        let response = app.send_to_stream_as(user, Method::POST, "/video/devices", &device).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+    }
+}
+
+#[tokio::test]
+async fn revocation_removes_the_push_devices() {
+    let app = TestApp::start().await;
+    let phones: Vec<String> = (0..25).map(|n| format!("phone/{n}+%")).collect();
+    let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+    register_devices(&app, "alice", &phones).await;
+    register_devices(&app, "bob", &["bobs-phone"]).await;
+    let stale = issue_token(&app, "alice").await;
+    let revoked = app.post("/token/revoke", "alice", json!({"devices": false})).await;
+    assert_eq!(revoked.expect_success().body["devicesRemoved"], 0);
+    assert_eq!(token_error_code(&app, &stale), 40);
+    assert_eq!(app.stream().devices("alice"), phones);
+    app.reset_counts();
+    let revoked = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert_eq!(revoked.body["devicesRemoved"], 25);
+    // The cutoff, the list and each device.
+    assert_eq!(app.counts().1, 27);
+    assert_eq!(app.stream().devices("alice"), Vec::<String>::new());
+    assert_eq!(app.stream().devices("bob"), ["bobs-phone"]);
+    let again = app.post("/token/revoke", "alice", json!({"devices": true})).await;
+    assert_eq!(again.expect_success().body["devicesRemoved"], 0);
+    // A service removes the devices of another user, who registers one again after the sign-in.
+    let service = app.service_authorization();
+    let headers = [("authorization", service.as_str())];
+    let revoked = app.post_with_headers("/token/revoke", &headers, r#"{"userId":"bob"}"#).await;
+    assert_eq!(revoked.expect_success().body["devicesRemoved"], 1);
+    register_devices(&app, "bob", &["bobs-phone"]).await;
+    assert_eq!(app.stream().devices("bob"), ["bobs-phone"]);
+}
+
+#[tokio::test]
+async fn devices_are_removed_only_after_the_tokens_are_revoked() {
+    let app = TestApp::start().await;
+    register_devices(&app, "alice", &["phone"]).await;
+    let fault = FaultRule::for_operation(Operation::UpdateUsersPartial, Fault::Status(503));
+    app.stream().add_fault(fault);
+    let failed = app.post("/token/revoke", "alice", json!({})).await;
+    assert_eq!(failed.outcome(), (503, "stream_unavailable"));
+    assert_eq!(app.stream().counts().get(Operation::ListDevices), 0);
+    assert_eq!(app.stream().devices("alice"), ["phone"]);
+}
+
+/// After a failure the response contains no number, although some devices are removed.
+#[tokio::test]
+async fn retry_removes_the_remaining_devices() {
+    let app = TestApp::start().await;
+    for (operation, passing, remaining) in
+        [(Operation::ListDevices, 0, 4), (Operation::DeleteDevice, 1, 3)]
+    {
+        register_devices(&app, "alice", &["a", "b", "c", "d"]).await;
+        let token = issue_token(&app, "alice").await;
+        let fault = FaultRule::for_operation(operation, Fault::Status(503)).skip_first(passing);
+        app.stream().add_fault(fault);
+        let failed = app.post("/token/revoke", "alice", json!({})).await;
+        assert_eq!(failed.outcome(), (503, "stream_unavailable"), "{operation}");
+        assert!(failed.body["devicesRemoved"].is_null(), "{operation}");
+        assert_eq!(token_error_code(&app, &token), 40, "{operation}");
+        assert_eq!(app.stream().devices("alice").len(), remaining, "{operation}");
+        app.stream().clear_faults();
+        let retried = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+        assert_eq!(retried.body["devicesRemoved"], remaining, "{operation}");
+        assert!(app.stream().devices("alice").is_empty(), "{operation}");
+    }
+}
+
+/// Another request or the app itself may remove a device first.
+#[tokio::test]
+async fn missing_device_is_not_counted() {
+    let app = TestApp::start().await;
+    register_devices(&app, "alice", &["a", "b"]).await;
+    let missing = Fault::body(404, r#"{"code":16,"message":"no such device","StatusCode":404}"#);
+    app.stream().add_fault(FaultRule::for_operation(Operation::DeleteDevice, missing).once());
+    let revoked = app.post("/token/revoke", "alice", json!({})).await.expect_success();
+    assert_eq!(revoked.body["devicesRemoved"], 1);
 }
 
 /// A revocation that reaches Stream late does not undo a later one.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use e2e::{TestApp, TestResponse};
+use http::Method;
 use serde_json::json;
 use stream_emulator::{Fault, FaultRule, Operation};
 
@@ -110,6 +111,42 @@ async fn revocation_fails_with_a_wrong_response() {
         let _ = app.post("/token/revoke", &user, json!({})).await.expect_success();
         let code = app.stream().check_user_token(token).map_err(|error| error.code);
         assert_eq!(code.err(), Some(40), "{body}");
+    }
+}
+
+const WRONG_DEVICE_LISTS: &[&str] = &[
+    r#"{"devices":{}}"#,
+    r#"{"devices":"@"}"#,
+    r#"{"devices":[7]}"#,
+    r#"{"devices":[null]}"#,
+    r#"{"devices":[{}]}"#,
+    r#"{"devices":[{"id":"phone"}]}"#,
+    r#"{"devices":[{"id":7,"user_id":"@"}]}"#,
+    r#"{"devices":[{"id":"phone","user_id":"bob"}]}"#,
+    r#"{"devices":[{"id":"phone","user_id":"@"},7]}"#,
+];
+
+/// A removed device has no further fields in its response.
+const WRONG_REMOVALS: &[&str] = &[r#"{"duration":7}"#, r#"{"devices":[]}"#];
+
+#[tokio::test]
+async fn devices_are_removed_by_a_retry_after_a_wrong_response() {
+    let app = TestApp::start().await;
+    for (operation, of_operation) in
+        [(Operation::ListDevices, WRONG_DEVICE_LISTS), (Operation::DeleteDevice, WRONG_REMOVALS)]
+    {
+        for (n, body) in wrong_bodies(of_operation).into_iter().enumerate() {
+            let user = format!("user-{n}-{operation}");
+            let device = json!({"id": "phone", "push_provider": "firebase"});
+            let created = app.send_to_stream_as(&user, Method::POST, "/devices", &device).await;
+            assert_eq!(created.status, 201, "{}", created.body);
+            respond(&app, operation, body, &user);
+            let failed = app.post("/token/revoke", &user, json!({})).await;
+            assert_eq!(failed.outcome(), BAD_RESPONSE, "{operation} {body}");
+            app.stream().clear_faults();
+            let _ = app.post("/token/revoke", &user, json!({})).await.expect_success();
+            assert!(app.stream().devices(&user).is_empty(), "{operation} {body}");
+        }
     }
 }
 
