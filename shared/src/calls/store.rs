@@ -108,6 +108,17 @@ pub enum EndResult {
     Missing,
 }
 
+/// The result of [`CallStore::replace_members`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplaceMembersResult {
+    /// The call has the new members.
+    Replaced(Call),
+    /// The call is not active, or its members have changed.
+    Unchanged(Call),
+    /// The call does not exist.
+    Missing,
+}
+
 /// The open-call pointer of a set of members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenCallPointer {
@@ -155,6 +166,15 @@ pub trait CallStore: Send + Sync {
     /// Moves a call from `ending` to `ended`. A call that is `ended` already is returned as it is.
     /// `None` if the call does not exist or is open.
     async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError>;
+
+    /// Replaces the members of an active call, if they are still `expected`. The first one of
+    /// `members` becomes the owner. Does not change the open-call pointers.
+    async fn replace_members(
+        &self,
+        id: &CallId,
+        expected: &[UserId],
+        members: &[UserId],
+    ) -> Result<ReplaceMembersResult, StoreError>;
 
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;

@@ -15,8 +15,8 @@ use shared::calls::dynamo::DynamoCallStore;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
-    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult,
-    TakeOverResult, WithdrawResult,
+    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, ReplaceMembersResult,
+    SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -37,7 +37,7 @@ const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The possible attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// The number of distinct outcomes that [`outcome_name`] returns.
-const OUTCOME_COUNT: usize = 38;
+const OUTCOME_COUNT: usize = 41;
 
 /// The ids of a sequence. Each sequence has different ids, since all sequences share the real
 /// table.
@@ -99,6 +99,11 @@ enum Op {
         precondition: Option<Precondition<'static>>,
     },
     Finish(CallId, Timestamp),
+    ReplaceMembers {
+        id: CallId,
+        expected: Vec<UserId>,
+        members: Vec<UserId>,
+    },
     Get(CallId),
     RecordStart(CallCid, Timestamp),
     ScheduleCheck(CallCid, Timestamp),
@@ -135,6 +140,7 @@ enum OpResult {
     Activate(ActivateResult),
     End(EndResult),
     Call(Option<Call>),
+    ReplaceMembers(ReplaceMembersResult),
     SetPointer(SetOpenCallResult),
     PointerCleared,
     Loaded(Vec<DueCall>),
@@ -159,6 +165,9 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             OpResult::End(store.end(request).await?)
         }
         Op::Finish(id, at) => OpResult::Call(store.finish(id, *at).await?),
+        Op::ReplaceMembers { id, expected, members } => {
+            OpResult::ReplaceMembers(store.replace_members(id, expected, members).await?)
+        }
         Op::Get(id) => OpResult::Call(store.get(id).await?),
         Op::RecordStart(cid, at) => {
             store.record_start(cid, *at).await?;
@@ -237,6 +246,11 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (Op::Finish(..), OpResult::Call(None)) => "not finished",
         (_, OpResult::Call(Some(_))) => "got",
         (_, OpResult::Call(None)) => "not found",
+        (_, OpResult::ReplaceMembers(ReplaceMembersResult::Replaced(_))) => "members replaced",
+        (_, OpResult::ReplaceMembers(ReplaceMembersResult::Unchanged(_))) => "members not replaced",
+        (_, OpResult::ReplaceMembers(ReplaceMembersResult::Missing)) => {
+            "members not replaced: call missing"
+        }
         (_, OpResult::SetPointer(SetOpenCallResult::Set { is_exclusive: true })) => {
             "pointer set, exclusive"
         }
@@ -273,7 +287,7 @@ impl OpGenerator<'_> {
     fn random_op(&mut self) -> Op {
         let call = self.chooser.choose(2);
         let id = self.fixture.ids[call].clone();
-        match self.chooser.choose(20) {
+        match self.chooser.choose(21) {
             0..=2 => self.next_lifecycle_op(call),
             3 => Op::Begin(self.random_new_call(call)),
             4 => Op::TakeOver(self.random_new_call(call)),
@@ -308,6 +322,7 @@ impl OpGenerator<'_> {
                 }
             }
             17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
+            18 => self.replace_members_op(call),
             _ => self.list_due_op(call),
         }
     }
@@ -357,6 +372,19 @@ impl OpGenerator<'_> {
             due: self.random_time(call),
             precondition,
         }
+    }
+
+    /// Mostly expects the stored members, if the call exists.
+    fn replace_members_op(&mut self, call: usize) -> Op {
+        let id = self.fixture.ids[call].clone();
+        let stored = self.sim.lock().model.items.get(&id).map(|item| item.call.members.clone());
+        let other = self.fixture.members[self.chooser.choose(2)].clone();
+        let expected = if self.chooser.choose(4) == 0 { None } else { stored };
+        let mut members = self.fixture.members[self.chooser.choose(2)].clone();
+        if self.random_bool() {
+            members.reverse();
+        }
+        Op::ReplaceMembers { id, expected: expected.unwrap_or(other), members }
     }
 
     fn set_pointer_op(&mut self, call: usize) -> Op {

@@ -8,7 +8,8 @@ use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -213,6 +214,31 @@ impl CallStore for ModelStore {
             }
             let call = &model.items.get(&id)?.call;
             (call.state == CallState::Ended).then(|| call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn replace_members(
+        &self,
+        id: &CallId,
+        expected: &[UserId],
+        members: &[UserId],
+    ) -> Result<ReplaceMembersResult, StoreError> {
+        let (id, expected, members) = (id.clone(), expected.to_vec(), members.to_vec());
+        let owner = members.first().cloned();
+        let owner = owner.ok_or_else(|| StoreError::Internal("a call needs members".into()))?;
+        let label = format!("replace the members of {id}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else {
+                return ReplaceMembersResult::Missing;
+            };
+            let call = &mut item.call;
+            if call.state != CallState::Active || call.members != expected {
+                return ReplaceMembersResult::Unchanged(call.clone());
+            }
+            call.members.clone_from(&members);
+            call.owner.clone_from(&owner);
+            ReplaceMembersResult::Replaced(call.clone())
         };
         self.write(|| label, effect).await
     }

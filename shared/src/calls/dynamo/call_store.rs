@@ -1,7 +1,7 @@
 //! Implements [`CallStore`]: call states, open-call pointers and the channel deletion quota.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Deserialize;
 
 use super::{
@@ -14,14 +14,15 @@ use crate::calls::timeouts::{
 };
 use crate::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, WithdrawResult,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
     ConditionalResult, Item, attribute_names, delete_conditionally, number, parse_item,
     put_conditionally, text, update_conditionally,
 };
-use crate::ids::{CallCid, CallId};
+use crate::ids::{CallCid, CallId, UserId};
 use crate::store::StoreError;
 use crate::stream::event::MAX_CLOCK_SKEW;
 
@@ -30,6 +31,10 @@ use crate::stream::event::MAX_CLOCK_SKEW;
 struct PointerItem {
     call_id: CallId,
     at: Timestamp,
+}
+
+fn members_value(members: &[UserId]) -> AttributeValue {
+    AttributeValue::L(members.iter().map(|id| text(id.as_str())).collect())
 }
 
 #[async_trait]
@@ -216,6 +221,37 @@ impl CallStore for DynamoCallStore {
             ConditionalResult::ConditionFailed(None) => return Ok(None),
         };
         Ok(Some(call).filter(|call| call.state == CallState::Ended))
+    }
+
+    async fn replace_members(
+        &self,
+        id: &CallId,
+        expected: &[UserId],
+        members: &[UserId],
+    ) -> Result<ReplaceMembersResult, StoreError> {
+        let owner =
+            members.first().ok_or_else(|| StoreError::Internal("a call needs members".into()))?;
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #members = :members, #owner = :owner",
+                condition: "#state = :active AND #members = :expected",
+                names: &["members", "owner", "state"],
+                values: attribute_values([
+                    (":active", state_value(CallState::Active)),
+                    (":expected", members_value(expected)),
+                    (":members", members_value(members)),
+                    (":owner", text(owner.as_str())),
+                ]),
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => ReplaceMembersResult::Replaced(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                ReplaceMembersResult::Unchanged(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => ReplaceMembersResult::Missing,
+        })
     }
 
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {

@@ -11,8 +11,8 @@ use shared::calls::dynamo::DynamoCallStore;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
     ActivateResult, BeginResult, CallState, CallStore, CallType, EndReason, EndRequest, EndResult,
-    MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult,
-    WithdrawResult,
+    MemberSet, NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -217,6 +217,38 @@ async fn only_members_can_end_a_call() {
     let EndResult::Ending(ending) = end_call(&calls, None).await else { panic!() };
     assert_eq!(end_call(&calls, Some("alice")).await, EndResult::Unchanged(ending));
     assert!(matches!(activate_call(&calls, "a").await, ActivateResult::Unchanged(_)));
+}
+
+#[tokio::test]
+async fn only_expected_members_of_an_active_call_are_replaced() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let ids = |names: &[&str]| names.iter().map(|name| user_id(name)).collect::<Vec<_>>();
+    let (all, rest) = (ids(&["alice", "bob", "carol"]), ids(&["bob", "carol"]));
+    let id = default_call_id();
+    let replace =
+        async |expected: &Vec<UserId>| calls.replace_members(&id, expected, &rest).await.unwrap();
+    assert_eq!(replace(&all).await, ReplaceMembersResult::Missing);
+    calls.begin(&NewCall { members: all.clone(), ..new_call("a") }).await.unwrap();
+    let ReplaceMembersResult::Unchanged(creating) = replace(&all).await else { panic!() };
+    assert_eq!((creating.state, &creating.members), (CallState::Creating, &all));
+    activate_call(&calls, "a").await;
+    // The order counts, since the first member is the owner.
+    for other in [&rest, &ids(&["alice", "carol", "bob"]), &ids(&["alice", "bob"])] {
+        let ReplaceMembersResult::Unchanged(call) = replace(other).await else { panic!() };
+        assert_eq!(call.members, all);
+    }
+    let due_before = due_at_and_tries(&calls).await;
+    let ReplaceMembersResult::Replaced(replaced) = replace(&all).await else { panic!() };
+    assert_eq!((&replaced.members, &replaced.owner), (&rest, &user_id("bob")));
+    assert_eq!((replaced.state, replaced.active_at), (CallState::Active, Some(at_second(1))));
+    assert_eq!(due_at_and_tries(&calls).await, due_before);
+    // A repeat of the same write, whose first response may be lost, finds the new members.
+    assert_eq!(replace(&all).await, ReplaceMembersResult::Unchanged(replaced));
+    let EndResult::Unchanged(active) = end_call(&calls, Some("alice")).await else { panic!() };
+    assert_eq!(active.state, CallState::Active);
+    let EndResult::Ending(ending) = end_call(&calls, Some("carol")).await else { panic!() };
+    assert_eq!(replace(&rest).await, ReplaceMembersResult::Unchanged(ending));
+    assert!(calls.replace_members(&id, &rest, &[]).await.is_err());
 }
 
 #[tokio::test]
