@@ -21,8 +21,8 @@ use crate::stream::ops::{
     CallFilter, ChannelFilter, DeleteChannel, DeleteChannels, DeleteDevice, DeleteUser, EndCall,
     GetApp, GetCall, GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel,
     GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats, QueryCalls,
-    QueryChannels, QueryUsers, ReactivateUser, RevokeTokens, SendMessage, SettingsOverride,
-    UpdateEventHooks, UpsertUsers, UserData,
+    QueryChannels, QueryUsers, ReactivateUser, RemoveCallMember, RemoveChannelMember, RevokeTokens,
+    SendMessage, SettingsOverride, UpdateEventHooks, UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -126,6 +126,11 @@ fn walk_operations(walk: &mut Walk) {
     walk.operation("ChannelStateResponse", &list);
     let filter = ChannelFilter::ForCalls(&call);
     walk.operation("QueryChannelsResponse", &QueryChannels { filter });
+    // The sample has Alice as a member.
+    let bob = UserId::try_from("bob".to_owned()).unwrap();
+    let remove = RemoveChannelMember { id: &channel, user: &bob };
+    walk.operation("UpdateChannelResponse", &remove);
+    walk.operation("UpdateCallMembersResponse", &RemoveCallMember { cid: &cid, user: &bob });
     walk.operation("DeleteChannelResponse", &DeleteChannel { id: &channel });
     walk.operation("DeleteChannelsResponse", &DeleteChannels { calls: &call });
     let send = SendMessage { channel: &channel, id: &message, user: &user, text: "Hi" };

@@ -9,7 +9,7 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 24] = [
+pub const ENDPOINTS: [&str; 26] = [
     "DeleteChannel",
     "DeleteChannels",
     "DeleteDevice",
@@ -32,6 +32,8 @@ pub const ENDPOINTS: [&str; 24] = [
     "QueryUsers",
     "ReactivateUser",
     "SendMessage",
+    "UpdateCallMembers",
+    "UpdateChannel",
     "UpdateUsers",
     "UpdateUsersPartial",
 ];
