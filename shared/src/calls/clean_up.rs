@@ -130,7 +130,7 @@ impl CallService {
         }
     }
 
-    async fn send_ignoring_not_found<O: Operation>(
+    pub(super) async fn send_ignoring_not_found<O: Operation>(
         &self,
         operation: &O,
         deadline: Deadline,

@@ -4,7 +4,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::calls::CallType;
+use crate::calls::{Call, CallType};
 use crate::clock::Timestamp;
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
 
@@ -84,6 +84,21 @@ impl NewCall {
             fingerprint: command.fingerprint(),
             parallel: command.parallel,
             attempt: attempt.to_string(),
+            at: now,
+        }
+    }
+
+    /// The reservation of an existing call, for writes of its open-call pointer.
+    pub(super) fn from_call(call: &Call, now: Timestamp) -> Self {
+        Self {
+            id: call.call_id.clone(),
+            owner: call.owner.clone(),
+            members: call.members.clone(),
+            call_type: call.call_type,
+            stream_call_type: call.stream_call_type.clone(),
+            fingerprint: call.fingerprint.clone(),
+            parallel: call.parallel,
+            attempt: call.attempt.clone(),
             at: now,
         }
     }

@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod presence;
 mod provision;
 pub mod rejects;
+mod remove_user;
 mod reserve;
 mod response;
 mod rollback;
@@ -34,6 +35,7 @@ pub use command::{CreateCall, NewCall};
 pub use create::CreateResult;
 pub use end_reason::{EndReason, SystemEndReason};
 pub use members::MemberSet;
+pub use remove_user::RemoveUserResult;
 pub use response::CallResponse;
 pub use store::{
     ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,

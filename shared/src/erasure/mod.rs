@@ -1,5 +1,5 @@
-//! Erases a user: ends the user's open calls, deletes the user's data in the table, and deletes the
-//! user at Stream.
+//! Erases a user: removes the user from open calls, or ends them, deletes the user's data in the
+//! table, and deletes the user at Stream.
 //!
 //! An erasure has its own item until Stream's deletion task is complete. The sweeper resumes it
 //! every minute. Every step is idempotent.
@@ -9,17 +9,17 @@ mod store;
 
 pub use store::{BeginErasureResult, Erasure, ErasureStore};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::auth::Caller;
 use crate::calls::timeouts::TOMBSTONE_TTL;
-use crate::calls::{CallService, CallState, EndReason};
+use crate::calls::{CallService, RemoveUserResult};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallCid, UserId};
 use crate::quality::QualityStore;
 use crate::stream::StreamError;
 use crate::stream::ops::{
@@ -176,8 +176,9 @@ impl ErasureService {
         Ok(ErasureStatus::Deleted)
     }
 
-    /// Ends the user's calls and deletes the user's data in them. Returns whether all calls are
-    /// done. Stream lists the calls, since the table has no index by member.
+    /// Removes the user from the open calls, or ends them, and deletes the user's data in all calls.
+    /// Returns whether all calls are done. Stream lists the calls, since the table has no index by
+    /// member.
     async fn remove_from_calls(
         &self,
         erasure: &mut Erasure,
@@ -186,6 +187,7 @@ impl ErasureService {
         // The items of older calls have expired.
         let retention_millis = i64::try_from((TOMBSTONE_TTL * 2).as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp::from_millis(erasure.started_at.as_millis() - retention_millis);
+        let mut done = BTreeSet::new();
         loop {
             let filter = CallFilter::Member { user: &erasure.user, since };
             let query = QueryCalls { filter, next: erasure.next_page.as_deref() };
@@ -198,14 +200,30 @@ impl ErasureService {
                 }
                 Err(error) => return Err(error.into()),
             };
+            let (mut is_creating, mut is_shorter) = (false, false);
             for call in page.calls {
-                let Ok(id) = CallId::try_from(call.call.id) else { continue };
+                let Some(cid) = call.call.cid() else { continue };
+                if !done.insert(cid.clone()) {
+                    continue;
+                }
                 if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
                     return Ok(false);
                 }
-                self.remove_from_call(&id, &erasure.user, deadline).await?;
+                match self.remove_from_call(&cid, &erasure.user, deadline).await? {
+                    Removal::Creating => is_creating = true,
+                    Removal::Unlisted => is_shorter = true,
+                    Removal::Listed => {}
+                }
             }
-            erasure.next_page = page.next.filter(|next| !next.is_empty());
+            if is_creating {
+                return Ok(false);
+            }
+            let next_page = page.next.filter(|next| !next.is_empty());
+            if is_shorter && next_page.is_some() {
+                // Calls of the next page may have moved to this one.
+                continue;
+            }
+            erasure.next_page = next_page;
             if erasure.next_page.is_none() {
                 return Ok(true);
             }
@@ -215,25 +233,37 @@ impl ErasureService {
 
     async fn remove_from_call(
         &self,
-        id: &CallId,
+        cid: &CallCid,
         user: &UserId,
         deadline: Deadline,
-    ) -> Result<(), ApiError> {
-        let Some(call) = self.calls.store.get(id).await?.filter(|call| call.is_member(user)) else {
-            return Ok(());
-        };
-        if call.state < CallState::Ending {
-            // The call ends as if the user had ended it.
-            let deleted_user = Caller {
-                user: user.clone(),
-                role: None,
-                is_service: false,
-                session_started_at: None,
-            };
-            self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;
+    ) -> Result<Removal, ApiError> {
+        let id = &cid.id;
+        // The user may not be a member any more: an earlier attempt may have failed afterwards.
+        let Some(call) = self.calls.store.get(id).await? else { return Ok(Removal::Listed) };
+        let result = self.calls.remove_user(call, user, deadline).await?;
+        if result == RemoveUserResult::Creating {
+            return Ok(Removal::Creating);
         }
         self.quality_store.delete_user_data(id, user).await?;
         // A request may have read the data before its deletion.
-        Ok(self.quality_store.invalidate_summary(id, self.calls.clock.now()).await?)
+        self.quality_store.invalidate_summary(id, self.calls.clock.now()).await?;
+        match result {
+            // Another system may have a call with this id, and another type.
+            RemoveUserResult::Removed(call) if call.cid() == *cid => {
+                self.calls.remove_user_at_stream(&call, user, deadline).await?;
+                Ok(Removal::Unlisted)
+            }
+            _ => Ok(Removal::Listed),
+        }
     }
+}
+
+/// The result of removing a user from a call that Stream lists.
+enum Removal {
+    /// All of the user's data in the call is deleted. Stream still lists the call.
+    Listed,
+    /// As [`Removal::Listed`], and Stream no longer lists the call for the user.
+    Unlisted,
+    /// The call is being created, and must be processed again.
+    Creating,
 }
