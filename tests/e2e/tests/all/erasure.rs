@@ -1,6 +1,7 @@
 //! Deletion, deactivation and reactivation of users.
 
 use e2e::TestApp;
+use futures_util::future::join;
 use http::Method;
 use local::Options;
 use serde_json::{Value, json};
@@ -156,6 +157,158 @@ async fn call_listed_only_at_stream_is_not_changed() {
     app.put_item(call.clone()).await;
     let _ = app.delete("/user/alice", "alice").await.expect_success();
     assert_eq!(app.get_item("CALL#c1", "CALL").await, call);
+}
+
+/// A stack with an active call `c1`, which the first of these users has created.
+async fn app_with_call_of(users: &[&str]) -> TestApp {
+    let app = TestApp::start().await;
+    app.provision_users(users).await;
+    let create = json!({"memberIds": users[1..], "callId": "c1"});
+    let _ = app.post("/call/create", users[0], create).await.expect_success();
+    app
+}
+
+/// The members of the call `c1` and of its channel at Stream.
+fn members_at_stream(app: &TestApp) -> [Vec<String>; 2] {
+    let call = app.stream().call("default:c1").unwrap();
+    [call.members, app.stream().channel("messaging:call-c1").unwrap().members]
+}
+
+#[tokio::test]
+async fn larger_call_goes_on_without_a_deleted_member() {
+    for (leaving, [first, second]) in [("alice", ["bob", "carol"]), ("bob", ["alice", "carol"])] {
+        let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+        app.reset_counts();
+        let deleted = app.delete(&format!("/user/{leaving}"), leaving).await.expect_success();
+        assert_eq!(deleted.body["status"], "deleted");
+        assert_eq!(app.counts(), (11, 5));
+        let call = app.get("/call/c1", first).await.expect_success();
+        let expected = (&json!([first, second]), &json!("active"));
+        assert_eq!((&call.body["members"], &call.body["status"]), expected);
+        assert!(!call.text.contains(leaving), "{}", call.text);
+        let item = app.get_call_item("c1").await;
+        assert!(!item.to_string().contains(leaving), "{item}");
+        assert_eq!(item["owner"]["S"], first);
+        assert_eq!(members_at_stream(&app), [[first, second], [first, second]]);
+        let former = app.get("/call/c1", leaving).await;
+        assert_eq!(former.status, 409, "{}", former.body);
+        // The others can chat. A create of theirs returns this call, and they can end it.
+        let message = json!({"channelId": "call-c1", "message": "Hi"});
+        let _ = app.post("/message/send", second, message).await.expect_success();
+        let create = json!({"receiverId": second});
+        let same = app.post("/call/create", first, create).await.expect_success();
+        let outcome = (&same.body["callId"], &same.body["created"]);
+        assert_eq!(outcome, (&json!("c1"), &json!(false)));
+        let end = json!({"callId": "c1"});
+        let ended = app.post("/call/end", second, end).await.expect_success();
+        let outcome = (&ended.body["status"], &ended.body["endReason"]);
+        assert_eq!(outcome, (&json!("ended"), &json!("ended")));
+        // The pointer of the remaining members is cleared with the call.
+        let pointers = app.scan_table().await;
+        let names_call = |item: &&Value| item["sk"]["S"] == "OPEN" && item["callId"]["S"] == "c1";
+        assert_eq!(pointers.iter().filter(names_call).count(), 0, "{pointers:?}");
+    }
+}
+
+#[tokio::test]
+async fn call_ends_when_one_member_remains() {
+    let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+    for (leaving, state) in [("alice", "active"), ("carol", "ended")] {
+        let _ = app.delete(&format!("/user/{leaving}"), leaving).await.expect_success();
+        let call = app.get("/call/c1", "bob").await.expect_success();
+        assert_eq!(call.body["status"], state);
+    }
+    let call = app.get("/call/c1", "bob").await.expect_success();
+    assert_eq!(call.body["endReason"], "user_deleted");
+}
+
+#[tokio::test]
+async fn concurrent_erasures_of_two_members_end_a_call_of_three() {
+    let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+    let (alice, bob) =
+        join(app.delete("/user/alice", "alice"), app.delete("/user/bob", "bob")).await;
+    let _ = (alice.expect_success(), bob.expect_success());
+    app.advance_minutes(2).await;
+    let item = app.get_call_item("c1").await;
+    assert_eq!(
+        (&item["state"]["S"], &item["endReason"]["S"]),
+        (&json!("ended"), &json!("user_deleted"))
+    );
+    for user in ["alice", "bob"] {
+        assert!(app.get_item("ERASURES", user).await.is_null(), "{user}");
+    }
+}
+
+/// The members of the item change first, and a retry completes the removal at Stream.
+#[tokio::test]
+async fn retry_removes_a_member_from_stream() {
+    for operation in [Operation::UpdateChannel, Operation::UpdateCallMembers] {
+        let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+        app.stream().add_fault(FaultRule::for_operation(operation, Fault::Status(503)));
+        let response = app.delete("/user/alice", "alice").await;
+        assert_eq!((response.status, &response.body["status"]), (202, &json!("deleting")));
+        let call = app.get("/call/c1", "bob").await.expect_success();
+        assert_eq!(call.body["members"], json!(["bob", "carol"]), "{operation}");
+        assert_eq!(members_at_stream(&app)[0], ["alice", "bob", "carol"], "{operation}");
+        app.stream().clear_faults();
+        assert_eq!(app.advance_minutes(1).await[0]["erased"], 1, "{operation}");
+        assert_eq!(members_at_stream(&app), [["bob", "carol"], ["bob", "carol"]], "{operation}");
+    }
+}
+
+/// A rejection would be repeated every minute, and Stream deletes the user all the same.
+#[tokio::test]
+async fn rejected_removal_of_a_member_does_not_stop_an_erasure() {
+    let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+    for operation in [Operation::UpdateChannel, Operation::UpdateCallMembers] {
+        app.stream().add_fault(FaultRule::for_operation(operation, Fault::Status(400)));
+    }
+    let deleted = app.delete("/user/alice", "alice").await.expect_success();
+    assert_eq!(deleted.body["status"], "deleted");
+    let call = app.get("/call/c1", "bob").await.expect_success();
+    assert_eq!(call.body["members"], json!(["bob", "carol"]));
+}
+
+/// The create has read the members, and may still name them at Stream.
+#[tokio::test]
+async fn erasure_waits_for_a_larger_call_that_is_being_created() {
+    let app = app_with_call_of(&["alice", "bob", "carol"]).await;
+    let active = app.get_call_item("c1").await;
+    let mut creating = active.clone();
+    creating["state"] = json!({"S": "creating"});
+    app.put_item(creating.clone()).await;
+    let response = app.delete("/user/alice", "alice").await;
+    assert_eq!((response.status, &response.body["status"]), (202, &json!("deleting")));
+    assert_eq!(app.get_call_item("c1").await, creating);
+    assert_eq!(app.stream().counts().get(Operation::DeleteUsers), 0);
+    app.put_item(active).await;
+    assert_eq!(app.advance_minutes(1).await[0]["erased"], 1);
+    assert_eq!(members_at_stream(&app), [["bob", "carol"], ["bob", "carol"]]);
+}
+
+/// A removed membership shortens Stream's list, so that the calls of the next page move forward.
+#[tokio::test]
+async fn removed_memberships_do_not_hide_further_calls() {
+    let app = TestApp::with_env([("CALL_RING_TIMEOUT_SECONDS", "3600")]).await;
+    app.provision_users(&["alice", "bob", "carol"]).await;
+    let ids: Vec<String> = (0..105).map(|n| format!("c{n}")).collect();
+    for id in &ids {
+        let create = json!({"memberIds": ["bob", "carol"], "callId": id, "allowParallel": true});
+        let _ = app.post("/call/create", "alice", create).await.expect_success();
+    }
+    let _ = app.delete("/user/alice", "alice").await.expect_success();
+    let mut sweeps = 0;
+    while !app.get_item("ERASURES", "alice").await.is_null() {
+        app.advance_minutes(1).await;
+        sweeps += 1;
+        assert!(sweeps < 10, "the erasure takes too long");
+    }
+    let remaining = json!({"L": [{"S": "bob"}, {"S": "carol"}]});
+    for id in ids {
+        assert_eq!(app.get_call_item(&id).await["members"], remaining, "{id}");
+        let call = app.stream().call(&format!("default:{id}")).unwrap();
+        assert_eq!(call.members, ["bob", "carol"], "{id}");
+    }
 }
 
 #[tokio::test]
