@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::cid::Cid;
 use super::session::Session;
-use super::{CustomFields, World, strip_nulls};
+use super::{CustomFields, World, merge, strip_nulls};
 use crate::timestamp::Timestamp;
 use crate::views::CallView;
 
@@ -130,8 +130,10 @@ impl Call {
             },
         }));
         // Without a session the member is null, not absent.
-        let session = self.sessions.last();
-        call["session"] = session.map_or(Value::Null, |session| session.response(world));
+        call["session"] = self.sessions.last().map_or(Value::Null, |session| {
+            let timer = strip_nulls(json!({ "timer_ends_at": self.timer_ends_at(session) }));
+            merge(session.response(world), timer)
+        });
         call
     }
 

@@ -1,6 +1,6 @@
 //! Timeouts. A session without participants ends after the inactivity timeout, a call ends at its
-//! maximum duration, and a ban ends after its own timeout. Each takes effect at its due time, even
-//! if it runs later.
+//! maximum duration after the first join of its current session, and a ban ends after its own
+//! timeout. Each takes effect at its due time, even if it runs later.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::World;
 use super::call::Call;
 use super::cid::Cid;
+use super::session::Session;
 use crate::timestamp::Timestamp;
 
 /// A timeout of a call. `MaxDuration` sorts first: the end of a call also ends its session.
@@ -19,15 +20,18 @@ enum Timeout {
 }
 
 impl Call {
+    /// When the call ends by its maximum duration, for a session that has started.
+    pub(super) fn timer_ends_at(&self, session: &Session) -> Option<Timestamp> {
+        let max_duration = seconds(&self.settings["limits"]["max_duration_seconds"])?;
+        Some(session.started_at?.plus(max_duration))
+    }
+
     fn next_timeout(&self) -> Option<(Timestamp, Timeout)> {
         if self.ended_at.is_some() {
             return None;
         }
-        let started_at = self.sessions.iter().find_map(|session| session.started_at);
-        let max_duration_timeout = started_at.and_then(|start| {
-            let max_duration = seconds(&self.settings["limits"]["max_duration_seconds"])?;
-            Some((start.plus(max_duration), Timeout::MaxDuration))
-        });
+        let timer_ends_at = self.current_session().and_then(|session| self.timer_ends_at(session));
+        let max_duration_timeout = timer_ends_at.map(|at| (at, Timeout::MaxDuration));
         let empty_since = self.current_session().and_then(|session| session.empty_since);
         let inactivity_timeout_at = empty_since.and_then(|since| {
             let inactivity_timeout =
@@ -141,19 +145,38 @@ mod tests {
     }
 
     #[test]
-    fn max_duration_ends_a_call_across_sessions() {
+    fn max_duration_runs_from_the_first_join_of_each_session() {
         let mut world = world_with_calls(&["c"]);
         world.join("default:c", "alice", at(1)).expect("a join");
+        assert_eq!(timer_ends_at(&world), json!(at(61)));
         world.leave("default:c", None, at(2));
         advance(&mut world, at(30));
         world.join("default:c", "alice", at(50)).expect("a join");
+        world.join("default:c", "bob", at(55)).expect("a join");
+        assert_eq!(timer_ends_at(&world), json!(at(110)));
         world.take_events();
-        assert!(advance(&mut world, at(60)).is_empty());
-        assert_eq!(advance(&mut world, at(99)), ["call.ended", "call.session_ended"]);
+        assert!(advance(&mut world, at(109)).is_empty());
+        assert_eq!(advance(&mut world, at(200)), ["call.ended", "call.session_ended"]);
         let call = world.call_view("default:c").expect("the call");
-        assert_eq!(call.ended_at, Some(at(61).as_nanos()));
-        assert_eq!(call.session_ended_at, Some(at(61).as_nanos()));
+        assert_eq!(call.ended_at, Some(at(110).as_nanos()));
+        assert_eq!(call.session_ended_at, Some(at(110).as_nanos()));
         assert_eq!(world.next_timeout_at(), None);
+    }
+
+    #[test]
+    fn changed_max_duration_applies_to_the_current_session() {
+        let mut world = world_with_calls(&["c"]);
+        world.join("default:c", "alice", at(1)).expect("a join");
+        let settings = json!({ "limits": { "max_duration_seconds": 90 } });
+        let request = from_json(json!({ "settings_override": settings }));
+        world.update_call(&default_call_cid("c"), request, at(30)).expect("updated");
+        assert_eq!(world.next_timeout_at(), Some(at(91)));
+        assert_eq!(timer_ends_at(&world), json!(at(91)));
+    }
+
+    fn timer_ends_at(world: &World) -> Value {
+        let response = world.get_call(&default_call_cid("c"), None).expect("the call");
+        response["call"]["session"]["timer_ends_at"].clone()
     }
 
     #[test]
@@ -170,7 +193,7 @@ mod tests {
         let events = world.take_events();
         let cids: Vec<&Value> = events.iter().map(|event| &event["call_cid"]).collect();
         assert_eq!(cids, [&json!("default:b"), &json!("default:a")]);
-        assert_eq!(world.next_timeout_at(), Some(at(61)));
+        assert_eq!(world.next_timeout_at(), None);
     }
 
     #[test]
