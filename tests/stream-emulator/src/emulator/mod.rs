@@ -227,6 +227,13 @@ impl Emulator {
         self.state().settings().set_api_secret(secret.into());
     }
 
+    /// Sets whether an update of a call replaces all settings of the call, which Stream does not
+    /// document. By default the given settings are merged into those of the call.
+    pub fn set_update_call_replaces_settings(&self, replaces: bool) {
+        let state = self.state();
+        state.with_inner(|inner, _| inner.world.set_replaces_settings_on_update(replaces));
+    }
+
     /// Turns the app's `disable_auth_checks` on or off. While it is on, token signatures are not
     /// verified.
     pub fn set_disable_auth_checks(&self, disabled: bool) {

@@ -114,8 +114,13 @@ impl World {
     ) -> ApiResult {
         validation::check_size("custom", &request.custom)?;
         let starts_at = request.starts_at.as_deref().map(parse_starts_at).transpose()?;
+        let base = if self.replaces_settings_on_update && request.overrides_settings() {
+            self.find_call_type(&cid.kind)?.settings.clone()
+        } else {
+            self.find_call(cid)?.settings.clone()
+        };
         let call = self.find_call_mut(cid)?;
-        call.settings = apply_override(&call.settings, &request.settings_override)?;
+        call.settings = apply_override(&base, &request.settings_override)?;
         if let Some(custom) = request.custom {
             call.custom = custom;
         }
@@ -329,6 +334,25 @@ mod tests {
             expect_error(world.update_call(&default_call_cid("c"), from_json(invalid), at(5))).1,
             4
         );
+    }
+
+    #[test]
+    fn update_may_replace_all_settings_of_the_call() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        create(&mut world, "c", json!({})).expect("a call");
+        world.set_replaces_settings_on_update(true);
+        let update = |world: &mut World, request: Value| {
+            let cid = default_call_cid("c");
+            let response = world.update_call(&cid, from_json(request), at(5)).expect("the call");
+            response["call"]["settings"].clone()
+        };
+        let settings = update(&mut world, json!({ "custom": { "a": 1 } }));
+        assert_eq!(settings["limits"]["max_duration_seconds"], json!(3_600));
+        let video = json!({ "video": { "enabled": false } });
+        let settings = update(&mut world, json!({ "settings_override": video }));
+        assert_eq!(settings["video"]["enabled"], json!(false));
+        assert_eq!(settings["limits"].get("max_duration_seconds"), None);
+        assert_eq!(settings["session"]["inactivity_timeout_seconds"], json!(30));
     }
 
     #[test]

@@ -85,6 +85,10 @@ pub(crate) struct World {
     channels_created: usize,
     calls_created: usize,
     ids_issued: u64,
+    /// Whether an update of a call replaces all settings of the call. The documentation leaves this
+    /// open. If not, the given settings are merged into those of the call.
+    #[serde(skip)]
+    replaces_settings_on_update: bool,
     /// Events that were not taken yet. They are not part of the snapshot.
     #[serde(skip)]
     events: Vec<Value>,
@@ -97,6 +101,10 @@ impl World {
 
     pub(crate) fn app_mut(&mut self) -> &mut App {
         &mut self.app
+    }
+
+    pub(crate) fn set_replaces_settings_on_update(&mut self, replaces: bool) {
+        self.replaces_settings_on_update = replaces;
     }
 
     /// A new sequential id.
