@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stream::ops::SettingsOverride;
+
 /// The type of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,6 +30,13 @@ pub struct CallSettings {
     pub recording: bool,
     /// Transcription.
     pub transcribing: bool,
+}
+
+impl From<CallSettings> for SettingsOverride {
+    fn from(settings: CallSettings) -> Self {
+        let CallSettings { video, screen_sharing, recording, transcribing, audio: _ } = settings;
+        Self { video, screen_sharing, recording, transcribing }
+    }
 }
 
 impl CallType {

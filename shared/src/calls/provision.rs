@@ -3,13 +3,11 @@
 //! The channel comes first: if a member does not exist at Stream, the request fails before a phone
 //! rings.
 
-use crate::calls::{Call, CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
+use crate::calls::{Call, CallService, CreateCall, CreateTimeouts, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::stream::StreamError;
-use crate::stream::ops::{
-    GetOrCreateCall, GetOrCreateChannel, SettingsOverride, UpsertUsers, UserData,
-};
+use crate::stream::ops::{GetOrCreateCall, GetOrCreateChannel, UpsertUsers, UserData};
 
 impl CallService {
     /// Creates the channel and the call, or reuses those that an earlier attempt created.
@@ -67,13 +65,11 @@ impl CallService {
         timeouts: CreateTimeouts,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
-        let CallSettings { video, screen_sharing, recording, transcribing, .. } =
-            new_call.call_type.settings();
         let request = GetOrCreateCall {
             cid: &new_call.cid(),
             created_by: &new_call.owner,
             members: &new_call.members,
-            settings: SettingsOverride { video, screen_sharing, recording, transcribing },
+            settings: new_call.call_type.settings().into(),
             ring: command.ring,
             custom: command.custom.as_ref(),
             max_duration: timeouts.max_duration,

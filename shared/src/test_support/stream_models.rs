@@ -22,7 +22,7 @@ use crate::stream::ops::{
     GetApp, GetCall, GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel,
     GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats, QueryCalls,
     QueryChannels, QueryUsers, ReactivateUser, RemoveCallMember, RemoveChannelMember, RevokeTokens,
-    SendMessage, SettingsOverride, UpdateEventHooks, UpsertUsers, UserData,
+    SendMessage, SettingsOverride, UpdateCall, UpdateEventHooks, UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -32,7 +32,7 @@ const REQUIRED_HERE: [(&str, &str); 2] =
 
 /// The fields that are required in Stream's models, and optional here. A response without one of
 /// them still has a safe meaning.
-const OPTIONAL_HERE: [(&str, &str); 35] = [
+const OPTIONAL_HERE: [(&str, &str); 36] = [
     // Stream deletes the creator of a call, and the author of a message.
     ("CallResponse", "created_by"),
     ("MessageResponse", "user"),
@@ -40,6 +40,8 @@ const OPTIONAL_HERE: [(&str, &str); 35] = [
     // A call or channel of unknown age is not deleted.
     ("CallResponse", "created_at"),
     ("ChannelResponse", "created_at"),
+    // The settings are compared with the requested ones if the response has them.
+    ("CallResponse", "settings"),
     // A channel without an owner tag does not belong to this service.
     ("ChannelResponse", "custom"),
     // No member has answered.
@@ -150,6 +152,14 @@ fn walk_operations(walk: &mut Walk) {
         inactivity_timeout: std::time::Duration::ZERO,
     };
     walk.operation("GetOrCreateCallResponse", &create);
+    let update = UpdateCall {
+        cid: &cid,
+        settings: SettingsOverride::default(),
+        // The value of an integer in a sample.
+        max_duration: std::time::Duration::from_secs(1),
+        inactivity_timeout: std::time::Duration::ZERO,
+    };
+    walk.operation("UpdateCallResponse", &update);
     walk.operation("EndCallResponse", &EndCall { cid: &cid });
     walk.operation("GetCallReportResponse", &GetCallReport { call: &cid });
     let stats = ListParticipantStats { call: &cid, session: "s1" };

@@ -45,6 +45,22 @@ pub struct SettingsOverride {
     pub transcribing: bool,
 }
 
+impl SettingsOverride {
+    /// All settings of a call, with its timeouts.
+    pub(super) fn to_json(self, max_duration: Duration, inactivity_timeout: Duration) -> Value {
+        let Self { video, screen_sharing, recording, transcribing } = self;
+        let mode = |on| if on { "available" } else { "disabled" };
+        json!({
+            "video": {"enabled": video},
+            "screensharing": {"enabled": screen_sharing},
+            "recording": {"mode": mode(recording)},
+            "transcription": {"mode": mode(transcribing)},
+            "limits": {"max_duration_seconds": max_duration.as_secs()},
+            "session": {"inactivity_timeout_seconds": inactivity_timeout.as_secs()},
+        })
+    }
+}
+
 impl Operation for GetOrCreateCall<'_> {
     type Response = CallEnvelope;
 
@@ -52,21 +68,13 @@ impl Operation for GetOrCreateCall<'_> {
         // The grants of the call type are those of this role. A user of another role has none.
         let member = |id| json!({"user_id": id, "role": "call_member"});
         let members: Vec<Value> = self.members.iter().map(member).collect();
-        let mode = |on| if on { "available" } else { "disabled" };
-        let SettingsOverride { video, screen_sharing, recording, transcribing } = self.settings;
+        let video = self.settings.video;
         let mut data = json!({
             "created_by_id": self.created_by,
             "members": members,
             "channel_cid": self.cid.id.channel().cid(),
             "video": video,
-            "settings_override": {
-                "video": {"enabled": video},
-                "screensharing": {"enabled": screen_sharing},
-                "recording": {"mode": mode(recording)},
-                "transcription": {"mode": mode(transcribing)},
-                "limits": {"max_duration_seconds": self.max_duration.as_secs()},
-                "session": {"inactivity_timeout_seconds": self.inactivity_timeout.as_secs()},
-            },
+            "settings_override": self.settings.to_json(self.max_duration, self.inactivity_timeout),
         });
         if let Some(custom) = self.custom {
             data["custom"] = Value::Object(custom.clone());

@@ -31,6 +31,7 @@ mod remove_call_member;
 mod remove_channel_member;
 mod revoke_tokens;
 mod send_message;
+mod update_call;
 mod update_call_type;
 mod update_event_hooks;
 mod upsert_users;
@@ -67,6 +68,7 @@ pub use remove_call_member::{CallMember, RemoveCallMember, RemoveCallMemberRespo
 pub use remove_channel_member::{ChannelMember, RemoveChannelMember, RemoveChannelMemberResponse};
 pub use revoke_tokens::RevokeTokens;
 pub use send_message::SendMessage;
+pub use update_call::{UpdateCall, UpdateCallResponse, UpdatedCall};
 pub use update_call_type::UpdateCallType;
 pub use update_event_hooks::UpdateEventHooks;
 pub use upsert_users::{UpdateUsersResponse, UpsertUsers, UserData};
