@@ -16,7 +16,7 @@ use crate::options::{
 };
 use crate::secrets::SecretStore;
 use crate::template::Template;
-use crate::tokens;
+use crate::tokens::{self, Holder};
 use crate::webhooks;
 
 /// A running DynamoDB and, unless a real Stream app is used, a running Stream emulator.
@@ -110,7 +110,13 @@ impl Backends {
     /// A session token of a user with the role `user`, valid for 12 hours.
     #[must_use]
     pub fn token_for(&self, user: &str) -> String {
-        tokens::session_token(&self.variables, user, self.clock.now())
+        tokens::session_token(&self.variables, Holder::User(user), self.clock.now())
+    }
+
+    /// A session token of a service, which may act for any user, valid for 12 hours.
+    #[must_use]
+    pub fn service_token(&self) -> String {
+        tokens::session_token(&self.variables, Holder::Service, self.clock.now())
     }
 
     /// A session token with exactly these claims.

@@ -149,6 +149,12 @@ impl Stack {
         self.backends.token_for(user)
     }
 
+    /// A session token of a service, which may act for any user, valid for 12 hours.
+    #[must_use]
+    pub fn service_token(&self) -> String {
+        self.backends.service_token()
+    }
+
     /// A session token with exactly these claims.
     #[must_use]
     pub fn sign_token(&self, claims: Value) -> String {

@@ -22,19 +22,31 @@ pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> Stri
     format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A session token of a user with the role `user`, issued now, with the claims that these variables
-/// require.
+/// The holder of a session token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holder<'a> {
+    /// A user with the role `user`.
+    User(&'a str),
+    /// A service, which may act for any user.
+    Service,
+}
+
+/// A session token, issued now, with the claims that these variables require.
 pub(crate) fn session_token(
     variables: &BTreeMap<String, String>,
-    user: &str,
+    holder: Holder<'_>,
     now: SystemTime,
 ) -> String {
     let setting =
         |name: &str| variables.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let (user, role) = match holder {
+        Holder::User(user) => (user, "user"),
+        Holder::Service => ("demo-service", setting("JWT_SERVICE_ROLE").unwrap_or("service")),
+    };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut claims = json!({
         setting("JWT_USER_ID_CLAIM").unwrap_or("sub"): user,
-        setting("JWT_ROLE_CLAIM").unwrap_or("role"): "user",
+        setting("JWT_ROLE_CLAIM").unwrap_or("role"): role,
         "iat": now,
         "exp": now + SESSION_LIFETIME_SECONDS,
     });
@@ -84,12 +96,18 @@ mod tests {
     fn session_token_has_the_configured_claims() {
         let now = UNIX_EPOCH + Duration::from_hours(490_896);
         let default_claims =
-            claims(&session_token(&variables(&[("JWT_SECRET", "s")]), "alice", now));
+            claims(&session_token(&variables(&[("JWT_SECRET", "s")]), Holder::User("alice"), now));
         assert_eq!(default_claims["sub"], "alice");
         assert_eq!(default_claims["role"], "user");
         assert_eq!(default_claims["iat"], 1_767_225_600);
         assert_eq!(default_claims["exp"], 1_767_225_600 + SESSION_LIFETIME_SECONDS);
         assert!(default_claims.get("iss").is_none() && default_claims.get("aud").is_none());
+        let service_claims = claims(&session_token(
+            &variables(&[("JWT_SECRET", "s"), ("JWT_SERVICE_ROLE", "backend")]),
+            Holder::Service,
+            now,
+        ));
+        assert_eq!(service_claims["role"], "backend");
 
         let configured_claims = claims(&session_token(
             &variables(&[
@@ -101,7 +119,7 @@ mod tests {
                 ("JWT_REQUIRED_CLAIM", "use=access, tier=1"),
                 ("JWT_AUTH_TIME_CLAIM", "auth_time"),
             ]),
-            "bob",
+            Holder::User("bob"),
             now,
         ));
         assert_eq!(configured_claims["uid"], "bob");
