@@ -188,6 +188,7 @@ pub fn batch(bytes: &[u8]) {
         parallel: false,
         attempt: String::new(),
         at: NOW,
+        max_duration_seconds: None,
     });
     let call = Call { state: CallState::Active, active_at: Some(NOW), ..call };
     let batch = Batch {

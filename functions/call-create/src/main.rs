@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::calls::{
-    CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts,
+    CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts, timeouts,
 };
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
@@ -49,6 +49,7 @@ struct Request {
     /// Creates a call even if the same members have an open call.
     #[serde(default)]
     allow_parallel: bool,
+    max_duration_seconds: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +66,10 @@ async fn create_call(
     IdempotencyKey(key): IdempotencyKey,
     Json(request): Json<Request>,
 ) -> Result<ApiResponse<Response>, ApiError> {
+    let max_duration_seconds = request
+        .max_duration_seconds
+        .map(|seconds| timeouts::check_max_duration(seconds, state.timeouts.max_duration))
+        .transpose()?;
     let members = resolve_members(&caller.user, request.receiver_id, request.member_ids)?;
     let id = match (request.call_id, key) {
         (Some(id), _) => id,
@@ -80,11 +85,13 @@ async fn create_call(
         ring: request.ring,
         custom: request.custom.map(CustomData::into_map),
         parallel: request.allow_parallel,
+        max_duration_seconds,
     };
     let CreateResult { call, created } =
         state.calls.create(&command, state.timeouts, permit, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
-    Ok(ApiResponse::ok(message, Response { call: call.into(), created }))
+    let call = CallResponse::new(call, state.timeouts.max_duration);
+    Ok(ApiResponse::ok(message, Response { call, created }))
 }
 
 /// The members without duplicates, the caller first.

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::auth::Caller;
-use shared::calls::{self, CallResponse, CallStore};
+use shared::calls::{self, CallResponse, CallStore, timeouts};
 use shared::clock::Clock;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
@@ -20,6 +21,7 @@ struct State {
     call_store: Arc<dyn CallStore>,
     clock: Arc<dyn Clock>,
     account_store: Arc<dyn AccountStore>,
+    max_duration: Duration,
 }
 
 impl State {
@@ -29,6 +31,7 @@ impl State {
             call_store: context.call_store(),
             clock: context.clock.clone(),
             account_store: context.account_store(),
+            max_duration: timeouts::max_duration(&context.env)?,
         })
     }
 }
@@ -43,5 +46,5 @@ async fn get_call(
     let now = state.clock.now();
     let call =
         users::require_active_alongside(&*state.account_store, &caller, now, get_call).await?;
-    Ok(ApiResponse::ok("Call", call.into()))
+    Ok(ApiResponse::ok("Call", CallResponse::new(call, state.max_duration)))
 }

@@ -14,7 +14,8 @@ impl CallService {
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {
         let now = self.clock.now();
-        let due_at = now.plus(timeouts.first_check_delay());
+        let max_duration = new_call.max_duration(timeouts.max_duration);
+        let due_at = timeouts.first_check_at(new_call.at, now, max_duration);
         let code = match self.store.activate(new_call, now, due_at).await? {
             ActivateResult::Activated(call) => return Ok(CreateResult { call, created: true }),
             ActivateResult::Unchanged(call) => match classify(&call, new_call) {

@@ -89,11 +89,25 @@ pub struct Call {
     /// Who ended the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
+    /// The maximum duration, if a request has set one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_duration_seconds: Option<u64>,
+    /// The number of changes of the maximum duration since the creation.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit_version: u64,
+    /// The last of these changes that Stream has confirmed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit_synced: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Call {
@@ -122,6 +136,9 @@ impl Call {
             ended_at: None,
             end_reason: None,
             ended_by: None,
+            max_duration_seconds: new_call.max_duration_seconds,
+            limit_version: 0,
+            limit_synced: 0,
         }
     }
 
@@ -155,6 +172,24 @@ impl Call {
     #[must_use]
     pub fn joined_at(&self) -> Option<Timestamp> {
         self.started_at.map(|at| at.max(self.created_at))
+    }
+
+    /// The maximum duration: the call's own one, or the configured one.
+    #[must_use]
+    pub fn max_duration(&self, configured: Duration) -> Duration {
+        self.max_duration_seconds.map_or(configured, Duration::from_secs)
+    }
+
+    /// When the call reaches its maximum duration. `None` until the first participant joins.
+    #[must_use]
+    pub fn ends_at(&self, configured: Duration) -> Option<Timestamp> {
+        self.joined_at().map(|at| at.plus(self.max_duration(configured)))
+    }
+
+    /// Whether Stream has the maximum duration of the item.
+    #[must_use]
+    pub fn is_limit_synced(&self) -> bool {
+        self.limit_synced == self.limit_version
     }
 
     /// Whether the call existed at the time of an event. Stream's clock may be behind.

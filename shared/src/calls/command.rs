@@ -1,5 +1,7 @@
 //! The command to create a call.
 
+use std::time::Duration;
+
 use ring::digest;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -25,6 +27,8 @@ pub struct CreateCall {
     pub custom: Option<Map<String, Value>>,
     /// Whether the members may have other open calls. If not, an open call of theirs is returned.
     pub parallel: bool,
+    /// The maximum duration, if the request sets one.
+    pub max_duration_seconds: Option<u64>,
 }
 
 impl CreateCall {
@@ -33,7 +37,7 @@ impl CreateCall {
         let mut members = self.members.clone();
         members.sort_unstable();
         // serde_json sorts the keys at every depth, so equal data has equal text.
-        let canonical = json!({
+        let mut canonical = json!({
             "owner": self.owner,
             "members": members,
             "callType": self.call_type,
@@ -41,6 +45,11 @@ impl CreateCall {
             "custom": self.custom,
             "parallel": self.parallel,
         });
+        // Only where present, so that the digest of a request without it is the same in every
+        // deployment.
+        if let Some(seconds) = self.max_duration_seconds {
+            canonical["maxDurationSeconds"] = Value::from(seconds);
+        }
         hex::encode(digest::digest(&digest::SHA256, canonical.to_string().as_bytes()))
     }
 }
@@ -66,6 +75,8 @@ pub struct NewCall {
     pub attempt: String,
     /// When the attempt began.
     pub at: Timestamp,
+    /// The maximum duration, if the request sets one.
+    pub max_duration_seconds: Option<u64>,
 }
 
 impl NewCall {
@@ -85,6 +96,7 @@ impl NewCall {
             parallel: command.parallel,
             attempt: attempt.to_string(),
             at: now,
+            max_duration_seconds: command.max_duration_seconds,
         }
     }
 
@@ -100,7 +112,13 @@ impl NewCall {
             parallel: call.parallel,
             attempt: call.attempt.clone(),
             at: now,
+            max_duration_seconds: call.max_duration_seconds,
         }
+    }
+
+    /// The maximum duration: the call's own one, or the configured one.
+    pub(super) fn max_duration(&self, configured: Duration) -> Duration {
+        self.max_duration_seconds.map_or(configured, Duration::from_secs)
     }
 
     /// The call's cid at Stream.
@@ -123,7 +141,18 @@ mod tests {
             ring: false,
             custom: serde_json::from_str(r#"{"a": 1, "b": 2}"#).unwrap(),
             parallel: false,
+            max_duration_seconds: None,
         }
+    }
+
+    /// A repeat of a request must be recognized after a deployment, so the digest does not change.
+    #[test]
+    fn fingerprint_without_max_duration_is_stable() {
+        let mut command = command();
+        command.custom = None;
+        let canonical = r#"{"callType":"video","custom":null,"members":["alice","bob","carol"],"owner":"alice","parallel":false,"ring":false}"#;
+        let expected = hex::encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
+        assert_eq!(command.fingerprint(), expected);
     }
 
     #[test]
@@ -133,13 +162,14 @@ mod tests {
         same.members.swap(1, 2);
         same.custom = serde_json::from_str(r#"{"b": 2, "a": 1}"#).unwrap();
         assert_eq!(same.fingerprint(), base);
-        let changes: [fn(&mut CreateCall); 6] = [
+        let changes: [fn(&mut CreateCall); 7] = [
             |command| command.owner = command.members[1].clone(),
             |command| command.members.truncate(2),
             |command| command.call_type = CallType::Voice,
             |command| command.ring = true,
             |command| command.custom = None,
             |command| command.parallel = true,
+            |command| command.max_duration_seconds = Some(60),
         ];
         for change in changes {
             let mut other = command();

@@ -7,8 +7,8 @@ use crate::calls::{Call, EndReason, SystemEndReason};
 use crate::clock::Timestamp;
 use crate::stream::ops::{StreamCall, StreamSession};
 
-/// Stream ends a call at its maximum duration. If it does not, the call ends this much later.
-const GRACE_PERIOD: Duration = Duration::from_mins(1);
+/// Stream ends a call at its maximum duration, or up to this much earlier.
+const TIMER_TOLERANCE: Duration = Duration::from_secs(2);
 /// A call that was joined can be declined until this long after the end of the ring timeout.
 const DECLINE_WINDOW: Duration = Duration::from_mins(2);
 
@@ -30,12 +30,20 @@ pub(in crate::calls) fn evaluate(
 ) -> Decision {
     let end = |reason, ended_at: Timestamp| Decision::End { reason, ended_at: ended_at.min(now) };
     let Some(stream_call) = stream_call else { return end(EndReason::ENDED_AT_STREAM, now) };
-    if let Some(ended) = stream_call.ended_at {
-        return end(EndReason::ENDED_AT_STREAM, ended.0);
-    }
+    let max_duration = call.max_duration(timeouts.max_duration);
     let active_at = call.active_at.unwrap_or(call.created_at);
     let session = stream_call.session.as_ref();
     let session_started_at = session.and_then(|session| session.started_at).map(|time| time.0);
+    if let Some(ended) = stream_call.ended_at {
+        // Stream's timer runs from the first join of each session.
+        let timer_ends_at = session
+            .and_then(|session| session.timer_ends_at)
+            .map(|time| time.0)
+            .or(session_started_at.map(|at| at.plus(max_duration)));
+        let is_timeout = timer_ends_at.is_some_and(|at| ended.0.plus(TIMER_TOLERANCE) >= at);
+        let reason = if is_timeout { EndReason::TOO_LONG } else { EndReason::ENDED_AT_STREAM };
+        return end(reason, ended.0);
+    }
     let started_at = match (call.joined_at(), session_started_at) {
         (Some(reported), Some(observed)) => Some(reported.min(observed)),
         (reported, observed) => reported.or(observed),
@@ -53,11 +61,12 @@ pub(in crate::calls) fn evaluate(
     if started_at.is_none() && now >= ring_ends_at {
         return end(EndReason::NOT_JOINED, now);
     }
-    let max_end = started_at.unwrap_or(active_at).plus(timeouts.max_duration).plus(GRACE_PERIOD);
-    if now >= max_end {
-        return end(EndReason::TOO_LONG, now);
-    }
-    let next_check = if started_at.is_none() { ring_ends_at } else { max_end };
+    let next_check = match started_at.map(|at| at.plus(max_duration)) {
+        Some(ends_at) if now >= ends_at => return end(EndReason::TOO_LONG, ends_at),
+        Some(ends_at) => ends_at,
+        // A participant may join at any time from now on.
+        None => ring_ends_at.min(now.plus(max_duration)),
+    };
     Decision::Recheck(next_check.min(now.plus(POLL_INTERVAL)))
 }
 
@@ -132,9 +141,16 @@ mod tests {
             (Some(stream_call(None, &none)), 120, end(EndReason::NOT_JOINED, 120)),
             (Some(stream_call(None, &not_joined)), 120, end(EndReason::NOT_JOINED, 120)),
             (Some(stream_call(None, &joined)), 120, recheck(360)),
-            (Some(stream_call(None, &joined)), 3_600, recheck(3_670)),
-            (Some(stream_call(None, &joined)), 3_670, end(EndReason::TOO_LONG, 3_670)),
+            (Some(stream_call(None, &joined)), 3_600, recheck(3_610)),
+            (Some(stream_call(None, &joined)), 3_610, end(EndReason::TOO_LONG, 3_610)),
+            (Some(stream_call(None, &joined)), 3_640, end(EndReason::TOO_LONG, 3_610)),
             (Some(stream_call(Some(50), &joined)), 60, end(EndReason::ENDED_AT_STREAM, 50)),
+            (
+                Some(stream_call(Some(3_607), &joined)),
+                3_700,
+                end(EndReason::ENDED_AT_STREAM, 3_607),
+            ),
+            (Some(stream_call(Some(3_608), &joined)), 3_700, end(EndReason::TOO_LONG, 3_608)),
             (Some(stream_call(Some(90), &none)), 60, end(EndReason::ENDED_AT_STREAM, 60)),
             (
                 Some(stream_call(None, &session(Some(10), Some(50), &[]))),
@@ -148,6 +164,36 @@ mod tests {
                 evaluate(&call(), stream_call.as_ref(), TIMEOUTS, at(now)),
                 expected,
                 "{stream_call:?} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn max_duration_of_the_call_replaces_the_configured_one() {
+        let limited = Call { max_duration_seconds: Some(60), ..call() };
+        let decide = |stream_call: &StreamCall, now| {
+            evaluate(&limited, Some(stream_call), TIMEOUTS, at(now))
+        };
+        let joined = stream_call(None, &session(Some(10), None, &["alice", "bob"]));
+        assert_eq!(decide(&joined, 20), Decision::Recheck(at(70)));
+        let end = Decision::End { reason: EndReason::TOO_LONG, ended_at: at(70) };
+        assert_eq!(decide(&joined, 75), end);
+        // No call ends by its maximum duration before a participant joins.
+        let ringing = stream_call(None, &Value::Null);
+        assert_eq!(decide(&ringing, 0), Decision::Recheck(at(60)));
+        assert_eq!(decide(&ringing, 70), Decision::Recheck(at(120)));
+    }
+
+    /// The maximum duration may have changed since the timer began.
+    #[test]
+    fn end_at_the_timer_of_stream_is_too_long() {
+        let mut session_json = session(Some(10), None, &[]);
+        session_json["timer_ends_at"] = json!(at(100).to_string());
+        for (ended, reason) in [(97, EndReason::ENDED_AT_STREAM), (100, EndReason::TOO_LONG)] {
+            let stream_call = stream_call(Some(ended), &session_json);
+            assert_eq!(
+                evaluate(&call(), Some(&stream_call), TIMEOUTS, at(200)),
+                Decision::End { reason, ended_at: at(ended) }
             );
         }
     }

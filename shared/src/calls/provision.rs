@@ -72,7 +72,7 @@ impl CallService {
             settings: new_call.call_type.settings().into(),
             ring: command.ring,
             custom: command.custom.as_ref(),
-            max_duration: timeouts.max_duration,
+            max_duration: new_call.max_duration(timeouts.max_duration),
             inactivity_timeout: timeouts.inactivity_timeout,
         };
         let stream_call = self

@@ -1,5 +1,7 @@
 //! A call as the API returns it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::calls::{Call, CallSettings, CallState, CallType, EndReason};
@@ -23,6 +25,9 @@ pub struct CallResponse {
     /// When the first participant joined.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     started_at: Option<Timestamp>,
+    /// When the call reaches its maximum duration.
+    #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    ends_at: Option<Timestamp>,
     /// When the call was over for its members, which is before its cleanup.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
@@ -30,9 +35,13 @@ pub struct CallResponse {
     end_reason: Option<EndReason>,
 }
 
-impl From<Call> for CallResponse {
-    fn from(call: Call) -> Self {
+impl CallResponse {
+    /// The response for a call. `max_duration` applies to a call without a maximum duration of its
+    /// own.
+    #[must_use]
+    pub fn new(call: Call, max_duration: Duration) -> Self {
         let channel = call.call_id.channel();
+        let ends_at = call.ends_at(max_duration);
         let started_at = call.joined_at();
         Self {
             call_cid: call.cid().to_string(),
@@ -45,6 +54,7 @@ impl From<Call> for CallResponse {
             status: call.state,
             created_at: call.created_at,
             started_at,
+            ends_at,
             // Stream's clock may be behind.
             ended_at: call.ending_at.map(|at| at.max(call.created_at)),
             end_reason: call.end_reason,

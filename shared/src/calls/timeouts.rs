@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::config::{ConfigError, Env};
+use crate::error::ApiError;
 
 /// The lease of an attempt to create a call. It is twice the function's timeout, so it cannot
 /// expire during an attempt.
@@ -63,15 +65,39 @@ impl CreateTimeouts {
         CallTimeouts { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
     }
 
-    /// The delay between the activation and the first check.
-    pub(super) fn first_check_delay(&self) -> Duration {
-        self.ring_timeout.min(POLL_INTERVAL)
+    /// When a call is first checked, whose attempt began at `begun_at` and which becomes active at
+    /// `now`. No participant joins before the attempt, so the call is checked by its `endsAt`.
+    pub(super) fn first_check_at(
+        &self,
+        begun_at: Timestamp,
+        now: Timestamp,
+        max_duration: Duration,
+    ) -> Timestamp {
+        let delay = self.ring_timeout.min(POLL_INTERVAL);
+        now.plus(delay).min(begun_at.plus(max_duration).max(now))
     }
+}
+
+/// The shortest maximum duration of a call, in seconds.
+pub const MIN_MAX_DURATION_SECONDS: u64 = 60;
+
+/// Checks the maximum duration in a request: 60 s up to the configured maximum.
+///
+/// # Errors
+///
+/// `invalid_body` if the duration is out of bounds.
+pub fn check_max_duration(seconds: u64, longest: Duration) -> Result<u64, ApiError> {
+    if (MIN_MAX_DURATION_SECONDS..=longest.as_secs()).contains(&seconds) {
+        return Ok(seconds);
+    }
+    let longest = longest.as_secs();
+    let reason = format!("must be {MIN_MAX_DURATION_SECONDS} to {longest} seconds");
+    Err(ApiError::invalid_field("/maxDurationSeconds", reason))
 }
 
 /// Reads `CALL_MAX_DURATION_SECONDS`: 60 to 86,400; 4 hours by default.
 pub fn max_duration(env: &Env) -> Result<Duration, ConfigError> {
-    env.seconds("CALL_MAX_DURATION_SECONDS", 4 * 60 * 60, 60..=86_400)
+    env.seconds("CALL_MAX_DURATION_SECONDS", 4 * 60 * 60, MIN_MAX_DURATION_SECONDS..=86_400)
 }
 
 /// Reads `CALL_INACTIVITY_TIMEOUT_SECONDS`: 5 to 900, as Stream allows; 5 minutes by default.
@@ -82,4 +108,37 @@ pub fn inactivity_timeout(env: &Env) -> Result<Duration, ConfigError> {
 /// Reads `CALL_RING_TIMEOUT_SECONDS`: 30 to 3,600; 2 minutes by default.
 pub fn ring_timeout(env: &Env) -> Result<Duration, ConfigError> {
     env.seconds("CALL_RING_TIMEOUT_SECONDS", 120, 30..=3_600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn max_duration_is_between_a_minute_and_the_configured_maximum() {
+        let longest = Duration::from_hours(1);
+        for (seconds, is_valid) in [(0, false), (59, false), (60, true), (3_600, true)] {
+            assert_eq!(check_max_duration(seconds, longest).is_ok(), is_valid, "{seconds}");
+        }
+        let error = check_max_duration(3_601, longest).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidBody);
+    }
+
+    #[test]
+    fn first_check_is_by_the_earliest_possible_end() {
+        let timeouts = CreateTimeouts {
+            max_duration: Duration::from_hours(4),
+            inactivity_timeout: Duration::from_mins(5),
+            ring_timeout: Duration::from_mins(2),
+        };
+        let at = Timestamp::from_secs;
+        for (begun_at, now, max_duration, expected) in [
+            (at(0), at(1), Duration::from_hours(4), at(121)),
+            (at(0), at(1), Duration::from_mins(1), at(60)),
+            (at(0), at(90), Duration::from_mins(1), at(90)),
+        ] {
+            assert_eq!(timeouts.first_check_at(begun_at, now, max_duration), expected);
+        }
+    }
 }

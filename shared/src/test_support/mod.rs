@@ -80,6 +80,7 @@ pub(crate) fn new_call(members: &[&str], at: Timestamp) -> NewCall {
         parallel: false,
         attempt: "a".to_owned(),
         at,
+        max_duration_seconds: None,
     }
 }
 

@@ -236,6 +236,7 @@ impl Handlers {
             ring: false,
             custom: None,
             parallel: actor == Actor::CreateParallel,
+            max_duration_seconds: None,
         };
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();

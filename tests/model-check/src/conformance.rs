@@ -79,6 +79,7 @@ impl SequenceFixture {
             parallel: false,
             attempt: "other".to_owned(),
             at: START_TIME,
+            max_duration_seconds: None,
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn is_overdue(due: &DueCall, timeouts: CallTimeouts, now: Timestamp) 
         CallState::Creating => (*created_at, MAX_CREATING_TIME),
         CallState::Active => (
             due.call.joined_at().or(*active_at).unwrap_or(*created_at),
-            timeouts.max_duration + MAX_ACTIVE_OVERRUN,
+            due.call.max_duration(timeouts.max_duration) + MAX_ACTIVE_OVERRUN,
         ),
         CallState::Ending => (ending_at.unwrap_or(*created_at), MAX_ENDING_TIME),
         CallState::Ended => return false,

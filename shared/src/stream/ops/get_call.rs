@@ -52,6 +52,8 @@ pub struct StreamSession {
     pub started_at: Option<StreamTime>,
     /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
+    /// When Stream ends the call because of its maximum duration.
+    pub timer_ends_at: Option<StreamTime>,
     /// The current participants.
     #[serde(deserialize_with = "entries")]
     pub participants: Vec<Participant>,

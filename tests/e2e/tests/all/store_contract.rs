@@ -107,6 +107,7 @@ fn new_call(attempt: &str) -> NewCall {
         parallel: false,
         attempt: attempt.to_owned(),
         at: at_second(0),
+        max_duration_seconds: None,
     }
 }
 
