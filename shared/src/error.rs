@@ -59,6 +59,7 @@ codes! {
     Unauthenticated "unauthenticated" 401 "A valid bearer token is required",
     BadSignature "bad_signature" 401 "The body is not signed by Stream",
     UserMismatch "user_mismatch" 403 "userId must be the signed-in user",
+    CreatorsRestricted "creators_restricted" 403 "Only a service may create calls",
     SessionRevoked "session_revoked" 403 "The session was revoked; sign in again",
     UserDeactivated "user_deactivated" 403 "The user is deactivated",
     UserBanned "user_banned" 403 "The user is banned",

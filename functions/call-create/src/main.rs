@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::calls::{
-    CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts, timeouts,
+    CallCreators, CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts,
+    timeouts,
 };
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
 
 struct State {
     calls: CallService,
+    creators: CallCreators,
     rate_limiter: RateLimiter,
     timeouts: CreateTimeouts,
 }
@@ -29,6 +31,7 @@ impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         Ok(Self {
             calls: context.call_service()?,
+            creators: CallCreators::from_env(&context.env)?,
             rate_limiter: context.rate_limiter(Route::CallCreate)?,
             timeouts: CreateTimeouts::from_env(&context.env)?,
         })
@@ -49,6 +52,8 @@ struct Request {
     /// Creates a call even if the same members have an open call.
     #[serde(default)]
     allow_parallel: bool,
+    /// The owner, if a service creates the call.
+    owner_id: Option<UserId>,
     max_duration_seconds: Option<u64>,
 }
 
@@ -66,20 +71,21 @@ async fn create_call(
     IdempotencyKey(key): IdempotencyKey,
     Json(request): Json<Request>,
 ) -> Result<ApiResponse<Response>, ApiError> {
+    let owner = state.creators.resolve_owner(&caller, request.owner_id)?;
     let max_duration_seconds = request
         .max_duration_seconds
         .map(|seconds| timeouts::check_max_duration(seconds, state.timeouts.max_duration))
         .transpose()?;
-    let members = resolve_members(&caller.user, request.receiver_id, request.member_ids)?;
+    let members = resolve_members(&owner, request.receiver_id, request.member_ids)?;
     let id = match (request.call_id, key) {
         (Some(id), _) => id,
-        (None, Some(key)) => CallId::from_idempotency_key(&caller.user, &key),
+        (None, Some(key)) => CallId::from_idempotency_key(&owner, &key),
         (None, None) => state.calls.generate_id(),
     };
     let permit = state.rate_limiter.check(&caller)?;
     let command = CreateCall {
         id,
-        owner: caller.user,
+        owner,
         members,
         call_type: request.call_type,
         ring: request.ring,
@@ -94,9 +100,9 @@ async fn create_call(
     Ok(ApiResponse::ok(message, Response { call, created }))
 }
 
-/// The members without duplicates, the caller first.
+/// The members without duplicates, the owner first.
 fn resolve_members(
-    caller: &UserId,
+    owner: &UserId,
     receiver_id: Option<UserId>,
     member_ids: Option<Vec<UserId>>,
 ) -> Result<Vec<UserId>, ApiError> {
@@ -118,7 +124,7 @@ fn resolve_members(
             ));
         }
     };
-    let mut members = vec![caller.clone()];
+    let mut members = vec![owner.clone()];
     for user in invited {
         if members.len() > MAX_MEMBERS {
             break;
@@ -128,11 +134,11 @@ fn resolve_members(
         }
     }
     match members.len() {
-        1 => Err(ApiError::invalid_field(pointer, "must name a user other than the caller")),
+        1 => Err(ApiError::invalid_field(pointer, "must name a user other than the owner")),
         2..=MAX_MEMBERS => Ok(members),
         _ => Err(ApiError::invalid_field(
             pointer,
-            "a call has at most 100 members, the caller included",
+            "a call has at most 100 members, the owner included",
         )),
     }
 }
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn members_start_with_the_caller_without_duplicates() {
+    fn members_start_with_the_owner_without_duplicates() {
         let member_ids = vec![user("bob"), user("alice"), user("bob"), user("carol")];
         let members = resolve_members(&user("alice"), None, Some(member_ids)).unwrap();
         assert_eq!(members, [user("alice"), user("bob"), user("carol")]);

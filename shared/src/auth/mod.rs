@@ -35,12 +35,23 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether the caller may act for this user.
+    #[must_use]
+    pub fn may_act_for(&self, user: &UserId) -> bool {
+        self.is_service || *user == self.user
+    }
+
+    /// Rejects a caller who is not a service.
+    pub fn require_service(&self, detail: &'static str) -> Result<(), ApiError> {
+        if self.is_service { Ok(()) } else { Err(ApiError::new(Code::UserMismatch, detail)) }
+    }
+
     /// The user that a request acts for: `requested` if it is the caller or the caller is a
     /// service, and the caller if `requested` is `None`.
     pub fn resolve_user(&self, requested: Option<UserId>) -> Result<UserId, ApiError> {
         match requested {
             None => Ok(self.user.clone()),
-            Some(user) if user == self.user || self.is_service => Ok(user),
+            Some(user) if self.may_act_for(&user) => Ok(user),
             Some(_) => Err(ApiError::new(
                 Code::UserMismatch,
                 "userId must be the id of the signed-in user",
