@@ -222,6 +222,7 @@ impl AppContext {
             calls: self.call_service()?,
             due_store: Arc::new(DynamoCallStore::new(self.table.clone())),
             timeouts: CallTimeouts::from_env(&self.env)?,
+            inactivity_timeout: inactivity_timeout(&self.env)?,
             observer: Arc::new(CallMetricsEmitter::new(
                 self.quality_store(),
                 self.clock.clone(),

@@ -63,7 +63,8 @@ FUNCTION_VARIABLES = {
         "LIMIT_CALL_CREATE_PER_MINUTE",
     },
     "call-end": AUTH_VARIABLES,
-    "call-get": AUTH_VARIABLES,
+    "call-extend": AUTH_VARIABLES | {"CALL_INACTIVITY_TIMEOUT_SECONDS", "CALL_MAX_DURATION_SECONDS"},
+    "call-get": AUTH_VARIABLES | {"CALL_MAX_DURATION_SECONDS"},
     "call-quality": AUTH_VARIABLES | {"LIMIT_CALL_QUALITY_PER_MINUTE"},
     "user-delete": AUTH_VARIABLES,
     "token-revoke": AUTH_VARIABLES | {"LIMIT_TOKEN_REVOKE_PER_MINUTE"},
@@ -72,7 +73,7 @@ FUNCTION_VARIABLES = {
     "message-list": AUTH_VARIABLES,
     "config": AUTH_VARIABLES | {"CALL_RING_TIMEOUT_SECONDS", "STREAM_ROLE_MAP", "WEBHOOK_URL"},
     "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
-    "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
+    "sweeper": {"CALL_INACTIVITY_TIMEOUT_SECONDS", "CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
 }
 
 # Where `sam build` finds the Makefile, and the directory in which it runs make.

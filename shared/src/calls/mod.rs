@@ -16,6 +16,7 @@ pub mod dynamo;
 mod end;
 mod end_reason;
 mod existing_call;
+mod extend;
 mod glare;
 mod members;
 pub mod outcome;
@@ -36,12 +37,14 @@ pub use command::{CreateCall, NewCall};
 pub use create::CreateResult;
 pub use creators::CallCreators;
 pub use end_reason::{EndReason, SystemEndReason};
+pub use extend::ExtendCall;
 pub use members::MemberSet;
 pub use remove_user::RemoveUserResult;
 pub use response::CallResponse;
 pub use store::{
-    ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,
-    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    ActivateResult, BeginResult, CallStore, ConfirmLimitResult, EndRequest, EndResult,
+    ExtendRequest, ExtendResult, OpenCallPointer, Precondition, ReplaceMembersResult,
+    SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
 pub use timeouts::{CallTimeouts, CreateTimeouts};
 
@@ -55,7 +58,7 @@ use crate::random::Random;
 use crate::stream::StreamClient;
 use crate::users::AccountStore;
 
-/// Creates, ends and cleans up calls.
+/// Creates, extends, ends and cleans up calls.
 #[derive(Clone)]
 pub struct CallService {
     /// The call items.

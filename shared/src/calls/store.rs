@@ -119,6 +119,43 @@ pub enum ReplaceMembersResult {
     Missing,
 }
 
+/// A request to change the maximum duration of an active call.
+#[derive(Clone, Copy, Debug)]
+pub struct ExtendRequest<'a> {
+    /// The id of the call.
+    pub id: &'a CallId,
+    /// The new maximum duration.
+    pub max_duration_seconds: u64,
+    /// If the first participant joined at this time or earlier, the call would be over by now, and
+    /// is not changed.
+    pub joined_after: Timestamp,
+    /// When the sweeper checks the call. It pushes the maximum duration if that has not happened by
+    /// then.
+    pub due_at: Timestamp,
+}
+
+/// The result of [`CallStore::extend`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtendResult {
+    /// The call has the new maximum duration, and a new limit version.
+    Extended(Call),
+    /// The call is not active, joined too early, or has this maximum duration already.
+    Unchanged(Call),
+    /// The call does not exist.
+    Missing,
+}
+
+/// The result of [`CallStore::confirm_limit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfirmLimitResult {
+    /// Stream has the maximum duration of the item.
+    Confirmed(Call),
+    /// The item has another limit version.
+    Superseded(Call),
+    /// The call does not exist.
+    Missing,
+}
+
 /// The open-call pointer of a set of members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenCallPointer {
@@ -175,6 +212,15 @@ pub trait CallStore: Send + Sync {
         expected: &[UserId],
         members: &[UserId],
     ) -> Result<ReplaceMembersResult, StoreError>;
+    /// Changes the maximum duration of an active call. Increments its limit version.
+    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError>;
+
+    /// Stores that Stream has the maximum duration of this limit version, if it is the newest.
+    async fn confirm_limit(
+        &self,
+        id: &CallId,
+        version: u64,
+    ) -> Result<ConfirmLimitResult, StoreError>;
 
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;

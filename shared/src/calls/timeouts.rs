@@ -15,6 +15,9 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(30);
 pub const POLL_INTERVAL: Duration = Duration::from_mins(4);
 /// The delay before the cleanup of an ending call is retried.
 pub const END_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// The delay before the sweeper checks an extended call. The new due time is later than every due
+/// time that a sweep has read, so a sweep cannot end the call by the limit that it read before.
+pub const EXTEND_CHECK_DELAY: Duration = Duration::from_secs(1);
 /// The delay before an ended call is checked again: a late request may have recreated its channel.
 pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
 /// How long the item of an ended call is stored, during which its id cannot be reused.

@@ -420,13 +420,14 @@ fn assert_no_secrets(output: &str) {
 }
 
 /// The functions with a bearer token, in an order in which their sample events succeed.
-pub const FUNCTIONS: [&str; 12] = [
+pub const FUNCTIONS: [&str; 13] = [
     "user-upsert",
     "token",
     "call-create",
     "message-send",
     "message-list",
     "call-get",
+    "call-extend",
     "quality-report",
     "call-quality",
     "config",

@@ -267,6 +267,7 @@ mod tests {
             (Method::GET, "/api/stream/call/quality", "call-get"),
             (Method::GET, "/api/stream/call/quality/c1?format=svg", "call-quality"),
             (Method::POST, "/api/stream/call/quality/c1", "quality-report"),
+            (Method::POST, "/api/stream/call/c1/extend", "call-extend"),
             (Method::DELETE, "/api/stream/user/a%40b", "user-delete"),
             (Method::DELETE, "/api/stream/user/", ""),
             (Method::PUT, "/api/stream/token", ""),

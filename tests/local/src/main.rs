@@ -147,7 +147,7 @@ fn print_stack(stack: &Stack) -> Result<(), TemplateError> {
         println!("# {}", sample.route);
         let line = sample.curl_command(
             stack.api_url(),
-            |user| stack.token_for(user),
+            |user| user.map_or_else(|| stack.service_token(), |user| stack.token_for(user)),
             |body| stack.sign_webhook(body),
         );
         println!("{line}");

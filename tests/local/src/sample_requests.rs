@@ -50,6 +50,8 @@ pub(crate) struct SampleRequest {
 enum Sender {
     /// A user, with a bearer token.
     User(&'static str),
+    /// A service, with a bearer token.
+    Service,
     /// Stream, with a signature.
     Stream,
 }
@@ -108,6 +110,14 @@ pub(crate) fn all() -> Vec<SampleRequest> {
                 &format!("/api/stream/user/{}", DELETED_USER.0),
             )
         },
+        SampleRequest {
+            path: "/api/stream/call/$CALL/extend".to_owned(),
+            ..post(
+                Sender::Service,
+                "POST /api/stream/call/{callId}/extend",
+                json!({"maxDurationSeconds": 7_200}),
+            )
+        },
     ]
 }
 
@@ -151,18 +161,19 @@ impl SampleRequest {
         self.route.starts_with("DELETE ")
     }
 
-    /// The shell line that sends the request. `token_for` returns a user's bearer token, and `sign`
-    /// returns Stream's signature of a body.
+    /// The shell line that sends the request. `token_for` returns the bearer token of a user, or of a
+    /// service without one, and `sign` returns Stream's signature of a body.
     pub(crate) fn curl_command(
         &self,
         api_url: &str,
-        token_for: impl Fn(&str) -> String,
+        token_for: impl Fn(Option<&str>) -> String,
         sign: impl Fn(&[u8]) -> String,
     ) -> String {
         let Self { path, body, sender, call_variable, .. } = self;
         let body = body.as_ref().map(Value::to_string);
         let header = match sender {
-            Sender::User(user) => format!("authorization: Bearer {}", token_for(user)),
+            Sender::User(user) => format!("authorization: Bearer {}", token_for(Some(user))),
+            Sender::Service => format!("authorization: Bearer {}", token_for(None)),
             Sender::Stream => {
                 format!("x-signature: {}", sign(body.as_deref().unwrap_or_default().as_bytes()))
             }
@@ -222,7 +233,7 @@ mod tests {
     #[test]
     fn curl_commands_are_valid_shell() {
         let samples = all();
-        let token_for = |user: &str| format!("of-{user}");
+        let token_for = |user: Option<&str>| format!("of-{}", user.unwrap_or("service"));
         let sign = |body: &[u8]| format!("of-{}-bytes", body.len());
         let curl = |sample: &SampleRequest| sample.curl_command("http://a", token_for, sign);
         let lines: Vec<_> = samples.iter().map(curl).collect();
@@ -261,6 +272,12 @@ mod tests {
             lines[13],
             "curl -sS -X DELETE 'http://a/api/stream/user/dave' \
              -H 'authorization: Bearer of-dave'"
+        );
+        assert_eq!(
+            lines[14],
+            "curl -sS \"http://a/api/stream/call/$CALL/extend\" \
+             -H 'authorization: Bearer of-service' -H 'content-type: application/json' \
+             -d '{\"maxDurationSeconds\":7200}'"
         );
         for line in lines {
             assert_eq!(line.matches('\'').count() % 2, 0, "{line}");

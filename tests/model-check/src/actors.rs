@@ -184,6 +184,7 @@ impl Handlers {
                 calls: calls.clone(),
                 due_store: store.clone(),
                 timeouts,
+                inactivity_timeout: TIMEOUTS.inactivity_timeout,
                 observer: Arc::new(NoopObserver),
             },
             event_handler: EventHandler {

@@ -14,9 +14,10 @@ use local::{Backends, Options, Stack, StreamChoice};
 use shared::calls::dynamo::DynamoCallStore;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
-    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, ReplaceMembersResult,
-    SetOpenCallResult, TakeOverResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
+    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
+    OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
+    WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -31,13 +32,13 @@ use crate::state::ModelState;
 use crate::store::ModelStore;
 
 /// The number of random operations in a sequence, before the remaining data is compared.
-const SEQUENCE_LENGTH: usize = 40;
+const SEQUENCE_LENGTH: usize = 50;
 /// The earliest time.
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The possible attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// The number of distinct outcomes that [`outcome_name`] returns.
-const OUTCOME_COUNT: usize = 41;
+const OUTCOME_COUNT: usize = 47;
 
 /// The ids of a sequence. Each sequence has different ids, since all sequences share the real
 /// table.
@@ -105,6 +106,13 @@ enum Op {
         expected: Vec<UserId>,
         members: Vec<UserId>,
     },
+    Extend {
+        id: CallId,
+        max_duration_seconds: u64,
+        joined_after: Timestamp,
+        due: Timestamp,
+    },
+    ConfirmLimit(CallId, u64),
     Get(CallId),
     RecordStart(CallCid, Timestamp),
     ScheduleCheck(CallCid, Timestamp),
@@ -140,6 +148,8 @@ enum OpResult {
     Withdraw(WithdrawResult),
     Activate(ActivateResult),
     End(EndResult),
+    Extend(ExtendResult),
+    ConfirmLimit(ConfirmLimitResult),
     Call(Option<Call>),
     ReplaceMembers(ReplaceMembersResult),
     SetPointer(SetOpenCallResult),
@@ -168,6 +178,18 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         Op::Finish(id, at) => OpResult::Call(store.finish(id, *at).await?),
         Op::ReplaceMembers { id, expected, members } => {
             OpResult::ReplaceMembers(store.replace_members(id, expected, members).await?)
+        }
+        Op::Extend { id, max_duration_seconds, joined_after, due } => {
+            let request = ExtendRequest {
+                id,
+                max_duration_seconds: *max_duration_seconds,
+                joined_after: *joined_after,
+                due_at: *due,
+            };
+            OpResult::Extend(store.extend(request).await?)
+        }
+        Op::ConfirmLimit(id, version) => {
+            OpResult::ConfirmLimit(store.confirm_limit(id, *version).await?)
         }
         Op::Get(id) => OpResult::Call(store.get(id).await?),
         Op::RecordStart(cid, at) => {
@@ -242,6 +264,14 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (_, OpResult::End(EndResult::Ending(_))) => "ending",
         (_, OpResult::End(EndResult::Unchanged(_))) => "not ending",
         (_, OpResult::End(EndResult::Missing)) => "not ending: call missing",
+        (_, OpResult::Extend(ExtendResult::Extended(_))) => "extended",
+        (_, OpResult::Extend(ExtendResult::Unchanged(_))) => "not extended",
+        (_, OpResult::Extend(ExtendResult::Missing)) => "not extended: call missing",
+        (_, OpResult::ConfirmLimit(ConfirmLimitResult::Confirmed(_))) => "limit confirmed",
+        (_, OpResult::ConfirmLimit(ConfirmLimitResult::Superseded(_))) => "limit not confirmed",
+        (_, OpResult::ConfirmLimit(ConfirmLimitResult::Missing)) => {
+            "limit not confirmed: call missing"
+        }
         (Op::Finish(..), OpResult::Call(Some(_))) if changed => "finished",
         (Op::Finish(..), OpResult::Call(Some(_))) => "already finished",
         (Op::Finish(..), OpResult::Call(None)) => "not finished",
@@ -288,7 +318,7 @@ impl OpGenerator<'_> {
     fn random_op(&mut self) -> Op {
         let call = self.chooser.choose(2);
         let id = self.fixture.ids[call].clone();
-        match self.chooser.choose(21) {
+        match self.chooser.choose(24) {
             0..=2 => self.next_lifecycle_op(call),
             3 => Op::Begin(self.random_new_call(call)),
             4 => Op::TakeOver(self.random_new_call(call)),
@@ -324,6 +354,13 @@ impl OpGenerator<'_> {
             }
             17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
             18 => self.replace_members_op(call),
+            19 | 20 => Op::Extend {
+                id,
+                max_duration_seconds: [60, 90][self.chooser.choose(2)],
+                joined_after: self.random_time(call),
+                due: self.random_time(call),
+            },
+            21 => self.confirm_limit_op(call),
             _ => self.list_due_op(call),
         }
     }
@@ -388,6 +425,17 @@ impl OpGenerator<'_> {
         Op::ReplaceMembers { id, expected: expected.unwrap_or(other), members }
     }
 
+    /// Mostly the limit version of the item.
+    fn confirm_limit_op(&mut self, call: usize) -> Op {
+        let id = self.fixture.ids[call].clone();
+        let current = self.sim.lock().model.items.get(&id).map(|item| item.call.limit_version);
+        let version = match self.chooser.choose(4) {
+            0 => 7,
+            _ => current.unwrap_or(1).max(1),
+        };
+        Op::ConfirmLimit(id, version)
+    }
+
     fn set_pointer_op(&mut self, call: usize) -> Op {
         let members = self.random_members();
         let current = self
@@ -446,6 +494,7 @@ impl OpGenerator<'_> {
             parallel: self.random_bool(),
             attempt: self.random_attempt().to_owned(),
             at: self.random_time(call),
+            max_duration_seconds: [None, Some(60)][self.chooser.choose(2)],
             ..self.fixture.new_call(self.fixture.ids[call].clone())
         }
     }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
-    TakeOverResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
+    EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition,
+    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -239,6 +239,45 @@ impl CallStore for ModelStore {
             call.members.clone_from(&members);
             call.owner.clone_from(&owner);
             ReplaceMembersResult::Replaced(call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError> {
+        let ExtendRequest { id, max_duration_seconds, joined_after, due_at } = request;
+        let id = id.clone();
+        let label = format!("extend {id} to {max_duration_seconds} s");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return ExtendResult::Missing };
+            let call = &mut item.call;
+            let is_changed = call.max_duration_seconds != Some(max_duration_seconds);
+            let is_in_time = call.joined_at().is_none_or(|at| at > joined_after);
+            if call.state != CallState::Active || !is_changed || !is_in_time {
+                return ExtendResult::Unchanged(call.clone());
+            }
+            call.max_duration_seconds = Some(max_duration_seconds);
+            call.limit_version += 1;
+            item.due_at = Some(due_at);
+            ExtendResult::Extended(item.call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn confirm_limit(
+        &self,
+        id: &CallId,
+        version: u64,
+    ) -> Result<ConfirmLimitResult, StoreError> {
+        let id = id.clone();
+        let label = format!("confirm the limit of {id}, version {version}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return ConfirmLimitResult::Missing };
+            let call = &mut item.call;
+            if call.limit_version == 0 || call.limit_version != version {
+                return ConfirmLimitResult::Superseded(call.clone());
+            }
+            call.limit_synced = version;
+            ConfirmLimitResult::Confirmed(call.clone())
         };
         self.write(|| label, effect).await
     }

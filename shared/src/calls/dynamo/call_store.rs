@@ -13,9 +13,9 @@ use crate::calls::timeouts::{
     CLEANUP_RECHECK, LEASE_DURATION, OPEN_CALL_POINTER_TTL, TOMBSTONE_TTL,
 };
 use crate::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
-    TakeOverResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
+    EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition,
+    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, WithdrawResult,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
@@ -251,6 +251,66 @@ impl CallStore for DynamoCallStore {
                 ReplaceMembersResult::Unchanged(parse_item(item)?)
             }
             ConditionalResult::ConditionFailed(None) => ReplaceMembersResult::Missing,
+        })
+    }
+
+    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError> {
+        let joined_in_time = "(attribute_not_exists(#startedAt) OR #startedAt > :joinedAfter \
+                              OR #createdAt > :joinedAfter)";
+        let differs = "(attribute_not_exists(#maxDurationSeconds) \
+                       OR #maxDurationSeconds <> :limit)";
+        let update = self.update(
+            request.id,
+            CallUpdate {
+                expression: "SET #maxDurationSeconds = :limit, #dueAt = :due \
+                         ADD #limitVersion :one",
+                condition: &format!("#state = :active AND {joined_in_time} AND {differs}"),
+                names: &[
+                    "maxDurationSeconds",
+                    "dueAt",
+                    "limitVersion",
+                    "state",
+                    "startedAt",
+                    "createdAt",
+                ],
+                values: attribute_values([
+                    (":limit", number(request.max_duration_seconds)),
+                    (":due", timestamp_value(request.due_at)),
+                    (":one", number(1)),
+                    (":active", state_value(CallState::Active)),
+                    (":joinedAfter", timestamp_value(request.joined_after)),
+                ]),
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => ExtendResult::Extended(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                ExtendResult::Unchanged(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => ExtendResult::Missing,
+        })
+    }
+
+    async fn confirm_limit(
+        &self,
+        id: &CallId,
+        version: u64,
+    ) -> Result<ConfirmLimitResult, StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #limitSynced = :version",
+                condition: "#limitVersion = :version",
+                names: &["limitSynced", "limitVersion"],
+                values: attribute_values([(":version", number(version))]),
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => ConfirmLimitResult::Confirmed(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                ConfirmLimitResult::Superseded(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => ConfirmLimitResult::Missing,
         })
     }
 

@@ -217,6 +217,10 @@ impl Sweeper {
         }
         match decision {
             Decision::Recheck(next) => {
+                if !due.call.is_limit_synced() {
+                    let call = due.call.clone();
+                    self.calls.push_limit(call, self.inactivity_timeout, deadline).await?;
+                }
                 self.due_store.reschedule(id, due_at, next, 0).await?;
                 Ok(StepResult::Active)
             }

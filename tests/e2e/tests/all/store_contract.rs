@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use shared::calls::dynamo::DynamoCallStore;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, CallState, CallStore, CallType, EndReason, EndRequest, EndResult,
-    MemberSet, NewCall, OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult,
-    TakeOverResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
+    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
+    OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
+    WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -206,6 +207,90 @@ async fn only_the_current_attempt_can_withdraw() {
     assert_eq!(calls.withdraw(&default_call_id(), "b").await.unwrap(), WithdrawResult::Removed);
     assert_eq!(activate_call(&calls, "b").await, ActivateResult::Missing);
     assert_eq!(calls.begin(&new_call("c")).await.unwrap(), BeginResult::Inserted);
+}
+
+/// Changes the maximum duration at second 60, if the first join was after `joined_after`. The call
+/// is due at second 61.
+async fn extend_call(
+    calls: &DynamoCallStore,
+    max_duration_seconds: u64,
+    joined_after: i64,
+) -> ExtendResult {
+    let id = default_call_id();
+    let (joined_after, due_at) = (at_second(joined_after), at_second(61));
+    let request = ExtendRequest { id: &id, max_duration_seconds, joined_after, due_at };
+    calls.extend(request).await.unwrap()
+}
+
+fn limit_of(call: &Call) -> (Option<u64>, u64, u64) {
+    (call.max_duration_seconds, call.limit_version, call.limit_synced)
+}
+
+#[tokio::test]
+async fn only_an_active_call_can_be_extended() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    assert_eq!(extend_call(&calls, 600, 0).await, ExtendResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    let ExtendResult::Unchanged(creating) = extend_call(&calls, 600, 0).await else { panic!() };
+    assert_eq!(limit_of(&creating), (None, 0, 0));
+    activate_call(&calls, "a").await;
+    let ExtendResult::Extended(extended) = extend_call(&calls, 600, 0).await else { panic!() };
+    assert_eq!(limit_of(&extended), (Some(600), 1, 0));
+    assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(61)), 0)));
+    // The same value is no change.
+    assert_eq!(extend_call(&calls, 600, 0).await, ExtendResult::Unchanged(extended));
+    let ExtendResult::Extended(extended) = extend_call(&calls, 700, 0).await else { panic!() };
+    assert_eq!(limit_of(&extended), (Some(700), 2, 0));
+    end_call(&calls, None).await;
+    let ExtendResult::Unchanged(ending) = extend_call(&calls, 800, 0).await else { panic!() };
+    assert_eq!((ending.state, limit_of(&ending)), (CallState::Ending, (Some(700), 2, 0)));
+}
+
+#[tokio::test]
+async fn call_that_would_be_over_cannot_be_extended() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let limited = NewCall { max_duration_seconds: Some(60), ..new_call("a") };
+    calls.begin(&limited).await.unwrap();
+    activate_call(&calls, "a").await;
+    calls.record_start(&default_cid(), at_second(20)).await.unwrap();
+    for joined_after in [20, 21] {
+        let ExtendResult::Unchanged(call) = extend_call(&calls, 600, joined_after).await else {
+            panic!()
+        };
+        assert_eq!(limit_of(&call), (Some(60), 0, 0));
+    }
+    assert!(matches!(extend_call(&calls, 600, 19).await, ExtendResult::Extended(_)));
+    // Stream's clock may be behind: no participant joins before the call's creation.
+    calls.record_start(&default_cid(), at_second(-4)).await.unwrap();
+    assert!(matches!(extend_call(&calls, 700, -1).await, ExtendResult::Extended(_)));
+    assert!(matches!(extend_call(&calls, 800, 0).await, ExtendResult::Unchanged(_)));
+}
+
+#[tokio::test]
+async fn only_the_newest_limit_version_is_confirmed() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let id = default_call_id();
+    assert_eq!(calls.confirm_limit(&id, 1).await.unwrap(), ConfirmLimitResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    activate_call(&calls, "a").await;
+    for version in [0, 1] {
+        let result = calls.confirm_limit(&id, version).await.unwrap();
+        assert!(matches!(result, ConfirmLimitResult::Superseded(_)), "{version}");
+    }
+    extend_call(&calls, 600, 0).await;
+    extend_call(&calls, 700, 0).await;
+    let ConfirmLimitResult::Superseded(newest) = calls.confirm_limit(&id, 1).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(limit_of(&newest), (Some(700), 2, 0));
+    assert!(!newest.is_limit_synced());
+    for _ in 0..2 {
+        let ConfirmLimitResult::Confirmed(call) = calls.confirm_limit(&id, 2).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(limit_of(&call), (Some(700), 2, 2));
+        assert!(call.is_limit_synced());
+    }
 }
 
 #[tokio::test]
