@@ -10,6 +10,7 @@ use shared::auth::Caller;
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{
     CallService, CallState, CallTimeouts, CallType, CreateCall, CreateTimeouts, EndReason,
+    ExtendCall,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::ids::{CallId, CallTypeName, UserId};
@@ -50,6 +51,8 @@ pub enum Actor {
     End,
     /// Bob ends call X.
     EndByCallee,
+    /// A service extends call X.
+    Extend,
     /// A member joins call X.
     Join,
     /// The session of call X ends.
@@ -66,7 +69,7 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
@@ -74,6 +77,7 @@ impl Actor {
         Self::CreateReverse,
         Self::End,
         Self::EndByCallee,
+        Self::Extend,
         Self::Join,
         Self::SessionEnds,
         Self::SessionRestarts,
@@ -86,7 +90,7 @@ impl Actor {
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
             Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
-            EndByCallee,
+            EndByCallee, Extend,
         };
         matches!(
             self,
@@ -97,6 +101,7 @@ impl Actor {
                 | CreateReverse
                 | End
                 | EndByCallee
+                | Extend
         )
     }
 }
@@ -212,6 +217,7 @@ impl Handlers {
             Actor::EndByCallee => {
                 Box::pin(async move { handlers.end(handlers.ids.bob.clone()).await })
             }
+            Actor::Extend => Box::pin(async move { handlers.extend().await }),
             Actor::Sweep => Box::pin(async move { handlers.sweep().await }),
             Actor::Join
             | Actor::SessionEnds
@@ -261,6 +267,22 @@ impl Handlers {
         core.model.history.acknowledged_ends.entry(id.clone()).or_insert(now);
         core.model.check_invariants();
         core.record_trace(|| format!("the end returns {:?}", ended.state));
+        Some(())
+    }
+
+    async fn extend(&self) -> Option<()> {
+        let command = ExtendCall {
+            max_duration_seconds: 2 * 60 * 60,
+            inactivity_timeout: TIMEOUTS.inactivity_timeout,
+        };
+        let id = &self.ids.call_x;
+        let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
+        let extended = self.calls.extend(id, command, deadline).await.ok()?;
+        let mut core = self.sim.lock();
+        if !extended.is_limit_synced() {
+            core.model.record_violation(|| format!("{id} was extended without Stream"));
+        }
+        core.record_trace(|| format!("the extend returns {:?}", extended.state));
         Some(())
     }
 

@@ -78,12 +78,12 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
         ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond,
-        End, EndByCallee, Join, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
+        End, EndByCallee, Extend, Join, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
     };
     use InitialState::{
         Active, AllLeft, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined, NotJoined,
     };
-    let table: [(&str, PairRows); 10] = [
+    let table: [(&str, PairRows); 11] = [
         (
             "create/create",
             &[
@@ -101,6 +101,15 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Empty, CreateParallel, End),
                 (Active, CreateReverse, End),
                 (CreateCrashed, Create, End),
+            ],
+        ),
+        (
+            "extend/other",
+            &[
+                (Active, Extend, Extend),
+                (Active, Extend, End),
+                (Joined, Extend, StreamEndsCall),
+                (Joined, Extend, Sweep),
             ],
         ),
         ("end/end", &[(Active, End, EndByCallee), (CreateCrashed, End, EndByCallee)]),

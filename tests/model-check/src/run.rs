@@ -95,6 +95,8 @@ enum Transition {
 /// Concurrent processes have lower numbers. Processes that run alone have higher ones.
 const MAX_ACTORS: usize = 4;
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// The time within which the sweeper pushes a limit that a request has not pushed.
+const MAX_LIMIT_PUSH: Duration = Duration::from_mins(5);
 /// The bound for closing an abandoned call.
 const MAX_ABANDONED_CLEANUP: Duration = Duration::from_mins(11);
 /// The bound for cleaning up a call that was never active.
@@ -414,6 +416,16 @@ fn find_overdue(model: &ModelState, recovery_started_at: Timestamp) -> Option<St
             .find(|id| !model.is_cleaned_up(id));
         if let Some(id) = leftover {
             return Some(format!("{id} is not cleaned up 130 s after its creation failed"));
+        }
+    }
+    if is_exceeded(&recovery_started_at, MAX_LIMIT_PUSH) {
+        let unsynced = model
+            .items
+            .values()
+            .find(|item| item.call.state == CallState::Active && !item.call.is_limit_synced());
+        if let Some(item) = unsynced {
+            let id = &item.call.call_id;
+            return Some(format!("the limit of {id} is not at Stream after 5 minutes"));
         }
     }
     if is_exceeded(&recovery_started_at, MAX_ABANDONED_CLEANUP) {

@@ -54,6 +54,8 @@ pub(crate) struct StreamCall {
     pub(crate) created_by: StreamUserId,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) session: Option<Session>,
+    /// The maximum duration, once an update has set it.
+    pub(crate) max_duration_seconds: Option<u64>,
 }
 
 /// A session of a call at Stream.
@@ -181,6 +183,13 @@ impl ModelState {
             }
             if state != CallState::Active {
                 continue;
+            }
+            let live = self.stream_calls.get(id.as_str());
+            if item.call.limit_synced > 0
+                && live
+                    .is_some_and(|live| live.max_duration_seconds != item.call.max_duration_seconds)
+            {
+                return Some(format!("{id} has a confirmed limit that Stream does not have"));
             }
             let exists_at_stream = self.stream_channels.contains_key(&id.channel().to_string())
                 && self.stream_calls.get(id.as_str()).is_some_and(|live| live.ended_at.is_none());

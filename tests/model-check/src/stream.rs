@@ -52,6 +52,7 @@ enum StreamRequest {
     DeleteChannels(Vec<String>),
     GetOrCreateCall { id: String, created_by: String },
     GetCall(String),
+    UpdateCall { id: String, max_duration_seconds: Option<u64> },
     EndCall(String),
     QueryCalls(Vec<String>),
     Unknown(String),
@@ -92,6 +93,11 @@ impl StreamRequest {
                 Self::GetOrCreateCall { id: (*id).to_owned(), created_by }
             }
             (&Method::GET, ["video", "call", "default", id]) => Self::GetCall((*id).to_owned()),
+            (&Method::PATCH, ["video", "call", "default", id]) => {
+                let limits = &body["settings_override"]["limits"];
+                let max_duration_seconds = limits["max_duration_seconds"].as_u64();
+                Self::UpdateCall { id: (*id).to_owned(), max_duration_seconds }
+            }
             (&Method::POST, ["video", "call", "default", id, "mark_ended"]) => {
                 Self::EndCall((*id).to_owned())
             }
@@ -148,13 +154,24 @@ impl StreamRequest {
                 (201, json!({"result": result}))
             }
             Self::GetOrCreateCall { id, created_by } => {
-                let new_call =
-                    StreamCall { created_by: created_by.clone(), ended_at: None, session: None };
+                let new_call = StreamCall {
+                    created_by: created_by.clone(),
+                    ended_at: None,
+                    session: None,
+                    max_duration_seconds: None,
+                };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
                 (201, call_json(id, live))
             }
             Self::GetCall(id) => match model.stream_calls.get(id) {
                 Some(live) => (200, call_json(id, live)),
+                None => not_found(),
+            },
+            Self::UpdateCall { id, max_duration_seconds } => match model.stream_calls.get_mut(id) {
+                Some(live) => {
+                    live.max_duration_seconds = *max_duration_seconds;
+                    (200, call_json(id, live))
+                }
                 None => not_found(),
             },
             Self::EndCall(id) => {
