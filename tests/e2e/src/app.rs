@@ -103,6 +103,12 @@ impl TestApp {
         format!("Bearer {}", self.stack().sign_token(claims))
     }
 
+    /// Sends a POST request as a service.
+    pub async fn post_as_service(&self, path: &str, body: Value) -> TestResponse {
+        let service = self.service_authorization();
+        self.post_with_headers(path, &[("authorization", &service)], &body.to_string()).await
+    }
+
     /// Provisions users, each with a token request.
     pub async fn provision_users(&self, users: &[&str]) {
         for user in users {
@@ -172,12 +178,21 @@ impl TestApp {
 
     /// Sends a POST request to a path under Stream's `/api/v2/`, like another service of the app.
     pub async fn post_to_stream(&self, path: &str, body: &Value) {
-        let response = self.try_post_to_stream(path, body).await;
+        self.send_to_stream(Method::POST, path, body).await;
+    }
+
+    /// Sends a POST request to a path under Stream's `/api/v2/`, with any response.
+    pub async fn try_post_to_stream(&self, path: &str, body: &Value) -> TestResponse {
+        self.try_send_to_stream(Method::POST, path, body).await
+    }
+
+    /// Sends a request to a path under Stream's `/api/v2/`, like another service of the app.
+    pub async fn send_to_stream(&self, method: Method, path: &str, body: &Value) {
+        let response = self.try_send_to_stream(method, path, body).await;
         assert!(response.status < 300, "{path}: {} {}", response.status, response.body);
     }
 
-    /// The same, with any response.
-    pub async fn try_post_to_stream(&self, path: &str, body: &Value) -> TestResponse {
+    async fn try_send_to_stream(&self, method: Method, path: &str, body: &Value) -> TestResponse {
         let uri = format!("{}/api/v2/{path}?api_key={STREAM_API_KEY}", self.stream().base_url());
         // The token has the wrong signature, so the check is disabled below.
         let token = self.stack().sign_token(json!({"server": true}));
@@ -187,8 +202,7 @@ impl TestApp {
             ("stream-auth-type", "jwt"),
         ];
         self.stream().set_disable_auth_checks(true);
-        let response =
-            self.send_request(Method::POST, &uri, &headers, body.to_string().as_bytes()).await;
+        let response = self.send_request(method, &uri, &headers, body.to_string().as_bytes()).await;
         self.stream().set_disable_auth_checks(false);
         response
     }

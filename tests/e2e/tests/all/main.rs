@@ -6,6 +6,8 @@
 mod authorization;
 mod call_create;
 mod call_end;
+mod call_extend;
+mod call_gate;
 mod concurrency;
 mod config;
 mod documents;

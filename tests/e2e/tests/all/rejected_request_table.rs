@@ -51,7 +51,7 @@ const fn post(target: &'static str, body: &'static str) -> Route {
 }
 
 /// The routes with a body. An empty object is valid for the first two.
-static JSON_ROUTES: [Route; 7] = [
+static JSON_ROUTES: [Route; 8] = [
     post("/api/stream/token", "{}"),
     post("/api/stream/token/revoke", "{}"),
     post("/api/stream/user/upsert", r#"{"userData":{}}"#),
@@ -59,6 +59,7 @@ static JSON_ROUTES: [Route; 7] = [
     post("/api/stream/call/end", r#"{"callId":"c1"}"#),
     post("/api/stream/message/send", r#"{"channelId":"call-c1","message":"Hi"}"#),
     post("/api/stream/call/quality/c1", r#"{"samples":[{"timestamp":1767225600000}]}"#),
+    post("/api/stream/call/c1/extend", r#"{"maxDurationSeconds":600}"#),
 ];
 
 static BODYLESS_ROUTES: [Route; 5] = [
@@ -563,6 +564,36 @@ const INVALID_FIELDS: &[(&str, &[&str])] = &[
             r#"{"receiverId":"bob","owner":"bob"}"#,
             r#"{"receiverId":"bob","createdBy":"bob"}"#,
             r#"{"receiverId":"bob","settings":{"recording":true}}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":0}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":59}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":59.0}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":60.5}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":-60}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":14401}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":1e300}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":18446744073709551615}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":"60"}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":true}"#,
+            r#"{"receiverId":"bob","maxDurationSeconds":[60]}"#,
+            r#"{"receiverId":"bob","max_duration_seconds":60}"#,
+        ],
+    ),
+    (
+        "/api/stream/call/c1/extend",
+        &[
+            "{}",
+            r#"{"maxDurationSeconds":null}"#,
+            r#"{"maxDurationSeconds":-1}"#,
+            r#"{"maxDurationSeconds":60.5}"#,
+            r#"{"maxDurationSeconds":1e300}"#,
+            r#"{"maxDurationSeconds":18446744073709551616}"#,
+            r#"{"maxDurationSeconds":"600"}"#,
+            r#"{"maxDurationSeconds":true}"#,
+            r#"{"maxDurationSeconds":[600]}"#,
+            r#"{"maxDurationSeconds":{"$gt":0}}"#,
+            r#"{"maxDurationSeconds":600,"callId":"c2"}"#,
+            r#"{"maxDurationSeconds":600,"userId":"bob"}"#,
+            r#"{"seconds":600}"#,
         ],
     ),
     (
@@ -720,6 +751,7 @@ const ID_FIELDS: &[(&str, &str)] = &[
     ("/api/stream/call/create", r#"{"receiverId":@}"#),
     ("/api/stream/call/create", r#"{"memberIds":["bob",@]}"#),
     ("/api/stream/call/create", r#"{"receiverId":"bob","callId":@}"#),
+    ("/api/stream/call/create", r#"{"receiverId":"bob","ownerId":@}"#),
     ("/api/stream/call/end", r#"{"callId":@}"#),
     ("/api/stream/call/end", r#"{"channelId":@}"#),
     ("/api/stream/message/send", r#"{"channelId":@,"message":"Hi"}"#),
@@ -992,6 +1024,8 @@ fn other_user_cases(token: &str) -> Vec<Case> {
         ("POST", "/api/stream/token", r#"{"userId":"bob"}"#),
         ("POST", "/api/stream/token/revoke", r#"{"userId":"bob"}"#),
         ("POST", "/api/stream/user/upsert", r#"{"userId":"bob","userData":{}}"#),
+        ("POST", "/api/stream/call/create", r#"{"receiverId":"carol","ownerId":"bob"}"#),
+        ("POST", "/api/stream/call/c1/extend", r#"{"maxDurationSeconds":600}"#),
         ("DELETE", "/api/stream/user/bob", ""),
     ] {
         for &(name, value) in SPOOFED_HEADERS {
@@ -1193,6 +1227,12 @@ const INVALID_TARGETS: &[(&str, &str, AllowedOutcomes)] = &[
     ("GET", "/api/stream/message/messaging:call-c1", INVALID_ID),
     ("GET", "/api/stream/call/alice@", INVALID_ID),
     ("GET", "/api/stream/call/quality/alice@", INVALID_ID),
+    ("POST", "/api/stream/call/alice@/extend", INVALID_ID),
+    ("POST", "/api/stream/call/a.b/extend", INVALID_ID),
+    ("POST", "/api/stream/call/%2e%2e/extend", INVALID_PATH),
+    ("POST", "/api/stream/call//extend", ROUTE_NOT_FOUND),
+    ("POST", "/api/stream/call/c1/extend/", ROUTE_NOT_FOUND),
+    ("POST", "/api/stream/call/c1/Extend", ROUTE_NOT_FOUND),
     ("GET", "http://evil.example/api/stream/nothing", ROUTE_NOT_FOUND),
 ];
 
@@ -1365,6 +1405,8 @@ const INVALID_METHODS: &[(&str, &str)] = &[
     ("POST", "/api/stream/user/alice"),
     ("DELETE", "/api/stream/call/c1"),
     ("POST", "/api/stream/call/c1"),
+    ("GET", "/api/stream/call/c1/extend"),
+    ("DELETE", "/api/stream/call/c1/extend"),
     ("DELETE", "/api/stream/call/quality/c1"),
     ("POST", "/api/stream/message/call-c1"),
     ("DELETE", "/api/stream/message/call-c1"),
@@ -1672,6 +1714,8 @@ async fn assert_every_route_works(app: &TestApp) {
     for path in ["/config", "/call/c1", "/call/quality/c1", "/message/call-c1"] {
         let _ = app.get(path, "alice").await.expect_success();
     }
+    let extend = json!({"maxDurationSeconds": 600});
+    let _ = app.post_as_service("/call/c1/extend", extend).await.expect_success();
     let _ = app.send_webhook(&json!({"type": "health.check"})).await.expect_success();
     let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
     let _ = app.post("/token/revoke", "alice", json!({})).await.expect_success();

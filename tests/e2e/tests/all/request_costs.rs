@@ -32,6 +32,8 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post("/message/send", "alice", message))).await, (3, 1));
     assert_eq!(cost(Box::pin(app.get("/message/call-c1", "alice"))).await, (2, 1));
     assert_eq!(cost(Box::pin(app.get("/call/c1", "alice"))).await, (2, 0));
+    let extend = json!({"maxDurationSeconds": 600});
+    assert_eq!(cost(Box::pin(app.post_as_service("/call/c1/extend", extend))).await, (2, 1));
     let report = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
     assert_eq!(cost(Box::pin(app.post("/call/quality/c1", "alice", report))).await, (4, 0));
     assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (5, 1));

@@ -15,6 +15,7 @@ async fn every_route_except_config_returns_stream_not_configured() {
         ("/user/upsert", json!({"userData": {}})),
         ("/call/create", json!({"receiverId": "bob"})),
         ("/call/end", json!({"callId": "c1"})),
+        ("/call/c1/extend", json!({"maxDurationSeconds": 600})),
         ("/message/send", message),
         ("/token/revoke", json!({})),
         ("/call/quality/c1", json!({"samples": [{"timestamp": 1_767_225_600_000_i64}]})),
