@@ -18,7 +18,7 @@ pub(super) struct Device {
     id: String,
     push_provider: String,
     push_provider_name: Option<String>,
-    /// Whether the id is a token for Apple's VoIP notifications.
+    /// Whether the id is a token for Apple's notifications of incoming calls.
     is_voip: bool,
     created_at: Timestamp,
 }
