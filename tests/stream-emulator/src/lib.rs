@@ -62,8 +62,8 @@ pub use faults::{Fault, FaultRule};
 pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
-    BanView, CallReport, CallTypeView, CallView, ChannelView, MessageView, ParticipantStats,
-    SessionStats, UserAction, UserToken, UserView,
+    BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
+    ParticipantStats, SessionStats, UserAction, UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

@@ -140,6 +140,21 @@ pub struct CallView {
     pub present: Vec<String>,
 }
 
+/// A participant's join of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JoinView {
+    /// The id of the call's session.
+    pub session_id: String,
+    /// The id of the participant, which a client keeps when it reconnects.
+    pub user_session_id: String,
+    /// The id of the user.
+    pub user_id: String,
+    /// When the participant joined.
+    pub joined_at: i64,
+    /// When the participant left or the session ended.
+    pub left_at: Option<i64>,
+}
+
 /// A call type.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallTypeView {

@@ -1,7 +1,7 @@
 //! Control endpoints for the media side. Each is a `POST` to `/_emulator/…`:
 //!
 //! - `join` with `{"call_cid": …, "user_id": …}` returns `{"user_session_id": …}`; the id is `null`
-//!   if the join is rejected.
+//!   if the join is rejected. With `user_session_id` the user joins under that id.
 //! - `leave` with `{"call_cid": …, "user_session_id": …}`; without `user_session_id` every
 //!   participant leaves.
 //! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`.
@@ -23,6 +23,14 @@ use crate::views::CallReport;
 struct UserParams {
     call_cid: String,
     user_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JoinParams {
+    call_cid: String,
+    user_id: String,
+    user_session_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +68,12 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
         return None;
     }
     Some(match path {
-        "join" => with_body(body, |params: UserParams| {
-            let id = state
-                .with_inner(|inner, now| inner.world.join(&params.call_cid, &params.user_id, now));
+        "join" => with_body(body, |params: JoinParams| {
+            let JoinParams { call_cid, user_id, user_session_id } = params;
+            let id = state.with_inner(|inner, now| match user_session_id {
+                Some(id) => inner.world.join_as(&call_cid, &user_id, &id, now).map(|_| id),
+                None => inner.world.join(&call_cid, &user_id, now),
+            });
             ApiResponse::json(200, &json!({ "user_session_id": id }))
         }),
         "leave" => with_body(body, |params: LeaveParams| {

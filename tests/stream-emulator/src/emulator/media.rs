@@ -2,7 +2,8 @@
 //! reject, miss and rate calls, and Stream measures their quality.
 
 use super::Emulator;
-use crate::views::CallReport;
+use crate::timestamp::Timestamp;
+use crate::views::{CallReport, JoinView};
 
 impl Emulator {
     /// A user joins a call. Returns the `user_session_id` of this join, which [`Emulator::leave`]
@@ -11,6 +12,24 @@ impl Emulator {
     #[must_use]
     pub fn join(&self, call_cid: &str, user_id: &str) -> Option<String> {
         self.state().with_inner(|inner, now| inner.world.join(call_cid, user_id, now))
+    }
+
+    /// A user joins a call under this `user_session_id`, as a client that reconnects does. If the
+    /// user is present under it, that participant leaves at the same instant. Returns the
+    /// `joined_at` of the participant, or `None` as [`Emulator::join`] does.
+    #[must_use]
+    pub fn join_as(&self, call_cid: &str, user_id: &str, user_session_id: &str) -> Option<i64> {
+        let joined_at = self
+            .state()
+            .with_inner(|inner, now| inner.world.join_as(call_cid, user_id, user_session_id, now));
+        joined_at.map(Timestamp::as_nanos)
+    }
+
+    /// All joins of a call, including those of former participants and sessions, in order. Empty if
+    /// the call does not exist.
+    #[must_use]
+    pub fn joins(&self, call_cid: &str) -> Vec<JoinView> {
+        self.state().with_inner(|inner, _| inner.world.join_views(call_cid))
     }
 
     /// One participant leaves a call. A session without participants ends after the call's

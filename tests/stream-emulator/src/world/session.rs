@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::stats::StoredReport;
 use super::{World, strip_nulls};
 use crate::timestamp::Timestamp;
-use crate::views::{CallReport, ParticipantStats, SessionStats};
+use crate::views::{CallReport, JoinView, ParticipantStats, SessionStats};
 
 /// The role of a participant who is not a member of the call.
 pub(super) const NON_MEMBER_ROLE: &str = "user";
@@ -50,6 +50,16 @@ impl Join {
             "role": self.role,
             "joined_at": self.joined_at,
         })
+    }
+
+    fn view(&self, session_id: &str) -> JoinView {
+        JoinView {
+            session_id: session_id.to_owned(),
+            user_session_id: self.user_session_id.clone(),
+            user_id: self.user_id.clone(),
+            joined_at: self.joined_at.as_nanos(),
+            left_at: self.left_at.map(Timestamp::as_nanos),
+        }
     }
 }
 
@@ -101,6 +111,10 @@ impl Session {
         self.present_joins().map(|join| join.user_id.clone()).collect()
     }
 
+    pub(super) fn join_views(&self) -> impl Iterator<Item = JoinView> {
+        self.joins.iter().map(move |join| join.view(&self.id))
+    }
+
     /// A report with times and participants but without measurements.
     pub(super) fn attendance_report(&self, now: Timestamp) -> CallReport {
         let mut participants: Vec<ParticipantStats> = Vec::new();
@@ -149,11 +163,15 @@ impl Session {
         counts
     }
 
-    /// Ends the join with this id, or all current joins without an id. Returns the ended joins.
-    pub(super) fn leave(&mut self, user_session_id: Option<&str>, now: Timestamp) -> Vec<Join> {
+    /// Ends the current joins that match. Returns the ended joins.
+    pub(super) fn leave(
+        &mut self,
+        is_leaving: impl Fn(&Join) -> bool,
+        now: Timestamp,
+    ) -> Vec<Join> {
         let mut left = Vec::new();
         for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
-            if user_session_id.is_none_or(|id| id == join.user_session_id) {
+            if is_leaving(join) {
                 join.left_at = Some(now);
                 left.push(join.clone());
             }

@@ -9,6 +9,7 @@ use super::cid::Cid;
 use super::session::{Join, NON_MEMBER_ROLE, Session};
 use super::{World, merge, strip_nulls};
 use crate::timestamp::Timestamp;
+use crate::views::JoinView;
 
 const MAX_MEMBERS: usize = 100;
 
@@ -41,13 +42,26 @@ impl Call {
 }
 
 impl World {
-    /// A user joins a call. Returns the id of the join, or `None` if the call is not open or the
-    /// user is deactivated or deleted.
+    /// A user joins a call under a new `user_session_id`. Returns that id, or `None` if the call is
+    /// not open or the user is deactivated or deleted.
     pub(crate) fn join(&mut self, call_cid: &str, user_id: &str, now: Timestamp) -> Option<String> {
-        let cid = self.find_open_call(call_cid)?;
-        if self.is_deactivated_or_deleted(user_id) {
-            return None;
-        }
+        self.find_joinable_call(call_cid, user_id)?;
+        let user_session_id = self.next_id("user-session");
+        self.join_as(call_cid, user_id, &user_session_id, now)?;
+        Some(user_session_id)
+    }
+
+    /// A user joins a call under this `user_session_id`, which clients keep when they reconnect. If
+    /// the user is present under it, that join ends at the same instant. Returns the time of the
+    /// join, or `None` as [`World::join`] does.
+    pub(crate) fn join_as(
+        &mut self,
+        call_cid: &str,
+        user_id: &str,
+        user_session_id: &str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let cid = self.find_joinable_call(call_cid, user_id)?;
         let session = self.get_or_create_session(&cid)?;
         let is_first_join = session.started_at.is_none();
         session.started_at.get_or_insert(now);
@@ -56,37 +70,51 @@ impl World {
             let fields = json!({ "session_id": session_id });
             self.emit_call("call.session_started", &cid, now, fields);
         }
+        let is_rejoining =
+            |join: &Join| join.user_id == user_id && join.user_session_id == user_session_id;
+        self.end_joins(&cid, is_rejoining, now);
         let join = Join {
-            user_session_id: self.next_id("user-session"),
+            user_session_id: user_session_id.to_owned(),
             user_id: user_id.to_owned(),
             role: self.calls.get(&cid)?.member_role(user_id).unwrap_or(NON_MEMBER_ROLE).to_owned(),
             joined_at: now,
             left_at: None,
         };
-        let user_session_id = join.user_session_id.clone();
         let fields = json!({ "participant": join.response(self) });
         let session = self.calls.get_mut(&cid)?.current_session_mut()?;
         session.empty_since = None;
         session.is_report_only = false;
         session.joins.push(join);
         self.emit_session("call.session_participant_joined", &cid, &session_id, now, fields);
-        Some(user_session_id)
+        Some(now)
     }
 
     /// One participant leaves a call, or all without `user_session_id`.
     pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Timestamp) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
-        let Some(call) = self.calls.get_mut(&cid) else { return };
+        let is_leaving = |join: &Join| user_session_id.is_none_or(|id| id == join.user_session_id);
+        self.end_joins(&cid, is_leaving, now);
+    }
+
+    /// Ends the current joins that match.
+    fn end_joins(&mut self, cid: &Cid, is_leaving: impl Fn(&Join) -> bool, now: Timestamp) {
+        let Some(call) = self.calls.get_mut(cid) else { return };
         let Some(session) = call.current_session_mut() else { return };
-        let left = session.leave(user_session_id, now);
+        let left = session.leave(is_leaving, now);
         let session_id = session.id.clone();
         for join in left {
             let fields = json!({
                 "participant": join.response(self),
                 "duration_seconds": now.seconds_since(join.joined_at),
             });
-            self.emit_session("call.session_participant_left", &cid, &session_id, now, fields);
+            self.emit_session("call.session_participant_left", cid, &session_id, now, fields);
         }
+    }
+
+    /// All joins of a call, in order. Empty if the call does not exist.
+    pub(crate) fn join_views(&self, call_cid: &str) -> Vec<JoinView> {
+        let call = call_cid.parse().ok().and_then(|cid: Cid| self.calls.get(&cid));
+        call.into_iter().flat_map(|call| &call.sessions).flat_map(Session::join_views).collect()
     }
 
     /// A user accepts a ring.
@@ -213,10 +241,12 @@ impl World {
         self.calls.get_mut(cid)?.current_session_mut()
     }
 
-    /// Such a user cannot connect to Stream and therefore cannot join.
-    fn is_deactivated_or_deleted(&self, user_id: &str) -> bool {
+    /// A deactivated or deleted user cannot connect to Stream and therefore cannot join.
+    fn find_joinable_call(&self, call_cid: &str, user_id: &str) -> Option<Cid> {
         let user = self.users.get(user_id);
-        user.is_some_and(|user| user.deactivated_at.is_some() || user.deleted_at.is_some())
+        let can_connect =
+            user.is_none_or(|user| user.deactivated_at.is_none() && user.deleted_at.is_none());
+        self.find_open_call(call_cid).filter(|_| can_connect)
     }
 }
 
@@ -292,12 +322,78 @@ mod tests {
     }
 
     #[test]
+    fn participant_keeps_its_session_id_when_it_rejoins() {
+        let mut world = world_with_call();
+        assert_eq!(world.join_as(CALL, "alice", "phone", at(5)), Some(at(5)));
+        world.leave(CALL, Some("phone"), at(8));
+        assert_eq!(world.join_as(CALL, "alice", "phone", at(10)), Some(at(10)));
+        // A participant that is present leaves at the instant of the rejoin.
+        assert_eq!(world.join_as(CALL, "alice", "phone", at(14)), Some(at(14)));
+        let events = world.take_events();
+        assert_eq!(
+            event_types(&events)[1..],
+            [
+                "call.session_participant_joined",
+                "call.session_participant_left",
+                "call.session_participant_joined",
+                "call.session_participant_left",
+                "call.session_participant_joined",
+            ]
+        );
+        for (event, seconds) in [(2, 5), (4, 10)] {
+            let participant = &events[event]["participant"];
+            assert_eq!(participant["user_session_id"], json!("phone"));
+            assert_eq!(participant["joined_at"], json!(at(seconds).to_rfc3339()));
+            assert_eq!(participant["role"], json!("admin"));
+        }
+        assert_eq!(events[2]["duration_seconds"], json!(3));
+        let participants = call(&world)["session"]["participants"].clone();
+        assert_eq!(participants.as_array().map(Vec::len), Some(1));
+        assert_eq!(participants[0]["user_session_id"], json!("phone"));
+        assert_eq!(participants[0]["joined_at"], json!(at(14)));
+    }
+
+    #[test]
+    fn devices_of_a_user_are_separate_participants() {
+        let mut world = world_with_call();
+        let phone = world.join(CALL, "alice", at(5)).expect("a join");
+        let tablet = world.join(CALL, "alice", at(6)).expect("a join");
+        // Clients choose their session ids, so two users may have the same one.
+        world.join_as(CALL, "bob", &phone, at(7)).expect("a join");
+        assert_eq!(world.call_view(CALL).expect("the call").present, ["alice", "alice", "bob"]);
+        world.leave(CALL, Some(&tablet), at(9));
+        let participants = call(&world)["session"]["participants"].clone();
+        assert_eq!(participants[0]["user"]["id"], json!("alice"));
+        assert_eq!(participants[1]["user"]["id"], json!("bob"));
+        assert_eq!(participants[1]["user_session_id"], participants[0]["user_session_id"]);
+        world.end_call(&default_call_cid("c"), at(20)).expect("ended");
+        let joins: Vec<_> = world
+            .join_views(CALL)
+            .into_iter()
+            .map(|join| (join.user_id, join.user_session_id, join.joined_at, join.left_at))
+            .collect();
+        let join = |user: &str, id: &str, joined: u64, left: u64| {
+            (user.to_owned(), id.to_owned(), at(joined).as_nanos(), Some(at(left).as_nanos()))
+        };
+        assert_eq!(
+            joins,
+            [
+                join("alice", &phone, 5, 20),
+                join("alice", &tablet, 6, 9),
+                join("bob", &phone, 7, 20),
+            ]
+        );
+        assert!(world.join_views("default:x").is_empty());
+    }
+
+    #[test]
     fn join_is_rejected_for_ended_calls_and_deactivated_users() {
         let mut world = world_with_call();
         assert_eq!(world.join("default:x", "alice", at(1)), None);
         assert_eq!(world.join("invalid", "alice", at(1)), None);
         world.mark_deactivated("bob", at(1));
         assert_eq!(world.join(CALL, "bob", at(1)), None);
+        assert_eq!(world.join_as(CALL, "bob", "phone", at(1)), None);
         world.end_call(&default_call_cid("c"), at(2)).expect("ended");
         assert_eq!(world.join(CALL, "alice", at(3)), None);
         assert_eq!(call(&world)["session"], json!(null));
