@@ -2,9 +2,11 @@
 //!
 //! - `join` with `{"call_cid": …, "user_id": …}` returns `{"user_session_id": …}`; the id is `null`
 //!   if the join is rejected. With `user_session_id` the user joins under that id.
-//! - `leave` with `{"call_cid": …, "user_session_id": …}`; without `user_session_id` every
-//!   participant leaves.
-//! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`.
+//! - `leave` with `{"call_cid": …, "user_session_id": …, "reason": …}`; without `user_session_id`
+//!   every participant leaves.
+//! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`; `reject` may have a
+//!   `reason`.
+//! - `end` with `{"call_cid": …, "user_id": …, "reason": …}`; without `user_id` Stream ends the call.
 //! - `rate` with `{"call_cid": …, "user_id": …, "rating": 1 to 5, "reason": …}`.
 //! - `reports` with `{"call_cid": …, "report": …}`, a [`CallReport`] with the measurements of a
 //!   session.
@@ -17,6 +19,7 @@ use super::{ok_response, with_body};
 use crate::response::ApiResponse;
 use crate::state::State;
 use crate::views::CallReport;
+use crate::world::Cid;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,23 @@ struct JoinParams {
 struct LeaveParams {
     call_cid: String,
     user_session_id: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RejectParams {
+    call_cid: String,
+    user_id: String,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndParams {
+    call_cid: String,
+    user_id: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,9 +97,11 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             ApiResponse::json(200, &json!({ "user_session_id": id }))
         }),
         "leave" => with_body(body, |params: LeaveParams| {
-            let user_session_id = params.user_session_id.as_deref();
-            state
-                .with_inner(|inner, now| inner.world.leave(&params.call_cid, user_session_id, now));
+            let LeaveParams { call_cid, user_session_id, reason } = params;
+            let (user_session_id, reason) = (user_session_id.as_deref(), reason.as_deref());
+            state.with_inner(|inner, now| {
+                inner.world.leave_with(&call_cid, user_session_id, reason, now);
+            });
             ok_response()
         }),
         "accept" => with_body(body, |params: UserParams| {
@@ -88,14 +110,21 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             });
             ok_response()
         }),
-        "reject" => with_body(body, |params: UserParams| {
+        "reject" => with_body(body, |params: RejectParams| {
+            let RejectParams { call_cid, user_id, reason } = params;
             state.with_inner(|inner, now| {
-                inner.world.reject(&params.call_cid, &params.user_id, now);
+                inner.world.reject_with(&call_cid, &user_id, reason.as_deref(), now);
             });
             ok_response()
         }),
         "miss" => with_body(body, |params: UserParams| {
             state.with_inner(|inner, now| inner.world.miss(&params.call_cid, &params.user_id, now));
+            ok_response()
+        }),
+        "end" => with_body(body, |params: EndParams| {
+            let (user_id, reason) = (params.user_id.as_deref(), params.reason.as_deref());
+            let Ok(cid) = params.call_cid.parse::<Cid>() else { return ok_response() };
+            state.with_inner(|inner, now| inner.world.end_call_with(&cid, user_id, reason, now));
             ok_response()
         }),
         "rate" => with_body(body, |params: RateParams| {

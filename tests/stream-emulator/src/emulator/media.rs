@@ -1,9 +1,10 @@
 //! The media side of Stream, which no server-side request can trigger: users join, leave, accept,
-//! reject, miss and rate calls, and Stream measures their quality.
+//! reject, miss, end and rate calls, and Stream measures their quality.
 
 use super::Emulator;
 use crate::timestamp::Timestamp;
 use crate::views::{CallReport, JoinView};
+use crate::world::Cid;
 
 impl Emulator {
     /// A user joins a call. Returns the `user_session_id` of this join, which [`Emulator::leave`]
@@ -39,6 +40,13 @@ impl Emulator {
             .with_inner(|inner, now| inner.world.leave(call_cid, Some(user_session_id), now));
     }
 
+    /// One participant leaves a call for a reason, such as a kick.
+    pub fn leave_with(&self, call_cid: &str, user_session_id: &str, reason: &str) {
+        self.state().with_inner(|inner, now| {
+            inner.world.leave_with(call_cid, Some(user_session_id), Some(reason), now);
+        });
+    }
+
     /// All participants leave a call, as when Stream detects that their apps were killed.
     pub fn leave_all(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.leave(call_cid, None, now));
@@ -49,14 +57,27 @@ impl Emulator {
         self.state().with_inner(|inner, now| inner.world.accept(call_cid, user_id, now));
     }
 
-    /// A user rejects a ring.
+    /// A user rejects a ring without a reason.
     pub fn reject(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.reject(call_cid, user_id, now));
+    }
+
+    /// A user rejects a ring. Clients give the reasons `decline`, `cancel`, `busy` and `timeout`.
+    pub fn reject_with(&self, call_cid: &str, user_id: &str, reason: Option<&str>) {
+        self.state()
+            .with_inner(|inner, now| inner.world.reject_with(call_cid, user_id, reason, now));
     }
 
     /// A user misses a ring.
     pub fn miss(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.miss(call_cid, user_id, now));
+    }
+
+    /// Ends a call without a request: by a user, or by Stream itself. If the call does not exist or
+    /// has ended before, nothing happens.
+    pub fn end_call(&self, call_cid: &str, user_id: Option<&str>, reason: Option<&str>) {
+        let Ok(cid) = call_cid.parse::<Cid>() else { return };
+        self.state().with_inner(|inner, now| inner.world.end_call_with(&cid, user_id, reason, now));
     }
 
     /// A user rates the last started session of a call. Without such a session, nothing happens.

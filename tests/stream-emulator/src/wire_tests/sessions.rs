@@ -108,14 +108,16 @@ async fn control_api_plays_the_media_side() {
         json_body(&response)
     };
     control("miss", json!({ "user_id": "bob" })).await;
-    control("reject", json!({ "user_id": "bob" })).await;
+    control("reject", json!({ "user_id": "bob", "reason": "decline" })).await;
     control("accept", json!({ "user_id": "bob" })).await;
     let joined = control("join", json!({ "user_id": "alice" })).await;
     control("leave", json!({ "user_session_id": joined["user_session_id"] })).await;
-    control("join", json!({ "user_id": "alice" })).await;
-    control("leave", json!({})).await;
+    let phone = json!({ "user_id": "alice", "user_session_id": "phone" });
+    assert_eq!(control("join", phone).await["user_session_id"], json!("phone"));
+    control("leave", json!({ "reason": "timeout" })).await;
     control("rate", json!({ "user_id": "alice", "rating": 5 })).await;
     control("report_ready", json!({})).await;
+    control("end", json!({ "user_id": "alice", "reason": "over" })).await;
     assert_eq!(
         event_types(&emulator)[1..],
         [
@@ -129,8 +131,19 @@ async fn control_api_plays_the_media_side() {
             "call.session_participant_left",
             "call.user_feedback_submitted",
             "call.stats_report_ready",
+            "call.ended",
+            "call.session_ended",
         ]
     );
+    let events = emulator.emitted_events();
+    let reasons = [2, 5, 7, 8, 11].map(|event| events[event]["reason"].clone());
+    let expected = [json!("decline"), json!(null), json!(null), json!("timeout"), json!("over")];
+    assert_eq!(reasons, expected);
+    assert_eq!(events[11]["user"]["id"], json!("alice"));
+    let joins = emulator.joins("default:c");
+    assert_eq!((joins.len(), joins[1].user_session_id.as_str()), (2, "phone"));
+    assert_eq!(joins[1].left_at, Some(nanos_after_start(0)));
+    assert_eq!(emulator.join_as("default:c", "alice", "phone"), None);
     let rejected =
         send_request(&emulator, "POST /_emulator/join", &json!({ "call_cid": "c" })).await;
     assert_eq!(status(&rejected), 400);

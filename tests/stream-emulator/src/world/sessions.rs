@@ -72,7 +72,7 @@ impl World {
         }
         let is_rejoining =
             |join: &Join| join.user_id == user_id && join.user_session_id == user_session_id;
-        self.end_joins(&cid, is_rejoining, now);
+        self.end_joins(&cid, is_rejoining, None, now);
         let join = Join {
             user_session_id: user_session_id.to_owned(),
             user_id: user_id.to_owned(),
@@ -91,13 +91,29 @@ impl World {
 
     /// One participant leaves a call, or all without `user_session_id`.
     pub(crate) fn leave(&mut self, call_cid: &str, user_session_id: Option<&str>, now: Timestamp) {
+        self.leave_with(call_cid, user_session_id, None, now);
+    }
+
+    pub(crate) fn leave_with(
+        &mut self,
+        call_cid: &str,
+        user_session_id: Option<&str>,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) {
         let Ok(cid) = call_cid.parse::<Cid>() else { return };
         let is_leaving = |join: &Join| user_session_id.is_none_or(|id| id == join.user_session_id);
-        self.end_joins(&cid, is_leaving, now);
+        self.end_joins(&cid, is_leaving, reason, now);
     }
 
     /// Ends the current joins that match.
-    fn end_joins(&mut self, cid: &Cid, is_leaving: impl Fn(&Join) -> bool, now: Timestamp) {
+    fn end_joins(
+        &mut self,
+        cid: &Cid,
+        is_leaving: impl Fn(&Join) -> bool,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         let Some(session) = call.current_session_mut() else { return };
         let left = session.leave(is_leaving, now);
@@ -106,7 +122,9 @@ impl World {
             let fields = json!({
                 "participant": join.response(self),
                 "duration_seconds": now.seconds_since(join.joined_at),
+                "reason": reason,
             });
+            let fields = strip_nulls(fields);
             self.emit_session("call.session_participant_left", cid, &session_id, now, fields);
         }
     }
@@ -128,10 +146,10 @@ impl World {
 
     /// A user rejects a ring without a reason.
     pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
-        self.reject_with_reason(call_cid, user_id, None, now);
+        self.reject_with(call_cid, user_id, None, now);
     }
 
-    pub(super) fn reject_with_reason(
+    pub(crate) fn reject_with(
         &mut self,
         call_cid: &str,
         user_id: &str,
@@ -194,6 +212,16 @@ impl World {
     /// Ends a call and its session. If the call has ended before, nothing happens. Without a user,
     /// a server or a timeout ends the call.
     pub(super) fn end_call_at(&mut self, cid: &Cid, at: Timestamp, user_id: Option<&str>) {
+        self.end_call_with(cid, user_id, None, at);
+    }
+
+    pub(crate) fn end_call_with(
+        &mut self,
+        cid: &Cid,
+        user_id: Option<&str>,
+        reason: Option<&str>,
+        at: Timestamp,
+    ) {
         let Some(call) = self.calls.get_mut(cid) else { return };
         if call.ended_at.is_some() {
             return;
@@ -201,9 +229,11 @@ impl World {
         call.ended_at = Some(at);
         let ended = call.end_sessions(at);
         let members = self.calls.get(cid).map(|call| call.members_response(self, MAX_MEMBERS));
+        let reason = strip_nulls(json!({ "reason": reason }));
         // Without a user the member is null, not absent.
         let user = user_id.map(|id| self.user_response(id));
-        self.emit_call("call.ended", cid, at, json!({ "members": members, "user": user }));
+        let fields = merge(json!({ "members": members, "user": user }), reason);
+        self.emit_call("call.ended", cid, at, fields);
         self.emit_sessions_ended(cid, ended, at);
     }
 
@@ -410,11 +440,31 @@ mod tests {
         assert_eq!(event_types(&events), ["call.ended", "call.session_ended"]);
         assert_eq!(events[0]["user"], json!(null));
         assert!(events[0].get("user").is_some());
+        assert_eq!(events[0].get("reason"), None);
         assert_eq!(events[0]["call"]["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
         let session = &events[1]["call"]["session"];
         assert_eq!(session["ended_at"], json!("2026-01-01T00:00:09.000000000Z"));
         assert_eq!(events[1]["session_id"], session["id"]);
         assert_eq!(call(&world)["current_session_id"], json!(""));
+    }
+
+    #[test]
+    fn reasons_are_in_the_events_only() {
+        let mut world = world_with_call();
+        let alice = world.join(CALL, "alice", at(1)).expect("a join");
+        world.reject_with(CALL, "bob", Some("busy"), at(2));
+        world.leave_with(CALL, Some(&alice), Some("kicked"), at(3));
+        let events = world.take_events();
+        assert_eq!(
+            (&events[2]["reason"], &events[3]["reason"]),
+            (&json!("busy"), &json!("kicked"))
+        );
+        world.end_call_with(&default_call_cid("c"), Some("bob"), Some("over"), at(4));
+        let ended = world.take_events();
+        assert_eq!((&ended[0]["user"]["id"], &ended[0]["reason"]), (&json!("bob"), &json!("over")));
+        let session = call(&world)["session"].clone();
+        assert_eq!(session["rejected_by"], json!({ "bob": at(2) }));
+        assert_eq!(session.get("reason"), None);
     }
 
     #[test]

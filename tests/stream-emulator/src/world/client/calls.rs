@@ -73,7 +73,7 @@ impl Client<'_> {
     pub(crate) fn reject_call(&mut self, cid: &Cid, request: &RejectCall) -> ApiResult {
         self.check_existing_call(cid, Permission::JOIN_CALL)?;
         let (cid, reason) = (cid.to_string(), request.reason.as_deref());
-        self.world.reject_with_reason(&cid, &self.user.id, reason, self.now);
+        self.world.reject_with(&cid, &self.user.id, reason, self.now);
         Ok(json!({}))
     }
 
