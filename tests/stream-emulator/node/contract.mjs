@@ -386,7 +386,9 @@ await test('call.getOrCreate creates once and overrides settings', async () => {
   assert.equal(first.call.settings.session.inactivity_timeout_seconds, 300);
   assert.equal(typeof first.call.settings.video.target_resolution.width, 'number');
   assert.equal(first.call.ended_at, undefined);
-  assert.equal(first.call.session ?? null, null);
+  // A ring opens a session, which starts with the first join.
+  assert.equal(first.call.session.started_at, undefined);
+  assert.equal(first.call.current_session_id, first.call.session.id);
   assert.deepEqual(first.members.map((member) => member.user_id), [alice, bob]);
   const second = await call.getOrCreate({ data });
   assert.equal(second.created, false);

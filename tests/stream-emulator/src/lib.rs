@@ -63,7 +63,7 @@ pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
-    ParticipantStats, SessionStats, UserAction, UserToken, UserView,
+    ParticipantStats, RingView, SessionStats, UserAction, UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

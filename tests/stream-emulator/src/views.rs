@@ -155,6 +155,17 @@ pub struct JoinView {
     pub left_at: Option<i64>,
 }
 
+/// A ring of one member of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RingView {
+    /// The id of the member.
+    pub user_id: String,
+    /// The id of the call's session.
+    pub session_id: String,
+    /// When the member was rung.
+    pub rung_at: i64,
+}
+
 /// A call type.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallTypeView {

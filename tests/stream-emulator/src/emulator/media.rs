@@ -3,7 +3,7 @@
 
 use super::Emulator;
 use crate::timestamp::Timestamp;
-use crate::views::{CallReport, JoinView};
+use crate::views::{CallReport, JoinView, RingView};
 use crate::world::Cid;
 
 impl Emulator {
@@ -50,6 +50,12 @@ impl Emulator {
     /// All participants leave a call, as when Stream detects that their apps were killed.
     pub fn leave_all(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.leave(call_cid, None, now));
+    }
+
+    /// All rings of the members of a call, in order. Empty if the call does not exist.
+    #[must_use]
+    pub fn rings(&self, call_cid: &str) -> Vec<RingView> {
+        self.state().with_inner(|inner, _| inner.world.ring_views(call_cid))
     }
 
     /// A user accepts a ring.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cid::Cid;
+use super::rings::Ring;
 use super::session::Session;
 use super::{CustomFields, World, merge, strip_nulls};
 use crate::timestamp::Timestamp;
@@ -29,7 +30,9 @@ pub(super) struct Call {
     pub(super) updated_at: Timestamp,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) is_recording: bool,
+    /// The number of requests with `ring: true`.
     pub(super) rings: u64,
+    pub(super) rung: Vec<Ring>,
     pub(super) notifications: u64,
     pub(super) sessions: Vec<Session>,
 }
@@ -96,6 +99,10 @@ impl Call {
         )
     }
 
+    pub(super) fn member_ids(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| member.user_id.as_str())
+    }
+
     /// The role of a member, or `None` for a non-member.
     pub(super) fn member_role(&self, user_id: &str) -> Option<&str> {
         self.member(user_id).map(|member| member.role.as_str())
@@ -140,9 +147,7 @@ impl Call {
     /// The fields that filters can use.
     pub(super) fn filter_fields(&self, world: &World) -> Value {
         let mut call = self.response(world);
-        let members: Vec<&str> =
-            self.members.iter().map(|member| member.user_id.as_str()).collect();
-        call["members"] = json!(members);
+        call["members"] = json!(self.member_ids().collect::<Vec<_>>());
         call["created_by_user_id"] = json!(self.created_by);
         let current = self.current_session();
         call["ongoing"] = json!(current.is_some_and(|session| session.started_at.is_some()));
@@ -188,7 +193,7 @@ impl Call {
         CallView {
             cid: self.cid.to_string(),
             created_by: self.created_by.clone(),
-            members: self.members.iter().map(|member| member.user_id.clone()).collect(),
+            members: self.member_ids().map(str::to_owned).collect(),
             member_roles: member_roles.collect(),
             custom: self.custom.clone(),
             channel_cid: self.channel_cid.clone(),

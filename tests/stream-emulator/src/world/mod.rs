@@ -27,6 +27,7 @@ mod moderation;
 mod pagination;
 mod permissions;
 mod recording;
+mod rings;
 mod session;
 mod sessions;
 mod stats;

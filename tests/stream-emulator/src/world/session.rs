@@ -111,6 +111,10 @@ impl Session {
         self.present_joins().map(|join| join.user_id.clone()).collect()
     }
 
+    pub(super) fn is_present(&self, user_id: &str) -> bool {
+        self.present_joins().any(|join| join.user_id == user_id)
+    }
+
     pub(super) fn join_views(&self) -> impl Iterator<Item = JoinView> {
         self.joins.iter().map(move |join| join.view(&self.id))
     }

@@ -135,50 +135,6 @@ impl World {
         call.into_iter().flat_map(|call| &call.sessions).flat_map(Session::join_views).collect()
     }
 
-    /// A user accepts a ring.
-    pub(crate) fn accept(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
-        let Some(cid) = self.find_open_call(call_cid) else { return };
-        let Some(session) = self.get_or_create_session(&cid) else { return };
-        session.accepted_by.insert(user_id.to_owned(), now);
-        let fields = json!({ "user": self.user_response(user_id) });
-        self.emit_call("call.accepted", &cid, now, fields);
-    }
-
-    /// A user rejects a ring without a reason.
-    pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
-        self.reject_with(call_cid, user_id, None, now);
-    }
-
-    pub(crate) fn reject_with(
-        &mut self,
-        call_cid: &str,
-        user_id: &str,
-        reason: Option<&str>,
-        now: Timestamp,
-    ) {
-        let Some(cid) = self.find_open_call(call_cid) else { return };
-        let Some(session) = self.get_or_create_session(&cid) else { return };
-        session.rejected_by.insert(user_id.to_owned(), now);
-        let fields = json!({ "user": self.user_response(user_id), "reason": reason });
-        self.emit_call("call.rejected", &cid, now, strip_nulls(fields));
-    }
-
-    /// A user misses a ring.
-    pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
-        let Some(cid) = self.find_open_call(call_cid) else { return };
-        let Some(session) = self.get_or_create_session(&cid) else { return };
-        session.missed_by.insert(user_id.to_owned(), now);
-        let session_id = session.id.clone();
-        let Some(call) = self.calls.get(&cid) else { return };
-        let fields = json!({
-            "session_id": session_id,
-            "user": self.user_response(&call.created_by),
-            "members": [call.member_response(user_id, self)],
-            "notify_user": true,
-        });
-        self.emit_call("call.missed", &cid, now, fields);
-    }
-
     /// A user rates the last started session. Without one, nothing happens.
     pub(crate) fn rate(
         &mut self,
@@ -256,14 +212,14 @@ impl World {
         }
     }
 
-    fn find_open_call(&self, call_cid: &str) -> Option<Cid> {
+    pub(super) fn find_open_call(&self, call_cid: &str) -> Option<Cid> {
         let cid = call_cid.parse::<Cid>().ok()?;
         self.calls.get(&cid).filter(|call| call.ended_at.is_none())?;
         Some(cid)
     }
 
     /// The session that has not ended or, if there is none, a new one.
-    fn get_or_create_session(&mut self, cid: &Cid) -> Option<&mut Session> {
+    pub(super) fn get_or_create_session(&mut self, cid: &Cid) -> Option<&mut Session> {
         if self.calls.get(cid)?.current_session().is_none() {
             let session = Session::new(self.next_id("session"));
             self.calls.get_mut(cid)?.sessions.push(session);
@@ -465,45 +421,6 @@ mod tests {
         let session = call(&world)["session"].clone();
         assert_eq!(session["rejected_by"], json!({ "bob": at(2) }));
         assert_eq!(session.get("reason"), None);
-    }
-
-    #[test]
-    fn accepted_ring_is_in_an_unstarted_session() {
-        let mut world = world_with_call();
-        world.accept(CALL, "bob", at(3));
-        world.accept("default:x", "bob", at(3));
-        let session = call(&world)["session"].clone();
-        assert_eq!(session.get("started_at"), None);
-        assert_eq!(session["accepted_by"], json!({ "bob": at(3) }));
-        let events = world.take_events();
-        assert_eq!(event_types(&events), ["call.accepted"]);
-        assert_eq!(events[0]["user"]["id"], json!("bob"));
-        let accepted_by = &events[0]["call"]["session"]["accepted_by"];
-        assert_eq!(accepted_by, &json!({ "bob": "2026-01-01T00:00:03.000000000Z" }));
-    }
-
-    #[test]
-    fn rejected_and_missed_rings_are_in_an_unstarted_session() {
-        let mut world = world_with_call();
-        world.reject(CALL, "bob", at(3));
-        world.miss(CALL, "alice", at(4));
-        let session = call(&world)["session"].clone();
-        assert_eq!(session.get("started_at"), None);
-        assert_eq!(session["rejected_by"], json!({ "bob": at(3) }));
-        assert_eq!(session["missed_by"], json!({ "alice": at(4) }));
-        let events = world.take_events();
-        assert_eq!(event_types(&events), ["call.rejected", "call.missed"]);
-        assert_eq!(events[0]["user"]["id"], json!("bob"));
-        assert_eq!(
-            events[0]["call"]["session"]["rejected_by"],
-            json!({ "bob": "2026-01-01T00:00:03.000000000Z" })
-        );
-        assert_eq!(events[1]["members"][0]["user_id"], json!("alice"));
-        assert_eq!(events[1]["session_id"], session["id"]);
-        // The first join starts this session.
-        world.join(CALL, "bob", at(5)).expect("a join");
-        assert_eq!(call(&world)["session"]["id"], session["id"]);
-        assert_eq!(call(&world)["session"]["started_at"], json!(at(5)));
     }
 
     #[test]

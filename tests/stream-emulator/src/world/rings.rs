@@ -1,0 +1,248 @@
+//! Rings: the members that a call rings, and their responses. A ring opens a session, which starts
+//! with the first join.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::cid::Cid;
+use super::{World, strip_nulls};
+use crate::timestamp::Timestamp;
+use crate::views::RingView;
+
+/// One ring of one member.
+#[derive(Debug, Serialize)]
+pub(super) struct Ring {
+    user_id: String,
+    session_id: String,
+    rung_at: Timestamp,
+}
+
+impl Ring {
+    fn view(&self) -> RingView {
+        RingView {
+            user_id: self.user_id.clone(),
+            session_id: self.session_id.clone(),
+            rung_at: self.rung_at.as_nanos(),
+        }
+    }
+}
+
+impl Call {
+    fn is_present(&self, user_id: &str) -> bool {
+        self.current_session().is_some_and(|session| session.is_present(user_id))
+    }
+}
+
+impl World {
+    /// Rings the members who are not in the call, except for the creator. If the call has ended or
+    /// there are no such members, nothing happens.
+    pub(super) fn ring_members(&mut self, cid: &Cid, video: Option<bool>, now: Timestamp) {
+        let Some(call) = self.calls.get(cid).filter(|call| call.ended_at.is_none()) else { return };
+        let is_callee = |id: &&str| *id != call.created_by && !call.is_present(id);
+        let callees = call.member_ids().filter(is_callee).map(str::to_owned).collect();
+        let caller = call.created_by.clone();
+        self.ring(cid, &caller, callees, video, now);
+    }
+
+    /// Rings users in the name of the caller.
+    fn ring(
+        &mut self,
+        cid: &Cid,
+        caller: &str,
+        callees: Vec<String>,
+        video: Option<bool>,
+        now: Timestamp,
+    ) {
+        if callees.is_empty() {
+            return;
+        }
+        let Some(session) = self.get_or_create_session(cid) else { return };
+        let session_id = session.id.clone();
+        let Some(call) = self.calls.get(cid) else { return };
+        let members: Vec<Value> =
+            callees.iter().map(|user_id| call.member_response(user_id, self)).collect();
+        let fields = json!({
+            "session_id": session_id,
+            "user": self.user_response(caller),
+            "members": members,
+            "video": video.unwrap_or_default(),
+        });
+        self.emit_call("call.ring", cid, now, fields);
+        let rings = callees.into_iter().map(|user_id| Ring {
+            user_id,
+            session_id: session_id.clone(),
+            rung_at: now,
+        });
+        if let Some(call) = self.calls.get_mut(cid) {
+            call.rung.extend(rings);
+        }
+    }
+
+    /// All rings of a call, in order. Empty if the call does not exist.
+    pub(crate) fn ring_views(&self, call_cid: &str) -> Vec<RingView> {
+        let call = call_cid.parse().ok().and_then(|cid: Cid| self.calls.get(&cid));
+        call.into_iter().flat_map(|call| &call.rung).map(Ring::view).collect()
+    }
+
+    /// A user accepts a ring.
+    pub(crate) fn accept(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
+        session.accepted_by.insert(user_id.to_owned(), now);
+        let fields = json!({ "user": self.user_response(user_id) });
+        self.emit_call("call.accepted", &cid, now, fields);
+    }
+
+    /// A user rejects a ring without a reason.
+    pub(crate) fn reject(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        self.reject_with(call_cid, user_id, None, now);
+    }
+
+    pub(crate) fn reject_with(
+        &mut self,
+        call_cid: &str,
+        user_id: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
+        session.rejected_by.insert(user_id.to_owned(), now);
+        let fields = json!({ "user": self.user_response(user_id), "reason": reason });
+        self.emit_call("call.rejected", &cid, now, strip_nulls(fields));
+    }
+
+    /// A user misses a ring.
+    pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
+        let Some(cid) = self.find_open_call(call_cid) else { return };
+        let Some(session) = self.get_or_create_session(&cid) else { return };
+        session.missed_by.insert(user_id.to_owned(), now);
+        let session_id = session.id.clone();
+        let Some(call) = self.calls.get(&cid) else { return };
+        let fields = json!({
+            "session_id": session_id,
+            "user": self.user_response(&call.created_by),
+            "members": [call.member_response(user_id, self)],
+            "notify_user": true,
+        });
+        self.emit_call("call.missed", &cid, now, fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::merge;
+    use super::super::testing::{at, default_call_cid, event_types, from_json, world_with_users};
+    use super::*;
+
+    const CALL: &str = "default:c";
+
+    /// Alice's call with bob and carol.
+    fn world_with_call() -> World {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
+        get_or_create(&mut world, json!({}), at(0));
+        world.take_events();
+        world
+    }
+
+    fn get_or_create(world: &mut World, extra: Value, now: Timestamp) -> Value {
+        let members = json!([{ "user_id": "alice" }, { "user_id": "bob" }, { "user_id": "carol" }]);
+        let data = json!({ "created_by_id": "alice", "members": members });
+        let request = from_json(merge(json!({ "data": data }), extra));
+        world.get_or_create_call(&default_call_cid("c"), request, now).expect("the call")
+    }
+
+    fn call(world: &World) -> Value {
+        world.get_call(&default_call_cid("c"), None).expect("the call")["call"].clone()
+    }
+
+    /// The rung users and the times.
+    fn rings(world: &World) -> Vec<(String, i64)> {
+        world.ring_views(CALL).into_iter().map(|ring| (ring.user_id, ring.rung_at)).collect()
+    }
+
+    fn ring(user_id: &str, seconds: u64) -> (String, i64) {
+        (user_id.to_owned(), at(seconds).as_nanos())
+    }
+
+    #[test]
+    fn ring_opens_a_session_and_leaves_out_the_creator() {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
+        let created = get_or_create(&mut world, json!({ "ring": true, "video": true }), at(1));
+        let session = &created["call"]["session"];
+        assert_eq!(session.get("started_at"), None);
+        assert_eq!(created["call"]["current_session_id"], session["id"]);
+        let events = world.take_events();
+        assert_eq!(event_types(&events), ["call.created", "call.ring"]);
+        let event = &events[1];
+        assert_eq!(event["session_id"], session["id"]);
+        assert_eq!(event["call"]["session"]["id"], session["id"]);
+        assert_eq!(event["user"]["id"], json!("alice"));
+        assert_eq!(event["video"], json!(true));
+        let members = event["members"].as_array().expect("members");
+        let rung: Vec<&Value> = members.iter().map(|member| &member["user_id"]).collect();
+        assert_eq!(rung, ["bob", "carol"]);
+        assert_eq!(rings(&world), [ring("bob", 1), ring("carol", 1)]);
+        assert_eq!(json!(world.ring_views(CALL)[0].session_id), session["id"]);
+        assert!(world.ring_views("default:x").is_empty());
+    }
+
+    #[test]
+    fn repeated_ring_reaches_the_members_who_are_not_in_the_call() {
+        let mut world = world_with_call();
+        world.join(CALL, "carol", at(1)).expect("a join");
+        let session = call(&world)["session"]["id"].clone();
+        get_or_create(&mut world, json!({ "ring": true }), at(2));
+        assert_eq!(rings(&world), [ring("bob", 2)]);
+        assert_eq!(call(&world)["session"]["id"], session);
+        world.join(CALL, "bob", at(3)).expect("a join");
+        world.take_events();
+        get_or_create(&mut world, json!({ "ring": true }), at(4));
+        world.end_call(&default_call_cid("c"), at(5)).expect("ended");
+        get_or_create(&mut world, json!({ "ring": true }), at(6));
+        assert_eq!(event_types(&world.take_events()), ["call.ended", "call.session_ended"]);
+        assert_eq!(rings(&world).len(), 1);
+        // Each of these requests counts.
+        assert_eq!(world.call_view(CALL).expect("the call").rings, 3);
+    }
+
+    #[test]
+    fn accepted_ring_is_in_an_unstarted_session() {
+        let mut world = world_with_call();
+        world.accept(CALL, "bob", at(3));
+        world.accept("default:x", "bob", at(3));
+        let session = call(&world)["session"].clone();
+        assert_eq!(session.get("started_at"), None);
+        assert_eq!(session["accepted_by"], json!({ "bob": at(3) }));
+        let events = world.take_events();
+        assert_eq!(event_types(&events), ["call.accepted"]);
+        assert_eq!(events[0]["user"]["id"], json!("bob"));
+        let accepted_by = &events[0]["call"]["session"]["accepted_by"];
+        assert_eq!(accepted_by, &json!({ "bob": "2026-01-01T00:00:03.000000000Z" }));
+    }
+
+    #[test]
+    fn rejected_and_missed_rings_are_in_an_unstarted_session() {
+        let mut world = world_with_call();
+        world.reject(CALL, "bob", at(3));
+        world.miss(CALL, "alice", at(4));
+        let session = call(&world)["session"].clone();
+        assert_eq!(session.get("started_at"), None);
+        assert_eq!(session["rejected_by"], json!({ "bob": at(3) }));
+        assert_eq!(session["missed_by"], json!({ "alice": at(4) }));
+        let events = world.take_events();
+        assert_eq!(event_types(&events), ["call.rejected", "call.missed"]);
+        assert_eq!(events[0]["user"]["id"], json!("bob"));
+        assert_eq!(
+            events[0]["call"]["session"]["rejected_by"],
+            json!({ "bob": "2026-01-01T00:00:03.000000000Z" })
+        );
+        assert_eq!(events[1]["members"][0]["user_id"], json!("alice"));
+        assert_eq!(events[1]["session_id"], session["id"]);
+        // The first join starts this session.
+        world.join(CALL, "bob", at(5)).expect("a join");
+        assert_eq!(call(&world)["session"]["id"], session["id"]);
+        assert_eq!(call(&world)["session"]["started_at"], json!(at(5)));
+    }
+}
