@@ -85,6 +85,7 @@ fn dispatch_for_server(
         Route::JoinCall(_) | Route::AcceptCall(_) | Route::RejectCall(_) => {
             Err(StreamError::invalid_input("a server token is not allowed: use a user token"))
         }
+        Route::RingCall(cid) => world.ring_call(None, cid, &request.body()?, now),
         Route::UpdateCallMembers(cid) => world.update_call_members(cid, request.body()?, now),
         Route::StartRecording(cid) => world.start_recording(cid, now),
         Route::StopRecording(cid) => world.stop_recording(cid, now),
@@ -124,6 +125,7 @@ fn dispatch_for_user(
         Route::JoinCall(cid) => client.join_call(cid, &request.body()?),
         Route::AcceptCall(cid) => client.accept_call(cid),
         Route::RejectCall(cid) => client.reject_call(cid, &request.body()?),
+        Route::RingCall(cid) => client.ring_call(cid, &request.body()?),
         Route::UpdateCallMembers(cid) => client.update_call_members(cid, request.body()?),
         Route::StartRecording(cid) => client.start_recording(cid),
         Route::StopRecording(cid) => client.stop_recording(cid),

@@ -119,6 +119,8 @@ operations! {
     AcceptCall: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/reject`: only for user tokens
     RejectCall: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/ring`
+    RingCall: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/members`
     UpdateCallMembers: 1_000,
     /// `POST /api/v2/video/call/{type}/{id}/start_recording` and `…/recordings/{kind}/start`

@@ -67,6 +67,7 @@ pub(crate) enum Route {
     JoinCall(Cid),
     AcceptCall(Cid),
     RejectCall(Cid),
+    RingCall(Cid),
     UpdateCallMembers(Cid),
     StartRecording(Cid),
     StopRecording(Cid),
@@ -191,6 +192,7 @@ impl Route {
             ("POST", &["call", kind, id, "join"]) => Self::JoinCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "accept"]) => Self::AcceptCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "reject"]) => Self::RejectCall(Cid::new(kind, id)),
+            ("POST", &["call", kind, id, "ring"]) => Self::RingCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "members"]) => Self::UpdateCallMembers(Cid::new(kind, id)),
             // The libraries send the latter since Stream has several kinds of recordings.
             (
@@ -255,6 +257,7 @@ impl Route {
             Self::JoinCall(_) => Operation::JoinCall,
             Self::AcceptCall(_) => Operation::AcceptCall,
             Self::RejectCall(_) => Operation::RejectCall,
+            Self::RingCall(_) => Operation::RingCall,
             Self::UpdateCallMembers(_) => Operation::UpdateCallMembers,
             Self::StartRecording(_) => Operation::StartRecording,
             Self::StopRecording(_) => Operation::StopRecording,
@@ -319,6 +322,7 @@ mod tests {
             ("POST", "video/call/t/i/join", Route::JoinCall(cid())),
             ("POST", "video/call/t/i/accept", Route::AcceptCall(cid())),
             ("POST", "video/call/t/i/reject", Route::RejectCall(cid())),
+            ("POST", "video/call/t/i/ring", Route::RingCall(cid())),
             ("POST", "video/call/t/i/members", Route::UpdateCallMembers(cid())),
             ("POST", "video/call/t/i/start_recording", Route::StartRecording(cid())),
             ("POST", "video/call/t/i/stop_recording", Route::StopRecording(cid())),

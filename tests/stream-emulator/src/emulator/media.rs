@@ -58,6 +58,12 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.ring_views(call_cid))
     }
 
+    /// Sets whether `RingCall` also rings the creator of the call, which Stream does not document.
+    /// By default it does not, as with `ring: true`.
+    pub fn set_ring_call_rings_creator(&self, rings_creator: bool) {
+        self.state().with_inner(|inner, _| inner.world.set_rings_creator(rings_creator));
+    }
+
     /// A user accepts a ring.
     pub fn accept(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.accept(call_cid, user_id, now));

@@ -5,6 +5,7 @@ mod moderation;
 mod queries;
 mod rate_limits;
 mod requests;
+mod rings;
 mod sessions;
 mod user_tokens;
 mod webhook_receiver;
@@ -99,6 +100,13 @@ async fn post(emulator: &Emulator, path: &str, body: &Value) -> String {
     send_request(emulator, &format!("POST /api/v2/{path}?api_key=testkey123"), body).await
 }
 
+/// Sends one request with the token of a user.
+async fn send_as(emulator: &Emulator, user: &str, method_and_path: &str, body: &Value) -> String {
+    let token = user_token(&json!({ "user_id": user }));
+    let start = format!("{method_and_path}?api_key=testkey123");
+    send_raw(emulator, &start, &format!("{AUTH_HEADERS}{token}"), &body.to_string()).await
+}
+
 async fn get_app(emulator: &Emulator) -> String {
     send_request(emulator, &format!("GET {APP_PATH}"), &json!({})).await
 }
@@ -142,6 +150,16 @@ async fn create_call(emulator: &Emulator, id: &str) {
     let created =
         post(emulator, &format!("video/call/default/{id}"), &json!({ "data": data })).await;
     assert_eq!(status(&created), 201, "{created}");
+}
+
+async fn get_call(emulator: &Emulator, id: &str) -> Value {
+    let path = format!("/api/v2/video/call/default/{id}?api_key=testkey123");
+    json_body(&send_request(emulator, &format!("GET {path}"), &json!({})).await)["call"].clone()
+}
+
+fn event_types(emulator: &Emulator) -> Vec<String> {
+    let events = emulator.emitted_events();
+    events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 async fn create_channel(emulator: &Emulator, id: &str) {

@@ -5,16 +5,6 @@ use tokio::time::timeout;
 use super::webhook_receiver::WebhookReceiver;
 use super::*;
 
-async fn get_call(emulator: &Emulator, id: &str) -> Value {
-    let path = format!("/api/v2/video/call/default/{id}?api_key=testkey123");
-    json_body(&send_request(emulator, &format!("GET {path}"), &json!({})).await)["call"].clone()
-}
-
-fn event_types(emulator: &Emulator) -> Vec<String> {
-    let events = emulator.emitted_events();
-    events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
 #[tokio::test]
 async fn empty_session_ends_and_its_call_stays_open() {
     let (emulator, clock) = emulator_and_clock().await;

@@ -17,13 +17,6 @@ async fn emulator_with_objects() -> Emulator {
     emulator
 }
 
-/// Sends one request with the token of a user.
-async fn send_as(emulator: &Emulator, user: &str, method_and_path: &str, body: &Value) -> String {
-    let token = user_token(&json!({ "user_id": user }));
-    let start = format!("{method_and_path}?api_key=testkey123");
-    send_raw(emulator, &start, &format!("{AUTH_HEADERS}{token}"), &body.to_string()).await
-}
-
 #[tokio::test]
 async fn both_versions_of_the_api_have_their_own_times() {
     let emulator = emulator_with_objects().await;

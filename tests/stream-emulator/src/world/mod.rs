@@ -50,6 +50,7 @@ use call_types::CallTypes;
 use channels::Channel;
 use devices::Device;
 use moderation::Moderation;
+use rings::RingRules;
 use tasks::Task;
 use user::User;
 
@@ -82,6 +83,8 @@ pub(crate) struct World {
     /// Every message id ever used, including those of deleted messages.
     message_ids: BTreeSet<String>,
     moderation: Moderation,
+    #[serde(skip)]
+    ring_rules: RingRules,
     tasks: BTreeMap<String, Task>,
     channels_created: usize,
     calls_created: usize,

@@ -1,14 +1,31 @@
 //! Rings: the members that a call rings, and their responses. A ring opens a session, which starts
 //! with the first join.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::call::Call;
 use super::cid::Cid;
-use super::{World, strip_nulls};
+use super::validation::{check_max, ensure, require};
+use super::{ApiResult, World, strip_nulls};
+use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 use crate::views::RingView;
+
+const MAX_BATCH_SIZE: usize = 100;
+
+/// The rules that the documentation leaves open.
+#[derive(Debug, Default)]
+pub(super) struct RingRules {
+    /// Whether `RingCall` also rings the creator of the call.
+    rings_creator: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RingCall {
+    members_ids: Option<Vec<String>>,
+    video: Option<bool>,
+}
 
 /// One ring of one member.
 #[derive(Debug, Serialize)]
@@ -35,6 +52,47 @@ impl Call {
 }
 
 impl World {
+    pub(crate) fn set_rings_creator(&mut self, rings_creator: bool) {
+        self.ring_rules.rings_creator = rings_creator;
+    }
+
+    /// Rings the given members. Without ids it rings the members who are not in the call, except for
+    /// the user of the token.
+    pub(crate) fn ring_call(
+        &mut self,
+        user_id: Option<&str>,
+        cid: &Cid,
+        request: &RingCall,
+        now: Timestamp,
+    ) -> ApiResult {
+        let call = self.find_call(cid)?;
+        require(call.ended_at.is_none(), "the call has ended")?;
+        let requested = request.members_ids.as_deref().filter(|ids| !ids.is_empty());
+        check_max("members_ids", requested.map_or(0, <[String]>::len), MAX_BATCH_SIZE)?;
+        for id in requested.unwrap_or_default() {
+            ensure(call.member_role(id).is_some(), || {
+                StreamError::invalid_input(format!("user {id:?} is not a member of the call"))
+            })?;
+        }
+        let is_requested = |id: &str| {
+            requested.map_or_else(
+                || user_id != Some(id) && !call.is_present(id),
+                |ids| ids.iter().any(|requested_id| requested_id == id),
+            )
+        };
+        let may_ring = |id: &str| self.ring_rules.rings_creator || id != call.created_by;
+        let callees: Vec<String> = call
+            .member_ids()
+            .filter(|id| is_requested(id) && may_ring(id))
+            .map(str::to_owned)
+            .collect();
+        require(!callees.is_empty(), "no users to ring")?;
+        let caller = user_id.unwrap_or(&call.created_by).to_owned();
+        let response = json!({ "members_ids": callees });
+        self.ring(cid, &caller, callees, request.video, now);
+        Ok(response)
+    }
+
     /// Rings the members who are not in the call, except for the creator. If the call has ended or
     /// there are no such members, nothing happens.
     pub(super) fn ring_members(&mut self, cid: &Cid, video: Option<bool>, now: Timestamp) {
@@ -133,7 +191,9 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::super::merge;
-    use super::super::testing::{at, default_call_cid, event_types, from_json, world_with_users};
+    use super::super::testing::{
+        at, default_call_cid, event_types, expect_error, from_json, world_with_users,
+    };
     use super::*;
 
     const CALL: &str = "default:c";
@@ -205,6 +265,73 @@ mod tests {
         assert_eq!(rings(&world).len(), 1);
         // Each of these requests counts.
         assert_eq!(world.call_view(CALL).expect("the call").rings, 3);
+    }
+
+    fn ring_call(world: &mut World, user_id: Option<&str>, request: Value) -> ApiResult {
+        world.ring_call(user_id, &default_call_cid("c"), &from_json(request), at(7))
+    }
+
+    #[test]
+    fn ring_call_rings_the_given_members() {
+        let mut world = world_with_call();
+        let request = json!({ "members_ids": ["carol", "carol"], "video": true });
+        let response = ring_call(&mut world, None, request).expect("rung");
+        assert_eq!(response, json!({ "members_ids": ["carol"] }));
+        assert_eq!(rings(&world), [ring("carol", 7)]);
+        let events = world.take_events();
+        assert_eq!(event_types(&events), ["call.ring"]);
+        assert_eq!(events[0]["members"][0]["user_id"], json!("carol"));
+        assert_eq!(events[0]["user"]["id"], json!("alice"));
+        assert_eq!(events[0]["video"], json!(true));
+        // This counter has the requests with `ring: true`.
+        assert_eq!(world.call_view(CALL).expect("the call").rings, 0);
+    }
+
+    #[test]
+    fn ring_call_without_ids_rings_the_members_who_are_not_in_the_call() {
+        let mut world = world_with_call();
+        let response = ring_call(&mut world, None, json!({ "members_ids": [] })).expect("rung");
+        assert_eq!(response["members_ids"], json!(["bob", "carol"]));
+        world.take_events();
+        let response = ring_call(&mut world, Some("bob"), json!({})).expect("rung");
+        assert_eq!(response["members_ids"], json!(["carol"]));
+        assert_eq!(world.take_events()[0]["user"]["id"], json!("bob"));
+        world.join(CALL, "carol", at(8)).expect("a join");
+        let error = expect_error(ring_call(&mut world, Some("bob"), json!({})));
+        assert_eq!(error, (400, 4, "no users to ring".to_owned()));
+        // Given members are rung although they are in the call.
+        assert!(ring_call(&mut world, None, json!({ "members_ids": ["carol"] })).is_ok());
+    }
+
+    #[test]
+    fn ring_call_rings_the_creator_only_by_the_switch() {
+        let mut world = world_with_call();
+        let to_alice = || json!({ "members_ids": ["alice"] });
+        assert_eq!(expect_error(ring_call(&mut world, None, to_alice())).2, "no users to ring");
+        let both = json!({ "members_ids": ["alice", "bob"] });
+        let response = ring_call(&mut world, None, both).expect("rung");
+        assert_eq!(response["members_ids"], json!(["bob"]));
+        world.set_rings_creator(true);
+        let response = ring_call(&mut world, Some("bob"), to_alice()).expect("rung");
+        assert_eq!(response["members_ids"], json!(["alice"]));
+        // A request with `ring: true` never rings the creator.
+        get_or_create(&mut world, json!({ "ring": true }), at(9));
+        assert_eq!(rings(&world)[1..], [ring("alice", 7), ring("bob", 9), ring("carol", 9)]);
+    }
+
+    #[test]
+    fn ring_call_requires_members_of_an_open_call() {
+        let mut world = world_with_call();
+        let error = expect_error(ring_call(&mut world, None, json!({ "members_ids": ["dave"] })));
+        assert_eq!((error.0, error.1), (400, 4));
+        let ids = vec!["bob"; 101];
+        let too_many = json!({ "members_ids": ids });
+        assert_eq!(expect_error(ring_call(&mut world, None, too_many)).1, 4);
+        world.end_call(&default_call_cid("c"), at(5)).expect("ended");
+        assert_eq!(expect_error(ring_call(&mut world, None, json!({}))).1, 4);
+        world.remove_call(&default_call_cid("c"), at(6));
+        assert_eq!(expect_error(ring_call(&mut world, None, json!({}))).1, 16);
+        assert!(world.ring_views(CALL).is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::world::calls::{GetOrCreateCall, UpdateCall};
 use crate::world::cid::Cid;
 use crate::world::grants::Permission;
 use crate::world::pagination::CursorQuery;
+use crate::world::rings::RingCall;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct JoinCall {
@@ -75,6 +76,11 @@ impl Client<'_> {
         let (cid, reason) = (cid.to_string(), request.reason.as_deref());
         self.world.reject_with(&cid, &self.user.id, reason, self.now);
         Ok(json!({}))
+    }
+
+    pub(crate) fn ring_call(&mut self, cid: &Cid, request: &RingCall) -> ApiResult {
+        self.check_existing_call(cid, Permission::JOIN_CALL)?;
+        self.world.ring_call(Some(&self.user.id), cid, request, self.now)
     }
 
     pub(crate) fn end_call(&mut self, cid: &Cid) -> ApiResult {
@@ -190,6 +196,7 @@ mod tests {
             "join" => client.join_call(cid, &from_json(json!({}))),
             "accept" => client.accept_call(cid),
             "reject" => client.reject_call(cid, &from_json(json!({}))),
+            "ring" => client.ring_call(cid, &from_json(json!({}))),
             "end" => client.end_call(cid),
             "record" => client.start_recording(cid),
             "update" => client.update_call(cid, from_json(json!({ "custom": { "a": 1 } }))),
@@ -229,6 +236,7 @@ mod tests {
             ("join", [true, true, true, true], [true, true, false, true]),
             ("accept", [true, true, true, true], [true, true, false, true]),
             ("reject", [true, true, true, true], [true, true, false, true]),
+            ("ring", [true, true, true, true], [true, true, false, true]),
             ("end", [true, true, true, true], [true, true, false, true]),
             ("record", [true, true, true, true], [false, false, false, true]),
             ("update", [true, false, false, true], [false, false, false, true]),
