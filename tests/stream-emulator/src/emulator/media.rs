@@ -64,6 +64,13 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.world.set_rings_creator(rings_creator));
     }
 
+    /// Sets whether members also miss a call before the timeout of their ring: a busy member, and
+    /// all members if the creator of the call rejects it. Stream documents this only in part. By
+    /// default they do.
+    pub fn set_early_misses(&self, has_early_misses: bool) {
+        self.state().with_inner(|inner, _| inner.world.set_has_early_misses(has_early_misses));
+    }
+
     /// A user accepts a ring.
     pub fn accept(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.accept(call_cid, user_id, now));
@@ -80,7 +87,8 @@ impl Emulator {
             .with_inner(|inner, now| inner.world.reject_with(call_cid, user_id, reason, now));
     }
 
-    /// A user misses a ring.
+    /// A user misses a ring. A member who was rung also misses it without this method, if the
+    /// `missed_call_timeout_ms` of the call passes without a response.
     pub fn miss(&self, call_cid: &str, user_id: &str) {
         self.state().with_inner(|inner, now| inner.world.miss(call_cid, user_id, now));
     }

@@ -183,6 +183,9 @@ impl Call {
         let (removed, kept): (Vec<CallMember>, Vec<CallMember>) =
             mem::take(&mut self.members).into_iter().partition(|it| ids.contains(&it.user_id));
         self.members = kept;
+        if let Some(session) = self.current_session_mut() {
+            session.ringing.retain(|user_id, _| !ids.contains(user_id));
+        }
         removed.into_iter().map(|member| member.user_id).collect()
     }
 

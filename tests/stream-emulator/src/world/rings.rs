@@ -1,5 +1,10 @@
 //! Rings: the members that a call rings, and their responses. A ring opens a session, which starts
-//! with the first join.
+//! with the first join. A member misses the call if the timeout of the ring passes without a
+//! response, if the member is busy, or if the creator of the call rejects it.
+//!
+//! The other timeouts of a ring are those of clients, which then reject the call.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,10 +20,19 @@ use crate::views::RingView;
 const MAX_BATCH_SIZE: usize = 100;
 
 /// The rules that the documentation leaves open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RingRules {
     /// Whether `RingCall` also rings the creator of the call.
     rings_creator: bool,
+    /// Whether members also miss a call before their timeout: a busy member, and all if the creator
+    /// rejects the call.
+    has_early_misses: bool,
+}
+
+impl Default for RingRules {
+    fn default() -> Self {
+        Self { rings_creator: false, has_early_misses: true }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,9 +63,26 @@ impl Call {
     fn is_present(&self, user_id: &str) -> bool {
         self.current_session().is_some_and(|session| session.is_present(user_id))
     }
+
+    /// When the next members miss the call, if they do not respond.
+    pub(super) fn missed_at(&self) -> Option<Timestamp> {
+        let timeout = self.missed_call_timeout()?;
+        let rung_at = self.current_session()?.ringing.values().min()?;
+        Some(rung_at.plus(timeout))
+    }
+
+    /// `None` for zero, which means no timeout.
+    fn missed_call_timeout(&self) -> Option<Duration> {
+        let millis = self.settings["ring"]["missed_call_timeout_ms"].as_u64();
+        millis.filter(|millis| *millis > 0).map(Duration::from_millis)
+    }
 }
 
 impl World {
+    pub(crate) fn set_has_early_misses(&mut self, has_early_misses: bool) {
+        self.ring_rules.has_early_misses = has_early_misses;
+    }
+
     pub(crate) fn set_rings_creator(&mut self, rings_creator: bool) {
         self.ring_rules.rings_creator = rings_creator;
     }
@@ -116,6 +147,7 @@ impl World {
             return;
         }
         let Some(session) = self.get_or_create_session(cid) else { return };
+        session.ringing.extend(callees.iter().map(|user_id| (user_id.clone(), now)));
         let session_id = session.id.clone();
         let Some(call) = self.calls.get(cid) else { return };
         let members: Vec<Value> =
@@ -148,6 +180,7 @@ impl World {
         let Some(cid) = self.find_open_call(call_cid) else { return };
         let Some(session) = self.get_or_create_session(&cid) else { return };
         session.accepted_by.insert(user_id.to_owned(), now);
+        session.ringing.remove(user_id);
         let fields = json!({ "user": self.user_response(user_id) });
         self.emit_call("call.accepted", &cid, now, fields);
     }
@@ -167,24 +200,57 @@ impl World {
         let Some(cid) = self.find_open_call(call_cid) else { return };
         let Some(session) = self.get_or_create_session(&cid) else { return };
         session.rejected_by.insert(user_id.to_owned(), now);
+        let was_ringing = session.ringing.remove(user_id).is_some();
+        let still_ringing: Vec<String> = session.ringing.keys().cloned().collect();
         let fields = json!({ "user": self.user_response(user_id), "reason": reason });
         self.emit_call("call.rejected", &cid, now, strip_nulls(fields));
+        let is_creator = self.calls.get(&cid).is_some_and(|call| call.created_by == user_id);
+        if !self.ring_rules.has_early_misses {
+            return;
+        }
+        if was_ringing && reason == Some("busy") {
+            self.miss_all(&cid, &[user_id.to_owned()], now);
+        } else if is_creator && !was_ringing {
+            self.miss_all(&cid, &still_ringing, now);
+        }
     }
 
     /// A user misses a ring.
     pub(crate) fn miss(&mut self, call_cid: &str, user_id: &str, now: Timestamp) {
         let Some(cid) = self.find_open_call(call_cid) else { return };
-        let Some(session) = self.get_or_create_session(&cid) else { return };
-        session.missed_by.insert(user_id.to_owned(), now);
+        self.miss_all(&cid, &[user_id.to_owned()], now);
+    }
+
+    /// The members whose ring has reached its timeout miss the call.
+    pub(super) fn miss_unanswered(&mut self, cid: &Cid, now: Timestamp) {
+        let Some(call) = self.calls.get(cid) else { return };
+        let Some(timeout) = call.missed_call_timeout() else { return };
+        let Some(session) = call.current_session() else { return };
+        let unanswered = session.ringing.iter().filter(|(_, rung_at)| rung_at.plus(timeout) <= now);
+        let user_ids: Vec<String> = unanswered.map(|(user_id, _)| user_id.clone()).collect();
+        self.miss_all(cid, &user_ids, now);
+    }
+
+    fn miss_all(&mut self, cid: &Cid, user_ids: &[String], now: Timestamp) {
+        if user_ids.is_empty() {
+            return;
+        }
+        let Some(session) = self.get_or_create_session(cid) else { return };
+        for user_id in user_ids {
+            session.ringing.remove(user_id);
+            session.missed_by.insert(user_id.clone(), now);
+        }
         let session_id = session.id.clone();
-        let Some(call) = self.calls.get(&cid) else { return };
+        let Some(call) = self.calls.get(cid) else { return };
+        let members: Vec<Value> =
+            user_ids.iter().map(|user_id| call.member_response(user_id, self)).collect();
         let fields = json!({
             "session_id": session_id,
             "user": self.user_response(&call.created_by),
-            "members": [call.member_response(user_id, self)],
+            "members": members,
             "notify_user": true,
         });
-        self.emit_call("call.missed", &cid, now, fields);
+        self.emit_call("call.missed", cid, now, fields);
     }
 }
 
@@ -332,6 +398,107 @@ mod tests {
         world.remove_call(&default_call_cid("c"), at(6));
         assert_eq!(expect_error(ring_call(&mut world, None, json!({}))).1, 16);
         assert!(world.ring_views(CALL).is_empty());
+    }
+
+    /// Runs the timeouts until this time. Returns the members of each `call.missed` event.
+    fn missed_until(world: &mut World, now: Timestamp) -> Vec<Vec<String>> {
+        while world.next_timeout_at().is_some_and(|due| due <= now) {
+            world.run_next_timeout();
+        }
+        let events = world.take_events().into_iter();
+        let missed = events.filter(|event| event["type"] == "call.missed");
+        missed
+            .map(|event| {
+                let members = event["members"].as_array().cloned().unwrap_or_default();
+                let ids = members.iter().filter_map(|member| member["user_id"].as_str());
+                ids.map(str::to_owned).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn member_without_a_response_misses_the_call() {
+        let mut world = world_with_call();
+        get_or_create(&mut world, json!({ "ring": true }), at(1));
+        assert_eq!(world.next_timeout_at(), Some(at(16)));
+        // A repeated ring begins anew.
+        ring_call(&mut world, None, json!({ "members_ids": ["carol"] })).expect("rung");
+        assert!(missed_until(&mut world, at(15)).is_empty());
+        assert_eq!(missed_until(&mut world, at(21)), [["bob"]]);
+        assert_eq!(missed_until(&mut world, at(60)), [["carol"]]);
+        let missed_by = call(&world)["session"]["missed_by"].clone();
+        assert_eq!(missed_by, json!({ "bob": at(16), "carol": at(22) }));
+        assert_eq!(world.next_timeout_at(), None);
+        assert_eq!(call(&world).get("ended_at"), None);
+        get_or_create(&mut world, json!({ "ring": true }), at(70));
+        assert_eq!(missed_until(&mut world, at(85)), [["bob", "carol"]]);
+    }
+
+    #[test]
+    fn member_with_a_response_does_not_miss_the_call() {
+        for response in ["accept", "reject", "join", "remove", "end"] {
+            let mut world = world_with_call();
+            ring_call(&mut world, None, json!({ "members_ids": ["bob"] })).expect("rung");
+            match response {
+                "accept" => world.accept(CALL, "bob", at(8)),
+                "reject" => world.reject(CALL, "bob", at(8)),
+                "join" => {
+                    world.join(CALL, "bob", at(8)).expect("a join");
+                }
+                "remove" => {
+                    let request = from_json(json!({ "remove_members": ["bob"] }));
+                    let cid = default_call_cid("c");
+                    world.update_call_members(&cid, request, at(8)).expect("removed");
+                }
+                _ => world.end_call_at(&default_call_cid("c"), at(8), None),
+            }
+            assert!(missed_until(&mut world, at(60)).is_empty(), "{response}");
+        }
+    }
+
+    #[test]
+    fn timeout_of_the_ring_is_a_setting() {
+        let mut world = world_with_call();
+        let update = |world: &mut World, millis: u64| {
+            let settings = json!({ "ring": { "missed_call_timeout_ms": millis } });
+            let request = from_json(json!({ "settings_override": settings }));
+            world.update_call(&default_call_cid("c"), request, at(1)).expect("updated");
+        };
+        update(&mut world, 0);
+        ring_call(&mut world, None, json!({})).expect("rung");
+        assert!(missed_until(&mut world, at(600)).is_empty());
+        update(&mut world, 60_000);
+        assert_eq!(world.next_timeout_at(), Some(at(67)));
+    }
+
+    #[test]
+    fn busy_member_and_cancelled_ring_are_missed_at_once() {
+        for (has_early_misses, busy, cancelled) in
+            [(true, vec![vec!["bob"]], vec![vec!["carol"]]), (false, vec![], vec![])]
+        {
+            let mut world = world_with_call();
+            world.set_has_early_misses(has_early_misses);
+            get_or_create(&mut world, json!({ "ring": true }), at(1));
+            world.reject_with(CALL, "bob", Some("busy"), at(2));
+            assert_eq!(missed_until(&mut world, at(2)), busy);
+            world.reject_with(CALL, "alice", Some("cancel"), at(3));
+            assert_eq!(missed_until(&mut world, at(3)), cancelled);
+            // Without early misses, the ring of carol continues until its timeout.
+            assert_eq!(missed_until(&mut world, at(60)).is_empty(), has_early_misses);
+        }
+        // A member who declines, and a creator who declines a ring, do not end the other rings.
+        let mut world = world_with_call();
+        world.set_rings_creator(true);
+        ring_call(&mut world, None, json!({})).expect("rung");
+        world.reject_with(CALL, "bob", Some("decline"), at(8));
+        world.reject_with(CALL, "alice", Some("decline"), at(8));
+        assert!(missed_until(&mut world, at(8)).is_empty());
+        assert_eq!(missed_until(&mut world, at(60)), [["carol"]]);
+        // Without a ring no member misses the call.
+        let mut world = world_with_call();
+        world.reject_with(CALL, "bob", Some("busy"), at(8));
+        world.reject_with(CALL, "alice", Some("cancel"), at(8));
+        assert!(missed_until(&mut world, at(60)).is_empty());
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) accepted_by: BTreeMap<String, Timestamp>,
     pub(super) rejected_by: BTreeMap<String, Timestamp>,
     pub(super) missed_by: BTreeMap<String, Timestamp>,
+    /// The users who have not responded to their ring, and when it began.
+    pub(super) ringing: BTreeMap<String, Timestamp>,
     ratings: Vec<u8>,
     pub(super) stored_report: Option<StoredReport>,
     /// Whether the session has no joins through [`World::join`], only those of its report.
@@ -196,6 +198,7 @@ impl Session {
     pub(super) fn end(&mut self, at: Timestamp) {
         self.ended_at.get_or_insert(at);
         self.empty_since = None;
+        self.ringing.clear();
         for join in self.joins.iter_mut().filter(|join| join.left_at.is_none()) {
             join.left_at = Some(at);
         }

@@ -19,7 +19,7 @@ impl Call {
         self.sessions.last().filter(|session| session.ended_at.is_none())
     }
 
-    fn current_session_mut(&mut self) -> Option<&mut Session> {
+    pub(super) fn current_session_mut(&mut self) -> Option<&mut Session> {
         self.sessions.last_mut().filter(|session| session.ended_at.is_none())
     }
 
@@ -84,6 +84,7 @@ impl World {
         let session = self.calls.get_mut(&cid)?.current_session_mut()?;
         session.empty_since = None;
         session.is_report_only = false;
+        session.ringing.remove(user_id);
         session.joins.push(join);
         self.emit_session("call.session_participant_joined", &cid, &session_id, now, fields);
         Some(now)

@@ -1,6 +1,6 @@
 //! Timeouts. A session without participants ends after the inactivity timeout, a call ends at its
-//! maximum duration after the first join of its current session, and a ban ends after its own
-//! timeout. Each takes effect at its due time, even if it runs later.
+//! maximum duration after the first join of its current session, a ring is missed after its
+//! timeout, and a ban ends after its own. Each takes effect at its due time, even if it runs later.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::timestamp::Timestamp;
 enum Timeout {
     MaxDuration,
     Inactivity,
+    /// Members who have not responded to their ring miss the call.
+    Ring,
 }
 
 impl Call {
@@ -38,7 +40,8 @@ impl Call {
                 seconds(&self.settings["session"]["inactivity_timeout_seconds"])?;
             Some((since.plus(inactivity_timeout), Timeout::Inactivity))
         });
-        max_duration_timeout.into_iter().chain(inactivity_timeout_at).min()
+        let ring_timeout = self.missed_at().map(|at| (at, Timeout::Ring));
+        [max_duration_timeout, inactivity_timeout_at, ring_timeout].into_iter().flatten().min()
     }
 }
 
@@ -66,6 +69,7 @@ impl World {
         match timeout {
             Timeout::MaxDuration => self.end_call_at(&cid, at, None),
             Timeout::Inactivity => self.end_session_at(&cid, at),
+            Timeout::Ring => self.miss_unanswered(&cid, at),
         }
     }
 
