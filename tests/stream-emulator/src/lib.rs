@@ -8,8 +8,8 @@
 //! type cannot pass on both sides.
 //!
 //! - `world` is the state of the emulated app: pure data, one file per kind of object, no I/O. Its
-//!   operations emit events, and its timeouts end calls, sessions and bans. `world::client` has the
-//!   operations of user tokens, which the grants of call and channel types limit.
+//!   operations emit events, and its timeouts end calls, sessions, rings and bans. `world::client`
+//!   has the operations of user tokens, which the grants of call and channel types limit.
 //! - `state` holds the world behind one mutex, which is never held across an await. Every operation
 //!   goes through `State::with_inner`: it runs the timeouts and delayed requests that are due, then
 //!   the operation, then queues the new events for delivery. Time is the emulator's clock, which a
@@ -20,12 +20,16 @@
 //! - `faults` makes requests fail as a network can. `control` offers faults and more to other
 //!   processes, under `/_emulator`.
 //! - [`Emulator`] is the handle that tests hold. It also performs what no server-side request can:
-//!   users join and leave calls, reject, miss and rate them.
+//!   users join and leave calls, accept, reject, miss, end and rate them.
 //!
 //! Where Stream's documentation leaves a case open, the emulator makes a choice. The end of a call
-//! ends its session, without a `call.session_participant_left` event for each participant. A call
+//! ends its session, without a `call.session_participant_left` event for each participant. A user
+//! who joins again under a `user_session_id` that is present leaves at the same instant. A call
 //! member without a role gets the role `user`. An operation without a published rate limit has an
-//! assumed one.
+//! assumed one. Some choices have a switch: whether `RingCall` rings the creator
+//! ([`Emulator::set_ring_call_rings_creator`]), whether a busy member misses a call at once
+//! ([`Emulator::set_early_misses`]), and whether an update of a call replaces its settings
+//! ([`Emulator::set_update_call_replaces_settings`]).
 //!
 //! Not emulated for clients: sockets, media, notifications, and custom fields outside `custom`,
 //! which v1 has for users, channels and messages.
