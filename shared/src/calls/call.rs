@@ -142,6 +142,22 @@ impl Call {
         }
     }
 
+    /// The reservation of this call, for writes of its open-call pointer.
+    pub(super) fn reservation(&self, now: Timestamp) -> NewCall {
+        NewCall {
+            id: self.call_id.clone(),
+            owner: self.owner.clone(),
+            members: self.members.clone(),
+            call_type: self.call_type,
+            stream_call_type: self.stream_call_type.clone(),
+            fingerprint: self.fingerprint.clone(),
+            parallel: self.parallel,
+            attempt: self.attempt.clone(),
+            at: now,
+            max_duration_seconds: self.max_duration_seconds,
+        }
+    }
+
     /// The call's cid at Stream.
     #[must_use]
     pub fn cid(&self) -> CallCid {

@@ -6,7 +6,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::calls::{Call, CallType};
+use crate::calls::CallType;
 use crate::clock::Timestamp;
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
 
@@ -97,22 +97,6 @@ impl NewCall {
             attempt: attempt.to_string(),
             at: now,
             max_duration_seconds: command.max_duration_seconds,
-        }
-    }
-
-    /// The reservation of an existing call, for writes of its open-call pointer.
-    pub(super) fn from_call(call: &Call, now: Timestamp) -> Self {
-        Self {
-            id: call.call_id.clone(),
-            owner: call.owner.clone(),
-            members: call.members.clone(),
-            call_type: call.call_type,
-            stream_call_type: call.stream_call_type.clone(),
-            fingerprint: call.fingerprint.clone(),
-            parallel: call.parallel,
-            attempt: call.attempt.clone(),
-            at: now,
-            max_duration_seconds: call.max_duration_seconds,
         }
     }
 

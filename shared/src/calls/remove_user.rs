@@ -4,9 +4,7 @@
 use futures_util::future::join;
 
 use crate::auth::Caller;
-use crate::calls::{
-    Call, CallService, CallState, EndReason, MemberSet, NewCall, ReplaceMembersResult,
-};
+use crate::calls::{Call, CallService, CallState, EndReason, MemberSet, ReplaceMembersResult};
 use crate::clock::Deadline;
 use crate::error::ApiError;
 use crate::ids::UserId;
@@ -119,7 +117,7 @@ impl CallService {
         let previous: Vec<UserId> = call.members.iter().chain([user]).cloned().collect();
         let member_set = MemberSet::new(&call.members);
         let now = self.clock.now();
-        let new_call = NewCall::from_call(call, now);
+        let new_call = call.reservation(now);
         let (set, ()) = join(
             self.store.set_open_call(&member_set, &new_call, now, None),
             self.clear_open_call(&previous, id, None),
