@@ -17,6 +17,7 @@ mod end_reason;
 mod existing_call;
 mod glare;
 mod members;
+pub mod presence;
 mod provision;
 mod reserve;
 mod response;
