@@ -13,6 +13,12 @@ impl EndReason {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether only the service itself may set this reason.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        SystemEndReason::ALL.iter().any(|reason| reason.0 == self.0)
+    }
 }
 
 impl EndReason {
@@ -20,6 +26,10 @@ impl EndReason {
     pub const NOT_CREATED: SystemEndReason = SystemEndReason("not_created");
     /// No participant joined in time.
     pub const NOT_JOINED: SystemEndReason = SystemEndReason("not_joined");
+    /// No called member joined in time.
+    pub const NOT_ANSWERED: SystemEndReason = SystemEndReason("not_answered");
+    /// The caller rejected the call before it was answered.
+    pub const CANCELLED: SystemEndReason = SystemEndReason("cancelled");
     /// All invited members rejected or missed the call.
     pub const DECLINED: SystemEndReason = SystemEndReason("declined");
     /// All participants left.
@@ -37,6 +47,19 @@ impl EndReason {
 pub struct SystemEndReason(&'static str);
 
 impl SystemEndReason {
+    /// All of these reasons.
+    pub const ALL: [Self; 9] = [
+        EndReason::NOT_CREATED,
+        EndReason::NOT_JOINED,
+        EndReason::NOT_ANSWERED,
+        EndReason::CANCELLED,
+        EndReason::DECLINED,
+        EndReason::LEFT,
+        EndReason::TOO_LONG,
+        EndReason::USER_DELETED,
+        EndReason::ENDED_AT_STREAM,
+    ];
+
     /// The reason as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -66,5 +89,19 @@ impl TryFrom<String> for EndReason {
         } else {
             Err("must be 1 to 64 printable ASCII characters")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_of_the_service_are_reserved() {
+        for reason in SystemEndReason::ALL {
+            assert!(EndReason::from(reason).is_reserved(), "{reason:?}");
+        }
+        assert!(!EndReason::default().is_reserved());
+        assert!(!EndReason::try_from("Declined".to_owned()).unwrap().is_reserved());
     }
 }
