@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
+use crate::calls::outcome::EndedBy;
+use crate::calls::presence::Presence;
+use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{CallType, EndReason, NewCall};
 use crate::clock::Timestamp;
@@ -62,6 +65,18 @@ pub struct Call {
     /// When the first participant joined, as reported by Stream's webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// When two different users were in the call for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// Who was in the call, and when.
+    #[serde(default, skip_serializing_if = "Presence::is_empty")]
+    pub presence: Presence,
+    /// The rejects of the call, by user.
+    #[serde(default, skip_serializing_if = "Rejects::is_empty")]
+    pub rejects: Rejects,
+    /// When the members' phones rang last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_rung_at: Option<Timestamp>,
     /// When the call was over for its members: by an end request, or at Stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending_at: Option<Timestamp>,
@@ -71,6 +86,9 @@ pub struct Call {
     /// The reason of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<EndReason>,
+    /// Who ended the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -96,9 +114,14 @@ impl Call {
             created_at: new_call.at,
             active_at: None,
             started_at: None,
+            answered_at: None,
+            presence: Presence::default(),
+            rejects: Rejects::default(),
+            last_rung_at: None,
             ending_at: None,
             ended_at: None,
             end_reason: None,
+            ended_by: None,
         }
     }
 

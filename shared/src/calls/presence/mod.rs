@@ -51,6 +51,12 @@ impl Presence {
         self.version
     }
 
+    /// Whether no change was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.version == 0
+    }
+
     /// Whether an event was not stored because of [`MAX_INTERVALS`].
     #[must_use]
     pub fn is_truncated(&self) -> bool {
