@@ -87,16 +87,19 @@ impl EventHandler {
         let concerns = |call: &Call| call.cid() == *cid && call.existed_at(at);
         match event {
             CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
-            CallEvent::ParticipantLeft => {
+            CallEvent::Joined(join) => {
+                self.call_store.record_start(cid, join.joined_at.min(at)).await
+            }
+            CallEvent::Left(_) | CallEvent::ParticipantLeft => {
                 let check_delay = self.inactivity_timeout + SESSION_END_MARGIN;
                 let due_at = at.min(now).plus(check_delay).max(now);
                 self.call_store.schedule_check(cid, due_at).await
             }
-            CallEvent::SessionEnded | CallEvent::MissedOrRejected => {
+            CallEvent::SessionEnded | CallEvent::Rejected(_) | CallEvent::MissedOrRejected => {
                 self.call_store.schedule_check_now(cid, now).await
             }
-            CallEvent::Ended(ended_at) => {
-                self.end_call(id, ended_at, Precondition::Event { at: ended_at, call_type }).await
+            CallEvent::Ended(end) => {
+                self.end_call(id, end.at, Precondition::Event { at: end.at, call_type }).await
             }
             CallEvent::Deleted => {
                 self.end_call(id, at, Precondition::Event { at, call_type }).await

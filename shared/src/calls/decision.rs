@@ -66,7 +66,7 @@ pub(in crate::calls) fn evaluate(
 fn is_declined(call: &Call, session: &StreamSession) -> bool {
     let owner = call.owner.as_str();
     let is_owner_alone =
-        session.participants.iter().all(|participant| participant.user.id == owner);
+        session.participants.iter().flatten().all(|participant| participant.user.id == owner);
     let has_declined = |id: &str| {
         let rejected_or_missed =
             session.rejected_by.contains_key(id) || session.missed_by.contains_key(id);

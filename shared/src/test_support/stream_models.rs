@@ -32,7 +32,7 @@ const REQUIRED_HERE: [(&str, &str); 2] =
 
 /// The fields that are required in Stream's models, and optional here. A response without one of
 /// them still has a safe meaning.
-const OPTIONAL_HERE: [(&str, &str); 35] = [
+const OPTIONAL_HERE: [(&str, &str); 39] = [
     // Stream deletes the creator of a call, and the author of a message.
     ("CallResponse", "created_by"),
     ("MessageResponse", "user"),
@@ -72,10 +72,15 @@ const OPTIONAL_HERE: [(&str, &str); 35] = [
     ("CallDeletedEvent", "call"),
     ("CallEndedEvent", "call"),
     ("CallMissedEvent", "call"),
-    ("CallParticipantResponse", "joined_at"),
     ("CallSessionEndedEvent", "call"),
-    ("CallSessionParticipantJoinedEvent", "participant"),
     ("CallSessionStartedEvent", "call"),
+    // An unknown participant only causes a check of the call.
+    ("CallParticipantResponse", "joined_at"),
+    ("CallParticipantResponse", "user"),
+    ("CallParticipantResponse", "user_session_id"),
+    ("CallSessionParticipantJoinedEvent", "participant"),
+    ("CallSessionParticipantLeftEvent", "duration_seconds"),
+    ("CallSessionParticipantLeftEvent", "participant"),
     // The cid is in the event, too.
     ("ChannelDeletedEvent", "channel"),
 ];

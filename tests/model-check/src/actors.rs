@@ -16,7 +16,7 @@ use shared::ids::{CallId, CallTypeName, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
 use shared::stream::StreamClient;
-use shared::stream::event::{CallEvent, Event, EventKind};
+use shared::stream::event::{CallEnd, CallEvent, Event, EventKind};
 use shared::webhooks::EventHandler;
 use uuid::Uuid;
 
@@ -319,7 +319,9 @@ fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Opti
         (Actor::StreamEndsCall, _) => {
             live.ended_at = Some(now);
             model.history.changed_by_stream.insert(id.clone());
-            Some(CallEvent::Ended(now))
+            let end =
+                CallEnd { at: now, user: None, session_started_at: None, timer_ends_at: None };
+            Some(CallEvent::Ended(end))
         }
         _ => None,
     }
