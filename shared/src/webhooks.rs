@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::calls::outcome::EndedBy;
 use crate::calls::{Call, CallStore, EndReason, EndRequest, Precondition};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{CallCid, CallId, UserId};
@@ -133,7 +134,7 @@ impl EventHandler {
             at: ended_at.min(now),
             due_at: now,
             precondition: Some(source),
-            ..EndRequest::new(id, &reason, now)
+            ..EndRequest::new(id, &reason, &EndedBy::Stream, now)
         };
         self.call_store.end(request).await.map(|_| ())
     }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::calls::decision::{Decision, evaluate};
+use crate::calls::outcome::EndedBy;
 use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{
     Call, CallService, CallState, CreateTimeouts, EndReason, EndResult, MemberSet, NewCall,
@@ -123,12 +124,17 @@ impl CallService {
             }
             CallState::Ending | CallState::Ended => return Ok(OpenCall::Gone),
         };
-        Ok(match self.end_if_unchanged(&call, reason.into(), ended_at, now).await? {
-            EndResult::Unchanged(call) if call.state <= CallState::Active => {
-                OpenCall::Pending(Some(call))
-            }
-            _ => OpenCall::Gone,
-        })
+        Ok(
+            match self
+                .end_if_unchanged(&call, &reason.into(), &EndedBy::System, ended_at, now)
+                .await?
+            {
+                EndResult::Unchanged(call) if call.state <= CallState::Active => {
+                    OpenCall::Pending(Some(call))
+                }
+                _ => OpenCall::Gone,
+            },
+        )
     }
 
     /// Evaluates an active call as the sweeper does, so that a create does not return a call that

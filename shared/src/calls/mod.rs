@@ -37,7 +37,7 @@ pub use members::MemberSet;
 pub use response::CallResponse;
 pub use store::{
     ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,
-    SetOpenCallResult, TakeOverResult, WithdrawResult,
+    PresenceUpdate, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 pub use timeouts::{CallTimeouts, CreateTimeouts};
 

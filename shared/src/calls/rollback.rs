@@ -3,6 +3,7 @@
 //! Errors are logged, and the sweeper completes the work: a reservation expires with its lease, and
 //! every resource left at Stream still has an item.
 
+use crate::calls::outcome::EndedBy;
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, NewCall, Precondition,
 };
@@ -41,24 +42,29 @@ impl CallService {
     /// Ends a call that another attempt reserved, in favour of the members' open call.
     pub(super) async fn abandon(&self, call: &Call) {
         let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
-        if let Err(error) = self.end_if_unchanged(call, reason, now, now).await {
+        let result = self.end_if_unchanged(call, &reason, &EndedBy::System, now, now).await;
+        if let Err(error) = result {
             ApiError::from(error).log("ending an abandoned call failed", &call.call_id);
         }
     }
 
-    /// Ends a call unless another attempt has taken over its lease. The sweeper cleans it up.
+    /// Ends a call unless another attempt has taken over its lease or, if it is active, its presence
+    /// has changed. The sweeper cleans it up.
     pub(super) async fn end_if_unchanged(
         &self,
         call: &Call,
-        reason: EndReason,
+        reason: &EndReason,
+        ended_by: &EndedBy,
         ended_at: Timestamp,
         now: Timestamp,
     ) -> Result<EndResult, StoreError> {
+        let is_active = call.state == CallState::Active;
         let request = EndRequest {
             at: ended_at,
             due_at: now,
             precondition: Some(Precondition::Attempt(&call.attempt)),
-            ..EndRequest::new(&call.call_id, &reason, now)
+            presence_version: is_active.then(|| call.presence.version()),
+            ..EndRequest::new(&call.call_id, reason, ended_by, now)
         };
         self.store.end(request).await
     }
@@ -66,7 +72,7 @@ impl CallService {
     /// Ends a call that has ended at Stream, and cleans it up.
     pub(super) async fn record_ended(&self, new_call: &NewCall, deadline: Deadline) {
         let reason = EndReason::default();
-        let request = EndRequest::new(&new_call.id, &reason, self.clock.now());
+        let request = EndRequest::new(&new_call.id, &reason, &EndedBy::Stream, self.clock.now());
         match self.store.end(request).await {
             Ok(EndResult::Ending(call) | EndResult::Unchanged(call))
                 if call.state == CallState::Ending =>

@@ -2,6 +2,9 @@
 
 use async_trait::async_trait;
 
+use crate::calls::outcome::EndedBy;
+use crate::calls::presence::Presence;
+use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::END_RETRY_INTERVAL;
 use crate::calls::{Call, EndReason, MemberSet, NewCall};
 use crate::clock::Timestamp;
@@ -57,12 +60,17 @@ pub struct EndRequest<'a> {
     pub member: Option<&'a UserId>,
     /// The reason of the end.
     pub reason: &'a EndReason,
+    /// The actor.
+    pub ended_by: &'a EndedBy,
     /// When the call was over for its members.
     pub at: Timestamp,
     /// When the sweeper cleans the call up, if that has not happened by then.
     pub due_at: Timestamp,
     /// If the precondition does not hold, the call stays open. `None` ends the call in any case.
     pub precondition: Option<Precondition<'a>>,
+    /// If the presence has another version, the call stays open. `None` if the decision does not
+    /// depend on the presence and the rejects.
+    pub presence_version: Option<u64>,
 }
 
 /// The state of the call on which the decision to end it is based.
@@ -84,14 +92,21 @@ pub enum Precondition<'a> {
 impl<'a> EndRequest<'a> {
     /// A request without a precondition, now.
     #[must_use]
-    pub fn new(id: &'a CallId, reason: &'a EndReason, now: Timestamp) -> Self {
+    pub fn new(
+        id: &'a CallId,
+        reason: &'a EndReason,
+        ended_by: &'a EndedBy,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             member: None,
             reason,
+            ended_by,
             at: now,
             due_at: now.plus(END_RETRY_INTERVAL),
             precondition: None,
+            presence_version: None,
         }
     }
 }
@@ -101,9 +116,38 @@ impl<'a> EndRequest<'a> {
 pub enum EndResult {
     /// The call is `ending` by this request.
     Ending(Call),
-    /// The call was `ending` or `ended` before, the user is not a member, or the precondition does
-    /// not hold.
+    /// The call was `ending` or `ended` before, the user is not a member, the precondition does not
+    /// hold, or the presence has another version.
     Unchanged(Call),
+    /// The call does not exist.
+    Missing,
+}
+
+/// A new presence and new rejects of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct PresenceUpdate<'a> {
+    /// The version of the presence from which these ones were made. The rejects have no version of
+    /// their own: each change of them increments the version of the presence.
+    pub expected_version: u64,
+    /// The presence, with a higher version.
+    pub presence: &'a Presence,
+    /// The rejects.
+    pub rejects: &'a Rejects,
+    /// When the first participant joined. It must not be later than the stored time.
+    pub started_at: Option<Timestamp>,
+    /// When two users were in for the first time. A stored time is kept.
+    pub answered_at: Option<Timestamp>,
+    /// The time of the event or look. The call must have existed then.
+    pub at: Timestamp,
+}
+
+/// The result of [`CallStore::update_presence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdatePresenceResult {
+    /// The call, with the new presence.
+    Updated(Call),
+    /// The presence has another version, the call started earlier, or it does not match the event.
+    Conflict(Call),
     /// The call does not exist.
     Missing,
 }
@@ -162,6 +206,14 @@ pub trait CallStore: Send + Sync {
     /// Stores when the first participant joined. The earliest time wins. If the call does not
     /// exist, did not exist at that time, or has another type, nothing is written.
     async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Stores the presence and the rejects of a call in any state, if they have not changed since
+    /// they were read.
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError>;
 
     /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::auth::Caller;
+use crate::calls::outcome::EndedBy;
 use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::calls::{CallService, CallState, EndReason};
 use crate::clock::{Deadline, Timestamp};
@@ -223,14 +224,15 @@ impl ErasureService {
             return Ok(());
         };
         if call.state < CallState::Ending {
-            // The call ends as if the user had ended it.
+            // The call ends with the rights of the user.
             let deleted_user = Caller {
                 user: user.clone(),
                 role: None,
                 is_service: false,
                 session_started_at: None,
             };
-            self.calls.end(&deleted_user, id, &EndReason::USER_DELETED.into(), deadline).await?;
+            let (reason, ended_by) = (EndReason::USER_DELETED.into(), EndedBy::System);
+            self.calls.end_as(&deleted_user, id, &reason, &ended_by, deadline).await?;
         }
         self.quality_store.delete_user_data(id, user).await?;
         // A request may have read the data before its deletion.

@@ -12,15 +12,18 @@ use std::sync::LazyLock;
 use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
 use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::outcome::EndedBy;
+use shared::calls::presence::{Join, Leave, Presence};
+use shared::calls::rejects::{RejectReason, Rejects};
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
-    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult,
-    TakeOverResult, WithdrawResult,
+    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
+    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
-use shared::ids::{CallCid, CallId, CallTypeName, UserId};
+use shared::ids::{CallCid, CallId, CallTypeName, SessionId, UserId};
 use shared::store::StoreError;
 
 use crate::explore::{self, Chooser as _, RandomChooser};
@@ -31,13 +34,13 @@ use crate::state::ModelState;
 use crate::store::ModelStore;
 
 /// The number of random operations in a sequence, before the remaining data is compared.
-const SEQUENCE_LENGTH: usize = 40;
+const SEQUENCE_LENGTH: usize = 48;
 /// The earliest time.
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The possible attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// The number of distinct outcomes that [`outcome_name`] returns.
-const OUTCOME_COUNT: usize = 38;
+const OUTCOME_COUNT: usize = 41;
 
 /// The ids of a sequence. Each sequence has different ids, since all sequences share the real
 /// table.
@@ -94,13 +97,24 @@ enum Op {
         id: CallId,
         by: Option<UserId>,
         reason: EndReason,
+        ended_by: EndedBy,
         at: Timestamp,
         due: Timestamp,
         precondition: Option<Precondition<'static>>,
+        presence_version: Option<u64>,
     },
     Finish(CallId, Timestamp),
     Get(CallId),
     RecordStart(CallCid, Timestamp),
+    UpdatePresence {
+        cid: CallCid,
+        expected_version: u64,
+        presence: Presence,
+        rejects: Rejects,
+        started_at: Option<Timestamp>,
+        answered_at: Option<Timestamp>,
+        at: Timestamp,
+    },
     ScheduleCheck(CallCid, Timestamp),
     ScheduleCheckNow(CallCid, Timestamp),
     SetPointer {
@@ -135,6 +149,7 @@ enum OpResult {
     Activate(ActivateResult),
     End(EndResult),
     Call(Option<Call>),
+    Presence(UpdatePresenceResult),
     SetPointer(SetOpenCallResult),
     PointerCleared,
     Loaded(Vec<DueCall>),
@@ -147,14 +162,16 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         Op::TakeOver(new) => OpResult::TakeOver(store.take_over(new).await?),
         Op::Withdraw(id, attempt) => OpResult::Withdraw(store.withdraw(id, attempt).await?),
         Op::Activate(new, at, due) => OpResult::Activate(store.activate(new, *at, *due).await?),
-        Op::End { id, by, reason, at, due, precondition } => {
+        Op::End { id, by, reason, ended_by, at, due, precondition, presence_version } => {
             let request = EndRequest {
                 id,
                 member: by.as_ref(),
                 reason,
+                ended_by,
                 at: *at,
                 due_at: *due,
                 precondition: *precondition,
+                presence_version: *presence_version,
             };
             OpResult::End(store.end(request).await?)
         }
@@ -163,6 +180,25 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         Op::RecordStart(cid, at) => {
             store.record_start(cid, *at).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
+        }
+        Op::UpdatePresence {
+            cid,
+            expected_version,
+            presence,
+            rejects,
+            started_at,
+            answered_at,
+            at,
+        } => {
+            let update = PresenceUpdate {
+                expected_version: *expected_version,
+                presence,
+                rejects,
+                started_at: *started_at,
+                answered_at: *answered_at,
+                at: *at,
+            };
+            OpResult::Presence(store.update_presence(cid, update).await?)
         }
         Op::ScheduleCheck(cid, due) => {
             store.schedule_check(cid, *due).await?;
@@ -237,6 +273,11 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (Op::Finish(..), OpResult::Call(None)) => "not finished",
         (_, OpResult::Call(Some(_))) => "got",
         (_, OpResult::Call(None)) => "not found",
+        (_, OpResult::Presence(UpdatePresenceResult::Updated(_))) => "presence stored",
+        (_, OpResult::Presence(UpdatePresenceResult::Conflict(_))) => "presence not stored",
+        (_, OpResult::Presence(UpdatePresenceResult::Missing)) => {
+            "presence not stored: call missing"
+        }
         (_, OpResult::SetPointer(SetOpenCallResult::Set { is_exclusive: true })) => {
             "pointer set, exclusive"
         }
@@ -273,7 +314,7 @@ impl OpGenerator<'_> {
     fn random_op(&mut self) -> Op {
         let call = self.chooser.choose(2);
         let id = self.fixture.ids[call].clone();
-        match self.chooser.choose(20) {
+        match self.chooser.choose(22) {
             0..=2 => self.next_lifecycle_op(call),
             3 => Op::Begin(self.random_new_call(call)),
             4 => Op::TakeOver(self.random_new_call(call)),
@@ -308,6 +349,7 @@ impl OpGenerator<'_> {
                 }
             }
             17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
+            18 | 19 => self.update_presence_op(call),
             _ => self.list_due_op(call),
         }
     }
@@ -325,7 +367,16 @@ impl OpGenerator<'_> {
             }
             CallState::Active => {
                 let reason = EndReason::default();
-                Op::End { id, by: None, reason, at, due, precondition: None }
+                Op::End {
+                    id,
+                    by: None,
+                    reason,
+                    ended_by: EndedBy::Service,
+                    at,
+                    due,
+                    precondition: None,
+                    presence_version: None,
+                }
             }
             CallState::Ending => Op::Finish(id, at),
             CallState::Ended => Op::RemoveFromIndex(id, item.due_at.unwrap_or(at)),
@@ -353,10 +404,58 @@ impl OpGenerator<'_> {
             id: self.fixture.ids[call].clone(),
             by,
             reason: EndReason::LEFT.into(),
+            ended_by: EndedBy::User { user_id: self.fixture.members[0][1].clone() },
             at: self.random_time(call),
             due: self.random_time(call),
             precondition,
+            presence_version: self.random_bool().then(|| self.random_version(call)),
         }
+    }
+
+    /// A change of the stored presence and rejects, with the right version or another one.
+    fn update_presence_op(&mut self, call: usize) -> Op {
+        let id = self.fixture.ids[call].clone();
+        let stored = self.sim.lock().model.items.get(&id).map(|item| item.call.clone());
+        let (mut presence, mut rejects) =
+            stored.map(|call| (call.presence, call.rejects)).unwrap_or_default();
+        let expected_version = self.random_version(call);
+        let user = self.fixture.members[0][self.chooser.choose(2)].clone();
+        let session = SessionId::try_from("s1".to_owned()).unwrap();
+        let at = self.random_time(call);
+        match self.chooser.choose(3) {
+            0 => {
+                presence.record_join(&Join { user, session, joined_at: at });
+            }
+            1 => {
+                let joined_at = self.random_bool().then(|| self.random_time(call));
+                presence.record_leave(&Leave { user, session, joined_at, at, duration: None });
+            }
+            _ => {
+                rejects.record(&user, RejectReason::Busy, at);
+                presence.increment_version();
+            }
+        }
+        Op::UpdatePresence {
+            cid: self.random_cid(id),
+            expected_version,
+            presence,
+            rejects,
+            started_at: self.random_bool().then(|| self.random_time(call)),
+            answered_at: self.random_bool().then(|| self.random_time(call)),
+            at: self.random_time(call),
+        }
+    }
+
+    /// The version of the stored presence, or zero, which is that of an absent one.
+    fn random_version(&mut self, call: usize) -> u64 {
+        let version = self.presence_version(call);
+        if self.chooser.choose(4) == 0 { 0 } else { version }
+    }
+
+    fn presence_version(&self, call: usize) -> u64 {
+        let core = self.sim.lock();
+        let item = core.model.items.get(&self.fixture.ids[call]);
+        item.map_or(0, |item| item.call.presence.version())
     }
 
     fn set_pointer_op(&mut self, call: usize) -> Op {
@@ -581,7 +680,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the table. The others change Stream.
-    const STORE_MUTANTS: [Mutant; 10] = [
+    const STORE_MUTANTS: [Mutant; 12] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -592,6 +691,8 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::UnconditionalSetPointer,
         Mutant::UnconditionalClearPointer,
         Mutant::SessionEndEndsCall,
+        Mutant::UnconditionalPresence,
+        Mutant::EndIgnoresPresence,
     ];
     for mutant in STORE_MUTANTS {
         let (real, _backends) = start_dynamo().await;

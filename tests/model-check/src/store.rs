@@ -8,7 +8,8 @@ use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    NewCall, OpenCallPointer, Precondition, PresenceUpdate, SetOpenCallResult, TakeOverResult,
+    UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -159,8 +160,11 @@ impl CallStore for ModelStore {
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let EndRequest { id, member, reason, at, due_at, precondition } = request;
-        let (id, member, reason) = (id.clone(), member.cloned(), reason.clone());
+        let EndRequest { id, member, reason, ended_by, at, due_at, precondition, presence_version } =
+            request;
+        let (id, member) = (id.clone(), member.cloned());
+        let (reason, ended_by) = (reason.clone(), ended_by.clone());
+        let ignores_presence = self.has_mutant(Mutant::EndIgnoresPresence);
         let (mut expected_due_at, mut expected_attempt, mut event) = (None, None, None);
         match precondition {
             Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
@@ -182,12 +186,16 @@ impl CallStore for ModelStore {
                     item.call.existed_at(*at) && call_type.as_ref().is_none_or(has_type)
                 })
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
-                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at));
+                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at))
+                && (ignores_presence
+                    || presence_version
+                        .is_none_or(|version| version == item.call.presence.version()));
             if !allowed || item.call.state > CallState::Active {
                 return EndResult::Unchanged(item.call.clone());
             }
             item.call.ending_at = Some(at);
             item.call.end_reason = Some(reason.clone());
+            item.call.ended_by = Some(ended_by.clone());
             item.call.lease_until = None;
             (item.due_at, item.tries) = (Some(due_at), 0);
             model.transition(&id, CallState::Ending);
@@ -234,6 +242,36 @@ impl CallStore for ModelStore {
             {
                 item.call.started_at = Some(at);
             }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError> {
+        let PresenceUpdate { expected_version, presence, rejects, started_at, answered_at, at } =
+            update;
+        let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
+        let label = format!("store presence {} of {}", presence.version(), cid.id);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&cid.id) else {
+                return UpdatePresenceResult::Missing;
+            };
+            let call = &mut item.call;
+            let is_current = is_unconditional || call.presence.version() == expected_version;
+            let is_first_start = started_at
+                .is_none_or(|started_at| call.started_at.is_none_or(|known| known >= started_at));
+            if call.cid() != cid || !call.existed_at(at) || !is_current || !is_first_start {
+                return UpdatePresenceResult::Conflict(call.clone());
+            }
+            call.presence.clone_from(&presence);
+            call.rejects.clone_from(&rejects);
+            call.started_at = started_at.or(call.started_at);
+            call.answered_at = call.answered_at.or(answered_at);
+            UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await
     }

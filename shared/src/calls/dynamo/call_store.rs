@@ -5,8 +5,9 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use serde::Deserialize;
 
 use super::{
-    CallUpdate, DynamoCallStore, attribute_values, due_value, has_call_type, item_key, pointer_key,
-    shard_value, state_value, timestamp_value,
+    CallUpdate, DynamoCallStore, attribute_value, attribute_values, due_value, has_call_type,
+    has_presence_version, item_key, pointer_key, shard_value, state_value, timestamp_value,
+    version_values,
 };
 use crate::calls::sweep::Shard;
 use crate::calls::timeouts::{
@@ -14,7 +15,8 @@ use crate::calls::timeouts::{
 };
 use crate::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    NewCall, OpenCallPointer, Precondition, PresenceUpdate, SetOpenCallResult, TakeOverResult,
+    UpdatePresenceResult, WithdrawResult,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
@@ -135,13 +137,15 @@ impl CallStore for DynamoCallStore {
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let mut attributes = vec!["state", "endingAt", "endReason", "dueAt", "leaseUntil", "tries"];
+        let mut attributes =
+            vec!["state", "endingAt", "endReason", "endedBy", "dueAt", "leaseUntil", "tries"];
         let mut values = attribute_values([
             (":ending", state_value(CallState::Ending)),
             (":creating", state_value(CallState::Creating)),
             (":active", state_value(CallState::Active)),
             (":at", timestamp_value(request.at)),
             (":reason", text(request.reason.as_str())),
+            (":endedBy", attribute_value(request.ended_by)?),
             (":due", timestamp_value(request.due_at)),
         ]);
         let mut condition = "#state IN (:creating, :active)".to_owned();
@@ -173,11 +177,18 @@ impl CallStore for DynamoCallStore {
             }
             None => {}
         }
+        if let Some(version) = request.presence_version {
+            let (has_version, names) = has_presence_version(version);
+            condition.push_str(" AND ");
+            condition.push_str(has_version);
+            attributes.extend(names);
+            values.extend(version_values(version));
+        }
         let update = self.update(
             request.id,
             CallUpdate {
                 expression: "SET #state = :ending, #endingAt = :at, #endReason = :reason, \
-                         #dueAt = :due REMOVE #leaseUntil, #tries",
+                         #endedBy = :endedBy, #dueAt = :due REMOVE #leaseUntil, #tries",
                 condition: &condition,
                 names: &attributes,
                 values,
@@ -239,6 +250,56 @@ impl CallStore for DynamoCallStore {
             },
         );
         update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError> {
+        let (has_version, version_names) = has_presence_version(update.expected_version);
+        let mut expression = "SET #presence = :presence, #rejects = :rejects".to_owned();
+        let mut condition = format!(
+            "#createdAt <= :latestCreation AND {} AND {has_version}",
+            has_call_type(&cid.call_type)
+        );
+        let mut attributes = vec!["rejects", "createdAt", "streamCallType", "presence"];
+        attributes.extend(version_names);
+        let mut values = attribute_values([
+            (":presence", attribute_value(update.presence)?),
+            (":rejects", attribute_value(update.rejects)?),
+            (":callType", text(cid.call_type.as_str())),
+            (":latestCreation", timestamp_value(update.at.plus(MAX_CLOCK_SKEW))),
+        ]);
+        values.extend(version_values(update.expected_version));
+        if let Some(started_at) = update.started_at {
+            expression.push_str(", #startedAt = :startedAt");
+            condition
+                .push_str(" AND (attribute_not_exists(#startedAt) OR #startedAt >= :startedAt)");
+            attributes.push("startedAt");
+            values.insert(":startedAt".to_owned(), timestamp_value(started_at));
+        }
+        if let Some(answered_at) = update.answered_at {
+            expression.push_str(", #answeredAt = if_not_exists(#answeredAt, :answeredAt)");
+            attributes.push("answeredAt");
+            values.insert(":answeredAt".to_owned(), timestamp_value(answered_at));
+        }
+        let update = self.update(
+            &cid.id,
+            CallUpdate {
+                expression: &expression,
+                condition: &condition,
+                names: &attributes,
+                values,
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => UpdatePresenceResult::Updated(parse_item(item)?),
+            ConditionalResult::ConditionFailed(Some(item)) => {
+                UpdatePresenceResult::Conflict(parse_item(item)?)
+            }
+            ConditionalResult::ConditionFailed(None) => UpdatePresenceResult::Missing,
+        })
     }
 
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use serde::Serialize;
 
 use crate::calls::sweep::Shard;
 use crate::calls::{CallState, MemberSet};
@@ -97,6 +98,26 @@ fn has_call_type(call_type: &CallTypeName) -> &'static str {
     } else {
         "#streamCallType = :callType"
     }
+}
+
+/// The condition that the presence has the version `:version`, and its attributes. A presence
+/// without a change is not stored.
+fn has_presence_version(version: u64) -> (&'static str, &'static [&'static str]) {
+    if version == 0 {
+        ("attribute_not_exists(#presence)", &["presence"])
+    } else {
+        ("#presence.#version = :version", &["presence", "version"])
+    }
+}
+
+/// The values of [`has_presence_version`].
+fn version_values(version: u64) -> Option<(String, AttributeValue)> {
+    (version > 0).then(|| (":version".to_owned(), number(version)))
+}
+
+/// A value as an attribute.
+fn attribute_value(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Internal(error.into()))
 }
 
 fn pointer_key(members: &MemberSet) -> Item {

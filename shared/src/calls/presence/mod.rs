@@ -63,6 +63,11 @@ impl Presence {
         self.is_truncated
     }
 
+    /// Counts a change of data that is stored under the same version, such as the rejects.
+    pub fn increment_version(&mut self) {
+        self.version += 1;
+    }
+
     /// Records a join that a webhook reports. Returns whether the presence has changed.
     pub fn record_join(&mut self, join: &Join) -> bool {
         self.change(|presence| {
@@ -138,7 +143,7 @@ impl Presence {
         apply(self);
         let has_changed = *self != before;
         if has_changed {
-            self.version += 1;
+            self.increment_version();
         }
         has_changed
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::calls::decision::{Decision, evaluate};
+use crate::calls::outcome::EndedBy;
 use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL};
@@ -240,9 +241,11 @@ impl Sweeper {
             id: &due.call.call_id,
             member: None,
             reason: &reason.into(),
+            ended_by: &EndedBy::System,
             at: ended_at,
             due_at: retry_at,
             precondition: Some(Precondition::DueAt(due_at)),
+            presence_version: Some(due.call.presence.version()),
         };
         Ok(match self.calls.store.end(request).await? {
             EndResult::Ending(call) => {

@@ -8,11 +8,14 @@ use futures_util::future::join_all;
 use local::{Backends, Options, Stack, StreamChoice};
 use serde_json::{Value, json};
 use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::outcome::EndedBy;
+use shared::calls::presence::{Join, Leave};
+use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, CallState, CallStore, CallType, EndReason, EndRequest, EndResult,
-    MemberSet, NewCall, OpenCallPointer, Precondition, SetOpenCallResult, TakeOverResult,
-    WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
+    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
+    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -122,7 +125,11 @@ async fn activate_call(calls: &DynamoCallStore, attempt: &str) -> ActivateResult
 /// Ends the call at second 9.
 async fn end_call(calls: &DynamoCallStore, user: Option<&str>) -> EndResult {
     let (id, by, reason) = (default_call_id(), user.map(user_id), EndReason::default());
-    let request = EndRequest { member: by.as_ref(), ..EndRequest::new(&id, &reason, at_second(9)) };
+    let ended_by = by.clone().map_or(EndedBy::Service, |user_id| EndedBy::User { user_id });
+    let request = EndRequest {
+        member: by.as_ref(),
+        ..EndRequest::new(&id, &reason, &ended_by, at_second(9))
+    };
     calls.end(request).await.unwrap()
 }
 
@@ -134,7 +141,7 @@ async fn end_with_precondition(
     let (id, reason) = (default_call_id(), EndReason::default());
     let request = EndRequest {
         precondition: Some(precondition),
-        ..EndRequest::new(&id, &reason, at_second(9))
+        ..EndRequest::new(&id, &reason, &EndedBy::System, at_second(9))
     };
     calls.end(request).await.unwrap()
 }
@@ -164,9 +171,9 @@ async fn call_goes_through_all_states() {
     let EndResult::Ending(ending) = end_call(&calls, Some("bob")).await else { panic!() };
     assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at_second(9))));
     assert_eq!(ending.end_reason, Some(EndReason::default()));
+    assert_eq!(ending.ended_by, Some(EndedBy::User { user_id: user_id("bob") }));
     let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at_second(10))));
-    assert_eq!(ended.duration(), Some(std::time::Duration::from_secs(8)));
     // A repeat changes nothing.
     assert_eq!(calls.finish(&default_call_id(), at_second(99)).await.unwrap(), Some(ended.clone()));
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(ended));
@@ -275,11 +282,168 @@ async fn end_sets_the_requested_due_time() {
     let request = EndRequest {
         at: at_second(3),
         due_at: at_second(20),
-        ..EndRequest::new(&id, &reason, at_second(9))
+        ..EndRequest::new(&id, &reason, &EndedBy::Stream, at_second(9))
     };
     let EndResult::Ending(ending) = calls.end(request).await.unwrap() else { panic!() };
     assert_eq!((ending.ending_at, ending.end_reason), (Some(at_second(3)), Some(reason)));
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(20)), 0)));
+}
+
+fn join(user: &str, second: i64) -> Join {
+    let session = SessionId::try_from(format!("session-of-{user}")).unwrap();
+    Join { user: user_id(user), session, joined_at: at_second(second) }
+}
+
+/// Stores the presence and the rejects of the call as an event at this second.
+async fn store_presence(calls: &DynamoCallStore, call: &Call, second: i64) -> UpdatePresenceResult {
+    let update = PresenceUpdate {
+        expected_version: call.presence.version() - 1,
+        presence: &call.presence,
+        rejects: &call.rejects,
+        started_at: call.presence.started_at(),
+        answered_at: call.presence.answered_at(),
+        at: at_second(second),
+    };
+    calls.update_presence(&default_cid(), update).await.unwrap()
+}
+
+#[tokio::test]
+async fn presence_is_stored_in_every_state_under_its_version() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    let mut call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    assert!(call.presence.record_join(&join("bob", 2)));
+    // Another event is stored between the read and the write.
+    let mut other = call.clone();
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 2).await else {
+        panic!()
+    };
+    assert_eq!((stored.presence.clone(), stored.answered_at), (call.presence, None));
+    assert_eq!((stored.state, stored.started_at), (CallState::Creating, Some(at_second(2))));
+    other.rejects.record(&user_id("bob"), RejectReason::Busy, at_second(3));
+    let UpdatePresenceResult::Conflict(current) = store_presence(&calls, &other, 3).await else {
+        panic!()
+    };
+    assert_eq!(current, stored);
+
+    activate_call(&calls, "a").await;
+    call = current;
+    assert!(call.presence.record_join(&join("alice", 4)));
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 4).await else {
+        panic!()
+    };
+    assert_eq!((stored.state, stored.answered_at), (CallState::Active, Some(at_second(4))));
+    call = stored;
+    call.rejects.record(&user_id("bob"), RejectReason::Busy, at_second(5));
+    call.presence.increment_version();
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 5).await else {
+        panic!()
+    };
+    assert_eq!((&stored.rejects, &stored.presence), (&call.rejects, &call.presence));
+
+    // A late leave of an ended call.
+    end_call(&calls, None).await;
+    calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    call = stored;
+    let Join { user, session, joined_at } = join("alice", 4);
+    let joined_at = Some(joined_at);
+    let leave = Leave { user, session, joined_at, at: at_second(8), duration: None };
+    assert!(call.presence.record_leave(&leave));
+    let before = due_at_and_tries(&calls).await;
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 8).await else {
+        panic!()
+    };
+    assert_eq!((stored.state, &stored.presence), (CallState::Ended, &call.presence));
+    assert_eq!(due_at_and_tries(&calls).await, before);
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn presence_of_another_call_is_not_stored() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let mut call = Call::new(&new_call("a"));
+    call.presence.record_join(&join("bob", 2));
+    assert_eq!(store_presence(&calls, &call, 2).await, UpdatePresenceResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    let before = calls.get(&default_call_id()).await.unwrap().unwrap();
+    // The event is older than the call by more than the clocks may differ.
+    assert_eq!(
+        store_presence(&calls, &call, -6).await,
+        UpdatePresenceResult::Conflict(before.clone())
+    );
+    let other_type = CallTypeName::try_from("private".to_owned()).unwrap();
+    let update = PresenceUpdate {
+        expected_version: 0,
+        presence: &call.presence,
+        rejects: &call.rejects,
+        started_at: None,
+        answered_at: None,
+        at: at_second(2),
+    };
+    let result = calls.update_presence(&default_call_id().with_type(&other_type), update).await;
+    assert_eq!(result.unwrap(), UpdatePresenceResult::Conflict(before));
+}
+
+#[tokio::test]
+async fn earliest_start_and_first_answer_are_kept() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.record_start(&default_cid(), at_second(3)).await.unwrap();
+    let mut call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    for (n, (started, answered, is_stored)) in
+        [(4, 9, false), (3, 9, true), (2, 7, true), (2, 8, true), (3, 8, false)]
+            .into_iter()
+            .enumerate()
+    {
+        let second = i64::try_from(n).unwrap() + 2;
+        let mut changed = call.clone();
+        changed.presence.record_join(&join("bob", second));
+        let update = PresenceUpdate {
+            expected_version: call.presence.version(),
+            presence: &changed.presence,
+            rejects: &changed.rejects,
+            started_at: Some(at_second(started)),
+            answered_at: Some(at_second(answered)),
+            at: at_second(second),
+        };
+        let result = calls.update_presence(&default_cid(), update).await.unwrap();
+        match result {
+            UpdatePresenceResult::Updated(stored) if is_stored => call = stored,
+            UpdatePresenceResult::Conflict(current) if !is_stored => assert_eq!(current, call),
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+    assert_eq!((call.started_at, call.answered_at), (Some(at_second(2)), Some(at_second(9))));
+}
+
+#[tokio::test]
+async fn end_can_require_the_version_of_the_presence() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    activate_call(&calls, "a").await;
+    let (id, reason) = (default_call_id(), EndReason::from(EndReason::NOT_ANSWERED));
+    let end_with_version = async |version: u64| {
+        let request = EndRequest {
+            presence_version: Some(version),
+            ..EndRequest::new(&id, &reason, &EndedBy::System, at_second(9))
+        };
+        calls.end(request).await.unwrap()
+    };
+    let mut call = calls.get(&id).await.unwrap().unwrap();
+    call.presence.record_join(&join("bob", 2));
+    // A join is told after the decision.
+    let UpdatePresenceResult::Updated(joined) = store_presence(&calls, &call, 2).await else {
+        panic!()
+    };
+    for version in [0, 2] {
+        assert_eq!(end_with_version(version).await, EndResult::Unchanged(joined.clone()));
+    }
+    let EndResult::Ending(ending) = end_with_version(1).await else { panic!() };
+    assert_eq!(
+        (ending.end_reason.as_ref(), ending.ended_by),
+        (Some(&reason), Some(EndedBy::System))
+    );
+    assert_eq!(ending.presence, call.presence);
 }
 
 /// An item has a place in the due index while the sweeper has work, and a time to live afterwards.
