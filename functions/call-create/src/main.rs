@@ -4,9 +4,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{
-    CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts,
-};
+use shared::calls::{CallResponse, CallService, CallTimeouts, CallType, CreateCall, CreateResult};
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
@@ -22,7 +20,7 @@ fn main() -> ExitCode {
 struct State {
     calls: CallService,
     rate_limiter: RateLimiter,
-    timeouts: CreateTimeouts,
+    timeouts: CallTimeouts,
 }
 
 impl State {
@@ -30,7 +28,7 @@ impl State {
         Ok(Self {
             calls: context.call_service()?,
             rate_limiter: context.rate_limiter(Route::CallCreate)?,
-            timeouts: CreateTimeouts::from_env(&context.env)?,
+            timeouts: CallTimeouts::from_env(&context.env)?,
         })
     }
 }

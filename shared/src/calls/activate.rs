@@ -1,7 +1,7 @@
 //! Activates a provisioned call: moves its item from `creating` to `active`.
 
 use crate::calls::existing_call::{ExistingCall, classify};
-use crate::calls::{ActivateResult, CallService, CreateResult, CreateTimeouts, NewCall};
+use crate::calls::{ActivateResult, CallService, CallTimeouts, CreateResult, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 
@@ -10,7 +10,7 @@ impl CallService {
     pub(super) async fn activate(
         &self,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {
         let now = self.clock.now();

@@ -6,7 +6,7 @@
 //! [`super::glare`]).
 
 use crate::calls::reserve::Reservation;
-use crate::calls::{Call, CallService, CreateCall, CreateTimeouts, not_active_yet};
+use crate::calls::{Call, CallService, CallTimeouts, CreateCall, not_active_yet};
 use crate::clock::Deadline;
 use crate::error::ApiError;
 use crate::rate_limiter::Permit;
@@ -35,7 +35,7 @@ impl CallService {
     pub async fn create(
         &self,
         command: &CreateCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {

@@ -7,17 +7,15 @@
 
 use std::time::Duration;
 
-use crate::calls::decision::{Decision, evaluate};
-use crate::calls::outcome::EndedBy;
+use crate::calls::look::Look;
+use crate::calls::outcome::{EndedBy, Outcome};
 use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{
-    Call, CallService, CallState, CreateTimeouts, EndReason, EndResult, MemberSet, NewCall,
+    Call, CallService, CallState, CallTimeouts, EndReason, EndResult, MemberSet, NewCall,
     OpenCallPointer, SetOpenCallResult, not_active_yet,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::stream::StreamError;
-use crate::stream::ops::GetCall;
 
 /// The longest wait for a call that is being created: three waits, each twice as long as the last.
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -47,7 +45,7 @@ impl CallService {
         member_set: &MemberSet,
         new_call: &NewCall,
         mut pointer: OpenCallPointer,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<Option<ConflictingCall>, ApiError> {
         let mut backoff = Backoff::new(new_call.at, deadline);
@@ -97,11 +95,11 @@ impl CallService {
         &self,
         member_set: &MemberSet,
         pointer: &OpenCallPointer,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<OpenCall, ApiError> {
-        let Some(call) = self.store.get(&pointer.call_id).await? else {
+        let Some(mut call) = self.store.get(&pointer.call_id).await? else {
             // The item is written concurrently with the pointer, so it may not exist yet.
             let is_recent = now.since(pointer.at) < LEASE_DURATION;
             return Ok(if is_recent { OpenCall::Pending(None) } else { OpenCall::Gone });
@@ -109,49 +107,37 @@ impl CallService {
         if MemberSet::new(&call.members) != *member_set {
             return Ok(OpenCall::Gone);
         }
-        let (reason, ended_at) = match call.state {
+        let (reason, ended_at, ended_by) = match call.state {
             CallState::Creating if call.lease_until.is_some_and(|until| until > now) => {
                 return Ok(OpenCall::Pending(Some(call)));
             }
             // The lease has expired. The conditional end fails if an attempt takes it over now.
-            CallState::Creating => (EndReason::NOT_CREATED, now),
+            CallState::Creating => (EndReason::NOT_CREATED, now, EndedBy::System),
             CallState::Active if call.parallel => return Ok(OpenCall::Gone),
             CallState::Active => {
-                match self.evaluate_at_stream(&call, timeouts, now, deadline).await? {
-                    Decision::Recheck(_) => return Ok(OpenCall::Active(call)),
-                    Decision::End { reason, ended_at } => (reason, ended_at),
+                // A call that was declined or left is not returned.
+                let look = Look::fetch(&self.stream, &*self.clock, &call.cid(), deadline).await?;
+                let current = look.record(&*self.store, call).await?;
+                let is_active = |call: &Call| call.state == CallState::Active;
+                let Some(current) = current.filter(is_active) else { return Ok(OpenCall::Gone) };
+                call = current;
+                match look.decide(&call, timeouts) {
+                    Outcome::Over { reason, ended_at, ended_by } => (reason, ended_at, ended_by),
+                    Outcome::Continues { .. } | Outcome::NeedsGetCall => {
+                        return Ok(OpenCall::Active(call));
+                    }
                 }
             }
             CallState::Ending | CallState::Ended => return Ok(OpenCall::Gone),
         };
-        Ok(
-            match self
-                .end_if_unchanged(&call, &reason.into(), &EndedBy::System, ended_at, now)
-                .await?
-            {
-                EndResult::Unchanged(call) if call.state <= CallState::Active => {
-                    OpenCall::Pending(Some(call))
-                }
-                _ => OpenCall::Gone,
-            },
-        )
-    }
-
-    /// Evaluates an active call as the sweeper does, so that a create does not return a call that
-    /// was declined or left.
-    async fn evaluate_at_stream(
-        &self,
-        call: &Call,
-        timeouts: CreateTimeouts,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<Decision, ApiError> {
-        let stream_call = match self.stream.send(&GetCall { cid: &call.cid() }, deadline).await {
-            Ok(response) => Some(response.call),
-            Err(StreamError::NotFound(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(evaluate(call, stream_call.as_ref(), timeouts.call_timeouts(), now))
+        let reason = reason.into();
+        let result = self.end_if_unchanged(&call, &reason, &ended_by, ended_at, now).await?;
+        Ok(match result {
+            EndResult::Unchanged(call) if call.state <= CallState::Active => {
+                OpenCall::Pending(Some(call))
+            }
+            _ => OpenCall::Gone,
+        })
     }
 }
 

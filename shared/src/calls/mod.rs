@@ -10,15 +10,16 @@ mod call_type;
 mod clean_up;
 mod command;
 mod create;
-mod decision;
 pub mod dynamo;
 mod end;
 mod end_reason;
 mod existing_call;
 mod glare;
+pub(crate) mod look;
 mod members;
 pub mod outcome;
 pub mod presence;
+pub(crate) mod presence_writer;
 mod provision;
 pub mod rejects;
 mod reserve;
@@ -39,7 +40,7 @@ pub use store::{
     ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,
     PresenceUpdate, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
-pub use timeouts::{CallTimeouts, CreateTimeouts};
+pub use timeouts::CallTimeouts;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! The channel comes first: if a member does not exist at Stream, the request fails before a phone
 //! rings.
 
-use crate::calls::{Call, CallService, CallSettings, CreateCall, CreateTimeouts, NewCall};
+use crate::calls::{Call, CallService, CallSettings, CallTimeouts, CreateCall, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::stream::StreamError;
@@ -17,7 +17,7 @@ impl CallService {
         &self,
         command: &CreateCall,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         self.provision_channel(new_call, deadline).await?;
@@ -64,7 +64,7 @@ impl CallService {
         &self,
         command: &CreateCall,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         let CallSettings { video, screen_sharing, recording, transcribing, .. } =

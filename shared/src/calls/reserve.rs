@@ -8,7 +8,7 @@ use crate::calls::existing_call::{ExistingCall, classify};
 use crate::calls::glare::ConflictingCall;
 use crate::calls::rollback::Written;
 use crate::calls::{
-    BeginResult, Call, CallService, CallState, CreateCall, CreateTimeouts, MemberSet, NewCall,
+    BeginResult, Call, CallService, CallState, CallTimeouts, CreateCall, MemberSet, NewCall,
     SetOpenCallResult, TakeOverResult, not_active_yet,
 };
 use crate::clock::{Deadline, Timestamp};
@@ -34,7 +34,7 @@ impl CallService {
     pub(super) async fn reserve(
         &self,
         command: &CreateCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Reservation, ApiError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::calls::outcome::PresenceTimeouts;
 use crate::config::{ConfigError, Env};
 
 /// The lease of an attempt to create a call. It is twice the function's timeout, so it cannot
@@ -20,47 +21,35 @@ pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
 /// How long an open-call pointer is stored: longer than the longest call.
 pub const OPEN_CALL_POINTER_TTL: Duration = Duration::from_hours(3 * 24);
 
-/// The configured timeouts for the evaluation of an active call.
+/// The configured timeouts of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallTimeouts {
-    /// The maximum duration of a call.
-    pub max_duration: Duration,
-    /// How long a call waits for the first participant.
-    pub ring_timeout: Duration,
-}
-
-impl CallTimeouts {
-    /// Reads `CALL_MAX_DURATION_SECONDS` and `CALL_RING_TIMEOUT_SECONDS`.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self { max_duration: max_duration(env)?, ring_timeout: ring_timeout(env)? })
-    }
-}
-
-/// The configured timeouts for the creation of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CreateTimeouts {
     /// The maximum duration of a call, after which Stream ends it.
     pub max_duration: Duration,
     /// How long Stream keeps a session open without participants.
     pub inactivity_timeout: Duration,
-    /// How long a call waits for the first participant.
+    /// How long a call waits for a called member.
     pub ring_timeout: Duration,
+    /// How long a call of two continues with one user. Zero is without an end.
+    pub alone_timeout: Duration,
 }
 
-impl CreateTimeouts {
-    /// Reads `CALL_MAX_DURATION_SECONDS`, `CALL_INACTIVITY_TIMEOUT_SECONDS` and
-    /// `CALL_RING_TIMEOUT_SECONDS`.
+impl CallTimeouts {
+    /// Reads `CALL_MAX_DURATION_SECONDS`, `CALL_INACTIVITY_TIMEOUT_SECONDS`,
+    /// `CALL_RING_TIMEOUT_SECONDS` and `CALL_ALONE_TIMEOUT_SECONDS`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             max_duration: max_duration(env)?,
             inactivity_timeout: inactivity_timeout(env)?,
             ring_timeout: ring_timeout(env)?,
+            alone_timeout: alone_timeout(env)?,
         })
     }
 
-    /// The timeouts for the later evaluation of the call.
-    pub(super) fn call_timeouts(&self) -> CallTimeouts {
-        CallTimeouts { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
+    /// The timeouts of a call in which participants have been.
+    pub(crate) fn presence_timeouts(&self) -> PresenceTimeouts {
+        let Self { inactivity_timeout, alone_timeout, .. } = *self;
+        PresenceTimeouts { inactivity_timeout, alone_timeout }
     }
 
     /// The delay between the activation and the first check.
@@ -82,4 +71,9 @@ pub fn inactivity_timeout(env: &Env) -> Result<Duration, ConfigError> {
 /// Reads `CALL_RING_TIMEOUT_SECONDS`: 30 to 3,600; 2 minutes by default.
 pub fn ring_timeout(env: &Env) -> Result<Duration, ConfigError> {
     env.seconds("CALL_RING_TIMEOUT_SECONDS", 120, 30..=3_600)
+}
+
+/// Reads `CALL_ALONE_TIMEOUT_SECONDS`: 0 (without an end) to 3,600; 1 minute by default.
+pub fn alone_timeout(env: &Env) -> Result<Duration, ConfigError> {
+    env.seconds("CALL_ALONE_TIMEOUT_SECONDS", 60, 0..=3_600)
 }

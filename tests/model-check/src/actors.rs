@@ -8,9 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::auth::Caller;
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
-use shared::calls::{
-    CallService, CallState, CallTimeouts, CallType, CreateCall, CreateTimeouts, EndReason,
-};
+use shared::calls::{CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason};
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::ids::{CallId, CallTypeName, UserId};
 use shared::random::Random;
@@ -27,10 +25,11 @@ use crate::store::ModelStore;
 use crate::stream::ModelStream;
 
 /// The configured timeouts.
-pub(crate) const TIMEOUTS: CreateTimeouts = CreateTimeouts {
+pub(crate) const TIMEOUTS: CallTimeouts = CallTimeouts {
     max_duration: Duration::from_hours(4),
     inactivity_timeout: Duration::from_mins(5),
     ring_timeout: Duration::from_mins(2),
+    alone_timeout: Duration::from_mins(1),
 };
 
 /// A concurrent actor of a run.
@@ -174,16 +173,12 @@ impl Handlers {
             call_type: CallTypeName::default(),
             service_user: ids.service_user.clone(),
         };
-        let timeouts = CallTimeouts {
-            max_duration: TIMEOUTS.max_duration,
-            ring_timeout: TIMEOUTS.ring_timeout,
-        };
         Self {
             sim: sim.clone(),
             sweeper: Sweeper {
                 calls: calls.clone(),
                 due_store: store.clone(),
-                timeouts,
+                timeouts: TIMEOUTS,
                 observer: Arc::new(NoopObserver),
             },
             event_handler: EventHandler {
