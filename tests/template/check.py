@@ -50,17 +50,21 @@ AUTH_VARIABLES = {
     "JWT_USER_ID_ENCODING",
 }
 
+# The timeouts of calls.
+CALL_VARIABLES = {
+    "CALL_ALONE_TIMEOUT_SECONDS",
+    "CALL_INACTIVITY_TIMEOUT_SECONDS",
+    "CALL_MAX_DURATION_SECONDS",
+    "CALL_RING_TIMEOUT_SECONDS",
+}
+
 # The variables of each function beside COMMON_VARIABLES: exactly those that it reads.
 FUNCTION_VARIABLES = {
     "token": AUTH_VARIABLES | {"LIMIT_TOKEN_PER_MINUTE", "STREAM_ROLE_MAP", "UNKNOWN_USERS"},
     "user-upsert": AUTH_VARIABLES | {"LIMIT_USER_UPSERT_PER_MINUTE", "STREAM_ROLE_MAP"},
     "call-create": AUTH_VARIABLES
-    | {
-        "CALL_INACTIVITY_TIMEOUT_SECONDS",
-        "CALL_MAX_DURATION_SECONDS",
-        "CALL_RING_TIMEOUT_SECONDS",
-        "LIMIT_CALL_CREATE_PER_MINUTE",
-    },
+    | CALL_VARIABLES
+    | {"LIMIT_CALL_CREATE_PER_MINUTE"},
     "call-end": AUTH_VARIABLES,
     "call-get": AUTH_VARIABLES,
     "call-quality": AUTH_VARIABLES | {"LIMIT_CALL_QUALITY_PER_MINUTE"},
@@ -70,8 +74,8 @@ FUNCTION_VARIABLES = {
     "message-send": AUTH_VARIABLES | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": AUTH_VARIABLES,
     "config": AUTH_VARIABLES | {"CALL_RING_TIMEOUT_SECONDS", "STREAM_ROLE_MAP", "WEBHOOK_URL"},
-    "webhook": {"CALL_INACTIVITY_TIMEOUT_SECONDS"},
-    "sweeper": {"CALL_MAX_DURATION_SECONDS", "CALL_RING_TIMEOUT_SECONDS"},
+    "webhook": CALL_VARIABLES,
+    "sweeper": CALL_VARIABLES,
 }
 
 # Where `sam build` finds the Makefile, and the directory in which it runs make.

@@ -260,10 +260,12 @@ impl<'a> Rules<'a> {
     fn ended_at_stream(&self) -> Option<PossibleEnd> {
         let state = self.state?;
         let ended_at = state.ended_at?;
-        let session_start = state.session_started_at.or(self.started_at);
-        let limit_at = session_start.map(|at| at.plus(self.facts.max_duration));
-        let timer_ends_at = state.timer_ends_at.or(limit_at);
-        let is_limit = timer_ends_at.is_some_and(|at| ended_at.plus(TIMER_TOLERANCE) >= at);
+        let is_limit = is_end_by_limit(
+            ended_at,
+            state.timer_ends_at,
+            state.session_started_at.or(self.started_at),
+            self.facts.max_duration,
+        );
         let (reason, ended_by) = if is_limit {
             (EndReason::TOO_LONG, EndedBy::System)
         } else {
@@ -390,6 +392,19 @@ impl<'a> Rules<'a> {
         let at = self.started_at?.plus(self.facts.max_duration);
         Some(PossibleEnd::by_system(at, at, EndReason::TOO_LONG))
     }
+}
+
+/// Whether Stream ended a call because of its limit: by the session's timer or, if it is unknown, by
+/// the start of the session.
+#[must_use]
+pub fn is_end_by_limit(
+    ended_at: Timestamp,
+    timer_ends_at: Option<Timestamp>,
+    session_started_at: Option<Timestamp>,
+    max_duration: Duration,
+) -> bool {
+    let limit_at = session_started_at.map(|at| at.plus(max_duration));
+    timer_ends_at.or(limit_at).is_some_and(|at| ended_at.plus(TIMER_TOLERANCE) >= at)
 }
 
 fn minus(at: Timestamp, span: Duration) -> Timestamp {
