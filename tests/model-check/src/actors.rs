@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::auth::Caller;
+use shared::calls::presence::{Join, Leave};
+use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason};
 use shared::clock::{Clock, Deadline, Timestamp};
-use shared::ids::{CallId, CallTypeName, UserId};
+use shared::ids::{CallId, CallTypeName, SessionId, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
 use shared::stream::StreamClient;
-use shared::stream::event::{CallEnd, CallEvent, Event, EventKind};
+use shared::stream::event::{CallEnd, CallEvent, Event, EventKind, Reject};
 use shared::webhooks::EventHandler;
 use uuid::Uuid;
 
 use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind};
-use crate::state::{ModelState, Session};
+use crate::state::{ModelState, Participant, StreamCall};
 use crate::store::ModelStore;
 use crate::stream::ModelStream;
 
@@ -49,11 +51,17 @@ pub enum Actor {
     End,
     /// Bob ends call X.
     EndByCallee,
-    /// A member joins call X.
+    /// Bob joins call X.
     Join,
+    /// Alice joins call X.
+    JoinByCaller,
+    /// Bob leaves call X.
+    Leave,
+    /// Bob rejects call X.
+    Reject,
     /// The session of call X ends.
     SessionEnds,
-    /// The session of call X ends, and a member joins again before the event arrives.
+    /// The session of call X ends, and Bob joins again before the event arrives.
     SessionRestarts,
     /// Call X ends at Stream, and the event arrives twice.
     StreamEndsCall,
@@ -65,7 +73,7 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
@@ -74,6 +82,9 @@ impl Actor {
         Self::End,
         Self::EndByCallee,
         Self::Join,
+        Self::JoinByCaller,
+        Self::Leave,
+        Self::Reject,
         Self::SessionEnds,
         Self::SessionRestarts,
         Self::StreamEndsCall,
@@ -209,6 +220,9 @@ impl Handlers {
             }
             Actor::Sweep => Box::pin(async move { handlers.sweep().await }),
             Actor::Join
+            | Actor::JoinByCaller
+            | Actor::Leave
+            | Actor::Reject
             | Actor::SessionEnds
             | Actor::SessionRestarts
             | Actor::StreamEndsCall
@@ -268,8 +282,8 @@ impl Handlers {
     async fn run_stream_event(&self, actor: Actor) -> Option<()> {
         let id = self.ids.call_x.clone();
         let effect = {
-            let id = id.clone();
-            move |model: &mut ModelState| apply_stream_event(actor, &id, model)
+            let ids = Arc::clone(&self.ids);
+            move |model: &mut ModelState| apply_stream_event(actor, &ids, model)
         };
         let call_event =
             self.sim.step(StepKind::StreamEvent, || format!("{actor:?}"), effect).await.ok()??;
@@ -281,8 +295,18 @@ impl Handlers {
                 at,
                 kind: EventKind::Call(id.with_type(&CallTypeName::default()), call_event.clone()),
             };
-            if self.event_handler.handle(event()).await.is_err() {
-                let _ = self.event_handler.handle(event()).await;
+            let mut result = self.event_handler.handle(event()).await;
+            if result.is_err() {
+                result = self.event_handler.handle(event()).await;
+            }
+            if result.is_ok()
+                && let CallEvent::Joined(join) = &call_event
+            {
+                let mut core = self.sim.lock();
+                if core.model.items.contains_key(&id) {
+                    core.model.history.reported_joins.insert((id.clone(), join.user.clone()));
+                    core.model.check_invariants();
+                }
             }
         }
         Some(())
@@ -290,30 +314,46 @@ impl Handlers {
 }
 
 /// Applies the change. `None` if it is not possible.
-fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Option<CallEvent> {
-    let now = model.now;
+fn apply_stream_event(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Option<CallEvent> {
+    let (id, now) = (&ids.call_x, model.now);
     if actor == Actor::ChannelDeleted {
         model.stream_channels.remove(&id.channel().to_string())?;
         model.history.changed_by_stream.insert(id.clone());
         return Some(CallEvent::Deleted);
     }
     let live = model.stream_calls.get_mut(id.as_str()).filter(|live| live.ended_at.is_none())?;
-    let active_session = live.session.as_mut().filter(|session| session.ended_at.is_none());
-    match (actor, active_session) {
-        (Actor::Join, _) => {
-            live.session = Some(Session { started_at: now, ended_at: None });
-            Some(CallEvent::Started(now))
+    let has_session = live
+        .session
+        .as_ref()
+        .is_some_and(|session| session.started_at.is_some() && session.ended_at.is_none());
+    match actor {
+        Actor::Join => join(live, &ids.bob, now),
+        Actor::JoinByCaller => join(live, &ids.alice, now),
+        Actor::Leave => {
+            let session = live.session.as_mut()?;
+            let index = session.participants.iter().position(|other| other.user == ids.bob)?;
+            let Participant { user, joined_at } = session.participants.remove(index);
+            let session = client_session(&user)?;
+            let joined_at = Some(joined_at);
+            Some(CallEvent::Left(Leave { user, session, joined_at, at: now, duration: None }))
         }
-        (Actor::SessionEnds, Some(session)) => {
-            session.ended_at = Some(now);
+        Actor::Reject => {
+            live.open_session().rejected_by.insert(ids.bob.clone(), now);
+            let reject = Reject { user: ids.bob.clone(), reason: RejectReason::Explicit };
+            Some(CallEvent::Rejected(reject))
+        }
+        Actor::SessionEnds if has_session => {
+            live.end_session(now);
             Some(CallEvent::SessionEnded)
         }
-        (Actor::SessionRestarts, Some(_)) => {
-            live.session = Some(Session { started_at: now, ended_at: None });
+        Actor::SessionRestarts if has_session => {
+            live.end_session(now);
+            join(live, &ids.bob, now)?;
             Some(CallEvent::SessionEnded)
         }
-        (Actor::StreamEndsCall, _) => {
+        Actor::StreamEndsCall => {
             live.ended_at = Some(now);
+            live.end_session(now);
             model.history.changed_by_stream.insert(id.clone());
             let end =
                 CallEnd { at: now, user: None, session_started_at: None, timer_ends_at: None };
@@ -321,4 +361,21 @@ fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Opti
         }
         _ => None,
     }
+}
+
+/// A user joins, unless the user is in.
+fn join(live: &mut StreamCall, user: &UserId, now: Timestamp) -> Option<CallEvent> {
+    let session = live.open_session();
+    if session.participants.iter().any(|participant| participant.user == *user) {
+        return None;
+    }
+    session.started_at.get_or_insert(now);
+    session.participants.push(Participant { user: user.clone(), joined_at: now });
+    let session = client_session(user)?;
+    Some(CallEvent::Joined(Join { user: user.clone(), session, joined_at: now }))
+}
+
+/// The id of the session of a user's client.
+fn client_session(user: &UserId) -> Option<SessionId> {
+    SessionId::try_from(format!("session-of-{user}")).ok()
 }

@@ -78,7 +78,8 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
         ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond,
-        End, EndByCallee, Join, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
+        End, EndByCallee, Join, JoinByCaller, Leave, Reject, SessionEnds, SessionRestarts,
+        StreamEndsCall, Sweep,
     };
     use InitialState::{
         Active, AllLeft, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined, NotJoined,
@@ -111,6 +112,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Empty, Create, StreamEndsCall),
                 (Empty, Create, ChannelDeleted),
                 (Active, CreateReverse, StreamEndsCall),
+                (Active, CreateReverse, Reject),
                 (AllLeft, CreateReverse, ChannelDeleted),
             ],
         ),
@@ -120,6 +122,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Active, End, StreamEndsCall),
                 (Active, End, ChannelDeleted),
                 (Active, End, Join),
+                (Active, End, Reject),
                 (Joined, End, SessionEnds),
             ],
         ),
@@ -130,6 +133,9 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Joined, SessionEnds, SessionRestarts),
                 (Active, Join, StreamEndsCall),
                 (Active, StreamEndsCall, ChannelDeleted),
+                (Active, Join, JoinByCaller),
+                (Active, Join, Reject),
+                (Joined, JoinByCaller, Leave),
             ],
         ),
         (
@@ -154,6 +160,8 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
             "webhook/sweeper",
             &[
                 (NotJoined, Join, Sweep),
+                (NotJoined, Reject, Sweep),
+                (Joined, Leave, Sweep),
                 (NotJoined, StreamEndsCall, Sweep),
                 (Joined, SessionEnds, Sweep),
                 (AllLeft, StreamEndsCall, Sweep),

@@ -331,6 +331,12 @@ impl<'a> Run<'a> {
             }
         }
         let recovery_started_at = self.sim.now();
+        // All participants leave, and no event reports it.
+        for live in self.sim.lock().model.stream_calls.values_mut() {
+            if let Some(session) = &mut live.session {
+                session.participants.clear();
+            }
+        }
         while self.sim.lock().model.violation.is_none() && self.run_next_sweep(recovery_started_at)
         {
             if self.sim.now().since(recovery_started_at) > Duration::from_mins(30) {
@@ -364,9 +370,7 @@ impl<'a> Run<'a> {
             model.now = next;
             if next >= session_timeout_at {
                 for live in model.stream_calls.values_mut() {
-                    if let Some(session) = &mut live.session {
-                        session.ended_at.get_or_insert(session_timeout_at);
-                    }
+                    live.end_session(session_timeout_at);
                 }
             }
         }

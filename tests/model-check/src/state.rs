@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::calls::{Call, CallState, MemberSet, OpenCallPointer};
 use shared::clock::Timestamp;
-use shared::ids::CallId;
+use shared::ids::{CallId, UserId};
 
 use crate::sim::Effect;
 
@@ -57,10 +57,39 @@ pub(crate) struct StreamCall {
 }
 
 /// A session of a call at Stream.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Session {
-    pub(crate) started_at: Timestamp,
+    /// `None` until a participant joins.
+    pub(crate) started_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
+    /// The current participants.
+    pub(crate) participants: Vec<Participant>,
+    pub(crate) rejected_by: BTreeMap<UserId, Timestamp>,
+}
+
+/// A participant. The client keeps its session id when it joins again.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Participant {
+    pub(crate) user: UserId,
+    pub(crate) joined_at: Timestamp,
+}
+
+impl StreamCall {
+    /// The session that has not ended, or a new one.
+    pub(crate) fn open_session(&mut self) -> &mut Session {
+        if self.session.as_ref().is_some_and(|session| session.ended_at.is_some()) {
+            self.session = None;
+        }
+        self.session.get_or_insert_default()
+    }
+
+    /// Ends the open session, if any.
+    pub(crate) fn end_session(&mut self, at: Timestamp) {
+        if let Some(session) = &mut self.session {
+            session.ended_at.get_or_insert(at);
+            session.participants.clear();
+        }
+    }
 }
 
 /// A request that takes effect later.
@@ -83,6 +112,8 @@ pub(crate) struct History {
     pub(crate) acknowledged_ends: BTreeMap<CallId, Timestamp>,
     /// The calls that were ended at Stream, or whose channel was deleted there.
     pub(crate) changed_by_stream: BTreeSet<CallId>,
+    /// The joins whose events were acknowledged.
+    pub(crate) reported_joins: BTreeSet<(CallId, UserId)>,
     /// Whether a request takes effect late.
     pub(crate) has_delayed_effect: bool,
 }
@@ -168,6 +199,12 @@ impl ModelState {
         for (id, live) in &self.stream_calls {
             if live.ended_at.is_none() && find_scheduled_check(id).is_none() {
                 return Some(format!("no scheduled check will end the live call {id}"));
+            }
+        }
+        for (id, user) in &self.history.reported_joins {
+            let item = self.items.get(id);
+            if item.is_some_and(|item| !item.call.presence.joined_users().contains(user)) {
+                return Some(format!("{id} lacks the reported join of {user}"));
             }
         }
         let mut active_member_sets = BTreeSet::new();

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, EndRequest, EndResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, PresenceUpdate, SetOpenCallResult, TakeOverResult,
-    UpdatePresenceResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallState, CallStore, EndReason, EndRequest, EndResult,
+    MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate, SetOpenCallResult,
+    TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -198,6 +198,13 @@ impl CallStore for ModelStore {
             item.call.ended_by = Some(ended_by.clone());
             item.call.lease_until = None;
             (item.due_at, item.tries) = (Some(due_at), 0);
+            let is_unanswered = [EndReason::NOT_JOINED, EndReason::NOT_ANSWERED]
+                .iter()
+                .any(|unanswered| unanswered.as_str() == reason.as_str());
+            let joined = item.call.presence.joined_users();
+            if is_unanswered && joined.iter().any(|user| *user != item.call.owner) {
+                model.record_violation(|| format!("{id} ends as unanswered after a join"));
+            }
             model.transition(&id, CallState::Ending);
             EndResult::Ending(model.items[&id].call.clone())
         };

@@ -1,5 +1,6 @@
 //! The model of Stream: channels and calls by id. Each request takes effect at one instant.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use shared::stream::{RawResponse, Request, Transport, TransportError};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{ModelState, StreamCall};
+use crate::state::{ModelState, Participant, StreamCall};
 
 /// The Stream of a run.
 #[derive(Clone)]
@@ -163,9 +164,7 @@ impl StreamRequest {
                 match model.stream_calls.get_mut(id) {
                     Some(live) if marks_ended => {
                         live.ended_at.get_or_insert(now);
-                        if let Some(session) = &mut live.session {
-                            session.ended_at.get_or_insert(now);
-                        }
+                        live.end_session(now);
                         done()
                     }
                     Some(_) => done(),
@@ -203,11 +202,22 @@ fn channel_json(id: &str, creator: &str) -> Value {
 
 fn call_json(id: &str, live: &StreamCall) -> Value {
     let format_time = |time: Option<shared::clock::Timestamp>| time.map(|time| time.to_string());
-    let session = live.session.as_ref().map(|session| {
+    let participant = |participant: &Participant| {
         json!({
-            "started_at": format_time(Some(session.started_at)),
+            "user": {"id": participant.user},
+            "user_session_id": format!("session-of-{}", participant.user),
+            "joined_at": participant.joined_at.to_string(),
+        })
+    };
+    let session = live.session.as_ref().map(|session| {
+        let participants: Vec<_> = session.participants.iter().map(participant).collect();
+        let rejected_by: BTreeMap<_, _> =
+            session.rejected_by.iter().map(|(user, at)| (user.as_str(), at.to_string())).collect();
+        json!({
+            "started_at": format_time(session.started_at),
             "ended_at": format_time(session.ended_at),
-            "participants": [],
+            "participants": participants,
+            "rejected_by": rejected_by,
         })
     });
     json!({"call": {
