@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calls::look::Look;
-use crate::calls::outcome::{EndedBy, Outcome, StreamView, decide, is_end_by_limit};
+use crate::calls::outcome::{
+    EndedBy, Outcome, PresenceTimeouts, StreamView, decide, is_end_by_limit,
+};
 use crate::calls::presence_writer::write_presence;
+use crate::calls::rejects::RejectReason;
 use crate::calls::timeouts::POLL_INTERVAL;
 use crate::calls::{
     Call, CallState, CallStore, CallTimeouts, EndReason, EndRequest, EndResult, Precondition,
@@ -125,10 +128,7 @@ impl EventHandler {
         let call_type = Some(&cid.call_type);
         let concerns = |call: &Call| call.cid() == *cid && call.existed_at(at);
         match event {
-            CallEvent::Started(started_at) => {
-                self.call_store.record_start(cid, started_at).await?;
-                self.schedule_limit_check(cid, started_at).await
-            }
+            CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
             CallEvent::Joined(join) => {
                 let change = |call: &mut Call| call.presence.record_join(&join);
                 match self.write_presence(cid, at, change).await? {
@@ -153,7 +153,8 @@ impl EventHandler {
             }
             CallEvent::SessionEnded => self.call_store.schedule_check_now(cid, now).await,
             CallEvent::Rejected(reject) => {
-                let change = |call: &mut Call| call.rejects.record(&reject.user, reject.reason, at);
+                let reason = RejectReason::from_text(reject.reason.as_deref());
+                let change = |call: &mut Call| call.rejects.record(&reject.user, reason, at);
                 match self.write_presence(cid, at, change).await? {
                     Some(call) => self.check(call).await,
                     None => Ok(()),
@@ -207,18 +208,18 @@ impl EventHandler {
         cid: &CallCid,
         started_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let limit_at = started_at.plus(self.timeouts.max_duration);
-        if limit_at >= self.clock.now().plus(POLL_INTERVAL) {
+        let (now, limit_at) = (self.clock.now(), started_at.plus(self.timeouts.max_duration));
+        if limit_at >= now.plus(POLL_INTERVAL) {
             return Ok(());
         }
-        self.call_store.schedule_check(cid, limit_at).await
+        self.call_store.schedule_check(cid, limit_at.max(now)).await
     }
 
     /// Schedules the next check of an active call by its item alone.
     async fn schedule_next_check(&self, call: &Call) -> Result<(), StoreError> {
         let (cid, now) = (call.cid(), self.clock.now());
         let facts = call.facts(self.timeouts, StreamView::Unknown);
-        match decide(&facts, self.timeouts.presence_timeouts(), now) {
+        match decide(&facts, PresenceTimeouts::from(self.timeouts), now) {
             Outcome::Continues { next_check } => {
                 self.call_store.schedule_check(&cid, next_check).await
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::calls::outcome::{Outcome, StreamState, StreamView, decide};
+use crate::calls::outcome::{Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::presence::{Join, Presence};
 use crate::calls::presence_writer::write_presence;
 use crate::calls::{Call, CallStore, CallTimeouts};
@@ -104,7 +104,7 @@ impl Look {
     /// Decides whether the call is over. The look is applied to its presence.
     pub(crate) fn decide(&self, call: &Call, timeouts: CallTimeouts) -> Outcome {
         let facts = call.facts(timeouts, StreamView::Current(self.state.as_ref()));
-        decide(&facts, timeouts.presence_timeouts(), self.requested_at)
+        decide(&facts, PresenceTimeouts::from(timeouts), self.requested_at)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::calls::presence::Presence;
 use crate::calls::rejects::{RejectReason, Rejects};
 use crate::calls::timeouts::POLL_INTERVAL;
-use crate::calls::{EndReason, SystemEndReason};
+use crate::calls::{CallTimeouts, EndReason, SystemEndReason};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -105,6 +105,13 @@ pub struct PresenceTimeouts {
     pub inactivity_timeout: Duration,
     /// How long a call of two continues with one user. Zero is without an end.
     pub alone_timeout: Duration,
+}
+
+impl From<CallTimeouts> for PresenceTimeouts {
+    fn from(timeouts: CallTimeouts) -> Self {
+        let CallTimeouts { inactivity_timeout, alone_timeout, .. } = timeouts;
+        Self { inactivity_timeout, alone_timeout }
+    }
 }
 
 /// The outcome of a call.

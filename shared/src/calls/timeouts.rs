@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::calls::outcome::PresenceTimeouts;
 use crate::config::{ConfigError, Env};
 
 /// The lease of an attempt to create a call. It is twice the function's timeout, so it cannot
@@ -44,12 +43,6 @@ impl CallTimeouts {
             ring_timeout: ring_timeout(env)?,
             alone_timeout: alone_timeout(env)?,
         })
-    }
-
-    /// The timeouts of a call in which participants have been.
-    pub(crate) fn presence_timeouts(&self) -> PresenceTimeouts {
-        let Self { inactivity_timeout, alone_timeout, .. } = *self;
-        PresenceTimeouts { inactivity_timeout, alone_timeout }
     }
 
     /// The delay between the activation and the first check.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::auth::Caller;
 use shared::calls::presence::{Join, Leave};
-use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason};
 use shared::clock::{Clock, Deadline, Timestamp};
@@ -339,7 +338,7 @@ fn apply_stream_event(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Op
         }
         Actor::Reject => {
             live.open_session().rejected_by.insert(ids.bob.clone(), now);
-            let reject = Reject { user: ids.bob.clone(), reason: RejectReason::Explicit };
+            let reject = Reject { user: ids.bob.clone(), reason: None };
             Some(CallEvent::Rejected(reject))
         }
         Actor::SessionEnds if has_session => {

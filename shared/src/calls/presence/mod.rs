@@ -10,8 +10,9 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use crate::stream::event::{Join, Leave};
 pub use overlap::Absence;
-pub use record::{Departure, Interval, Join, Leave};
+pub use record::{Departure, Interval};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::calls::look::{Look, ParticipantList};
-use crate::calls::outcome::{EndedBy, Outcome, StreamState, StreamView, decide};
+use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
@@ -259,7 +259,7 @@ impl Sweeper {
         }
         let state = listed.map(StreamState::from);
         let facts = call.facts(self.timeouts, StreamView::Listed(state.as_ref()));
-        decide(&facts, self.timeouts.presence_timeouts(), now)
+        decide(&facts, PresenceTimeouts::from(self.timeouts), now)
     }
 
     /// Moves an open call to `ending`, unless it has changed since it was read.
