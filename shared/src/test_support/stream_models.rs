@@ -21,8 +21,8 @@ use crate::stream::ops::{
     CallFilter, ChannelFilter, DeleteChannel, DeleteChannels, DeleteUser, EndCall, GetApp, GetCall,
     GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel, GetRateLimits,
     GetTask, ListMessages, ListParticipantStats, QueryCalls, QueryChannels, QueryUsers,
-    ReactivateUser, RevokeTokens, SendMessage, SettingsOverride, UpdateEventHooks, UpsertUsers,
-    UserData,
+    ReactivateUser, RevokeTokens, RingCall, SendMessage, SettingsOverride, UpdateEventHooks,
+    UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -149,6 +149,8 @@ fn walk_operations(walk: &mut Walk) {
     };
     walk.operation("GetOrCreateCallResponse", &create);
     walk.operation("EndCallResponse", &EndCall { cid: &cid });
+    let ring = RingCall { cid: &cid, members: &users, video: true };
+    walk.operation("RingCallResponse", &ring);
     walk.operation("GetCallReportResponse", &GetCallReport { call: &cid });
     let stats = ListParticipantStats { call: &cid, session: "s1" };
     walk.operation("QueryCallSessionParticipantStatsResponse", &stats);

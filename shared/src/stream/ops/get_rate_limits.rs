@@ -9,7 +9,7 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 22] = [
+pub const ENDPOINTS: [&str; 23] = [
     "DeleteChannel",
     "DeleteChannels",
     "DeleteUsers",
@@ -29,6 +29,7 @@ pub const ENDPOINTS: [&str; 22] = [
     "QueryChannels",
     "QueryUsers",
     "ReactivateUser",
+    "RingCall",
     "SendMessage",
     "UpdateUsers",
     "UpdateUsersPartial",
