@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
-use shared::calls::{CallResponse, CallService, CallTimeouts, CallType, CreateCall, CreateResult};
+use shared::calls::{
+    CallResponse, CallService, CallTimeouts, CallType, CreateCall, CreateResult, WhenBusy,
+};
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
@@ -47,6 +49,9 @@ struct Request {
     /// Creates a call even if the same members have an open call.
     #[serde(default)]
     allow_parallel: bool,
+    /// What happens if the called user is in another call.
+    #[serde(default)]
+    when_busy: WhenBusy,
 }
 
 #[derive(Serialize)]
@@ -54,6 +59,8 @@ struct Response {
     #[serde(flatten)]
     call: CallResponse,
     created: bool,
+    /// Whether this request rang the members' phones.
+    rung: bool,
 }
 
 async fn create_call(
@@ -64,6 +71,7 @@ async fn create_call(
     Json(request): Json<Request>,
 ) -> Result<ApiResponse<Response>, ApiError> {
     let members = resolve_members(&caller.user, request.receiver_id, request.member_ids)?;
+    let is_keyed = request.call_id.is_none() && key.is_some();
     let id = match (request.call_id, key) {
         (Some(id), _) => id,
         (None, Some(key)) => CallId::from_idempotency_key(&caller.user, &key),
@@ -78,11 +86,13 @@ async fn create_call(
         ring: request.ring,
         custom: request.custom.map(CustomData::into_map),
         parallel: request.allow_parallel,
+        is_keyed,
+        when_busy: request.when_busy,
     };
-    let CreateResult { call, created } =
+    let CreateResult { call, created, rung } =
         state.calls.create(&command, state.timeouts, permit, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
-    Ok(ApiResponse::ok(message, Response { call: call.into(), created }))
+    Ok(ApiResponse::ok(message, Response { call: call.into(), created, rung }))
 }
 
 /// The members without duplicates, the caller first.

@@ -16,11 +16,13 @@ impl CallService {
         let now = self.clock.now();
         let due_at = now.plus(timeouts.first_check_delay());
         let code = match self.store.activate(new_call, now, due_at).await? {
-            ActivateResult::Activated(call) => return Ok(CreateResult { call, created: true }),
+            ActivateResult::Activated(call) => {
+                return Ok(CreateResult { call, created: true, rung: new_call.ring });
+            }
             ActivateResult::Unchanged(call) => match classify(&call, new_call) {
                 ExistingCall::Replay => {
                     let created = call.attempt == new_call.attempt;
-                    return Ok(CreateResult { call, created });
+                    return Ok(CreateResult { call, created, rung: new_call.ring });
                 }
                 ExistingCall::Resume | ExistingCall::Concurrent => Code::CallNotActive,
                 ExistingCall::Rejected(code) => code,

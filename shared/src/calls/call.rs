@@ -150,6 +150,12 @@ impl Call {
         caller.is_service || self.is_member(&caller.user)
     }
 
+    /// Whether two different users have been in the call at the same time.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered_at.is_some() || self.presence.answered_at().is_some()
+    }
+
     /// When the first participant joined. Stream's clock may be behind, so the result is never
     /// before the call's creation.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The command to create a call.
 
 use ring::digest;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -25,10 +26,26 @@ pub struct CreateCall {
     pub custom: Option<Map<String, Value>>,
     /// Whether the members may have other open calls. If not, an open call of theirs is returned.
     pub parallel: bool,
+    /// Whether the id is derived from an `Idempotency-Key`.
+    pub is_keyed: bool,
+    /// What happens if the callee is in another call.
+    pub when_busy: WhenBusy,
+}
+
+/// What a create does if the callee of a call of two is in another call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenBusy {
+    /// Rejects the create.
+    #[default]
+    Reject,
+    /// Creates the call.
+    Ring,
 }
 
 impl CreateCall {
-    /// A digest of all fields by which two requests count as the same.
+    /// A digest of all fields by which two requests count as the same. `when_busy` is not one of
+    /// them: it does not change the call.
     fn fingerprint(&self) -> String {
         let mut members = self.members.clone();
         members.sort_unstable();
@@ -62,6 +79,8 @@ pub struct NewCall {
     pub fingerprint: String,
     /// Whether the members may have other open calls.
     pub parallel: bool,
+    /// Whether the creation rings the members' phones.
+    pub ring: bool,
     /// The id of this attempt.
     pub attempt: String,
     /// When the attempt began.
@@ -83,8 +102,17 @@ impl NewCall {
             stream_call_type: stream_call_type.clone(),
             fingerprint: command.fingerprint(),
             parallel: command.parallel,
+            ring: command.ring,
             attempt: attempt.to_string(),
             at: now,
+        }
+    }
+
+    /// The called member of a call of two.
+    pub(super) fn callee(&self) -> Option<&UserId> {
+        match &self.members[..] {
+            [_, callee] => Some(callee),
+            _ => None,
         }
     }
 
@@ -108,6 +136,8 @@ mod tests {
             ring: false,
             custom: serde_json::from_str(r#"{"a": 1, "b": 2}"#).unwrap(),
             parallel: false,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
         }
     }
 
@@ -117,6 +147,7 @@ mod tests {
         let mut same = command();
         same.members.swap(1, 2);
         same.custom = serde_json::from_str(r#"{"b": 2, "a": 1}"#).unwrap();
+        same.when_busy = WhenBusy::Ring;
         assert_eq!(same.fingerprint(), base);
         let changes: [fn(&mut CreateCall); 6] = [
             |command| command.owner = command.members[1].clone(),

@@ -101,6 +101,16 @@ impl Look {
         }
     }
 
+    /// The state at Stream. `None` if the call does not exist there.
+    pub(crate) fn state(&self) -> Option<&StreamState> {
+        self.state.as_ref()
+    }
+
+    /// When the request was sent, at the latest.
+    pub(crate) fn requested_at(&self) -> Timestamp {
+        self.requested_at
+    }
+
     /// Decides whether the call is over. The look is applied to its presence.
     pub(crate) fn decide(&self, call: &Call, timeouts: CallTimeouts) -> Outcome {
         let facts = call.facts(timeouts, StreamView::Current(self.state.as_ref()));

@@ -5,6 +5,7 @@
 //! resource at Stream has an item through which the sweeper removes it.
 
 mod activate;
+mod busy;
 mod call;
 mod call_type;
 mod clean_up;
@@ -21,6 +22,7 @@ pub mod outcome;
 pub mod presence;
 pub(crate) mod presence_writer;
 mod provision;
+mod redial;
 pub mod rejects;
 mod reserve;
 mod response;
@@ -31,14 +33,15 @@ pub mod timeouts;
 
 pub use call::{Call, CallState};
 pub use call_type::{CallSettings, CallType};
-pub use command::{CreateCall, NewCall};
+pub use command::{CreateCall, NewCall, WhenBusy};
 pub use create::CreateResult;
 pub use end_reason::{EndReason, SystemEndReason};
 pub use members::MemberSet;
 pub use response::CallResponse;
 pub use store::{
-    ActivateResult, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer, Precondition,
-    PresenceUpdate, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, CallStore, EndRequest, EndResult, OpenCallPointer,
+    Precondition, PresenceUpdate, SetOpenCallResult, TakeOverResult, UpdatePresenceResult,
+    WithdrawResult,
 };
 pub use timeouts::CallTimeouts;
 

@@ -4,11 +4,13 @@
 //! every resource left at Stream still has an item.
 
 use crate::calls::outcome::EndedBy;
+use crate::calls::timeouts::ALIAS_TTL;
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, NewCall, Precondition,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
+use crate::ids::CallId;
 use crate::store::StoreError;
 
 /// The items that a reservation may have written.
@@ -32,6 +34,25 @@ impl CallService {
         if written.pointer {
             self.clear_open_call(members, id, Some(attempt)).await;
         }
+    }
+
+    /// Releases a reservation whose create returns another call, so that a repeat with the same
+    /// `Idempotency-Key` returns that call, too.
+    pub(super) async fn release_with_alias(
+        &self,
+        new_call: &NewCall,
+        answered_with: &CallId,
+        written: Written,
+    ) {
+        let expires_at = self.clock.now().plus(ALIAS_TTL);
+        if written.item
+            && let Err(error) =
+                self.store.replace_by_alias(new_call, answered_with, expires_at).await
+        {
+            ApiError::from(error)
+                .log("storing an alias failed, its lease will expire", &new_call.id);
+        }
+        self.release(new_call, Written { item: false, ..written }).await;
     }
 
     /// Releases a reservation whose id belongs to another user's call or channel at Stream.

@@ -18,6 +18,18 @@ pub enum BeginResult {
     Inserted,
     /// The id exists already.
     Exists(Call),
+    /// The id was answered with another call.
+    Aliased(Alias),
+}
+
+/// The alias that replaces a call whose create returned another call. It makes a repeat with the
+/// same `Idempotency-Key` return that call again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alias {
+    /// The fingerprint of the create.
+    pub fingerprint: String,
+    /// The id of the call that the create returned.
+    pub answered_with: CallId,
 }
 
 /// The result of [`CallStore::take_over`].
@@ -31,7 +43,7 @@ pub enum TakeOverResult {
     Missing,
 }
 
-/// The result of [`CallStore::withdraw`].
+/// The result of [`CallStore::withdraw`] and [`CallStore::replace_by_alias`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawResult {
     /// The item does not exist any more.
@@ -176,7 +188,7 @@ pub enum SetOpenCallResult {
 /// The store of calls. Each method sends at most one request.
 #[async_trait]
 pub trait CallStore: Send + Sync {
-    /// Inserts a new call as `creating` if its id is free.
+    /// Inserts a new call as `creating` if its id is free. The id of an expired alias is free.
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError>;
 
     /// Takes over the lease of a call that is `creating` by the same request.
@@ -185,7 +197,17 @@ pub trait CallStore: Send + Sync {
     /// Deletes a call that is still `creating` and whose lease this attempt holds.
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError>;
 
-    /// Moves a call from `creating` to `active`. The sweeper checks it at `due_at`.
+    /// Replaces a call that is still `creating` and whose lease this attempt holds by an alias. The
+    /// alias expires at `expires_at`, whether or not it is deleted by then.
+    async fn replace_by_alias(
+        &self,
+        new_call: &NewCall,
+        answered_with: &CallId,
+        expires_at: Timestamp,
+    ) -> Result<WithdrawResult, StoreError>;
+
+    /// Moves a call from `creating` to `active`. The sweeper checks it at `due_at`. If the creation
+    /// rings, this is the call's last ring.
     async fn activate(
         &self,
         new_call: &NewCall,
@@ -202,6 +224,15 @@ pub trait CallStore: Send + Sync {
 
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
+
+    /// Stores that an active call rings now, if its last ring was before `last_before` or it has not
+    /// rung. Returns whether that was stored.
+    async fn record_ring(
+        &self,
+        id: &CallId,
+        at: Timestamp,
+        last_before: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Stores when the first participant joined. The earliest time wins. If the call does not
     /// exist, did not exist at that time, or has another type, nothing is written.

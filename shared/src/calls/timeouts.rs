@@ -17,6 +17,9 @@ pub const END_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
 /// How long the item of an ended call is stored, during which its id cannot be reused.
 pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
+/// How long a repeat with the same `Idempotency-Key` returns the call that answered the first
+/// request.
+pub const ALIAS_TTL: Duration = Duration::from_hours(24);
 /// How long an open-call pointer is stored: longer than the longest call.
 pub const OPEN_CALL_POINTER_TTL: Duration = Duration::from_hours(3 * 24);
 

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use shared::auth::Caller;
 use shared::calls::presence::{Join, Leave};
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
-use shared::calls::{CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason};
+use shared::calls::{
+    CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason, WhenBusy,
+};
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::ids::{CallId, CallTypeName, SessionId, UserId};
 use shared::random::Random;
@@ -46,6 +48,10 @@ pub enum Actor {
     CreateSecond,
     /// Bob creates call Y with Alice.
     CreateReverse,
+    /// Alice calls Bob again, with a ring: the request is for call Y.
+    Redial,
+    /// Bob calls Alice, with a ring: the request is for call Y.
+    CallBack,
     /// Alice ends call X.
     End,
     /// Bob ends call X.
@@ -72,12 +78,14 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
         Self::CreateSecond,
         Self::CreateReverse,
+        Self::Redial,
+        Self::CallBack,
         Self::End,
         Self::EndByCallee,
         Self::Join,
@@ -94,8 +102,8 @@ impl Actor {
     /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
-            Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
-            EndByCallee,
+            CallBack, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
+            EndByCallee, Redial,
         };
         matches!(
             self,
@@ -104,6 +112,8 @@ impl Actor {
                 | CreateConflicting
                 | CreateSecond
                 | CreateReverse
+                | Redial
+                | CallBack
                 | End
                 | EndByCallee
         )
@@ -211,8 +221,12 @@ impl Handlers {
             Actor::Create | Actor::CreateParallel | Actor::CreateConflicting => {
                 Box::pin(async move { handlers.create(actor, true).await })
             }
-            Actor::CreateSecond => Box::pin(async move { handlers.create(actor, true).await }),
-            Actor::CreateReverse => Box::pin(async move { handlers.create(actor, false).await }),
+            Actor::CreateSecond | Actor::Redial => {
+                Box::pin(async move { handlers.create(actor, true).await })
+            }
+            Actor::CreateReverse | Actor::CallBack => {
+                Box::pin(async move { handlers.create(actor, false).await })
+            }
             Actor::End => Box::pin(async move { handlers.end(handlers.ids.alice.clone()).await }),
             Actor::EndByCallee => {
                 Box::pin(async move { handlers.end(handlers.ids.bob.clone()).await })
@@ -233,7 +247,8 @@ impl Handlers {
 
     async fn create(&self, actor: Actor, by_alice: bool) -> Option<()> {
         let TestIds { call_x, call_y, alice, bob, .. } = &*self.ids;
-        let is_second_call = matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
+        let rings = matches!(actor, Actor::Redial | Actor::CallBack);
+        let is_second_call = rings || matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
         let (owner, other) = if by_alice { (alice, bob) } else { (bob, alice) };
         let call_type =
             if actor == Actor::CreateConflicting { CallType::Voice } else { CallType::Video };
@@ -242,9 +257,11 @@ impl Handlers {
             owner: owner.clone(),
             members: vec![owner.clone(), other.clone()],
             call_type,
-            ring: false,
+            ring: rings,
             custom: None,
             parallel: actor == Actor::CreateParallel,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
         };
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
@@ -254,7 +271,13 @@ impl Handlers {
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
             core.model.record_violation(|| format!("{id} was acknowledged but never active"));
         }
-        core.record_trace(|| format!("{actor:?} returns {id}, created: {}", created.created));
+        let has_rung = core.model.stream_calls.get(id.as_str()).is_some_and(|live| live.has_rung);
+        if rings && (created.created || created.rung) && !has_rung {
+            core.model.record_violation(|| format!("{id} was acknowledged and never rang"));
+        }
+        core.record_trace(|| {
+            format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
+        });
         Some(())
     }
 

@@ -40,7 +40,7 @@ const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The possible attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// The number of distinct outcomes that [`outcome_name`] returns.
-const OUTCOME_COUNT: usize = 41;
+const OUTCOME_COUNT: usize = 46;
 
 /// The ids of a sequence. Each sequence has different ids, since all sequences share the real
 /// table.
@@ -80,6 +80,7 @@ impl SequenceFixture {
             stream_call_type: CallTypeName::default(),
             fingerprint: "f".to_owned(),
             parallel: false,
+            ring: false,
             attempt: "other".to_owned(),
             at: START_TIME,
         }
@@ -92,6 +93,7 @@ enum Op {
     Begin(NewCall),
     TakeOver(NewCall),
     Withdraw(CallId, &'static str),
+    ReplaceByAlias(NewCall, CallId, Timestamp),
     Activate(NewCall, Timestamp, Timestamp),
     End {
         id: CallId,
@@ -105,6 +107,7 @@ enum Op {
     },
     Finish(CallId, Timestamp),
     Get(CallId),
+    RecordRing(CallId, Timestamp, Timestamp),
     RecordStart(CallCid, Timestamp),
     UpdatePresence {
         cid: CallCid,
@@ -150,6 +153,7 @@ enum OpResult {
     End(EndResult),
     Call(Option<Call>),
     Presence(UpdatePresenceResult),
+    Rung(bool),
     SetPointer(SetOpenCallResult),
     PointerCleared,
     Loaded(Vec<DueCall>),
@@ -161,6 +165,9 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         Op::Begin(new) => OpResult::Begin(store.begin(new).await?),
         Op::TakeOver(new) => OpResult::TakeOver(store.take_over(new).await?),
         Op::Withdraw(id, attempt) => OpResult::Withdraw(store.withdraw(id, attempt).await?),
+        Op::ReplaceByAlias(new, answered_with, expires_at) => {
+            OpResult::Withdraw(store.replace_by_alias(new, answered_with, *expires_at).await?)
+        }
         Op::Activate(new, at, due) => OpResult::Activate(store.activate(new, *at, *due).await?),
         Op::End { id, by, reason, ended_by, at, due, precondition, presence_version } => {
             let request = EndRequest {
@@ -177,6 +184,9 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         }
         Op::Finish(id, at) => OpResult::Call(store.finish(id, *at).await?),
         Op::Get(id) => OpResult::Call(store.get(id).await?),
+        Op::RecordRing(id, at, last_before) => {
+            OpResult::Rung(store.record_ring(id, *at, *last_before).await?)
+        }
         Op::RecordStart(cid, at) => {
             store.record_start(cid, *at).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
@@ -256,9 +266,16 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (_, OpResult::Begin(BeginResult::Inserted)) if changed => "begun",
         (_, OpResult::Begin(BeginResult::Inserted)) => "already begun",
         (_, OpResult::Begin(BeginResult::Exists(_))) => "not begun: call exists",
+        (_, OpResult::Begin(BeginResult::Aliased(_))) => "not begun: alias exists",
         (_, OpResult::TakeOver(TakeOverResult::Acquired)) => "taken over",
         (_, OpResult::TakeOver(TakeOverResult::Changed(_))) => "not taken over: call changed",
         (_, OpResult::TakeOver(TakeOverResult::Missing)) => "not taken over: call missing",
+        (Op::ReplaceByAlias(..), OpResult::Withdraw(WithdrawResult::Removed)) if changed => {
+            "replaced by an alias"
+        }
+        (Op::ReplaceByAlias(..), OpResult::Withdraw(_)) => "not replaced by an alias",
+        (_, OpResult::Rung(true)) => "ring recorded",
+        (_, OpResult::Rung(false)) => "ring not recorded",
         (_, OpResult::Withdraw(WithdrawResult::Removed)) if changed => "withdrawn",
         (_, OpResult::Withdraw(WithdrawResult::Removed)) => "already withdrawn",
         (_, OpResult::Withdraw(WithdrawResult::NotOwned)) => "not withdrawn",
@@ -314,7 +331,7 @@ impl OpGenerator<'_> {
     fn random_op(&mut self) -> Op {
         let call = self.chooser.choose(2);
         let id = self.fixture.ids[call].clone();
-        match self.chooser.choose(22) {
+        match self.chooser.choose(25) {
             0..=2 => self.next_lifecycle_op(call),
             3 => Op::Begin(self.random_new_call(call)),
             4 => Op::TakeOver(self.random_new_call(call)),
@@ -350,6 +367,8 @@ impl OpGenerator<'_> {
             }
             17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
             18 | 19 => self.update_presence_op(call),
+            20 => Op::RecordRing(id, self.random_time(call), self.random_time(call)),
+            21 | 22 => self.replace_by_alias_op(call),
             _ => self.list_due_op(call),
         }
     }
@@ -381,6 +400,19 @@ impl OpGenerator<'_> {
             CallState::Ending => Op::Finish(id, at),
             CallState::Ended => Op::RemoveFromIndex(id, item.due_at.unwrap_or(at)),
         }
+    }
+
+    /// Replaces a call by an alias of the other call, by the current attempt or a random one.
+    fn replace_by_alias_op(&mut self, call: usize) -> Op {
+        let mut new = self.random_new_call(call);
+        let item = self.sim.lock().model.items.get(&new.id).cloned();
+        if let Some(item) = item
+            && self.random_bool()
+        {
+            new.attempt = item.call.attempt;
+        }
+        let expires_at = self.random_time_among(call, 12);
+        Op::ReplaceByAlias(new, self.fixture.ids[1 - call].clone(), expires_at)
     }
 
     fn end_op(&mut self, call: usize) -> Op {
@@ -514,6 +546,7 @@ impl OpGenerator<'_> {
             stream_call_type: self.random_call_type(),
             fingerprint: ["f", "g"][self.chooser.choose(2)].to_owned(),
             parallel: self.random_bool(),
+            ring: self.random_bool(),
             attempt: self.random_attempt().to_owned(),
             at: self.random_time(call),
             ..self.fixture.new_call(self.fixture.ids[call].clone())
@@ -609,7 +642,8 @@ impl StorePair<'_> {
     fn digest(&self) -> u64 {
         let core = self.model.sim.lock();
         let mut hash = Fnv::default();
-        (&core.model.items, &core.model.open_call_pointers).hash(&mut hash);
+        let model = &core.model;
+        (&model.items, &model.open_call_pointers, &model.aliases).hash(&mut hash);
         hash.finish()
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use shared::calls::{Call, CallState, MemberSet, OpenCallPointer};
+use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer};
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
+use shared::users::JoinedCall;
 
 use crate::sim::Effect;
 
@@ -20,6 +21,10 @@ pub(crate) struct ModelState {
     pub(crate) items: BTreeMap<CallId, CallItem>,
     /// The open-call pointers of the table.
     pub(crate) open_call_pointers: BTreeMap<MemberSet, StoredPointer>,
+    /// The aliases of the table, in the place of call items.
+    pub(crate) aliases: BTreeMap<CallId, StoredAlias>,
+    /// The calls that the users joined last, in the table.
+    pub(crate) joined_calls: BTreeMap<UserId, JoinedCall>,
     /// The channels at Stream, by id.
     pub(crate) stream_channels: BTreeMap<String, StreamUserId>,
     /// The calls at Stream, by id.
@@ -40,6 +45,13 @@ pub(crate) struct StoredPointer {
     pub(crate) attempt: String,
 }
 
+/// An alias and its end.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct StoredAlias {
+    pub(crate) alias: Alias,
+    pub(crate) expires_at: Timestamp,
+}
+
 /// A call item.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct CallItem {
@@ -54,6 +66,8 @@ pub(crate) struct StreamCall {
     pub(crate) created_by: StreamUserId,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) session: Option<Session>,
+    /// Whether a request has rung the members' phones.
+    pub(crate) has_rung: bool,
 }
 
 /// A session of a call at Stream.
@@ -124,6 +138,8 @@ impl Hash for ModelState {
             now,
             items,
             open_call_pointers,
+            aliases,
+            joined_calls,
             stream_channels,
             stream_calls,
             delayed_effects,
@@ -131,6 +147,7 @@ impl Hash for ModelState {
             violation: _,
         } = self;
         (now, items, open_call_pointers, stream_channels, stream_calls, history).hash(hash);
+        (aliases, joined_calls).hash(hash);
         for DelayedEffect { applies_at, label, effect: _ } in delayed_effects {
             (applies_at, label).hash(hash);
         }
@@ -144,6 +161,8 @@ impl ModelState {
             now,
             items: BTreeMap::new(),
             open_call_pointers: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            joined_calls: BTreeMap::new(),
             stream_channels: BTreeMap::new(),
             stream_calls: BTreeMap::new(),
             delayed_effects: Vec::new(),

@@ -7,20 +7,20 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, EndReason, EndRequest, EndResult,
-    MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate, SetOpenCallResult,
-    TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, EndReason, EndRequest,
+    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
+    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
-use shared::users::{Account, AccountStore, Ban, UserStatus};
+use shared::users::{Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{CallItem, ModelState, StoredPointer};
+use crate::state::{CallItem, ModelState, StoredAlias, StoredPointer};
 
 /// The table of a run.
 #[derive(Clone)]
@@ -80,6 +80,12 @@ impl CallStore for ModelStore {
                     return BeginResult::Exists(call.clone());
                 }
             }
+            if let Some(stored) = model.aliases.get(&new.id)
+                && stored.expires_at > new.at
+            {
+                return BeginResult::Aliased(stored.alias.clone());
+            }
+            model.aliases.remove(&new.id);
             if model.history.ended.contains(&new.id) {
                 model.record_violation(|| format!("{} was begun again after its end", new.id));
             }
@@ -126,6 +132,30 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
+    async fn replace_by_alias(
+        &self,
+        new: &NewCall,
+        answered_with: &CallId,
+        expires_at: Timestamp,
+    ) -> Result<WithdrawResult, StoreError> {
+        let (new, answered_with) = (new.clone(), answered_with.clone());
+        let label = format!("replace {} by an alias of {answered_with} by {}", new.id, new.attempt);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get(&new.id) else { return WithdrawResult::Removed };
+            if item.call.state != CallState::Creating || item.call.attempt != new.attempt {
+                return WithdrawResult::NotOwned;
+            }
+            model.items.remove(&new.id);
+            let alias = Alias {
+                fingerprint: new.fingerprint.clone(),
+                answered_with: answered_with.clone(),
+            };
+            model.aliases.insert(new.id.clone(), StoredAlias { alias, expires_at });
+            WithdrawResult::Removed
+        };
+        self.write(|| label, effect).await
+    }
+
     async fn activate(
         &self,
         new: &NewCall,
@@ -150,6 +180,9 @@ impl CallStore for ModelStore {
                 return ActivateResult::Unchanged(call.clone());
             }
             call.active_at = Some(at);
+            if new.ring {
+                call.last_rung_at = Some(at);
+            }
             call.attempt.clone_from(&new.attempt);
             call.lease_until = None;
             (item.due_at, item.tries) = (Some(due), 0);
@@ -236,6 +269,27 @@ impl CallStore for ModelStore {
         let id = id.clone();
         let label = format!("get {id}");
         self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
+    }
+
+    async fn record_ring(
+        &self,
+        id: &CallId,
+        at: Timestamp,
+        last_before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let label = format!("record the ring of {id} at {at}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return false };
+            let call = &mut item.call;
+            let may_ring = call.state == CallState::Active
+                && call.last_rung_at.is_none_or(|last| last < last_before);
+            if may_ring {
+                call.last_rung_at = Some(at);
+            }
+            may_ring
+        };
+        self.write(|| label, effect).await
     }
 
     async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
@@ -479,10 +533,31 @@ impl AccountStore for ModelStore {
     }
 
     /// Every user is active and exists at Stream.
-    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError> {
+    async fn get_members(
+        &self,
+        ids: &[UserId],
+        callee: Option<&UserId>,
+    ) -> Result<CallMembers, StoreError> {
         let account = Account { exists_at_stream: true, ..Account::default() };
         let accounts: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), account)).collect();
-        self.read(|| "look up the members".to_owned(), move |_| accounts.clone()).await
+        let callee = callee.cloned();
+        let effect = move |model: &mut ModelState| CallMembers {
+            accounts: accounts.clone(),
+            joined_call: callee.as_ref().and_then(|id| model.joined_calls.get(id).cloned()),
+        };
+        self.read(|| "look up the members".to_owned(), effect).await
+    }
+
+    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError> {
+        let (user, joined) = (user.clone(), joined.clone());
+        let label = format!("{user} joined {} at {}", joined.call_id, joined.joined_at);
+        let effect = move |model: &mut ModelState| {
+            let known = model.joined_calls.get(&user);
+            if known.is_none_or(|known| known.joined_at < joined.joined_at) {
+                model.joined_calls.insert(user.clone(), joined.clone());
+            }
+        };
+        self.write(|| label, effect).await
     }
 
     async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {

@@ -51,8 +51,9 @@ enum StreamRequest {
     DeleteChannel(String),
     QueryChannels(Vec<String>),
     DeleteChannels(Vec<String>),
-    GetOrCreateCall { id: String, created_by: String },
+    GetOrCreateCall { id: String, created_by: String, ring: bool },
     GetCall(String),
+    RingCall(String),
     EndCall(String),
     QueryCalls(Vec<String>),
     Unknown(String),
@@ -90,9 +91,13 @@ impl StreamRequest {
                 Self::DeleteChannels(ids(&body["cids"]))
             }
             (&Method::POST, ["video", "call", "default", id]) => {
-                Self::GetOrCreateCall { id: (*id).to_owned(), created_by }
+                let ring = body["ring"] == true;
+                Self::GetOrCreateCall { id: (*id).to_owned(), created_by, ring }
             }
             (&Method::GET, ["video", "call", "default", id]) => Self::GetCall((*id).to_owned()),
+            (&Method::POST, ["video", "call", "default", id, "ring"]) => {
+                Self::RingCall((*id).to_owned())
+            }
             (&Method::POST, ["video", "call", "default", id, "mark_ended"]) => {
                 Self::EndCall((*id).to_owned())
             }
@@ -148,12 +153,24 @@ impl StreamRequest {
                     .collect();
                 (201, json!({"result": result}))
             }
-            Self::GetOrCreateCall { id, created_by } => {
-                let new_call =
-                    StreamCall { created_by: created_by.clone(), ended_at: None, session: None };
+            Self::GetOrCreateCall { id, created_by, ring } => {
+                let new_call = StreamCall {
+                    created_by: created_by.clone(),
+                    ended_at: None,
+                    session: None,
+                    has_rung: false,
+                };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
+                live.has_rung |= ring;
                 (201, call_json(id, live))
             }
+            Self::RingCall(id) => match model.stream_calls.get_mut(id) {
+                Some(live) => {
+                    live.has_rung = true;
+                    done()
+                }
+                None => not_found(),
+            },
             Self::GetCall(id) => match model.stream_calls.get(id) {
                 Some(live) => (200, call_json(id, live)),
                 None => not_found(),

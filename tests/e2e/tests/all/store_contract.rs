@@ -13,13 +13,15 @@ use shared::calls::presence::{Join, Leave};
 use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, EndReason, EndRequest,
-    EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
+    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, CallType, EndReason,
+    EndRequest, EndResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
     SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
+use shared::erasure::ErasureStore;
+use shared::erasure::dynamo::DynamoErasureStore;
 use shared::ids::{BatchId, CallCid, CallId, CallTypeName, DeviceId, SessionId, UserId};
 use shared::quality::dynamo::DynamoQualityStore;
 use shared::quality::{
@@ -30,9 +32,9 @@ use shared::rate_limiter::{Quota, RateLimitStore, Route, Window};
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
 use shared::users::{
-    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, MergeResult, ProfileChange,
-    ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus,
-    UserStore,
+    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, JoinedCall, MergeResult,
+    ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult,
+    User, UserStatus, UserStore,
 };
 
 /// A table with its stores, and the backends that it runs on.
@@ -108,6 +110,7 @@ fn new_call(attempt: &str) -> NewCall {
         call_type: CallType::Voice,
         fingerprint: "f".to_owned(),
         parallel: false,
+        ring: false,
         attempt: attempt.to_owned(),
         at: at_second(0),
     }
@@ -212,6 +215,96 @@ async fn only_the_current_attempt_can_withdraw() {
     assert_eq!(calls.withdraw(&default_call_id(), "b").await.unwrap(), WithdrawResult::Removed);
     assert_eq!(activate_call(&calls, "b").await, ActivateResult::Missing);
     assert_eq!(calls.begin(&new_call("c")).await.unwrap(), BeginResult::Inserted);
+}
+
+#[tokio::test]
+async fn alias_takes_the_place_of_a_withdrawn_call_until_it_expires() {
+    let fixture = start_fixture().await;
+    let calls = &fixture.calls;
+    let (id, other) = (default_call_id(), call_id("c2"));
+    let replace = async |attempt: &str| {
+        calls.replace_by_alias(&new_call(attempt), &other, at_second(60)).await.unwrap()
+    };
+    // Without an item no alias is written.
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    assert!(fixture.get_item("CALL#c1", "CALL").await.is_null());
+    calls.begin(&new_call("a")).await.unwrap();
+    assert_eq!(replace("b").await, WithdrawResult::NotOwned);
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    // A repeat succeeds, since its first response may be lost.
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    let item = fixture.get_item("CALL#c1", "CALL").await;
+    assert_eq!(
+        item,
+        json!({
+            "pk": {"S": "CALL#c1"},
+            "sk": {"S": "CALL"},
+            "fingerprint": {"S": "f"},
+            "answeredWith": {"S": "c2"},
+            "expires": {"N": at_second(60).as_millis().to_string()},
+            "ttl": {"N": at_second(60).as_secs().to_string()},
+        })
+    );
+    // An alias is not a call.
+    assert_eq!(calls.get(&id).await.unwrap(), None);
+    assert_eq!(load_due_call(calls).await, None);
+    assert_eq!(calls.take_over(&new_call("b")).await.unwrap(), TakeOverResult::Missing);
+    assert_eq!(calls.withdraw(&id, "a").await.unwrap(), WithdrawResult::Removed);
+    assert_eq!(activate_call(calls, "a").await, ActivateResult::Missing);
+    assert_eq!(end_call(calls, None).await, EndResult::Missing);
+    assert_eq!(calls.finish(&id, at_second(2)).await.unwrap(), None);
+    calls.record_start(&default_cid(), at_second(2)).await.unwrap();
+    calls.schedule_check_now(&default_cid(), at_second(2)).await.unwrap();
+    assert!(!calls.record_ring(&id, at_second(2), at_second(2)).await.unwrap());
+    assert_eq!(fixture.get_item("CALL#c1", "CALL").await, item);
+    // The alias is returned until it expires, whatever the request is.
+    let alias = Alias { fingerprint: "f".to_owned(), answered_with: other.clone() };
+    for fingerprint in ["f", "g"] {
+        let repeat = NewCall {
+            fingerprint: fingerprint.to_owned(),
+            at: Timestamp::from_millis(at_second(60).as_millis() - 1),
+            ..new_call("b")
+        };
+        assert_eq!(calls.begin(&repeat).await.unwrap(), BeginResult::Aliased(alias.clone()));
+    }
+    let repeat = NewCall { at: at_second(60), ..new_call("c") };
+    assert_eq!(calls.begin(&repeat).await.unwrap(), BeginResult::Inserted);
+    let call = calls.get(&id).await.unwrap().unwrap();
+    assert_eq!((call.attempt.as_str(), call.state), ("c", CallState::Creating));
+    assert!(fixture.get_item("CALL#c1", "CALL").await["answeredWith"].is_null());
+}
+
+#[tokio::test]
+async fn ring_of_an_active_call_is_recorded_if_the_last_one_is_old() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let id = default_call_id();
+    let record = async |second: i64, last_before: i64| {
+        calls.record_ring(&id, at_second(second), at_second(last_before)).await.unwrap()
+    };
+    let last_rung_at = async || calls.get(&id).await.unwrap().unwrap().last_rung_at;
+    assert!(!record(1, 1).await);
+    calls.begin(&new_call("a")).await.unwrap();
+    assert!(!record(1, 1).await);
+    activate_call(&calls, "a").await;
+    // The creation did not ring.
+    assert_eq!(last_rung_at().await, None);
+    assert!(record(10, 0).await);
+    assert!(!record(25, 10).await);
+    assert_eq!(last_rung_at().await, Some(at_second(10)));
+    assert!(record(26, 11).await);
+    assert_eq!(last_rung_at().await, Some(at_second(26)));
+    end_call(&calls, None).await;
+    assert!(!record(90, 75).await);
+}
+
+#[tokio::test]
+async fn activation_of_a_ringing_call_is_its_first_ring() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let ringing = NewCall { ring: true, ..new_call("a") };
+    calls.begin(&ringing).await.unwrap();
+    let activated = calls.activate(&ringing, at_second(1), at_second(121)).await.unwrap();
+    let ActivateResult::Activated(call) = activated else { panic!() };
+    assert_eq!(call.last_rung_at, Some(at_second(1)));
 }
 
 #[tokio::test]
@@ -970,7 +1063,7 @@ async fn accounts_of_a_batch_are_read() {
     users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
     let ban = Ban { until: at_second(60) };
     users.set_ban(&user_ids[2], Some(ban), at_second(1)).await.unwrap();
-    let accounts = users.get_accounts(&user_ids).await.unwrap();
+    let accounts = users.get_members(&user_ids, None).await.unwrap().accounts;
     let active = Account { exists_at_stream: true, ..Account::default() };
     for (n, expected) in [
         (0, Some(Account { status: UserStatus::Deactivated, ..active })),
@@ -986,6 +1079,43 @@ async fn accounts_of_a_batch_are_read() {
     let mut loaded = users.load(&user_ids).await.unwrap();
     loaded.sort_by(|user, other| user.id.cmp(&other.id));
     assert!(loaded.iter().map(|user| &user.id).eq(&user_ids[..98]));
+}
+
+#[tokio::test]
+async fn call_of_the_latest_join_is_stored() {
+    let fixture = start_fixture().await;
+    let (users, bob) = (&fixture.users, user_id("bob"));
+    merged(fixture.merge(&bob, &ProfileChange::default(), 0).await);
+    let joined =
+        |id: &str, second: i64| JoinedCall { call_id: call_id(id), joined_at: at_second(second) };
+    let stored = async || {
+        let members =
+            users.get_members(&[user_id("alice"), bob.clone()], Some(&bob)).await.unwrap();
+        assert_eq!(members.accounts.keys().collect::<Vec<_>>(), [&bob]);
+        members.joined_call
+    };
+    assert_eq!(stored().await, None);
+    // The events of the joins may arrive in any order, and twice.
+    for (id, second, expected) in [
+        ("c1", 10, joined("c1", 10)),
+        ("c2", 20, joined("c2", 20)),
+        ("c1", 10, joined("c2", 20)),
+        ("c3", 20, joined("c2", 20)),
+        ("c3", 30, joined("c3", 30)),
+    ] {
+        users.set_joined_call(&bob, &joined(id, second)).await.unwrap();
+        assert_eq!(stored().await, Some(expected), "{id} {second}");
+    }
+    // Without a callee it is not read.
+    let members = users.get_members(std::slice::from_ref(&bob), None).await.unwrap();
+    assert_eq!((members.accounts.len(), members.joined_call), (1, None));
+    let item = fixture.get_item("USER#bob", "IN_CALL").await;
+    let three_days = at_second(30 + 3 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!(item["ttl"]["N"], json!(three_days));
+    // The erasure of the user deletes it, whether or not there is a profile.
+    let erasures = DynamoErasureStore::new(fixture.table.clone());
+    erasures.finish(&bob, at_second(40)).await.unwrap();
+    assert_eq!(stored().await, None);
 }
 
 #[tokio::test]
