@@ -77,14 +77,14 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
-        ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond,
-        End, EndByCallee, Join, JoinByCaller, Leave, Reject, SessionEnds, SessionRestarts,
-        StreamEndsCall, Sweep,
+        CallBack, ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse,
+        CreateSecond, End, EndByCallee, Join, JoinByCaller, Leave, Redial, Reject, SessionEnds,
+        SessionRestarts, StreamEndsCall, Sweep,
     };
     use InitialState::{
         Active, AllLeft, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined, NotJoined,
     };
-    let table: [(&str, PairRows); 10] = [
+    let table: [(&str, PairRows); 11] = [
         (
             "create/create",
             &[
@@ -144,6 +144,16 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (CreateCrashed, Create, Sweep),
                 (CreateCrashed, CreateReverse, Sweep),
                 (NotJoined, CreateReverse, Sweep),
+            ],
+        ),
+        (
+            "redial",
+            &[
+                (Active, Redial, CallBack),
+                (Active, Redial, End),
+                (AllLeft, Redial, Join),
+                (NotJoined, Redial, CallBack),
+                (NotJoined, Redial, Sweep),
             ],
         ),
         (
