@@ -197,7 +197,8 @@ class Model:
             RequestProfile("token", "token", participants, 1, 0, 1, 0, 0, 700),
             RequestProfile("token, repeated in the same minute", "token",
                            (self.tokens_per_participant - 1) * participants, 2, 0, 2, 0, 0, 700),
-            RequestProfile("call/create", "call-create", 1, 7, participants, 2, 2, 2, 700),
+            RequestProfile("call/create", "call-create", 1, 7, participants + int(participants == 2),
+                           2, 2, 2, 700),
             RequestProfile("call/{callId}", "call-get", 1, 0, call_and_account, 1, 0, 0, 700),
             RequestProfile("call/quality, POST", "quality-report", self.batches(),
                            report_units, call_and_account, 2, 0, 0, 60),
@@ -211,8 +212,8 @@ class Model:
             # session_started, session_ended, ended, channel.deleted
             RequestProfile("webhook", "webhook", webhooks * 4, 1, 0, 1, 0, 0, 2),
             # The leaves follow the end of the call.
-            RequestProfile("webhook, join or leave", "webhook", webhooks * 2 * participants,
-                           1, 1, 2, 0, 0, 2),
+            RequestProfile("webhook, join", "webhook", webhooks * participants, 2, 1, 3, 0, 0, 2),
+            RequestProfile("webhook, leave", "webhook", webhooks * participants, 1, 1, 2, 0, 0, 2),
             # It arrives after the end of the call, so it also invalidates the summary.
             RequestProfile("webhook, call report", "webhook", webhooks, 3, 1, 2, 0, 0, 2),
             RequestProfile("webhook, other events", "webhook", self.unneeded_events,
