@@ -28,7 +28,7 @@ use crate::quality::{QualityStore, write_and_invalidate};
 use crate::store::StoreError;
 use crate::stream::StreamClient;
 use crate::stream::event::{CallEnd, CallEvent, Event, EventKind, UserEvent};
-use crate::users::{AccountStore, Ban, UserStatus};
+use crate::users::{AccountStore, Ban, JoinedCall, UserStatus};
 
 /// The maximum delay between the inactivity timeout and Stream's end of the session.
 const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
@@ -131,12 +131,14 @@ impl EventHandler {
             CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
             CallEvent::Joined(join) => {
                 let change = |call: &mut Call| call.presence.record_join(&join);
-                match self.write_presence(cid, at, change).await? {
-                    Some(call) => {
-                        self.schedule_limit_check(cid, call.started_at.unwrap_or(at)).await
-                    }
-                    None => Ok(()),
+                let Some(call) = self.write_presence(cid, at, change).await? else {
+                    return Ok(());
+                };
+                if call.is_member(&join.user) {
+                    let joined = JoinedCall { call_id: id.clone(), joined_at: join.joined_at };
+                    self.account_store.set_joined_call(&join.user, &joined).await?;
                 }
+                self.schedule_limit_check(cid, call.started_at.unwrap_or(at)).await
             }
             CallEvent::Left(leave) => {
                 let change = |call: &mut Call| call.presence.record_leave(&leave);
