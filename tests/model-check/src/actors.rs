@@ -13,6 +13,7 @@ use shared::calls::{
     CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason, WhenBusy,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
+use shared::error::{ApiError, Code};
 use shared::ids::{CallId, CallTypeName, SessionId, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
@@ -52,6 +53,8 @@ pub enum Actor {
     Redial,
     /// Bob calls Alice, with a ring: the request is for call Y.
     CallBack,
+    /// Carol calls Bob, with a ring: the request is for call Z.
+    CallBusy,
     /// Alice ends call X.
     End,
     /// Bob ends call X.
@@ -78,7 +81,7 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
@@ -86,6 +89,7 @@ impl Actor {
         Self::CreateReverse,
         Self::Redial,
         Self::CallBack,
+        Self::CallBusy,
         Self::End,
         Self::EndByCallee,
         Self::Join,
@@ -102,8 +106,8 @@ impl Actor {
     /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
-            CallBack, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
-            EndByCallee, Redial,
+            CallBack, CallBusy, Create, CreateConflicting, CreateParallel, CreateReverse,
+            CreateSecond, End, EndByCallee, Redial,
         };
         matches!(
             self,
@@ -114,6 +118,7 @@ impl Actor {
                 | CreateReverse
                 | Redial
                 | CallBack
+                | CallBusy
                 | End
                 | EndByCallee
         )
@@ -134,8 +139,10 @@ pub(crate) struct Handlers {
 pub(crate) struct TestIds {
     pub(crate) call_x: CallId,
     pub(crate) call_y: CallId,
+    call_z: CallId,
     alice: UserId,
     bob: UserId,
+    carol: UserId,
     service_user: UserId,
     shard: Shard,
 }
@@ -144,18 +151,21 @@ pub(crate) struct TestIds {
 pub(crate) type ActorFuture = Pin<Box<dyn Future<Output = Option<()>>>>;
 
 impl TestIds {
-    /// Creates ids of two calls in the same shard of the due index, so that the other shards are
+    /// Creates ids of three calls in the same shard of the due index, so that the other shards are
     /// empty.
     pub(crate) fn new() -> Option<Self> {
         let call = |text: String| CallId::try_from(text).ok();
         let call_x = call("x".to_owned())?;
         let shard = Shard::from_call_id(&call_x);
-        let call_y = (0..)
-            .find_map(|n| call(format!("y{n}")).filter(|id| Shard::from_call_id(id) == shard))?;
+        let call_in_shard = |letter: char| {
+            let mut ids = (0..).map_while(|n| call(format!("{letter}{n}")));
+            ids.find(|id| Shard::from_call_id(id) == shard)
+        };
+        let (call_y, call_z) = (call_in_shard('y')?, call_in_shard('z')?);
         let user = |name: &str| UserId::try_from(name.to_owned()).ok();
-        let [alice, bob, service_user] = ["alice", "bob", "service"].map(user);
-        let (alice, bob, service_user) = (alice?, bob?, service_user?);
-        Some(Self { call_x, call_y, alice, bob, service_user, shard })
+        let [alice, bob, carol, service_user] = ["alice", "bob", "carol", "service"].map(user);
+        let (alice, bob, carol, service_user) = (alice?, bob?, carol?, service_user?);
+        Some(Self { call_x, call_y, call_z, alice, bob, carol, service_user, shard })
     }
 }
 
@@ -227,6 +237,7 @@ impl Handlers {
             Actor::CreateReverse | Actor::CallBack => {
                 Box::pin(async move { handlers.create(actor, false).await })
             }
+            Actor::CallBusy => Box::pin(async move { handlers.call_busy().await }),
             Actor::End => Box::pin(async move { handlers.end(handlers.ids.alice.clone()).await }),
             Actor::EndByCallee => {
                 Box::pin(async move { handlers.end(handlers.ids.bob.clone()).await })
@@ -263,9 +274,47 @@ impl Handlers {
             is_keyed: false,
             when_busy: WhenBusy::Reject,
         };
+        self.send_create(actor, &request).await.ok()
+    }
+
+    /// Carol calls Bob. A create that is rejected as busy has nothing at Stream, so no phone rings.
+    async fn call_busy(&self) -> Option<()> {
+        let TestIds { call_z, bob, carol, .. } = &*self.ids;
+        let request = CreateCall {
+            id: call_z.clone(),
+            owner: carol.clone(),
+            members: vec![carol.clone(), bob.clone()],
+            call_type: CallType::Video,
+            ring: true,
+            custom: None,
+            parallel: false,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
+        };
+        let error = match self.send_create(Actor::CallBusy, &request).await {
+            Ok(()) => return Some(()),
+            Err(error) => error,
+        };
+        if error.code() != Code::UserBusy {
+            return None;
+        }
+        let mut core = self.sim.lock();
+        let model = &core.model;
+        let exists_at_stream = model.stream_calls.contains_key(call_z.as_str())
+            || model.stream_channels.contains_key(&call_z.channel().to_string());
+        // Another attempt may hold the call.
+        if exists_at_stream && !model.items.contains_key(call_z) {
+            core.model.record_violation(|| format!("{call_z} was rejected as busy, and exists"));
+        }
+        core.record_trace(|| format!("{call_z} is rejected as busy"));
+        Some(())
+    }
+
+    async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<(), ApiError> {
+        let rings = request.ring;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
-        let created = self.calls.create(&request, TIMEOUTS, permit, deadline).await.ok()?;
+        let created = self.calls.create(request, TIMEOUTS, permit, deadline).await?;
         let mut core = self.sim.lock();
         let id = created.call.call_id;
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
@@ -278,7 +327,7 @@ impl Handlers {
         core.record_trace(|| {
             format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
         });
-        Some(())
+        Ok(())
     }
 
     async fn end(&self, user: UserId) -> Option<()> {

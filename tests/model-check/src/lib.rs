@@ -77,14 +77,15 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
-        CallBack, ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse,
-        CreateSecond, End, EndByCallee, Join, JoinByCaller, Leave, Redial, Reject, SessionEnds,
-        SessionRestarts, StreamEndsCall, Sweep,
+        CallBack, CallBusy, ChannelDeleted, Create, CreateConflicting, CreateParallel,
+        CreateReverse, CreateSecond, End, EndByCallee, Join, JoinByCaller, Leave, Redial, Reject,
+        SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
     };
     use InitialState::{
-        Active, AllLeft, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined, NotJoined,
+        Active, AllLeft, Answered, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined,
+        NotJoined,
     };
-    let table: [(&str, PairRows); 11] = [
+    let table: [(&str, PairRows); 12] = [
         (
             "create/create",
             &[
@@ -154,6 +155,14 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (AllLeft, Redial, Join),
                 (NotJoined, Redial, CallBack),
                 (NotJoined, Redial, Sweep),
+            ],
+        ),
+        (
+            "busy",
+            &[
+                (Answered, CallBusy, Leave),
+                (Answered, CallBusy, End),
+                (Active, CallBusy, JoinByCaller),
             ],
         ),
         (

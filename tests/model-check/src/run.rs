@@ -27,6 +27,8 @@ pub enum InitialState {
     Active,
     /// Call X is active, a member has joined it, and its check is due.
     Joined,
+    /// Call X is active, and both members are in it.
+    Answered,
     /// Call X is active, all members have left it, and its check is due.
     AllLeft,
     /// Call X is active, and no member has joined it within the ring timeout.
@@ -39,11 +41,12 @@ pub enum InitialState {
 
 impl InitialState {
     /// All initial states.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::CreateCrashed,
         Self::Active,
         Self::Joined,
+        Self::Answered,
         Self::AllLeft,
         Self::NotJoined,
         Self::EndCrashed,
@@ -176,6 +179,12 @@ impl<'a> Run<'a> {
                 self.advance_time(Duration::from_secs(10));
                 self.run_alone(Actor::Join, unlimited);
                 self.advance_time(TIMEOUTS.ring_timeout);
+            }
+            InitialState::Answered => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::Join, unlimited);
+                self.run_alone(Actor::JoinByCaller, unlimited);
             }
             InitialState::AllLeft => {
                 self.run_alone(Actor::Create, unlimited);
