@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::calls::dynamo::DynamoCallStore;
 use crate::calls::sweep::{OpenCallCounter, Sweeper};
-use crate::calls::timeouts::inactivity_timeout;
 use crate::calls::{CallService, CallStore, CallTimeouts};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
@@ -164,13 +163,14 @@ impl AppContext {
     }
 
     /// The handler of Stream's webhook events.
-    pub fn event_handler(&self) -> Result<EventHandler, ConfigError> {
+    pub fn event_handler(&self) -> Result<EventHandler, StartError> {
         Ok(EventHandler {
             call_store: self.call_store(),
             account_store: self.account_store(),
             quality_store: self.quality_store(),
+            stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
-            inactivity_timeout: inactivity_timeout(&self.env)?,
+            timeouts: CallTimeouts::from_env(&self.env)?,
         })
     }
 
@@ -222,7 +222,6 @@ impl AppContext {
             calls: self.call_service()?,
             due_store: Arc::new(DynamoCallStore::new(self.table.clone())),
             timeouts: CallTimeouts::from_env(&self.env)?,
-            inactivity_timeout: inactivity_timeout(&self.env)?,
             observer: Arc::new(CallMetricsEmitter::new(
                 self.quality_store(),
                 self.clock.clone(),

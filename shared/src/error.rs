@@ -69,6 +69,7 @@ codes! {
     CallIdReused "call_id_reused" 409 "The call id already names a different call",
     CallNotActive "call_not_active" 409 "The call is not active yet",
     TooManyBatches "too_many_batches" 409 "The call accepts no more batches from this user",
+    UserBusy "user_busy" 409 "The called user is in another call",
     MessageIdReused "message_id_reused" 409 "The message id already names a different message",
     UserDeleted "user_deleted" 409 "The user was deleted and the id cannot be reused",
     BodyTooLarge "body_too_large" 413 "The body is too large",

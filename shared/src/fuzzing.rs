@@ -186,6 +186,7 @@ pub fn batch(bytes: &[u8]) {
         call_type: CallType::Video,
         fingerprint: String::new(),
         parallel: false,
+        ring: false,
         attempt: String::new(),
         at: NOW,
         max_duration_seconds: None,

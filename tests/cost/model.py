@@ -197,7 +197,8 @@ class Model:
             RequestProfile("token", "token", participants, 1, 0, 1, 0, 0, 700),
             RequestProfile("token, repeated in the same minute", "token",
                            (self.tokens_per_participant - 1) * participants, 2, 0, 2, 0, 0, 700),
-            RequestProfile("call/create", "call-create", 1, 7, participants, 2, 2, 2, 700),
+            RequestProfile("call/create", "call-create", 1, 7, participants + int(participants == 2),
+                           2, 2, 2, 700),
             RequestProfile("call/{callId}", "call-get", 1, 0, call_and_account, 1, 0, 0, 700),
             RequestProfile("call/quality, POST", "quality-report", self.batches(),
                            report_units, call_and_account, 2, 0, 0, 60),
@@ -208,10 +209,11 @@ class Model:
             RequestProfile("call/quality", "call-quality", 1, quality_writes, quality_reads,
                            2, 2, 2, 20_000),
             RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
-            # session_started, joined and left of each participant, session_ended, ended,
-            # channel.deleted
-            RequestProfile("webhook", "webhook", webhooks * (4 + 2 * participants),
-                           1, 0, 1, 0, 0, 2),
+            # session_started, session_ended, ended, channel.deleted
+            RequestProfile("webhook", "webhook", webhooks * 4, 1, 0, 1, 0, 0, 2),
+            # The leaves follow the end of the call.
+            RequestProfile("webhook, join", "webhook", webhooks * participants, 2, 1, 3, 0, 0, 2),
+            RequestProfile("webhook, leave", "webhook", webhooks * participants, 1, 1, 2, 0, 0, 2),
             # It arrives after the end of the call, so it also invalidates the summary.
             RequestProfile("webhook, call report", "webhook", webhooks, 3, 1, 2, 0, 0, 2),
             RequestProfile("webhook, other events", "webhook", self.unneeded_events,
@@ -226,13 +228,13 @@ class Model:
 # Response codes of a typical month, and the platforms of its calls.
 TYPICAL_CODES, TYPICAL_PLATFORMS = 8, 3
 # Functions of the model, and those of them that call Stream.
-TYPICAL_FUNCTIONS, TYPICAL_STREAM_FUNCTIONS = 10, 7
+TYPICAL_FUNCTIONS, TYPICAL_STREAM_FUNCTIONS = 10, 8
 
 
 def metrics_rows() -> list[tuple[str, int, int]]:
     """Custom metrics of docs/LOGGING.md: in a typical month, and the maximum."""
     functions = len(list((ROOT / "functions").iterdir()))
-    functions_without_stream = 3  # call-get, quality-report and webhook do not call Stream
+    functions_without_stream = 2  # call-get and quality-report do not call Stream
     stream_functions = functions - functions_without_stream
     codes = len(re.findall(r"^\| `\w+` \| \d{3} ", read("docs/ERRORS.md"), re.M)) + 1
     call_types, platforms, call_metrics = 2, 6, 6

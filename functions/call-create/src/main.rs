@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::calls::{
-    CallCreators, CallResponse, CallService, CallType, CreateCall, CreateResult, CreateTimeouts,
-    timeouts,
+    CallCreators, CallResponse, CallService, CallTimeouts, CallType, CreateCall, CreateResult,
+    WhenBusy, timeouts,
 };
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
@@ -24,7 +24,7 @@ struct State {
     calls: CallService,
     creators: CallCreators,
     rate_limiter: RateLimiter,
-    timeouts: CreateTimeouts,
+    timeouts: CallTimeouts,
 }
 
 impl State {
@@ -33,7 +33,7 @@ impl State {
             calls: context.call_service()?,
             creators: CallCreators::from_env(&context.env)?,
             rate_limiter: context.rate_limiter(Route::CallCreate)?,
-            timeouts: CreateTimeouts::from_env(&context.env)?,
+            timeouts: CallTimeouts::from_env(&context.env)?,
         })
     }
 }
@@ -55,6 +55,9 @@ struct Request {
     /// The owner, if a service creates the call.
     owner_id: Option<UserId>,
     max_duration_seconds: Option<u64>,
+    /// What happens if the called user is in another call.
+    #[serde(default)]
+    when_busy: WhenBusy,
 }
 
 #[derive(Serialize)]
@@ -62,6 +65,8 @@ struct Response {
     #[serde(flatten)]
     call: CallResponse,
     created: bool,
+    /// Whether this request rang the members' phones.
+    rung: bool,
 }
 
 async fn create_call(
@@ -77,6 +82,7 @@ async fn create_call(
         .map(|seconds| timeouts::check_max_duration(seconds, state.timeouts.max_duration))
         .transpose()?;
     let members = resolve_members(&owner, request.receiver_id, request.member_ids)?;
+    let is_keyed = request.call_id.is_none() && key.is_some();
     let id = match (request.call_id, key) {
         (Some(id), _) => id,
         (None, Some(key)) => CallId::from_idempotency_key(&owner, &key),
@@ -92,12 +98,14 @@ async fn create_call(
         custom: request.custom.map(CustomData::into_map),
         parallel: request.allow_parallel,
         max_duration_seconds,
+        is_keyed,
+        when_busy: request.when_busy,
     };
-    let CreateResult { call, created } =
+    let CreateResult { call, created, rung } =
         state.calls.create(&command, state.timeouts, permit, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
     let call = CallResponse::new(call, state.timeouts.max_duration);
-    Ok(ApiResponse::ok(message, Response { call, created }))
+    Ok(ApiResponse::ok(message, Response { call, created, rung }))
 }
 
 /// The members without duplicates, the owner first.

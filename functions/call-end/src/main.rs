@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
+use shared::calls::presence::round_to_seconds;
 use shared::calls::{CallService, CallState, EndReason};
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
@@ -39,7 +40,7 @@ struct Response {
     call_id: CallId,
     channel_id: ChannelId,
     status: CallState,
-    /// Seconds from the activation of the call to the request to end it.
+    /// From the answer to the last moment with two users in.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<u64>,
 }
@@ -52,9 +53,13 @@ async fn end_call(
 ) -> Result<ApiResponse<Response>, ApiError> {
     let id = resolve_call_id(request.call_id, request.channel_id)?;
     let reason = request.reason.unwrap_or_default();
+    if reason.is_reserved() {
+        let detail = "only the service sets this reason; send another text";
+        return Err(ApiError::invalid_field("/reason", detail));
+    }
     let call = state.calls.end(&caller, &id, &reason, deadline).await?;
     let response = Response {
-        duration_seconds: call.duration().map(|span| span.as_secs()),
+        duration_seconds: call.duration().map(round_to_seconds),
         channel_id: call.call_id.channel(),
         status: call.state,
         call_id: call.call_id,

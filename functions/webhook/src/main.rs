@@ -18,7 +18,6 @@ struct State {
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        context.require_stream()?;
         Ok(Self { event_handler: context.event_handler()? })
     }
 }

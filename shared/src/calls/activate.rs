@@ -1,7 +1,7 @@
 //! Activates a provisioned call: moves its item from `creating` to `active`.
 
 use crate::calls::existing_call::{ExistingCall, classify};
-use crate::calls::{ActivateResult, CallService, CreateResult, CreateTimeouts, NewCall};
+use crate::calls::{ActivateResult, CallService, CallTimeouts, CreateResult, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 
@@ -10,18 +10,20 @@ impl CallService {
     pub(super) async fn activate(
         &self,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {
         let now = self.clock.now();
         let max_duration = new_call.max_duration(timeouts.max_duration);
         let due_at = timeouts.first_check_at(new_call.at, now, max_duration);
         let code = match self.store.activate(new_call, now, due_at).await? {
-            ActivateResult::Activated(call) => return Ok(CreateResult { call, created: true }),
+            ActivateResult::Activated(call) => {
+                return Ok(CreateResult { call, created: true, rung: new_call.ring });
+            }
             ActivateResult::Unchanged(call) => match classify(&call, new_call) {
                 ExistingCall::Replay => {
                     let created = call.attempt == new_call.attempt;
-                    return Ok(CreateResult { call, created });
+                    return Ok(CreateResult { call, created, rung: new_call.ring });
                 }
                 ExistingCall::Resume | ExistingCall::Concurrent => Code::CallNotActive,
                 ExistingCall::Rejected(code) => code,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
-use crate::calls::outcome::EndedBy;
+use crate::calls::outcome::{CallFacts, EndedBy, StreamView};
 use crate::calls::presence::Presence;
 use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::LEASE_DURATION;
-use crate::calls::{CallType, EndReason, NewCall};
+use crate::calls::{CallTimeouts, CallType, EndReason, NewCall};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -62,7 +62,7 @@ pub struct Call {
     /// When the call became `active`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_at: Option<Timestamp>,
-    /// When the first participant joined, as reported by Stream's webhook.
+    /// When the first participant joined, by webhooks and looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When two different users were in the call for the first time.
@@ -152,6 +152,7 @@ impl Call {
             stream_call_type: self.stream_call_type.clone(),
             fingerprint: self.fingerprint.clone(),
             parallel: self.parallel,
+            ring: self.last_rung_at.is_some(),
             attempt: self.attempt.clone(),
             at: now,
             max_duration_seconds: self.max_duration_seconds,
@@ -183,6 +184,12 @@ impl Call {
         caller.is_service || self.is_member(&caller.user)
     }
 
+    /// Whether two different users have been in the call at the same time.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered_at.is_some() || self.presence.answered_at().is_some()
+    }
+
     /// When the first participant joined. Stream's clock may be behind, so the result is never
     /// before the call's creation.
     #[must_use]
@@ -208,17 +215,43 @@ impl Call {
         self.limit_synced == self.limit_version
     }
 
+    /// The facts by which an active call is over or not.
+    pub(crate) fn facts<'a>(
+        &'a self,
+        timeouts: CallTimeouts,
+        stream: StreamView<'a>,
+    ) -> CallFacts<'a> {
+        CallFacts {
+            owner: &self.owner,
+            members: &self.members,
+            created_at: self.created_at,
+            active_at: self.active_at.unwrap_or(self.created_at),
+            started_at: self.started_at,
+            ring_timeout: timeouts.ring_timeout,
+            max_duration: self.max_duration(timeouts.max_duration),
+            presence: &self.presence,
+            rejects: &self.rejects,
+            stream,
+        }
+    }
+
     /// Whether the call existed at the time of an event. Stream's clock may be behind.
     #[must_use]
     pub fn existed_at(&self, event: Timestamp) -> bool {
         self.created_at <= event.plus(MAX_CLOCK_SKEW)
     }
 
-    /// The time from the activation to the end. `None` if the call was never active or has not
-    /// ended.
+    /// The time from the answer to the last moment with two users in: zero if the call was never
+    /// answered. `None` if it has not ended.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
-        Some(self.ending_at?.since(self.active_at?))
+        self.ending_at.map(|at| self.presence.duration(at))
+    }
+
+    /// The sum of the times with at least two users in. `None` if the call has not ended.
+    #[must_use]
+    pub fn talk_time(&self) -> Option<Duration> {
+        self.ending_at.map(|at| self.presence.talk_time(at))
     }
 
     /// Returns an error unless the call is active.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ring::digest;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -29,10 +30,26 @@ pub struct CreateCall {
     pub parallel: bool,
     /// The maximum duration, if the request sets one.
     pub max_duration_seconds: Option<u64>,
+    /// Whether the id is derived from an `Idempotency-Key`.
+    pub is_keyed: bool,
+    /// What happens if the callee is in another call.
+    pub when_busy: WhenBusy,
+}
+
+/// What a create does if the callee of a call of two is in another call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenBusy {
+    /// Rejects the create.
+    #[default]
+    Reject,
+    /// Creates the call.
+    Ring,
 }
 
 impl CreateCall {
-    /// A digest of all fields by which two requests count as the same.
+    /// A digest of all fields by which two requests count as the same. `when_busy` is not one of
+    /// them: it does not change the call.
     fn fingerprint(&self) -> String {
         let mut members = self.members.clone();
         members.sort_unstable();
@@ -71,6 +88,8 @@ pub struct NewCall {
     pub fingerprint: String,
     /// Whether the members may have other open calls.
     pub parallel: bool,
+    /// Whether the creation rings the members' phones.
+    pub ring: bool,
     /// The id of this attempt.
     pub attempt: String,
     /// When the attempt began.
@@ -94,6 +113,7 @@ impl NewCall {
             stream_call_type: stream_call_type.clone(),
             fingerprint: command.fingerprint(),
             parallel: command.parallel,
+            ring: command.ring,
             attempt: attempt.to_string(),
             at: now,
             max_duration_seconds: command.max_duration_seconds,
@@ -103,6 +123,14 @@ impl NewCall {
     /// The maximum duration: the call's own one, or the configured one.
     pub(super) fn max_duration(&self, configured: Duration) -> Duration {
         self.max_duration_seconds.map_or(configured, Duration::from_secs)
+    }
+
+    /// The called member of a call of two.
+    pub(super) fn callee(&self) -> Option<&UserId> {
+        match &self.members[..] {
+            [_, callee] => Some(callee),
+            _ => None,
+        }
     }
 
     /// The call's cid at Stream.
@@ -126,6 +154,8 @@ mod tests {
             custom: serde_json::from_str(r#"{"a": 1, "b": 2}"#).unwrap(),
             parallel: false,
             max_duration_seconds: None,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
         }
     }
 
@@ -145,6 +175,7 @@ mod tests {
         let mut same = command();
         same.members.swap(1, 2);
         same.custom = serde_json::from_str(r#"{"b": 2, "a": 1}"#).unwrap();
+        same.when_busy = WhenBusy::Ring;
         assert_eq!(same.fingerprint(), base);
         let changes: [fn(&mut CreateCall); 7] = [
             |command| command.owner = command.members[1].clone(),

@@ -2,11 +2,11 @@
 //! call at Stream), activate (the item again).
 //!
 //! An attempt may die at any point. A retry of the request resumes the call, since every step is
-//! idempotent. If the members have an open call already, that call is returned (see
-//! [`super::glare`]).
+//! idempotent. If the members have an open call already, that call is returned or replaced (see
+//! [`super::glare`] and [`super::redial`]).
 
 use crate::calls::reserve::Reservation;
-use crate::calls::{Call, CallService, CreateCall, CreateTimeouts, not_active_yet};
+use crate::calls::{Call, CallService, CallTimeouts, CreateCall, not_active_yet};
 use crate::clock::Deadline;
 use crate::error::ApiError;
 use crate::rate_limiter::Permit;
@@ -18,6 +18,8 @@ pub struct CreateResult {
     pub call: Call,
     /// Whether this request activated it, rather than an earlier one.
     pub created: bool,
+    /// Whether this request rang the members' phones.
+    pub rung: bool,
 }
 
 /// The number of attempts to reserve a call that other attempts keep withdrawing.
@@ -29,13 +31,13 @@ impl CallService {
     ///
     /// # Errors
     ///
-    /// `too_many_requests`, `user_not_found`, `call_not_found` (the id of another owner's call with
-    /// other members), `call_id_reused`, `call_ended`, `call_not_active`, `store_unavailable`, and
-    /// the errors of Stream.
+    /// `too_many_requests`, `user_not_found`, `user_busy`, `call_not_found` (the id of another
+    /// owner's call with other members), `call_id_reused`, `call_ended`, `call_not_active`,
+    /// `store_unavailable`, and the errors of Stream.
     pub async fn create(
         &self,
         command: &CreateCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<CreateResult, ApiError> {
@@ -47,7 +49,9 @@ impl CallService {
             }
             let permit = permit.take().unwrap_or_default();
             match self.reserve(command, timeouts, permit, deadline).await? {
-                Reservation::Existing(call) => return Ok(CreateResult { call, created: false }),
+                Reservation::Existing { call, rung } => {
+                    return Ok(CreateResult { call, created: false, rung });
+                }
                 Reservation::Acquired(new_call) => {
                     self.provision(command, &new_call, timeouts, deadline).await?;
                     return self.activate(&new_call, timeouts, deadline).await;

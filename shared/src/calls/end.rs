@@ -2,6 +2,7 @@
 //! Stream, and moves the item to `ended`.
 
 use crate::auth::Caller;
+use crate::calls::outcome::EndedBy;
 use crate::calls::{Call, CallService, CallState, EndReason, EndRequest, EndResult, not_found};
 use crate::clock::Deadline;
 use crate::error::ApiError;
@@ -22,8 +23,26 @@ impl CallService {
         reason: &EndReason,
         deadline: Deadline,
     ) -> Result<Call, ApiError> {
+        let ended_by = if caller.is_service {
+            EndedBy::Service
+        } else {
+            EndedBy::User { user_id: caller.user.clone() }
+        };
+        self.end_as(caller, id, reason, &ended_by, deadline).await
+    }
+
+    /// As [`Self::end`], with another actor.
+    pub(crate) async fn end_as(
+        &self,
+        caller: &Caller,
+        id: &CallId,
+        reason: &EndReason,
+        ended_by: &EndedBy,
+        deadline: Deadline,
+    ) -> Result<Call, ApiError> {
         let member = (!caller.is_service).then_some(&caller.user);
-        let request = EndRequest { member, ..EndRequest::new(id, reason, self.clock.now()) };
+        let request =
+            EndRequest { member, ..EndRequest::new(id, reason, ended_by, self.clock.now()) };
         match self.store.end(request).await? {
             EndResult::Unchanged(call) if !call.is_accessible_to(caller) => Err(not_found()),
             EndResult::Unchanged(call) if call.state == CallState::Ended => Ok(call),

@@ -30,9 +30,9 @@ impl EndReason {
     pub const NOT_ANSWERED: SystemEndReason = SystemEndReason("not_answered");
     /// The caller rejected the call before it was answered.
     pub const CANCELLED: SystemEndReason = SystemEndReason("cancelled");
-    /// All invited members rejected or missed the call.
+    /// All called members rejected the call.
     pub const DECLINED: SystemEndReason = SystemEndReason("declined");
-    /// All participants left.
+    /// All participants left, or one of two remained alone.
     pub const LEFT: SystemEndReason = SystemEndReason("left");
     /// The call reached its maximum duration.
     pub const TOO_LONG: SystemEndReason = SystemEndReason("too_long");

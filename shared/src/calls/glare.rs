@@ -2,21 +2,23 @@
 //! has one open call, unless a request allows parallel calls.
 //!
 //! An item of the member set points to its open call. The pointer is not a lock: a create that
-//! finds a pointer inspects the call itself. It replaces the pointer of an ended call or a dead
-//! attempt.
+//! finds a pointer inspects the call itself, and decides by [`redial::decide`]. It replaces the
+//! pointer of an ended call or a dead attempt.
 
 use std::time::Duration;
 
-use crate::calls::decision::{Decision, evaluate};
+use crate::calls::look::Look;
+use crate::calls::outcome::EndedBy;
+use crate::calls::redial::{self, Redial};
 use crate::calls::timeouts::LEASE_DURATION;
 use crate::calls::{
-    Call, CallService, CallState, CreateTimeouts, EndReason, EndResult, MemberSet, NewCall,
+    Call, CallService, CallState, CallTimeouts, EndReason, EndResult, MemberSet, NewCall,
     OpenCallPointer, SetOpenCallResult, not_active_yet,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::stream::StreamError;
-use crate::stream::ops::GetCall;
+use crate::ids::{CallId, UserId};
+use crate::stream::ops::RingCall;
 
 /// The longest wait for a call that is being created: three waits, each twice as long as the last.
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -25,14 +27,32 @@ const INITIAL_WAIT: Duration = Duration::from_millis(250);
 /// Another call of the same members.
 pub(super) enum ConflictingCall {
     /// The call is active, at Stream too.
-    Active(Call),
+    Active {
+        /// The call.
+        call: Call,
+        /// Whether it may ring again.
+        may_ring: bool,
+    },
     /// The call is still `creating` after [`MAX_WAIT`]; `None` if its item does not exist yet.
     Pending(Option<Call>),
 }
 
+impl ConflictingCall {
+    /// The id of the call, if it is active.
+    pub(super) fn active_id(&self) -> Option<&CallId> {
+        match self {
+            Self::Active { call, .. } => Some(&call.call_id),
+            Self::Pending(_) => None,
+        }
+    }
+}
+
 /// The call that a pointer points to.
 enum OpenCall {
-    Active(Call),
+    Active {
+        call: Call,
+        may_ring: bool,
+    },
     Pending(Option<Call>),
     /// The call has ended, or was never created.
     Gone,
@@ -46,14 +66,16 @@ impl CallService {
         member_set: &MemberSet,
         new_call: &NewCall,
         mut pointer: OpenCallPointer,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<Option<ConflictingCall>, ApiError> {
         let mut backoff = Backoff::new(new_call.at, deadline);
         loop {
             let now = self.clock.now();
-            match self.inspect(member_set, &pointer, timeouts, now, deadline).await? {
-                OpenCall::Active(call) => return Ok(Some(ConflictingCall::Active(call))),
+            match self.inspect(member_set, &pointer, new_call, timeouts, now, deadline).await? {
+                OpenCall::Active { call, may_ring } => {
+                    return Ok(Some(ConflictingCall::Active { call, may_ring }));
+                }
                 OpenCall::Gone => {
                     let replaced = Some(&pointer);
                     match self.store.set_open_call(member_set, new_call, now, replaced).await? {
@@ -91,16 +113,47 @@ impl CallService {
         }
     }
 
-    /// Inspects the call that a pointer points to, and ends it if it is over.
+    /// Rings the other members of an open call again, unless a concurrent create does. Returns
+    /// whether this request rang. Stream's errors are only logged: the call is open, and the caller
+    /// can create it again.
+    ///
+    /// # Errors
+    ///
+    /// `store_unavailable`.
+    pub(super) async fn ring_again(
+        &self,
+        call: &Call,
+        requester: &UserId,
+        deadline: Deadline,
+    ) -> Result<bool, ApiError> {
+        let now = self.clock.now();
+        if !self.store.record_ring(&call.call_id, now, redial::latest_ring(now)).await? {
+            return Ok(false);
+        }
+        let is_other = |member: &&UserId| *member != requester;
+        let members: Vec<UserId> = call.members.iter().filter(is_other).cloned().collect();
+        let video = call.call_type.settings().video;
+        let request = RingCall { cid: &call.cid(), members: &members, video };
+        match self.stream.send(&request, deadline).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                ApiError::from(error).log("ringing an open call failed", &call.call_id);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Inspects the call that a pointer points to, and ends it if it is over for the requester.
     async fn inspect(
         &self,
         member_set: &MemberSet,
         pointer: &OpenCallPointer,
-        timeouts: CreateTimeouts,
+        new_call: &NewCall,
+        timeouts: CallTimeouts,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<OpenCall, ApiError> {
-        let Some(call) = self.store.get(&pointer.call_id).await? else {
+        let Some(mut call) = self.store.get(&pointer.call_id).await? else {
             // The item is written concurrently with the pointer, so it may not exist yet.
             let is_recent = now.since(pointer.at) < LEASE_DURATION;
             return Ok(if is_recent { OpenCall::Pending(None) } else { OpenCall::Gone });
@@ -108,44 +161,39 @@ impl CallService {
         if MemberSet::new(&call.members) != *member_set {
             return Ok(OpenCall::Gone);
         }
-        let (reason, ended_at) = match call.state {
+        let (reason, ended_at, ended_by) = match call.state {
             CallState::Creating if call.lease_until.is_some_and(|until| until > now) => {
                 return Ok(OpenCall::Pending(Some(call)));
             }
             // The lease has expired. The conditional end fails if an attempt takes it over now.
-            CallState::Creating => (EndReason::NOT_CREATED, now),
+            CallState::Creating => (EndReason::NOT_CREATED, now, EndedBy::System),
             CallState::Active if call.parallel => return Ok(OpenCall::Gone),
             CallState::Active => {
-                match self.evaluate_at_stream(&call, timeouts, now, deadline).await? {
-                    Decision::Recheck(_) => return Ok(OpenCall::Active(call)),
-                    Decision::End { reason, ended_at } => (reason, ended_at),
+                let look = Look::fetch(&self.stream, &*self.clock, &call.cid(), deadline).await?;
+                let current = look.record(&*self.store, call).await?;
+                let is_active = |call: &Call| call.state == CallState::Active;
+                let Some(current) = current.filter(is_active) else { return Ok(OpenCall::Gone) };
+                call = current;
+                let (state, at) = (look.state(), look.requested_at());
+                match redial::decide(&call, &new_call.owner, state, timeouts, at) {
+                    Redial::Join => return Ok(OpenCall::Active { call, may_ring: false }),
+                    Redial::Wait => {
+                        let may_ring = redial::may_ring(&call, now);
+                        return Ok(OpenCall::Active { call, may_ring });
+                    }
+                    Redial::Replace { reason, ended_at, ended_by } => (reason, ended_at, ended_by),
                 }
             }
             CallState::Ending | CallState::Ended => return Ok(OpenCall::Gone),
         };
-        Ok(match self.end_if_unchanged(&call, reason.into(), ended_at, now).await? {
+        let reason = reason.into();
+        let result = self.end_if_unchanged(&call, &reason, &ended_by, ended_at, now).await?;
+        Ok(match result {
             EndResult::Unchanged(call) if call.state <= CallState::Active => {
                 OpenCall::Pending(Some(call))
             }
             _ => OpenCall::Gone,
         })
-    }
-
-    /// Evaluates an active call as the sweeper does, so that a create does not return a call that
-    /// was declined or left.
-    async fn evaluate_at_stream(
-        &self,
-        call: &Call,
-        timeouts: CreateTimeouts,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> Result<Decision, ApiError> {
-        let stream_call = match self.stream.send(&GetCall { cid: &call.cid() }, deadline).await {
-            Ok(response) => Some(response.call),
-            Err(StreamError::NotFound(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(evaluate(call, stream_call.as_ref(), timeouts.call_timeouts(), now))
     }
 }
 

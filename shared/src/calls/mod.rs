@@ -5,23 +5,26 @@
 //! resource at Stream has an item through which the sweeper removes it.
 
 mod activate;
+mod busy;
 mod call;
 mod call_type;
 mod clean_up;
 mod command;
 mod create;
 mod creators;
-mod decision;
 pub mod dynamo;
 mod end;
 mod end_reason;
 mod existing_call;
 mod extend;
 mod glare;
+pub(crate) mod look;
 mod members;
 pub mod outcome;
 pub mod presence;
+pub(crate) mod presence_writer;
 mod provision;
+mod redial;
 pub mod rejects;
 mod remove_user;
 mod reserve;
@@ -33,7 +36,7 @@ pub mod timeouts;
 
 pub use call::{Call, CallState};
 pub use call_type::{CallSettings, CallType};
-pub use command::{CreateCall, NewCall};
+pub use command::{CreateCall, NewCall, WhenBusy};
 pub use create::CreateResult;
 pub use creators::CallCreators;
 pub use end_reason::{EndReason, SystemEndReason};
@@ -42,11 +45,11 @@ pub use members::MemberSet;
 pub use remove_user::RemoveUserResult;
 pub use response::CallResponse;
 pub use store::{
-    ActivateResult, BeginResult, CallStore, ConfirmLimitResult, EndRequest, EndResult,
-    ExtendRequest, ExtendResult, OpenCallPointer, Precondition, ReplaceMembersResult,
-    SetOpenCallResult, TakeOverResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, CallStore, ConfirmLimitResult, EndRequest, EndResult,
+    ExtendRequest, ExtendResult, OpenCallPointer, Precondition, PresenceUpdate,
+    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
-pub use timeouts::{CallTimeouts, CreateTimeouts};
+pub use timeouts::CallTimeouts;
 
 use std::sync::Arc;
 use std::time::Duration;

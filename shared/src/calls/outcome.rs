@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::calls::presence::Presence;
 use crate::calls::rejects::{RejectReason, Rejects};
 use crate::calls::timeouts::POLL_INTERVAL;
-use crate::calls::{EndReason, SystemEndReason};
+use crate::calls::{CallTimeouts, EndReason, SystemEndReason};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -107,6 +107,13 @@ pub struct PresenceTimeouts {
     pub alone_timeout: Duration,
 }
 
+impl From<CallTimeouts> for PresenceTimeouts {
+    fn from(timeouts: CallTimeouts) -> Self {
+        let CallTimeouts { inactivity_timeout, alone_timeout, .. } = timeouts;
+        Self { inactivity_timeout, alone_timeout }
+    }
+}
+
 /// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -143,7 +150,8 @@ pub fn decide(facts: &CallFacts<'_>, timeouts: PresenceTimeouts, now: Timestamp)
         rules.missing_at_stream(),
     ];
     let first = ends.into_iter().flatten().min_by_key(|end| end.over_at);
-    let poll_at = now.plus(POLL_INTERVAL);
+    // A participant may join at once, whose webhook may be lost.
+    let poll_at = now.plus(POLL_INTERVAL.min(facts.max_duration));
     match first {
         None => Outcome::Continues { next_check: poll_at },
         Some(end) if end.over_at > now => {
@@ -260,10 +268,12 @@ impl<'a> Rules<'a> {
     fn ended_at_stream(&self) -> Option<PossibleEnd> {
         let state = self.state?;
         let ended_at = state.ended_at?;
-        let session_start = state.session_started_at.or(self.started_at);
-        let limit_at = session_start.map(|at| at.plus(self.facts.max_duration));
-        let timer_ends_at = state.timer_ends_at.or(limit_at);
-        let is_limit = timer_ends_at.is_some_and(|at| ended_at.plus(TIMER_TOLERANCE) >= at);
+        let is_limit = is_end_by_limit(
+            ended_at,
+            state.timer_ends_at,
+            state.session_started_at.or(self.started_at),
+            self.facts.max_duration,
+        );
         let (reason, ended_by) = if is_limit {
             (EndReason::TOO_LONG, EndedBy::System)
         } else {
@@ -390,6 +400,19 @@ impl<'a> Rules<'a> {
         let at = self.started_at?.plus(self.facts.max_duration);
         Some(PossibleEnd::by_system(at, at, EndReason::TOO_LONG))
     }
+}
+
+/// Whether Stream ended a call because of its limit: by the session's timer or, if it is unknown, by
+/// the start of the session.
+#[must_use]
+pub fn is_end_by_limit(
+    ended_at: Timestamp,
+    timer_ends_at: Option<Timestamp>,
+    session_started_at: Option<Timestamp>,
+    max_duration: Duration,
+) -> bool {
+    let limit_at = session_started_at.map(|at| at.plus(max_duration));
+    timer_ends_at.or(limit_at).is_some_and(|at| ended_at.plus(TIMER_TOLERANCE) >= at)
 }
 
 fn minus(at: Timestamp, span: Duration) -> Timestamp {

@@ -3,7 +3,7 @@
 //! The channel comes first: if a member does not exist at Stream, the request fails before a phone
 //! rings.
 
-use crate::calls::{Call, CallService, CreateCall, CreateTimeouts, NewCall};
+use crate::calls::{Call, CallService, CallTimeouts, CreateCall, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::stream::StreamError;
@@ -15,7 +15,7 @@ impl CallService {
         &self,
         command: &CreateCall,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         self.provision_channel(new_call, deadline).await?;
@@ -62,7 +62,7 @@ impl CallService {
         &self,
         command: &CreateCall,
         new_call: &NewCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
         let request = GetOrCreateCall {

@@ -8,19 +8,25 @@ use crate::calls::existing_call::{ExistingCall, classify};
 use crate::calls::glare::ConflictingCall;
 use crate::calls::rollback::Written;
 use crate::calls::{
-    BeginResult, Call, CallService, CallState, CreateCall, CreateTimeouts, MemberSet, NewCall,
-    SetOpenCallResult, TakeOverResult, not_active_yet,
+    Alias, BeginResult, Call, CallService, CallState, CallTimeouts, CreateCall, MemberSet, NewCall,
+    SetOpenCallResult, TakeOverResult, WhenBusy, not_active_yet,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 use crate::rate_limiter::Permit;
-use crate::users::Account;
+use crate::store::StoreError;
+use crate::users::{Account, CallMembers, JoinedCall};
 
 /// The result of reserving a call.
 pub(super) enum Reservation {
     /// This call is active already, and is returned.
-    Existing(Call),
+    Existing {
+        /// The call.
+        call: Call,
+        /// Whether this request rang the members' phones.
+        rung: bool,
+    },
     /// The call is `creating`, and this attempt holds its lease.
     Acquired(NewCall),
     /// Another attempt withdrew the call meanwhile, so its id is free again.
@@ -29,12 +35,12 @@ pub(super) enum Reservation {
 
 impl CallService {
     /// Inserts the item, reads the members, sets the open-call pointer and counts the request, all
-    /// concurrently. If the owner is not active, a member cannot be called, another call is open or
-    /// the rate limit is exceeded, the reservation is released.
+    /// concurrently. If the owner is not active, a member cannot be called, the callee is in another
+    /// call, another call is open or the rate limit is exceeded, the reservation is released.
     pub(super) async fn reserve(
         &self,
         command: &CreateCall,
-        timeouts: CreateTimeouts,
+        timeouts: CallTimeouts,
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Reservation, ApiError> {
@@ -48,24 +54,27 @@ impl CallService {
                 self.store.set_open_call(&member_set, &new_call, now, None).await
             }
         };
-        let (begun, accounts, open_call, counted) = join4(
+        let callee = new_call.callee().filter(|_| command.when_busy == WhenBusy::Reject);
+        let (begun, members, open_call, counted) = join4(
             self.store.begin(&new_call),
-            self.accounts.get_accounts(&new_call.members),
+            self.accounts.get_members(&new_call.members, callee),
             set_open_call,
             permit.consume(),
         )
         .await;
         let written = Written {
             // A write without a response may have been applied.
-            item: !matches!(begun, Ok(BeginResult::Exists(_))),
+            item: !matches!(begun, Ok(BeginResult::Exists(_) | BeginResult::Aliased(_))),
             pointer: matches!(open_call, Ok(SetOpenCallResult::Set { is_exclusive: true })),
         };
-        let admitted = match counted.and_then(|()| Ok(accounts?)) {
-            Ok(accounts) => require_active_owner(&new_call, &accounts, now).map(|()| accounts),
+        let admitted = match counted.and_then(|()| Ok(members?)) {
+            Ok(members) => {
+                require_active_owner(&new_call, &members.accounts, now).map(|()| members)
+            }
             Err(error) => Err(error),
         };
-        let accounts = match admitted {
-            Ok(accounts) => accounts,
+        let members = match admitted {
+            Ok(members) => members,
             Err(error) => {
                 self.release(&new_call, written).await;
                 return Err(error);
@@ -74,43 +83,69 @@ impl CallService {
         let resumed = match begun? {
             BeginResult::Inserted => None,
             BeginResult::Exists(call) => match classify(&call, &new_call) {
-                ExistingCall::Replay => return Ok(Reservation::Existing(call)),
+                ExistingCall::Replay => return Ok(Reservation::Existing { call, rung: false }),
                 ExistingCall::Resume => {
                     new_call.stream_call_type = call.stream_call_type.clone();
                     Some(call)
                 }
                 ExistingCall::Concurrent => {
                     let call = self.wait_until_active(call, now, deadline).await?;
-                    return Ok(Reservation::Existing(call));
+                    return Ok(Reservation::Existing { call, rung: false });
                 }
                 ExistingCall::Rejected(code) => return Err(ApiError::from_code(code)),
             },
-        };
-        let conflict = async {
-            require_known_members(&new_call, &accounts, now)?;
-            match open_call? {
-                SetOpenCallResult::Set { .. } => Ok(None),
-                SetOpenCallResult::Occupied(pointer) => {
-                    self.resolve_conflict(&member_set, &new_call, pointer, timeouts, deadline).await
-                }
+            BeginResult::Aliased(alias) => {
+                self.release(&new_call, written).await;
+                return self.follow_alias(&new_call, &alias).await;
             }
         };
-        match (conflict.await, resumed) {
+        let conflict = self.find_conflict(&new_call, &members, open_call, timeouts, deadline).await;
+        match (conflict, resumed) {
             (Ok(None), None) => Ok(Reservation::Acquired(new_call)),
             (Ok(None), Some(_)) => self.take_over(new_call).await,
             (Ok(Some(conflict)), resumed) => {
+                let ring = command.ring && resumed.is_none();
                 match resumed {
-                    None => self.release(&new_call, written).await,
+                    None => match conflict.active_id().filter(|_| command.is_keyed) {
+                        Some(id) => self.release_with_alias(&new_call, id, written).await,
+                        None => self.release(&new_call, written).await,
+                    },
                     // The other attempt may have provisioned it at Stream.
                     Some(call) => self.abandon(&call).await,
                 }
-                self.join_existing(new_call, conflict).await
+                self.join_existing(new_call, conflict, ring, deadline).await
             }
             (Err(error), resumed) => {
                 if resumed.is_none() {
                     self.release(&new_call, written).await;
                 }
                 Err(error)
+            }
+        }
+    }
+
+    /// Checks the members, and finds the call that the create returns instead of the new one.
+    async fn find_conflict(
+        &self,
+        new_call: &NewCall,
+        members: &CallMembers,
+        open_call: Result<SetOpenCallResult, StoreError>,
+        timeouts: CallTimeouts,
+        deadline: Deadline,
+    ) -> Result<Option<ConflictingCall>, ApiError> {
+        require_known_members(new_call, &members.accounts)?;
+        let open_call = open_call?;
+        let is_open_call = |joined: &JoinedCall| match &open_call {
+            SetOpenCallResult::Occupied(pointer) => pointer.call_id == joined.call_id,
+            SetOpenCallResult::Set { .. } => false,
+        };
+        let joined = members.joined_call.as_ref().filter(|joined| !is_open_call(joined));
+        self.require_free_callee(new_call, joined, deadline).await?;
+        match open_call {
+            SetOpenCallResult::Set { .. } => Ok(None),
+            SetOpenCallResult::Occupied(pointer) => {
+                let member_set = MemberSet::new(&new_call.members);
+                self.resolve_conflict(&member_set, new_call, pointer, timeouts, deadline).await
             }
         }
     }
@@ -122,23 +157,46 @@ impl CallService {
             TakeOverResult::Acquired => Ok(Reservation::Acquired(new_call)),
             TakeOverResult::Missing => Ok(Reservation::Retry),
             TakeOverResult::Changed(call) => match classify(&call, &new_call) {
-                ExistingCall::Replay => Ok(Reservation::Existing(call)),
+                ExistingCall::Replay => Ok(Reservation::Existing { call, rung: false }),
                 ExistingCall::Rejected(code) => Err(ApiError::from_code(code)),
                 ExistingCall::Resume | ExistingCall::Concurrent => Ok(Reservation::Retry),
             },
         }
     }
 
-    /// Returns the conflicting call. If the same request is creating that call, resumes it.
+    /// Returns the call that answered an earlier request with the same `Idempotency-Key`, without a
+    /// ring.
+    async fn follow_alias(
+        &self,
+        new_call: &NewCall,
+        alias: &Alias,
+    ) -> Result<Reservation, ApiError> {
+        if alias.fingerprint != new_call.fingerprint {
+            return Err(ApiError::from_code(Code::CallIdReused));
+        }
+        let call = self.store.get(&alias.answered_with).await?;
+        let call = call.ok_or_else(|| ApiError::from_code(Code::CallEnded))?;
+        call.require_active()?;
+        Ok(Reservation::Existing { call, rung: false })
+    }
+
+    /// Returns the conflicting call, which may ring again. If the same request is creating that
+    /// call, resumes it.
     async fn join_existing(
         &self,
         new_call: NewCall,
         conflict: ConflictingCall,
+        ring: bool,
+        deadline: Deadline,
     ) -> Result<Reservation, ApiError> {
         let is_same_request =
             |call: &Call| call.owner == new_call.owner && call.fingerprint == new_call.fingerprint;
         let pending = match conflict {
-            ConflictingCall::Active(call) => return Ok(Reservation::Existing(call)),
+            ConflictingCall::Active { call, may_ring } => {
+                let has_rung =
+                    ring && may_ring && self.ring_again(&call, &new_call.owner, deadline).await?;
+                return Ok(Reservation::Existing { call, rung: has_rung });
+            }
             ConflictingCall::Pending(pending) => pending,
         };
         let call = pending.filter(is_same_request).ok_or_else(not_active_yet)?;
@@ -151,7 +209,7 @@ impl CallService {
         match self.store.take_over(&resumed).await? {
             TakeOverResult::Acquired => Ok(Reservation::Acquired(resumed)),
             TakeOverResult::Changed(call) if call.state == CallState::Active => {
-                Ok(Reservation::Existing(call))
+                Ok(Reservation::Existing { call, rung: false })
             }
             TakeOverResult::Changed(_) | TakeOverResult::Missing => Err(not_active_yet()),
         }
@@ -172,8 +230,8 @@ fn require_active_owner(
 fn require_known_members(
     new_call: &NewCall,
     accounts: &BTreeMap<UserId, Account>,
-    now: Timestamp,
 ) -> Result<(), ApiError> {
+    let now = new_call.at;
     let is_unknown =
         |id: &&UserId| !accounts.get(id).is_some_and(|account| account.can_be_called(now));
     let ids: Vec<&str> = new_call.members.iter().filter(is_unknown).map(UserId::as_str).collect();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::calls::outcome::EndedBy;
+use crate::calls::presence::round_to_seconds;
 use crate::calls::{Call, CallSettings, CallState, CallType, EndReason};
 use crate::clock::{Timestamp, rfc3339, rfc3339_option};
 use crate::ids::{CallId, ChannelId, UserId};
@@ -25,14 +27,31 @@ pub struct CallResponse {
     /// When the first participant joined.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     started_at: Option<Timestamp>,
+    /// When two different users were in for the first time.
+    #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Timestamp>,
     /// When the call reaches its maximum duration.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     ends_at: Option<Timestamp>,
-    /// When the call was over for its members, which is before its cleanup.
+    /// When the call was over for people, which is before its cleanup.
     #[serde(serialize_with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_reason: Option<EndReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<EndedBy>,
+    answered: bool,
+    /// From the answer to the last moment with two users in, once the call is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_seconds: Option<u64>,
+    /// The sum of the times with at least two users in, once the call is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    talk_seconds: Option<u64>,
+    /// Whether the times are final.
+    settled: bool,
+    /// Whether the presence lacks an event because of its size.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    presence_truncated: bool,
 }
 
 impl CallResponse {
@@ -43,6 +62,10 @@ impl CallResponse {
         let channel = call.call_id.channel();
         let ends_at = call.ends_at(max_duration);
         let started_at = call.joined_at();
+        let (duration, talk_time) = (call.duration(), call.talk_time());
+        // Stream's clock may be behind.
+        let created_at = call.created_at;
+        let not_before_creation = |at: Timestamp| at.max(created_at);
         Self {
             call_cid: call.cid().to_string(),
             channel_cid: channel.cid(),
@@ -52,12 +75,19 @@ impl CallResponse {
             members: call.members,
             call_settings: call.call_type.settings(),
             status: call.state,
-            created_at: call.created_at,
+            created_at,
             started_at,
             ends_at,
-            // Stream's clock may be behind.
-            ended_at: call.ending_at.map(|at| at.max(call.created_at)),
+            answered_at: call.answered_at.map(not_before_creation),
+            ended_at: call.ending_at.map(not_before_creation),
+            answered: call.answered_at.is_some(),
+            duration_seconds: duration.map(round_to_seconds),
+            talk_seconds: talk_time.map(round_to_seconds),
+            // No call is settled yet.
+            settled: false,
+            presence_truncated: call.presence.is_truncated(),
             end_reason: call.end_reason,
+            ended_by: call.ended_by,
         }
     }
 }

@@ -3,11 +3,14 @@
 //! Errors are logged, and the sweeper completes the work: a reservation expires with its lease, and
 //! every resource left at Stream still has an item.
 
+use crate::calls::outcome::EndedBy;
+use crate::calls::timeouts::ALIAS_TTL;
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, NewCall, Precondition,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
+use crate::ids::CallId;
 use crate::store::StoreError;
 
 /// The items that a reservation may have written.
@@ -33,6 +36,25 @@ impl CallService {
         }
     }
 
+    /// Releases a reservation whose create returns another call, so that a repeat with the same
+    /// `Idempotency-Key` returns that call, too.
+    pub(super) async fn release_with_alias(
+        &self,
+        new_call: &NewCall,
+        answered_with: &CallId,
+        written: Written,
+    ) {
+        let expires_at = self.clock.now().plus(ALIAS_TTL);
+        if written.item
+            && let Err(error) =
+                self.store.replace_by_alias(new_call, answered_with, expires_at).await
+        {
+            ApiError::from(error)
+                .log("storing an alias failed, its lease will expire", &new_call.id);
+        }
+        self.release(new_call, Written { item: false, ..written }).await;
+    }
+
     /// Releases a reservation whose id belongs to another user's call or channel at Stream.
     pub(super) async fn cancel_reservation(&self, new_call: &NewCall) {
         self.release(new_call, Written { item: true, pointer: !new_call.parallel }).await;
@@ -41,24 +63,29 @@ impl CallService {
     /// Ends a call that another attempt reserved, in favour of the members' open call.
     pub(super) async fn abandon(&self, call: &Call) {
         let (reason, now) = (EndReason::NOT_CREATED.into(), self.clock.now());
-        if let Err(error) = self.end_if_unchanged(call, reason, now, now).await {
+        let result = self.end_if_unchanged(call, &reason, &EndedBy::System, now, now).await;
+        if let Err(error) = result {
             ApiError::from(error).log("ending an abandoned call failed", &call.call_id);
         }
     }
 
-    /// Ends a call unless another attempt has taken over its lease. The sweeper cleans it up.
+    /// Ends a call unless another attempt has taken over its lease or, if it is active, its presence
+    /// has changed. The sweeper cleans it up.
     pub(super) async fn end_if_unchanged(
         &self,
         call: &Call,
-        reason: EndReason,
+        reason: &EndReason,
+        ended_by: &EndedBy,
         ended_at: Timestamp,
         now: Timestamp,
     ) -> Result<EndResult, StoreError> {
+        let is_active = call.state == CallState::Active;
         let request = EndRequest {
             at: ended_at,
             due_at: now,
             precondition: Some(Precondition::Attempt(&call.attempt)),
-            ..EndRequest::new(&call.call_id, &reason, now)
+            presence_version: is_active.then(|| call.presence.version()),
+            ..EndRequest::new(&call.call_id, reason, ended_by, now)
         };
         self.store.end(request).await
     }
@@ -66,7 +93,7 @@ impl CallService {
     /// Ends a call that has ended at Stream, and cleans it up.
     pub(super) async fn record_ended(&self, new_call: &NewCall, deadline: Deadline) {
         let reason = EndReason::default();
-        let request = EndRequest::new(&new_call.id, &reason, self.clock.now());
+        let request = EndRequest::new(&new_call.id, &reason, &EndedBy::Stream, self.clock.now());
         match self.store.end(request).await {
             Ok(EndResult::Ending(call) | EndResult::Unchanged(call))
                 if call.state == CallState::Ending =>

@@ -2,6 +2,9 @@
 
 use async_trait::async_trait;
 
+use crate::calls::outcome::EndedBy;
+use crate::calls::presence::Presence;
+use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::END_RETRY_INTERVAL;
 use crate::calls::{Call, EndReason, MemberSet, NewCall};
 use crate::clock::Timestamp;
@@ -15,6 +18,18 @@ pub enum BeginResult {
     Inserted,
     /// The id exists already.
     Exists(Call),
+    /// The id was answered with another call.
+    Aliased(Alias),
+}
+
+/// The alias that replaces a call whose create returned another call. It makes a repeat with the
+/// same `Idempotency-Key` return that call again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alias {
+    /// The fingerprint of the create.
+    pub fingerprint: String,
+    /// The id of the call that the create returned.
+    pub answered_with: CallId,
 }
 
 /// The result of [`CallStore::take_over`].
@@ -28,7 +43,7 @@ pub enum TakeOverResult {
     Missing,
 }
 
-/// The result of [`CallStore::withdraw`].
+/// The result of [`CallStore::withdraw`] and [`CallStore::replace_by_alias`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawResult {
     /// The item does not exist any more.
@@ -57,12 +72,17 @@ pub struct EndRequest<'a> {
     pub member: Option<&'a UserId>,
     /// The reason of the end.
     pub reason: &'a EndReason,
+    /// The actor.
+    pub ended_by: &'a EndedBy,
     /// When the call was over for its members.
     pub at: Timestamp,
     /// When the sweeper cleans the call up, if that has not happened by then.
     pub due_at: Timestamp,
     /// If the precondition does not hold, the call stays open. `None` ends the call in any case.
     pub precondition: Option<Precondition<'a>>,
+    /// If the presence has another version, the call stays open. `None` if the decision does not
+    /// depend on the presence and the rejects.
+    pub presence_version: Option<u64>,
 }
 
 /// The state of the call on which the decision to end it is based.
@@ -84,14 +104,21 @@ pub enum Precondition<'a> {
 impl<'a> EndRequest<'a> {
     /// A request without a precondition, now.
     #[must_use]
-    pub fn new(id: &'a CallId, reason: &'a EndReason, now: Timestamp) -> Self {
+    pub fn new(
+        id: &'a CallId,
+        reason: &'a EndReason,
+        ended_by: &'a EndedBy,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             member: None,
             reason,
+            ended_by,
             at: now,
             due_at: now.plus(END_RETRY_INTERVAL),
             precondition: None,
+            presence_version: None,
         }
     }
 }
@@ -101,8 +128,8 @@ impl<'a> EndRequest<'a> {
 pub enum EndResult {
     /// The call is `ending` by this request.
     Ending(Call),
-    /// The call was `ending` or `ended` before, the user is not a member, or the precondition does
-    /// not hold.
+    /// The call was `ending` or `ended` before, the user is not a member, the precondition does not
+    /// hold, or the presence has another version.
     Unchanged(Call),
     /// The call does not exist.
     Missing,
@@ -156,6 +183,35 @@ pub enum ConfirmLimitResult {
     Missing,
 }
 
+/// A new presence and new rejects of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct PresenceUpdate<'a> {
+    /// The version of the presence from which these ones were made. The rejects have no version of
+    /// their own: each change of them increments the version of the presence.
+    pub expected_version: u64,
+    /// The presence, with a higher version.
+    pub presence: &'a Presence,
+    /// The rejects.
+    pub rejects: &'a Rejects,
+    /// When the first participant joined. It must not be later than the stored time.
+    pub started_at: Option<Timestamp>,
+    /// When two users were in for the first time. A stored time is kept.
+    pub answered_at: Option<Timestamp>,
+    /// The time of the event or look. The call must have existed then.
+    pub at: Timestamp,
+}
+
+/// The result of [`CallStore::update_presence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdatePresenceResult {
+    /// The call, with the new presence.
+    Updated(Call),
+    /// The presence has another version, the call started earlier, or it does not match the event.
+    Conflict(Call),
+    /// The call does not exist.
+    Missing,
+}
+
 /// The open-call pointer of a set of members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenCallPointer {
@@ -180,7 +236,7 @@ pub enum SetOpenCallResult {
 /// The store of calls. Each method sends at most one request.
 #[async_trait]
 pub trait CallStore: Send + Sync {
-    /// Inserts a new call as `creating` if its id is free.
+    /// Inserts a new call as `creating` if its id is free. The id of an expired alias is free.
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError>;
 
     /// Takes over the lease of a call that is `creating` by the same request.
@@ -189,7 +245,17 @@ pub trait CallStore: Send + Sync {
     /// Deletes a call that is still `creating` and whose lease this attempt holds.
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError>;
 
-    /// Moves a call from `creating` to `active`. The sweeper checks it at `due_at`.
+    /// Replaces a call that is still `creating` and whose lease this attempt holds by an alias. The
+    /// alias expires at `expires_at`, whether or not it is deleted by then.
+    async fn replace_by_alias(
+        &self,
+        new_call: &NewCall,
+        answered_with: &CallId,
+        expires_at: Timestamp,
+    ) -> Result<WithdrawResult, StoreError>;
+
+    /// Moves a call from `creating` to `active`. The sweeper checks it at `due_at`. If the creation
+    /// rings, this is the call's last ring.
     async fn activate(
         &self,
         new_call: &NewCall,
@@ -225,9 +291,26 @@ pub trait CallStore: Send + Sync {
     /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 
+    /// Stores that an active call rings now, if its last ring was before `last_before` or it has not
+    /// rung. Returns whether that was stored.
+    async fn record_ring(
+        &self,
+        id: &CallId,
+        at: Timestamp,
+        last_before: Timestamp,
+    ) -> Result<bool, StoreError>;
+
     /// Stores when the first participant joined. The earliest time wins. If the call does not
     /// exist, did not exist at that time, or has another type, nothing is written.
     async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Stores the presence and the rejects of a call in any state, if they have not changed since
+    /// they were read.
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError>;
 
     /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;

@@ -22,50 +22,35 @@ pub const EXTEND_CHECK_DELAY: Duration = Duration::from_secs(1);
 pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
 /// How long the item of an ended call is stored, during which its id cannot be reused.
 pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
+/// How long a repeat with the same `Idempotency-Key` returns the call that answered the first
+/// request.
+pub const ALIAS_TTL: Duration = Duration::from_hours(24);
 /// How long an open-call pointer is stored: longer than the longest call.
 pub const OPEN_CALL_POINTER_TTL: Duration = Duration::from_hours(3 * 24);
 
-/// The configured timeouts for the evaluation of an active call.
+/// The configured timeouts of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallTimeouts {
-    /// The maximum duration of a call.
-    pub max_duration: Duration,
-    /// How long a call waits for the first participant.
-    pub ring_timeout: Duration,
-}
-
-impl CallTimeouts {
-    /// Reads `CALL_MAX_DURATION_SECONDS` and `CALL_RING_TIMEOUT_SECONDS`.
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self { max_duration: max_duration(env)?, ring_timeout: ring_timeout(env)? })
-    }
-}
-
-/// The configured timeouts for the creation of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CreateTimeouts {
     /// The maximum duration of a call, after which Stream ends it.
     pub max_duration: Duration,
     /// How long Stream keeps a session open without participants.
     pub inactivity_timeout: Duration,
-    /// How long a call waits for the first participant.
+    /// How long a call waits for a called member.
     pub ring_timeout: Duration,
+    /// How long a call of two continues with one user. Zero is without an end.
+    pub alone_timeout: Duration,
 }
 
-impl CreateTimeouts {
-    /// Reads `CALL_MAX_DURATION_SECONDS`, `CALL_INACTIVITY_TIMEOUT_SECONDS` and
-    /// `CALL_RING_TIMEOUT_SECONDS`.
+impl CallTimeouts {
+    /// Reads `CALL_MAX_DURATION_SECONDS`, `CALL_INACTIVITY_TIMEOUT_SECONDS`,
+    /// `CALL_RING_TIMEOUT_SECONDS` and `CALL_ALONE_TIMEOUT_SECONDS`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             max_duration: max_duration(env)?,
             inactivity_timeout: inactivity_timeout(env)?,
             ring_timeout: ring_timeout(env)?,
+            alone_timeout: alone_timeout(env)?,
         })
-    }
-
-    /// The timeouts for the later evaluation of the call.
-    pub(super) fn call_timeouts(&self) -> CallTimeouts {
-        CallTimeouts { max_duration: self.max_duration, ring_timeout: self.ring_timeout }
     }
 
     /// When a call is first checked, whose attempt began at `begun_at` and which becomes active at
@@ -113,6 +98,11 @@ pub fn ring_timeout(env: &Env) -> Result<Duration, ConfigError> {
     env.seconds("CALL_RING_TIMEOUT_SECONDS", 120, 30..=3_600)
 }
 
+/// Reads `CALL_ALONE_TIMEOUT_SECONDS`: 0 (without an end) to 3,600; 1 minute by default.
+pub fn alone_timeout(env: &Env) -> Result<Duration, ConfigError> {
+    env.seconds("CALL_ALONE_TIMEOUT_SECONDS", 60, 0..=3_600)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,10 +120,11 @@ mod tests {
 
     #[test]
     fn first_check_is_by_the_earliest_possible_end() {
-        let timeouts = CreateTimeouts {
+        let timeouts = CallTimeouts {
             max_duration: Duration::from_hours(4),
             inactivity_timeout: Duration::from_mins(5),
             ring_timeout: Duration::from_mins(2),
+            alone_timeout: Duration::from_mins(1),
         };
         let at = Timestamp::from_secs;
         for (begun_at, now, max_duration, expected) in [

@@ -14,6 +14,7 @@ use crate::erasure::{BeginErasureResult, Erasure, ErasureStore};
 use crate::error::ApiError;
 use crate::ids::UserId;
 use crate::store::StoreError;
+use crate::users::dynamo::joined_call_key;
 
 /// The store of erasures in DynamoDB.
 #[derive(Clone, Debug)]
@@ -132,6 +133,8 @@ impl ErasureStore for DynamoErasureStore {
     }
 
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError> {
+        // All calls of the user have ended, so the user joins no further call.
+        self.0.delete_item(joined_call_key(user)).send().await.map_err(map_sdk_error)?;
         let update = self
             .0
             .update_item(key(format!("USER#{user}"), "PROFILE"))

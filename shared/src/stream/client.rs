@@ -80,11 +80,29 @@ impl StreamClient {
         self.send_timed(operation, deadline).await.map(|response| response.body)
     }
 
+    /// As [`StreamClient::send`], without retries.
+    pub async fn send_once<O: Operation>(
+        &self,
+        operation: &O,
+        deadline: Deadline,
+    ) -> Result<O::Response, StreamError> {
+        self.send_attempts(operation, deadline, 1).await.map(|response| response.body)
+    }
+
     /// As [`StreamClient::send`], with the date and latency of the response.
     pub async fn send_timed<O: Operation>(
         &self,
         operation: &O,
         deadline: Deadline,
+    ) -> Result<TimedResponse<O::Response>, StreamError> {
+        self.send_attempts(operation, deadline, retry::MAX_ATTEMPTS).await
+    }
+
+    async fn send_attempts<O: Operation>(
+        &self,
+        operation: &O,
+        deadline: Deadline,
+        max_attempts: u32,
     ) -> Result<TimedResponse<O::Response>, StreamError> {
         let request = operation.request();
         let mut attempt = 1;
@@ -119,6 +137,9 @@ impl StreamClient {
                     return Err(StreamError::InvalidResponse("the response is too large".into()));
                 }
             };
+            if attempt >= max_attempts {
+                return Err(error);
+            }
             let remaining = deadline.remaining(self.clock.now());
             let jitter = self.random.unit_f64();
             let delay = retry::delay(attempt, failure, request.idempotency, remaining, jitter);

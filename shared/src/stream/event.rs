@@ -88,22 +88,77 @@ pub enum UserEvent {
 /// An event of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallEvent {
-    /// A participant has joined, at this time or earlier.
+    /// A participant has joined, at this time or earlier. The participant is unknown.
     Started(Timestamp),
+    /// A participant has joined.
+    Joined(Join),
     /// A participant has left.
+    Left(Leave),
+    /// An unknown participant has left.
     ParticipantLeft,
     /// A session has ended.
     SessionEnded,
-    /// A called member has missed or rejected the call.
+    /// A user has rejected the call.
+    Rejected(Reject),
+    /// A called member has missed the call, or an unknown user has rejected it.
     MissedOrRejected,
-    /// The call was ended at this time.
-    Ended(Timestamp),
+    /// The call was ended.
+    Ended(CallEnd),
     /// The call was deleted.
     Deleted,
     /// The statistics of a session are ready.
     StatsReport(StatsReport),
     /// A user has rated a session.
     Rating(Rating),
+}
+
+/// A participant's join. Stream's client keeps its session id across reconnects, so the session and
+/// the time identify the interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The user.
+    pub user: UserId,
+    /// The participant's `user_session_id`.
+    pub session: SessionId,
+    /// The participant's `joined_at`.
+    pub joined_at: Timestamp,
+}
+
+/// A participant's leave, as a webhook reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// The user.
+    pub user: UserId,
+    /// The participant's `user_session_id`.
+    pub session: SessionId,
+    /// The participant's `joined_at`, if the event contains it.
+    pub joined_at: Option<Timestamp>,
+    /// The event's `created_at`.
+    pub at: Timestamp,
+    /// The event's `duration_seconds`.
+    pub duration: Option<Duration>,
+}
+
+/// A user's reject of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The user.
+    pub user: UserId,
+    /// The reason.
+    pub reason: Option<String>,
+}
+
+/// The end of a call at Stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEnd {
+    /// When the call was ended.
+    pub at: Timestamp,
+    /// The user who ended it with Stream's client. `None` if a server or Stream ended it.
+    pub user: Option<UserId>,
+    /// When the first participant joined the session.
+    pub session_started_at: Option<Timestamp>,
+    /// When Stream would end the session because of the call's limit.
+    pub timer_ends_at: Option<Timestamp>,
 }
 
 /// The statistics of a session.
@@ -157,19 +212,54 @@ struct CallSnapshot {
 #[derive(Deserialize)]
 struct SessionSnapshot {
     started_at: Option<StreamTime>,
+    timer_ends_at: Option<StreamTime>,
 }
 
 #[derive(Deserialize)]
-struct ParticipantJoinedPayload {
+struct ParticipantPayload {
     created_at: StreamTime,
     call_cid: String,
     #[serde(default, deserialize_with = "readable")]
-    participant: Option<JoinedParticipant>,
+    participant: Option<ParticipantSnapshot>,
+    /// In whole seconds. Another server's number may have a fraction.
+    #[serde(default, deserialize_with = "readable")]
+    duration_seconds: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct JoinedParticipant {
+struct ParticipantSnapshot {
+    user: Option<UserRef>,
+    user_session_id: Option<String>,
     joined_at: Option<StreamTime>,
+}
+
+impl ParticipantSnapshot {
+    /// The user and the session. `None` if one of them is not valid.
+    fn ids(&self) -> Option<(UserId, SessionId)> {
+        let user = UserId::try_from(self.user.as_ref()?.id.clone()).ok()?;
+        let session = SessionId::try_from(self.user_session_id.clone()?).ok()?;
+        Some((user, session))
+    }
+}
+
+#[derive(Deserialize)]
+struct RejectedPayload {
+    call_cid: String,
+    #[serde(default, deserialize_with = "readable")]
+    user: Option<UserRef>,
+    #[serde(default, deserialize_with = "readable")]
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EndedPayload {
+    created_at: StreamTime,
+    call_cid: String,
+    #[serde(default, deserialize_with = "readable")]
+    call: Option<CallSnapshot>,
+    /// `None` if a server or Stream ended the call.
+    #[serde(default, deserialize_with = "readable")]
+    user: Option<UserRef>,
 }
 
 #[derive(Deserialize)]
@@ -246,24 +336,13 @@ impl Event {
                 let started = session.and_then(|session| session.started_at);
                 CallEvent::Started(started.map_or(at, |time| time.0.min(at)))
             })?,
-            "call.session_participant_joined" => {
-                let ParticipantJoinedPayload { created_at, call_cid, participant } =
-                    parse_payload(body)?;
-                let joined = participant.and_then(|joined| joined.joined_at).unwrap_or(created_at);
-                event_for_call(&call_cid, CallEvent::Started(joined.min(created_at).0))
-            }
-            "call.session_participant_left" => {
-                parse_call_event(body, |_, _| CallEvent::ParticipantLeft)?
-            }
+            "call.session_participant_joined" => parse_join(body)?,
+            "call.session_participant_left" => parse_leave(body)?,
             "call.session_ended" => parse_call_event(body, |_, _| CallEvent::SessionEnded)?,
-            "call.ended" => parse_call_event(body, |call_snapshot, at| {
-                let ended = call_snapshot.and_then(|call| call.ended_at);
-                CallEvent::Ended(ended.map_or(at, |time| time.0.min(at)))
-            })?,
+            "call.ended" => parse_end(body)?,
             "call.deleted" => parse_call_event(body, |_, _| CallEvent::Deleted)?,
-            "call.missed" | "call.rejected" => {
-                parse_call_event(body, |_, _| CallEvent::MissedOrRejected)?
-            }
+            "call.missed" => parse_call_event(body, |_, _| CallEvent::MissedOrRejected)?,
+            "call.rejected" => parse_reject(body)?,
             "call.stats_report_ready" => parse_stats_report(body)?,
             "call.user_feedback_submitted" => parse_rating(body)?,
             "channel.deleted" => channel_deleted(&parse_payload(body)?),
@@ -300,6 +379,67 @@ fn parse_call_event(
 ) -> Result<EventKind, InvalidEvent> {
     let CallPayload { created_at, call_cid, call } = parse_payload(body)?;
     Ok(event_for_call(&call_cid, to_event(call, created_at.0)))
+}
+
+/// A join. Without a valid user, session or time, only the time of the start remains.
+fn parse_join(body: &[u8]) -> Result<EventKind, InvalidEvent> {
+    let ParticipantPayload { created_at, call_cid, participant, .. } = parse_payload(body)?;
+    let joined_at = participant.as_ref().and_then(|participant| participant.joined_at);
+    let ids = participant.as_ref().and_then(ParticipantSnapshot::ids);
+    let event = match (ids, joined_at) {
+        (Some((user, session)), Some(joined_at)) => {
+            CallEvent::Joined(Join { user, session, joined_at: joined_at.0 })
+        }
+        _ => CallEvent::Started(joined_at.unwrap_or(created_at).min(created_at).0),
+    };
+    Ok(event_for_call(&call_cid, event))
+}
+
+fn parse_leave(body: &[u8]) -> Result<EventKind, InvalidEvent> {
+    let ParticipantPayload { created_at, call_cid, participant, duration_seconds } =
+        parse_payload(body)?;
+    let joined_at = participant.as_ref().and_then(|participant| participant.joined_at);
+    let event = match participant.as_ref().and_then(ParticipantSnapshot::ids) {
+        Some((user, session)) => CallEvent::Left(Leave {
+            user,
+            session,
+            joined_at: joined_at.map(|time| time.0),
+            at: created_at.0,
+            duration: duration_seconds.and_then(whole_millis),
+        }),
+        None => CallEvent::ParticipantLeft,
+    };
+    Ok(event_for_call(&call_cid, event))
+}
+
+/// A duration in milliseconds, as the table stores it. `None` if the number is not a duration.
+fn whole_millis(seconds: f64) -> Option<Duration> {
+    let duration = Duration::try_from_secs_f64(seconds).ok()?;
+    u64::try_from(duration.as_millis()).ok().map(Duration::from_millis)
+}
+
+fn parse_reject(body: &[u8]) -> Result<EventKind, InvalidEvent> {
+    let RejectedPayload { call_cid, user, reason } = parse_payload(body)?;
+    let event = match user.and_then(|user| UserId::try_from(user.id).ok()) {
+        Some(user) => CallEvent::Rejected(Reject { user, reason }),
+        None => CallEvent::MissedOrRejected,
+    };
+    Ok(event_for_call(&call_cid, event))
+}
+
+fn parse_end(body: &[u8]) -> Result<EventKind, InvalidEvent> {
+    let EndedPayload { created_at, call_cid, call, user } = parse_payload(body)?;
+    let at = created_at.0;
+    let ended_at = call.as_ref().and_then(|call| call.ended_at);
+    let session = call.and_then(|call| call.session);
+    let time_of = |time: Option<StreamTime>| time.map(|time| time.0);
+    let end = CallEnd {
+        at: ended_at.map_or(at, |time| time.0.min(at)),
+        user: user.and_then(|user| UserId::try_from(user.id).ok()),
+        session_started_at: time_of(session.as_ref().and_then(|session| session.started_at)),
+        timer_ends_at: time_of(session.and_then(|session| session.timer_ends_at)),
+    };
+    Ok(event_for_call(&call_cid, CallEvent::Ended(end)))
 }
 
 fn channel_deleted(payload: &ChannelPayload) -> EventKind {
@@ -377,6 +517,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::test_support::user_id;
 
     fn cid() -> CallCid {
         CallCid::try_from("default:c1").unwrap()
@@ -395,6 +536,84 @@ mod tests {
         Event::parse(body.to_string().as_bytes()).unwrap().kind
     }
 
+    /// The participant of an event.
+    fn participant(joined: Option<i64>) -> Value {
+        let joined_at = joined.map(|seconds| at(seconds).to_string());
+        json!({"user": {"id": "alice"}, "user_session_id": "u1", "joined_at": joined_at})
+    }
+
+    fn join(joined: i64) -> Join {
+        let session = SessionId::try_from("u1".to_owned()).unwrap();
+        Join { user: user_id("alice"), session, joined_at: at(joined) }
+    }
+
+    fn end(at: Timestamp) -> CallEnd {
+        CallEnd { at, user: None, session_started_at: None, timer_ends_at: None }
+    }
+
+    #[test]
+    fn duration_of_a_leave_may_have_a_fraction() {
+        for (duration, expected) in [
+            (json!(7), Some(Duration::from_secs(7))),
+            (json!(7.25), Some(Duration::from_millis(7_250))),
+            (json!(7.000_4), Some(Duration::from_secs(7))),
+            (json!(-1), None),
+            (json!(1e300), None),
+            (json!("7"), None),
+            (Value::Null, None),
+        ] {
+            let kind = parse_kind(json!({
+                "type": "call.session_participant_left",
+                "call_cid": "default:c1",
+                "participant": participant(Some(1)),
+                "duration_seconds": duration,
+            }));
+            let EventKind::Call(_, CallEvent::Left(leave)) = kind else { unreachable!() };
+            assert_eq!(leave.duration, expected, "{duration}");
+        }
+    }
+
+    #[test]
+    fn participant_without_valid_ids_is_unknown() {
+        let valid = participant(Some(7));
+        for (field, other) in [
+            ("user", json!({"id": "a/b"})),
+            ("user", Value::Null),
+            ("user_session_id", json!("a#b")),
+            ("user_session_id", Value::Null),
+        ] {
+            let mut participant = valid.clone();
+            participant[field] = other;
+            let kind = |kind: &str| {
+                let participant = participant.clone();
+                parse_kind(
+                    json!({"type": kind, "call_cid": "default:c1", "participant": participant}),
+                )
+            };
+            let started = CallEvent::Started(at(7));
+            let joined = kind("call.session_participant_joined");
+            assert_eq!(joined, EventKind::Call(cid(), started), "{participant}");
+            let left = kind("call.session_participant_left");
+            assert_eq!(left, EventKind::Call(cid(), CallEvent::ParticipantLeft), "{participant}");
+        }
+    }
+
+    #[test]
+    fn reason_of_a_reject_is_optional() {
+        for (reason, expected) in
+            [(json!("busy"), Some("busy")), (json!(7), None), (Value::Null, None)]
+        {
+            let kind = parse_kind(json!({
+                "type": "call.rejected",
+                "call_cid": "default:c1",
+                "user": {"id": "bob"},
+                "reason": reason,
+            }));
+            let reject = Reject { user: user_id("bob"), reason: expected.map(str::to_owned) };
+            assert_eq!(kind, EventKind::Call(cid(), CallEvent::Rejected(reject)), "{reason}");
+        }
+    }
+
     #[test]
     fn call_events_are_parsed() {
         let event =
@@ -406,6 +625,14 @@ mod tests {
         };
         let now = Timestamp::from_millis(1_767_225_609_123);
         let started = json!({"session": {"started_at": "2026-01-01T00:00:05Z"}});
+        let session = json!({
+            "started_at": "2026-01-01T00:00:05Z",
+            "timer_ends_at": "2026-01-01T00:00:09Z",
+        });
+        let leave = |joined: Option<i64>| {
+            let Join { user, session, .. } = join(0);
+            Leave { user, session, joined_at: joined.map(at), at: now, duration: None }
+        };
         let cases = [
             (event("call.session_started"), CallEvent::Started(now)),
             (with("call.session_started", "call", started), CallEvent::Started(at(5))),
@@ -418,15 +645,48 @@ mod tests {
                 CallEvent::Started(at(7)),
             ),
             (event("call.session_participant_joined"), CallEvent::Started(now)),
+            (
+                with("call.session_participant_joined", "participant", participant(Some(7))),
+                CallEvent::Joined(join(7)),
+            ),
+            // Without the time of the join, the interval is unknown.
+            (
+                with("call.session_participant_joined", "participant", participant(None)),
+                CallEvent::Started(now),
+            ),
             (event("call.session_participant_left"), CallEvent::ParticipantLeft),
+            (
+                with("call.session_participant_left", "participant", participant(Some(7))),
+                CallEvent::Left(leave(Some(7))),
+            ),
+            (
+                with("call.session_participant_left", "participant", participant(None)),
+                CallEvent::Left(leave(None)),
+            ),
             (event("call.session_ended"), CallEvent::SessionEnded),
             (event("call.missed"), CallEvent::MissedOrRejected),
             (event("call.rejected"), CallEvent::MissedOrRejected),
             (event("call.deleted"), CallEvent::Deleted),
-            (event("call.ended"), CallEvent::Ended(now)),
+            (
+                with("call.rejected", "user", json!({"id": "alice"})),
+                CallEvent::Rejected(Reject { user: user_id("alice"), reason: None }),
+            ),
+            (event("call.ended"), CallEvent::Ended(end(now))),
             (
                 with("call.ended", "call", json!({"ended_at": "2026-01-01T00:00:08Z"})),
-                CallEvent::Ended(at(8)),
+                CallEvent::Ended(end(at(8))),
+            ),
+            (
+                with("call.ended", "user", json!({"id": "alice"})),
+                CallEvent::Ended(CallEnd { user: Some(user_id("alice")), ..end(now) }),
+            ),
+            (
+                with("call.ended", "call", json!({"session": session})),
+                CallEvent::Ended(CallEnd {
+                    session_started_at: Some(at(5)),
+                    timer_ends_at: Some(at(9)),
+                    ..end(now)
+                }),
             ),
             (
                 event("call.stats_report_ready"),
@@ -549,7 +809,7 @@ mod tests {
     #[test]
     fn unreadable_part_does_not_lose_the_event() {
         for (kind, event) in [
-            ("call.ended", CallEvent::Ended(Timestamp::from_millis(1_767_225_609_123))),
+            ("call.ended", CallEvent::Ended(end(Timestamp::from_millis(1_767_225_609_123)))),
             ("call.session_ended", CallEvent::SessionEnded),
         ] {
             for call in [json!({"ended_at": "yesterday"}), json!(7), json!({"session": []})] {

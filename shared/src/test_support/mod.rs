@@ -78,6 +78,7 @@ pub(crate) fn new_call(members: &[&str], at: Timestamp) -> NewCall {
         stream_call_type: CallTypeName::default(),
         fingerprint: "f".to_owned(),
         parallel: false,
+        ring: false,
         attempt: "a".to_owned(),
         at,
         max_duration_seconds: None,

@@ -22,7 +22,7 @@ use crate::stream::ops::{
     GetApp, GetCall, GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel,
     GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats, QueryCalls,
     QueryChannels, QueryUsers, ReactivateUser, RemoveCallMember, RemoveChannelMember, RevokeTokens,
-    SendMessage, SettingsOverride, UpdateCall, UpdateEventHooks, UpsertUsers, UserData,
+    RingCall, SendMessage, SettingsOverride, UpdateCall, UpdateEventHooks, UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -32,7 +32,7 @@ const REQUIRED_HERE: [(&str, &str); 2] =
 
 /// The fields that are required in Stream's models, and optional here. A response without one of
 /// them still has a safe meaning.
-const OPTIONAL_HERE: [(&str, &str); 36] = [
+const OPTIONAL_HERE: [(&str, &str); 40] = [
     // Stream deletes the creator of a call, and the author of a message.
     ("CallResponse", "created_by"),
     ("MessageResponse", "user"),
@@ -74,10 +74,15 @@ const OPTIONAL_HERE: [(&str, &str); 36] = [
     ("CallDeletedEvent", "call"),
     ("CallEndedEvent", "call"),
     ("CallMissedEvent", "call"),
-    ("CallParticipantResponse", "joined_at"),
     ("CallSessionEndedEvent", "call"),
-    ("CallSessionParticipantJoinedEvent", "participant"),
     ("CallSessionStartedEvent", "call"),
+    // An unknown participant only causes a check of the call.
+    ("CallParticipantResponse", "joined_at"),
+    ("CallParticipantResponse", "user"),
+    ("CallParticipantResponse", "user_session_id"),
+    ("CallSessionParticipantJoinedEvent", "participant"),
+    ("CallSessionParticipantLeftEvent", "duration_seconds"),
+    ("CallSessionParticipantLeftEvent", "participant"),
     // The cid is in the event, too.
     ("ChannelDeletedEvent", "channel"),
 ];
@@ -161,6 +166,8 @@ fn walk_operations(walk: &mut Walk) {
     };
     walk.operation("UpdateCallResponse", &update);
     walk.operation("EndCallResponse", &EndCall { cid: &cid });
+    let ring = RingCall { cid: &cid, members: &users, video: true };
+    walk.operation("RingCallResponse", &ring);
     walk.operation("GetCallReportResponse", &GetCallReport { call: &cid });
     let stats = ListParticipantStats { call: &cid, session: "s1" };
     walk.operation("QueryCallSessionParticipantStatsResponse", &stats);

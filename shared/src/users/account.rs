@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::Caller;
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 use crate::stream::ops::StreamUser;
 
@@ -94,6 +94,24 @@ impl Account {
     }
 }
 
+/// The call that a user joined last.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JoinedCall {
+    /// The call.
+    pub call_id: CallId,
+    /// When the user joined it, by Stream's clock.
+    pub joined_at: Timestamp,
+}
+
+/// The members of a new call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallMembers {
+    /// The accounts. Users who do not exist are left out.
+    pub accounts: BTreeMap<UserId, Account>,
+    /// The call that the callee joined last.
+    pub joined_call: Option<JoinedCall>,
+}
+
 /// The store of accounts. Each method sends one request. A batch read sends a second one if the
 /// table leaves keys unprocessed.
 #[async_trait]
@@ -101,8 +119,16 @@ pub trait AccountStore: Send + Sync {
     /// Reads the account of a user, with eventual consistency.
     async fn get_account(&self, id: &UserId) -> Result<Option<Account>, StoreError>;
 
-    /// Reads the accounts of at most 100 users. Users who do not exist are left out.
-    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError>;
+    /// Reads the accounts of at most 100 users, and with the same request the call that the callee
+    /// joined last. With a callee, there are at most 99 users.
+    async fn get_members(
+        &self,
+        ids: &[UserId],
+        callee: Option<&UserId>,
+    ) -> Result<CallMembers, StoreError>;
+
+    /// Stores the call that a user joined, unless the user joined another call later.
+    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError>;
 
     /// Stores the status of an existing user. The newest event wins, and a deletion is final. An
     /// event from before the user's item is ignored.

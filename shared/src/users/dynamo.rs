@@ -1,7 +1,9 @@
-//! Users in the table: one item per user with `pk = USER#<userId>` and `sk = PROFILE`. A queued push
+//! Users in the table: one item per user with `pk = USER#<userId>` and `sk = PROFILE`, and one with
+//! `sk = IN_CALL` for the call that the user joined last, which expires by `ttl`. A queued push
 //! has `pk = PROFILES` and `sk = <userId>`: there are few at a time, so one partition is enough.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -16,16 +18,16 @@ use crate::dynamo::{
     number, parse_item, text, update_conditionally,
 };
 use crate::error::ApiError;
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::minute_quota::MinuteQuota;
 use crate::rate_limiter::Quota;
 use crate::store::StoreError;
 use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::users::patch::{FieldPatch, merge_objects};
 use crate::users::{
-    Account, AccountStore, Ban, GetAndCountResult, MergeResult, Profile, ProfileChange,
-    ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus,
-    UserStore,
+    Account, AccountStore, Ban, CallMembers, GetAndCountResult, JoinedCall, MergeResult, Profile,
+    ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult,
+    User, UserStatus, UserStore,
 };
 
 /// The quota of profile pushes. Stream allows 300 `UpdateUsers` requests per minute and app, and
@@ -36,6 +38,8 @@ const MAX_CHANGES_PER_MINUTE: u32 = 120;
 /// The maximum size of a user's custom data as JSON, in bytes. With the longest other fields it
 /// stays below Stream's limit of 5 KB for a user.
 const MAX_CUSTOM_BYTES: usize = 2_048;
+/// How long the call that a user joined last is stored: longer than the longest call.
+const JOINED_CALL_TTL: Duration = Duration::from_hours(3 * 24);
 /// The attempts to merge custom data while concurrent requests change it.
 const MAX_MERGE_ATTEMPTS: u32 = 10;
 
@@ -103,6 +107,24 @@ impl AccountItem {
         let ban = ban_until.map(|until| Ban { until });
         (user_id, Account { status, ban, exists_at_stream: synced > 0 })
     }
+}
+
+/// The call that a user joined last.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JoinedCallItem {
+    call_id: CallId,
+    joined_at: Timestamp,
+}
+
+impl JoinedCallItem {
+    const PROJECTION: &str = "callId, joinedAt";
+}
+
+/// The key of the item with the call that a user joined last. It is apart from the profile, because
+/// the user's joins and profile changes must not conflict.
+pub(crate) fn joined_call_key(id: &UserId) -> Item {
+    key(format!("USER#{id}"), "IN_CALL")
 }
 
 #[derive(Deserialize)]
@@ -538,13 +560,42 @@ impl AccountStore for DynamoUserStore {
         Ok(account.map(|item| item.into_account().1))
     }
 
-    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError> {
+    async fn get_members(
+        &self,
+        ids: &[UserId],
+        callee: Option<&UserId>,
+    ) -> Result<CallMembers, StoreError> {
+        let keys = ids.iter().map(item_key).chain(callee.map(joined_call_key)).collect();
+        let projection = format!("{}, {}", AccountItem::PROJECTION, JoinedCallItem::PROJECTION);
         let request = KeysAndAttributes::builder()
-            .set_keys(Some(ids.iter().map(item_key).collect()))
-            .projection_expression(AccountItem::PROJECTION)
+            .set_keys(Some(keys))
+            .projection_expression(projection)
             .set_expression_attribute_names(Some(attribute_names(&["status"])));
-        let items = self.table.batch_get(request).await?;
-        items.into_iter().map(|item| Ok(parse_item::<AccountItem>(item)?.into_account())).collect()
+        let mut members = CallMembers::default();
+        for item in self.table.batch_get(request).await? {
+            if item.contains_key("callId") {
+                let JoinedCallItem { call_id, joined_at } = parse_item(item)?;
+                members.joined_call = Some(JoinedCall { call_id, joined_at });
+            } else {
+                let (id, account) = parse_item::<AccountItem>(item)?.into_account();
+                members.accounts.insert(id, account);
+            }
+        }
+        Ok(members)
+    }
+
+    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError> {
+        let JoinedCall { call_id, joined_at } = joined;
+        let update = self
+            .table
+            .update_item(joined_call_key(user))
+            .update_expression("SET #callId = :callId, #joinedAt = :at, #ttl = :ttl")
+            .condition_expression("attribute_not_exists(#joinedAt) OR #joinedAt < :at")
+            .set_expression_attribute_names(Some(attribute_names(&["callId", "joinedAt", "ttl"])))
+            .expression_attribute_values(":callId", text(call_id.as_str()))
+            .expression_attribute_values(":at", number(joined_at.as_millis()))
+            .expression_attribute_values(":ttl", number(joined_at.plus(JOINED_CALL_TTL).as_secs()));
+        update_conditionally(update).await.map(|_| ())
     }
 
     async fn set_status(

@@ -9,7 +9,9 @@ mod push;
 mod revoke;
 mod store;
 
-pub use account::{Account, AccountStore, Ban, UserStatus, require_active_alongside};
+pub use account::{
+    Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus, require_active_alongside,
+};
 pub use patch::FieldPatch;
 pub use profile::{Profile, ProfileChange};
 pub use push::{PushSummary, QueuedPushes};

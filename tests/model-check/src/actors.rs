@@ -7,31 +7,33 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::auth::Caller;
+use shared::calls::presence::{Join, Leave};
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{
-    CallService, CallState, CallTimeouts, CallType, CreateCall, CreateTimeouts, EndReason,
-    ExtendCall,
+    CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason, ExtendCall, WhenBusy,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
-use shared::ids::{CallId, CallTypeName, UserId};
+use shared::error::{ApiError, Code};
+use shared::ids::{CallId, CallTypeName, SessionId, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
 use shared::stream::StreamClient;
-use shared::stream::event::{CallEvent, Event, EventKind};
+use shared::stream::event::{CallEnd, CallEvent, Event, EventKind, Reject};
 use shared::webhooks::EventHandler;
 use uuid::Uuid;
 
 use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind};
-use crate::state::{ModelState, Session};
+use crate::state::{ModelState, Participant, StreamCall};
 use crate::store::ModelStore;
 use crate::stream::ModelStream;
 
 /// The configured timeouts.
-pub(crate) const TIMEOUTS: CreateTimeouts = CreateTimeouts {
+pub(crate) const TIMEOUTS: CallTimeouts = CallTimeouts {
     max_duration: Duration::from_hours(4),
     inactivity_timeout: Duration::from_mins(5),
     ring_timeout: Duration::from_mins(2),
+    alone_timeout: Duration::from_mins(1),
 };
 
 /// A concurrent actor of a run.
@@ -47,17 +49,29 @@ pub enum Actor {
     CreateSecond,
     /// Bob creates call Y with Alice.
     CreateReverse,
+    /// Alice calls Bob again, with a ring: the request is for call Y.
+    Redial,
+    /// Bob calls Alice, with a ring: the request is for call Y.
+    CallBack,
+    /// Carol calls Bob, with a ring: the request is for call Z.
+    CallBusy,
     /// Alice ends call X.
     End,
     /// Bob ends call X.
     EndByCallee,
     /// A service extends call X.
     Extend,
-    /// A member joins call X.
+    /// Bob joins call X.
     Join,
+    /// Alice joins call X.
+    JoinByCaller,
+    /// Bob leaves call X.
+    Leave,
+    /// Bob rejects call X.
+    Reject,
     /// The session of call X ends.
     SessionEnds,
-    /// The session of call X ends, and a member joins again before the event arrives.
+    /// The session of call X ends, and Bob joins again before the event arrives.
     SessionRestarts,
     /// Call X ends at Stream, and the event arrives twice.
     StreamEndsCall,
@@ -69,16 +83,22 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
         Self::CreateSecond,
         Self::CreateReverse,
+        Self::Redial,
+        Self::CallBack,
+        Self::CallBusy,
         Self::End,
         Self::EndByCallee,
         Self::Extend,
         Self::Join,
+        Self::JoinByCaller,
+        Self::Leave,
+        Self::Reject,
         Self::SessionEnds,
         Self::SessionRestarts,
         Self::StreamEndsCall,
@@ -89,8 +109,8 @@ impl Actor {
     /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
-            Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond, End,
-            EndByCallee, Extend,
+            CallBack, CallBusy, Create, CreateConflicting, CreateParallel, CreateReverse,
+            CreateSecond, End, EndByCallee, Extend, Redial,
         };
         matches!(
             self,
@@ -99,6 +119,9 @@ impl Actor {
                 | CreateConflicting
                 | CreateSecond
                 | CreateReverse
+                | Redial
+                | CallBack
+                | CallBusy
                 | End
                 | EndByCallee
                 | Extend
@@ -120,8 +143,10 @@ pub(crate) struct Handlers {
 pub(crate) struct TestIds {
     pub(crate) call_x: CallId,
     pub(crate) call_y: CallId,
+    call_z: CallId,
     alice: UserId,
     bob: UserId,
+    carol: UserId,
     service_user: UserId,
     shard: Shard,
 }
@@ -130,18 +155,21 @@ pub(crate) struct TestIds {
 pub(crate) type ActorFuture = Pin<Box<dyn Future<Output = Option<()>>>>;
 
 impl TestIds {
-    /// Creates ids of two calls in the same shard of the due index, so that the other shards are
+    /// Creates ids of three calls in the same shard of the due index, so that the other shards are
     /// empty.
     pub(crate) fn new() -> Option<Self> {
         let call = |text: String| CallId::try_from(text).ok();
         let call_x = call("x".to_owned())?;
         let shard = Shard::from_call_id(&call_x);
-        let call_y = (0..)
-            .find_map(|n| call(format!("y{n}")).filter(|id| Shard::from_call_id(id) == shard))?;
+        let call_in_shard = |letter: char| {
+            let mut ids = (0..).map_while(|n| call(format!("{letter}{n}")));
+            ids.find(|id| Shard::from_call_id(id) == shard)
+        };
+        let (call_y, call_z) = (call_in_shard('y')?, call_in_shard('z')?);
         let user = |name: &str| UserId::try_from(name.to_owned()).ok();
-        let [alice, bob, service_user] = ["alice", "bob", "service"].map(user);
-        let (alice, bob, service_user) = (alice?, bob?, service_user?);
-        Some(Self { call_x, call_y, alice, bob, service_user, shard })
+        let [alice, bob, carol, service_user] = ["alice", "bob", "carol", "service"].map(user);
+        let (alice, bob, carol, service_user) = (alice?, bob?, carol?, service_user?);
+        Some(Self { call_x, call_y, call_z, alice, bob, carol, service_user, shard })
     }
 }
 
@@ -173,31 +201,27 @@ impl Handlers {
         let calls = CallService {
             store: store.clone(),
             accounts: store.clone(),
-            stream,
+            stream: stream.clone(),
             clock: clock.clone(),
             random: clock.clone(),
             call_type: CallTypeName::default(),
             service_user: ids.service_user.clone(),
-        };
-        let timeouts = CallTimeouts {
-            max_duration: TIMEOUTS.max_duration,
-            ring_timeout: TIMEOUTS.ring_timeout,
         };
         Self {
             sim: sim.clone(),
             sweeper: Sweeper {
                 calls: calls.clone(),
                 due_store: store.clone(),
-                timeouts,
-                inactivity_timeout: TIMEOUTS.inactivity_timeout,
+                timeouts: TIMEOUTS,
                 observer: Arc::new(NoopObserver),
             },
             event_handler: EventHandler {
                 call_store: store.clone(),
                 account_store: store.clone(),
                 quality_store: store,
+                stream,
                 clock,
-                inactivity_timeout: TIMEOUTS.inactivity_timeout,
+                timeouts: TIMEOUTS,
             },
             calls,
             ids: Arc::clone(ids),
@@ -211,8 +235,13 @@ impl Handlers {
             Actor::Create | Actor::CreateParallel | Actor::CreateConflicting => {
                 Box::pin(async move { handlers.create(actor, true).await })
             }
-            Actor::CreateSecond => Box::pin(async move { handlers.create(actor, true).await }),
-            Actor::CreateReverse => Box::pin(async move { handlers.create(actor, false).await }),
+            Actor::CreateSecond | Actor::Redial => {
+                Box::pin(async move { handlers.create(actor, true).await })
+            }
+            Actor::CreateReverse | Actor::CallBack => {
+                Box::pin(async move { handlers.create(actor, false).await })
+            }
+            Actor::CallBusy => Box::pin(async move { handlers.call_busy().await }),
             Actor::End => Box::pin(async move { handlers.end(handlers.ids.alice.clone()).await }),
             Actor::EndByCallee => {
                 Box::pin(async move { handlers.end(handlers.ids.bob.clone()).await })
@@ -220,6 +249,9 @@ impl Handlers {
             Actor::Extend => Box::pin(async move { handlers.extend().await }),
             Actor::Sweep => Box::pin(async move { handlers.sweep().await }),
             Actor::Join
+            | Actor::JoinByCaller
+            | Actor::Leave
+            | Actor::Reject
             | Actor::SessionEnds
             | Actor::SessionRestarts
             | Actor::StreamEndsCall
@@ -231,7 +263,8 @@ impl Handlers {
 
     async fn create(&self, actor: Actor, by_alice: bool) -> Option<()> {
         let TestIds { call_x, call_y, alice, bob, .. } = &*self.ids;
-        let is_second_call = matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
+        let rings = matches!(actor, Actor::Redial | Actor::CallBack);
+        let is_second_call = rings || matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
         let (owner, other) = if by_alice { (alice, bob) } else { (bob, alice) };
         let call_type =
             if actor == Actor::CreateConflicting { CallType::Voice } else { CallType::Video };
@@ -240,21 +273,68 @@ impl Handlers {
             owner: owner.clone(),
             members: vec![owner.clone(), other.clone()],
             call_type,
-            ring: false,
+            ring: rings,
             custom: None,
             parallel: actor == Actor::CreateParallel,
             max_duration_seconds: None,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
         };
+        self.send_create(actor, &request).await.ok()
+    }
+
+    /// Carol calls Bob. A create that is rejected as busy has nothing at Stream, so no phone rings.
+    async fn call_busy(&self) -> Option<()> {
+        let TestIds { call_z, bob, carol, .. } = &*self.ids;
+        let request = CreateCall {
+            id: call_z.clone(),
+            owner: carol.clone(),
+            members: vec![carol.clone(), bob.clone()],
+            call_type: CallType::Video,
+            ring: true,
+            custom: None,
+            parallel: false,
+            max_duration_seconds: None,
+            is_keyed: false,
+            when_busy: WhenBusy::Reject,
+        };
+        let error = match self.send_create(Actor::CallBusy, &request).await {
+            Ok(()) => return Some(()),
+            Err(error) => error,
+        };
+        if error.code() != Code::UserBusy {
+            return None;
+        }
+        let mut core = self.sim.lock();
+        let model = &core.model;
+        let exists_at_stream = model.stream_calls.contains_key(call_z.as_str())
+            || model.stream_channels.contains_key(&call_z.channel().to_string());
+        // Another attempt may hold the call.
+        if exists_at_stream && !model.items.contains_key(call_z) {
+            core.model.record_violation(|| format!("{call_z} was rejected as busy, and exists"));
+        }
+        core.record_trace(|| format!("{call_z} is rejected as busy"));
+        Some(())
+    }
+
+    async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<(), ApiError> {
+        let rings = request.ring;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
-        let created = self.calls.create(&request, TIMEOUTS, permit, deadline).await.ok()?;
+        let created = self.calls.create(request, TIMEOUTS, permit, deadline).await?;
         let mut core = self.sim.lock();
         let id = created.call.call_id;
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
             core.model.record_violation(|| format!("{id} was acknowledged but never active"));
         }
-        core.record_trace(|| format!("{actor:?} returns {id}, created: {}", created.created));
-        Some(())
+        let has_rung = core.model.stream_calls.get(id.as_str()).is_some_and(|live| live.has_rung);
+        if rings && (created.created || created.rung) && !has_rung {
+            core.model.record_violation(|| format!("{id} was acknowledged and never rang"));
+        }
+        core.record_trace(|| {
+            format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
+        });
+        Ok(())
     }
 
     async fn end(&self, user: UserId) -> Option<()> {
@@ -296,8 +376,8 @@ impl Handlers {
     async fn run_stream_event(&self, actor: Actor) -> Option<()> {
         let id = self.ids.call_x.clone();
         let effect = {
-            let id = id.clone();
-            move |model: &mut ModelState| apply_stream_event(actor, &id, model)
+            let ids = Arc::clone(&self.ids);
+            move |model: &mut ModelState| apply_stream_event(actor, &ids, model)
         };
         let call_event =
             self.sim.step(StepKind::StreamEvent, || format!("{actor:?}"), effect).await.ok()??;
@@ -309,8 +389,18 @@ impl Handlers {
                 at,
                 kind: EventKind::Call(id.with_type(&CallTypeName::default()), call_event.clone()),
             };
-            if self.event_handler.handle(event()).await.is_err() {
-                let _ = self.event_handler.handle(event()).await;
+            let mut result = self.event_handler.handle(event()).await;
+            if result.is_err() {
+                result = self.event_handler.handle(event()).await;
+            }
+            if result.is_ok()
+                && let CallEvent::Joined(join) = &call_event
+            {
+                let mut core = self.sim.lock();
+                if core.model.items.contains_key(&id) {
+                    core.model.history.reported_joins.insert((id.clone(), join.user.clone()));
+                    core.model.check_invariants();
+                }
             }
         }
         Some(())
@@ -318,33 +408,68 @@ impl Handlers {
 }
 
 /// Applies the change. `None` if it is not possible.
-fn apply_stream_event(actor: Actor, id: &CallId, model: &mut ModelState) -> Option<CallEvent> {
-    let now = model.now;
+fn apply_stream_event(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Option<CallEvent> {
+    let (id, now) = (&ids.call_x, model.now);
     if actor == Actor::ChannelDeleted {
         model.stream_channels.remove(&id.channel().to_string())?;
         model.history.changed_by_stream.insert(id.clone());
         return Some(CallEvent::Deleted);
     }
     let live = model.stream_calls.get_mut(id.as_str()).filter(|live| live.ended_at.is_none())?;
-    let active_session = live.session.as_mut().filter(|session| session.ended_at.is_none());
-    match (actor, active_session) {
-        (Actor::Join, _) => {
-            live.session = Some(Session { started_at: now, ended_at: None });
-            Some(CallEvent::Started(now))
+    let has_session = live
+        .session
+        .as_ref()
+        .is_some_and(|session| session.started_at.is_some() && session.ended_at.is_none());
+    match actor {
+        Actor::Join => join(live, &ids.bob, now),
+        Actor::JoinByCaller => join(live, &ids.alice, now),
+        Actor::Leave => {
+            let session = live.session.as_mut()?;
+            let index = session.participants.iter().position(|other| other.user == ids.bob)?;
+            let Participant { user, joined_at } = session.participants.remove(index);
+            let session = client_session(&user)?;
+            let joined_at = Some(joined_at);
+            Some(CallEvent::Left(Leave { user, session, joined_at, at: now, duration: None }))
         }
-        (Actor::SessionEnds, Some(session)) => {
-            session.ended_at = Some(now);
+        Actor::Reject => {
+            live.open_session().rejected_by.insert(ids.bob.clone(), now);
+            let reject = Reject { user: ids.bob.clone(), reason: None };
+            Some(CallEvent::Rejected(reject))
+        }
+        Actor::SessionEnds if has_session => {
+            live.end_session(now);
             Some(CallEvent::SessionEnded)
         }
-        (Actor::SessionRestarts, Some(_)) => {
-            live.session = Some(Session { started_at: now, ended_at: None });
+        Actor::SessionRestarts if has_session => {
+            live.end_session(now);
+            join(live, &ids.bob, now)?;
             Some(CallEvent::SessionEnded)
         }
-        (Actor::StreamEndsCall, _) => {
+        Actor::StreamEndsCall => {
             live.ended_at = Some(now);
+            live.end_session(now);
             model.history.changed_by_stream.insert(id.clone());
-            Some(CallEvent::Ended(now))
+            let end =
+                CallEnd { at: now, user: None, session_started_at: None, timer_ends_at: None };
+            Some(CallEvent::Ended(end))
         }
         _ => None,
     }
+}
+
+/// A user joins, unless the user is in.
+fn join(live: &mut StreamCall, user: &UserId, now: Timestamp) -> Option<CallEvent> {
+    let session = live.open_session();
+    if session.participants.iter().any(|participant| participant.user == *user) {
+        return None;
+    }
+    session.started_at.get_or_insert(now);
+    session.participants.push(Participant { user: user.clone(), joined_at: now });
+    let session = client_session(user)?;
+    Some(CallEvent::Joined(Join { user: user.clone(), session, joined_at: now }))
+}
+
+/// The id of the session of a user's client.
+fn client_session(user: &UserId) -> Option<SessionId> {
+    SessionId::try_from(format!("session-of-{user}")).ok()
 }

@@ -12,16 +12,19 @@ use std::sync::LazyLock;
 use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
 use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::outcome::EndedBy;
+use shared::calls::presence::{Join, Leave, Presence};
+use shared::calls::rejects::{RejectReason, Rejects};
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::{
     ActivateResult, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
     EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
-    OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
-    WithdrawResult,
+    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
-use shared::ids::{CallCid, CallId, CallTypeName, UserId};
+use shared::ids::{CallCid, CallId, CallTypeName, SessionId, UserId};
 use shared::store::StoreError;
 
 use crate::explore::{self, Chooser as _, RandomChooser};
@@ -32,13 +35,13 @@ use crate::state::ModelState;
 use crate::store::ModelStore;
 
 /// The number of random operations in a sequence, before the remaining data is compared.
-const SEQUENCE_LENGTH: usize = 50;
+const SEQUENCE_LENGTH: usize = 60;
 /// The earliest time.
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The possible attempts.
 const ATTEMPTS: [&str; 2] = ["a", "b"];
 /// The number of distinct outcomes that [`outcome_name`] returns.
-const OUTCOME_COUNT: usize = 47;
+const OUTCOME_COUNT: usize = 55;
 
 /// The ids of a sequence. Each sequence has different ids, since all sequences share the real
 /// table.
@@ -78,6 +81,7 @@ impl SequenceFixture {
             stream_call_type: CallTypeName::default(),
             fingerprint: "f".to_owned(),
             parallel: false,
+            ring: false,
             attempt: "other".to_owned(),
             at: START_TIME,
             max_duration_seconds: None,
@@ -91,14 +95,17 @@ enum Op {
     Begin(NewCall),
     TakeOver(NewCall),
     Withdraw(CallId, &'static str),
+    ReplaceByAlias(NewCall, CallId, Timestamp),
     Activate(NewCall, Timestamp, Timestamp),
     End {
         id: CallId,
         by: Option<UserId>,
         reason: EndReason,
+        ended_by: EndedBy,
         at: Timestamp,
         due: Timestamp,
         precondition: Option<Precondition<'static>>,
+        presence_version: Option<u64>,
     },
     Finish(CallId, Timestamp),
     ReplaceMembers {
@@ -114,7 +121,17 @@ enum Op {
     },
     ConfirmLimit(CallId, u64),
     Get(CallId),
+    RecordRing(CallId, Timestamp, Timestamp),
     RecordStart(CallCid, Timestamp),
+    UpdatePresence {
+        cid: CallCid,
+        expected_version: u64,
+        presence: Presence,
+        rejects: Rejects,
+        started_at: Option<Timestamp>,
+        answered_at: Option<Timestamp>,
+        at: Timestamp,
+    },
     ScheduleCheck(CallCid, Timestamp),
     ScheduleCheckNow(CallCid, Timestamp),
     SetPointer {
@@ -152,6 +169,8 @@ enum OpResult {
     ConfirmLimit(ConfirmLimitResult),
     Call(Option<Call>),
     ReplaceMembers(ReplaceMembersResult),
+    Presence(UpdatePresenceResult),
+    Rung(bool),
     SetPointer(SetOpenCallResult),
     PointerCleared,
     Loaded(Vec<DueCall>),
@@ -163,15 +182,20 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
         Op::Begin(new) => OpResult::Begin(store.begin(new).await?),
         Op::TakeOver(new) => OpResult::TakeOver(store.take_over(new).await?),
         Op::Withdraw(id, attempt) => OpResult::Withdraw(store.withdraw(id, attempt).await?),
+        Op::ReplaceByAlias(new, answered_with, expires_at) => {
+            OpResult::Withdraw(store.replace_by_alias(new, answered_with, *expires_at).await?)
+        }
         Op::Activate(new, at, due) => OpResult::Activate(store.activate(new, *at, *due).await?),
-        Op::End { id, by, reason, at, due, precondition } => {
+        Op::End { id, by, reason, ended_by, at, due, precondition, presence_version } => {
             let request = EndRequest {
                 id,
                 member: by.as_ref(),
                 reason,
+                ended_by,
                 at: *at,
                 due_at: *due,
                 precondition: *precondition,
+                presence_version: *presence_version,
             };
             OpResult::End(store.end(request).await?)
         }
@@ -192,9 +216,31 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             OpResult::ConfirmLimit(store.confirm_limit(id, *version).await?)
         }
         Op::Get(id) => OpResult::Call(store.get(id).await?),
+        Op::RecordRing(id, at, last_before) => {
+            OpResult::Rung(store.record_ring(id, *at, *last_before).await?)
+        }
         Op::RecordStart(cid, at) => {
             store.record_start(cid, *at).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
+        }
+        Op::UpdatePresence {
+            cid,
+            expected_version,
+            presence,
+            rejects,
+            started_at,
+            answered_at,
+            at,
+        } => {
+            let update = PresenceUpdate {
+                expected_version: *expected_version,
+                presence,
+                rejects,
+                started_at: *started_at,
+                answered_at: *answered_at,
+                at: *at,
+            };
+            OpResult::Presence(store.update_presence(cid, update).await?)
         }
         Op::ScheduleCheck(cid, due) => {
             store.schedule_check(cid, *due).await?;
@@ -252,9 +298,16 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (_, OpResult::Begin(BeginResult::Inserted)) if changed => "begun",
         (_, OpResult::Begin(BeginResult::Inserted)) => "already begun",
         (_, OpResult::Begin(BeginResult::Exists(_))) => "not begun: call exists",
+        (_, OpResult::Begin(BeginResult::Aliased(_))) => "not begun: alias exists",
         (_, OpResult::TakeOver(TakeOverResult::Acquired)) => "taken over",
         (_, OpResult::TakeOver(TakeOverResult::Changed(_))) => "not taken over: call changed",
         (_, OpResult::TakeOver(TakeOverResult::Missing)) => "not taken over: call missing",
+        (Op::ReplaceByAlias(..), OpResult::Withdraw(WithdrawResult::Removed)) if changed => {
+            "replaced by an alias"
+        }
+        (Op::ReplaceByAlias(..), OpResult::Withdraw(_)) => "not replaced by an alias",
+        (_, OpResult::Rung(true)) => "ring recorded",
+        (_, OpResult::Rung(false)) => "ring not recorded",
         (_, OpResult::Withdraw(WithdrawResult::Removed)) if changed => "withdrawn",
         (_, OpResult::Withdraw(WithdrawResult::Removed)) => "already withdrawn",
         (_, OpResult::Withdraw(WithdrawResult::NotOwned)) => "not withdrawn",
@@ -281,6 +334,11 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (_, OpResult::ReplaceMembers(ReplaceMembersResult::Unchanged(_))) => "members not replaced",
         (_, OpResult::ReplaceMembers(ReplaceMembersResult::Missing)) => {
             "members not replaced: call missing"
+        }
+        (_, OpResult::Presence(UpdatePresenceResult::Updated(_))) => "presence stored",
+        (_, OpResult::Presence(UpdatePresenceResult::Conflict(_))) => "presence not stored",
+        (_, OpResult::Presence(UpdatePresenceResult::Missing)) => {
+            "presence not stored: call missing"
         }
         (_, OpResult::SetPointer(SetOpenCallResult::Set { is_exclusive: true })) => {
             "pointer set, exclusive"
@@ -318,7 +376,7 @@ impl OpGenerator<'_> {
     fn random_op(&mut self) -> Op {
         let call = self.chooser.choose(2);
         let id = self.fixture.ids[call].clone();
-        match self.chooser.choose(24) {
+        match self.chooser.choose(31) {
             0..=2 => self.next_lifecycle_op(call),
             3 => Op::Begin(self.random_new_call(call)),
             4 => Op::TakeOver(self.random_new_call(call)),
@@ -328,7 +386,7 @@ impl OpGenerator<'_> {
                 self.random_time(call),
                 self.random_time(call),
             ),
-            7 => self.end_op(call),
+            7 | 27 | 28 => self.end_op(call),
             8 => Op::Finish(id, self.random_time(call)),
             9 => Op::Get(id),
             10 => Op::RecordStart(self.random_cid(id), self.random_time(call)),
@@ -361,6 +419,9 @@ impl OpGenerator<'_> {
                 due: self.random_time(call),
             },
             21 => self.confirm_limit_op(call),
+            22 | 23 => self.update_presence_op(call),
+            24 => Op::RecordRing(id, self.random_time(call), self.random_time(call)),
+            25 | 26 => self.replace_by_alias_op(call),
             _ => self.list_due_op(call),
         }
     }
@@ -378,11 +439,33 @@ impl OpGenerator<'_> {
             }
             CallState::Active => {
                 let reason = EndReason::default();
-                Op::End { id, by: None, reason, at, due, precondition: None }
+                Op::End {
+                    id,
+                    by: None,
+                    reason,
+                    ended_by: EndedBy::Service,
+                    at,
+                    due,
+                    precondition: None,
+                    presence_version: None,
+                }
             }
             CallState::Ending => Op::Finish(id, at),
             CallState::Ended => Op::RemoveFromIndex(id, item.due_at.unwrap_or(at)),
         }
+    }
+
+    /// Replaces a call by an alias of the other call, by the current attempt or a random one.
+    fn replace_by_alias_op(&mut self, call: usize) -> Op {
+        let mut new = self.random_new_call(call);
+        let item = self.sim.lock().model.items.get(&new.id).cloned();
+        if let Some(item) = item
+            && self.random_bool()
+        {
+            new.attempt = item.call.attempt;
+        }
+        let expires_at = self.random_time_among(call, 12);
+        Op::ReplaceByAlias(new, self.fixture.ids[1 - call].clone(), expires_at)
     }
 
     fn end_op(&mut self, call: usize) -> Op {
@@ -406,9 +489,11 @@ impl OpGenerator<'_> {
             id: self.fixture.ids[call].clone(),
             by,
             reason: EndReason::LEFT.into(),
+            ended_by: EndedBy::User { user_id: self.fixture.members[0][1].clone() },
             at: self.random_time(call),
             due: self.random_time(call),
             precondition,
+            presence_version: self.random_bool().then(|| self.random_version(call)),
         }
     }
 
@@ -434,6 +519,52 @@ impl OpGenerator<'_> {
             _ => current.unwrap_or(1).max(1),
         };
         Op::ConfirmLimit(id, version)
+    }
+
+    /// A change of the stored presence and rejects, with the right version or another one.
+    fn update_presence_op(&mut self, call: usize) -> Op {
+        let id = self.fixture.ids[call].clone();
+        let stored = self.sim.lock().model.items.get(&id).map(|item| item.call.clone());
+        let (mut presence, mut rejects) =
+            stored.map(|call| (call.presence, call.rejects)).unwrap_or_default();
+        let expected_version = self.random_version(call);
+        let user = self.fixture.members[0][self.chooser.choose(2)].clone();
+        let session = SessionId::try_from("s1".to_owned()).unwrap();
+        let at = self.random_time(call);
+        match self.chooser.choose(3) {
+            0 => {
+                presence.record_join(&Join { user, session, joined_at: at });
+            }
+            1 => {
+                let joined_at = self.random_bool().then(|| self.random_time(call));
+                presence.record_leave(&Leave { user, session, joined_at, at, duration: None });
+            }
+            _ => {
+                rejects.record(&user, RejectReason::Busy, at);
+                presence.increment_version();
+            }
+        }
+        Op::UpdatePresence {
+            cid: self.random_cid(id),
+            expected_version,
+            presence,
+            rejects,
+            started_at: self.random_bool().then(|| self.random_time(call)),
+            answered_at: self.random_bool().then(|| self.random_time(call)),
+            at: self.random_time(call),
+        }
+    }
+
+    /// The version of the stored presence, or zero, which is that of an absent one.
+    fn random_version(&mut self, call: usize) -> u64 {
+        let version = self.presence_version(call);
+        if self.random_bool() { 0 } else { version }
+    }
+
+    fn presence_version(&self, call: usize) -> u64 {
+        let core = self.sim.lock();
+        let item = core.model.items.get(&self.fixture.ids[call]);
+        item.map_or(0, |item| item.call.presence.version())
     }
 
     fn set_pointer_op(&mut self, call: usize) -> Op {
@@ -492,6 +623,7 @@ impl OpGenerator<'_> {
             stream_call_type: self.random_call_type(),
             fingerprint: ["f", "g"][self.chooser.choose(2)].to_owned(),
             parallel: self.random_bool(),
+            ring: self.random_bool(),
             attempt: self.random_attempt().to_owned(),
             at: self.random_time(call),
             max_duration_seconds: [None, Some(60)][self.chooser.choose(2)],
@@ -588,7 +720,8 @@ impl StorePair<'_> {
     fn digest(&self) -> u64 {
         let core = self.model.sim.lock();
         let mut hash = Fnv::default();
-        (&core.model.items, &core.model.open_call_pointers).hash(&mut hash);
+        let model = &core.model;
+        (&model.items, &model.open_call_pointers, &model.aliases).hash(&mut hash);
         hash.finish()
     }
 }
@@ -659,7 +792,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the table. The others change Stream.
-    const STORE_MUTANTS: [Mutant; 10] = [
+    const STORE_MUTANTS: [Mutant; 12] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -670,6 +803,8 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::UnconditionalSetPointer,
         Mutant::UnconditionalClearPointer,
         Mutant::SessionEndEndsCall,
+        Mutant::UnconditionalPresence,
+        Mutant::EndIgnoresPresence,
     ];
     for mutant in STORE_MUTANTS {
         let (real, _backends) = start_dynamo().await;

@@ -77,13 +77,15 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
-        ChannelDeleted, Create, CreateConflicting, CreateParallel, CreateReverse, CreateSecond,
-        End, EndByCallee, Extend, Join, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
+        CallBack, CallBusy, ChannelDeleted, Create, CreateConflicting, CreateParallel,
+        CreateReverse, CreateSecond, End, EndByCallee, Extend, Join, JoinByCaller, Leave, Redial,
+        Reject, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
     };
     use InitialState::{
-        Active, AllLeft, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined, NotJoined,
+        Active, AllLeft, Answered, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined,
+        NotJoined,
     };
-    let table: [(&str, PairRows); 11] = [
+    let table: [(&str, PairRows); 13] = [
         (
             "create/create",
             &[
@@ -120,6 +122,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Empty, Create, StreamEndsCall),
                 (Empty, Create, ChannelDeleted),
                 (Active, CreateReverse, StreamEndsCall),
+                (Active, CreateReverse, Reject),
                 (AllLeft, CreateReverse, ChannelDeleted),
             ],
         ),
@@ -129,6 +132,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Active, End, StreamEndsCall),
                 (Active, End, ChannelDeleted),
                 (Active, End, Join),
+                (Active, End, Reject),
                 (Joined, End, SessionEnds),
             ],
         ),
@@ -139,6 +143,9 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Joined, SessionEnds, SessionRestarts),
                 (Active, Join, StreamEndsCall),
                 (Active, StreamEndsCall, ChannelDeleted),
+                (Active, Join, JoinByCaller),
+                (Active, Join, Reject),
+                (Joined, JoinByCaller, Leave),
             ],
         ),
         (
@@ -147,6 +154,24 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (CreateCrashed, Create, Sweep),
                 (CreateCrashed, CreateReverse, Sweep),
                 (NotJoined, CreateReverse, Sweep),
+            ],
+        ),
+        (
+            "redial",
+            &[
+                (Active, Redial, CallBack),
+                (Active, Redial, End),
+                (AllLeft, Redial, Join),
+                (NotJoined, Redial, CallBack),
+                (NotJoined, Redial, Sweep),
+            ],
+        ),
+        (
+            "busy",
+            &[
+                (Answered, CallBusy, Leave),
+                (Answered, CallBusy, End),
+                (Active, CallBusy, JoinByCaller),
             ],
         ),
         (
@@ -163,6 +188,8 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
             "webhook/sweeper",
             &[
                 (NotJoined, Join, Sweep),
+                (NotJoined, Reject, Sweep),
+                (Joined, Leave, Sweep),
                 (NotJoined, StreamEndsCall, Sweep),
                 (Joined, SessionEnds, Sweep),
                 (AllLeft, StreamEndsCall, Sweep),

@@ -32,11 +32,15 @@ pub enum Mutant {
     SessionEndEndsCall,
     /// The end of a call does not end the call at Stream.
     StreamCallNotEnded,
+    /// A presence replaces one that it was not made from.
+    UnconditionalPresence,
+    /// A call ends although its presence has changed since the decision.
+    EndIgnoresPresence,
 }
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -50,6 +54,8 @@ impl Mutant {
         Self::UnconditionalClearPointer,
         Self::SessionEndEndsCall,
         Self::StreamCallNotEnded,
+        Self::UnconditionalPresence,
+        Self::EndIgnoresPresence,
     ];
 }
 

@@ -27,6 +27,8 @@ pub enum InitialState {
     Active,
     /// Call X is active, a member has joined it, and its check is due.
     Joined,
+    /// Call X is active, and both members are in it.
+    Answered,
     /// Call X is active, all members have left it, and its check is due.
     AllLeft,
     /// Call X is active, and no member has joined it within the ring timeout.
@@ -39,11 +41,12 @@ pub enum InitialState {
 
 impl InitialState {
     /// All initial states.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::CreateCrashed,
         Self::Active,
         Self::Joined,
+        Self::Answered,
         Self::AllLeft,
         Self::NotJoined,
         Self::EndCrashed,
@@ -178,6 +181,12 @@ impl<'a> Run<'a> {
                 self.advance_time(Duration::from_secs(10));
                 self.run_alone(Actor::Join, unlimited);
                 self.advance_time(TIMEOUTS.ring_timeout);
+            }
+            InitialState::Answered => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::Join, unlimited);
+                self.run_alone(Actor::JoinByCaller, unlimited);
             }
             InitialState::AllLeft => {
                 self.run_alone(Actor::Create, unlimited);
@@ -333,6 +342,12 @@ impl<'a> Run<'a> {
             }
         }
         let recovery_started_at = self.sim.now();
+        // All participants leave, and no event reports it.
+        for live in self.sim.lock().model.stream_calls.values_mut() {
+            if let Some(session) = &mut live.session {
+                session.participants.clear();
+            }
+        }
         while self.sim.lock().model.violation.is_none() && self.run_next_sweep(recovery_started_at)
         {
             if self.sim.now().since(recovery_started_at) > Duration::from_mins(30) {
@@ -366,9 +381,7 @@ impl<'a> Run<'a> {
             model.now = next;
             if next >= session_timeout_at {
                 for live in model.stream_calls.values_mut() {
-                    if let Some(session) = &mut live.session {
-                        session.ended_at.get_or_insert(session_timeout_at);
-                    }
+                    live.end_session(session_timeout_at);
                 }
             }
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use shared::calls::{Call, CallState, MemberSet, OpenCallPointer};
+use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer};
 use shared::clock::Timestamp;
-use shared::ids::CallId;
+use shared::ids::{CallId, UserId};
+use shared::users::JoinedCall;
 
 use crate::sim::Effect;
 
@@ -20,6 +21,10 @@ pub(crate) struct ModelState {
     pub(crate) items: BTreeMap<CallId, CallItem>,
     /// The open-call pointers of the table.
     pub(crate) open_call_pointers: BTreeMap<MemberSet, StoredPointer>,
+    /// The aliases of the table, in the place of call items.
+    pub(crate) aliases: BTreeMap<CallId, StoredAlias>,
+    /// The calls that the users joined last, in the table.
+    pub(crate) joined_calls: BTreeMap<UserId, JoinedCall>,
     /// The channels at Stream, by id.
     pub(crate) stream_channels: BTreeMap<String, StreamUserId>,
     /// The calls at Stream, by id.
@@ -40,6 +45,13 @@ pub(crate) struct StoredPointer {
     pub(crate) attempt: String,
 }
 
+/// An alias and its end.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct StoredAlias {
+    pub(crate) alias: Alias,
+    pub(crate) expires_at: Timestamp,
+}
+
 /// A call item.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct CallItem {
@@ -56,13 +68,44 @@ pub(crate) struct StreamCall {
     pub(crate) session: Option<Session>,
     /// The maximum duration, once an update has set it.
     pub(crate) max_duration_seconds: Option<u64>,
+    /// Whether a request has rung the members' phones.
+    pub(crate) has_rung: bool,
 }
 
 /// A session of a call at Stream.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Session {
-    pub(crate) started_at: Timestamp,
+    /// `None` until a participant joins.
+    pub(crate) started_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
+    /// The current participants.
+    pub(crate) participants: Vec<Participant>,
+    pub(crate) rejected_by: BTreeMap<UserId, Timestamp>,
+}
+
+/// A participant. The client keeps its session id when it joins again.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Participant {
+    pub(crate) user: UserId,
+    pub(crate) joined_at: Timestamp,
+}
+
+impl StreamCall {
+    /// The session that has not ended, or a new one.
+    pub(crate) fn open_session(&mut self) -> &mut Session {
+        if self.session.as_ref().is_some_and(|session| session.ended_at.is_some()) {
+            self.session = None;
+        }
+        self.session.get_or_insert_default()
+    }
+
+    /// Ends the open session, if any.
+    pub(crate) fn end_session(&mut self, at: Timestamp) {
+        if let Some(session) = &mut self.session {
+            session.ended_at.get_or_insert(at);
+            session.participants.clear();
+        }
+    }
 }
 
 /// A request that takes effect later.
@@ -85,6 +128,8 @@ pub(crate) struct History {
     pub(crate) acknowledged_ends: BTreeMap<CallId, Timestamp>,
     /// The calls that were ended at Stream, or whose channel was deleted there.
     pub(crate) changed_by_stream: BTreeSet<CallId>,
+    /// The joins whose events were acknowledged.
+    pub(crate) reported_joins: BTreeSet<(CallId, UserId)>,
     /// Whether a request takes effect late.
     pub(crate) has_delayed_effect: bool,
 }
@@ -95,6 +140,8 @@ impl Hash for ModelState {
             now,
             items,
             open_call_pointers,
+            aliases,
+            joined_calls,
             stream_channels,
             stream_calls,
             delayed_effects,
@@ -102,6 +149,7 @@ impl Hash for ModelState {
             violation: _,
         } = self;
         (now, items, open_call_pointers, stream_channels, stream_calls, history).hash(hash);
+        (aliases, joined_calls).hash(hash);
         for DelayedEffect { applies_at, label, effect: _ } in delayed_effects {
             (applies_at, label).hash(hash);
         }
@@ -115,6 +163,8 @@ impl ModelState {
             now,
             items: BTreeMap::new(),
             open_call_pointers: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            joined_calls: BTreeMap::new(),
             stream_channels: BTreeMap::new(),
             stream_calls: BTreeMap::new(),
             delayed_effects: Vec::new(),
@@ -170,6 +220,12 @@ impl ModelState {
         for (id, live) in &self.stream_calls {
             if live.ended_at.is_none() && find_scheduled_check(id).is_none() {
                 return Some(format!("no scheduled check will end the live call {id}"));
+            }
+        }
+        for (id, user) in &self.history.reported_joins {
+            let item = self.items.get(id);
+            if item.is_some_and(|item| !item.call.presence.joined_users().contains(user)) {
+                return Some(format!("{id} lacks the reported join of {user}"));
             }
         }
         let mut active_member_sets = BTreeSet::new();

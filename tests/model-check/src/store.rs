@@ -7,20 +7,21 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
-    EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition,
-    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndReason,
+    EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer,
+    Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
+    UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
-use shared::users::{Account, AccountStore, Ban, UserStatus};
+use shared::users::{Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{CallItem, ModelState, StoredPointer};
+use crate::state::{CallItem, ModelState, StoredAlias, StoredPointer};
 
 /// The table of a run.
 #[derive(Clone)]
@@ -80,6 +81,12 @@ impl CallStore for ModelStore {
                     return BeginResult::Exists(call.clone());
                 }
             }
+            if let Some(stored) = model.aliases.get(&new.id)
+                && stored.expires_at > new.at
+            {
+                return BeginResult::Aliased(stored.alias.clone());
+            }
+            model.aliases.remove(&new.id);
             if model.history.ended.contains(&new.id) {
                 model.record_violation(|| format!("{} was begun again after its end", new.id));
             }
@@ -126,6 +133,30 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
+    async fn replace_by_alias(
+        &self,
+        new: &NewCall,
+        answered_with: &CallId,
+        expires_at: Timestamp,
+    ) -> Result<WithdrawResult, StoreError> {
+        let (new, answered_with) = (new.clone(), answered_with.clone());
+        let label = format!("replace {} by an alias of {answered_with} by {}", new.id, new.attempt);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get(&new.id) else { return WithdrawResult::Removed };
+            if item.call.state != CallState::Creating || item.call.attempt != new.attempt {
+                return WithdrawResult::NotOwned;
+            }
+            model.items.remove(&new.id);
+            let alias = Alias {
+                fingerprint: new.fingerprint.clone(),
+                answered_with: answered_with.clone(),
+            };
+            model.aliases.insert(new.id.clone(), StoredAlias { alias, expires_at });
+            WithdrawResult::Removed
+        };
+        self.write(|| label, effect).await
+    }
+
     async fn activate(
         &self,
         new: &NewCall,
@@ -150,6 +181,9 @@ impl CallStore for ModelStore {
                 return ActivateResult::Unchanged(call.clone());
             }
             call.active_at = Some(at);
+            if new.ring {
+                call.last_rung_at = Some(at);
+            }
             call.attempt.clone_from(&new.attempt);
             call.lease_until = None;
             (item.due_at, item.tries) = (Some(due), 0);
@@ -160,8 +194,11 @@ impl CallStore for ModelStore {
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let EndRequest { id, member, reason, at, due_at, precondition } = request;
-        let (id, member, reason) = (id.clone(), member.cloned(), reason.clone());
+        let EndRequest { id, member, reason, ended_by, at, due_at, precondition, presence_version } =
+            request;
+        let (id, member) = (id.clone(), member.cloned());
+        let (reason, ended_by) = (reason.clone(), ended_by.clone());
+        let ignores_presence = self.has_mutant(Mutant::EndIgnoresPresence);
         let (mut expected_due_at, mut expected_attempt, mut event) = (None, None, None);
         match precondition {
             Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
@@ -183,14 +220,25 @@ impl CallStore for ModelStore {
                     item.call.existed_at(*at) && call_type.as_ref().is_none_or(has_type)
                 })
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
-                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at));
+                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at))
+                && (ignores_presence
+                    || presence_version
+                        .is_none_or(|version| version == item.call.presence.version()));
             if !allowed || item.call.state > CallState::Active {
                 return EndResult::Unchanged(item.call.clone());
             }
             item.call.ending_at = Some(at);
             item.call.end_reason = Some(reason.clone());
+            item.call.ended_by = Some(ended_by.clone());
             item.call.lease_until = None;
             (item.due_at, item.tries) = (Some(due_at), 0);
+            let is_unanswered = [EndReason::NOT_JOINED, EndReason::NOT_ANSWERED]
+                .iter()
+                .any(|unanswered| unanswered.as_str() == reason.as_str());
+            let joined = item.call.presence.joined_users();
+            if is_unanswered && joined.iter().any(|user| *user != item.call.owner) {
+                model.record_violation(|| format!("{id} ends as unanswered after a join"));
+            }
             model.transition(&id, CallState::Ending);
             EndResult::Ending(model.items[&id].call.clone())
         };
@@ -288,6 +336,27 @@ impl CallStore for ModelStore {
         self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
     }
 
+    async fn record_ring(
+        &self,
+        id: &CallId,
+        at: Timestamp,
+        last_before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let label = format!("record the ring of {id} at {at}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return false };
+            let call = &mut item.call;
+            let may_ring = call.state == CallState::Active
+                && call.last_rung_at.is_none_or(|last| last < last_before);
+            if may_ring {
+                call.last_rung_at = Some(at);
+            }
+            may_ring
+        };
+        self.write(|| label, effect).await
+    }
+
     async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
         let (id, cid) = (cid.id.clone(), cid.clone());
         let label = format!("record the start of {id}");
@@ -299,6 +368,36 @@ impl CallStore for ModelStore {
             {
                 item.call.started_at = Some(at);
             }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError> {
+        let PresenceUpdate { expected_version, presence, rejects, started_at, answered_at, at } =
+            update;
+        let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
+        let label = format!("store presence {} of {}", presence.version(), cid.id);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&cid.id) else {
+                return UpdatePresenceResult::Missing;
+            };
+            let call = &mut item.call;
+            let is_current = is_unconditional || call.presence.version() == expected_version;
+            let is_first_start = started_at
+                .is_none_or(|started_at| call.started_at.is_none_or(|known| known >= started_at));
+            if call.cid() != cid || !call.existed_at(at) || !is_current || !is_first_start {
+                return UpdatePresenceResult::Conflict(call.clone());
+            }
+            call.presence.clone_from(&presence);
+            call.rejects.clone_from(&rejects);
+            call.started_at = started_at.or(call.started_at);
+            call.answered_at = call.answered_at.or(answered_at);
+            UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await
     }
@@ -499,10 +598,31 @@ impl AccountStore for ModelStore {
     }
 
     /// Every user is active and exists at Stream.
-    async fn get_accounts(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, Account>, StoreError> {
+    async fn get_members(
+        &self,
+        ids: &[UserId],
+        callee: Option<&UserId>,
+    ) -> Result<CallMembers, StoreError> {
         let account = Account { exists_at_stream: true, ..Account::default() };
         let accounts: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), account)).collect();
-        self.read(|| "look up the members".to_owned(), move |_| accounts.clone()).await
+        let callee = callee.cloned();
+        let effect = move |model: &mut ModelState| CallMembers {
+            accounts: accounts.clone(),
+            joined_call: callee.as_ref().and_then(|id| model.joined_calls.get(id).cloned()),
+        };
+        self.read(|| "look up the members".to_owned(), effect).await
+    }
+
+    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError> {
+        let (user, joined) = (user.clone(), joined.clone());
+        let label = format!("{user} joined {} at {}", joined.call_id, joined.joined_at);
+        let effect = move |model: &mut ModelState| {
+            let known = model.joined_calls.get(&user);
+            if known.is_none_or(|known| known.joined_at < joined.joined_at) {
+                model.joined_calls.insert(user.clone(), joined.clone());
+            }
+        };
+        self.write(|| label, effect).await
     }
 
     async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! The model of Stream: channels and calls by id. Each request takes effect at one instant.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use shared::stream::{RawResponse, Request, Transport, TransportError};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{ModelState, StreamCall};
+use crate::state::{ModelState, Participant, StreamCall};
 
 /// The Stream of a run.
 #[derive(Clone)]
@@ -50,9 +51,10 @@ enum StreamRequest {
     DeleteChannel(String),
     QueryChannels(Vec<String>),
     DeleteChannels(Vec<String>),
-    GetOrCreateCall { id: String, created_by: String },
+    GetOrCreateCall { id: String, created_by: String, ring: bool },
     GetCall(String),
     UpdateCall { id: String, max_duration_seconds: Option<u64> },
+    RingCall(String),
     EndCall(String),
     QueryCalls(Vec<String>),
     Unknown(String),
@@ -90,13 +92,17 @@ impl StreamRequest {
                 Self::DeleteChannels(ids(&body["cids"]))
             }
             (&Method::POST, ["video", "call", "default", id]) => {
-                Self::GetOrCreateCall { id: (*id).to_owned(), created_by }
+                let ring = body["ring"] == true;
+                Self::GetOrCreateCall { id: (*id).to_owned(), created_by, ring }
             }
             (&Method::GET, ["video", "call", "default", id]) => Self::GetCall((*id).to_owned()),
             (&Method::PATCH, ["video", "call", "default", id]) => {
                 let limits = &body["settings_override"]["limits"];
                 let max_duration_seconds = limits["max_duration_seconds"].as_u64();
                 Self::UpdateCall { id: (*id).to_owned(), max_duration_seconds }
+            }
+            (&Method::POST, ["video", "call", "default", id, "ring"]) => {
+                Self::RingCall((*id).to_owned())
             }
             (&Method::POST, ["video", "call", "default", id, "mark_ended"]) => {
                 Self::EndCall((*id).to_owned())
@@ -153,16 +159,25 @@ impl StreamRequest {
                     .collect();
                 (201, json!({"result": result}))
             }
-            Self::GetOrCreateCall { id, created_by } => {
+            Self::GetOrCreateCall { id, created_by, ring } => {
                 let new_call = StreamCall {
                     created_by: created_by.clone(),
                     ended_at: None,
                     session: None,
                     max_duration_seconds: None,
+                    has_rung: false,
                 };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
+                live.has_rung |= ring;
                 (201, call_json(id, live))
             }
+            Self::RingCall(id) => match model.stream_calls.get_mut(id) {
+                Some(live) => {
+                    live.has_rung = true;
+                    done()
+                }
+                None => not_found(),
+            },
             Self::GetCall(id) => match model.stream_calls.get(id) {
                 Some(live) => (200, call_json(id, live)),
                 None => not_found(),
@@ -180,9 +195,7 @@ impl StreamRequest {
                 match model.stream_calls.get_mut(id) {
                     Some(live) if marks_ended => {
                         live.ended_at.get_or_insert(now);
-                        if let Some(session) = &mut live.session {
-                            session.ended_at.get_or_insert(now);
-                        }
+                        live.end_session(now);
                         done()
                     }
                     Some(_) => done(),
@@ -220,11 +233,22 @@ fn channel_json(id: &str, creator: &str) -> Value {
 
 fn call_json(id: &str, live: &StreamCall) -> Value {
     let format_time = |time: Option<shared::clock::Timestamp>| time.map(|time| time.to_string());
-    let session = live.session.as_ref().map(|session| {
+    let participant = |participant: &Participant| {
         json!({
-            "started_at": format_time(Some(session.started_at)),
+            "user": {"id": participant.user},
+            "user_session_id": format!("session-of-{}", participant.user),
+            "joined_at": participant.joined_at.to_string(),
+        })
+    };
+    let session = live.session.as_ref().map(|session| {
+        let participants: Vec<_> = session.participants.iter().map(participant).collect();
+        let rejected_by: BTreeMap<_, _> =
+            session.rejected_by.iter().map(|(user, at)| (user.as_str(), at.to_string())).collect();
+        json!({
+            "started_at": format_time(session.started_at),
             "ended_at": format_time(session.ended_at),
-            "participants": [],
+            "participants": participants,
+            "rejected_by": rejected_by,
         })
     });
     json!({"call": {

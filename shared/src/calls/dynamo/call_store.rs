@@ -5,17 +5,19 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Deserialize;
 
 use super::{
-    CallUpdate, DynamoCallStore, attribute_values, due_value, has_call_type, item_key, pointer_key,
-    shard_value, state_value, timestamp_value,
+    CallUpdate, DynamoCallStore, attribute_value, attribute_values, due_value, has_call_type,
+    has_presence_version, is_alias, item_key, parse_call, pointer_key, shard_value, state_value,
+    timestamp_value, version_values,
 };
 use crate::calls::sweep::Shard;
 use crate::calls::timeouts::{
     CLEANUP_RECHECK, LEASE_DURATION, OPEN_CALL_POINTER_TTL, TOMBSTONE_TTL,
 };
 use crate::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
+    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
     EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition,
-    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, WithdrawResult,
+    PresenceUpdate, ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult,
+    WithdrawResult,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
@@ -37,6 +39,14 @@ fn members_value(members: &[UserId]) -> AttributeValue {
     AttributeValue::L(members.iter().map(|id| text(id.as_str())).collect())
 }
 
+/// An alias, in the place of a call item. `expires` is in milliseconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AliasItem {
+    fingerprint: String,
+    answered_with: CallId,
+}
+
 #[async_trait]
 impl CallStore for DynamoCallStore {
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError> {
@@ -46,11 +56,21 @@ impl CallStore for DynamoCallStore {
         item.extend(item_key(&new_call.id));
         item.insert("dueShard".to_owned(), shard_value(Shard::from_call_id(&new_call.id)));
         item.insert("dueAt".to_owned(), due_value(new_call.at, LEASE_DURATION));
-        let put = self.table.put_item(item).condition_expression("attribute_not_exists(pk)");
+        let put = self
+            .table
+            .put_item(item)
+            .condition_expression("attribute_not_exists(pk) OR #expires <= :now")
+            .set_expression_attribute_names(Some(attribute_names(&["expires"])))
+            .expression_attribute_values(":now", timestamp_value(new_call.at));
         let ConditionalResult::ConditionFailed(item) = put_conditionally(put).await? else {
             return Ok(BeginResult::Inserted);
         };
-        let existing: Call = parse_item(item.unwrap_or_default())?;
+        let item = item.unwrap_or_default();
+        if is_alias(&item) {
+            let AliasItem { fingerprint, answered_with } = parse_item(item)?;
+            return Ok(BeginResult::Aliased(Alias { fingerprint, answered_with }));
+        }
+        let existing: Call = parse_item(item)?;
         // The response to this attempt's own write was lost, and the SDK retried.
         let is_own_write =
             existing.attempt == new_call.attempt && existing.state == CallState::Creating;
@@ -74,10 +94,9 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(_) => TakeOverResult::Acquired,
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                TakeOverResult::Changed(parse_item(item)?)
+            ConditionalResult::ConditionFailed(item) => {
+                parse_call(item)?.map_or(TakeOverResult::Missing, TakeOverResult::Changed)
             }
-            ConditionalResult::ConditionFailed(None) => TakeOverResult::Missing,
         })
     }
 
@@ -92,8 +111,41 @@ impl CallStore for DynamoCallStore {
                 (":attempt", text(attempt)),
             ])));
         Ok(match delete_conditionally(delete).await? {
-            ConditionalResult::ConditionFailed(Some(_)) => WithdrawResult::NotOwned,
-            ConditionalResult::ConditionFailed(None) | ConditionalResult::Applied(_) => {
+            ConditionalResult::ConditionFailed(Some(item)) if !is_alias(&item) => {
+                WithdrawResult::NotOwned
+            }
+            ConditionalResult::ConditionFailed(_) | ConditionalResult::Applied(_) => {
+                WithdrawResult::Removed
+            }
+        })
+    }
+
+    async fn replace_by_alias(
+        &self,
+        new_call: &NewCall,
+        answered_with: &CallId,
+        expires_at: Timestamp,
+    ) -> Result<WithdrawResult, StoreError> {
+        let mut item = item_key(&new_call.id);
+        item.insert("fingerprint".to_owned(), text(new_call.fingerprint.as_str()));
+        item.insert("answeredWith".to_owned(), text(answered_with.as_str()));
+        item.insert("expires".to_owned(), timestamp_value(expires_at));
+        item.insert("ttl".to_owned(), number(expires_at.as_secs()));
+        let put = self
+            .table
+            .put_item(item)
+            .condition_expression("#state = :creating AND #attempt = :attempt")
+            .set_expression_attribute_names(Some(attribute_names(&["state", "attempt"])))
+            .set_expression_attribute_values(Some(attribute_values([
+                (":creating", state_value(CallState::Creating)),
+                (":attempt", text(new_call.attempt.as_str())),
+            ])));
+        Ok(match put_conditionally(put).await? {
+            ConditionalResult::ConditionFailed(Some(item)) if !is_alias(&item) => {
+                WithdrawResult::NotOwned
+            }
+            // The alias exists already if the SDK has retried.
+            ConditionalResult::ConditionFailed(_) | ConditionalResult::Applied(_) => {
                 WithdrawResult::Removed
             }
         })
@@ -105,21 +157,22 @@ impl CallStore for DynamoCallStore {
         at: Timestamp,
         due_at: Timestamp,
     ) -> Result<ActivateResult, StoreError> {
+        let mut attributes =
+            vec!["state", "activeAt", "attempt", "dueAt", "leaseUntil", "tries", "fingerprint"];
+        let mut last_rung_at = "";
+        if new_call.ring {
+            attributes.push("lastRungAt");
+            last_rung_at = ", #lastRungAt = :at";
+        }
         let update = self.update(
             &new_call.id,
             CallUpdate {
-                expression: "SET #state = :active, #activeAt = :at, #attempt = :attempt, \
-                         #dueAt = :due REMOVE #leaseUntil, #tries",
+                expression: &format!(
+                    "SET #state = :active, #activeAt = :at, #attempt = :attempt, \
+                     #dueAt = :due{last_rung_at} REMOVE #leaseUntil, #tries"
+                ),
                 condition: "#state = :creating AND #fingerprint = :fingerprint",
-                names: &[
-                    "state",
-                    "activeAt",
-                    "attempt",
-                    "dueAt",
-                    "leaseUntil",
-                    "tries",
-                    "fingerprint",
-                ],
+                names: &attributes,
                 values: attribute_values([
                     (":active", state_value(CallState::Active)),
                     (":creating", state_value(CallState::Creating)),
@@ -132,21 +185,22 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(item) => ActivateResult::Activated(parse_item(item)?),
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                ActivateResult::Unchanged(parse_item(item)?)
+            ConditionalResult::ConditionFailed(item) => {
+                parse_call(item)?.map_or(ActivateResult::Missing, ActivateResult::Unchanged)
             }
-            ConditionalResult::ConditionFailed(None) => ActivateResult::Missing,
         })
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let mut attributes = vec!["state", "endingAt", "endReason", "dueAt", "leaseUntil", "tries"];
+        let mut attributes =
+            vec!["state", "endingAt", "endReason", "endedBy", "dueAt", "leaseUntil", "tries"];
         let mut values = attribute_values([
             (":ending", state_value(CallState::Ending)),
             (":creating", state_value(CallState::Creating)),
             (":active", state_value(CallState::Active)),
             (":at", timestamp_value(request.at)),
             (":reason", text(request.reason.as_str())),
+            (":endedBy", attribute_value(request.ended_by)?),
             (":due", timestamp_value(request.due_at)),
         ]);
         let mut condition = "#state IN (:creating, :active)".to_owned();
@@ -178,11 +232,18 @@ impl CallStore for DynamoCallStore {
             }
             None => {}
         }
+        if let Some(version) = request.presence_version {
+            let (has_version, names) = has_presence_version(version);
+            condition.push_str(" AND ");
+            condition.push_str(has_version);
+            attributes.extend(names);
+            values.extend(version_values(version));
+        }
         let update = self.update(
             request.id,
             CallUpdate {
                 expression: "SET #state = :ending, #endingAt = :at, #endReason = :reason, \
-                         #dueAt = :due REMOVE #leaseUntil, #tries",
+                         #endedBy = :endedBy, #dueAt = :due REMOVE #leaseUntil, #tries",
                 condition: &condition,
                 names: &attributes,
                 values,
@@ -190,10 +251,9 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(item) => EndResult::Ending(parse_item(item)?),
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                EndResult::Unchanged(parse_item(item)?)
+            ConditionalResult::ConditionFailed(item) => {
+                parse_call(item)?.map_or(EndResult::Missing, EndResult::Unchanged)
             }
-            ConditionalResult::ConditionFailed(None) => EndResult::Missing,
         })
     }
 
@@ -214,13 +274,11 @@ impl CallStore for DynamoCallStore {
                 ]),
             },
         );
-        let call: Call = match update_conditionally(update).await? {
-            ConditionalResult::Applied(item) | ConditionalResult::ConditionFailed(Some(item)) => {
-                parse_item(item)?
-            }
-            ConditionalResult::ConditionFailed(None) => return Ok(None),
+        let call = match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => Some(parse_item(item)?),
+            ConditionalResult::ConditionFailed(item) => parse_call(item)?,
         };
-        Ok(Some(call).filter(|call| call.state == CallState::Ended))
+        Ok(call.filter(|call: &Call| call.state == CallState::Ended))
     }
 
     async fn replace_members(
@@ -247,10 +305,8 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(item) => ReplaceMembersResult::Replaced(parse_item(item)?),
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                ReplaceMembersResult::Unchanged(parse_item(item)?)
-            }
-            ConditionalResult::ConditionFailed(None) => ReplaceMembersResult::Missing,
+            ConditionalResult::ConditionFailed(item) => parse_call(item)?
+                .map_or(ReplaceMembersResult::Missing, ReplaceMembersResult::Unchanged),
         })
     }
 
@@ -284,10 +340,9 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(item) => ExtendResult::Extended(parse_item(item)?),
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                ExtendResult::Unchanged(parse_item(item)?)
+            ConditionalResult::ConditionFailed(item) => {
+                parse_call(item)?.map_or(ExtendResult::Missing, ExtendResult::Unchanged)
             }
-            ConditionalResult::ConditionFailed(None) => ExtendResult::Missing,
         })
     }
 
@@ -307,15 +362,36 @@ impl CallStore for DynamoCallStore {
         );
         Ok(match update_conditionally(update).await? {
             ConditionalResult::Applied(item) => ConfirmLimitResult::Confirmed(parse_item(item)?),
-            ConditionalResult::ConditionFailed(Some(item)) => {
-                ConfirmLimitResult::Superseded(parse_item(item)?)
-            }
-            ConditionalResult::ConditionFailed(None) => ConfirmLimitResult::Missing,
+            ConditionalResult::ConditionFailed(item) => parse_call(item)?
+                .map_or(ConfirmLimitResult::Missing, ConfirmLimitResult::Superseded),
         })
     }
 
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
-        self.table.get(item_key(id)).await?.map(parse_item).transpose()
+        parse_call(self.table.get(item_key(id)).await?)
+    }
+
+    async fn record_ring(
+        &self,
+        id: &CallId,
+        at: Timestamp,
+        last_before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = self.update(
+            id,
+            CallUpdate {
+                expression: "SET #lastRungAt = :at",
+                condition: "#state = :active AND \
+                            (attribute_not_exists(#lastRungAt) OR #lastRungAt < :before)",
+                names: &["lastRungAt", "state"],
+                values: attribute_values([
+                    (":active", state_value(CallState::Active)),
+                    (":at", timestamp_value(at)),
+                    (":before", timestamp_value(last_before)),
+                ]),
+            },
+        );
+        Ok(matches!(update_conditionally(update).await?, ConditionalResult::Applied(_)))
     }
 
     async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
@@ -335,6 +411,54 @@ impl CallStore for DynamoCallStore {
             },
         );
         update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError> {
+        let (has_version, version_names) = has_presence_version(update.expected_version);
+        let mut expression = "SET #presence = :presence, #rejects = :rejects".to_owned();
+        let mut condition = format!(
+            "#createdAt <= :latestCreation AND {} AND {has_version}",
+            has_call_type(&cid.call_type)
+        );
+        let mut attributes = vec!["rejects", "createdAt", "streamCallType", "presence"];
+        attributes.extend(version_names);
+        let mut values = attribute_values([
+            (":presence", attribute_value(update.presence)?),
+            (":rejects", attribute_value(update.rejects)?),
+            (":callType", text(cid.call_type.as_str())),
+            (":latestCreation", timestamp_value(update.at.plus(MAX_CLOCK_SKEW))),
+        ]);
+        values.extend(version_values(update.expected_version));
+        if let Some(started_at) = update.started_at {
+            expression.push_str(", #startedAt = :startedAt");
+            condition
+                .push_str(" AND (attribute_not_exists(#startedAt) OR #startedAt >= :startedAt)");
+            attributes.push("startedAt");
+            values.insert(":startedAt".to_owned(), timestamp_value(started_at));
+        }
+        if let Some(answered_at) = update.answered_at {
+            expression.push_str(", #answeredAt = if_not_exists(#answeredAt, :answeredAt)");
+            attributes.push("answeredAt");
+            values.insert(":answeredAt".to_owned(), timestamp_value(answered_at));
+        }
+        let update = self.update(
+            &cid.id,
+            CallUpdate {
+                expression: &expression,
+                condition: &condition,
+                names: &attributes,
+                values,
+            },
+        );
+        Ok(match update_conditionally(update).await? {
+            ConditionalResult::Applied(item) => UpdatePresenceResult::Updated(parse_item(item)?),
+            ConditionalResult::ConditionFailed(item) => parse_call(item)?
+                .map_or(UpdatePresenceResult::Missing, UpdatePresenceResult::Conflict),
+        })
     }
 
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use serde::Deserialize;
 
 use super::{
-    CallUpdate, DynamoCallStore, attribute_values, item_key, shard_value, state_value,
+    CallUpdate, DynamoCallStore, attribute_values, is_alias, item_key, shard_value, state_value,
     timestamp_value,
 };
 use crate::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
@@ -115,7 +115,7 @@ impl DueStore for DynamoCallStore {
             let DueItem { call, due_at, tries } = parse_item(item)?;
             Ok(DueCall { call, due_at, tries })
         };
-        items.into_iter().map(parse_due_call).collect()
+        items.into_iter().filter(|item| !is_alias(item)).map(parse_due_call).collect()
     }
 
     async fn reschedule(

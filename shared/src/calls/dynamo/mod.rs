@@ -4,6 +4,9 @@
 //! index `due` by `dueShard` and `dueAt`, and `tries` counts the failed attempts. Once the call has
 //! ended, `ttl` is set.
 //!
+//! If a create with an `Idempotency-Key` returns another call, an alias replaces its item:
+//! `answeredWith` is the id of that call, and `expires` the end of the alias.
+//!
 //! An open-call pointer has `pk = MEMBERS#<digest>` and `sk = OPEN`. The counter of single channel
 //! deletions in a minute has `pk = LIMIT#delete-channel` and `sk = <minute>`.
 
@@ -15,11 +18,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use serde::Serialize;
 
 use crate::calls::sweep::Shard;
-use crate::calls::{CallState, MemberSet};
+use crate::calls::{Call, CallState, MemberSet};
 use crate::clock::Timestamp;
-use crate::dynamo::{Item, Table, attribute_names, key, number, text, update_conditionally};
+use crate::dynamo::{
+    Item, Table, attribute_names, key, number, parse_item, text, update_conditionally,
+};
 use crate::ids::{CallCid, CallId, CallTypeName};
 use crate::minute_quota::MinuteQuota;
 use crate::store::StoreError;
@@ -97,6 +103,36 @@ fn has_call_type(call_type: &CallTypeName) -> &'static str {
     } else {
         "#streamCallType = :callType"
     }
+}
+
+/// The condition that the presence has the version `:version`, and its attributes. A presence
+/// without a change is not stored.
+fn has_presence_version(version: u64) -> (&'static str, &'static [&'static str]) {
+    if version == 0 {
+        ("attribute_not_exists(#presence)", &["presence"])
+    } else {
+        ("#presence.#version = :version", &["presence", "version"])
+    }
+}
+
+/// The values of [`has_presence_version`].
+fn version_values(version: u64) -> Option<(String, AttributeValue)> {
+    (version > 0).then(|| (":version".to_owned(), number(version)))
+}
+
+/// A value as an attribute.
+fn attribute_value(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Internal(error.into()))
+}
+
+/// Whether an item is an alias, which has the key of a call.
+fn is_alias(item: &Item) -> bool {
+    item.contains_key("answeredWith")
+}
+
+/// The call of an item, if there is one. An alias is not a call.
+fn parse_call(item: Option<Item>) -> Result<Option<Call>, StoreError> {
+    item.filter(|item| !is_alias(item)).map(parse_item).transpose()
 }
 
 fn pointer_key(members: &MemberSet) -> Item {

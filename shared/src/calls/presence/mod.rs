@@ -10,8 +10,9 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use crate::stream::event::{Join, Leave};
 pub use overlap::Absence;
-pub use record::{Departure, Interval, Join, Leave};
+pub use record::{Departure, Interval};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -61,6 +62,11 @@ impl Presence {
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
+    }
+
+    /// Counts a change of data that is stored under the same version, such as the rejects.
+    pub fn increment_version(&mut self) {
+        self.version += 1;
     }
 
     /// Records a join that a webhook reports. Returns whether the presence has changed.
@@ -138,7 +144,7 @@ impl Presence {
         apply(self);
         let has_changed = *self != before;
         if has_changed {
-            self.version += 1;
+            self.increment_version();
         }
         has_changed
     }

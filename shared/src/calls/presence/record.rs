@@ -4,33 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
-
-/// A participant's join. Stream's client keeps its session id across reconnects, so the session and
-/// the time identify the interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Join {
-    /// The user.
-    pub user: UserId,
-    /// The participant's `user_session_id`.
-    pub session: SessionId,
-    /// The participant's `joined_at`.
-    pub joined_at: Timestamp,
-}
-
-/// A participant's leave, as a webhook reports it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leave {
-    /// The user.
-    pub user: UserId,
-    /// The participant's `user_session_id`.
-    pub session: SessionId,
-    /// The participant's `joined_at`, if the event contains it.
-    pub joined_at: Option<Timestamp>,
-    /// The event's `created_at`.
-    pub at: Timestamp,
-    /// The event's `duration_seconds`.
-    pub duration: Option<Duration>,
-}
+use crate::stream::event::Join;
 
 /// The end of an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::calls::decision::{Decision, evaluate};
+use crate::calls::look::{Look, ParticipantList};
+use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
-use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL};
+use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
 use crate::calls::{
-    Call, CallState, EndReason, EndRequest, EndResult, Precondition, SystemEndReason,
+    Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SystemEndReason,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
@@ -54,6 +55,21 @@ enum CleanupResult {
     Verified,
     /// The recheck found nothing, and this sweep removed the call from the index.
     Closed,
+}
+
+/// The end of a call by a sweep.
+struct CallEnd {
+    reason: SystemEndReason,
+    ended_at: Timestamp,
+    ended_by: EndedBy,
+    /// The version of the presence by which the call is over.
+    presence_version: Option<u64>,
+}
+
+impl CallEnd {
+    fn by_system(reason: SystemEndReason, ended_at: Timestamp) -> Self {
+        Self { reason, ended_at, ended_by: EndedBy::System, presence_version: None }
+    }
 }
 
 /// The result of processing one call.
@@ -175,7 +191,8 @@ impl Sweeper {
         let Some(due_at) = due.due_at else { return StepResult::Done };
         let outcome = match due.call.state {
             CallState::Creating => {
-                self.end_call(&due, due_at, EndReason::NOT_CREATED, now, now).await
+                let end = CallEnd::by_system(EndReason::NOT_CREATED, now);
+                self.end_call(&due.call, due_at, end, now).await
             }
             CallState::Active => {
                 let listed = stream_calls.get(&due.call.cid());
@@ -196,6 +213,8 @@ impl Sweeper {
         }
     }
 
+    /// Checks an active call by the list, and by `GetCall` if the list differs from the presence or
+    /// the call seems to be over.
     async fn check_active(
         &self,
         due: &DueCall,
@@ -204,49 +223,68 @@ impl Sweeper {
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<StepResult, ApiError> {
-        let (id, cid) = (&due.call.call_id, due.call.cid());
-        let mut decision = evaluate(&due.call, listed, self.timeouts, now);
-        if matches!(decision, Decision::End { .. }) {
-            // The list may be stale, so GetCall confirms the state before the call ends.
-            let current = match self.calls.stream.send(&GetCall { cid: &cid }, deadline).await {
-                Ok(response) => Some(response.call),
-                Err(StreamError::NotFound(_)) => None,
-                Err(error) => return Err(error.into()),
-            };
-            decision = evaluate(&due.call, current.as_ref(), self.timeouts, now);
-        }
-        match decision {
-            Decision::Recheck(next) => {
-                if !due.call.is_limit_synced() {
-                    let call = due.call.clone();
-                    self.calls.push_limit(call, self.inactivity_timeout, deadline).await?;
+        let id = &due.call.call_id;
+        let outcome = match self.decide_by_list(&due.call, listed, now) {
+            continues @ Outcome::Continues { .. } => continues,
+            Outcome::NeedsGetCall | Outcome::Over { .. } => {
+                let cid = due.call.cid();
+                let CallService { stream, clock, store, .. } = &self.calls;
+                let look = Look::fetch(stream, &**clock, &cid, deadline).await?;
+                let current = look.record(&**store, due.call.clone()).await?;
+                let is_active = |call: &Call| call.state == CallState::Active;
+                let Some(current) = current.filter(is_active) else { return Ok(StepResult::Done) };
+                match look.decide(&current, self.timeouts) {
+                    Outcome::Over { reason, ended_at, ended_by } => {
+                        let presence_version = Some(current.presence.version());
+                        let end = CallEnd { reason, ended_at, ended_by, presence_version };
+                        return self.end_call(&current, due_at, end, now).await;
+                    }
+                    continues => continues,
                 }
-                self.due_store.reschedule(id, due_at, next, 0).await?;
-                Ok(StepResult::Active)
             }
-            Decision::End { reason, ended_at } => {
-                self.end_call(due, due_at, reason, ended_at, now).await
-            }
+        };
+        let next_check = match outcome {
+            Outcome::Continues { next_check } => next_check,
+            Outcome::NeedsGetCall | Outcome::Over { .. } => now.plus(POLL_INTERVAL),
+        };
+        if !due.call.is_limit_synced() {
+            let inactivity_timeout = self.timeouts.inactivity_timeout;
+            self.calls.push_limit(due.call.clone(), inactivity_timeout, deadline).await?;
         }
+        self.due_store.reschedule(id, due_at, next_check, 0).await?;
+        Ok(StepResult::Active)
+    }
+
+    /// Decides by `QueryCalls`, which may be stale: a difference from the presence needs `GetCall`.
+    fn decide_by_list(&self, call: &Call, listed: Option<&StreamCall>, now: Timestamp) -> Outcome {
+        let participants = listed.map(ParticipantList::from).unwrap_or_default();
+        if call.presence.clone().observe_list(&participants.joins) {
+            return Outcome::NeedsGetCall;
+        }
+        let state = listed.map(StreamState::from);
+        let facts = call.facts(self.timeouts, StreamView::Listed(state.as_ref()));
+        decide(&facts, PresenceTimeouts::from(self.timeouts), now)
     }
 
     /// Moves an open call to `ending`, unless it has changed since it was read.
     async fn end_call(
         &self,
-        due: &DueCall,
+        call: &Call,
         due_at: Timestamp,
-        reason: SystemEndReason,
-        ended_at: Timestamp,
+        end: CallEnd,
         now: Timestamp,
     ) -> Result<StepResult, ApiError> {
+        let CallEnd { reason, ended_at, ended_by, presence_version } = end;
         let retry_at = now.plus(END_RETRY_INTERVAL);
         let request = EndRequest {
-            id: &due.call.call_id,
+            id: &call.call_id,
             member: None,
             reason: &reason.into(),
+            ended_by: &ended_by,
             at: ended_at,
             due_at: retry_at,
             precondition: Some(Precondition::DueAt(due_at)),
+            presence_version,
         };
         Ok(match self.calls.store.end(request).await? {
             EndResult::Ending(call) => {

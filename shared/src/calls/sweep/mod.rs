@@ -41,9 +41,6 @@ pub struct Sweeper {
     pub due_store: Arc<dyn DueStore>,
     /// The timeouts for the evaluation of active calls.
     pub timeouts: CallTimeouts,
-    /// How long Stream keeps a session open without participants, for the push of a maximum
-    /// duration.
-    pub inactivity_timeout: Duration,
     /// The observer of closed calls.
     pub observer: Arc<dyn ClosedCallObserver>,
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::ids::{CallCid, CallId};
-use crate::stream::lenient::{entries, map_entries};
+use crate::stream::lenient::{map_entries, page_entries, readable};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
 
@@ -52,11 +52,11 @@ pub struct StreamSession {
     pub started_at: Option<StreamTime>,
     /// When it ended, or `None` if it has not ended.
     pub ended_at: Option<StreamTime>,
-    /// When Stream ends the call because of its maximum duration.
+    /// When Stream ends it because of the call's limit.
     pub timer_ends_at: Option<StreamTime>,
-    /// The current participants.
-    #[serde(deserialize_with = "entries")]
-    pub participants: Vec<Participant>,
+    /// The current participants. `None` is an unreadable one.
+    #[serde(deserialize_with = "page_entries")]
+    pub participants: Vec<Option<Participant>>,
     /// The users who accepted the call, and when.
     #[serde(default, deserialize_with = "map_entries")]
     pub accepted_by: BTreeMap<String, StreamTime>,
@@ -73,6 +73,12 @@ pub struct StreamSession {
 pub struct Participant {
     /// The user.
     pub user: UserRef,
+    /// The id of the client's session, which it keeps across reconnects.
+    #[serde(default, deserialize_with = "readable")]
+    pub user_session_id: Option<String>,
+    /// When the participant joined.
+    #[serde(default, deserialize_with = "readable")]
+    pub joined_at: Option<StreamTime>,
 }
 
 impl StreamCall {

@@ -9,7 +9,7 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 26] = [
+pub const ENDPOINTS: [&str; 27] = [
     "DeleteChannel",
     "DeleteChannels",
     "DeleteDevice",
@@ -31,6 +31,7 @@ pub const ENDPOINTS: [&str; 26] = [
     "QueryChannels",
     "QueryUsers",
     "ReactivateUser",
+    "RingCall",
     "SendMessage",
     "UpdateCallMembers",
     "UpdateChannel",

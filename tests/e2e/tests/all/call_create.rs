@@ -15,7 +15,7 @@ fn create_body(id: &str) -> Value {
 /// The fields that are equal in all responses for a call.
 fn call_fields(response: &TestResponse) -> Value {
     let mut body = response.body_without_instance();
-    for key in ["created", "message"] {
+    for key in ["created", "message", "rung"] {
         body.as_object_mut().unwrap().remove(key);
     }
     body
@@ -176,6 +176,53 @@ async fn idempotency_key_is_scoped_to_the_user() {
     assert_eq!(changed.outcome(), (409, "call_id_reused"));
     let empty = create("alice", "", to("bob")).await;
     assert_eq!(empty.outcome(), (400, "invalid_header"));
+}
+
+/// A request of Bob's with the key `tap-1`.
+async fn keyed_create(app: &TestApp, body: Value) -> TestResponse {
+    let token = format!("Bearer {}", app.stack().token_for("bob"));
+    let headers = [("authorization", token.as_str()), ("idempotency-key", "tap-1")];
+    app.post_with_headers("/call/create", &headers, &body.to_string()).await
+}
+
+#[tokio::test]
+async fn repeated_key_returns_the_call_that_answered_the_first_request() {
+    let app = TestApp::with_call("c1").await;
+    let body = json!({"receiverId": "alice", "ring": true});
+    let first = keyed_create(&app, body.clone()).await.expect_success().body;
+    assert_eq!((&first["callId"], &first["created"]), (&json!("c1"), &json!(false)));
+    app.advance_time(Duration::from_secs(20)).await;
+    // The repeat sends one read more than a repeat of a created call, and nothing to Stream.
+    app.reset_counts();
+    let again = keyed_create(&app, body.clone()).await.expect_success().body;
+    assert_eq!(
+        (&again["callId"], &again["created"], &again["rung"]),
+        (&json!("c1"), &json!(false), &json!(false))
+    );
+    assert_eq!(app.counts(), (4, 0));
+    let other = keyed_create(&app, json!({"receiverId": "alice"})).await;
+    assert_eq!(other.outcome(), (409, "call_id_reused"));
+
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    assert_eq!(keyed_create(&app, body.clone()).await.outcome(), (409, "call_ended"));
+    // The rejected repeat leaves no pointer behind.
+    let next = app.post("/call/create", "alice", json!({"receiverId": "bob"})).await;
+    assert_eq!(next.expect_success().body["created"], json!(true));
+    assert_eq!(keyed_create(&app, body.clone()).await.outcome(), (409, "call_ended"));
+}
+
+#[tokio::test]
+async fn key_is_free_again_after_a_day() {
+    let app = TestApp::with_call("c1").await;
+    let body = json!({"receiverId": "alice"});
+    let _ = keyed_create(&app, body.clone()).await.expect_success();
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
+    app.advance_time(Duration::from_mins(24 * 60 - 1)).await;
+    assert_eq!(keyed_create(&app, body.clone()).await.outcome(), (409, "call_ended"));
+    app.advance_time(Duration::from_mins(1)).await;
+    // The table has not deleted the alias yet.
+    let created = keyed_create(&app, body).await.expect_success().body;
+    assert_eq!((&created["created"], &created["status"]), (&json!(true), &json!("active")));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use e2e::TestApp;
 use serde_json::{Value, json};
+use shared::calls::SystemEndReason;
 use stream_emulator::{Fault, FaultRule, Operation};
 
 fn end_body() -> Value {
@@ -67,6 +68,31 @@ async fn mismatched_call_and_channel_are_rejected() {
     assert_eq!(neither.outcome(), (400, "invalid_body"));
     assert_eq!(app.stream().live_calls().len(), 1);
     let _ = app.post("/call/end", "alice", both("call-c1")).await.expect_success();
+}
+
+#[tokio::test]
+async fn reasons_of_the_service_are_rejected() {
+    let app = TestApp::with_call("c1").await;
+    for reason in SystemEndReason::ALL {
+        let body = json!({"callId": "c1", "reason": reason.as_str()});
+        let rejected = app.post("/call/end", "alice", body).await;
+        assert_eq!(rejected.outcome(), (400, "invalid_body"), "{reason:?}");
+    }
+    assert_eq!(app.stream().live_calls().len(), 1);
+}
+
+#[tokio::test]
+async fn end_names_its_actor() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c1"]).await;
+    let _ = app.post("/call/end", "bob", end_body()).await.expect_success();
+    let call = app.get("/call/c1", "alice").await.expect_success().body;
+    assert_eq!(call["endedBy"], json!({"kind": "user", "userId": "bob"}));
+    // No member has joined.
+    assert_eq!(
+        [&call["answered"], &call["durationSeconds"], &call["talkSeconds"], &call["settled"]],
+        [&json!(false), &json!(0), &json!(0), &json!(false)]
+    );
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn second_create_returns_the_open_call() {
         ("bob", receiver_body("alice")),
         ("bob", json!({"memberIds": ["alice", "bob"]})),
         // The open call is returned even if the other fields differ.
-        ("bob", json!({"receiverId": "alice", "callId": "c2", "callType": "voice", "ring": true})),
+        ("bob", json!({"receiverId": "alice", "callId": "c2", "callType": "voice"})),
         ("bob", json!({"receiverId": "alice", "custom": {"price": 3}})),
     ] {
         let later = create_call(&app, from, body.clone()).await.expect_success();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
 
 mod authorization;
+mod busy;
 mod call_create;
 mod call_end;
 mod call_extend;
@@ -27,6 +28,7 @@ mod output;
 mod profile_pushes;
 mod quality;
 mod rate_limits;
+mod redial;
 mod rejected_request_table;
 mod rejected_requests;
 mod repository_consistency;

@@ -7,6 +7,7 @@ use e2e::{TestApp, TestResponse};
 use http::Method;
 use quick_xml::events::Event as Xml;
 use serde_json::{Value, json};
+use shared::clock::Timestamp;
 use stream_emulator::{CallReport, Fault, FaultRule, Operation, ParticipantStats, SessionStats};
 
 /// A sample of a good connection.
@@ -127,7 +128,22 @@ async fn worst_participant_cause_and_interval_are_reported() {
 
 #[tokio::test]
 async fn closed_call_emits_one_metrics_line() {
-    let (app, _) = app_with_twenty_minute_call().await;
+    let (app, start) = app_with_twenty_minute_call().await;
+    let joined_at = Timestamp::from_millis(start).to_string();
+    for user in ["alice", "bob"] {
+        let participant = json!({
+            "user": {"id": user},
+            "user_session_id": format!("session-of-{user}"),
+            "joined_at": joined_at,
+        });
+        let joined = json!({
+            "type": "call.session_participant_joined",
+            "created_at": joined_at,
+            "call_cid": "default:c1",
+            "participant": participant,
+        });
+        let _ = app.send_webhook(&joined).await.expect_success();
+    }
     let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await.expect_success();
     // Samples are accepted after the end of the call.
     let late_batch = json!({"batchId": "late", "samples": [{"timestamp": app.now_millis()}]});

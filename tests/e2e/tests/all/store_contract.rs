@@ -8,16 +8,21 @@ use futures_util::future::join_all;
 use local::{Backends, Options, Stack, StreamChoice};
 use serde_json::{Value, json};
 use shared::calls::dynamo::DynamoCallStore;
+use shared::calls::outcome::EndedBy;
+use shared::calls::presence::{Join, Leave};
+use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
+    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
     EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
-    OpenCallPointer, Precondition, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
-    WithdrawResult,
+    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::dynamo::Table;
+use shared::erasure::ErasureStore;
+use shared::erasure::dynamo::DynamoErasureStore;
 use shared::ids::{BatchId, CallCid, CallId, CallTypeName, DeviceId, SessionId, UserId};
 use shared::quality::dynamo::DynamoQualityStore;
 use shared::quality::{
@@ -28,9 +33,9 @@ use shared::rate_limiter::{Quota, RateLimitStore, Route, Window};
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
 use shared::users::{
-    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, MergeResult, ProfileChange,
-    ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult, User, UserStatus,
-    UserStore,
+    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, JoinedCall, MergeResult,
+    ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult,
+    User, UserStatus, UserStore,
 };
 
 /// A table with its stores, and the backends that it runs on.
@@ -106,6 +111,7 @@ fn new_call(attempt: &str) -> NewCall {
         call_type: CallType::Voice,
         fingerprint: "f".to_owned(),
         parallel: false,
+        ring: false,
         attempt: attempt.to_owned(),
         at: at_second(0),
         max_duration_seconds: None,
@@ -124,7 +130,11 @@ async fn activate_call(calls: &DynamoCallStore, attempt: &str) -> ActivateResult
 /// Ends the call at second 9.
 async fn end_call(calls: &DynamoCallStore, user: Option<&str>) -> EndResult {
     let (id, by, reason) = (default_call_id(), user.map(user_id), EndReason::default());
-    let request = EndRequest { member: by.as_ref(), ..EndRequest::new(&id, &reason, at_second(9)) };
+    let ended_by = by.clone().map_or(EndedBy::Service, |user_id| EndedBy::User { user_id });
+    let request = EndRequest {
+        member: by.as_ref(),
+        ..EndRequest::new(&id, &reason, &ended_by, at_second(9))
+    };
     calls.end(request).await.unwrap()
 }
 
@@ -136,7 +146,7 @@ async fn end_with_precondition(
     let (id, reason) = (default_call_id(), EndReason::default());
     let request = EndRequest {
         precondition: Some(precondition),
-        ..EndRequest::new(&id, &reason, at_second(9))
+        ..EndRequest::new(&id, &reason, &EndedBy::System, at_second(9))
     };
     calls.end(request).await.unwrap()
 }
@@ -166,9 +176,9 @@ async fn call_goes_through_all_states() {
     let EndResult::Ending(ending) = end_call(&calls, Some("bob")).await else { panic!() };
     assert_eq!((ending.state, ending.ending_at), (CallState::Ending, Some(at_second(9))));
     assert_eq!(ending.end_reason, Some(EndReason::default()));
+    assert_eq!(ending.ended_by, Some(EndedBy::User { user_id: user_id("bob") }));
     let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.ended_at), (CallState::Ended, Some(at_second(10))));
-    assert_eq!(ended.duration(), Some(std::time::Duration::from_secs(8)));
     // A repeat changes nothing.
     assert_eq!(calls.finish(&default_call_id(), at_second(99)).await.unwrap(), Some(ended.clone()));
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(ended));
@@ -294,6 +304,96 @@ async fn only_the_newest_limit_version_is_confirmed() {
 }
 
 #[tokio::test]
+async fn alias_takes_the_place_of_a_withdrawn_call_until_it_expires() {
+    let fixture = start_fixture().await;
+    let calls = &fixture.calls;
+    let (id, other) = (default_call_id(), call_id("c2"));
+    let replace = async |attempt: &str| {
+        calls.replace_by_alias(&new_call(attempt), &other, at_second(60)).await.unwrap()
+    };
+    // Without an item no alias is written.
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    assert!(fixture.get_item("CALL#c1", "CALL").await.is_null());
+    calls.begin(&new_call("a")).await.unwrap();
+    assert_eq!(replace("b").await, WithdrawResult::NotOwned);
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    // A repeat succeeds, since its first response may be lost.
+    assert_eq!(replace("a").await, WithdrawResult::Removed);
+    let item = fixture.get_item("CALL#c1", "CALL").await;
+    assert_eq!(
+        item,
+        json!({
+            "pk": {"S": "CALL#c1"},
+            "sk": {"S": "CALL"},
+            "fingerprint": {"S": "f"},
+            "answeredWith": {"S": "c2"},
+            "expires": {"N": at_second(60).as_millis().to_string()},
+            "ttl": {"N": at_second(60).as_secs().to_string()},
+        })
+    );
+    // An alias is not a call.
+    assert_eq!(calls.get(&id).await.unwrap(), None);
+    assert_eq!(load_due_call(calls).await, None);
+    assert_eq!(calls.take_over(&new_call("b")).await.unwrap(), TakeOverResult::Missing);
+    assert_eq!(calls.withdraw(&id, "a").await.unwrap(), WithdrawResult::Removed);
+    assert_eq!(activate_call(calls, "a").await, ActivateResult::Missing);
+    assert_eq!(end_call(calls, None).await, EndResult::Missing);
+    assert_eq!(calls.finish(&id, at_second(2)).await.unwrap(), None);
+    calls.record_start(&default_cid(), at_second(2)).await.unwrap();
+    calls.schedule_check_now(&default_cid(), at_second(2)).await.unwrap();
+    assert!(!calls.record_ring(&id, at_second(2), at_second(2)).await.unwrap());
+    assert_eq!(fixture.get_item("CALL#c1", "CALL").await, item);
+    // The alias is returned until it expires, whatever the request is.
+    let alias = Alias { fingerprint: "f".to_owned(), answered_with: other.clone() };
+    for fingerprint in ["f", "g"] {
+        let repeat = NewCall {
+            fingerprint: fingerprint.to_owned(),
+            at: Timestamp::from_millis(at_second(60).as_millis() - 1),
+            ..new_call("b")
+        };
+        assert_eq!(calls.begin(&repeat).await.unwrap(), BeginResult::Aliased(alias.clone()));
+    }
+    let repeat = NewCall { at: at_second(60), ..new_call("c") };
+    assert_eq!(calls.begin(&repeat).await.unwrap(), BeginResult::Inserted);
+    let call = calls.get(&id).await.unwrap().unwrap();
+    assert_eq!((call.attempt.as_str(), call.state), ("c", CallState::Creating));
+    assert!(fixture.get_item("CALL#c1", "CALL").await["answeredWith"].is_null());
+}
+
+#[tokio::test]
+async fn ring_of_an_active_call_is_recorded_if_the_last_one_is_old() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let id = default_call_id();
+    let record = async |second: i64, last_before: i64| {
+        calls.record_ring(&id, at_second(second), at_second(last_before)).await.unwrap()
+    };
+    let last_rung_at = async || calls.get(&id).await.unwrap().unwrap().last_rung_at;
+    assert!(!record(1, 1).await);
+    calls.begin(&new_call("a")).await.unwrap();
+    assert!(!record(1, 1).await);
+    activate_call(&calls, "a").await;
+    // The creation did not ring.
+    assert_eq!(last_rung_at().await, None);
+    assert!(record(10, 0).await);
+    assert!(!record(25, 10).await);
+    assert_eq!(last_rung_at().await, Some(at_second(10)));
+    assert!(record(26, 11).await);
+    assert_eq!(last_rung_at().await, Some(at_second(26)));
+    end_call(&calls, None).await;
+    assert!(!record(90, 75).await);
+}
+
+#[tokio::test]
+async fn activation_of_a_ringing_call_is_its_first_ring() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let ringing = NewCall { ring: true, ..new_call("a") };
+    calls.begin(&ringing).await.unwrap();
+    let activated = calls.activate(&ringing, at_second(1), at_second(121)).await.unwrap();
+    let ActivateResult::Activated(call) = activated else { panic!() };
+    assert_eq!(call.last_rung_at, Some(at_second(1)));
+}
+
+#[tokio::test]
 async fn only_members_can_end_a_call() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     assert_eq!(end_call(&calls, Some("alice")).await, EndResult::Missing);
@@ -393,11 +493,168 @@ async fn end_sets_the_requested_due_time() {
     let request = EndRequest {
         at: at_second(3),
         due_at: at_second(20),
-        ..EndRequest::new(&id, &reason, at_second(9))
+        ..EndRequest::new(&id, &reason, &EndedBy::Stream, at_second(9))
     };
     let EndResult::Ending(ending) = calls.end(request).await.unwrap() else { panic!() };
     assert_eq!((ending.ending_at, ending.end_reason), (Some(at_second(3)), Some(reason)));
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(20)), 0)));
+}
+
+fn join(user: &str, second: i64) -> Join {
+    let session = SessionId::try_from(format!("session-of-{user}")).unwrap();
+    Join { user: user_id(user), session, joined_at: at_second(second) }
+}
+
+/// Stores the presence and the rejects of the call as an event at this second.
+async fn store_presence(calls: &DynamoCallStore, call: &Call, second: i64) -> UpdatePresenceResult {
+    let update = PresenceUpdate {
+        expected_version: call.presence.version() - 1,
+        presence: &call.presence,
+        rejects: &call.rejects,
+        started_at: call.presence.started_at(),
+        answered_at: call.presence.answered_at(),
+        at: at_second(second),
+    };
+    calls.update_presence(&default_cid(), update).await.unwrap()
+}
+
+#[tokio::test]
+async fn presence_is_stored_in_every_state_under_its_version() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    let mut call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    assert!(call.presence.record_join(&join("bob", 2)));
+    // Another event is stored between the read and the write.
+    let mut other = call.clone();
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 2).await else {
+        panic!()
+    };
+    assert_eq!((stored.presence.clone(), stored.answered_at), (call.presence, None));
+    assert_eq!((stored.state, stored.started_at), (CallState::Creating, Some(at_second(2))));
+    other.rejects.record(&user_id("bob"), RejectReason::Busy, at_second(3));
+    let UpdatePresenceResult::Conflict(current) = store_presence(&calls, &other, 3).await else {
+        panic!()
+    };
+    assert_eq!(current, stored);
+
+    activate_call(&calls, "a").await;
+    call = current;
+    assert!(call.presence.record_join(&join("alice", 4)));
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 4).await else {
+        panic!()
+    };
+    assert_eq!((stored.state, stored.answered_at), (CallState::Active, Some(at_second(4))));
+    call = stored;
+    call.rejects.record(&user_id("bob"), RejectReason::Busy, at_second(5));
+    call.presence.increment_version();
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 5).await else {
+        panic!()
+    };
+    assert_eq!((&stored.rejects, &stored.presence), (&call.rejects, &call.presence));
+
+    // A late leave of an ended call.
+    end_call(&calls, None).await;
+    calls.finish(&default_call_id(), at_second(10)).await.unwrap();
+    call = stored;
+    let Join { user, session, joined_at } = join("alice", 4);
+    let joined_at = Some(joined_at);
+    let leave = Leave { user, session, joined_at, at: at_second(8), duration: None };
+    assert!(call.presence.record_leave(&leave));
+    let before = due_at_and_tries(&calls).await;
+    let UpdatePresenceResult::Updated(stored) = store_presence(&calls, &call, 8).await else {
+        panic!()
+    };
+    assert_eq!((stored.state, &stored.presence), (CallState::Ended, &call.presence));
+    assert_eq!(due_at_and_tries(&calls).await, before);
+    assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn presence_of_another_call_is_not_stored() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    let mut call = Call::new(&new_call("a"));
+    call.presence.record_join(&join("bob", 2));
+    assert_eq!(store_presence(&calls, &call, 2).await, UpdatePresenceResult::Missing);
+    calls.begin(&new_call("a")).await.unwrap();
+    let before = calls.get(&default_call_id()).await.unwrap().unwrap();
+    // The event is older than the call by more than the clocks may differ.
+    assert_eq!(
+        store_presence(&calls, &call, -6).await,
+        UpdatePresenceResult::Conflict(before.clone())
+    );
+    let other_type = CallTypeName::try_from("private".to_owned()).unwrap();
+    let update = PresenceUpdate {
+        expected_version: 0,
+        presence: &call.presence,
+        rejects: &call.rejects,
+        started_at: None,
+        answered_at: None,
+        at: at_second(2),
+    };
+    let result = calls.update_presence(&default_call_id().with_type(&other_type), update).await;
+    assert_eq!(result.unwrap(), UpdatePresenceResult::Conflict(before));
+}
+
+#[tokio::test]
+async fn earliest_start_and_first_answer_are_kept() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    calls.record_start(&default_cid(), at_second(3)).await.unwrap();
+    let mut call = calls.get(&default_call_id()).await.unwrap().unwrap();
+    for (n, (started, answered, is_stored)) in
+        [(4, 9, false), (3, 9, true), (2, 7, true), (2, 8, true), (3, 8, false)]
+            .into_iter()
+            .enumerate()
+    {
+        let second = i64::try_from(n).unwrap() + 2;
+        let mut changed = call.clone();
+        changed.presence.record_join(&join("bob", second));
+        let update = PresenceUpdate {
+            expected_version: call.presence.version(),
+            presence: &changed.presence,
+            rejects: &changed.rejects,
+            started_at: Some(at_second(started)),
+            answered_at: Some(at_second(answered)),
+            at: at_second(second),
+        };
+        let result = calls.update_presence(&default_cid(), update).await.unwrap();
+        match result {
+            UpdatePresenceResult::Updated(stored) if is_stored => call = stored,
+            UpdatePresenceResult::Conflict(current) if !is_stored => assert_eq!(current, call),
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+    assert_eq!((call.started_at, call.answered_at), (Some(at_second(2)), Some(at_second(9))));
+}
+
+#[tokio::test]
+async fn end_can_require_the_version_of_the_presence() {
+    let StoreFixture { calls, _backends, .. } = start_fixture().await;
+    calls.begin(&new_call("a")).await.unwrap();
+    activate_call(&calls, "a").await;
+    let (id, reason) = (default_call_id(), EndReason::from(EndReason::NOT_ANSWERED));
+    let end_with_version = async |version: u64| {
+        let request = EndRequest {
+            presence_version: Some(version),
+            ..EndRequest::new(&id, &reason, &EndedBy::System, at_second(9))
+        };
+        calls.end(request).await.unwrap()
+    };
+    let mut call = calls.get(&id).await.unwrap().unwrap();
+    call.presence.record_join(&join("bob", 2));
+    // A join is told after the decision.
+    let UpdatePresenceResult::Updated(joined) = store_presence(&calls, &call, 2).await else {
+        panic!()
+    };
+    for version in [0, 2] {
+        assert_eq!(end_with_version(version).await, EndResult::Unchanged(joined.clone()));
+    }
+    let EndResult::Ending(ending) = end_with_version(1).await else { panic!() };
+    assert_eq!(
+        (ending.end_reason.as_ref(), ending.ended_by),
+        (Some(&reason), Some(EndedBy::System))
+    );
+    assert_eq!(ending.presence, call.presence);
 }
 
 /// An item has a place in the due index while the sweeper has work, and a time to live afterwards.
@@ -924,7 +1181,7 @@ async fn accounts_of_a_batch_are_read() {
     users.set_status(&user_ids[1], UserStatus::Active, at_second(9)).await.unwrap();
     let ban = Ban { until: at_second(60) };
     users.set_ban(&user_ids[2], Some(ban), at_second(1)).await.unwrap();
-    let accounts = users.get_accounts(&user_ids).await.unwrap();
+    let accounts = users.get_members(&user_ids, None).await.unwrap().accounts;
     let active = Account { exists_at_stream: true, ..Account::default() };
     for (n, expected) in [
         (0, Some(Account { status: UserStatus::Deactivated, ..active })),
@@ -940,6 +1197,43 @@ async fn accounts_of_a_batch_are_read() {
     let mut loaded = users.load(&user_ids).await.unwrap();
     loaded.sort_by(|user, other| user.id.cmp(&other.id));
     assert!(loaded.iter().map(|user| &user.id).eq(&user_ids[..98]));
+}
+
+#[tokio::test]
+async fn call_of_the_latest_join_is_stored() {
+    let fixture = start_fixture().await;
+    let (users, bob) = (&fixture.users, user_id("bob"));
+    merged(fixture.merge(&bob, &ProfileChange::default(), 0).await);
+    let joined =
+        |id: &str, second: i64| JoinedCall { call_id: call_id(id), joined_at: at_second(second) };
+    let stored = async || {
+        let members =
+            users.get_members(&[user_id("alice"), bob.clone()], Some(&bob)).await.unwrap();
+        assert_eq!(members.accounts.keys().collect::<Vec<_>>(), [&bob]);
+        members.joined_call
+    };
+    assert_eq!(stored().await, None);
+    // The events of the joins may arrive in any order, and twice.
+    for (id, second, expected) in [
+        ("c1", 10, joined("c1", 10)),
+        ("c2", 20, joined("c2", 20)),
+        ("c1", 10, joined("c2", 20)),
+        ("c3", 20, joined("c2", 20)),
+        ("c3", 30, joined("c3", 30)),
+    ] {
+        users.set_joined_call(&bob, &joined(id, second)).await.unwrap();
+        assert_eq!(stored().await, Some(expected), "{id} {second}");
+    }
+    // Without a callee it is not read.
+    let members = users.get_members(std::slice::from_ref(&bob), None).await.unwrap();
+    assert_eq!((members.accounts.len(), members.joined_call), (1, None));
+    let item = fixture.get_item("USER#bob", "IN_CALL").await;
+    let three_days = at_second(30 + 3 * 24 * 60 * 60).as_secs().to_string();
+    assert_eq!(item["ttl"]["N"], json!(three_days));
+    // The erasure of the user deletes it, whether or not there is a profile.
+    let erasures = DynamoErasureStore::new(fixture.table.clone());
+    erasures.finish(&bob, at_second(40)).await.unwrap();
+    assert_eq!(stored().await, None);
 }
 
 #[tokio::test]

@@ -112,17 +112,59 @@ async fn unjoined_call_is_closed_within_six_minutes() {
 }
 
 #[tokio::test]
-async fn declined_call_is_closed_by_the_next_sweep() {
-    let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
+async fn declined_or_missed_call_is_closed_without_webhooks() {
+    let app = TestApp::start().await;
     app.create_calls(&["c0", "c1"]).await;
     for cid in ["default:c0", "default:c1"] {
         app.stream().join(cid, "alice").unwrap();
     }
     app.stream().reject("default:c0", "bob");
     app.stream().miss("default:c1", "bob");
-    let sweeps = app.advance_minutes(1).await;
-    assert_eq!(sweeps[0]["ended"], json!({"declined": 2}));
+    app.advance_minutes(2).await;
+    for (id, reason) in [("c0", "declined"), ("c1", "not_answered")] {
+        let item = app.get_call_item(id).await;
+        assert_eq!(
+            (&item["state"]["S"], &item["endReason"]["S"]),
+            (&json!("ended"), &json!(reason))
+        );
+    }
     assert_cleanup_completes(&app, &["c0", "c1"]).await;
+}
+
+#[tokio::test]
+async fn unanswered_caller_is_released_at_the_end_of_the_ring() {
+    let app = TestApp::with_call("c1").await;
+    app.stream().join("default:c1", "alice").unwrap();
+    let sweeps = app.advance_minutes(2).await;
+    assert_eq!(sweeps[1]["ended"], json!({"not_answered": 1}));
+    assert!(is_closed(&app, "c1").await);
+}
+
+#[tokio::test]
+async fn user_who_remains_alone_is_released() {
+    for (timeout, is_ended) in [("60", true), ("0", false)] {
+        let options = Options { webhooks: true, ..Options::default() };
+        let app = TestApp::with_options(Options {
+            env: BTreeMap::from([("CALL_ALONE_TIMEOUT_SECONDS".to_owned(), timeout.to_owned())]),
+            ..options
+        })
+        .await;
+        app.create_calls(&["c1"]).await;
+        let cid = "default:c1";
+        app.stream().join(cid, "alice").unwrap();
+        let bob = app.stream().join(cid, "bob").unwrap();
+        app.advance_time(Duration::from_secs(10)).await;
+        app.stream().leave(cid, &bob);
+        app.stream().webhooks_idle().await;
+        app.advance_minutes(3).await;
+        assert_eq!(is_closed(&app, "c1").await, is_ended, "{timeout}");
+        if is_ended {
+            let call = app.get("/call/c1", "alice").await.expect_success().body;
+            assert_eq!(call["endReason"], "left");
+            let seconds = call["durationSeconds"].as_u64().unwrap();
+            assert!((10..=12).contains(&seconds), "{seconds}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -305,7 +347,7 @@ async fn concurrent_sweeps_end_each_call_once() {
     }
     app.stream().clear_faults();
     for id in &ids[2..4] {
-        app.stream().join(&format!("default:{id}"), "alice").unwrap();
+        app.stream().join(&format!("default:{id}"), "bob").unwrap();
     }
     app.advance_time(Duration::from_mins(2)).await;
     let (first, second) = join(app.sweep(), app.sweep()).await;

@@ -61,6 +61,25 @@ fn session_started_event(id: &str, at: Timestamp, reported_at: Timestamp) -> Val
     event
 }
 
+/// An event of an interval that is named by its participant.
+fn participant_event(kind: &str, id: &str, user: &str, joined: Timestamp, at: Timestamp) -> Value {
+    let mut event = call_event(kind, id, at);
+    event["participant"] = json!({
+        "user": {"id": user},
+        "user_session_id": format!("session-of-{user}"),
+        "joined_at": joined.to_string(),
+    });
+    event["duration_seconds"] = json!(at.since(joined).as_secs());
+    event
+}
+
+fn rejected_event(id: &str, user: &str, reason: Option<&str>, at: Timestamp) -> Value {
+    let mut event = call_event("call.rejected", id, at);
+    event["user"] = json!({"id": user});
+    event["reason"] = json!(reason);
+    event
+}
+
 fn participant_joined_event(id: &str, at: Timestamp) -> Value {
     let mut event = call_event("call.session_participant_joined", id, later(at, 1));
     event["participant"] = json!({"user": {"id": "alice"}, "joined_at": at.to_string()});
@@ -316,7 +335,9 @@ async fn started_at_is_the_first_join_in_any_event_order() {
 async fn possible_end_events_schedule_an_immediate_check() {
     let app = TestApp::start().await;
     app.create_calls(&["c0", "c1", "c2"]).await;
-    let kinds = ["call.session_ended", "call.missed", "call.rejected"];
+    // Without Stream, an event cannot be decided at once.
+    app.stream().add_fault(FaultRule::for_operation(Operation::GetCall, Fault::Status(503)));
+    let kinds = ["call.session_ended", "call.missed", "call.session_ended"];
     for (n, kind) in kinds.into_iter().enumerate() {
         let id = format!("c{n}");
         let before = app.get_call_item(&id).await;
@@ -328,6 +349,7 @@ async fn possible_end_events_schedule_an_immediate_check() {
         after["dueAt"] = before["dueAt"].clone();
         assert_eq!(after, before, "{kind}");
     }
+    app.stream().clear_faults();
     // The check at Stream finds that the call is ongoing.
     let sweep = app.sweep().await;
     assert_eq!(
@@ -368,7 +390,7 @@ async fn events_reschedule_only_active_calls() {
     let before = app.scan_table().await;
     for id in ["creating", "ending", "ended"] {
         assert_eq!(app.get_call_item(id).await["state"]["S"], id);
-        for kind in &CALL_EVENT_TYPES[2..6] {
+        for kind in &CALL_EVENT_TYPES[2..5] {
             let _ = app.send_webhook(&call_event(kind, id, now(&app))).await.expect_success();
         }
     }
@@ -443,7 +465,10 @@ async fn late_events_do_not_reopen_an_ended_call() {
             .expect_success();
     }
     let mut after = app.get_call_item("c1").await;
-    after.as_object_mut().unwrap().remove("startedAt");
+    // Facts about the participants are stored for an ended call, too.
+    for attribute in ["startedAt", "presence", "rejects"] {
+        after.as_object_mut().unwrap().remove(attribute);
+    }
     assert_eq!(after, before);
     app.advance_minutes(4).await;
     let item = app.get_call_item("c1").await;
@@ -559,6 +584,104 @@ async fn stream_retries_events_that_could_not_be_stored() {
     assert_eq!(number_attribute(&app.get_call_item("c1").await, "startedAt"), at.as_millis());
 }
 
+#[tokio::test]
+async fn declined_call_is_over_at_once() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c1"]).await;
+    app.stream().join("default:c1", "alice").unwrap();
+    app.stream().reject("default:c1", "bob");
+    let at = now(&app);
+    app.reset_counts();
+    let _ = app.send_webhook(&rejected_event("c1", "bob", None, at)).await.expect_success();
+    let call = app.get("/call/c1", "alice").await.expect_success().body;
+    assert_eq!(
+        [&call["status"], &call["endReason"], &call["endedBy"]],
+        [&json!("ending"), &json!("declined"), &json!({"kind": "user", "userId": "bob"})]
+    );
+    // Only the sweeper clears Stream.
+    assert_eq!(app.stream().counts().total(), 1);
+    assert_eq!(app.stream().live_calls(), ["default:c1"]);
+    assert_eq!(app.sweep().await["cleaned"], 1);
+    assert!(app.stream().live_calls().is_empty());
+}
+
+#[tokio::test]
+async fn reject_without_stream_is_decided_by_the_next_sweep() {
+    let app = TestApp::with_call("c1").await;
+    app.stream().reject("default:c1", "bob");
+    app.stream().add_fault(FaultRule::for_operation(Operation::GetCall, Fault::Status(503)));
+    app.reset_counts();
+    let rejected = rejected_event("c1", "bob", Some("decline"), now(&app));
+    let _ = app.send_webhook(&rejected).await.expect_success();
+    // One attempt only.
+    assert_eq!(app.stream().counts().get(Operation::GetCall), 1);
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "active");
+    app.stream().clear_faults();
+    assert_eq!(app.sweep().await["ended"], json!({"declined": 1}));
+}
+
+#[tokio::test]
+async fn reasons_and_order_of_rejects_decide() {
+    let app = TestApp::start().await;
+    for (n, (rejects, reason)) in [
+        (&[("alice", Some("cancel"), 1)][..], Some("cancelled")),
+        (&[("alice", Some("timeout"), 1)], Some("not_answered")),
+        (&[("bob", Some("busy"), 1)], None),
+        (&[("bob", Some("busy"), 1), ("alice", Some("cancel"), 2)], Some("not_answered")),
+        // The second reject is that of the caller's own client.
+        (&[("alice", Some("cancel"), 2), ("bob", None, 1)], Some("cancelled")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("c{n}");
+        app.create_calls(&[id.as_str()]).await;
+        let at = now(&app);
+        for (user, reject_reason, second) in rejects {
+            let event = rejected_event(&id, user, *reject_reason, later(at, *second));
+            let _ = app.send_webhook(&event).await.expect_success();
+        }
+        let item = app.get_call_item(&id).await;
+        assert_eq!(item["endReason"]["S"].as_str(), reason, "{rejects:?}");
+    }
+}
+
+#[tokio::test]
+async fn talk_time_is_that_of_the_events_in_any_order() {
+    let app = TestApp::start().await;
+    app.create_calls(&["c0", "c1"]).await;
+    app.advance_time(Duration::from_mins(1)).await;
+    // Only the events tell who is in.
+    app.stream().add_fault(FaultRule::for_operation(Operation::GetCall, Fault::Status(503)));
+    let start = Timestamp::from_millis(app.now_millis() - 50_000);
+    let (joined, left) = ("call.session_participant_joined", "call.session_participant_left");
+    for (id, order) in [("c0", [0, 1, 2, 3]), ("c1", [3, 1, 2, 0])] {
+        let events = [
+            participant_event(joined, id, "alice", start, later(start, 1)),
+            participant_event(joined, id, "bob", later(start, 3), later(start, 4)),
+            // Bob comes back under the same session.
+            participant_event(left, id, "bob", later(start, 3), later(start, 10)),
+            participant_event(joined, id, "bob", later(start, 20), later(start, 21)),
+        ];
+        for n in order {
+            let _ = app.send_webhook(&events[n]).await.expect_success();
+        }
+        let ended = call_ended_event(id, later(start, 25));
+        let _ = app.send_webhook(&ended).await.expect_success();
+        let call = app.get(&format!("/call/{id}"), "bob").await.expect_success().body;
+        assert_eq!(
+            [&call["startedAt"], &call["answeredAt"], &call["endedAt"]],
+            [start, later(start, 3), later(start, 25)].map(|at| json!(at.to_string())).each_ref(),
+            "{id}"
+        );
+        assert_eq!(
+            (&call["answered"], &call["durationSeconds"], &call["talkSeconds"]),
+            (&json!(true), &json!(22), &json!(12)),
+            "{id}"
+        );
+    }
+}
+
 /// The fate of a call at Stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {
@@ -601,8 +724,8 @@ impl Scenario {
         let simple_event = |kind: &str, second: u64| call_event(kind, id, at(second));
         let start_events = [
             session_started_event(id, at(1), at(2)),
-            participant_joined_event(id, at(1)),
-            participant_joined_event(id, at(3)),
+            participant_event("call.session_participant_joined", id, "alice", at(1), at(2)),
+            participant_event("call.session_participant_joined", id, "bob", at(3), at(4)),
         ];
         let scenario_events = match self {
             Self::Ongoing => vec![
@@ -652,14 +775,14 @@ impl Scenario {
                 ]
             }
             Self::Declined | Self::NeverJoined => {
-                let last = if self == Self::Declined { "call.rejected" } else { "call.missed" };
-                let kinds =
-                    ["call.created", "call.ring", "call.notification", last, "call.updated"];
-                return kinds
-                    .iter()
-                    .zip(1..)
-                    .map(|(kind, second)| simple_event(kind, second))
-                    .collect();
+                let last = if self == Self::Declined {
+                    rejected_event(id, "bob", None, at(4))
+                } else {
+                    simple_event("call.missed", 4)
+                };
+                let kinds = ["call.created", "call.ring", "call.notification", "call.updated"];
+                let others = kinds.iter().zip(1..).map(|(kind, second)| simple_event(kind, second));
+                return others.chain([last]).collect();
             }
         };
         start_events.into_iter().chain(scenario_events).collect()
@@ -717,7 +840,9 @@ async fn app_after_scenarios() -> TestApp {
     // Sessions without participants end.
     app.advance_time(Duration::from_secs(301)).await;
     for (id, _) in calls.iter().filter(|(_, scenario)| *scenario == Scenario::Restarted) {
-        stream.join(&format!("default:{id}"), "bob").unwrap();
+        for user in ["alice", "bob"] {
+            stream.join(&format!("default:{id}"), user).unwrap();
+        }
     }
     app
 }
@@ -758,11 +883,13 @@ async fn final_state(app: &TestApp) -> BTreeMap<String, Value> {
         let entry = if sk == "CALL" {
             let id = pk.trim_start_matches("CALL#");
             let ended_at_stream = item["endReason"]["S"] == "ended_at_stream";
+            // A look at an open call finds the joins of this run.
+            let is_ended = item["state"]["S"] == "ended";
             let live = app.stream().call(&format!("default:{id}"));
             json!({
                 "state": item["state"]["S"],
                 "reason": item["endReason"]["S"],
-                "startedAt": item["startedAt"],
+                "startedAt": is_ended.then(|| item["startedAt"].clone()),
                 "endingAt": ended_at_stream.then(|| item["endingAt"].clone()),
                 "due": !item["dueAt"].is_null(),
                 "channel": app.stream().channel(&format!("messaging:call-{id}")).is_some(),
