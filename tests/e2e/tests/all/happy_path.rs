@@ -49,7 +49,10 @@ async fn full_call_lifecycle_succeeds() {
             "transcribing": false,
         },
         "status": "active",
+        "answered": false,
+        "settled": false,
         "created": true,
+        "rung": false,
         "createdAt": call["createdAt"],
     });
     assert_eq!(call, expected);
@@ -70,6 +73,7 @@ async fn full_call_lifecycle_succeeds() {
 
     let mut again = app.get("/call/c1", "bob").await.expect_success().body;
     again["created"] = json!(true);
+    again["rung"] = json!(false);
     again["message"] = json!("Call created");
     assert_eq!(again, expected);
 

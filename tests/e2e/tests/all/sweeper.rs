@@ -83,7 +83,10 @@ async fn assert_abandoned_calls_close_within(webhooks: bool, max_duration: Durat
     }
     for id in ids {
         assert!(durations.get(id).is_some_and(|took| *took <= max_duration), "{id}: {durations:?}");
-        assert_eq!(app.get_call_item(id).await["endReason"]["S"], "left", "{id}");
+        // Without webhooks a join before the first check, after two minutes, is unknown.
+        let is_unknown = !webhooks && ["c0", "c1"].contains(&id);
+        let reason = if is_unknown { "not_answered" } else { "left" };
+        assert_eq!(app.get_call_item(id).await["endReason"]["S"], reason, "{id}");
     }
     assert_cleanup_completes(&app, &ids).await;
     assert!(app.stream().live_calls().is_empty() && app.stream().live_channels().is_empty());
