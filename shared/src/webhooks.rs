@@ -272,6 +272,11 @@ impl EventHandler {
         let current = look.record(&*self.call_store, call).await?;
         let is_active = |call: &Call| call.state == CallState::Active;
         let Some(call) = current.filter(is_active) else { return Ok(true) };
+        // The event with the reason of a reject may still arrive.
+        let mut rejected = look.state().into_iter().flat_map(|state| state.rejected_by.keys());
+        if rejected.any(|user| call.rejects.first(user).is_none()) {
+            return Ok(false);
+        }
         match look.decide(&call, self.timeouts) {
             Outcome::Continues { next_check } => {
                 self.call_store.schedule_check(&cid, next_check).await?;
@@ -284,6 +289,7 @@ impl EventHandler {
                     at: ended_at,
                     due_at: now,
                     presence_version: Some(call.presence.version()),
+                    limit_version: Some(call.limit_version),
                     ..EndRequest::new(&cid.id, &reason, &ended_by, now)
                 };
                 // An event that is stored meanwhile changes the decision.

@@ -18,6 +18,10 @@ impl CallService {
         let due_at = timeouts.first_check_at(new_call.at, now, max_duration);
         let code = match self.store.activate(new_call, now, due_at).await? {
             ActivateResult::Activated(call) => {
+                // An event arrived before the activation, and nothing has decided on it yet.
+                if !call.presence.is_empty() || call.started_at.is_some() {
+                    self.store.schedule_check_now(&call.cid(), now).await?;
+                }
                 return Ok(CreateResult { call, created: true, rung: new_call.ring });
             }
             ActivateResult::Unchanged(call) => match classify(&call, new_call) {

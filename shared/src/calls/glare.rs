@@ -38,11 +38,13 @@ pub(super) enum ConflictingCall {
 }
 
 impl ConflictingCall {
-    /// The id of the call, if it is active.
-    pub(super) fn active_id(&self) -> Option<&CallId> {
+    /// The id of the call that the create returns: an active one, or that of the same request.
+    pub(super) fn answer_id(&self, new_call: &NewCall) -> Option<&CallId> {
+        let is_same_request =
+            |call: &&Call| call.owner == new_call.owner && call.fingerprint == new_call.fingerprint;
         match self {
             Self::Active { call, .. } => Some(&call.call_id),
-            Self::Pending(_) => None,
+            Self::Pending(call) => call.as_ref().filter(is_same_request).map(|call| &call.call_id),
         }
     }
 }

@@ -78,9 +78,8 @@ impl Look {
         write_presence(store, call, self.requested_at, |call| {
             let mut presence = call.presence.clone();
             self.apply(&mut presence);
-            // A later time of a known participant alone is not worth a write.
-            let has_changed = presence.intervals() != call.presence.intervals()
-                || presence.is_truncated() != call.presence.is_truncated();
+            // The last time at which a participant was seen counts if the leave is lost.
+            let has_changed = presence != call.presence;
             if has_changed {
                 call.presence = presence;
             }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::calls::outcome::{self, EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView};
-use crate::calls::rejects::RejectReason;
 use crate::calls::{Call, CallTimeouts, EndReason, SystemEndReason};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -92,8 +91,12 @@ impl<'a> OpenCall<'a> {
         self.call.members.iter().filter(move |member| *member != requester)
     }
 
+    /// Whether another member is in the call, also one who joined after `GetCall` was sent.
     fn has_other_participant(&self) -> bool {
-        self.others().any(|user| self.state.is_some_and(|state| state.participants.contains(user)))
+        let present = self.call.presence.present_users();
+        let is_participant =
+            |user: &UserId| self.state.is_some_and(|state| state.participants.contains(user));
+        self.others().any(|user| is_participant(user) || present.contains(user))
     }
 
     /// Whether the members' phones may still ring: no other member has responded, and the ring
@@ -115,31 +118,22 @@ impl<'a> OpenCall<'a> {
 
     /// The end of a call in which no other member is.
     fn end(&self, now: Timestamp) -> (SystemEndReason, Timestamp, EndedBy) {
-        let joined_users = self.call.presence.joined_users();
-        if self.call.is_answered() || self.others().any(|user| joined_users.contains(user)) {
-            let absence = self.call.presence.absence_of_others(self.requester);
+        let presence = &self.call.presence;
+        let joined_users = presence.joined_users();
+        let is_callee = |user: &UserId| *user != self.call.owner;
+        if self.call.is_answered()
+            || joined_users.iter().any(is_callee)
+            || self.others().any(|user| joined_users.contains(user))
+        {
+            let absence = presence.absence().or_else(|| presence.absence_of_others(self.requester));
             let left_at = absence.map_or(now, |absence| absence.left_at);
             return (EndReason::LEFT, left_at, EndedBy::System);
-        }
-        let rejects = self.others().filter_map(|user| Some((self.explicit_reject(user)?, user)));
-        if let Some((at, user)) = rejects.max() {
-            return (EndReason::DECLINED, at, EndedBy::User { user_id: user.clone() });
         }
         let has_started = self.call.started_at.is_some()
             || !joined_users.is_empty()
             || self.state.is_some_and(|state| state.session_started_at.is_some());
         let reason = if has_started { EndReason::NOT_ANSWERED } else { EndReason::NOT_JOINED };
         (reason, now, EndedBy::System)
-    }
-
-    /// When the user rejected the call, unless as busy or because of a timeout.
-    fn explicit_reject(&self, user: &UserId) -> Option<Timestamp> {
-        match self.call.rejects.decisive(user) {
-            Some((RejectReason::Explicit, at)) => Some(at),
-            Some((RejectReason::Busy | RejectReason::Timeout, _)) => None,
-            // The webhook was lost.
-            None => self.state.and_then(|state| state.rejected_by.get(user).copied()),
-        }
     }
 }
 

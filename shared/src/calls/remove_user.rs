@@ -4,6 +4,7 @@
 use futures_util::future::join;
 
 use crate::auth::Caller;
+use crate::calls::outcome::EndedBy;
 use crate::calls::{Call, CallService, CallState, EndReason, MemberSet, ReplaceMembersResult};
 use crate::clock::Deadline;
 use crate::error::ApiError;
@@ -52,7 +53,8 @@ impl CallService {
                         session_started_at: None,
                     };
                     let reason: EndReason = EndReason::USER_DELETED.into();
-                    self.end(&caller, &call.call_id, &reason, deadline).await?;
+                    let ended_by = EndedBy::System;
+                    self.end_as(&caller, &call.call_id, &reason, &ended_by, deadline).await?;
                     return Ok(RemoveUserResult::Over);
                 }
                 CallState::Creating => return Ok(RemoveUserResult::Creating),

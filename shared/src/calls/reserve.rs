@@ -106,7 +106,7 @@ impl CallService {
             (Ok(Some(conflict)), resumed) => {
                 let ring = command.ring && resumed.is_none();
                 match resumed {
-                    None => match conflict.active_id().filter(|_| command.is_keyed) {
+                    None => match conflict.answer_id(&new_call).filter(|_| command.is_keyed) {
                         Some(id) => self.release_with_alias(&new_call, id, written).await,
                         None => self.release(&new_call, written).await,
                     },

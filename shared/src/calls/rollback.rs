@@ -85,6 +85,7 @@ impl CallService {
             due_at: now,
             precondition: Some(Precondition::Attempt(&call.attempt)),
             presence_version: is_active.then(|| call.presence.version()),
+            limit_version: is_active.then_some(call.limit_version),
             ..EndRequest::new(&call.call_id, reason, ended_by, now)
         };
         self.store.end(request).await
@@ -92,7 +93,7 @@ impl CallService {
 
     /// Ends a call that has ended at Stream, and cleans it up.
     pub(super) async fn record_ended(&self, new_call: &NewCall, deadline: Deadline) {
-        let reason = EndReason::default();
+        let reason = EndReason::ENDED_AT_STREAM.into();
         let request = EndRequest::new(&new_call.id, &reason, &EndedBy::Stream, self.clock.now());
         match self.store.end(request).await {
             Ok(EndResult::Ending(call) | EndResult::Unchanged(call))

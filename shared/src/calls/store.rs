@@ -83,6 +83,8 @@ pub struct EndRequest<'a> {
     /// If the presence has another version, the call stays open. `None` if the decision does not
     /// depend on the presence and the rejects.
     pub presence_version: Option<u64>,
+    /// The limit version on which the decision is based. If the call has another one, it stays open.
+    pub limit_version: Option<u64>,
 }
 
 /// The state of the call on which the decision to end it is based.
@@ -119,6 +121,7 @@ impl<'a> EndRequest<'a> {
             due_at: now.plus(END_RETRY_INTERVAL),
             precondition: None,
             presence_version: None,
+            limit_version: None,
         }
     }
 }

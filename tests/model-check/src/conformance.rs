@@ -106,6 +106,7 @@ enum Op {
         due: Timestamp,
         precondition: Option<Precondition<'static>>,
         presence_version: Option<u64>,
+        limit_version: Option<u64>,
     },
     Finish(CallId, Timestamp),
     ReplaceMembers {
@@ -186,7 +187,17 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             OpResult::Withdraw(store.replace_by_alias(new, answered_with, *expires_at).await?)
         }
         Op::Activate(new, at, due) => OpResult::Activate(store.activate(new, *at, *due).await?),
-        Op::End { id, by, reason, ended_by, at, due, precondition, presence_version } => {
+        Op::End {
+            id,
+            by,
+            reason,
+            ended_by,
+            at,
+            due,
+            precondition,
+            presence_version,
+            limit_version,
+        } => {
             let request = EndRequest {
                 id,
                 member: by.as_ref(),
@@ -196,6 +207,7 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
                 due_at: *due,
                 precondition: *precondition,
                 presence_version: *presence_version,
+                limit_version: *limit_version,
             };
             OpResult::End(store.end(request).await?)
         }
@@ -448,6 +460,7 @@ impl OpGenerator<'_> {
                     due,
                     precondition: None,
                     presence_version: None,
+                    limit_version: None,
                 }
             }
             CallState::Ending => Op::Finish(id, at),
@@ -494,7 +507,15 @@ impl OpGenerator<'_> {
             due: self.random_time(call),
             precondition,
             presence_version: self.random_bool().then(|| self.random_version(call)),
+            limit_version: (self.chooser.choose(3) == 0).then(|| self.random_limit_version(call)),
         }
+    }
+
+    /// The stored limit version, or zero.
+    fn random_limit_version(&mut self, call: usize) -> u64 {
+        let id = &self.fixture.ids[call];
+        let stored = self.sim.lock().model.items.get(id).map(|item| item.call.limit_version);
+        if self.random_bool() { 0 } else { stored.unwrap_or(0) }
     }
 
     /// Mostly expects the stored members, if the call exists.

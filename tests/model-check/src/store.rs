@@ -194,8 +194,17 @@ impl CallStore for ModelStore {
     }
 
     async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let EndRequest { id, member, reason, ended_by, at, due_at, precondition, presence_version } =
-            request;
+        let EndRequest {
+            id,
+            member,
+            reason,
+            ended_by,
+            at,
+            due_at,
+            precondition,
+            presence_version,
+            limit_version,
+        } = request;
         let (id, member) = (id.clone(), member.cloned());
         let (reason, ended_by) = (reason.clone(), ended_by.clone());
         let ignores_presence = self.has_mutant(Mutant::EndIgnoresPresence);
@@ -221,6 +230,7 @@ impl CallStore for ModelStore {
                 })
                 && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
                 && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at))
+                && limit_version.is_none_or(|version| version == item.call.limit_version)
                 && (ignores_presence
                     || presence_version
                         .is_none_or(|version| version == item.call.presence.version()));
@@ -273,8 +283,6 @@ impl CallStore for ModelStore {
         members: &[UserId],
     ) -> Result<ReplaceMembersResult, StoreError> {
         let (id, expected, members) = (id.clone(), expected.to_vec(), members.to_vec());
-        let owner = members.first().cloned();
-        let owner = owner.ok_or_else(|| StoreError::Internal("a call needs members".into()))?;
         let label = format!("replace the members of {id}");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else {
@@ -285,7 +293,6 @@ impl CallStore for ModelStore {
                 return ReplaceMembersResult::Unchanged(call.clone());
             }
             call.members.clone_from(&members);
-            call.owner.clone_from(&owner);
             ReplaceMembersResult::Replaced(call.clone())
         };
         self.write(|| label, effect).await
@@ -396,7 +403,7 @@ impl CallStore for ModelStore {
             call.presence.clone_from(&presence);
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
-            call.answered_at = call.answered_at.or(answered_at);
+            call.answered_at = answered_at.or(call.answered_at);
             UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await

@@ -239,6 +239,18 @@ impl CallStore for DynamoCallStore {
             attributes.extend(names);
             values.extend(version_values(version));
         }
+        match request.limit_version {
+            Some(0) => {
+                condition.push_str(" AND attribute_not_exists(#limitVersion)");
+                attributes.push("limitVersion");
+            }
+            Some(version) => {
+                condition.push_str(" AND #limitVersion = :limitVersion");
+                attributes.push("limitVersion");
+                values.insert(":limitVersion".to_owned(), number(version));
+            }
+            None => {}
+        }
         let update = self.update(
             request.id,
             CallUpdate {
@@ -287,19 +299,16 @@ impl CallStore for DynamoCallStore {
         expected: &[UserId],
         members: &[UserId],
     ) -> Result<ReplaceMembersResult, StoreError> {
-        let owner =
-            members.first().ok_or_else(|| StoreError::Internal("a call needs members".into()))?;
         let update = self.update(
             id,
             CallUpdate {
-                expression: "SET #members = :members, #owner = :owner",
+                expression: "SET #members = :members",
                 condition: "#state = :active AND #members = :expected",
-                names: &["members", "owner", "state"],
+                names: &["members", "state"],
                 values: attribute_values([
                     (":active", state_value(CallState::Active)),
                     (":expected", members_value(expected)),
                     (":members", members_value(members)),
-                    (":owner", text(owner.as_str())),
                 ]),
             },
         );
@@ -441,7 +450,7 @@ impl CallStore for DynamoCallStore {
             values.insert(":startedAt".to_owned(), timestamp_value(started_at));
         }
         if let Some(answered_at) = update.answered_at {
-            expression.push_str(", #answeredAt = if_not_exists(#answeredAt, :answeredAt)");
+            expression.push_str(", #answeredAt = :answeredAt");
             attributes.push("answeredAt");
             values.insert(":answeredAt".to_owned(), timestamp_value(answered_at));
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::calls::presence::{Join, Leave};
+use crate::calls::rejects::RejectReason;
 use crate::ids::SessionId;
 use crate::test_support::{active_call, user_id};
 

@@ -285,6 +285,7 @@ impl Sweeper {
             due_at: retry_at,
             precondition: Some(Precondition::DueAt(due_at)),
             presence_version,
+            limit_version: None,
         };
         Ok(match self.calls.store.end(request).await? {
             EndResult::Ending(call) => {
@@ -296,7 +297,11 @@ impl Sweeper {
 
     async fn reschedule_failed(&self, due: &DueCall, now: Timestamp) {
         if let Some(due_at) = due.due_at {
-            self.reschedule_with_backoff(&due.call.call_id, due_at, due.tries, now).await;
+            let ends_at = due.call.ends_at(self.timeouts.max_duration);
+            // A call is checked by its limit, also after failures.
+            let latest = ends_at.map(|at| at.max(now.plus(backoff(0))));
+            let id = &due.call.call_id;
+            self.reschedule_with_backoff(id, due_at, due.tries, latest, now).await;
         }
     }
 
@@ -305,9 +310,11 @@ impl Sweeper {
         id: &CallId,
         expected_due_at: Timestamp,
         tries: u32,
+        latest: Option<Timestamp>,
         now: Timestamp,
     ) {
         let retry_at = now.plus(backoff(tries));
+        let retry_at = latest.map_or(retry_at, |latest| retry_at.min(latest));
         if let Err(error) =
             self.due_store.reschedule(id, expected_due_at, retry_at, tries.saturating_add(1)).await
         {
@@ -508,7 +515,7 @@ impl Sweeper {
                 })
             }
             (None, _) => {
-                self.reschedule_with_backoff(id, *due_at, *tries, now).await;
+                self.reschedule_with_backoff(id, *due_at, *tries, None, now).await;
                 return Err(());
             }
         };
