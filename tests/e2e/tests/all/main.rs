@@ -9,6 +9,7 @@ mod call_create;
 mod call_end;
 mod call_extend;
 mod call_gate;
+mod call_outcomes;
 mod concurrency;
 mod config;
 mod documents;
