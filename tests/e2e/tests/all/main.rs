@@ -26,6 +26,7 @@ mod logging;
 mod messages;
 mod openapi;
 mod output;
+mod presence;
 mod profile_pushes;
 mod quality;
 mod rate_limits;
