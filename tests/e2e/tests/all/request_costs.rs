@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::TestApp;
 use local::{Options, UserLimits, dynamo};
 use serde_json::json;
+use shared::clock::Timestamp;
 
 #[tokio::test]
 async fn every_endpoint_makes_the_documented_number_of_requests() {
@@ -108,4 +109,48 @@ async fn rounds_of_a_call(app: &TestApp, id: &str) -> Vec<(String, u64, u64)> {
         rounds.push((path, app.stack().dynamo().rounds(), app.stream().counts().total()));
     }
     rounds
+}
+
+/// The callee's pointer leads to an open answered call: the create reads that call and sends
+/// `GetCall`.
+#[tokio::test]
+async fn pointer_to_an_answered_call_costs_one_read_and_one_get_call() {
+    let app = TestApp::start().await;
+    app.provision_users(&["alice", "bob", "carol", "dave"]).await;
+    // The first request of a process waits for its first connection.
+    let first = json!({"receiverId": "carol"});
+    let _ = app.post("/call/create", "alice", first).await.expect_success();
+    let other = json!({"receiverId": "carol", "callId": "c1"});
+    let _ = app.post("/call/create", "bob", other).await.expect_success();
+    // By the events both are in the call, but at Stream they are not. So the callee is not busy.
+    let now = Timestamp::from_millis(app.now_millis()).to_string();
+    for user in ["bob", "carol"] {
+        let joined = json!({
+            "type": "call.session_participant_joined",
+            "created_at": now,
+            "call_cid": "default:c1",
+            "participant": {
+                "user": {"id": user},
+                "user_session_id": format!("session-of-{user}"),
+                "joined_at": now,
+            },
+        });
+        let _ = app.send_webhook(&joined).await.expect_success();
+    }
+    assert_eq!(app.get_item("USER#bob", "IN_CALL").await["callId"]["S"], "c1");
+    // Slow enough that concurrent requests overlap.
+    let slow = dynamo::Fault::Slow(Duration::from_millis(100));
+    app.stack().dynamo().inject_fault(dynamo::Rule::always(slow));
+    for (callee, rounds, counts) in [("dave", 2, (4, 2)), ("bob", 3, (5, 3))] {
+        app.reset_counts();
+        let create = json!({"receiverId": callee});
+        let created = app.post("/call/create", "alice", create).await.expect_success();
+        assert_eq!(created.body["created"], true, "{callee}");
+        assert_eq!((app.stack().dynamo().rounds(), app.counts()), (rounds, counts), "{callee}");
+    }
+    // With `whenBusy`, the pointer is not read.
+    app.reset_counts();
+    let ring = json!({"receiverId": "bob", "allowParallel": true, "whenBusy": "ring"});
+    let _ = app.post("/call/create", "dave", ring).await.expect_success();
+    assert_eq!((app.stack().dynamo().rounds(), app.stream().counts().total()), (2, 2));
 }
