@@ -359,7 +359,10 @@ impl Handlers {
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let extended = self.calls.extend(id, command, deadline).await.ok()?;
         let mut core = self.sim.lock();
-        if !extended.is_limit_synced() {
+        let live = core.model.stream_calls.get(id.as_str());
+        let is_at_stream =
+            live.is_some_and(|live| live.max_duration_seconds == extended.max_duration_seconds);
+        if !extended.is_limit_synced() || !is_at_stream {
             core.model.record_violation(|| format!("{id} was extended without Stream"));
         }
         core.record_trace(|| format!("the extend returns {:?}", extended.state));

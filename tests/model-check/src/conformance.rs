@@ -813,7 +813,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the table. The others change Stream.
-    const STORE_MUTANTS: [Mutant; 12] = [
+    const STORE_MUTANTS: [Mutant; 15] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -826,6 +826,9 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::SessionEndEndsCall,
         Mutant::UnconditionalPresence,
         Mutant::EndIgnoresPresence,
+        Mutant::ExtendConfirmsLimit,
+        Mutant::ExtendKeepsVersion,
+        Mutant::ExtendPostponesCheck,
     ];
     for mutant in STORE_MUTANTS {
         let (real, _backends) = start_dynamo().await;

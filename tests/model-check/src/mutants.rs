@@ -36,11 +36,23 @@ pub enum Mutant {
     UnconditionalPresence,
     /// A call ends although its presence has changed since the decision.
     EndIgnoresPresence,
+    /// The creation of a call does not ring.
+    CreateDoesNotRing,
+    /// A ring of an open call does not ring.
+    RingCallDoesNotRing,
+    /// An update does not change the maximum duration at Stream.
+    StreamLimitUnchanged,
+    /// A changed maximum duration counts as confirmed before Stream has it.
+    ExtendConfirmsLimit,
+    /// A changed maximum duration does not increment the limit version.
+    ExtendKeepsVersion,
+    /// A changed maximum duration postpones the check of the call by this duration.
+    ExtendPostponesCheck,
 }
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -56,6 +68,12 @@ impl Mutant {
         Self::StreamCallNotEnded,
         Self::UnconditionalPresence,
         Self::EndIgnoresPresence,
+        Self::CreateDoesNotRing,
+        Self::RingCallDoesNotRing,
+        Self::StreamLimitUnchanged,
+        Self::ExtendConfirmsLimit,
+        Self::ExtendKeepsVersion,
+        Self::ExtendPostponesCheck,
     ];
 }
 

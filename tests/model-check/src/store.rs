@@ -2,6 +2,7 @@
 //! checks that both behave alike.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
@@ -301,6 +302,13 @@ impl CallStore for ModelStore {
     async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError> {
         let ExtendRequest { id, max_duration_seconds, joined_after, due_at } = request;
         let id = id.clone();
+        let keeps_version = self.has_mutant(Mutant::ExtendKeepsVersion);
+        let confirms = self.has_mutant(Mutant::ExtendConfirmsLimit);
+        let due_at = if self.has_mutant(Mutant::ExtendPostponesCheck) {
+            due_at.plus(Duration::from_secs(max_duration_seconds))
+        } else {
+            due_at
+        };
         let label = format!("extend {id} to {max_duration_seconds} s");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return ExtendResult::Missing };
@@ -311,7 +319,10 @@ impl CallStore for ModelStore {
                 return ExtendResult::Unchanged(call.clone());
             }
             call.max_duration_seconds = Some(max_duration_seconds);
-            call.limit_version += 1;
+            call.limit_version += u64::from(!keeps_version);
+            if confirms {
+                call.limit_synced = call.limit_version;
+            }
             item.due_at = Some(due_at);
             ExtendResult::Extended(item.call.clone())
         };

@@ -168,12 +168,12 @@ impl StreamRequest {
                     has_rung: false,
                 };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
-                live.has_rung |= ring;
+                live.has_rung |= *ring && mutant != Some(Mutant::CreateDoesNotRing);
                 (201, call_json(id, live))
             }
             Self::RingCall(id) => match model.stream_calls.get_mut(id) {
                 Some(live) => {
-                    live.has_rung = true;
+                    live.has_rung |= mutant != Some(Mutant::RingCallDoesNotRing);
                     done()
                 }
                 None => not_found(),
@@ -184,7 +184,9 @@ impl StreamRequest {
             },
             Self::UpdateCall { id, max_duration_seconds } => match model.stream_calls.get_mut(id) {
                 Some(live) => {
-                    live.max_duration_seconds = *max_duration_seconds;
+                    if mutant != Some(Mutant::StreamLimitUnchanged) {
+                        live.max_duration_seconds = *max_duration_seconds;
+                    }
                     (200, call_json(id, live))
                 }
                 None => not_found(),
