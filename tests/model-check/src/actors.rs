@@ -280,10 +280,11 @@ impl Handlers {
             is_keyed: false,
             when_busy: WhenBusy::Reject,
         };
-        self.send_create(actor, &request).await.ok()
+        self.send_create(actor, &request).await.ok().map(|_| ())
     }
 
     /// Carol calls Bob. A create that is rejected as busy has nothing at Stream, so no phone rings.
+    /// While Bob stays in an answered call, no create is successful.
     async fn call_busy(&self) -> Option<()> {
         let TestIds { call_z, bob, carol, .. } = &*self.ids;
         let request = CreateCall {
@@ -298,8 +299,17 @@ impl Handlers {
             is_keyed: false,
             when_busy: WhenBusy::Reject,
         };
+        let departures = self.sim.lock().model.departures_while_busy(bob);
         let error = match self.send_create(Actor::CallBusy, &request).await {
-            Ok(()) => return Some(()),
+            Ok(is_created) => {
+                let mut core = self.sim.lock();
+                let is_busy =
+                    departures.is_some() && departures == core.model.departures_while_busy(bob);
+                if is_created && is_busy {
+                    core.model.record_violation(|| format!("{call_z} rings a busy callee"));
+                }
+                return Some(());
+            }
             Err(error) => error,
         };
         if error.code() != Code::UserBusy {
@@ -313,11 +323,13 @@ impl Handlers {
         if exists_at_stream && !model.items.contains_key(call_z) {
             core.model.record_violation(|| format!("{call_z} was rejected as busy, and exists"));
         }
+        core.model.history.rejected_as_busy.insert(call_z.clone());
         core.record_trace(|| format!("{call_z} is rejected as busy"));
         Some(())
     }
 
-    async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<(), ApiError> {
+    /// Sends a create and checks its response. Returns whether this request created the call.
+    async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<bool, ApiError> {
         let rings = request.ring;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
@@ -334,7 +346,7 @@ impl Handlers {
         core.record_trace(|| {
             format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
         });
-        Ok(())
+        Ok(created.created)
     }
 
     async fn end(&self, user: UserId) -> Option<()> {
@@ -430,6 +442,7 @@ fn apply_stream_event(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Op
             let session = live.session.as_mut()?;
             let index = session.participants.iter().position(|other| other.user == ids.bob)?;
             let Participant { user, joined_at } = session.participants.remove(index);
+            live.departures += 1;
             let session = client_session(&user)?;
             let joined_at = Some(joined_at);
             Some(CallEvent::Left(Leave { user, session, joined_at, at: now, duration: None }))

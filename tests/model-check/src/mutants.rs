@@ -48,11 +48,21 @@ pub enum Mutant {
     ExtendKeepsVersion,
     /// A changed maximum duration postpones the check of the call by this duration.
     ExtendPostponesCheck,
+    /// An open call rings again whenever its members create a call.
+    UnconditionalRing,
+    /// A create does not check whether the callee is in another call.
+    BusyCheckSkipped,
+    /// A withdrawal leaves the call.
+    WithdrawIgnored,
+    /// Stream names the creator of a call as the user of each reject.
+    RejectsByCreator,
+    /// The time of the answer is not stored.
+    AnsweredAtNotStored,
 }
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -74,6 +84,11 @@ impl Mutant {
         Self::ExtendConfirmsLimit,
         Self::ExtendKeepsVersion,
         Self::ExtendPostponesCheck,
+        Self::UnconditionalRing,
+        Self::BusyCheckSkipped,
+        Self::WithdrawIgnored,
+        Self::RejectsByCreator,
+        Self::AnsweredAtNotStored,
     ];
 }
 

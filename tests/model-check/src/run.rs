@@ -259,6 +259,12 @@ impl<'a> Run<'a> {
                 Transition::ApplyDelayed(index) => self.apply_delayed(index),
             }
         }
+        if remaining_faults == scenario.max_faults {
+            self.sim.lock().model.check_busy_rejections();
+        }
+        if self.violation().is_some() {
+            return Some(Vec::new());
+        }
         // No faults occur after this point.
         let alive = vec![false; futures.len()];
         if !self.is_new_state(0, &alive, &responded) {

@@ -70,6 +70,10 @@ pub(crate) struct StreamCall {
     pub(crate) max_duration_seconds: Option<u64>,
     /// Whether a request has rung the members' phones.
     pub(crate) has_rung: bool,
+    /// When a request last rang the call while it was open.
+    pub(crate) last_ring_call_at: Option<Timestamp>,
+    /// How often participants have left.
+    pub(crate) departures: u32,
 }
 
 /// A session of a call at Stream.
@@ -103,6 +107,7 @@ impl StreamCall {
     pub(crate) fn end_session(&mut self, at: Timestamp) {
         if let Some(session) = &mut self.session {
             session.ended_at.get_or_insert(at);
+            self.departures += u32::from(!session.participants.is_empty());
             session.participants.clear();
         }
     }
@@ -130,6 +135,8 @@ pub(crate) struct History {
     pub(crate) changed_by_stream: BTreeSet<CallId>,
     /// The joins whose events were acknowledged.
     pub(crate) reported_joins: BTreeSet<(CallId, UserId)>,
+    /// The calls whose create was rejected as busy.
+    pub(crate) rejected_as_busy: BTreeSet<CallId>,
     /// Whether a request takes effect late.
     pub(crate) has_delayed_effect: bool,
 }
@@ -258,6 +265,32 @@ impl ModelState {
             }
         }
         None
+    }
+
+    /// Checks that no create that was rejected as busy has left its reservation. After a fault, the
+    /// lease of the reservation expires.
+    pub(crate) fn check_busy_rejections(&mut self) {
+        let is_creating = |id: &&CallId| {
+            self.items.get(*id).is_some_and(|item| item.call.state == CallState::Creating)
+        };
+        let left = self.history.rejected_as_busy.iter().find(is_creating).cloned();
+        if let Some(id) = left {
+            self.record_violation(|| format!("{id} was rejected as busy, and is still creating"));
+        }
+    }
+
+    /// The departures so far from the answered call that a user is in, by the table and by Stream.
+    /// `None` if the user is in no such call. While the number is the same, the user stays in.
+    pub(crate) fn departures_while_busy(&self, user: &UserId) -> Option<u32> {
+        let id = &self.joined_calls.get(user)?.call_id;
+        let call = &self.items.get(id)?.call;
+        let live = self.stream_calls.get(id.as_str()).filter(|live| live.ended_at.is_none())?;
+        let participants = &live.session.as_ref()?.participants;
+        let is_in_call = call.state == CallState::Active
+            && call.is_answered()
+            && call.presence.present_users().contains(user)
+            && participants.iter().any(|participant| participant.user == *user);
+        is_in_call.then_some(live.departures)
     }
 
     /// Whether Stream has no channel and no live call for this id.

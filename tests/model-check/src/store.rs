@@ -120,6 +120,7 @@ impl CallStore for ModelStore {
     async fn withdraw(&self, id: &CallId, attempt: &str) -> Result<WithdrawResult, StoreError> {
         let (id, attempt) = (id.clone(), attempt.to_owned());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalWithdraw);
+        let is_ignored = self.has_mutant(Mutant::WithdrawIgnored);
         let label = format!("withdraw {id} by {attempt}");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get(&id) else { return WithdrawResult::Removed };
@@ -128,7 +129,9 @@ impl CallStore for ModelStore {
             if !is_own_attempt && !is_unconditional {
                 return WithdrawResult::NotOwned;
             }
-            model.items.remove(&id);
+            if !is_ignored {
+                model.items.remove(&id);
+            }
             WithdrawResult::Removed
         };
         self.write(|| label, effect).await
@@ -246,9 +249,17 @@ impl CallStore for ModelStore {
             let is_unanswered = [EndReason::NOT_JOINED, EndReason::NOT_ANSWERED]
                 .iter()
                 .any(|unanswered| unanswered.as_str() == reason.as_str());
+            let is_cancelled = reason.as_str() == EndReason::CANCELLED.as_str();
+            let session =
+                model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
+            let has_owner_rejected =
+                session.is_some_and(|session| session.rejected_by.contains_key(&item.call.owner));
             let joined = item.call.presence.joined_users();
             if is_unanswered && joined.iter().any(|user| *user != item.call.owner) {
                 model.record_violation(|| format!("{id} ends as unanswered after a join"));
+            }
+            if is_cancelled && !has_owner_rejected {
+                model.record_violation(|| format!("{id} ends as cancelled without its caller"));
             }
             model.transition(&id, CallState::Ending);
             EndResult::Ending(model.items[&id].call.clone())
@@ -361,12 +372,13 @@ impl CallStore for ModelStore {
         last_before: Timestamp,
     ) -> Result<bool, StoreError> {
         let id = id.clone();
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalRing);
         let label = format!("record the ring of {id} at {at}");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return false };
             let call = &mut item.call;
             let may_ring = call.state == CallState::Active
-                && call.last_rung_at.is_none_or(|last| last < last_before);
+                && (is_unconditional || call.last_rung_at.is_none_or(|last| last < last_before));
             if may_ring {
                 call.last_rung_at = Some(at);
             }
@@ -399,6 +411,7 @@ impl CallStore for ModelStore {
             update;
         let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
+        let loses_answer = self.has_mutant(Mutant::AnsweredAtNotStored);
         let label = format!("store presence {} of {}", presence.version(), cid.id);
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&cid.id) else {
@@ -414,8 +427,14 @@ impl CallStore for ModelStore {
             call.presence.clone_from(&presence);
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
-            call.answered_at = answered_at.or(call.answered_at);
-            UpdatePresenceResult::Updated(call.clone())
+            if !loses_answer {
+                call.answered_at = answered_at.or(call.answered_at);
+            }
+            let call = call.clone();
+            if call.answered_at.is_none() && call.presence.answered_at().is_some() {
+                model.record_violation(|| format!("{} lacks its answer", call.call_id));
+            }
+            UpdatePresenceResult::Updated(call)
         };
         self.write(|| label, effect).await
     }
@@ -623,7 +642,7 @@ impl AccountStore for ModelStore {
     ) -> Result<CallMembers, StoreError> {
         let account = Account { exists_at_stream: true, ..Account::default() };
         let accounts: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), account)).collect();
-        let callee = callee.cloned();
+        let callee = callee.filter(|_| !self.has_mutant(Mutant::BusyCheckSkipped)).cloned();
         let effect = move |model: &mut ModelState| CallMembers {
             accounts: accounts.clone(),
             joined_call: callee.as_ref().and_then(|id| model.joined_calls.get(id).cloned()),

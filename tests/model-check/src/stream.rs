@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
+use shared::ids::UserId;
 use shared::stream::{RawResponse, Request, Transport, TransportError};
 
 use crate::mutants::Mutant;
@@ -42,6 +43,9 @@ impl Transport for ModelStream {
 }
 
 type Response = (u16, Value);
+
+/// The minimum time between two rings of an open call.
+const RING_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A request to Stream.
 #[derive(Clone, Debug)]
@@ -166,22 +170,15 @@ impl StreamRequest {
                     session: None,
                     max_duration_seconds: None,
                     has_rung: false,
+                    last_ring_call_at: None,
+                    departures: 0,
                 };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
                 live.has_rung |= *ring && mutant != Some(Mutant::CreateDoesNotRing);
                 (201, call_json(id, live))
             }
-            Self::RingCall(id) => match model.stream_calls.get_mut(id) {
-                Some(live) => {
-                    live.has_rung |= mutant != Some(Mutant::RingCallDoesNotRing);
-                    done()
-                }
-                None => not_found(),
-            },
-            Self::GetCall(id) => match model.stream_calls.get(id) {
-                Some(live) => (200, call_json(id, live)),
-                None => not_found(),
-            },
+            Self::RingCall(id) => ring_call(id, model, mutant),
+            Self::GetCall(id) => get_call(id, model, mutant),
             Self::UpdateCall { id, max_duration_seconds } => match model.stream_calls.get_mut(id) {
                 Some(live) => {
                     if mutant != Some(Mutant::StreamLimitUnchanged) {
@@ -215,6 +212,36 @@ impl StreamRequest {
             }
         }
     }
+}
+
+/// Rings an open call. A second ring within the interval is a violation, unless a request is late.
+fn ring_call(id: &str, model: &mut ModelState, mutant: Option<Mutant>) -> Response {
+    let (now, is_late) = (model.now, model.history.has_delayed_effect);
+    let Some(live) = model.stream_calls.get_mut(id) else { return not_found() };
+    live.has_rung |= mutant != Some(Mutant::RingCallDoesNotRing);
+    let previous = live.last_ring_call_at.replace(now);
+    if !is_late && previous.is_some_and(|at| now.since(at) < RING_INTERVAL) {
+        model.record_violation(|| format!("{id} rings twice within 15 seconds"));
+    }
+    done()
+}
+
+fn get_call(id: &str, model: &ModelState, mutant: Option<Mutant>) -> Response {
+    let Some(live) = model.stream_calls.get(id) else { return not_found() };
+    if mutant == Some(Mutant::RejectsByCreator) {
+        return (200, call_json(id, &with_rejects_by_creator(live.clone())));
+    }
+    (200, call_json(id, live))
+}
+
+/// Names the creator as the user of each reject.
+fn with_rejects_by_creator(mut live: StreamCall) -> StreamCall {
+    let creator = UserId::try_from(live.created_by.clone()).ok();
+    if let Some(session) = &mut live.session {
+        let first = session.rejected_by.values().min().copied();
+        session.rejected_by = creator.zip(first).into_iter().collect();
+    }
+    live
 }
 
 fn done() -> Response {
