@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind};
-use crate::state::{ModelState, Participant, StreamCall};
+use crate::state::{ModelState, Participant, ReportedLeave, StreamCall};
 use crate::store::ModelStore;
 use crate::stream::ModelStream;
 
@@ -331,6 +331,7 @@ impl Handlers {
     /// Sends a create and checks its response. Returns whether this request created the call.
     async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<bool, ApiError> {
         let rings = request.ring;
+        let departures = self.sim.lock().model.count_departures();
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
         let created = self.calls.create(request, TIMEOUTS, permit, deadline).await?;
@@ -342,6 +343,16 @@ impl Handlers {
         let has_rung = core.model.stream_calls.get(id.as_str()).is_some_and(|live| live.has_rung);
         if rings && (created.created || created.rung) && !has_rung {
             core.model.record_violation(|| format!("{id} was acknowledged and never rang"));
+        }
+        // A resumed create does not ring an open call, since another attempt may.
+        let is_only_attempt = core.model.history.begins.get(&request.id).is_none_or(|n| *n < 2);
+        let is_redial = rings && !created.created && id != request.id && is_only_attempt;
+        // A participant may have left after the redial saw it.
+        if is_redial
+            && core.model.count_departures() == departures
+            && core.model.is_silent(&id, &request.owner)
+        {
+            core.model.record_violation(|| format!("a redial returned {id} without a ring"));
         }
         core.record_trace(|| {
             format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
@@ -408,17 +419,36 @@ impl Handlers {
             if result.is_err() {
                 result = self.event_handler.handle(event()).await;
             }
-            if result.is_ok()
-                && let CallEvent::Joined(join) = &call_event
-            {
-                let mut core = self.sim.lock();
-                if core.model.items.contains_key(&id) {
-                    core.model.history.reported_joins.insert((id.clone(), join.user.clone()));
-                    core.model.check_invariants();
-                }
+            if result.is_ok() {
+                self.record_report(&call_event);
             }
         }
         Some(())
+    }
+
+    /// Records an acknowledged join or leave, and checks that the call has it.
+    fn record_report(&self, call_event: &CallEvent) {
+        let id = &self.ids.call_x;
+        let mut core = self.sim.lock();
+        let model = &mut core.model;
+        if !model.items.contains_key(id) {
+            return;
+        }
+        match call_event {
+            CallEvent::Joined(join) => {
+                model.history.reported_joins.insert((id.clone(), join.user.clone()));
+            }
+            CallEvent::Left(Leave { user, joined_at: Some(joined_at), at, .. }) => {
+                model.history.reported_leaves.insert(ReportedLeave {
+                    id: id.clone(),
+                    user: user.clone(),
+                    joined_at: *joined_at,
+                    left_at: *at,
+                });
+            }
+            _ => return,
+        }
+        model.check_invariants();
     }
 }
 

@@ -813,7 +813,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the calls in the table. The others change Stream or the users.
-    const STORE_MUTANTS: [Mutant; 18] = [
+    const STORE_MUTANTS: [Mutant; 20] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -832,6 +832,8 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::UnconditionalRing,
         Mutant::WithdrawIgnored,
         Mutant::AnsweredAtNotStored,
+        Mutant::RingRefused,
+        Mutant::LeaveNotStored,
     ];
     for mutant in STORE_MUTANTS {
         let (real, _backends) = start_dynamo().await;

@@ -58,11 +58,15 @@ pub enum Mutant {
     RejectsByCreator,
     /// The time of the answer is not stored.
     AnsweredAtNotStored,
+    /// An open call never rings again.
+    RingRefused,
+    /// A presence with fewer users is not stored.
+    LeaveNotStored,
 }
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -89,6 +93,8 @@ impl Mutant {
         Self::WithdrawIgnored,
         Self::RejectsByCreator,
         Self::AnsweredAtNotStored,
+        Self::RingRefused,
+        Self::LeaveNotStored,
     ];
 }
 

@@ -120,6 +120,26 @@ pub(crate) struct DelayedEffect {
     pub(crate) effect: Effect,
 }
 
+/// A leave whose event was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ReportedLeave {
+    pub(crate) id: CallId,
+    pub(crate) user: UserId,
+    pub(crate) joined_at: Timestamp,
+    pub(crate) left_at: Timestamp,
+}
+
+impl ReportedLeave {
+    /// Whether the call has the leave as an event reported it, or an earlier one.
+    fn is_stored_in(&self, call: &Call) -> bool {
+        call.presence.intervals().iter().any(|interval| {
+            interval.user == self.user
+                && interval.joined_at == self.joined_at
+                && interval.left.is_some_and(|left| !left.is_inferred() && left.at <= self.left_at)
+        })
+    }
+}
+
 /// Past events that the checks need.
 #[derive(Default, Hash)]
 pub(crate) struct History {
@@ -135,6 +155,10 @@ pub(crate) struct History {
     pub(crate) changed_by_stream: BTreeSet<CallId>,
     /// The joins whose events were acknowledged.
     pub(crate) reported_joins: BTreeSet<(CallId, UserId)>,
+    /// The leaves whose events were acknowledged.
+    pub(crate) reported_leaves: BTreeSet<ReportedLeave>,
+    /// How often each call was begun.
+    pub(crate) begins: BTreeMap<CallId, u32>,
     /// The calls whose create was rejected as busy.
     pub(crate) rejected_as_busy: BTreeSet<CallId>,
     /// Whether a request takes effect late.
@@ -235,6 +259,13 @@ impl ModelState {
                 return Some(format!("{id} lacks the reported join of {user}"));
             }
         }
+        for leave in &self.history.reported_leaves {
+            let ReportedLeave { id, user, .. } = leave;
+            let item = self.items.get(id);
+            if item.is_some_and(|item| !leave.is_stored_in(&item.call)) {
+                return Some(format!("{id} lacks the reported leave of {user}"));
+            }
+        }
         let mut active_member_sets = BTreeSet::new();
         for (id, item) in &self.items {
             let state = item.call.state;
@@ -277,6 +308,23 @@ impl ModelState {
         if let Some(id) = left {
             self.record_violation(|| format!("{id} was rejected as busy, and is still creating"));
         }
+    }
+
+    /// How often participants have left their calls.
+    pub(crate) fn count_departures(&self) -> u32 {
+        self.stream_calls.values().map(|live| live.departures).sum()
+    }
+
+    /// Whether a call is active, has not rung, and has no participant but this user.
+    pub(crate) fn is_silent(&self, id: &CallId, user: &UserId) -> bool {
+        let session = self.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
+        let has_other = session.is_some_and(|session| {
+            session.participants.iter().any(|participant| participant.user != *user)
+        });
+        let has_not_rung = |item: &CallItem| {
+            item.call.state == CallState::Active && item.call.last_rung_at.is_none()
+        };
+        !has_other && self.items.get(id).is_some_and(has_not_rung)
     }
 
     /// The departures so far from the answered call that a user is in, by the table and by Stream.

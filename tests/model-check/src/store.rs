@@ -71,6 +71,7 @@ impl CallStore for ModelStore {
         let label = format!("begin {} by {}", new.id, new.attempt);
         let effect = move |model: &mut ModelState| {
             model.history.requested.insert(new.id.clone());
+            *model.history.begins.entry(new.id.clone()).or_default() += 1;
             if let Some(existing) = model.items.get(&new.id) {
                 let call = &existing.call;
                 let is_own_attempt =
@@ -373,11 +374,13 @@ impl CallStore for ModelStore {
     ) -> Result<bool, StoreError> {
         let id = id.clone();
         let is_unconditional = self.has_mutant(Mutant::UnconditionalRing);
+        let is_refused = self.has_mutant(Mutant::RingRefused);
         let label = format!("record the ring of {id} at {at}");
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&id) else { return false };
             let call = &mut item.call;
             let may_ring = call.state == CallState::Active
+                && !is_refused
                 && (is_unconditional || call.last_rung_at.is_none_or(|last| last < last_before));
             if may_ring {
                 call.last_rung_at = Some(at);
@@ -412,6 +415,7 @@ impl CallStore for ModelStore {
         let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
         let loses_answer = self.has_mutant(Mutant::AnsweredAtNotStored);
+        let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
         let label = format!("store presence {} of {}", presence.version(), cid.id);
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&cid.id) else {
@@ -424,7 +428,11 @@ impl CallStore for ModelStore {
             if call.cid() != cid || !call.existed_at(at) || !is_current || !is_first_start {
                 return UpdatePresenceResult::Conflict(call.clone());
             }
-            call.presence.clone_from(&presence);
+            let is_lost =
+                loses_leave && presence.present_users().len() < call.presence.present_users().len();
+            if !is_lost {
+                call.presence.clone_from(&presence);
+            }
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
             if !loses_answer {
