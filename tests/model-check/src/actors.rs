@@ -10,7 +10,8 @@ use shared::auth::Caller;
 use shared::calls::presence::{Join, Leave};
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{
-    CallService, CallState, CallTimeouts, CallType, CreateCall, EndReason, ExtendCall, WhenBusy,
+    CallService, CallState, CallTimeouts, CallType, CreateCall, CreateResult, EndReason,
+    ExtendCall, WhenBusy,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::error::{ApiError, Code};
@@ -49,6 +50,8 @@ pub enum Actor {
     CreateSecond,
     /// Bob creates call Y with Alice.
     CreateReverse,
+    /// Alice creates call Y with Bob by an `Idempotency-Key`, and repeats the request.
+    CreateKeyed,
     /// Alice calls Bob again, with a ring: the request is for call Y.
     Redial,
     /// Bob calls Alice, with a ring: the request is for call Y.
@@ -83,12 +86,13 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateConflicting,
         Self::CreateSecond,
         Self::CreateReverse,
+        Self::CreateKeyed,
         Self::Redial,
         Self::CallBack,
         Self::CallBusy,
@@ -109,8 +113,8 @@ impl Actor {
     /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
-            CallBack, CallBusy, Create, CreateConflicting, CreateParallel, CreateReverse,
-            CreateSecond, End, EndByCallee, Extend, Redial,
+            CallBack, CallBusy, Create, CreateConflicting, CreateKeyed, CreateParallel,
+            CreateReverse, CreateSecond, End, EndByCallee, Extend, Redial,
         };
         matches!(
             self,
@@ -119,6 +123,7 @@ impl Actor {
                 | CreateConflicting
                 | CreateSecond
                 | CreateReverse
+                | CreateKeyed
                 | Redial
                 | CallBack
                 | CallBusy
@@ -241,6 +246,7 @@ impl Handlers {
             Actor::CreateReverse | Actor::CallBack => {
                 Box::pin(async move { handlers.create(actor, false).await })
             }
+            Actor::CreateKeyed => Box::pin(async move { handlers.create_keyed().await }),
             Actor::CallBusy => Box::pin(async move { handlers.call_busy().await }),
             Actor::End => Box::pin(async move { handlers.end(handlers.ids.alice.clone()).await }),
             Actor::EndByCallee => {
@@ -283,6 +289,35 @@ impl Handlers {
         self.send_create(actor, &request).await.ok().map(|_| ())
     }
 
+    /// Alice creates call Y by an `Idempotency-Key`, and repeats the request. If an open call was
+    /// returned and stored as the alias, the repeat returns no other call.
+    async fn create_keyed(&self) -> Option<()> {
+        let TestIds { call_y, alice, bob, .. } = &*self.ids;
+        let request = CreateCall {
+            id: call_y.clone(),
+            owner: alice.clone(),
+            members: vec![alice.clone(), bob.clone()],
+            call_type: CallType::Video,
+            ring: false,
+            custom: None,
+            parallel: false,
+            max_duration_seconds: None,
+            is_keyed: true,
+            when_busy: WhenBusy::Reject,
+        };
+        self.send_create(Actor::CreateKeyed, &request).await.ok()?;
+        let expected = {
+            let core = self.sim.lock();
+            core.model.aliases.get(call_y).map(|stored| stored.alias.answered_with.clone())
+        };
+        let repeated = self.send_create(Actor::CreateKeyed, &request).await.ok()?.call.call_id;
+        if expected.is_some_and(|expected| expected != repeated) {
+            let mut core = self.sim.lock();
+            core.model.record_violation(|| format!("a repeat of {call_y} returned {repeated}"));
+        }
+        Some(())
+    }
+
     /// Carol calls Bob. A create that is rejected as busy has nothing at Stream, so no phone rings.
     /// While Bob stays in an answered call, no create is successful.
     async fn call_busy(&self) -> Option<()> {
@@ -301,11 +336,11 @@ impl Handlers {
         };
         let departures = self.sim.lock().model.departures_while_busy(bob);
         let error = match self.send_create(Actor::CallBusy, &request).await {
-            Ok(is_created) => {
+            Ok(created) => {
                 let mut core = self.sim.lock();
                 let is_busy =
                     departures.is_some() && departures == core.model.departures_while_busy(bob);
-                if is_created && is_busy {
+                if created.created && is_busy {
                     core.model.record_violation(|| format!("{call_z} rings a busy callee"));
                 }
                 return Some(());
@@ -328,15 +363,19 @@ impl Handlers {
         Some(())
     }
 
-    /// Sends a create and checks its response. Returns whether this request created the call.
-    async fn send_create(&self, actor: Actor, request: &CreateCall) -> Result<bool, ApiError> {
+    /// Sends a create and checks its response.
+    async fn send_create(
+        &self,
+        actor: Actor,
+        request: &CreateCall,
+    ) -> Result<CreateResult, ApiError> {
         let rings = request.ring;
         let departures = self.sim.lock().model.count_departures();
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
         let created = self.calls.create(request, TIMEOUTS, permit, deadline).await?;
         let mut core = self.sim.lock();
-        let id = created.call.call_id;
+        let id = created.call.call_id.clone();
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
             core.model.record_violation(|| format!("{id} was acknowledged but never active"));
         }
@@ -357,7 +396,8 @@ impl Handlers {
         core.record_trace(|| {
             format!("{actor:?} returns {id}, created: {}, rung: {}", created.created, created.rung)
         });
-        Ok(created.created)
+        drop(core);
+        Ok(created)
     }
 
     async fn end(&self, user: UserId) -> Option<()> {

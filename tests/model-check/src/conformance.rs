@@ -813,7 +813,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the calls in the table. The others change Stream or the users.
-    const STORE_MUTANTS: [Mutant; 20] = [
+    const STORE_MUTANTS: [Mutant; 21] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -834,6 +834,7 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::AnsweredAtNotStored,
         Mutant::RingRefused,
         Mutant::LeaveNotStored,
+        Mutant::AliasIgnored,
     ];
     for mutant in STORE_MUTANTS {
         let (real, _backends) = start_dynamo().await;

@@ -77,7 +77,7 @@ pub fn mutant_scenarios() -> Vec<Scenario> {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
-        CallBack, CallBusy, ChannelDeleted, Create, CreateConflicting, CreateParallel,
+        CallBack, CallBusy, ChannelDeleted, Create, CreateConflicting, CreateKeyed, CreateParallel,
         CreateReverse, CreateSecond, End, EndByCallee, Extend, Join, JoinByCaller, Leave, Redial,
         Reject, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
     };
@@ -103,6 +103,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Empty, CreateParallel, End),
                 (Active, CreateReverse, End),
                 (CreateCrashed, Create, End),
+                (Active, CreateKeyed, End),
             ],
         ),
         (

@@ -62,11 +62,13 @@ pub enum Mutant {
     RingRefused,
     /// A presence with fewer users is not stored.
     LeaveNotStored,
+    /// A repeat of a create ignores the alias.
+    AliasIgnored,
 }
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -95,6 +97,7 @@ impl Mutant {
         Self::AnsweredAtNotStored,
         Self::RingRefused,
         Self::LeaveNotStored,
+        Self::AliasIgnored,
     ];
 }
 

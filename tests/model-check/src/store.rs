@@ -68,6 +68,7 @@ impl CallStore for ModelStore {
     async fn begin(&self, new: &NewCall) -> Result<BeginResult, StoreError> {
         let (new, stores_last) = (new.clone(), self.has_mutant(Mutant::CallItemWrittenLast));
         let allows_reuse = self.has_mutant(Mutant::CallIdsReusable);
+        let ignores_alias = self.has_mutant(Mutant::AliasIgnored);
         let label = format!("begin {} by {}", new.id, new.attempt);
         let effect = move |model: &mut ModelState| {
             model.history.requested.insert(new.id.clone());
@@ -85,6 +86,7 @@ impl CallStore for ModelStore {
             }
             if let Some(stored) = model.aliases.get(&new.id)
                 && stored.expires_at > new.at
+                && !ignores_alias
             {
                 return BeginResult::Aliased(stored.alias.clone());
             }
