@@ -84,7 +84,12 @@ impl Fixture {
     }
 
     fn decide(&self, requester: &str, now: i64) -> Redial {
-        decide(&self.call, &user_id(requester), Some(&self.state), TIMEOUTS, at(now))
+        let mut call = self.call.clone();
+        call.answered_at = call.presence.answered_at();
+        if self.state.participants.is_empty() {
+            call.presence.observe_call(at(now), &[]);
+        }
+        decide(&call, &user_id(requester), Some(&self.state), TIMEOUTS, at(now))
     }
 }
 
@@ -144,8 +149,7 @@ fn finished_call_is_replaced() {
     let cases = [
         // Both hung up.
         (both_left(), "alice", 71, replace(EndReason::LEFT, 61)),
-        (both_left(), "bob", 71, replace(EndReason::LEFT, 60)),
-        // The last leave is the requester's own, once the inactivity timeout has passed.
+        (both_left(), "bob", 71, replace(EndReason::LEFT, 61)),
         (both_left(), "bob", 400, replace(EndReason::LEFT, 61)),
         // The requester alone is inside.
         (caller_remains, "alice", 45, replace(EndReason::LEFT, 40)),
@@ -205,7 +209,7 @@ fn finished_call_is_replaced() {
             Fixture::group().rejected("bob", "decline", 8),
             "alice",
             20,
-            replace_by("bob", EndReason::DECLINED, 8),
+            replace(EndReason::NOT_JOINED, 20),
         ),
     ];
     for (fixture, requester, now, expected) in cases {
