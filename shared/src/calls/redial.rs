@@ -46,7 +46,7 @@ pub(super) fn decide(
         alone_timeout: Duration::ZERO,
     };
     let open_call = OpenCall { call, requester, state };
-    let has_other = open_call.has_other_participant();
+    let has_other = open_call.has_other_participant(now);
     match outcome::decide(&facts, presence_timeouts, now) {
         Outcome::Over { reason, ended_at, ended_by } if !has_other || !is_timeout(reason) => {
             Redial::Replace { reason, ended_at, ended_by }
@@ -92,11 +92,12 @@ impl<'a> OpenCall<'a> {
     }
 
     /// Whether another member is in the call, also one who joined after `GetCall` was sent.
-    fn has_other_participant(&self) -> bool {
-        let present = self.call.presence.present_users();
+    fn has_other_participant(&self, now: Timestamp) -> bool {
         let is_participant =
             |user: &UserId| self.state.is_some_and(|state| state.participants.contains(user));
-        self.others().any(|user| is_participant(user) || present.contains(user))
+        let joined_later =
+            |user: &UserId| self.call.presence.present_since(user).is_some_and(|at| at >= now);
+        self.others().any(|user| is_participant(user) || joined_later(user))
     }
 
     /// Whether the members' phones may still ring: no other member has responded, and the ring

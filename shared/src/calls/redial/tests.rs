@@ -85,7 +85,7 @@ impl Fixture {
 
     fn decide(&self, requester: &str, now: i64) -> Redial {
         let mut call = self.call.clone();
-        call.answered_at = call.presence.answered_at();
+        call.answered_at = call.answered_at.or(call.presence.answered_at());
         if self.state.participants.is_empty() {
             call.presence.observe_call(at(now), &[]);
         }
@@ -158,7 +158,7 @@ fn finished_call_is_replaced() {
             Fixture::pair().present("alice", 5, None).present("bob", 10, None).shown(&[]),
             "alice",
             45,
-            replace(EndReason::LEFT, 45),
+            replace(EndReason::LEFT, 10),
         ),
         // Bob joined, and left before Alice came.
         (Fixture::pair().present("bob", 10, Some(20)), "alice", 150, replace(EndReason::LEFT, 20)),
