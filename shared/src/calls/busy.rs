@@ -57,7 +57,7 @@ impl CallService {
 /// Whether the item shows the user in an answered call of other members.
 fn is_in_other_call(user: &UserId, call: &Call, new_call: &NewCall) -> bool {
     call.state == CallState::Active
-        && call.is_answered()
+        && call.answered_at().is_some()
         && MemberSet::new(&call.members) != MemberSet::new(&new_call.members)
         && call.presence.present_users().contains(user)
 }

@@ -65,9 +65,6 @@ pub struct Call {
     /// When the first participant joined, by webhooks and looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When two different users were in the call for the first time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answered_at: Option<Timestamp>,
     /// Who was in the call, and when.
     #[serde(default, skip_serializing_if = "Presence::is_empty")]
     pub presence: Presence,
@@ -128,7 +125,6 @@ impl Call {
             created_at: new_call.at,
             active_at: None,
             started_at: None,
-            answered_at: None,
             presence: Presence::default(),
             rejects: Rejects::default(),
             last_rung_at: None,
@@ -184,10 +180,14 @@ impl Call {
         caller.is_service || self.is_member(&caller.user)
     }
 
-    /// Whether two different users have been in the call at the same time.
+    /// When two different users were in the call for the first time. An event that is told late can
+    /// change or remove it. Stream's clock may be behind, so the result is never before the call's
+    /// creation.
     #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.answered_at.is_some() || self.presence.answered_at().is_some()
+    pub fn answered_at(&self) -> Option<Timestamp> {
+        let is_before_end = |at: &Timestamp| self.ending_at.is_none_or(|ending_at| *at < ending_at);
+        let answered_at = self.presence.answered_at().filter(is_before_end)?;
+        Some(answered_at.max(self.created_at))
     }
 
     /// When the first participant joined. Stream's clock may be behind, so the result is never

@@ -38,7 +38,6 @@ pub(crate) async fn write_presence(
             presence: &call.presence,
             rejects: &call.rejects,
             started_at,
-            answered_at: call.presence.answered_at().or(call.answered_at),
             at,
         };
         match store.update_presence(&cid, update).await? {

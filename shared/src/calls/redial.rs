@@ -100,21 +100,20 @@ impl<'a> OpenCall<'a> {
         self.others().any(|user| is_participant(user) || joined_later(user))
     }
 
-    /// Whether the members' phones may still ring: no other member has responded, and the ring
-    /// timeout has not passed.
+    /// Whether the members' phones may still ring: no other member has responded or joined, and the
+    /// ring timeout has not passed.
     fn waits_for_answer(&self, ring_timeout: Duration, now: Timestamp) -> bool {
         let active_at = self.call.active_at.unwrap_or(self.call.created_at);
+        let joined_users = self.call.presence.joined_users();
         let has_responded = |user: &UserId| {
             let is_at_stream = self.state.is_some_and(|state| {
                 state.accepted_by.contains_key(user)
                     || state.rejected_by.contains_key(user)
                     || state.missed_by.contains_key(user)
             });
-            is_at_stream || self.call.rejects.first(user).is_some()
+            is_at_stream || self.call.rejects.first(user).is_some() || joined_users.contains(user)
         };
-        now < active_at.plus(ring_timeout)
-            && !self.call.is_answered()
-            && !self.others().any(has_responded)
+        now < active_at.plus(ring_timeout) && !self.others().any(has_responded)
     }
 
     /// The end of a call in which no other member is.
@@ -122,8 +121,7 @@ impl<'a> OpenCall<'a> {
         let presence = &self.call.presence;
         let joined_users = presence.joined_users();
         let is_callee = |user: &UserId| *user != self.call.owner;
-        if self.call.is_answered()
-            || joined_users.iter().any(is_callee)
+        if joined_users.iter().any(is_callee)
             || self.others().any(|user| joined_users.contains(user))
         {
             let absence = presence.absence().or_else(|| presence.absence_of_others(self.requester));

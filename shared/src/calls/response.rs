@@ -61,7 +61,7 @@ impl CallResponse {
     pub fn new(call: Call, max_duration: Duration) -> Self {
         let channel = call.call_id.channel();
         let ends_at = call.ends_at(max_duration);
-        let started_at = call.joined_at();
+        let (started_at, answered_at) = (call.joined_at(), call.answered_at());
         let (duration, talk_time) = (call.duration(), call.talk_time());
         // Stream's clock may be behind.
         let created_at = call.created_at;
@@ -78,9 +78,9 @@ impl CallResponse {
             created_at,
             started_at,
             ends_at,
-            answered_at: call.answered_at.map(not_before_creation),
+            answered_at,
             ended_at: call.ending_at.map(not_before_creation),
-            answered: call.answered_at.is_some(),
+            answered: answered_at.is_some(),
             duration_seconds: duration.map(round_to_seconds),
             talk_seconds: talk_time.map(round_to_seconds),
             // No call is settled yet.

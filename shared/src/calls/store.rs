@@ -198,8 +198,6 @@ pub struct PresenceUpdate<'a> {
     pub rejects: &'a Rejects,
     /// When the first participant joined. It must not be later than the stored time.
     pub started_at: Option<Timestamp>,
-    /// When two users were in for the first time. A stored time is kept.
-    pub answered_at: Option<Timestamp>,
     /// The time of the event or look. The call must have existed then.
     pub at: Timestamp,
 }

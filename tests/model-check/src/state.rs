@@ -335,7 +335,7 @@ impl ModelState {
         let live = self.stream_calls.get(id.as_str()).filter(|live| live.ended_at.is_none())?;
         let participants = &live.session.as_ref()?.participants;
         let is_in_call = call.state == CallState::Active
-            && call.is_answered()
+            && call.answered_at().is_some()
             && call.presence.present_users().contains(user)
             && participants.iter().any(|participant| participant.user == *user);
         is_in_call.then_some(live.departures)

@@ -412,11 +412,9 @@ impl CallStore for ModelStore {
         cid: &CallCid,
         update: PresenceUpdate<'_>,
     ) -> Result<UpdatePresenceResult, StoreError> {
-        let PresenceUpdate { expected_version, presence, rejects, started_at, answered_at, at } =
-            update;
+        let PresenceUpdate { expected_version, presence, rejects, started_at, at } = update;
         let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
-        let loses_answer = self.has_mutant(Mutant::AnsweredAtNotStored);
         let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
         let label = format!("store presence {} of {}", presence.version(), cid.id);
         let effect = move |model: &mut ModelState| {
@@ -437,14 +435,7 @@ impl CallStore for ModelStore {
             }
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
-            if !loses_answer {
-                call.answered_at = answered_at.or(call.answered_at);
-            }
-            let call = call.clone();
-            if call.answered_at.is_none() && call.presence.answered_at().is_some() {
-                model.record_violation(|| format!("{} lacks its answer", call.call_id));
-            }
-            UpdatePresenceResult::Updated(call)
+            UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await
     }

@@ -449,11 +449,6 @@ impl CallStore for DynamoCallStore {
             attributes.push("startedAt");
             values.insert(":startedAt".to_owned(), timestamp_value(started_at));
         }
-        if let Some(answered_at) = update.answered_at {
-            expression.push_str(", #answeredAt = :answeredAt");
-            attributes.push("answeredAt");
-            values.insert(":answeredAt".to_owned(), timestamp_value(answered_at));
-        }
         let update = self.update(
             &cid.id,
             CallUpdate {

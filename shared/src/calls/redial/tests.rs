@@ -85,7 +85,6 @@ impl Fixture {
 
     fn decide(&self, requester: &str, now: i64) -> Redial {
         let mut call = self.call.clone();
-        call.answered_at = call.answered_at.or(call.presence.answered_at());
         if self.state.participants.is_empty() {
             call.presence.observe_call(at(now), &[]);
         }
@@ -231,14 +230,6 @@ fn call_that_stream_has_ended_is_replaced() {
     assert_eq!(decide(&call, &user_id("alice"), None, TIMEOUTS, at(60)), at_stream(60));
     let too_long = Fixture::pair().present("alice", 5, None).present("bob", 10, None);
     assert_eq!(too_long.decide("alice", 3_700), replace(EndReason::TOO_LONG, 3_605));
-}
-
-#[test]
-fn answered_call_does_not_wait_although_its_presence_is_lost() {
-    let mut fixture = Fixture::pair();
-    fixture.call.answered_at = Some(at(10));
-    fixture.call.started_at = Some(at(5));
-    assert_eq!(fixture.decide("alice", 60), replace(EndReason::LEFT, 60));
 }
 
 #[test]

@@ -248,5 +248,5 @@ async fn declined_member_of_a_group_is_called_by_a_new_call() {
     let (second, created, rung) = outcome(app.post("/call/create", "alice", body).await);
     assert!(created && rung && second != first);
     assert_eq!(rung_users(&app, &second), ["bob", "carol"]);
-    assert_eq!(app.get_call_item(&first).await["endReason"]["S"], "declined");
+    assert_eq!(app.get_call_item(&first).await["endReason"]["S"], "not_joined");
 }
