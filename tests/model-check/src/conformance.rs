@@ -177,7 +177,6 @@ enum OpResult {
     DuePage(DuePage),
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResult, StoreError> {
     Ok(match op {
         Op::Begin(new) => OpResult::Begin(store.begin(new).await?),
