@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::config::Credentials;
 use local::{Backends, Options, Stack, StreamChoice};
 use shared::calls::dynamo::DynamoCallStore;
 use shared::calls::outcome::EndedBy;
-use shared::calls::presence::{Join, Leave, Presence};
+use shared::calls::presence::{Interval, Join, Leave, Presence};
 use shared::calls::rejects::{RejectReason, Rejects};
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
 use shared::calls::{
@@ -547,8 +547,16 @@ impl OpGenerator<'_> {
                 presence.record_join(&Join { user, session, joined_at: at });
             }
             1 => {
-                let joined_at = self.random_bool().then(|| self.random_time(call));
-                presence.record_leave(&Leave { user, session, joined_at, at, duration: None });
+                let open =
+                    presence.intervals().into_iter().find(|interval| interval.left.is_none());
+                let leave = match open {
+                    Some(Interval { user, session: Some(session), joined_at, .. }) => {
+                        let joined_at = Some(joined_at);
+                        Leave { user, session, joined_at, at, duration: None }
+                    }
+                    _ => Leave { user, session, joined_at: None, at, duration: None },
+                };
+                presence.record_leave(&leave);
             }
             _ => {
                 rejects.record(&user, RejectReason::Busy, at);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use model_check::{
-    Mutant, Report, check_exhaustively, check_randomly, mutant_scenarios, pair_scenarios, replay,
+    Mutant, Report, check_exhaustively, check_randomly, detect, pair_scenarios, replay,
 };
 
 const USAGE: &str = "\
@@ -54,11 +54,8 @@ fn main() -> ExitCode {
         passed &= print_report("triples", &report, started);
     }
     if options.mutants {
-        let scenarios = mutant_scenarios();
         let detected = Mutant::ALL.iter().filter(|mutant| {
-            let violation = scenarios
-                .iter()
-                .find_map(|scenario| check_exhaustively(scenario, Some(**mutant)).violation);
+            let violation = detect(**mutant);
             match &violation {
                 Some(violation) => println!("{mutant:<28} detected: {}", violation.message),
                 None => println!("{mutant:<28} not detected"),
