@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::auth::Caller;
-use shared::calls::presence::{Join, Leave};
+use shared::calls::presence::Leave;
 use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
 use shared::calls::{
     CallService, CallState, CallTimeouts, CallType, CreateCall, CreateResult, EndReason,
@@ -15,19 +15,20 @@ use shared::calls::{
 };
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::error::{ApiError, Code};
-use shared::ids::{CallId, CallTypeName, SessionId, UserId};
+use shared::ids::{CallId, CallTypeName, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
 use shared::stream::StreamClient;
-use shared::stream::event::{CallEnd, CallEvent, Event, EventKind, Reject};
+use shared::stream::event::{CallEvent, Event, EventKind, Reject};
 use shared::webhooks::EventHandler;
 use uuid::Uuid;
 
 use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind};
-use crate::state::{ModelState, Participant, ReportedLeave, StreamCall};
+use crate::state::{ModelState, ReportedLeave};
 use crate::store::ModelStore;
 use crate::stream::ModelStream;
+use crate::stream_events;
 
 /// The configured timeouts.
 pub(crate) const TIMEOUTS: CallTimeouts = CallTimeouts {
@@ -37,6 +38,9 @@ pub(crate) const TIMEOUTS: CallTimeouts = CallTimeouts {
     alone_timeout: Duration::from_mins(1),
 };
 
+/// The maximum duration of a limited call, in seconds.
+const SHORT_LIMIT: u64 = 60;
+
 /// A concurrent actor of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -44,6 +48,8 @@ pub enum Actor {
     Create,
     /// Alice creates call X with Bob, with `allowParallel`.
     CreateParallel,
+    /// Alice creates call X with Bob, for 60 seconds at most.
+    CreateLimited,
     /// Alice creates call X with Bob, by a request that differs from that of `Create`.
     CreateConflicting,
     /// Alice creates call Y with Bob.
@@ -68,10 +74,16 @@ pub enum Actor {
     Join,
     /// Alice joins call X.
     JoinByCaller,
-    /// Bob leaves call X.
+    /// Bob joins call X with a second device.
+    JoinBySecondDevice,
+    /// Bob leaves call X with the device that joined first.
     Leave,
     /// Bob rejects call X.
     Reject,
+    /// Bob's client rejects call X, since Bob is in another call.
+    RejectBusy,
+    /// Alice cancels call X.
+    Cancel,
     /// The session of call X ends.
     SessionEnds,
     /// The session of call X ends, and Bob joins again before the event arrives.
@@ -86,9 +98,10 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::Create,
         Self::CreateParallel,
+        Self::CreateLimited,
         Self::CreateConflicting,
         Self::CreateSecond,
         Self::CreateReverse,
@@ -101,8 +114,11 @@ impl Actor {
         Self::Extend,
         Self::Join,
         Self::JoinByCaller,
+        Self::JoinBySecondDevice,
         Self::Leave,
         Self::Reject,
+        Self::RejectBusy,
+        Self::Cancel,
         Self::SessionEnds,
         Self::SessionRestarts,
         Self::StreamEndsCall,
@@ -113,13 +129,14 @@ impl Actor {
     /// Whether a client may repeat the request after a failure.
     pub(crate) fn is_retried(self) -> bool {
         use Actor::{
-            CallBack, CallBusy, Create, CreateConflicting, CreateKeyed, CreateParallel,
-            CreateReverse, CreateSecond, End, EndByCallee, Extend, Redial,
+            CallBack, CallBusy, Create, CreateConflicting, CreateKeyed, CreateLimited,
+            CreateParallel, CreateReverse, CreateSecond, End, EndByCallee, Extend, Redial,
         };
         matches!(
             self,
             Create
                 | CreateParallel
+                | CreateLimited
                 | CreateConflicting
                 | CreateSecond
                 | CreateReverse
@@ -142,6 +159,7 @@ pub(crate) struct Handlers {
     event_handler: EventHandler,
     sweeper: Sweeper,
     ids: Arc<TestIds>,
+    mutant: Option<Mutant>,
 }
 
 /// The ids of the calls and users.
@@ -149,8 +167,8 @@ pub(crate) struct TestIds {
     pub(crate) call_x: CallId,
     pub(crate) call_y: CallId,
     call_z: CallId,
-    alice: UserId,
-    bob: UserId,
+    pub(crate) alice: UserId,
+    pub(crate) bob: UserId,
     carol: UserId,
     service_user: UserId,
     shard: Shard,
@@ -230,6 +248,7 @@ impl Handlers {
             },
             calls,
             ids: Arc::clone(ids),
+            mutant,
         }
     }
 
@@ -237,7 +256,10 @@ impl Handlers {
     pub(crate) fn start(&self, actor: Actor) -> ActorFuture {
         let handlers = self.clone();
         match actor {
-            Actor::Create | Actor::CreateParallel | Actor::CreateConflicting => {
+            Actor::Create
+            | Actor::CreateParallel
+            | Actor::CreateLimited
+            | Actor::CreateConflicting => {
                 Box::pin(async move { handlers.create(actor, true).await })
             }
             Actor::CreateSecond | Actor::Redial => {
@@ -256,8 +278,11 @@ impl Handlers {
             Actor::Sweep => Box::pin(async move { handlers.sweep().await }),
             Actor::Join
             | Actor::JoinByCaller
+            | Actor::JoinBySecondDevice
             | Actor::Leave
             | Actor::Reject
+            | Actor::RejectBusy
+            | Actor::Cancel
             | Actor::SessionEnds
             | Actor::SessionRestarts
             | Actor::StreamEndsCall
@@ -282,7 +307,7 @@ impl Handlers {
             ring: rings,
             custom: None,
             parallel: actor == Actor::CreateParallel,
-            max_duration_seconds: None,
+            max_duration_seconds: (actor == Actor::CreateLimited).then_some(SHORT_LIMIT),
             is_keyed: false,
             when_busy: WhenBusy::Reject,
         };
@@ -443,17 +468,18 @@ impl Handlers {
         let id = self.ids.call_x.clone();
         let effect = {
             let ids = Arc::clone(&self.ids);
-            move |model: &mut ModelState| apply_stream_event(actor, &ids, model)
+            move |model: &mut ModelState| stream_events::apply(actor, &ids, model)
         };
         let call_event =
             self.sim.step(StepKind::StreamEvent, || format!("{actor:?}"), effect).await.ok()??;
+        let delivered = self.mutated(call_event.clone());
         let at = self.sim.now();
         // Stream may also send an event twice without a failure.
         let copies = if actor == Actor::StreamEndsCall { 2 } else { 1 };
         for _ in 0..copies {
             let event = || Event {
                 at,
-                kind: EventKind::Call(id.with_type(&CallTypeName::default()), call_event.clone()),
+                kind: EventKind::Call(id.with_type(&CallTypeName::default()), delivered.clone()),
             };
             let mut result = self.event_handler.handle(event()).await;
             if result.is_err() {
@@ -466,7 +492,22 @@ impl Handlers {
         Some(())
     }
 
-    /// Records an acknowledged join or leave, and checks that the call has it.
+    /// The event as the mutant delivers it.
+    fn mutated(&self, mut event: CallEvent) -> CallEvent {
+        if let CallEvent::Left(leave) = &mut event
+            && self.mutant == Some(Mutant::LeavesByArrival)
+        {
+            leave.at = leave.at.plus(Duration::from_millis(20));
+        }
+        if let CallEvent::Rejected(reject) = &mut event
+            && self.mutant == Some(Mutant::RejectReasonLost)
+        {
+            reject.reason = None;
+        }
+        event
+    }
+
+    /// Records an acknowledged event of a member, and checks that the call has it.
     fn record_report(&self, call_event: &CallEvent) {
         let id = &self.ids.call_x;
         let mut core = self.sim.lock();
@@ -486,76 +527,17 @@ impl Handlers {
                     left_at: *at,
                 });
             }
+            CallEvent::Rejected(Reject { user, reason }) => {
+                if reason.as_deref() == Some("busy") {
+                    model.history.reported_busy.insert((id.clone(), user.clone()));
+                }
+                return;
+            }
             _ => return,
+        }
+        if let Some(live) = model.stream_calls.get_mut(id.as_str()) {
+            live.unreported -= 1;
         }
         model.check_invariants();
     }
-}
-
-/// Applies the change. `None` if it is not possible.
-fn apply_stream_event(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Option<CallEvent> {
-    let (id, now) = (&ids.call_x, model.now);
-    if actor == Actor::ChannelDeleted {
-        model.stream_channels.remove(&id.channel().to_string())?;
-        model.history.changed_by_stream.insert(id.clone());
-        return Some(CallEvent::Deleted);
-    }
-    let live = model.stream_calls.get_mut(id.as_str()).filter(|live| live.ended_at.is_none())?;
-    let has_session = live
-        .session
-        .as_ref()
-        .is_some_and(|session| session.started_at.is_some() && session.ended_at.is_none());
-    match actor {
-        Actor::Join => join(live, &ids.bob, now),
-        Actor::JoinByCaller => join(live, &ids.alice, now),
-        Actor::Leave => {
-            let session = live.session.as_mut()?;
-            let index = session.participants.iter().position(|other| other.user == ids.bob)?;
-            let Participant { user, joined_at } = session.participants.remove(index);
-            live.departures += 1;
-            let session = client_session(&user)?;
-            let joined_at = Some(joined_at);
-            Some(CallEvent::Left(Leave { user, session, joined_at, at: now, duration: None }))
-        }
-        Actor::Reject => {
-            live.open_session().rejected_by.insert(ids.bob.clone(), now);
-            let reject = Reject { user: ids.bob.clone(), reason: None };
-            Some(CallEvent::Rejected(reject))
-        }
-        Actor::SessionEnds if has_session => {
-            live.end_session(now);
-            Some(CallEvent::SessionEnded)
-        }
-        Actor::SessionRestarts if has_session => {
-            live.end_session(now);
-            join(live, &ids.bob, now)?;
-            Some(CallEvent::SessionEnded)
-        }
-        Actor::StreamEndsCall => {
-            live.ended_at = Some(now);
-            live.end_session(now);
-            model.history.changed_by_stream.insert(id.clone());
-            let end =
-                CallEnd { at: now, user: None, session_started_at: None, timer_ends_at: None };
-            Some(CallEvent::Ended(end))
-        }
-        _ => None,
-    }
-}
-
-/// A user joins, unless the user is in.
-fn join(live: &mut StreamCall, user: &UserId, now: Timestamp) -> Option<CallEvent> {
-    let session = live.open_session();
-    if session.participants.iter().any(|participant| participant.user == *user) {
-        return None;
-    }
-    session.started_at.get_or_insert(now);
-    session.participants.push(Participant { user: user.clone(), joined_at: now });
-    let session = client_session(user)?;
-    Some(CallEvent::Joined(Join { user: user.clone(), session, joined_at: now }))
-}
-
-/// The id of the session of a user's client.
-fn client_session(user: &UserId) -> Option<SessionId> {
-    SessionId::try_from(format!("session-of-{user}")).ok()
 }

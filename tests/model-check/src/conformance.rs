@@ -810,7 +810,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the calls in the table. The others change Stream or the users.
-    const STORE_MUTANTS: [Mutant; 20] = [
+    const STORE_MUTANTS: [Mutant; 21] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -828,6 +828,7 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::ExtendPostponesCheck,
         Mutant::UnconditionalRing,
         Mutant::WithdrawIgnored,
+        Mutant::NextCheckTooLate,
         Mutant::RingRefused,
         Mutant::LeaveNotStored,
         Mutant::AliasIgnored,

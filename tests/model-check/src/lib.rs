@@ -26,6 +26,7 @@ mod sim;
 mod state;
 mod store;
 mod stream;
+mod stream_events;
 
 pub use actors::Actor;
 pub use mutants::Mutant;
@@ -81,8 +82,8 @@ pub fn detect(mutant: Mutant) -> Option<Violation> {
 }
 
 /// Scenarios with violations in few of their orders.
-fn certain_orders() -> [Scenario; 3] {
-    use Actor::{CallBack, Create, CreateReverse, End, Redial};
+fn certain_orders() -> [Scenario; 4] {
+    use Actor::{CallBack, Create, CreateReverse, End, Join, Redial, Sweep};
     let scenario = |initial_state, actors: &[Actor], max_faults| Scenario {
         initial_state,
         actors: actors.to_vec(),
@@ -91,6 +92,8 @@ fn certain_orders() -> [Scenario; 3] {
     [
         // The sweeper looks for what a late request of the create has left.
         scenario(InitialState::Empty, &[Create, End], 2),
+        // A member joins between the decision of a sweep and its write.
+        scenario(InitialState::NotJoined, &[Join, Sweep], 2),
         // Both members dial at the same time.
         scenario(InitialState::Active, &[Redial, CallBack], 2),
         // Two attempts at one call, and a create that finds the call's pointer cleared.
@@ -103,13 +106,14 @@ fn certain_orders() -> [Scenario; 3] {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
-        CallBack, CallBusy, ChannelDeleted, Create, CreateConflicting, CreateKeyed, CreateParallel,
-        CreateReverse, CreateSecond, End, EndByCallee, Extend, Join, JoinByCaller, Leave, Redial,
-        Reject, SessionEnds, SessionRestarts, StreamEndsCall, Sweep,
+        CallBack, CallBusy, Cancel, ChannelDeleted, Create, CreateConflicting, CreateKeyed,
+        CreateParallel, CreateReverse, CreateSecond, End, EndByCallee, Extend, Join, JoinByCaller,
+        JoinBySecondDevice, Leave, Redial, Reject, RejectBusy, SessionEnds, SessionRestarts,
+        StreamEndsCall, Sweep,
     };
     use InitialState::{
         Active, AllLeft, Answered, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined,
-        NotJoined,
+        Limited, NotJoined,
     };
     let table: [(&str, PairRows); 13] = [
         (
@@ -139,6 +143,8 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Active, Extend, End),
                 (Joined, Extend, StreamEndsCall),
                 (Joined, Extend, Sweep),
+                (Limited, Extend, Leave),
+                (Limited, Extend, Sweep),
             ],
         ),
         ("end/end", &[(Active, End, EndByCallee), (CreateCrashed, End, EndByCallee)]),
@@ -173,6 +179,10 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Active, Join, JoinByCaller),
                 (Active, Join, Reject),
                 (Joined, JoinByCaller, Leave),
+                (Answered, Leave, Join),
+                (Answered, JoinBySecondDevice, Leave),
+                (Active, RejectBusy, Cancel),
+                (Active, Cancel, Join),
             ],
         ),
         (
@@ -199,6 +209,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (Answered, CallBusy, Leave),
                 (Answered, CallBusy, End),
                 (Active, CallBusy, JoinByCaller),
+                (Empty, Create, CallBusy),
             ],
         ),
         (

@@ -56,6 +56,12 @@ pub enum Mutant {
     WithdrawIgnored,
     /// Stream names the creator of a call as the user of each reject.
     RejectsByCreator,
+    /// A leave has the time at which its event arrives.
+    LeavesByArrival,
+    /// The reason of a reject is lost.
+    RejectReasonLost,
+    /// The next check of a call is two minutes late.
+    NextCheckTooLate,
     /// An open call never rings again.
     RingRefused,
     /// A presence with fewer users is not stored.
@@ -66,7 +72,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -92,6 +98,9 @@ impl Mutant {
         Self::BusyCheckSkipped,
         Self::WithdrawIgnored,
         Self::RejectsByCreator,
+        Self::LeavesByArrival,
+        Self::RejectReasonLost,
+        Self::NextCheckTooLate,
         Self::RingRefused,
         Self::LeaveNotStored,
         Self::AliasIgnored,

@@ -14,7 +14,7 @@ use crate::actors::{Actor, ActorFuture, Handlers, TIMEOUTS, TestIds};
 use crate::explore::{Chooser, RunOutcome};
 use crate::mutants::Mutant;
 use crate::sim::{Sim, StepKind, StepOutcome};
-use crate::state::{DelayedEffect, ModelState};
+use crate::state::{CallItem, DelayedEffect, ModelState};
 
 /// The initial state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum InitialState {
     Joined,
     /// Call X is active, and both members are in it.
     Answered,
+    /// Call X is active for 60 seconds at most, and both members are in it.
+    Limited,
     /// Call X is active, all members have left it, and its check is due.
     AllLeft,
     /// Call X is active, and no member has joined it within the ring timeout.
@@ -41,12 +43,13 @@ pub enum InitialState {
 
 impl InitialState {
     /// All initial states.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Empty,
         Self::CreateCrashed,
         Self::Active,
         Self::Joined,
         Self::Answered,
+        Self::Limited,
         Self::AllLeft,
         Self::NotJoined,
         Self::EndCrashed,
@@ -100,6 +103,8 @@ const MAX_ACTORS: usize = 4;
 const START_TIME: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// The time within which the sweeper pushes a limit that a request has not pushed.
 const MAX_LIMIT_PUSH: Duration = Duration::from_mins(5);
+/// How long the members stay in a limited call.
+const LIMITED_STAY: Duration = Duration::from_mins(3);
 /// The bound for closing an abandoned call.
 const MAX_ABANDONED_CLEANUP: Duration = Duration::from_mins(11);
 /// The bound for cleaning up a call that was never active.
@@ -124,8 +129,10 @@ impl<'a> Run<'a> {
     pub(crate) fn execute(&mut self, scenario: &Scenario) -> RunOutcome {
         self.reach_initial_state(scenario.initial_state);
         let Some(retries) = self.run_concurrently(scenario) else { return RunOutcome::Pruned };
-        let violation =
-            self.violation().or_else(|| self.recover(&retries)).or_else(|| self.violation());
+        let violation = self
+            .violation()
+            .or_else(|| self.recover(scenario.initial_state, &retries))
+            .or_else(|| self.violation());
         violation.map_or(RunOutcome::Passed, RunOutcome::Failed)
     }
 
@@ -182,11 +189,15 @@ impl<'a> Run<'a> {
                 self.run_alone(Actor::Join, unlimited);
                 self.advance_time(TIMEOUTS.ring_timeout);
             }
-            InitialState::Answered => {
-                self.run_alone(Actor::Create, unlimited);
+            InitialState::Answered | InitialState::Limited => {
+                let is_limited = initial_state == InitialState::Limited;
+                let create = if is_limited { Actor::CreateLimited } else { Actor::Create };
+                self.run_alone(create, unlimited);
                 self.advance_time(Duration::from_secs(10));
-                self.run_alone(Actor::Join, unlimited);
                 self.run_alone(Actor::JoinByCaller, unlimited);
+                self.advance_time(Duration::from_millis(5_250));
+                self.run_alone(Actor::Join, unlimited);
+                self.advance_time(Duration::from_millis(20_100));
             }
             InitialState::AllLeft => {
                 self.run_alone(Actor::Create, unlimited);
@@ -211,7 +222,9 @@ impl<'a> Run<'a> {
                 self.sim.lock().model.stream_channels.insert(channel, "alice".to_owned());
             }
         }
-        self.sim.lock().model.history.has_delayed_effect = false;
+        let model = &mut self.sim.lock().model;
+        model.history.has_delayed_effect = false;
+        model.is_list_stale = true;
     }
 
     /// Runs the actors concurrently. Returns the actors whose clients may repeat the request, or
@@ -340,19 +353,26 @@ impl<'a> Run<'a> {
     /// Runs the recovery: clients repeat failed requests or not, the sweeper runs every minute, and
     /// delayed requests take effect as late as possible. Returns a violation if a call is left
     /// behind.
-    fn recover(&mut self, retries: &[Actor]) -> Option<String> {
+    fn recover(&mut self, initial_state: InitialState, retries: &[Actor]) -> Option<String> {
+        self.sim.lock().model.is_list_stale = false;
         for actor in retries {
             if self.choose(2) == 1 {
                 self.advance_time(Duration::from_secs(1));
                 self.run_alone(*actor, u32::MAX);
             }
         }
-        let recovery_started_at = self.sim.now();
-        // All participants leave, and no event reports it.
-        for live in self.sim.lock().model.stream_calls.values_mut() {
-            if let Some(session) = &mut live.session {
-                session.participants.clear();
+        // All participants leave, and no event reports it. Those of a limited call stay longer.
+        if initial_state == InitialState::Limited {
+            let limited_until = self.sim.now().plus(LIMITED_STAY);
+            while self.sim.now() < limited_until && self.run_next_sweep(limited_until) {
+                if self.violation().is_some() {
+                    return None;
+                }
             }
+        }
+        let recovery_started_at = self.sim.now();
+        for live in self.sim.lock().model.stream_calls.values_mut() {
+            live.leave_silently(recovery_started_at);
         }
         while self.sim.lock().model.violation.is_none() && self.run_next_sweep(recovery_started_at)
         {
@@ -360,7 +380,8 @@ impl<'a> Run<'a> {
                 return Some("the recovery does not finish".to_owned());
             }
         }
-        let model = &self.sim.lock().model;
+        let model = &mut self.sim.lock().model;
+        model.check_talk_times();
         if model.violation.is_some() {
             return None;
         }
@@ -417,6 +438,13 @@ impl<'a> Run<'a> {
 fn find_overdue(model: &ModelState, recovery_started_at: Timestamp) -> Option<String> {
     let now = model.now;
     let is_exceeded = |since: &Timestamp, bound: Duration| now.since(*since) > bound;
+    let outlives_limit = |item: &&CallItem| {
+        item.call.state == CallState::Active
+            && item.call.ends_at(TIMEOUTS.max_duration).is_some_and(|ends_at| ends_at <= now)
+    };
+    if let Some(item) = model.items.values().find(outlives_limit) {
+        return Some(format!("{} is active after a sweep at its limit", item.call.call_id));
+    }
     for (id, since) in &model.history.acknowledged_ends {
         if is_exceeded(since, MAX_ACKNOWLEDGED_END_CLEANUP) && !model.is_cleaned_up(id) {
             return Some(format!("{id} is not cleaned up 250 s after its acknowledged end"));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use shared::calls::presence::Interval;
 use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer};
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
@@ -30,6 +31,8 @@ pub(crate) struct ModelState {
     /// The calls at Stream, by id.
     pub(crate) stream_calls: BTreeMap<String, StreamCall>,
     pub(crate) delayed_effects: Vec<DelayedEffect>,
+    /// Whether `QueryCalls` lists the sessions before their last events.
+    pub(crate) is_list_stale: bool,
     /// Past events that the checks need.
     pub(crate) history: History,
     /// The first violation.
@@ -74,6 +77,14 @@ pub(crate) struct StreamCall {
     pub(crate) last_ring_call_at: Option<Timestamp>,
     /// How often participants have left.
     pub(crate) departures: u32,
+    /// The session before the last event. `QueryCalls` may still list it.
+    pub(crate) listed_session: Option<Session>,
+    /// The true stays of all devices.
+    pub(crate) stays: Vec<Stay>,
+    /// The number of joins and leaves whose events were not acknowledged.
+    pub(crate) unreported: u32,
+    /// Since when a device has been out without an event of its leave.
+    pub(crate) silent_since: Option<Timestamp>,
 }
 
 /// A session of a call at Stream.
@@ -91,7 +102,35 @@ pub(crate) struct Session {
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Participant {
     pub(crate) user: UserId,
+    pub(crate) device: Device,
     pub(crate) joined_at: Timestamp,
+}
+
+/// A device of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Device {
+    First,
+    Second,
+}
+
+impl Device {
+    /// The session id of the user's client on this device.
+    pub(crate) fn session_of(self, user: &UserId) -> String {
+        match self {
+            Self::First => format!("session-of-{user}"),
+            Self::Second => format!("second-session-of-{user}"),
+        }
+    }
+}
+
+/// The true time of a device in a call.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Stay {
+    pub(crate) user: UserId,
+    pub(crate) device: Device,
+    pub(crate) joined_at: Timestamp,
+    /// `None` if the device stays until the end of the call.
+    pub(crate) left_at: Option<Timestamp>,
 }
 
 impl StreamCall {
@@ -103,13 +142,50 @@ impl StreamCall {
         self.session.get_or_insert_default()
     }
 
-    /// Ends the open session, if any.
-    pub(crate) fn end_session(&mut self, at: Timestamp) {
+    /// Ends the call. All participants are in until then.
+    pub(crate) fn end(&mut self, at: Timestamp) {
+        self.ended_at.get_or_insert(at);
         if let Some(session) = &mut self.session {
             session.ended_at.get_or_insert(at);
             self.departures += u32::from(!session.participants.is_empty());
             session.participants.clear();
         }
+    }
+
+    /// Ends the open session, if any.
+    pub(crate) fn end_session(&mut self, at: Timestamp) {
+        if let Some(session) = &mut self.session {
+            session.ended_at.get_or_insert(at);
+        }
+        self.leave_silently(at);
+    }
+
+    /// All participants leave, and no event reports it.
+    pub(crate) fn leave_silently(&mut self, at: Timestamp) {
+        let Some(session) = &mut self.session else { return };
+        if !session.participants.is_empty() {
+            self.departures += 1;
+            self.silent_since.get_or_insert(at);
+            session.participants.clear();
+        }
+    }
+
+    /// The true time with two different users in the call, until its end.
+    pub(crate) fn true_talk_time(&self, ended_at: Timestamp) -> Duration {
+        let left_at = |stay: &Stay| stay.left_at.unwrap_or(ended_at).min(ended_at);
+        let mut times: Vec<Timestamp> =
+            self.stays.iter().flat_map(|stay| [stay.joined_at, left_at(stay)]).collect();
+        times.sort_unstable();
+        let has_two_users = |at: Timestamp| {
+            let present =
+                self.stays.iter().filter(|stay| stay.joined_at <= at && at < left_at(stay));
+            present.map(|stay| &stay.user).collect::<BTreeSet<_>>().len() > 1
+        };
+        times
+            .windows(2)
+            .filter(|pair| has_two_users(pair[0]))
+            .map(|pair| pair[1].since(pair[0]))
+            .sum()
     }
 }
 
@@ -157,6 +233,8 @@ pub(crate) struct History {
     pub(crate) reported_joins: BTreeSet<(CallId, UserId)>,
     /// The leaves whose events were acknowledged.
     pub(crate) reported_leaves: BTreeSet<ReportedLeave>,
+    /// The users whose rejects as busy were acknowledged.
+    pub(crate) reported_busy: BTreeSet<(CallId, UserId)>,
     /// How often each call was begun.
     pub(crate) begins: BTreeMap<CallId, u32>,
     /// The calls whose create was rejected as busy.
@@ -176,11 +254,12 @@ impl Hash for ModelState {
             stream_channels,
             stream_calls,
             delayed_effects,
+            is_list_stale,
             history,
             violation: _,
         } = self;
         (now, items, open_call_pointers, stream_channels, stream_calls, history).hash(hash);
-        (aliases, joined_calls).hash(hash);
+        (aliases, joined_calls, is_list_stale).hash(hash);
         for DelayedEffect { applies_at, label, effect: _ } in delayed_effects {
             (applies_at, label).hash(hash);
         }
@@ -199,6 +278,7 @@ impl ModelState {
             stream_channels: BTreeMap::new(),
             stream_calls: BTreeMap::new(),
             delayed_effects: Vec::new(),
+            is_list_stale: false,
             history: History::default(),
             violation: None,
         }
@@ -307,6 +387,28 @@ impl ModelState {
         let left = self.history.rejected_as_busy.iter().find(is_creating).cloned();
         if let Some(id) = left {
             self.record_violation(|| format!("{id} was rejected as busy, and is still creating"));
+        }
+    }
+
+    /// Checks the talk time of each call that has ended.
+    pub(crate) fn check_talk_times(&mut self) {
+        let wrong = self.items.values().find_map(|CallItem { call, .. }| {
+            let live = self.stream_calls.get(call.call_id.as_str())?;
+            let ended_at = call.ending_at?;
+            let (talk_time, expected) = (call.talk_time()?, live.true_talk_time(ended_at));
+            let is_inferred =
+                |interval: Interval| interval.left.is_some_and(|left| left.is_inferred());
+            // The table cannot know a leave without an event.
+            let is_known = live.unreported == 0
+                && live.silent_since.is_none_or(|at| {
+                    at > ended_at && !call.presence.intervals().into_iter().any(is_inferred)
+                });
+            (is_known && talk_time != expected).then(|| {
+                format!("{} has {talk_time:?} of talk, and not {expected:?}", call.call_id)
+            })
+        });
+        if let Some(message) = wrong {
+            self.record_violation(|| message);
         }
     }
 

@@ -257,8 +257,16 @@ impl CallStore for ModelStore {
                 model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
             let has_owner_rejected =
                 session.is_some_and(|session| session.rejected_by.contains_key(&item.call.owner));
+            let is_declined = reason.as_str() == EndReason::DECLINED.as_str();
+            let is_busy =
+                |user: &UserId| model.history.reported_busy.contains(&(id.clone(), user.clone()));
+            let is_declined_as_busy = is_declined && item.call.members.iter().any(is_busy);
             let joined = item.call.presence.joined_users();
-            if is_unanswered && joined.iter().any(|user| *user != item.call.owner) {
+            let has_callee_joined = joined.iter().any(|user| *user != item.call.owner);
+            if is_declined_as_busy {
+                model.record_violation(|| format!("{id} ends as declined by a busy member"));
+            }
+            if is_unanswered && has_callee_joined {
                 model.record_violation(|| format!("{id} ends as unanswered after a join"));
             }
             if is_cancelled && !has_owner_rejected {
@@ -589,6 +597,11 @@ impl DueStore for ModelStore {
     ) -> Result<(), StoreError> {
         let id = id.clone();
         let label = format!("reschedule {id} to {until}");
+        let until = if self.has_mutant(Mutant::NextCheckTooLate) {
+            until.plus(Duration::from_mins(2))
+        } else {
+            until
+        };
         let effect = move |model: &mut ModelState| {
             if let Some(item) = model.items.get_mut(&id)
                 && item.due_at == Some(expected_due_at)

@@ -172,6 +172,10 @@ impl StreamRequest {
                     has_rung: false,
                     last_ring_call_at: None,
                     departures: 0,
+                    listed_session: None,
+                    stays: Vec::new(),
+                    unreported: 0,
+                    silent_since: None,
                 };
                 let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
                 live.has_rung |= *ring && mutant != Some(Mutant::CreateDoesNotRing);
@@ -193,8 +197,7 @@ impl StreamRequest {
                 let marks_ended = mutant != Some(Mutant::StreamCallNotEnded);
                 match model.stream_calls.get_mut(id) {
                     Some(live) if marks_ended => {
-                        live.ended_at.get_or_insert(now);
-                        live.end_session(now);
+                        live.end(now);
                         done()
                     }
                     Some(_) => done(),
@@ -202,8 +205,15 @@ impl StreamRequest {
                 }
             }
             Self::QueryCalls(ids) => {
-                let calls =
-                    ids.iter().filter_map(|id| Some(call_json(id, model.stream_calls.get(id)?)));
+                let is_stale = model.is_list_stale;
+                let listed = |id: &String| {
+                    let mut live = model.stream_calls.get(id)?.clone();
+                    if is_stale && live.listed_session.is_some() {
+                        live.session.clone_from(&live.listed_session);
+                    }
+                    Some(call_json(id, &live))
+                };
+                let calls = ids.iter().filter_map(listed);
                 (201, json!({"calls": calls.collect::<Vec<_>>()}))
             }
             Self::Unknown(path) => {
@@ -265,7 +275,7 @@ fn call_json(id: &str, live: &StreamCall) -> Value {
     let participant = |participant: &Participant| {
         json!({
             "user": {"id": participant.user},
-            "user_session_id": format!("session-of-{}", participant.user),
+            "user_session_id": participant.device.session_of(&participant.user),
             "joined_at": participant.joined_at.to_string(),
         })
     };
