@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use metrique_writer::unit::{Millisecond, Percent, Second, WithUnit};
+use metrique_writer::unit::{Count, Millisecond, Percent, Second, WithUnit};
 use metrique_writer::{Entry, EntryWriter};
 use metrique_writer_format_emf::Emf;
 
 use crate::calls::sweep::ClosedCallObserver;
-use crate::calls::{Call, CallType};
+use crate::calls::{Call, CallType, EndReason, SystemEndReason};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ApiError;
 use crate::quality::batch::Platform;
@@ -68,6 +68,8 @@ struct ClosedCallMetrics {
     call_id: String,
     call_type: &'static str,
     platform: &'static str,
+    end_reason: &'static str,
+    is_answered: bool,
     duration: Option<Duration>,
     mos: Option<f64>,
     loss_percent: Option<f64>,
@@ -87,7 +89,9 @@ impl ClosedCallMetrics {
                 CallType::Voice => "voice",
             },
             platform: platform_label(quality),
-            duration: call.duration(),
+            end_reason: end_reason_label(call.end_reason.as_ref()),
+            is_answered: call.answered_at().is_some(),
+            duration: call.answered_at().and_then(|_| call.duration()),
             mos: quality.assessment.score,
             loss_percent: metrics.packet_loss,
             rtt_ms: metrics.round_trip_time,
@@ -95,6 +99,13 @@ impl ClosedCallMetrics {
             freezes_ms: metrics.freezes,
         }
     }
+}
+
+/// The reason of the end if the service set it, or `ended` for the texts of callers.
+fn end_reason_label(reason: Option<&EndReason>) -> &'static str {
+    let is_same =
+        |known: &SystemEndReason| reason.is_some_and(|reason| reason.as_str() == known.as_str());
+    SystemEndReason::ALL.into_iter().find(is_same).map_or("ended", SystemEndReason::as_str)
 }
 
 /// The platform of all participants, `mixed` for several platforms, or `unknown`.
@@ -119,6 +130,9 @@ impl Entry for ClosedCallMetrics {
         writer.value("CallId", &self.call_id);
         writer.value("CallType", self.call_type);
         writer.value("Platform", self.platform);
+        writer.value("EndReason", self.end_reason);
+        let answered = if self.is_answered { 1.0 } else { 0.0 };
+        writer.value("CallAnswered", &WithUnit::<f64, Count>::from(answered));
         let seconds = self.duration.map(|duration| duration.as_secs_f64());
         writer.value("CallDuration", &seconds.map(WithUnit::<_, Second>::from));
         writer.value("CallMOS", &self.mos);
@@ -150,6 +164,8 @@ mod tests {
             call_id: "c1".to_owned(),
             call_type: "video",
             platform: "ios",
+            end_reason: "left",
+            is_answered: true,
             duration: Some(Duration::from_millis(90_500)),
             mos: Some(4.125),
             loss_percent: Some(1.25),
@@ -176,6 +192,7 @@ mod tests {
                     "Namespace": "StreamFunctions",
                     "Dimensions": [["CallType"], ["CallType", "Platform"]],
                     "Metrics": [
+                        {"Name": "CallAnswered", "Unit": "Count"},
                         {"Name": "CallDuration", "Unit": "Seconds"},
                         {"Name": "CallMOS"},
                         {"Name": "LossPercent", "Unit": "Percent"},
@@ -189,6 +206,8 @@ mod tests {
             "CallId": "c1",
             "CallType": "video",
             "Platform": "ios",
+            "EndReason": "left",
+            "CallAnswered": 1,
             "CallDuration": 90.5,
             "CallMOS": 4.125,
             "LossPercent": 1.25,
@@ -200,8 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn reasons_of_callers_have_one_label() {
+        let left = EndReason::from(EndReason::LEFT);
+        let own = EndReason::try_from("card declined".to_owned()).unwrap();
+        assert_eq!(end_reason_label(Some(&left)), "left");
+        assert_eq!([end_reason_label(Some(&own)), end_reason_label(None)], ["ended", "ended"]);
+    }
+
+    #[test]
     fn missing_metrics_are_omitted() {
         let unmeasured = ClosedCallMetrics {
+            is_answered: false,
+            duration: None,
             mos: None,
             loss_percent: None,
             rtt_ms: None,
@@ -211,7 +240,7 @@ mod tests {
         };
         let line = format_metrics(&unmeasured);
         let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
-        assert_eq!(metrics, &json!([{"Name": "CallDuration", "Unit": "Seconds"}]));
-        assert_eq!(line.get("CallMOS"), None);
+        assert_eq!(metrics, &json!([{"Name": "CallAnswered", "Unit": "Count"}]));
+        assert_eq!((&line["CallAnswered"], line.get("CallMOS")), (&json!(0), None));
     }
 }
