@@ -106,7 +106,11 @@ async fn extend_after_the_end_at_stream_is_rejected() {
     app.advance_time(Duration::from_secs(61)).await;
     assert_eq!(extend(&app, 600).await.outcome(), (409, "call_ended"));
     assert_eq!(app.advance_minutes(1).await[0]["failed"], 0);
-    assert_eq!(app.get_call_item("c1").await["state"]["S"], "ended");
+    let call = app.get("/call/c1", "alice").await.expect_success().body;
+    assert_eq!(
+        [&call["status"], &call["endReason"], &call["endedBy"]],
+        [&json!("ended"), &json!("too_long"), &json!({"kind": "system"})]
+    );
 }
 
 #[tokio::test]

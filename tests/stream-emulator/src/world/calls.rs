@@ -124,6 +124,7 @@ impl World {
             self.find_call(cid)?.settings.clone()
         };
         let call = self.find_call_mut(cid)?;
+        call.fix_ended_timers();
         call.settings = apply_override(&base, &request.settings_override)?;
         if let Some(custom) = request.custom {
             call.custom = custom;

@@ -19,6 +19,8 @@ pub(super) struct Session {
     /// `None` until the first join.
     pub(super) started_at: Option<Timestamp>,
     pub(super) ended_at: Option<Timestamp>,
+    /// The end of the timer of an ended session, once the maximum duration has changed.
+    pub(super) fixed_timer_ends_at: Option<Timestamp>,
     /// When the last participant left, if the session has none now.
     pub(super) empty_since: Option<Timestamp>,
     /// All joins, in order.

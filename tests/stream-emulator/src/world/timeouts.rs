@@ -24,8 +24,22 @@ enum Timeout {
 impl Call {
     /// When the call ends by its maximum duration, for a session that has started.
     pub(super) fn timer_ends_at(&self, session: &Session) -> Option<Timestamp> {
+        if session.fixed_timer_ends_at.is_some() {
+            return session.fixed_timer_ends_at;
+        }
         let max_duration = seconds(&self.settings["limits"]["max_duration_seconds"])?;
         Some(session.started_at?.plus(max_duration))
+    }
+
+    /// Keeps the timers of the ended sessions, before the maximum duration changes.
+    pub(super) fn fix_ended_timers(&mut self) {
+        let timers: Vec<_> =
+            self.sessions.iter().map(|session| self.timer_ends_at(session)).collect();
+        for (session, timer) in self.sessions.iter_mut().zip(timers) {
+            if session.ended_at.is_some() {
+                session.fixed_timer_ends_at = timer;
+            }
+        }
     }
 
     fn next_timeout(&self) -> Option<(Timestamp, Timeout)> {
