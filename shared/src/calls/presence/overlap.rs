@@ -88,8 +88,7 @@ impl Presence {
         absence_of(self.intervals().iter().filter(|interval| interval.user != *user))
     }
 
-    /// The time from the answer to the last moment with two users in. Open intervals count until
-    /// `until`.
+    /// The time from the answer to the last moment with two users in, before `until`.
     #[must_use]
     pub fn duration(&self, until: Timestamp) -> Duration {
         let last = self.overlaps(until).last().map(|span| span.until);
@@ -97,7 +96,7 @@ impl Presence {
         self.answered_at().and_then(from_answer).unwrap_or_default()
     }
 
-    /// The sum of the times with at least two users in. Open intervals count until `until`.
+    /// The sum of the times with at least two users in, before `until`.
     #[must_use]
     pub fn talk_time(&self, until: Timestamp) -> Duration {
         self.overlaps(until).iter().map(|span| span.until.since(span.from)).sum()
@@ -126,12 +125,12 @@ impl Presence {
         overlaps
     }
 
-    /// The united intervals of each user, by time. Empty ones are left out.
+    /// The united intervals of each user before `until`, by time. Empty ones are left out.
     fn spans_by_user(&self, until: Timestamp) -> BTreeMap<UserId, Vec<Span>> {
         let mut by_user: BTreeMap<UserId, Vec<Span>> = BTreeMap::new();
         // The intervals are sorted by their begin.
         for interval in self.intervals() {
-            let end = interval.left.map_or(until, |left| left.at);
+            let end = interval.left.map_or(until, |left| left.at.min(until));
             let span = Span { from: interval.joined_at, until: end };
             if span.from >= span.until {
                 continue;

@@ -297,6 +297,17 @@ fn times_are_derived_from_the_intervals() {
             20_000,
         ),
         (
+            "told after the end",
+            vec![
+                ("alice", "s1", 0, Some(seconds(130))),
+                ("bob", "s2", seconds(10), Some(seconds(140))),
+            ],
+            Some(0),
+            Some(seconds(10)),
+            90_000,
+            90_000,
+        ),
+        (
             "open until the end",
             vec![("alice", "s1", 0, None), ("bob", "s2", seconds(10), None)],
             Some(0),
@@ -535,7 +546,7 @@ fn count_talk_millis(presence: &Presence, until: Timestamp) -> u64 {
     let has_two_users = |time: &Timestamp| {
         let is_in = |interval: &&Interval| {
             let end = interval.left.map_or(until, |left| left.at);
-            interval.joined_at <= *time && *time < end
+            interval.joined_at <= *time && *time < end.min(until)
         };
         let users: BTreeSet<&UserId> =
             intervals.iter().filter(is_in).map(|interval| &interval.user).collect();

@@ -405,6 +405,26 @@ async fn item_with_200_intervals_is_smaller_than_40_kb() {
     assert_eq!(item["state"]["S"], "active");
 }
 
+/// Stream cannot end the call, so the two talk on. The call was over at the request.
+#[tokio::test]
+async fn times_do_not_exceed_the_end_of_the_call() {
+    let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
+    app.create_calls(&["c1"]).await;
+    let sessions = ["alice", "bob"].map(|user| app.stream().join(CID, user).unwrap());
+    app.stream().webhooks_idle().await;
+    app.advance_time(Duration::from_secs(30)).await;
+    app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
+    let ending = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
+    assert_eq!((ending.status, &ending.body["durationSeconds"]), (202, &json!(30)));
+    app.advance_time(Duration::from_secs(40)).await;
+    for session in sessions {
+        app.stream().leave(CID, &session);
+    }
+    app.stream().webhooks_idle().await;
+    let call = get_call(&app, "c1").await;
+    assert_eq!([&call["durationSeconds"], &call["talkSeconds"]], [30, 30]);
+}
+
 /// A later join that is told first is not the answer.
 #[tokio::test]
 async fn answered_at_does_not_depend_on_the_event_order() {
