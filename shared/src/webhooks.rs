@@ -153,10 +153,12 @@ impl EventHandler {
                 let due_at = at.min(now).plus(check_delay).max(now);
                 self.call_store.schedule_check(cid, due_at).await
             }
-            CallEvent::SessionEnded => self.call_store.schedule_check_now(cid, now).await,
+            CallEvent::SessionEnded => self.call_store.set_next_check(cid, now).await,
             CallEvent::Rejected(reject) => {
                 let reason = RejectReason::from_text(reject.reason.as_deref());
-                let change = |call: &mut Call| call.rejects.record(&reject.user, reason, at);
+                let change = |call: &mut Call| {
+                    call.is_member(&reject.user) && call.rejects.record(&reject.user, reason, at)
+                };
                 match self.write_presence(cid, at, change).await? {
                     Some(call) => self.check(call).await,
                     None => Ok(()),
@@ -239,7 +241,7 @@ impl EventHandler {
                 self.call_store.schedule_check(&cid, next_check).await
             }
             Outcome::NeedsGetCall | Outcome::Over { .. } => {
-                self.call_store.schedule_check_now(&cid, now).await
+                self.call_store.set_next_check(&cid, now).await
             }
         }
     }
@@ -260,7 +262,7 @@ impl EventHandler {
         if is_checked {
             return Ok(());
         }
-        self.call_store.schedule_check_now(&cid, self.clock.now()).await
+        self.call_store.set_next_check(&cid, self.clock.now()).await
     }
 
     /// Looks at the call at Stream and ends it, or schedules its next check. Returns whether the call

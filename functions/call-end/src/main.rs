@@ -54,7 +54,7 @@ async fn end_call(
     let id = resolve_call_id(request.call_id, request.channel_id)?;
     let reason = request.reason.unwrap_or_default();
     if reason.is_reserved() {
-        let detail = "only the service sets this reason; send another text";
+        let detail = "this reason is reserved; send another text";
         return Err(ApiError::invalid_field("/reason", detail));
     }
     let call = state.calls.end(&caller, &id, &reason, deadline).await?;

@@ -20,7 +20,7 @@ impl CallService {
             ActivateResult::Activated(call) => {
                 // An event arrived before the activation, and nothing has decided on it yet.
                 if !call.presence.is_empty() || call.started_at.is_some() {
-                    self.store.schedule_check_now(&call.cid(), now).await?;
+                    self.store.set_next_check(&call.cid(), now).await?;
                 }
                 return Ok(CreateResult { call, created: true, rung: new_call.ring });
             }

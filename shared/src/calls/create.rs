@@ -5,6 +5,8 @@
 //! idempotent. If the members have an open call already, that call is returned or replaced (see
 //! [`super::glare`] and [`super::redial`]).
 
+use futures_util::future::join;
+
 use crate::calls::reserve::Reservation;
 use crate::calls::{Call, CallService, CallTimeouts, CreateCall, not_active_yet};
 use crate::clock::Deadline;
@@ -52,8 +54,13 @@ impl CallService {
                 Reservation::Existing { call, rung } => {
                     return Ok(CreateResult { call, created: false, rung });
                 }
-                Reservation::Acquired(new_call) => {
-                    self.provision(command, &new_call, timeouts, deadline).await?;
+                Reservation::Acquired { new_call, replaced } => {
+                    let (provisioned, ()) = join(
+                        self.provision(command, &new_call, timeouts, deadline),
+                        self.end_replaced(replaced.as_ref(), deadline),
+                    )
+                    .await;
+                    provisioned?;
                     return self.activate(&new_call, timeouts, deadline).await;
                 }
                 Reservation::Retry => {}

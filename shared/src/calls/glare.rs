@@ -18,11 +18,16 @@ use crate::calls::{
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallId, UserId};
-use crate::stream::ops::RingCall;
+use crate::stream::StreamError;
+use crate::stream::ops::{EndCall, RingCall};
 
 /// The longest wait for a call that is being created: three waits, each twice as long as the last.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const INITIAL_WAIT: Duration = Duration::from_millis(250);
+/// How long a member has to join the returned call before its overdue check.
+const JOIN_TIME: Duration = Duration::from_secs(30);
+/// The timeout of `EndCall`. The create waits for it.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Another call of the same members.
 pub(super) enum ConflictingCall {
@@ -49,6 +54,17 @@ impl ConflictingCall {
     }
 }
 
+/// The call that a create leads to.
+pub(super) enum Resolution {
+    /// The new call. It may replace an open call, which has ended in the table.
+    New {
+        /// The replaced call.
+        replaced: Option<Call>,
+    },
+    /// Another call.
+    Existing(ConflictingCall),
+}
+
 /// The call that a pointer points to.
 enum OpenCall {
     Active {
@@ -58,11 +74,13 @@ enum OpenCall {
     Pending(Option<Call>),
     /// The call has ended, or was never created.
     Gone,
+    /// The call was open, and this create has ended it in the table.
+    Replaced(Call),
 }
 
 impl CallService {
-    /// Decides between the new call and the call that the pointer points to. `None` is the new
-    /// call, which the pointer then points to.
+    /// Decides between the new call, which the pointer then points to, and the call that it points
+    /// to.
     pub(super) async fn resolve_conflict(
         &self,
         member_set: &MemberSet,
@@ -70,25 +88,31 @@ impl CallService {
         mut pointer: OpenCallPointer,
         timeouts: CallTimeouts,
         deadline: Deadline,
-    ) -> Result<Option<ConflictingCall>, ApiError> {
+    ) -> Result<Resolution, ApiError> {
+        let mut replaced = None;
         let mut backoff = Backoff::new(new_call.at, deadline);
         loop {
             let now = self.clock.now();
             match self.inspect(member_set, &pointer, new_call, timeouts, now, deadline).await? {
                 OpenCall::Active { call, may_ring } => {
-                    return Ok(Some(ConflictingCall::Active { call, may_ring }));
+                    return Ok(Resolution::Existing(ConflictingCall::Active { call, may_ring }));
                 }
-                OpenCall::Gone => {
-                    let replaced = Some(&pointer);
-                    match self.store.set_open_call(member_set, new_call, now, replaced).await? {
-                        SetOpenCallResult::Set { .. } => return Ok(None),
-                        SetOpenCallResult::Occupied(other) => pointer = other,
+                OpenCall::Pending(call) => {
+                    match backoff.next_wait(now) {
+                        Some(wait) => self.clock.sleep(wait).await,
+                        None => {
+                            return Ok(Resolution::Existing(ConflictingCall::Pending(call)));
+                        }
                     }
+                    continue;
                 }
-                OpenCall::Pending(call) => match backoff.next_wait(now) {
-                    Some(wait) => self.clock.sleep(wait).await,
-                    None => return Ok(Some(ConflictingCall::Pending(call))),
-                },
+                OpenCall::Replaced(call) => replaced = Some(call),
+                OpenCall::Gone => {}
+            }
+            let previous = Some(&pointer);
+            match self.store.set_open_call(member_set, new_call, now, previous).await? {
+                SetOpenCallResult::Set { .. } => return Ok(Resolution::New { replaced }),
+                SetOpenCallResult::Occupied(other) => pointer = other,
             }
         }
     }
@@ -178,7 +202,15 @@ impl CallService {
                 call = current;
                 let (state, at) = (look.state(), look.requested_at());
                 match redial::decide(&call, &new_call.owner, state, timeouts, at) {
-                    Redial::Join => return Ok(OpenCall::Active { call, may_ring: false }),
+                    Redial::Join { is_overdue } => {
+                        if is_overdue {
+                            let ends_at = call.ends_at(timeouts.max_duration);
+                            let join_by = now.plus(JOIN_TIME);
+                            let due_at = ends_at.map_or(join_by, |ends_at| ends_at.min(join_by));
+                            self.store.set_next_check(&call.cid(), due_at).await?;
+                        }
+                        return Ok(OpenCall::Active { call, may_ring: false });
+                    }
                     Redial::Wait => {
                         let may_ring = redial::may_ring(&call, now);
                         return Ok(OpenCall::Active { call, may_ring });
@@ -194,8 +226,26 @@ impl CallService {
             EndResult::Unchanged(call) if call.state <= CallState::Active => {
                 OpenCall::Pending(Some(call))
             }
-            _ => OpenCall::Gone,
+            EndResult::Ending(ending) if call.state == CallState::Active => {
+                OpenCall::Replaced(ending)
+            }
+            EndResult::Ending(_) | EndResult::Unchanged(_) | EndResult::Missing => OpenCall::Gone,
         })
+    }
+
+    /// Ends a replaced call at Stream, so that its phones stop ringing. Errors are only logged: the
+    /// sweeper cleans the call up.
+    pub(super) async fn end_replaced(&self, replaced: Option<&Call>, deadline: Deadline) {
+        let Some(call) = replaced else { return };
+        let now = self.clock.now();
+        let deadline = Deadline::after(now, deadline.remaining(now).min(END_TIMEOUT));
+        match self.stream.send_once(&EndCall { cid: &call.cid() }, deadline).await {
+            Ok(_) | Err(StreamError::NotFound(_)) => {}
+            Err(error) => {
+                let message = "ending a replaced call failed, leaving it to the next sweep";
+                ApiError::from(error).log(message, &call.call_id);
+            }
+        }
     }
 }
 

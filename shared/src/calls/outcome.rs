@@ -334,7 +334,9 @@ impl<'a> Rules<'a> {
     fn refusal(&self, user: &UserId) -> Option<Refusal> {
         let mapped = self.state.and_then(|state| state.rejected_by.get(user)).copied();
         if let Some((reason, at)) = self.facts.rejects.decisive(user) {
-            let at = mapped.map_or(at, |mapped| mapped.min(at));
+            // Stream has the time of the first reject, which may have another reason.
+            let is_first = self.facts.rejects.first(user) == Some((reason, at));
+            let at = mapped.filter(|_| is_first).map_or(at, |mapped| mapped.min(at));
             return Some(match reason {
                 RejectReason::Explicit => Refusal::Explicit(at),
                 RejectReason::Busy | RejectReason::Timeout => Refusal::Implicit(at),

@@ -15,7 +15,10 @@ const RING_INTERVAL: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Redial {
     /// Another member is in the call. The create returns the call without a ring.
-    Join,
+    Join {
+        /// Whether the next check would end the call, unless the requester joins before.
+        is_overdue: bool,
+    },
     /// The call waits for an answer. The create returns the call, and it may ring again.
     Wait,
     /// The call is over for the requester. The create ends the call and creates a new one, since
@@ -51,7 +54,10 @@ pub(super) fn decide(
         Outcome::Over { reason, ended_at, ended_by } if !has_other || !is_timeout(reason) => {
             Redial::Replace { reason, ended_at, ended_by }
         }
-        _ if has_other => Redial::Join,
+        _ if has_other => {
+            let next = outcome::decide(&facts, PresenceTimeouts::from(timeouts), now);
+            Redial::Join { is_overdue: matches!(next, Outcome::Over { .. }) }
+        }
         _ if open_call.waits_for_answer(timeouts.ring_timeout, now) => Redial::Wait,
         _ => {
             let (reason, ended_at, ended_by) = open_call.end(now);
@@ -100,36 +106,38 @@ impl<'a> OpenCall<'a> {
         self.others().any(|user| is_participant(user) || joined_later(user))
     }
 
-    /// Whether the members' phones may still ring: no other member has responded or joined, and the
-    /// ring timeout has not passed.
+    /// Whether the members' phones may still ring: no callee has joined, no other member has
+    /// responded, and the ring timeout has not passed.
     fn waits_for_answer(&self, ring_timeout: Duration, now: Timestamp) -> bool {
         let active_at = self.call.active_at.unwrap_or(self.call.created_at);
-        let joined_users = self.call.presence.joined_users();
         let has_responded = |user: &UserId| {
             let is_at_stream = self.state.is_some_and(|state| {
                 state.accepted_by.contains_key(user)
                     || state.rejected_by.contains_key(user)
                     || state.missed_by.contains_key(user)
             });
-            is_at_stream || self.call.rejects.first(user).is_some() || joined_users.contains(user)
+            is_at_stream || self.call.rejects.first(user).is_some()
         };
-        now < active_at.plus(ring_timeout) && !self.others().any(has_responded)
+        now < active_at.plus(ring_timeout)
+            && !self.has_callee_joined()
+            && !self.others().any(has_responded)
+    }
+
+    /// Whether a user other than the caller has joined.
+    fn has_callee_joined(&self) -> bool {
+        self.call.presence.joined_users().iter().any(|user| *user != self.call.owner)
     }
 
     /// The end of a call in which no other member is.
     fn end(&self, now: Timestamp) -> (SystemEndReason, Timestamp, EndedBy) {
         let presence = &self.call.presence;
-        let joined_users = presence.joined_users();
-        let is_callee = |user: &UserId| *user != self.call.owner;
-        if joined_users.iter().any(is_callee)
-            || self.others().any(|user| joined_users.contains(user))
-        {
+        if self.has_callee_joined() {
             let absence = presence.absence().or_else(|| presence.absence_of_others(self.requester));
             let left_at = absence.map_or(now, |absence| absence.left_at);
             return (EndReason::LEFT, left_at, EndedBy::System);
         }
         let has_started = self.call.started_at.is_some()
-            || !joined_users.is_empty()
+            || presence.started_at().is_some()
             || self.state.is_some_and(|state| state.session_started_at.is_some());
         let reason = if has_started { EndReason::NOT_ANSWERED } else { EndReason::NOT_JOINED };
         (reason, now, EndedBy::System)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join4;
 
 use crate::calls::existing_call::{ExistingCall, classify};
-use crate::calls::glare::ConflictingCall;
+use crate::calls::glare::{ConflictingCall, Resolution};
 use crate::calls::rollback::Written;
 use crate::calls::{
     Alias, BeginResult, Call, CallService, CallState, CallTimeouts, CreateCall, MemberSet, NewCall,
@@ -28,7 +28,12 @@ pub(super) enum Reservation {
         rung: bool,
     },
     /// The call is `creating`, and this attempt holds its lease.
-    Acquired(NewCall),
+    Acquired {
+        /// The reservation.
+        new_call: NewCall,
+        /// The open call that it replaces, which has ended in the table.
+        replaced: Option<Call>,
+    },
     /// Another attempt withdrew the call meanwhile, so its id is free again.
     Retry,
 }
@@ -99,41 +104,52 @@ impl CallService {
                 return self.follow_alias(&new_call, &alias).await;
             }
         };
-        let conflict = self.find_conflict(&new_call, &members, open_call, timeouts, deadline).await;
-        match (conflict, resumed) {
-            (Ok(None), None) => Ok(Reservation::Acquired(new_call)),
-            (Ok(None), Some(_)) => self.take_over(new_call).await,
-            (Ok(Some(conflict)), resumed) => {
-                let ring = command.ring && resumed.is_none();
-                match resumed {
-                    None => match conflict.answer_id(&new_call).filter(|_| command.is_keyed) {
-                        Some(id) => self.release_with_alias(&new_call, id, written).await,
-                        None => self.release(&new_call, written).await,
-                    },
-                    // The other attempt may have provisioned it at Stream.
-                    Some(call) => self.abandon(&call).await,
-                }
-                self.join_existing(new_call, conflict, ring, deadline).await
+        let resolution = self.resolve(&new_call, &members, open_call, timeouts, deadline).await;
+        match (resolution, resumed) {
+            (Ok(Resolution::New { replaced }), None) => {
+                Ok(Reservation::Acquired { new_call, replaced })
             }
-            (Err(error), resumed) => {
-                if resumed.is_none() {
-                    self.release(&new_call, written).await;
+            (Ok(Resolution::New { replaced }), Some(_)) => self.take_over(new_call, replaced).await,
+            (Ok(Resolution::Existing(conflict)), None) => {
+                let answer_id = conflict.answer_id(&new_call).filter(|_| command.is_keyed).cloned();
+                let joined =
+                    self.join_existing(new_call.clone(), conflict, command.ring, deadline).await;
+                // An alias is stored only after the ring, so that a repeat may ring until then.
+                match answer_id.filter(|_| joined.is_ok()) {
+                    Some(id) => self.release_with_alias(&new_call, &id, written).await,
+                    None => self.release(&new_call, written).await,
+                }
+                joined
+            }
+            (Ok(Resolution::Existing(conflict)), Some(call)) => {
+                // The other attempt may have provisioned it at Stream.
+                self.abandon(&call).await;
+                self.join_existing(new_call, conflict, false, deadline).await
+            }
+            (Err(error), None) => {
+                self.release(&new_call, written).await;
+                Err(error)
+            }
+            (Err(error), Some(call)) => {
+                // The other attempt may have rung the phone of the callee, who is in another call.
+                if error.code() == Code::UserBusy {
+                    self.abandon(&call).await;
                 }
                 Err(error)
             }
         }
     }
 
-    /// Checks the members, and finds the call that the create returns instead of the new one.
-    async fn find_conflict(
+    /// Checks the members, and decides between the new call and an open one.
+    async fn resolve(
         &self,
         new_call: &NewCall,
         members: &CallMembers,
         open_call: Result<SetOpenCallResult, StoreError>,
         timeouts: CallTimeouts,
         deadline: Deadline,
-    ) -> Result<Option<ConflictingCall>, ApiError> {
-        require_known_members(new_call, &members.accounts)?;
+    ) -> Result<Resolution, ApiError> {
+        require_known_members(new_call, &members.accounts, &self.service_user)?;
         let open_call = open_call?;
         let is_open_call = |joined: &JoinedCall| match &open_call {
             SetOpenCallResult::Occupied(pointer) => pointer.call_id == joined.call_id,
@@ -142,7 +158,7 @@ impl CallService {
         let joined = members.joined_call.as_ref().filter(|joined| !is_open_call(joined));
         self.require_free_callee(new_call, joined, deadline).await?;
         match open_call {
-            SetOpenCallResult::Set { .. } => Ok(None),
+            SetOpenCallResult::Set { .. } => Ok(Resolution::New { replaced: None }),
             SetOpenCallResult::Occupied(pointer) => {
                 let member_set = MemberSet::new(&new_call.members);
                 self.resolve_conflict(&member_set, new_call, pointer, timeouts, deadline).await
@@ -152,9 +168,13 @@ impl CallService {
 
     /// Takes over the lease of an attempt that may be dead. That attempt can no longer withdraw the
     /// call, so all that this attempt provisions has an item.
-    async fn take_over(&self, new_call: NewCall) -> Result<Reservation, ApiError> {
+    async fn take_over(
+        &self,
+        new_call: NewCall,
+        replaced: Option<Call>,
+    ) -> Result<Reservation, ApiError> {
         match self.store.take_over(&new_call).await? {
-            TakeOverResult::Acquired => Ok(Reservation::Acquired(new_call)),
+            TakeOverResult::Acquired => Ok(Reservation::Acquired { new_call, replaced }),
             TakeOverResult::Missing => Ok(Reservation::Retry),
             TakeOverResult::Changed(call) => match classify(&call, &new_call) {
                 ExistingCall::Replay => Ok(Reservation::Existing { call, rung: false }),
@@ -207,7 +227,9 @@ impl CallService {
             ..new_call
         };
         match self.store.take_over(&resumed).await? {
-            TakeOverResult::Acquired => Ok(Reservation::Acquired(resumed)),
+            TakeOverResult::Acquired => {
+                Ok(Reservation::Acquired { new_call: resumed, replaced: None })
+            }
             TakeOverResult::Changed(call) if call.state == CallState::Active => {
                 Ok(Reservation::Existing { call, rung: false })
             }
@@ -226,14 +248,16 @@ fn require_active_owner(
 }
 
 /// Rejects members who cannot be called. They are answered as unknown ones, so that a caller does
-/// not learn who is deactivated or banned.
+/// not learn who is deactivated or banned. The service user is no member of a call.
 fn require_known_members(
     new_call: &NewCall,
     accounts: &BTreeMap<UserId, Account>,
+    service_user: &UserId,
 ) -> Result<(), ApiError> {
     let now = new_call.at;
-    let is_unknown =
-        |id: &&UserId| !accounts.get(id).is_some_and(|account| account.can_be_called(now));
+    let can_be_called =
+        |id: &UserId| accounts.get(id).is_some_and(|account| account.can_be_called(now));
+    let is_unknown = |id: &&UserId| *id == service_user || !can_be_called(id);
     let ids: Vec<&str> = new_call.members.iter().filter(is_unknown).map(UserId::as_str).collect();
     if ids.is_empty() {
         return Ok(());

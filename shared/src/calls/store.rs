@@ -316,9 +316,9 @@ pub trait CallStore: Send + Sync {
     /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Makes an active call due now. If a sweep is processing the call, its conditional reschedule
-    /// fails because `due_at` has changed, so the call is checked again.
-    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError>;
+    /// Makes an active call due at `due_at`, also if it was due earlier. If a sweep is processing the
+    /// call, its conditional reschedule fails, so the call is checked again.
+    async fn set_next_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
 
     /// Sets the open-call pointer of the members to a call, if no pointer exists, or it points to
     /// this call or equals `stale`.

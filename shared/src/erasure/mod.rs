@@ -69,6 +69,9 @@ impl ErasureService {
     ///
     /// `user_not_found`, `store_unavailable`. After a failure at Stream the sweeper continues.
     pub async fn erase(&self, id: &UserId, deadline: Deadline) -> Result<ErasureStatus, ApiError> {
+        if *id == self.calls.service_user {
+            return Err(ApiError::from_code(Code::UserNotFound));
+        }
         match self.store.begin(id, self.calls.clock.now()).await? {
             BeginErasureResult::UserNotFound => Err(ApiError::from_code(Code::UserNotFound)),
             BeginErasureResult::AlreadyErased => Ok(ErasureStatus::Deleted),

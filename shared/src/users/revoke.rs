@@ -39,6 +39,9 @@ impl UserService {
         permit: Permit<'_>,
         deadline: Deadline,
     ) -> Result<Timestamp, ApiError> {
+        if *id == self.service_user {
+            return Err(ApiError::from_code(Code::UserNotFound));
+        }
         permit.consume().await?;
         let now = self.clock.now();
         let mut cutoff = self.store_revocation(id, now).await?;

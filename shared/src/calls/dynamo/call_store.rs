@@ -469,7 +469,7 @@ impl CallStore for DynamoCallStore {
         self.update_due_at(cid, due_at, "#state = :active AND #dueAt > :due").await
     }
 
-    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
+    async fn set_next_check(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
         self.update_due_at(cid, now, "#state = :active").await
     }
 

@@ -106,20 +106,21 @@ fn call_with_another_participant_is_joined() {
     let waiting = Fixture::pair().present("alice", 5, None);
     let answered = waiting.clone().present("bob", 10, None);
     let alone = Fixture::pair().present("alice", 5, None).present("bob", 10, Some(20));
-    for (fixture, requester, now) in [
-        (&waiting, "bob", 30),
+    for (fixture, requester, now, is_overdue) in [
+        (&waiting, "bob", 30, false),
         // The owner still waits after the ring timeout.
-        (&waiting, "bob", 130),
-        (&answered, "alice", 30),
-        (&answered, "bob", 1_000),
+        (&waiting, "bob", 130, true),
+        (&answered, "alice", 30, false),
+        (&answered, "bob", 1_000, false),
         // Bob returns to Alice, who remained.
-        (&alone, "bob", 25),
-        (&alone, "bob", 300),
+        (&alone, "bob", 25, false),
+        (&alone, "bob", 300, true),
         // The webhooks were lost.
-        (&Fixture::pair().shown(&["bob"]), "alice", 30),
-        (&Fixture::group().shown(&["carol"]).rejected("bob", "decline", 5), "alice", 30),
+        (&Fixture::pair().shown(&["bob"]), "alice", 30, false),
+        (&Fixture::group().shown(&["carol"]).rejected("bob", "decline", 5), "alice", 30, false),
     ] {
-        assert_eq!(fixture.decide(requester, now), Redial::Join, "{requester} {now}");
+        let expected = Redial::Join { is_overdue };
+        assert_eq!(fixture.decide(requester, now), expected, "{requester} {now}");
     }
 }
 
@@ -133,6 +134,8 @@ fn call_without_response_waits_until_the_ring_timeout() {
         (&not_joined, "bob", 60),
         (&owner_waits, "alice", 60),
         (&Fixture::group(), "carol", 60),
+        // The caller waited and left, and is called back.
+        (&Fixture::pair().present("alice", 5, Some(20)), "bob", 30),
     ] {
         assert_eq!(fixture.decide(requester, now), Redial::Wait, "{requester} {now}");
     }

@@ -68,6 +68,9 @@ async fn busy_callee_is_called_with_when_busy_ring() {
     let created = dial(&app, "alice", body.clone()).await.expect_success();
     assert_eq!((&created.body["created"], &created.body["rung"]), (&json!(true), &json!(true)));
     assert_eq!(app.counts(), (4, 2));
+    let id = created.body["callId"].as_str().unwrap();
+    let rings = app.stream().rings(&format!("default:{id}")).into_iter();
+    assert_eq!(rings.map(|ring| ring.user_id).collect::<Vec<_>>(), ["bob"]);
     // `whenBusy` is not in the fingerprint.
     let create = json!({"receiverId": "bob", "callId": "c5", "allowParallel": true});
     let mut ring = create.clone();

@@ -344,6 +344,12 @@ async fn group_call_ends_by_the_reject_of_the_last_callee() {
         let call = app.get("/call/c1", "alice").await.expect_success().body;
         let Some((reason, actor)) = end else {
             assert_eq!(call["status"], "active", "{bobs_reason}");
+            let created_at = millis(&call["createdAt"]);
+            app.advance_minutes(3).await;
+            let call = app.get("/call/c1", "alice").await.expect_success().body;
+            assert_eq!(call["endReason"], "not_joined", "{bobs_reason}");
+            let rang_for = millis(&call["endedAt"]) - created_at;
+            assert!((120_000..125_000).contains(&rang_for), "{rang_for}");
             continue;
         };
         assert_eq!(

@@ -1,5 +1,7 @@
 //! Deletion, deactivation and reactivation of users.
 
+use std::time::Duration;
+
 use e2e::TestApp;
 use futures_util::future::join;
 use http::Method;
@@ -206,6 +208,29 @@ async fn larger_call_goes_on_without_a_deleted_member() {
         let names_call = |item: &&Value| item["sk"]["S"] == "OPEN" && item["callId"]["S"] == "c1";
         assert_eq!(pointers.iter().filter(names_call).count(), 0, "{pointers:?}");
     }
+}
+
+/// The owner is deleted while three talk. The call goes on, and its times are right.
+#[tokio::test]
+async fn talk_goes_on_without_the_deleted_owner() {
+    let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
+    let users = ["alice", "bob", "carol"];
+    app.provision_users(&users).await;
+    let create = json!({"memberIds": ["bob", "carol"], "callId": "c1"});
+    let _ = app.post("/call/create", "alice", create).await.expect_success();
+    for user in users {
+        app.stream().join("default:c1", user).unwrap();
+    }
+    app.stream().webhooks_idle().await;
+    app.advance_time(Duration::from_secs(30)).await;
+    let _ = app.delete("/user/alice", "alice").await.expect_success();
+    app.advance_minutes(6).await;
+    let call = app.get("/call/c1", "bob").await.expect_success().body;
+    assert_eq!((&call["status"], &call["answered"]), (&json!("active"), &json!(true)));
+    let _ = app.post("/call/end", "bob", json!({"callId": "c1"})).await.expect_success();
+    let call = app.get("/call/c1", "bob").await.expect_success().body;
+    let talk = call["talkSeconds"].as_i64().unwrap();
+    assert!((330..400).contains(&talk), "{call}");
 }
 
 #[tokio::test]

@@ -213,7 +213,39 @@ async fn service_user_cannot_be_used() {
     let create = json!({"receiverId": reserved});
     let response = app.post("/call/create", "alice", create).await;
     assert_eq!(response.outcome(), (404, "user_not_found"));
+    let create = json!({"ownerId": reserved, "receiverId": "alice"});
+    let response = app.post_as_service("/call/create", create).await;
+    assert_eq!(response.outcome(), (404, "user_not_found"));
     assert_eq!(app.stream().user(reserved).unwrap().deleted_at, None);
+}
+
+/// The configured service user was a user of the apps before.
+#[tokio::test]
+async fn former_user_cannot_be_used_as_service_user() {
+    let app = TestApp::with_env([("STREAM_SERVICE_USER", "bot")]).await;
+    app.provision_users(&["alice"]).await;
+    let mut item = app.get_item("USER#alice", "PROFILE").await;
+    item["pk"] = json!({"S": "USER#bot"});
+    item["userId"] = json!({"S": "bot"});
+    app.put_item(item).await;
+    app.post_to_stream("users", &json!({"users": {"bot": {"id": "bot"}}})).await;
+    for create in [
+        json!({"ownerId": "alice", "receiverId": "bot"}),
+        json!({"ownerId": "bot", "receiverId": "alice"}),
+    ] {
+        let response = app.post_as_service("/call/create", create).await;
+        assert_eq!(response.outcome(), (404, "user_not_found"));
+    }
+    let service = app.service_authorization();
+    let headers = [("authorization", service.as_str()), ("content-type", "application/json")];
+    for (method, path, body) in [
+        (Method::POST, "/token/revoke", json!({"userId": "bot"})),
+        (Method::DELETE, "/user/bot", json!({})),
+    ] {
+        let response = app.send(method, path, &headers, &body.to_string()).await;
+        assert_eq!(response.outcome(), (404, "user_not_found"), "{path}");
+    }
+    assert_eq!(app.stream().user("bot").unwrap().deleted_at, None);
 }
 
 /// The first call of an app at Stream creates the service user, and blames no member.

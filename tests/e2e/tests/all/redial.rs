@@ -12,8 +12,13 @@ const CALL_TYPE: &str = "ringing";
 
 /// A stack with webhooks and the call type.
 async fn ringing_app() -> TestApp {
+    ringing_app_with(true).await
+}
+
+/// A stack with the call type. Without webhooks, every event is lost.
+async fn ringing_app_with(webhooks: bool) -> TestApp {
     let env = [("STREAM_CALL_TYPE".to_owned(), CALL_TYPE.to_owned())].into();
-    let app = TestApp::with_options(Options { webhooks: true, env, ..Options::default() }).await;
+    let app = TestApp::with_options(Options { webhooks, env, ..Options::default() }).await;
     let call_type = json!({
         "name": CALL_TYPE,
         "settings": {"ring": {
@@ -86,36 +91,93 @@ async fn assert_replaced(app: &TestApp, old: &str, response: TestResponse, rings
 
 #[tokio::test]
 async fn redial_after_both_left_rings() {
-    let app = ringing_app().await;
-    let first = first_call(&app).await;
-    let alice = join_call(&app, &first, "alice").await;
-    let bob = join_call(&app, &first, "bob").await;
-    app.advance_time(Duration::from_secs(30)).await;
-    leave_call(&app, &first, &bob).await;
-    leave_call(&app, &first, &alice).await;
-    app.advance_time(Duration::from_secs(10)).await;
-    let response = dial(&app, "alice", "bob").await;
-    assert_eq!(assert_replaced(&app, &first, response, "bob").await, "left");
+    for (webhooks, reason) in [(true, "left"), (false, "not_answered")] {
+        let app = ringing_app_with(webhooks).await;
+        let first = first_call(&app).await;
+        let alice = join_call(&app, &first, "alice").await;
+        let bob = join_call(&app, &first, "bob").await;
+        app.advance_time(Duration::from_secs(30)).await;
+        leave_call(&app, &first, &bob).await;
+        leave_call(&app, &first, &alice).await;
+        // The client accepts a call before it joins.
+        app.stream().accept(&cid(&first), "bob");
+        app.advance_time(Duration::from_secs(10)).await;
+        let response = dial(&app, "alice", "bob").await;
+        assert_eq!(assert_replaced(&app, &first, response, "bob").await, reason, "{webhooks}");
+    }
 }
 
 #[tokio::test]
 async fn caller_who_cancels_is_called_back() {
-    let app = ringing_app().await;
-    let first = first_call(&app).await;
-    reject_call(&app, &first, "alice", "cancel").await;
-    app.advance_time(Duration::from_secs(5)).await;
-    let response = dial(&app, "bob", "alice").await;
-    assert_eq!(assert_replaced(&app, &first, response, "alice").await, "cancelled");
+    for webhooks in [true, false] {
+        let app = ringing_app_with(webhooks).await;
+        let first = first_call(&app).await;
+        reject_call(&app, &first, "alice", "cancel").await;
+        app.advance_time(Duration::from_secs(5)).await;
+        let response = dial(&app, "bob", "alice").await;
+        // The old call ends at Stream at once, unless the webhook has ended it.
+        assert_eq!(app.stream().live_calls().len(), if webhooks { 2 } else { 1 });
+        assert_eq!(assert_replaced(&app, &first, response, "alice").await, "cancelled");
+    }
 }
 
 #[tokio::test]
 async fn callee_who_declines_can_be_called_again() {
+    for webhooks in [true, false] {
+        let app = ringing_app_with(webhooks).await;
+        let first = first_call(&app).await;
+        reject_call(&app, &first, "bob", "decline").await;
+        app.advance_time(Duration::from_secs(5)).await;
+        let response = dial(&app, "alice", "bob").await;
+        assert_eq!(assert_replaced(&app, &first, response, "bob").await, "declined");
+    }
+}
+
+/// Alice remained alone for longer than the timeout, and no sweep has run since.
+#[tokio::test]
+async fn returned_call_stays_open_until_the_requester_joins() {
     let app = ringing_app().await;
     let first = first_call(&app).await;
-    reject_call(&app, &first, "bob", "decline").await;
+    join_call(&app, &first, "alice").await;
+    let bob = join_call(&app, &first, "bob").await;
+    app.advance_time(Duration::from_secs(30)).await;
+    leave_call(&app, &first, &bob).await;
+    app.advance_time(Duration::from_secs(65)).await;
+    assert_eq!(outcome(dial(&app, "bob", "alice").await), (first.clone(), false, false));
+    assert_eq!(app.sweep().await["due"], 0);
+    join_call(&app, &first, "bob").await;
+    app.advance_minutes(5).await;
+    assert_eq!(app.get_call_item(&first).await["state"]["S"], "active");
+}
+
+/// The caller waited in the call and left, and the callee has not responded.
+#[tokio::test]
+async fn callee_who_calls_back_is_in_the_same_call() {
+    let app = ringing_app().await;
+    app.stream().set_ring_call_rings_creator(true);
+    let first = first_call(&app).await;
+    let alice = join_call(&app, &first, "alice").await;
+    app.advance_time(Duration::from_secs(20)).await;
+    leave_call(&app, &first, &alice).await;
     app.advance_time(Duration::from_secs(5)).await;
-    let response = dial(&app, "alice", "bob").await;
-    assert_eq!(assert_replaced(&app, &first, response, "bob").await, "declined");
+    assert_eq!(outcome(dial(&app, "bob", "alice").await), (first, false, true));
+}
+
+/// Alice's phone rings for a call of Bob, so a new call ends the old one at Stream.
+#[tokio::test]
+async fn replaced_call_is_ended_by_the_sweep_if_stream_fails() {
+    let app = ringing_app().await;
+    let first = first_call(&app).await;
+    reject_call(&app, &first, "bob", "busy").await;
+    app.advance_time(Duration::from_secs(5)).await;
+    app.stream().add_fault(FaultRule::for_operation(Operation::EndCall, Fault::Status(503)));
+    let (second, created, rung) = outcome(dial(&app, "alice", "bob").await);
+    assert!(created && rung && second != first);
+    // One attempt only.
+    assert_eq!(app.stream().counts().get(Operation::EndCall), 1);
+    app.stream().clear_faults();
+    app.sweep().await;
+    assert_eq!(app.stream().live_calls(), [cid(&second)]);
 }
 
 #[tokio::test]

@@ -340,7 +340,7 @@ async fn alias_takes_the_place_of_a_withdrawn_call_until_it_expires() {
     assert_eq!(end_call(calls, None).await, EndResult::Missing);
     assert_eq!(calls.finish(&id, at_second(2)).await.unwrap(), None);
     calls.record_start(&default_cid(), at_second(2)).await.unwrap();
-    calls.schedule_check_now(&default_cid(), at_second(2)).await.unwrap();
+    calls.set_next_check(&default_cid(), at_second(2)).await.unwrap();
     assert!(!calls.record_ring(&id, at_second(2), at_second(2)).await.unwrap());
     assert_eq!(fixture.get_item("CALL#c1", "CALL").await, item);
     // The alias is returned until it expires, whatever the request is.
@@ -1046,7 +1046,7 @@ async fn only_ended_calls_are_removed_from_the_index() {
     assert!(!calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
     calls.reschedule(&default_call_id(), at_second(370), at_second(400), 1).await.unwrap();
     calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
-    calls.schedule_check_now(&default_cid(), at_second(20)).await.unwrap();
+    calls.set_next_check(&default_cid(), at_second(20)).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), ended);
 }
@@ -1057,7 +1057,7 @@ async fn event_during_a_check_is_not_lost() {
     calls.begin(&new_call("a")).await.unwrap();
     activate_call(&calls, "a").await;
     // A sweep has read the due time 121. Then an event schedules a check.
-    calls.schedule_check_now(&default_cid(), at_second(130)).await.unwrap();
+    calls.set_next_check(&default_cid(), at_second(130)).await.unwrap();
     calls.reschedule(&default_call_id(), at_second(121), at_second(361), 0).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(130)), 0)));
 }
