@@ -60,7 +60,7 @@ pub enum Actor {
     CreateKeyed,
     /// Alice calls Bob again, with a ring: the request is for call Y.
     Redial,
-    /// Bob calls Alice, with a ring: the request is for call Y.
+    /// Bob calls Alice, with a ring: the request is for call W.
     CallBack,
     /// Carol calls Bob, with a ring: the request is for call Z.
     CallBusy,
@@ -167,6 +167,7 @@ pub(crate) struct TestIds {
     pub(crate) call_x: CallId,
     pub(crate) call_y: CallId,
     call_z: CallId,
+    call_w: CallId,
     pub(crate) alice: UserId,
     pub(crate) bob: UserId,
     carol: UserId,
@@ -178,7 +179,7 @@ pub(crate) struct TestIds {
 pub(crate) type ActorFuture = Pin<Box<dyn Future<Output = Option<()>>>>;
 
 impl TestIds {
-    /// Creates ids of three calls in the same shard of the due index, so that the other shards are
+    /// Creates ids of four calls in the same shard of the due index, so that the other shards are
     /// empty.
     pub(crate) fn new() -> Option<Self> {
         let call = |text: String| CallId::try_from(text).ok();
@@ -188,11 +189,12 @@ impl TestIds {
             let mut ids = (0..).map_while(|n| call(format!("{letter}{n}")));
             ids.find(|id| Shard::from_call_id(id) == shard)
         };
-        let (call_y, call_z) = (call_in_shard('y')?, call_in_shard('z')?);
+        let [call_y, call_z, call_w] = ['y', 'z', 'w'].map(call_in_shard);
+        let (call_y, call_z, call_w) = (call_y?, call_z?, call_w?);
         let user = |name: &str| UserId::try_from(name.to_owned()).ok();
         let [alice, bob, carol, service_user] = ["alice", "bob", "carol", "service"].map(user);
         let (alice, bob, carol, service_user) = (alice?, bob?, carol?, service_user?);
-        Some(Self { call_x, call_y, call_z, alice, bob, carol, service_user, shard })
+        Some(Self { call_x, call_y, call_z, call_w, alice, bob, carol, service_user, shard })
     }
 }
 
@@ -293,14 +295,18 @@ impl Handlers {
     }
 
     async fn create(&self, actor: Actor, by_alice: bool) -> Option<()> {
-        let TestIds { call_x, call_y, alice, bob, .. } = &*self.ids;
+        let TestIds { call_x, call_y, call_w, alice, bob, .. } = &*self.ids;
         let rings = matches!(actor, Actor::Redial | Actor::CallBack);
-        let is_second_call = rings || matches!(actor, Actor::CreateSecond | Actor::CreateReverse);
+        let id = match actor {
+            Actor::CallBack => call_w,
+            Actor::Redial | Actor::CreateSecond | Actor::CreateReverse => call_y,
+            _ => call_x,
+        };
         let (owner, other) = if by_alice { (alice, bob) } else { (bob, alice) };
         let call_type =
             if actor == Actor::CreateConflicting { CallType::Voice } else { CallType::Video };
         let request = CreateCall {
-            id: if is_second_call { call_y } else { call_x }.clone(),
+            id: id.clone(),
             owner: owner.clone(),
             members: vec![owner.clone(), other.clone()],
             call_type,

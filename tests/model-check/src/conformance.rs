@@ -133,7 +133,7 @@ enum Op {
         at: Timestamp,
     },
     ScheduleCheck(CallCid, Timestamp),
-    ScheduleCheckNow(CallCid, Timestamp),
+    SetNextCheck(CallCid, Timestamp),
     SetPointer {
         members: MemberSet,
         call: NewCall,
@@ -248,8 +248,8 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             store.schedule_check(cid, *due).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
         }
-        Op::ScheduleCheckNow(cid, now) => {
-            store.schedule_check_now(cid, *now).await?;
+        Op::SetNextCheck(cid, now) => {
+            store.set_next_check(cid, *now).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
         }
         Op::SetPointer { members, call, at, replaces } => {
@@ -355,8 +355,8 @@ fn outcome_name(op: &Op, result: &OpResult, changed: bool) -> &'static str {
         (Op::RecordStart(..), _) => "start not recorded",
         (Op::ScheduleCheck(..), _) if changed => "check moved forward",
         (Op::ScheduleCheck(..), _) => "check not moved forward",
-        (Op::ScheduleCheckNow(..), _) if changed => "check scheduled now",
-        (Op::ScheduleCheckNow(..), _) => "check not scheduled now",
+        (Op::SetNextCheck(..), _) if changed => "check scheduled now",
+        (Op::SetNextCheck(..), _) => "check not scheduled now",
         (Op::Reschedule { .. }, _) if changed => "rescheduled",
         (Op::Reschedule { .. }, _) => "not rescheduled",
         (Op::RemoveFromIndex(..), _) if changed => "removed from index",
@@ -393,7 +393,7 @@ impl OpGenerator<'_> {
             9 => Op::Get(id),
             10 => Op::RecordStart(self.random_cid(id), self.random_time(call)),
             11 if self.random_bool() => {
-                Op::ScheduleCheckNow(self.random_cid(id), self.random_time(call))
+                Op::SetNextCheck(self.random_cid(id), self.random_time(call))
             }
             11 => Op::ScheduleCheck(self.random_cid(id), self.random_time(call)),
             12 | 13 => self.set_pointer_op(call),

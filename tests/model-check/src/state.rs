@@ -10,6 +10,7 @@ use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
 use shared::users::JoinedCall;
 
+use crate::actors::TIMEOUTS;
 use crate::sim::Effect;
 
 /// The maximum delay of a request that takes effect late.
@@ -69,7 +70,7 @@ pub(crate) struct StreamCall {
     pub(crate) created_by: StreamUserId,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) session: Option<Session>,
-    /// The maximum duration, once an update has set it.
+    /// The maximum duration, by which Stream's timer ends each session.
     pub(crate) max_duration_seconds: Option<u64>,
     /// Whether a request has rung the members' phones.
     pub(crate) has_rung: bool,
@@ -359,9 +360,9 @@ impl ModelState {
                 continue;
             }
             let live = self.stream_calls.get(id.as_str());
-            if item.call.limit_synced > 0
-                && live
-                    .is_some_and(|live| live.max_duration_seconds != item.call.max_duration_seconds)
+            let limit = item.call.max_duration(TIMEOUTS.max_duration).as_secs();
+            if (item.call.limit_synced > 0 || item.call.limit_version == 0)
+                && live.is_some_and(|live| live.max_duration_seconds != Some(limit))
             {
                 return Some(format!("{id} has a confirmed limit that Stream does not have"));
             }

@@ -462,7 +462,7 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
-    async fn schedule_check_now(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
+    async fn set_next_check(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
         let (id, cid) = (cid.id.clone(), cid.clone());
         let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
         let label = format!("schedule a check of {id} now");

@@ -50,14 +50,25 @@ const RING_INTERVAL: Duration = Duration::from_secs(15);
 /// A request to Stream.
 #[derive(Clone, Debug)]
 enum StreamRequest {
-    GetOrCreateChannel { id: String, created_by: String },
+    GetOrCreateChannel {
+        id: String,
+        created_by: String,
+    },
     GetChannel(String),
     DeleteChannel(String),
     QueryChannels(Vec<String>),
     DeleteChannels(Vec<String>),
-    GetOrCreateCall { id: String, created_by: String, ring: bool },
+    GetOrCreateCall {
+        id: String,
+        created_by: String,
+        ring: bool,
+        max_duration_seconds: Option<u64>,
+    },
     GetCall(String),
-    UpdateCall { id: String, max_duration_seconds: Option<u64> },
+    UpdateCall {
+        id: String,
+        max_duration_seconds: Option<u64>,
+    },
     RingCall(String),
     EndCall(String),
     QueryCalls(Vec<String>),
@@ -97,7 +108,10 @@ impl StreamRequest {
             }
             (&Method::POST, ["video", "call", "default", id]) => {
                 let ring = body["ring"] == true;
-                Self::GetOrCreateCall { id: (*id).to_owned(), created_by, ring }
+                let limits = &body["data"]["settings_override"]["limits"];
+                let max_duration_seconds = limits["max_duration_seconds"].as_u64();
+                let id = (*id).to_owned();
+                Self::GetOrCreateCall { id, created_by, ring, max_duration_seconds }
             }
             (&Method::GET, ["video", "call", "default", id]) => Self::GetCall((*id).to_owned()),
             (&Method::PATCH, ["video", "call", "default", id]) => {
@@ -163,12 +177,12 @@ impl StreamRequest {
                     .collect();
                 (201, json!({"result": result}))
             }
-            Self::GetOrCreateCall { id, created_by, ring } => {
+            Self::GetOrCreateCall { id, created_by, ring, max_duration_seconds } => {
                 let new_call = StreamCall {
                     created_by: created_by.clone(),
                     ended_at: None,
                     session: None,
-                    max_duration_seconds: None,
+                    max_duration_seconds: *max_duration_seconds,
                     has_rung: false,
                     last_ring_call_at: None,
                     departures: 0,
