@@ -76,6 +76,8 @@ pub(crate) struct StreamCall {
     pub(crate) has_rung: bool,
     /// When a request last rang the call while it was open.
     pub(crate) last_ring_call_at: Option<Timestamp>,
+    /// The users who have rejected the call, in any session.
+    pub(crate) rejecting_users: BTreeSet<UserId>,
     /// How often participants have left.
     pub(crate) departures: u32,
     /// The session before the last event. `QueryCalls` may still list it.

@@ -253,10 +253,10 @@ impl CallStore for ModelStore {
                 .iter()
                 .any(|unanswered| unanswered.as_str() == reason.as_str());
             let is_cancelled = reason.as_str() == EndReason::CANCELLED.as_str();
-            let session =
-                model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
-            let has_owner_rejected =
-                session.is_some_and(|session| session.rejected_by.contains_key(&item.call.owner));
+            let has_owner_rejected = model
+                .stream_calls
+                .get(id.as_str())
+                .is_some_and(|live| live.rejecting_users.contains(&item.call.owner));
             let is_declined = reason.as_str() == EndReason::DECLINED.as_str();
             let is_busy =
                 |user: &UserId| model.history.reported_busy.contains(&(id.clone(), user.clone()));

@@ -1,6 +1,6 @@
 //! The model of Stream: channels and calls by id. Each request takes effect at one instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -185,6 +185,7 @@ impl StreamRequest {
                     max_duration_seconds: *max_duration_seconds,
                     has_rung: false,
                     last_ring_call_at: None,
+                    rejecting_users: BTreeSet::new(),
                     departures: 0,
                     listed_session: None,
                     stays: Vec::new(),

@@ -100,6 +100,7 @@ fn reject(
         return None;
     }
     rejected_by.insert(user.clone(), now);
+    live.rejecting_users.insert(user.clone());
     Some(CallEvent::Rejected(Reject { user: user.clone(), reason: reason.map(str::to_owned) }))
 }
 
