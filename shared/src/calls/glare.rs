@@ -187,6 +187,7 @@ impl CallService {
         if MemberSet::new(&call.members) != *member_set {
             return Ok(OpenCall::Gone);
         }
+        let mut is_live = false;
         let (reason, ended_at, ended_by) = match call.state {
             CallState::Creating if call.lease_until.is_some_and(|until| until > now) => {
                 return Ok(OpenCall::Pending(Some(call)));
@@ -201,6 +202,7 @@ impl CallService {
                 let Some(current) = current.filter(is_active) else { return Ok(OpenCall::Gone) };
                 call = current;
                 let (state, at) = (look.state(), look.requested_at());
+                is_live = state.is_some_and(|state| state.ended_at.is_none());
                 match redial::decide(&call, &new_call.owner, state, timeouts, at) {
                     Redial::Join { is_overdue } => {
                         if is_overdue {
@@ -226,9 +228,7 @@ impl CallService {
             EndResult::Unchanged(call) if call.state <= CallState::Active => {
                 OpenCall::Pending(Some(call))
             }
-            EndResult::Ending(ending) if call.state == CallState::Active => {
-                OpenCall::Replaced(ending)
-            }
+            EndResult::Ending(ending) if is_live => OpenCall::Replaced(ending),
             EndResult::Ending(_) | EndResult::Unchanged(_) | EndResult::Missing => OpenCall::Gone,
         })
     }
