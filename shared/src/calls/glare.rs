@@ -242,8 +242,10 @@ impl CallService {
         match self.stream.send_once(&EndCall { cid: &call.cid() }, deadline).await {
             Ok(_) | Err(StreamError::NotFound(_)) => {}
             Err(error) => {
-                let message = "ending a replaced call failed, leaving it to the next sweep";
-                ApiError::from(error).log(message, &call.call_id);
+                ApiError::from(error).log(
+                    "ending a replaced call failed, leaving it to the next sweep",
+                    &call.call_id,
+                );
             }
         }
     }
