@@ -456,6 +456,18 @@ impl UserStore for DynamoUserStore {
         }
     }
 
+    async fn retract_confirmation(&self, id: &UserId) -> Result<(), StoreError> {
+        // Version 0 of `synced` means that the user does not exist at Stream.
+        let update = self
+            .table
+            .update_item(item_key(id))
+            .update_expression("SET #synced = #version - :one")
+            .condition_expression("#synced = #version AND #version > :one")
+            .set_expression_attribute_names(Some(attribute_names(&["synced", "version"])))
+            .expression_attribute_values(":one", number(1));
+        update_conditionally(update).await.map(|_| ())
+    }
+
     async fn revoke(
         &self,
         id: &UserId,

@@ -248,6 +248,26 @@ impl UserService {
         if user.synced_version == 0 {
             user = self.import_from_stream(user, change, writer, deadline).await?;
         }
+        let id = user.id.clone();
+        let mut is_superseded = false;
+        let result = self.push_newest(user, &mut is_superseded, writer, deadline).await;
+        if result.is_err() && is_superseded {
+            // The newest version is confirmed, and an older one may have reached Stream after it.
+            self.store.retract_confirmation(&id).await?;
+            self.store.queue_push(&id, self.clock.now()).await?;
+        }
+        result
+    }
+
+    /// Pushes the profile until no newer version exists. `is_superseded` tells whether a push was
+    /// not that of the newest version.
+    async fn push_newest(
+        &self,
+        mut user: User,
+        is_superseded: &mut bool,
+        writer: ProfileWriter,
+        deadline: Deadline,
+    ) -> Result<User, ApiError> {
         for _ in 0..MAX_ATTEMPTS {
             let users = [(&user.id, user.profile.as_user_data())];
             let sent_at = self.clock.now();
@@ -260,6 +280,7 @@ impl UserService {
                 // This push may have reached Stream after that of the newer version.
                 SyncResult::Superseded(newer) => user = newer,
             }
+            *is_superseded = true;
             let now = self.clock.now();
             if !self.store.acquire_push_quota(PushPurpose::Change, now).await? {
                 return Err(push_quota_exhausted(now));

@@ -225,7 +225,12 @@ impl QueuedPushes {
                 let writer = ProfileWriter::User;
                 self.users.adopt_account(user, stream_user, sent_at, writer, deadline).await?;
             }
-            Ok::<_, ApiError>(self.users.store.confirm_version(&user.id, user.version).await?)
+            let confirmed = self.users.store.confirm_version(&user.id, user.version).await?;
+            if matches!(confirmed, SyncResult::Superseded(_)) {
+                // This push may have reached Stream after that of the newer version.
+                self.users.store.retract_confirmation(&user.id).await?;
+            }
+            Ok::<_, ApiError>(confirmed)
         };
         match result.await {
             Ok(SyncResult::Confirmed) => Some(user.id.clone()),

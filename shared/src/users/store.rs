@@ -164,6 +164,10 @@ pub trait UserStore: AccountStore {
     /// Stores that Stream has this version, if it is still the newest.
     async fn confirm_version(&self, id: &UserId, version: u64) -> Result<SyncResult, StoreError>;
 
+    /// Makes the profile count as not pushed: an older version may have reached Stream after the
+    /// newest one.
+    async fn retract_confirmation(&self, id: &UserId) -> Result<(), StoreError>;
+
     /// Stores a revocation if its cutoff is later than the stored one.
     async fn revoke(&self, id: &UserId, revocation: Revocation)
     -> Result<RevokeResult, StoreError>;

@@ -1110,6 +1110,24 @@ async fn partial_profile_change_keeps_other_fields() {
     assert_eq!(users.confirm_version(&alice, 1).await.unwrap(), SyncResult::Superseded(second));
     assert_eq!(users.confirm_version(&alice, 2).await.unwrap(), SyncResult::Confirmed);
     assert!(users.get(&alice).await.unwrap().unwrap().is_synced());
+    // An older push may have reached Stream last.
+    for _ in 0..2 {
+        users.retract_confirmation(&alice).await.unwrap();
+        let retracted = users.get(&alice).await.unwrap().unwrap();
+        assert_eq!((retracted.version, retracted.synced_version), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn first_version_is_not_retracted() {
+    let fixture = start_fixture().await;
+    let (users, alice) = (&fixture.users, user_id("alice"));
+    users.retract_confirmation(&alice).await.unwrap();
+    assert_eq!(users.get(&alice).await.unwrap(), None);
+    merged(fixture.merge(&alice, &named("Alice"), 0).await);
+    users.confirm_version(&alice, 1).await.unwrap();
+    users.retract_confirmation(&alice).await.unwrap();
+    assert!(users.get(&alice).await.unwrap().unwrap().is_synced());
 }
 
 #[tokio::test]
