@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::calls::timeouts::EXTEND_CHECK_DELAY;
 use crate::calls::{Call, CallService, ConfirmLimitResult, ExtendRequest, ExtendResult, not_found};
-use crate::clock::{Deadline, Timestamp};
+use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::ids::CallId;
 use crate::stream::StreamError;
@@ -45,7 +45,7 @@ impl CallService {
         let request = ExtendRequest {
             id,
             max_duration_seconds: command.max_duration_seconds,
-            joined_after: earlier(now, max_duration),
+            joined_after: now.minus(max_duration),
             due_at: now.plus(EXTEND_CHECK_DELAY),
         };
         let call = match self.store.extend(request).await? {
@@ -112,10 +112,4 @@ impl CallService {
         // it.
         Ok(call)
     }
-}
-
-/// The instant `span` before `now`.
-fn earlier(now: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(millis))
 }

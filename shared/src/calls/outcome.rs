@@ -372,7 +372,7 @@ impl<'a> Rules<'a> {
         if let Some(ended_at) = session_ended_at.filter(|at| *at >= absence.left_at)
             && absence.is_inferred()
         {
-            let left_at = minus(ended_at, inactivity).max(absence.left_at);
+            let left_at = ended_at.minus(inactivity).max(absence.left_at);
             return Some(PossibleEnd::by_system(ended_at.min(self.now), left_at, EndReason::LEFT));
         }
         let over_at = absence.since.plus(inactivity);
@@ -415,11 +415,6 @@ pub fn is_end_by_limit(
 ) -> bool {
     let limit_at = session_started_at.map(|at| at.plus(max_duration));
     timer_ends_at.or(limit_at).is_some_and(|at| ended_at.plus(TIMER_TOLERANCE) >= at)
-}
-
-fn minus(at: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(at.as_millis().saturating_sub(millis))
 }
 
 #[cfg(test)]

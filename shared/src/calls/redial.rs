@@ -74,8 +74,7 @@ fn is_timeout(reason: SystemEndReason) -> bool {
 
 /// The latest time of the last ring at which a call may ring again.
 pub(super) fn latest_ring(now: Timestamp) -> Timestamp {
-    let millis = i64::try_from(RING_INTERVAL.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(millis))
+    now.minus(RING_INTERVAL)
 }
 
 /// Whether a call may ring again.

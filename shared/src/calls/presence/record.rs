@@ -195,9 +195,7 @@ impl UnkeyedLeave {
 
     /// Stream reports the duration in whole seconds.
     fn estimated_join(&self) -> Timestamp {
-        let duration = self.duration.unwrap_or_default().as_millis();
-        let millis = i64::try_from(duration).unwrap_or(i64::MAX);
-        Timestamp::from_millis(self.at.as_millis().saturating_sub(millis))
+        self.at.minus(self.duration.unwrap_or_default())
     }
 }
 
