@@ -58,6 +58,16 @@ where
     Ok(value.and_then(|value| read_entry(&value)))
 }
 
+/// Reads the cursor of the next page; `None` if it is `null` or empty. An unreadable cursor is an
+/// error, because the page would otherwise look like the last one.
+pub(crate) fn cursor<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let cursor = Option::<String>::deserialize(deserializer)?;
+    Ok(cursor.filter(|cursor| !cursor.is_empty()))
+}
+
 /// The entry, or `None` if it cannot be read. The log contains the position of the error only: the
 /// entry may contain personal data.
 fn read_entry<T: DeserializeOwned>(entry: &RawValue) -> Option<T> {
@@ -133,6 +143,8 @@ mod tests {
         page: Vec<Option<Entry>>,
         #[serde(default, deserialize_with = "readable")]
         value: Option<Entry>,
+        #[serde(default, deserialize_with = "cursor")]
+        next: Option<String>,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -172,6 +184,20 @@ mod tests {
         }
         let answer: Answer = serde_json::from_str(r#"{"value":{"id":1}}"#).unwrap();
         assert_eq!(answer.value, Some(Entry { id: 1 }));
+    }
+
+    #[test]
+    fn empty_cursor_is_none_and_an_unreadable_one_is_an_error() {
+        for (json, expected) in [
+            (r#"{"next":"n1"}"#, Some(Some("n1"))),
+            (r#"{"next":""}"#, Some(None)),
+            (r#"{"next":null}"#, Some(None)),
+            ("{}", Some(None)),
+            (r#"{"next":7}"#, None),
+        ] {
+            let next = parse(json).map(|answer| answer.next);
+            assert_eq!(next.as_ref().map(Option::as_deref), expected, "{json}");
+        }
     }
 
     #[test]

@@ -13,16 +13,17 @@ use serde_json::{Value, json};
 use tracing::span;
 
 use crate::clock::Timestamp;
-use crate::ids::{CallCid, MessageId, UserId};
+use crate::ids::{CallCid, MessageId, SessionId, UserId};
 use crate::quality::ReportStats;
 use crate::stream::Operation;
 use crate::stream::event::{CallEvent, Event, EventKind, HANDLED_EVENTS};
 use crate::stream::ops::{
     CallFilter, ChannelFilter, DeleteChannel, DeleteChannels, DeleteDevice, DeleteUser, EndCall,
     GetApp, GetCall, GetCallReport, GetChannel, GetMessage, GetOrCreateCall, GetOrCreateChannel,
-    GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats, QueryCalls,
-    QueryChannels, QueryUsers, ReactivateUser, RemoveCallMember, RemoveChannelMember, RevokeTokens,
-    RingCall, SendMessage, SettingsOverride, UpdateCall, UpdateEventHooks, UpsertUsers, UserData,
+    GetRateLimits, GetTask, ListDevices, ListMessages, ListParticipantStats,
+    QueryCallParticipantSessions, QueryCallSessionStats, QueryCalls, QueryChannels, QueryUsers,
+    ReactivateUser, RemoveCallMember, RemoveChannelMember, RevokeTokens, RingCall, SendMessage,
+    SettingsOverride, UpdateCall, UpdateEventHooks, UpsertUsers, UserData,
 };
 
 /// The fields that are optional in Stream's models, or an empty collection, and required here: they
@@ -32,7 +33,7 @@ const REQUIRED_HERE: [(&str, &str); 2] =
 
 /// The fields that are required in Stream's models, and optional here. A response without one of
 /// them still has a safe meaning.
-const OPTIONAL_HERE: [(&str, &str); 40] = [
+const OPTIONAL_HERE: [(&str, &str); 49] = [
     // Stream deletes the creator of a call, and the author of a message.
     ("CallResponse", "created_by"),
     ("MessageResponse", "user"),
@@ -70,6 +71,17 @@ const OPTIONAL_HERE: [(&str, &str); 40] = [
     ("GetCallReportResponse", "session_id"),
     ("ReportResponse", "user_ratings"),
     ("UserRatingReportResponse", "average"),
+    // A session without an id is found by the list of sessions.
+    ("CallSessionResponse", "id"),
+    ("CallMissedEvent", "session_id"),
+    ("CallSessionEndedEvent", "session_id"),
+    ("CallSessionParticipantJoinedEvent", "session_id"),
+    ("CallSessionParticipantLeftEvent", "session_id"),
+    ("CallSessionStartedEvent", "session_id"),
+    // The request filters by the call. The last page has no cursor, so the total is not needed.
+    ("CallStatsSessionResponse", "call_id"),
+    ("CallStatsSessionResponse", "call_type"),
+    ("QueryCallParticipantSessionsResponse", "total_participant_sessions"),
     // The times in the parts are more precise than the time of the event, which is used without them.
     ("CallDeletedEvent", "call"),
     ("CallEndedEvent", "call"),
@@ -171,6 +183,11 @@ fn walk_operations(walk: &mut Walk) {
     walk.operation("GetCallReportResponse", &GetCallReport { call: &cid });
     let stats = ListParticipantStats { call: &cid, session: "s1" };
     walk.operation("QueryCallSessionParticipantStatsResponse", &stats);
+    let session = SessionId::try_from("s1".to_owned()).unwrap();
+    let sessions = QueryCallParticipantSessions { cid: &cid, session: &session, next: None };
+    walk.operation("QueryCallParticipantSessionsResponse", &sessions);
+    let stats = QueryCallSessionStats { cid: &cid, next: None };
+    walk.operation("QueryCallSessionStatsResponse", &stats);
 }
 
 fn walk_events(walk: &mut Walk) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 
-use crate::ids::{CallCid, CallId};
+use crate::ids::{CallCid, CallId, SessionId};
 use crate::stream::lenient::{map_entries, page_entries, readable};
 use crate::stream::ops::UserRef;
 use crate::stream::{Operation, Request, StreamTime};
@@ -48,6 +48,9 @@ pub struct StreamCall {
 /// A session of a call.
 #[derive(Debug, Default, Deserialize)]
 pub struct StreamSession {
+    /// The id.
+    #[serde(default, deserialize_with = "readable")]
+    pub id: Option<String>,
     /// When the first participant joined.
     pub started_at: Option<StreamTime>,
     /// When it ended, or `None` if it has not ended.
@@ -86,6 +89,12 @@ impl StreamCall {
     #[must_use]
     pub fn is(&self, cid: &CallCid) -> bool {
         self.id == cid.id.as_str() && self.call_type == cid.call_type.as_str()
+    }
+
+    /// The id of the latest session.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.session.as_ref().and_then(|session| SessionId::try_from(session.id.clone()?).ok())
     }
 
     /// The cid. `None` if this service cannot have created such a call.

@@ -9,7 +9,7 @@ use crate::stream::lenient::map_entries;
 use crate::stream::{Operation, Request};
 
 /// Stream's names of the endpoints that the functions use.
-pub const ENDPOINTS: [&str; 27] = [
+pub const ENDPOINTS: [&str; 29] = [
     "DeleteChannel",
     "DeleteChannels",
     "DeleteDevice",
@@ -26,7 +26,9 @@ pub const ENDPOINTS: [&str; 27] = [
     "GetRateLimits",
     "GetTask",
     "ListDevices",
+    "QueryCallParticipantSessions",
     "QueryCallSessionParticipantStats",
+    "QueryCallSessionStats",
     "QueryCalls",
     "QueryChannels",
     "QueryUsers",

@@ -23,6 +23,8 @@ mod list_messages;
 mod list_participant_stats;
 mod list_roles;
 mod message;
+mod query_call_participant_sessions;
+mod query_call_session_stats;
 mod query_calls;
 mod query_channels;
 mod query_users;
@@ -61,6 +63,10 @@ pub use list_messages::ListMessages;
 pub use list_participant_stats::{ListParticipantStats, ParticipantStats, SessionStats};
 pub use list_roles::{ListRoles, ListRolesResponse, Role};
 pub use message::{Author, Message, MessageEnvelope};
+pub use query_call_participant_sessions::{
+    ParticipantSession, ParticipantSessionsPage, QueryCallParticipantSessions,
+};
+pub use query_call_session_stats::{CallSessionStats, CallSessionStatsPage, QueryCallSessionStats};
 pub use query_calls::{CallFilter, QueryCalls, QueryCallsResponse};
 pub use query_channels::{ChannelFilter, QueryChannels, QueryChannelsResponse};
 pub use query_users::{QueryUsers, StreamUser};
