@@ -94,8 +94,12 @@ fn dispatch_for_server(
         Route::QueryCalls => world.query_calls(&request.body()?),
         Route::GetCallReport(cid) => world.get_call_report(cid, request.query.get("session_id")),
         Route::QueryCallStats => world.query_call_stats(&request.body()?),
+        Route::QueryCallSessionStats => world.query_call_session_stats(&request.body()?, now),
         Route::QueryCallSessionParticipantStats(cid, session) => {
             world.participant_stats(cid, session, &StatsPage::from_query(&request.query)?)
+        }
+        Route::QueryCallParticipantSessions(cid, session) => {
+            world.participant_sessions(cid, session, &StatsPage::from_query(&request.query)?, now)
         }
         Route::Unknown => Err(StreamError::not_found("this path does not exist")),
     }

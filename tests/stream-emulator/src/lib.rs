@@ -28,8 +28,9 @@
 //! member without a role gets the role `user`. An operation without a published rate limit has an
 //! assumed one. Some choices have a switch: whether `RingCall` rings the creator
 //! ([`Emulator::set_ring_call_rings_creator`]), whether a busy member misses a call at once
-//! ([`Emulator::set_early_misses`]), and whether an update of a call replaces its settings
-//! ([`Emulator::set_update_call_replaces_settings`]).
+//! ([`Emulator::set_early_misses`]), whether an update of a call replaces its settings
+//! ([`Emulator::set_update_call_replaces_settings`]), and the delay of participant sessions
+//! ([`Emulator::set_participant_sessions_delay`]).
 //!
 //! Not emulated for clients: sockets, media, notifications, and custom fields outside `custom`,
 //! which v1 has for users, channels and messages.
@@ -67,7 +68,8 @@ pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
-    ParticipantStats, RingView, SessionStats, UserAction, UserToken, UserView,
+    ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, UserAction, UserToken,
+    UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

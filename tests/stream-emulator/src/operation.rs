@@ -137,8 +137,12 @@ operations! {
     GetCallReport: 1_000,
     /// `POST /api/v2/video/call/stats`
     QueryCallStats: 1_000,
+    /// `POST /api/v2/video/call_stats`
+    QueryCallSessionStats: 1_000,
     /// `GET /api/v2/video/call_stats/{type}/{id}/{session}/participants`
     QueryCallSessionParticipantStats: 1_000,
+    /// `GET /api/v2/video/call/{type}/{id}/session/{session}/participant_sessions`
+    QueryCallParticipantSessions: 1_000,
     /// Any other request: returns 404
     Unknown: 1_000,
 }

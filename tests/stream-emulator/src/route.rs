@@ -76,7 +76,9 @@ pub(crate) enum Route {
     QueryCalls,
     GetCallReport(Cid),
     QueryCallStats,
+    QueryCallSessionStats,
     QueryCallSessionParticipantStats(Cid, String),
+    QueryCallParticipantSessions(Cid, String),
     Unknown,
 }
 
@@ -208,6 +210,10 @@ impl Route {
             ("POST", &["call", kind, id, "mark_ended"]) => Self::EndCall(Cid::new(kind, id)),
             ("POST", &["call", kind, id, "delete"]) => Self::DeleteCall(Cid::new(kind, id)),
             ("GET", &["call", kind, id, "report"]) => Self::GetCallReport(Cid::new(kind, id)),
+            ("GET", &["call", kind, id, "session", session, "participant_sessions"]) => {
+                Self::QueryCallParticipantSessions(Cid::new(kind, id), session.to_owned())
+            }
+            ("POST", &["call_stats"]) => Self::QueryCallSessionStats,
             ("GET", &["call_stats", kind, id, session, "participants"]) => {
                 Self::QueryCallSessionParticipantStats(Cid::new(kind, id), session.to_owned())
             }
@@ -266,9 +272,11 @@ impl Route {
             Self::QueryCalls => Operation::QueryCalls,
             Self::GetCallReport(_) => Operation::GetCallReport,
             Self::QueryCallStats => Operation::QueryCallStats,
+            Self::QueryCallSessionStats => Operation::QueryCallSessionStats,
             Self::QueryCallSessionParticipantStats(..) => {
                 Operation::QueryCallSessionParticipantStats
             }
+            Self::QueryCallParticipantSessions(..) => Operation::QueryCallParticipantSessions,
             Self::Unknown => Operation::Unknown,
         }
     }
@@ -331,10 +339,16 @@ mod tests {
             ("POST", "video/calls", Route::QueryCalls),
             ("GET", "video/call/t/i/report", Route::GetCallReport(cid())),
             ("POST", "video/call/stats", Route::QueryCallStats),
+            ("POST", "video/call_stats", Route::QueryCallSessionStats),
             (
                 "GET",
                 "video/call_stats/t/i/s/participants",
                 Route::QueryCallSessionParticipantStats(cid(), "s".to_owned()),
+            ),
+            (
+                "GET",
+                "video/call/t/i/session/s/participant_sessions",
+                Route::QueryCallParticipantSessions(cid(), "s".to_owned()),
             ),
             ("PUT", "users", Route::Unknown),
         ];

@@ -56,10 +56,15 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// The time since an earlier instant; 0 if `earlier` is later.
+    pub(crate) fn duration_since(self, earlier: Self) -> Duration {
+        let nanos = u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default();
+        Duration::from_nanos(nanos)
+    }
+
     /// Whole seconds since an earlier instant; 0 if `earlier` is later.
     pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
-        let nanos = u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default();
-        nanos / 1_000_000_000
+        self.duration_since(earlier).as_secs()
     }
 }
 
@@ -89,7 +94,9 @@ mod tests {
         let start = Timestamp::from_nanos(1_500_000_000);
         let end = start.plus(Duration::from_millis(2_999));
         assert_eq!(end.as_nanos(), 4_499_000_000);
+        assert_eq!(end.duration_since(start), Duration::from_millis(2_999));
         assert_eq!(end.seconds_since(start), 2);
+        assert_eq!(start.duration_since(end), Duration::ZERO);
         assert_eq!(start.seconds_since(end), 0);
     }
 

@@ -194,6 +194,27 @@ pub struct UserToken {
     pub role: Option<String>,
 }
 
+/// How the participant sessions that the emulator returns deviate from the joins. By default they
+/// do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "tests combine the deviations")]
+pub struct ParticipantSessionFaults {
+    /// Whether rows have no `left_at`.
+    pub omit_left_at: bool,
+    /// Whether rows have no `duration_in_seconds`.
+    pub omit_duration: bool,
+    /// Whether rows have no `joined_at`.
+    pub omit_joined_at: bool,
+    /// Whether `duration_in_seconds` is exact and has a fraction. By default it is rounded to whole
+    /// seconds.
+    pub fractional_duration: bool,
+    /// Whether the list of rows is empty, as Stream documents it for a session that ended more than
+    /// 90 days ago. The totals are not changed.
+    pub omit_rows: bool,
+    /// The maximum number of rows in a page, if it is less than the `limit` of the request.
+    pub page_size: Option<usize>,
+}
+
 /// The report on one session of a call. Responses omit every missing number, as Stream omits
 /// unknown ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,11 @@
 //! The media side of Stream, which no server-side request can trigger: users join, leave, accept,
 //! reject, miss, end and rate calls, and Stream measures their quality.
 
+use std::time::Duration;
+
 use super::Emulator;
 use crate::timestamp::Timestamp;
-use crate::views::{CallReport, JoinView, RingView};
+use crate::views::{CallReport, JoinView, ParticipantSessionFaults, RingView};
 use crate::world::Cid;
 
 impl Emulator {
@@ -121,5 +123,17 @@ impl Emulator {
     /// report, it uses one with attendance only and no measurements.
     pub fn publish_report(&self, call_cid: &str) {
         self.state().with_inner(|inner, now| inner.world.publish_report(call_cid, now));
+    }
+
+    /// Sets how the participant sessions of all calls deviate from the joins.
+    pub fn set_participant_session_faults(&self, faults: ParticipantSessionFaults) {
+        self.state().with_inner(|inner, _| inner.world.set_participant_session_faults(faults));
+    }
+
+    /// Sets the time from a join or a leave until the participant sessions include it, by the
+    /// emulator's clock. The default is 60 s. Those of an ended session include everything once it
+    /// has a report, or once this time has passed since its end.
+    pub fn set_participant_sessions_delay(&self, delay: Duration) {
+        self.state().with_inner(|inner, _| inner.world.set_participant_sessions_delay(delay));
     }
 }

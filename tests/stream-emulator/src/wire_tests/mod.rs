@@ -2,6 +2,7 @@
 //! library would hide the effect of a fault.
 
 mod moderation;
+mod participant_sessions;
 mod queries;
 mod rate_limits;
 mod requests;

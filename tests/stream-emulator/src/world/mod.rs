@@ -25,10 +25,12 @@ mod message_page;
 mod messages;
 mod moderation;
 mod pagination;
+mod participant_sessions;
 mod permissions;
 mod recording;
 mod rings;
 mod session;
+mod session_stats;
 mod sessions;
 mod stats;
 mod tasks;
@@ -50,6 +52,7 @@ use call_types::CallTypes;
 use channels::Channel;
 use devices::Device;
 use moderation::Moderation;
+use participant_sessions::ParticipantSessionRules;
 use rings::RingRules;
 use tasks::Task;
 use user::User;
@@ -85,6 +88,8 @@ pub(crate) struct World {
     moderation: Moderation,
     #[serde(skip)]
     ring_rules: RingRules,
+    #[serde(skip)]
+    participant_session_rules: ParticipantSessionRules,
     tasks: BTreeMap<String, Task>,
     channels_created: usize,
     calls_created: usize,

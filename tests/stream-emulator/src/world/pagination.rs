@@ -79,6 +79,13 @@ pub(super) fn apply_sort(mut objects: Vec<Value>, sort: &[Sort]) -> Vec<Value> {
     objects
 }
 
+/// The requested size of a page, or the default.
+pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, StreamError> {
+    let limit = limit.unwrap_or(DEFAULT_PAGE_SIZE);
+    require((1..=MAX_PAGE_SIZE).contains(&limit), "limit must be from 1 to 100")?;
+    Ok(limit)
+}
+
 /// A page of a list and the cursor of the next one. The cursor, opaque to clients, holds the index
 /// at which the page starts.
 pub(super) fn paginate(
@@ -86,8 +93,7 @@ pub(super) fn paginate(
     limit: Option<usize>,
     next: Option<&str>,
 ) -> Result<(Vec<Value>, Option<String>), StreamError> {
-    let limit = limit.unwrap_or(DEFAULT_PAGE_SIZE);
-    require((1..=MAX_PAGE_SIZE).contains(&limit), "limit must be from 1 to 100")?;
+    let limit = page_limit(limit)?;
     let start = next.filter(|next| !next.is_empty()).map_or(Ok(0), |next| {
         next.strip_prefix(CURSOR_PREFIX)
             .and_then(|start| start.parse().ok())

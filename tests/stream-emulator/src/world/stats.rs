@@ -29,11 +29,11 @@ struct MeasuredSession<'a> {
     received_at: Timestamp,
 }
 
-/// The requested page of participants.
+/// The requested page of the participants of a session, or of their joins.
 #[derive(Debug, Default)]
 pub(crate) struct StatsPage {
-    limit: Option<usize>,
-    next: Option<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) next: Option<String>,
 }
 
 impl StatsPage {
@@ -271,7 +271,7 @@ impl MeasuredSession<'_> {
     }
 }
 
-fn counts(report: &CallReport) -> Value {
+pub(super) fn counts(report: &CallReport) -> Value {
     let users = report.participants.len();
     let sessions = session_stats(report).count();
     let live = if report.live { sessions } else { 0 };
