@@ -274,8 +274,9 @@ fn other_cases() -> Vec<Case> {
     ]
 }
 
-async fn check_cases(cases: &[Case], webhooks: bool) {
+async fn check_cases(cases: &[Case], webhooks: bool, early_misses: bool) {
     let app = app_with_users(webhooks).await;
+    app.stream().set_early_misses(early_misses);
     for (n, case) in cases.iter().enumerate() {
         case.check(&app, &format!("c{n}"), webhooks).await;
     }
@@ -284,22 +285,30 @@ async fn check_cases(cases: &[Case], webhooks: bool) {
 
 #[tokio::test]
 async fn unanswered_calls_end_with_webhooks() {
-    check_cases(&unanswered_cases(), true).await;
+    check_cases(&unanswered_cases(), true, true).await;
 }
 
 #[tokio::test]
 async fn unanswered_calls_end_without_webhooks() {
-    check_cases(&unanswered_cases(), false).await;
+    check_cases(&unanswered_cases(), false, true).await;
+}
+
+/// Stream may report a busy member as missed only at the ring's end.
+#[tokio::test]
+async fn unanswered_calls_end_without_early_misses() {
+    for webhooks in [true, false] {
+        check_cases(&unanswered_cases(), webhooks, false).await;
+    }
 }
 
 #[tokio::test]
 async fn answered_calls_end_with_webhooks() {
-    check_cases(&other_cases(), true).await;
+    check_cases(&other_cases(), true, true).await;
 }
 
 #[tokio::test]
 async fn answered_calls_end_without_webhooks() {
-    check_cases(&other_cases(), false).await;
+    check_cases(&other_cases(), false, true).await;
 }
 
 /// A phone that does not ring has the same ring timeout.
