@@ -23,7 +23,7 @@ use crate::calls::{
 };
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::ApiError;
-use crate::ids::{CallCid, CallId, UserId};
+use crate::ids::{CallCid, CallId, SessionId, UserId};
 use crate::quality::{QualityStore, write_and_invalidate};
 use crate::store::StoreError;
 use crate::stream::StreamClient;
@@ -86,7 +86,7 @@ impl EventHandler {
     pub async fn handle(&self, event: Event) -> Result<(), StoreError> {
         match event.kind {
             EventKind::Call(cid, call_event) => {
-                self.handle_call_event(&cid, call_event, event.at).await
+                self.handle_call_event(&cid, call_event, event.session.as_ref(), event.at).await
             }
             EventKind::ChannelDeleted(id) => {
                 let source = Precondition::Event { at: event.at, call_type: None };
@@ -122,6 +122,7 @@ impl EventHandler {
         &self,
         cid: &CallCid,
         event: CallEvent,
+        session: Option<&SessionId>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (id, now) = (&cid.id, self.clock.now());
@@ -130,7 +131,9 @@ impl EventHandler {
         match event {
             CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
             CallEvent::Joined(join) => {
-                let change = |call: &mut Call| call.presence.record_join(&join);
+                let change = |call: &mut Call| {
+                    record_session(call, session) | call.presence.record_join(&join)
+                };
                 let Some(call) = self.write_presence(cid, at, change).await? else {
                     return Ok(());
                 };
@@ -141,7 +144,9 @@ impl EventHandler {
                 self.schedule_limit_check(&call, at).await
             }
             CallEvent::Left(leave) => {
-                let change = |call: &mut Call| call.presence.record_leave(&leave);
+                let change = |call: &mut Call| {
+                    record_session(call, session) | call.presence.record_leave(&leave)
+                };
                 match self.write_presence(cid, at, change).await? {
                     Some(call) if call.members.len() == 2 => self.check(call).await,
                     Some(call) => self.schedule_next_check(&call).await,
@@ -179,10 +184,18 @@ impl EventHandler {
                 self.end_call(id, StreamEnd::by_stream(at), source).await
             }
             CallEvent::StatsReport(report) => {
-                let call = self.call_store.get(id).await?;
+                let change = |call: &mut Call| call.presence.record_report(&report.session);
+                let call = self.write_presence(cid, at, change).await?;
                 let Some(call) = call.filter(concerns) else { return Ok(()) };
                 let write = self.quality_store.store_report(id, &report, at);
-                write_and_invalidate(&*self.quality_store, &call, now, write).await
+                write_and_invalidate(&*self.quality_store, &call, now, write).await?;
+                if call.state == CallState::Ended
+                    && call.needs_settlement()
+                    && call.presence.is_reported()
+                {
+                    self.call_store.schedule_settlement(cid, now).await?;
+                }
+                Ok(())
             }
             CallEvent::Rating(rating) => {
                 let call = self.call_store.get(id).await?;
@@ -321,6 +334,11 @@ impl EventHandler {
         };
         self.call_store.end(request).await.map(|_| ())
     }
+}
+
+/// Records the session of the call that an event names.
+fn record_session(call: &mut Call, session: Option<&SessionId>) -> bool {
+    session.is_some_and(|session| call.presence.record_session(session))
 }
 
 #[cfg(test)]

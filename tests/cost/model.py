@@ -214,15 +214,16 @@ class Model:
             # The leaves follow the end of the call.
             RequestProfile("webhook, join", "webhook", webhooks * participants, 2, 1, 3, 0, 0, 2),
             RequestProfile("webhook, leave", "webhook", webhooks * participants, 1, 1, 2, 0, 0, 2),
-            # It arrives after the end of the call, so it also invalidates the summary.
-            RequestProfile("webhook, call report", "webhook", webhooks, 3, 1, 2, 0, 0, 2),
+            # It arrives after the end of the call, so it also invalidates the summary and makes
+            # the settlement due.
+            RequestProfile("webhook, call report", "webhook", webhooks, 7, 1, 4, 0, 0, 2),
             RequestProfile("webhook, other events", "webhook", self.unneeded_events,
                            0, 0, 0, 0, 0, 2),
         ]  # fmt: skip
 
     def sweeper_units(self) -> tuple[float, float]:
-        """Write and read units of the sweeper per call: its checks, and the cleanup recheck."""
-        return 3 * self.sweeper_checks() + 2, self.sweeper_checks() + 1 + self.quality_units()
+        """Write and read units of the sweeper per call: checks, cleanup recheck, settlement."""
+        return 3 * self.sweeper_checks() + 5, self.sweeper_checks() + 2 + self.quality_units()
 
 
 # Response codes of a typical month, and the platforms of its calls.
@@ -370,7 +371,7 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     # A sweep makes 64 queries, eight at a time, and lists the erasures. Then it processes batches
     # of 100 calls. It also cleans up the calls beyond the quota of 30 deletions per minute.
     deferred_cleanups = max(0.0, 1 - 30 * MINUTES_PER_MONTH / calls)
-    due_per_sweep = calls * (model.sweeper_checks() + 1 + deferred_cleanups) / sweeps
+    due_per_sweep = calls * (model.sweeper_checks() + 2 + deferred_cleanups) / sweeps
     batches_per_sweep = (1 - math.exp(-due_per_sweep)) + due_per_sweep / 100
     sweep_ms = model.handler_ms + 9 * model.table_ms + batches_per_sweep * model.batch_ms
     sweeper_runs = sweeps + reconciliations
@@ -406,7 +407,7 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
 
     # A metric is billed for the hours in which it gets a value. Those of the sweeper always do.
     typical_metrics = sum(row[1] for row in metrics_rows())
-    sweeper_metrics = 8
+    sweeper_metrics = 11
     busy_hours = 1 - math.exp(-calls / HOURS_PER_MONTH)
     metrics = sweeper_metrics + (typical_metrics - sweeper_metrics) * busy_hours
 
@@ -502,7 +503,7 @@ def call_table(model: Model) -> str:
         rows.append([it.name, f"`{it.function}`", *(f"{value:g}" for value in values)])
     writes, reads = model.sweeper_units()
     sweeper_cells = ["`sweeper`", "", f"{writes:g}", f"{reads:g}", ""]
-    rows.append(["checks, and the cleanup recheck", *sweeper_cells])
+    rows.append(["checks, cleanup recheck and settlement", *sweeper_cells])
     totals[1] += writes
     totals[2] += reads
     rows.append(["**total**", "", *(f"**{value:g}**" for value in totals)])

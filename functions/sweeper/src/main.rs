@@ -68,6 +68,9 @@ impl GaugeSource for TaskOutcome {
         let gauges = [
             Gauge::count("Sweeps", 1),
             Gauge::count("OverdueCalls", calls.overdue),
+            Gauge::count("SettledCalls", calls.settled),
+            Gauge::count("SettledFromWebhooks", calls.settled_from_webhooks),
+            Gauge::count("PresenceDifferences", calls.presence_differences),
             Gauge::seconds("OldestDueSeconds", calls.oldest_due_seconds),
             Gauge::count("ErasuresPending", users.erasing),
             Gauge::count("ProfilesQueued", profiles.queued),

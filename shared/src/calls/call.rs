@@ -9,7 +9,7 @@ use crate::calls::outcome::{CallFacts, EndedBy, StreamView};
 use crate::calls::presence::Presence;
 use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::LEASE_DURATION;
-use crate::calls::{CallTimeouts, CallType, EndReason, NewCall};
+use crate::calls::{CallTimeouts, CallType, EndReason, NewCall, Settlement};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -92,6 +92,9 @@ pub struct Call {
     /// The number of changes of the maximum duration since the creation.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limit_version: u64,
+    /// The final figures, once the call is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<Settlement>,
     /// The last of these changes that Stream has confirmed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limit_synced: u64,
@@ -134,6 +137,7 @@ impl Call {
             ended_by: None,
             max_duration_seconds: new_call.max_duration_seconds,
             limit_version: 0,
+            settlement: None,
             limit_synced: 0,
         }
     }
@@ -185,6 +189,9 @@ impl Call {
     /// creation.
     #[must_use]
     pub fn answered_at(&self) -> Option<Timestamp> {
+        if let Some(settlement) = &self.settlement {
+            return settlement.answered_at;
+        }
         let is_before_end = |at: &Timestamp| self.ending_at.is_none_or(|ending_at| *at < ending_at);
         let answered_at = self.presence.answered_at().filter(is_before_end)?;
         Some(answered_at.max(self.created_at))
@@ -245,13 +252,21 @@ impl Call {
     /// answered. `None` if it has not ended.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
-        self.ending_at.map(|at| self.presence.duration(at))
+        let settled = self.settlement.as_ref().map(|settlement| settlement.duration);
+        settled.or_else(|| self.ending_at.map(|at| self.presence.duration(at)))
     }
 
     /// The sum of the times with at least two users in. `None` if the call has not ended.
     #[must_use]
     pub fn talk_time(&self) -> Option<Duration> {
-        self.ending_at.map(|at| self.presence.talk_time(at))
+        let settled = self.settlement.as_ref().map(|settlement| settlement.talk_time);
+        settled.or_else(|| self.ending_at.map(|at| self.presence.talk_time(at)))
+    }
+
+    /// Whether the sweeper has to settle the call: it was active, and its figures are not final.
+    #[must_use]
+    pub fn needs_settlement(&self) -> bool {
+        self.active_at.is_some() && self.settlement.is_none()
     }
 
     /// Returns an error unless the call is active.

@@ -20,6 +20,8 @@ pub(crate) struct Look {
     /// `None` if the call does not exist.
     state: Option<StreamState>,
     participants: ParticipantList,
+    /// The call's current session.
+    session: Option<SessionId>,
 }
 
 /// The current participants of a call.
@@ -58,14 +60,14 @@ impl Look {
         requested_at: Timestamp,
         result: Result<CallEnvelope, StreamError>,
     ) -> Result<Self, StreamError> {
-        let (state, participants) = match result {
+        let (state, participants, session) = match result {
             Ok(CallEnvelope { call }) => {
-                (Some(StreamState::from(&call)), ParticipantList::from(&call))
+                (Some(StreamState::from(&call)), ParticipantList::from(&call), call.session_id())
             }
-            Err(StreamError::NotFound(_)) => (None, ParticipantList::default()),
+            Err(StreamError::NotFound(_)) => (None, ParticipantList::default(), None),
             Err(error) => return Err(error),
         };
-        Ok(Self { requested_at, state, participants })
+        Ok(Self { requested_at, state, participants, session })
     }
 
     /// Applies the look to the presence of the call and stores the change. Returns the call as it is
@@ -97,6 +99,9 @@ impl Look {
             presence.observe_call(self.requested_at, joins);
         } else {
             presence.observe_list(joins);
+        }
+        if let Some(session) = self.session.as_ref().filter(|_| !joins.is_empty()) {
+            presence.record_session(session);
         }
     }
 
@@ -235,8 +240,12 @@ mod tests {
     fn ended_or_missing_call_closes_no_interval() {
         let mut ended = session(&[]);
         ended["ended_at"] = json!(at(15).to_string());
-        let missing =
-            Look { requested_at: at(20), state: None, participants: ParticipantList::default() };
+        let missing = Look {
+            requested_at: at(20),
+            state: None,
+            participants: ParticipantList::default(),
+            session: None,
+        };
         for look in [look(20, &ended), missing] {
             let mut presence = presence();
             look.apply(&mut presence);

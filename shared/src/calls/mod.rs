@@ -30,6 +30,8 @@ mod remove_user;
 mod reserve;
 mod response;
 mod rollback;
+mod settle;
+mod settlement;
 mod store;
 pub mod sweep;
 pub mod timeouts;
@@ -44,6 +46,7 @@ pub use extend::ExtendCall;
 pub use members::MemberSet;
 pub use remove_user::RemoveUserResult;
 pub use response::CallResponse;
+pub use settlement::{SettledFrom, Settlement};
 pub use store::{
     ActivateResult, Alias, BeginResult, CallStore, ConfirmLimitResult, EndRequest, EndResult,
     ExtendRequest, ExtendResult, OpenCallPointer, Precondition, PresenceUpdate,

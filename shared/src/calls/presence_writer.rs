@@ -25,6 +25,9 @@ pub(crate) async fn write_presence(
         if call.cid() != cid || !call.existed_at(at) {
             return Ok(None);
         }
+        if call.settlement.is_some() {
+            return Ok(Some(call));
+        }
         let expected_version = call.presence.version();
         if !change(&mut call) {
             return Ok(Some(call));

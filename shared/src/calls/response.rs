@@ -63,6 +63,7 @@ impl CallResponse {
         let ends_at = call.ends_at(max_duration);
         let (started_at, answered_at) = (call.joined_at(), call.answered_at());
         let (duration, talk_time) = (call.duration(), call.talk_time());
+        let settled = call.settlement.is_some();
         // Stream's clock may be behind.
         let created_at = call.created_at;
         let not_before_creation = |at: Timestamp| at.max(created_at);
@@ -83,8 +84,7 @@ impl CallResponse {
             answered: answered_at.is_some(),
             duration_seconds: duration.map(round_to_seconds),
             talk_seconds: talk_time.map(round_to_seconds),
-            // No call is settled yet.
-            settled: false,
+            settled,
             presence_truncated: call.presence.is_truncated(),
             end_reason: call.end_reason,
             ended_by: call.ended_by,

@@ -316,6 +316,10 @@ pub trait CallStore: Send + Sync {
     /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
 
+    /// Makes a call that has ended and is not settled due at `due_at`, unless it is due earlier.
+    async fn schedule_settlement(&self, cid: &CallCid, due_at: Timestamp)
+    -> Result<(), StoreError>;
+
     /// Makes an active call due at `due_at`, also if it was due earlier. If a sweep is processing the
     /// call, its conditional reschedule fails, so the call is checked again.
     async fn set_next_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;

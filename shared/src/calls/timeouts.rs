@@ -20,6 +20,10 @@ pub const END_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 pub const EXTEND_CHECK_DELAY: Duration = Duration::from_secs(1);
 /// The delay before an ended call is checked again: a late request may have recreated its channel.
 pub const CLEANUP_RECHECK: Duration = Duration::from_mins(3);
+/// How long after its end a call is settled without the reports of its sessions.
+pub const SETTLE_DELAY: Duration = Duration::from_mins(10);
+/// How long after its end a call is settled by the webhooks, if Stream cannot be read.
+pub const SETTLE_GIVE_UP: Duration = Duration::from_hours(24);
 /// How long the item of an ended call is stored, during which its id cannot be reused.
 pub const TOMBSTONE_TTL: Duration = Duration::from_hours(30 * 24);
 /// How long a repeat with the same `Idempotency-Key` returns the call that answered the first

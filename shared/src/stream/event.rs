@@ -53,6 +53,8 @@ pub fn product(event_type: &str) -> &'static str {
 pub struct Event {
     /// The time of the event.
     pub at: Timestamp,
+    /// The session of the call that the event names.
+    pub session: Option<SessionId>,
     /// The kind of the event.
     pub kind: EventKind,
 }
@@ -190,8 +192,10 @@ struct TypePayload<'a> {
 }
 
 #[derive(Deserialize)]
-struct TimestampPayload {
+struct HeadPayload {
     created_at: StreamTime,
+    #[serde(default, deserialize_with = "readable")]
+    session_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -355,11 +359,13 @@ impl Event {
             "user.unbanned" => parse_ban(body, |_| UserEvent::Unbanned)?,
             _ => EventKind::Other,
         };
-        let at = match kind {
-            EventKind::Other => Timestamp::from_millis(0),
-            _ => parse_payload::<TimestampPayload>(body)?.created_at.0,
+        let (at, session) = if kind == EventKind::Other {
+            (Timestamp::from_millis(0), None)
+        } else {
+            let HeadPayload { created_at, session_id } = parse_payload(body)?;
+            (created_at.0, session_id.and_then(|id| SessionId::try_from(id).ok()))
         };
-        Ok(Self { at, kind })
+        Ok(Self { at, session, kind })
     }
 }
 

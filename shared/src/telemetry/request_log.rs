@@ -77,13 +77,16 @@ pub(super) struct EmfEntry<'a> {
 }
 
 /// The metrics of the whole deployment. A [`Gauge`] with another name is written as a plain field.
-const DEPLOYMENT_METRICS: [(&str, Unit); 6] = [
+const DEPLOYMENT_METRICS: [(&str, Unit); 9] = [
     ("Sweeps", Unit::Count),
     ("OpenCalls", Unit::Count),
     ("OverdueCalls", Unit::Count),
     ("OldestDueSeconds", Unit::Second(NegativeScale::One)),
     ("ErasuresPending", Unit::Count),
     ("ProfilesQueued", Unit::Count),
+    ("SettledCalls", Unit::Count),
+    ("SettledFromWebhooks", Unit::Count),
+    ("PresenceDifferences", Unit::Count),
 ];
 
 /// The formatter of the lines, with or without the metrics of the whole deployment.

@@ -78,6 +78,8 @@ pub enum Actor {
     JoinBySecondDevice,
     /// Bob leaves call X with the device that joined first.
     Leave,
+    /// The event of an earlier leave of Bob arrives.
+    LateLeave,
     /// Bob rejects call X.
     Reject,
     /// Bob's client rejects call X, since Bob is in another call.
@@ -98,7 +100,7 @@ pub enum Actor {
 
 impl Actor {
     /// All actors.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Create,
         Self::CreateParallel,
         Self::CreateLimited,
@@ -116,6 +118,7 @@ impl Actor {
         Self::JoinByCaller,
         Self::JoinBySecondDevice,
         Self::Leave,
+        Self::LateLeave,
         Self::Reject,
         Self::RejectBusy,
         Self::Cancel,
@@ -282,6 +285,7 @@ impl Handlers {
             | Actor::JoinByCaller
             | Actor::JoinBySecondDevice
             | Actor::Leave
+            | Actor::LateLeave
             | Actor::Reject
             | Actor::RejectBusy
             | Actor::Cancel
@@ -485,6 +489,7 @@ impl Handlers {
         for _ in 0..copies {
             let event = || Event {
                 at,
+                session: None,
                 kind: EventKind::Call(id.with_type(&CallTypeName::default()), delivered.clone()),
             };
             let mut result = self.event_handler.handle(event()).await;
@@ -518,7 +523,8 @@ impl Handlers {
         let id = &self.ids.call_x;
         let mut core = self.sim.lock();
         let model = &mut core.model;
-        if !model.items.contains_key(id) {
+        // The figures of a settled call are final.
+        if model.items.get(id).is_none_or(|item| item.call.settlement.is_some()) {
             return;
         }
         match call_event {

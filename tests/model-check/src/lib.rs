@@ -108,14 +108,14 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
     use Actor::{
         CallBack, CallBusy, Cancel, ChannelDeleted, Create, CreateConflicting, CreateKeyed,
         CreateParallel, CreateReverse, CreateSecond, End, EndByCallee, Extend, Join, JoinByCaller,
-        JoinBySecondDevice, Leave, Redial, Reject, RejectBusy, SessionEnds, SessionRestarts,
-        StreamEndsCall, Sweep,
+        JoinBySecondDevice, LateLeave, Leave, Redial, Reject, RejectBusy, SessionEnds,
+        SessionRestarts, StreamEndsCall, Sweep,
     };
     use InitialState::{
         Active, AllLeft, Answered, ChannelRecreated, CreateCrashed, Empty, EndCrashed, Joined,
-        Limited, NotJoined,
+        Limited, NotJoined, Unsettled,
     };
-    let table: [(&str, PairRows); 13] = [
+    let table: [(&str, PairRows); 14] = [
         (
             "create/create",
             &[
@@ -244,6 +244,7 @@ pub fn pair_scenarios() -> Vec<(&'static str, Vec<Scenario>)> {
                 (ChannelRecreated, Sweep, Sweep),
             ],
         ),
+        ("settlement", &[(Unsettled, LateLeave, Sweep), (Unsettled, Sweep, Sweep)]),
     ];
     // The fault of an initial state counts toward the limit.
     let scenario = |&(initial_state, first, second): &(InitialState, Actor, Actor)| Scenario {

@@ -20,8 +20,6 @@ pub enum Mutant {
     ChannelDeletedBeforeEnding,
     /// The id of an ended call can be reused.
     CallIdsReusable,
-    /// The cleanup recheck runs after 10 seconds.
-    CleanupRecheckTooEarly,
     /// A withdrawal removes the call of another attempt.
     UnconditionalWithdraw,
     /// An attempt replaces the open-call pointer of any call.
@@ -62,6 +60,10 @@ pub enum Mutant {
     RejectReasonLost,
     /// The next check of a call is two minutes late.
     NextCheckTooLate,
+    /// Stream lists no participants of a session.
+    ParticipantsNotListed,
+    /// The settlement of a call is not stored.
+    SettlementLost,
     /// An open call never rings again.
     RingRefused,
     /// A presence with fewer users is not stored.
@@ -72,7 +74,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -80,7 +82,6 @@ impl Mutant {
         Self::NoCleanupRecheck,
         Self::ChannelDeletedBeforeEnding,
         Self::CallIdsReusable,
-        Self::CleanupRecheckTooEarly,
         Self::UnconditionalWithdraw,
         Self::UnconditionalSetPointer,
         Self::UnconditionalClearPointer,
@@ -101,6 +102,8 @@ impl Mutant {
         Self::LeavesByArrival,
         Self::RejectReasonLost,
         Self::NextCheckTooLate,
+        Self::ParticipantsNotListed,
+        Self::SettlementLost,
         Self::RingRefused,
         Self::LeaveNotStored,
         Self::AliasIgnored,

@@ -37,13 +37,15 @@ pub enum InitialState {
     NotJoined,
     /// A crash interrupted the end of call X at any step, and the retry is due.
     EndCrashed,
+    /// Call X has ended, the event of Bob's leave is late, and the settlement is due.
+    Unsettled,
     /// Call X has ended, a late request has recreated its channel, and the cleanup recheck is due.
     ChannelRecreated,
 }
 
 impl InitialState {
     /// All initial states.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Empty,
         Self::CreateCrashed,
         Self::Active,
@@ -53,6 +55,7 @@ impl InitialState {
         Self::AllLeft,
         Self::NotJoined,
         Self::EndCrashed,
+        Self::Unsettled,
         Self::ChannelRecreated,
     ];
 }
@@ -212,6 +215,20 @@ impl<'a> Run<'a> {
                 let steps = self.choose(5) + 1;
                 self.run_alone(Actor::End, u32::try_from(steps).unwrap_or(1));
                 self.advance_time(Duration::from_secs(31));
+            }
+            InitialState::Unsettled => {
+                self.run_alone(Actor::Create, unlimited);
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::JoinByCaller, unlimited);
+                self.run_alone(Actor::Join, unlimited);
+                self.advance_time(Duration::from_millis(20_100));
+                let left_at = self.sim.now();
+                for live in self.sim.lock().model.stream_calls.values_mut() {
+                    live.leave_silently(left_at);
+                }
+                self.advance_time(Duration::from_secs(10));
+                self.run_alone(Actor::End, unlimited);
+                self.advance_time(Duration::from_mins(11));
             }
             InitialState::ChannelRecreated => {
                 self.run_alone(Actor::Create, unlimited);
@@ -384,6 +401,10 @@ impl<'a> Run<'a> {
         model.check_talk_times();
         if model.violation.is_some() {
             return None;
+        }
+        let unsettled = model.items.values().find(|item| item.call.needs_settlement());
+        if let Some(item) = unsettled {
+            return Some(format!("{} is not settled", item.call.call_id));
         }
         let open = model.items.values().find(|item| item.call.state != CallState::Ended);
         if let Some(item) = open {

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use shared::calls::presence::Interval;
-use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer};
+use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer, SettledFrom};
 use shared::clock::Timestamp;
 use shared::ids::{CallId, UserId};
 use shared::users::JoinedCall;
@@ -132,8 +132,10 @@ pub(crate) struct Stay {
     pub(crate) user: UserId,
     pub(crate) device: Device,
     pub(crate) joined_at: Timestamp,
-    /// `None` if the device stays until the end of the call.
+    /// `None` while the device is in.
     pub(crate) left_at: Option<Timestamp>,
+    /// Whether the leave was reported, or will not be.
+    pub(crate) is_reported: bool,
 }
 
 impl StreamCall {
@@ -153,6 +155,13 @@ impl StreamCall {
             self.departures += u32::from(!session.participants.is_empty());
             session.participants.clear();
         }
+        self.close_stays(at);
+    }
+
+    fn close_stays(&mut self, at: Timestamp) {
+        for stay in self.stays.iter_mut().filter(|stay| stay.left_at.is_none()) {
+            stay.left_at = Some(at);
+        }
     }
 
     /// Ends the open session, if any.
@@ -170,6 +179,7 @@ impl StreamCall {
             self.departures += 1;
             self.silent_since.get_or_insert(at);
             session.participants.clear();
+            self.close_stays(at);
         }
     }
 
@@ -238,6 +248,8 @@ pub(crate) struct History {
     pub(crate) reported_leaves: BTreeSet<ReportedLeave>,
     /// The users whose rejects as busy were acknowledged.
     pub(crate) reported_busy: BTreeSet<(CallId, UserId)>,
+    /// The calls when they were settled.
+    pub(crate) settled: BTreeMap<CallId, Call>,
     /// How often each call was begun.
     pub(crate) begins: BTreeMap<CallId, u32>,
     /// The calls whose create was rejected as busy.
@@ -355,6 +367,9 @@ impl ModelState {
             if state != CallState::Ended && item.due_at.is_none() {
                 return Some(format!("{id} is {state:?} and not in the due index"));
             }
+            if self.history.settled.get(id).is_some_and(|settled| *settled != item.call) {
+                return Some(format!("{id} changes after its settlement"));
+            }
             if state <= CallState::Active && self.history.acknowledged_ends.contains_key(id) {
                 return Some(format!("{id} is {state:?} after its end was acknowledged"));
             }
@@ -393,7 +408,7 @@ impl ModelState {
         }
     }
 
-    /// Checks the talk time of each call that has ended.
+    /// Checks the talk time of each call that has ended. Once a call is settled, it is always right.
     pub(crate) fn check_talk_times(&mut self) {
         let wrong = self.items.values().find_map(|CallItem { call, .. }| {
             let live = self.stream_calls.get(call.call_id.as_str())?;
@@ -402,11 +417,15 @@ impl ModelState {
             let is_inferred =
                 |interval: Interval| interval.left.is_some_and(|left| left.is_inferred());
             // The table cannot know a leave without an event.
-            let is_known = live.unreported == 0
+            let is_settled = call
+                .settlement
+                .as_ref()
+                .is_some_and(|settlement| settlement.settled_from == SettledFrom::Stream);
+            let is_told = live.unreported == 0
                 && live.silent_since.is_none_or(|at| {
                     at > ended_at && !call.presence.intervals().into_iter().any(is_inferred)
                 });
-            (is_known && talk_time != expected).then(|| {
+            ((is_settled || is_told) && talk_time != expected).then(|| {
                 format!("{} has {talk_time:?} of talk, and not {expected:?}", call.call_id)
             })
         });

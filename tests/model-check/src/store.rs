@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
+use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
     ActivateResult, Alias, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndReason,
@@ -282,7 +282,6 @@ impl CallStore for ModelStore {
         let id = id.clone();
         let due = match self.mutant {
             Some(Mutant::NoCleanupRecheck) => None,
-            Some(Mutant::CleanupRecheckTooEarly) => Some(at.plus(CLEANUP_RECHECK / 18)),
             _ => Some(at.plus(CLEANUP_RECHECK)),
         };
         let label = format!("finish {id}");
@@ -408,6 +407,7 @@ impl CallStore for ModelStore {
                 && item.call.cid() == cid
                 && item.call.existed_at(at)
                 && item.call.started_at.is_none_or(|known| known > at)
+                && item.call.settlement.is_none()
             {
                 item.call.started_at = Some(at);
             }
@@ -433,7 +433,13 @@ impl CallStore for ModelStore {
             let is_current = is_unconditional || call.presence.version() == expected_version;
             let is_first_start = started_at
                 .is_none_or(|started_at| call.started_at.is_none_or(|known| known >= started_at));
-            if call.cid() != cid || !call.existed_at(at) || !is_current || !is_first_start {
+            let is_settled = call.settlement.is_some();
+            if call.cid() != cid
+                || !call.existed_at(at)
+                || !is_current
+                || !is_first_start
+                || is_settled
+            {
                 return UpdatePresenceResult::Conflict(call.clone());
             }
             let is_lost =
@@ -457,6 +463,25 @@ impl CallStore for ModelStore {
                 && item.call.state == CallState::Active
             {
                 item.due_at = item.due_at.min(Some(due));
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn schedule_settlement(
+        &self,
+        cid: &CallCid,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = cid.id.clone();
+        let label = format!("schedule the settlement of {id}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
+                && item.call.state == CallState::Ended
+                && item.call.settlement.is_none()
+                && item.due_at.is_some_and(|at| at > due_at)
+            {
+                item.due_at = Some(due_at);
             }
         };
         self.write(|| label, effect).await
@@ -608,6 +633,39 @@ impl DueStore for ModelStore {
             {
                 (item.due_at, item.tries) = (Some(until), tries);
             }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn settle(&self, request: SettleRequest<'_>) -> Result<bool, StoreError> {
+        let SettleRequest { call: settled, expected_version, expected_due_at, next_check } =
+            request;
+        let settled = settled.clone();
+        let is_lost = self.has_mutant(Mutant::SettlementLost);
+        let label = format!("settle {}", settled.call_id);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&settled.call_id) else { return false };
+            let is_current = item.call.presence.version() == expected_version;
+            if item.call.state != CallState::Ended
+                || item.due_at != Some(expected_due_at)
+                || item.call.settlement.is_some()
+                || !is_current
+            {
+                return false;
+            }
+            if is_lost {
+                (item.due_at, item.tries) = (next_check, 0);
+                return true;
+            }
+            let Call { settlement, presence, started_at, ending_at, end_reason, ended_by, .. } =
+                settled.clone();
+            let call = &mut item.call;
+            (call.settlement, call.presence, call.started_at) = (settlement, presence, started_at);
+            (call.ending_at, call.end_reason, call.ended_by) = (ending_at, end_reason, ended_by);
+            (item.due_at, item.tries) = (next_check, 0);
+            let call = call.clone();
+            model.history.settled.insert(call.call_id.clone(), call);
+            true
         };
         self.write(|| label, effect).await
     }

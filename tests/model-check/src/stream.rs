@@ -11,7 +11,7 @@ use shared::stream::{RawResponse, Request, Transport, TransportError};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{ModelState, Participant, StreamCall};
+use crate::state::{ModelState, Participant, Stay, StreamCall};
 
 /// The Stream of a run.
 #[derive(Clone)]
@@ -72,6 +72,8 @@ enum StreamRequest {
     RingCall(String),
     EndCall(String),
     QueryCalls(Vec<String>),
+    QueryCallSessionStats(String),
+    QueryCallParticipantSessions(String),
     Unknown(String),
 }
 
@@ -128,6 +130,15 @@ impl StreamRequest {
             (&Method::POST, ["video", "calls"]) => {
                 Self::QueryCalls(ids(&body["filter_conditions"]["cid"]["$in"]))
             }
+            (&Method::POST, ["video", "call_stats"]) => {
+                let cid = text(&body["filter_conditions"]["call_cid"]);
+                let id = cid.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
+                Self::QueryCallSessionStats(id)
+            }
+            (
+                &Method::GET,
+                ["video", "call", "default", id, "session", _, "participant_sessions"],
+            ) => Self::QueryCallParticipantSessions((*id).to_owned()),
             _ => Self::Unknown(path.to_owned()),
         }
     }
@@ -135,7 +146,12 @@ impl StreamRequest {
     fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::GetChannel(_) | Self::QueryChannels(_) | Self::GetCall(_) | Self::QueryCalls(_)
+            Self::GetChannel(_)
+                | Self::QueryChannels(_)
+                | Self::GetCall(_)
+                | Self::QueryCalls(_)
+                | Self::QueryCallSessionStats(_)
+                | Self::QueryCallParticipantSessions(_)
         )
     }
 
@@ -231,6 +247,8 @@ impl StreamRequest {
                 let calls = ids.iter().filter_map(listed);
                 (201, json!({"calls": calls.collect::<Vec<_>>()}))
             }
+            Self::QueryCallSessionStats(id) => query_sessions(id, model),
+            Self::QueryCallParticipantSessions(id) => query_rows(id, model, mutant),
             Self::Unknown(path) => {
                 model.record_violation(|| format!("the model of Stream has no path {path}"));
                 not_found()
@@ -275,6 +293,29 @@ fn done() -> Response {
 
 fn not_found() -> Response {
     (404, json!({"code": 16, "message": "not found"}))
+}
+
+/// All stays of a call are in one session.
+fn query_sessions(id: &str, model: &ModelState) -> Response {
+    let has_stays = model.stream_calls.get(id).is_some_and(|live| !live.stays.is_empty());
+    let sessions = if has_stays { json!([{"call_session_id": "all"}]) } else { json!([]) };
+    (201, json!({"call_stats": sessions}))
+}
+
+fn query_rows(id: &str, model: &ModelState, mutant: Option<Mutant>) -> Response {
+    let Some(live) = model.stream_calls.get(id) else { return not_found() };
+    let is_listed = mutant != Some(Mutant::ParticipantsNotListed);
+    let rows: Vec<_> = live.stays.iter().filter(|_| is_listed).map(stay_json).collect();
+    (200, json!({"participants_sessions": rows}))
+}
+
+fn stay_json(stay: &Stay) -> Value {
+    json!({
+        "user_id": stay.user,
+        "user_session_id": stay.device.session_of(&stay.user),
+        "joined_at": stay.joined_at.to_string(),
+        "left_at": stay.left_at.map(|at| at.to_string()),
+    })
 }
 
 fn channel_json(id: &str, creator: &str) -> Value {

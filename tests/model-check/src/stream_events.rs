@@ -16,6 +16,9 @@ pub(crate) fn apply(actor: Actor, ids: &TestIds, model: &mut ModelState) -> Opti
         model.history.changed_by_stream.insert(id.clone());
         return Some(CallEvent::Deleted);
     }
+    if actor == Actor::LateLeave {
+        return late_leave(model.stream_calls.get_mut(id.as_str())?, &ids.bob);
+    }
     let live = model.stream_calls.get_mut(id.as_str()).filter(|live| live.ended_at.is_none())?;
     let session_before = live.session.clone();
     let has_session = live
@@ -65,7 +68,13 @@ fn join(live: &mut StreamCall, user: &UserId, device: Device, now: Timestamp) ->
     session.started_at.get_or_insert(now);
     let user = user.clone();
     session.participants.push(Participant { user: user.clone(), device, joined_at: now });
-    live.stays.push(Stay { user: user.clone(), device, joined_at: now, left_at: None });
+    live.stays.push(Stay {
+        user: user.clone(),
+        device,
+        joined_at: now,
+        left_at: None,
+        is_reported: false,
+    });
     live.unreported += 1;
     let session = session_id(&user, device)?;
     Some(CallEvent::Joined(Join { user, session, joined_at: now }))
@@ -83,9 +92,28 @@ fn leave(live: &mut StreamCall, user: &UserId, now: Timestamp) -> Option<CallEve
         .iter_mut()
         .find(|stay| stay.user == user && stay.device == device && stay.joined_at == joined_at)?;
     stay.left_at = Some(now);
+    stay.is_reported = true;
     let session = session_id(&user, device)?;
     let joined_at = Some(joined_at);
     Some(CallEvent::Left(Leave { user, session, joined_at, at: now, duration: None }))
+}
+
+/// The event of a leave that happened earlier.
+fn late_leave(live: &mut StreamCall, user: &UserId) -> Option<CallEvent> {
+    let is_late =
+        |stay: &&mut Stay| stay.user == *user && stay.left_at.is_some() && !stay.is_reported;
+    let stay = live.stays.iter_mut().find(is_late)?;
+    stay.is_reported = true;
+    live.unreported += 1;
+    let Stay { user, device, joined_at, left_at, .. } = stay.clone();
+    let session = session_id(&user, device)?;
+    Some(CallEvent::Left(Leave {
+        user,
+        session,
+        joined_at: Some(joined_at),
+        at: left_at?,
+        duration: None,
+    }))
 }
 
 /// A user rejects the call, unless the user has rejected it.

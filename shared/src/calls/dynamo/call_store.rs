@@ -410,8 +410,11 @@ impl CallStore for DynamoCallStore {
             &cid.id,
             CallUpdate {
                 expression: "SET #startedAt = :at",
-                condition: &format!("{is_first} AND {}", has_call_type(&cid.call_type)),
-                names: &["startedAt", "createdAt", "streamCallType"],
+                condition: &format!(
+                    "{is_first} AND {} AND attribute_not_exists(#settlement)",
+                    has_call_type(&cid.call_type)
+                ),
+                names: &["startedAt", "createdAt", "streamCallType", "settlement"],
                 values: attribute_values([
                     (":callType", text(cid.call_type.as_str())),
                     (":at", timestamp_value(at)),
@@ -430,10 +433,12 @@ impl CallStore for DynamoCallStore {
         let (has_version, version_names) = has_presence_version(update.expected_version);
         let mut expression = "SET #presence = :presence, #rejects = :rejects".to_owned();
         let mut condition = format!(
-            "#createdAt <= :latestCreation AND {} AND {has_version}",
+            "#createdAt <= :latestCreation AND {} AND {has_version} \
+             AND attribute_not_exists(#settlement)",
             has_call_type(&cid.call_type)
         );
-        let mut attributes = vec!["rejects", "createdAt", "streamCallType", "presence"];
+        let mut attributes =
+            vec!["rejects", "createdAt", "streamCallType", "presence", "settlement"];
         attributes.extend(version_names);
         let mut values = attribute_values([
             (":presence", attribute_value(update.presence)?),
@@ -467,6 +472,26 @@ impl CallStore for DynamoCallStore {
 
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError> {
         self.update_due_at(cid, due_at, "#state = :active AND #dueAt > :due").await
+    }
+
+    async fn schedule_settlement(
+        &self,
+        cid: &CallCid,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self.update(
+            &cid.id,
+            CallUpdate {
+                expression: "SET #dueAt = :due",
+                condition: "#state = :ended AND #dueAt > :due AND attribute_not_exists(#settlement)",
+                names: &["dueAt", "state", "settlement"],
+                values: attribute_values([
+                    (":due", timestamp_value(due_at)),
+                    (":ended", state_value(CallState::Ended)),
+                ]),
+            },
+        );
+        update_conditionally(update).await.map(|_| ())
     }
 
     async fn set_next_check(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {

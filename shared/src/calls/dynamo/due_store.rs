@@ -1,14 +1,16 @@
 //! Implements [`DueStore`]: the due index and the reconciliation checkpoint.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use serde::Deserialize;
 
 use super::{
-    CallUpdate, DynamoCallStore, attribute_values, is_alias, item_key, shard_value, state_value,
-    timestamp_value,
+    CallUpdate, DynamoCallStore, attribute_value, attribute_values, has_presence_version, is_alias,
+    item_key, shard_value, state_value, timestamp_value, version_values,
 };
-use crate::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, Shard};
+use crate::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use crate::calls::{Call, CallState};
 use crate::clock::Timestamp;
 use crate::dynamo::{
@@ -139,6 +141,50 @@ impl DueStore for DynamoCallStore {
             },
         );
         update_conditionally(update).await.map(|_| ())
+    }
+
+    async fn settle(&self, request: SettleRequest<'_>) -> Result<bool, StoreError> {
+        let SettleRequest { call, expected_version, expected_due_at, next_check } = request;
+        let (has_version, version_names) = has_presence_version(expected_version);
+        let mut expression = "SET #settlement = :settlement, #presence = :presence".to_owned();
+        let mut names = vec!["settlement", "presence", "state", "dueAt", "tries"];
+        names.extend(version_names.iter().filter(|name| **name != "presence"));
+        let mut values = attribute_values([
+            (":settlement", attribute_value(&call.settlement)?),
+            (":presence", attribute_value(&call.presence)?),
+            (":ended", state_value(CallState::Ended)),
+            (":seen", timestamp_value(expected_due_at)),
+        ]);
+        values.extend(version_values(expected_version));
+        let changes = [
+            ("startedAt", call.started_at.map(timestamp_value)),
+            ("endingAt", call.ending_at.map(timestamp_value)),
+            ("endReason", call.end_reason.as_ref().map(attribute_value).transpose()?),
+            ("endedBy", call.ended_by.as_ref().map(attribute_value).transpose()?),
+        ];
+        for (name, value) in changes {
+            if let Some(value) = value {
+                let _ = write!(expression, ", #{name} = :{name}");
+                names.push(name);
+                values.insert(format!(":{name}"), value);
+            }
+        }
+        if let Some(next_check) = next_check {
+            expression.push_str(", #dueAt = :next REMOVE #tries");
+            values.insert(":next".to_owned(), timestamp_value(next_check));
+        } else {
+            expression.push_str(" REMOVE #dueShard, #dueAt, #tries");
+            names.push("dueShard");
+        }
+        let condition = format!(
+            "#state = :ended AND #dueAt = :seen AND attribute_not_exists(#settlement) \
+             AND {has_version}"
+        );
+        let update = self.update(
+            &call.call_id,
+            CallUpdate { expression: &expression, condition: &condition, names: &names, values },
+        );
+        Ok(matches!(update_conditionally(update).await?, ConditionalResult::Applied(_)))
     }
 
     async fn remove_from_index(

@@ -20,11 +20,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::ids::SessionId;
 use crate::stream::event::MAX_CLOCK_SKEW;
 use record::{Key, Record, UnkeyedLeave};
 
 /// The maximum number of stored intervals.
 pub const MAX_INTERVALS: usize = 200;
+/// The maximum number of stored sessions of a call.
+const MAX_SESSIONS: usize = 50;
 
 /// The duration in whole seconds. Round only once, where the value leaves the service.
 #[must_use]
@@ -43,6 +46,8 @@ pub struct Presence {
     is_truncated: bool,
     records: BTreeMap<Key, Record>,
     unkeyed_leaves: BTreeSet<UnkeyedLeave>,
+    /// The sessions of the call at Stream. The value is whether the session's report is ready.
+    sessions: BTreeMap<SessionId, bool>,
 }
 
 impl Presence {
@@ -80,6 +85,37 @@ impl Presence {
     /// Returns whether the presence has changed.
     pub fn record_leave(&mut self, leave: &Leave) -> bool {
         self.change(|presence| presence.apply_leave(leave))
+    }
+
+    /// Records a session of the call at Stream, in which participants are or were. Returns whether
+    /// the presence has changed. Further sessions than [`MAX_SESSIONS`] are not recorded.
+    pub fn record_session(&mut self, session: &SessionId) -> bool {
+        self.change(|presence| {
+            if presence.sessions.len() < MAX_SESSIONS {
+                presence.sessions.entry(session.clone()).or_default();
+            }
+        })
+    }
+
+    /// Records that the report of a session is ready, after which Stream's list of its participants
+    /// is final. Returns whether the presence has changed.
+    pub fn record_report(&mut self, session: &SessionId) -> bool {
+        self.change(|presence| {
+            if presence.sessions.len() < MAX_SESSIONS || presence.sessions.contains_key(session) {
+                presence.sessions.insert(session.clone(), true);
+            }
+        })
+    }
+
+    /// The sessions of the call at Stream, as far as they are known.
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.sessions.keys()
+    }
+
+    /// Whether the reports of all known sessions are ready.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        !self.sessions.is_empty() && self.sessions.values().all(|is_ready| *is_ready)
     }
 
     /// Adds the participants that `QueryCalls` lists. The list may be stale, so it closes and
@@ -137,6 +173,20 @@ impl Presence {
         }
         intervals.sort_by(|a, b| a.joined_at.cmp(&b.joined_at).then_with(|| a.user.cmp(&b.user)));
         intervals
+    }
+
+    /// This presence with other intervals, in any number.
+    pub(super) fn with_intervals(&self, intervals: &[Interval]) -> Self {
+        let records = intervals
+            .iter()
+            .map(|interval| (interval.key(), Record::from_interval(interval)))
+            .collect();
+        Self { version: self.version + 1, records, unkeyed_leaves: BTreeSet::new(), ..self.clone() }
+    }
+
+    /// Whether the presence has at most [`MAX_INTERVALS`].
+    pub(super) fn is_within_bound(&self) -> bool {
+        self.len() <= MAX_INTERVALS
     }
 
     fn change(&mut self, apply: impl FnOnce(&mut Self)) -> bool {

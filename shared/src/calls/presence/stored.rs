@@ -1,6 +1,6 @@
 //! The serialized form of a presence. It is compact, because every change rewrites it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub(super) struct StoredPresence {
     intervals: Vec<StoredInterval>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leaves: Vec<StoredLeave>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sessions: BTreeMap<SessionId, bool>,
 }
 
 /// The index of the user, the session or an empty text, the time of the join, and in milliseconds
@@ -34,7 +36,7 @@ type StoredLeave = (usize, SessionId, Timestamp, Option<u64>);
 
 impl From<Presence> for StoredPresence {
     fn from(presence: Presence) -> Self {
-        let Presence { version, is_truncated, records, unkeyed_leaves } = presence;
+        let Presence { version, is_truncated, records, unkeyed_leaves, sessions } = presence;
         let record_users = records.keys().map(|key| &key.user);
         let users: BTreeSet<&UserId> =
             record_users.chain(unkeyed_leaves.iter().map(|leave| &leave.user)).collect();
@@ -66,7 +68,7 @@ impl From<Presence> for StoredPresence {
                 (index_of(&leave.user), leave.session.clone(), leave.at, duration)
             })
             .collect();
-        Self { version, truncated: is_truncated, users, intervals, leaves }
+        Self { version, truncated: is_truncated, users, intervals, leaves, sessions }
     }
 }
 
@@ -74,9 +76,9 @@ impl TryFrom<StoredPresence> for Presence {
     type Error = &'static str;
 
     fn try_from(stored: StoredPresence) -> Result<Self, Self::Error> {
-        let StoredPresence { version, truncated, users, intervals, leaves } = stored;
+        let StoredPresence { version, truncated, users, intervals, leaves, sessions } = stored;
         let user_at = |index: usize| users.get(index).cloned().ok_or("the user is missing");
-        let mut presence = Self { version, is_truncated: truncated, ..Self::default() };
+        let mut presence = Self { version, is_truncated: truncated, sessions, ..Self::default() };
         for (user, session, joined_at, left, seen, missed) in intervals {
             let user = user_at(user)?;
             let session = if session.is_empty() {

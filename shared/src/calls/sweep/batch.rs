@@ -7,11 +7,13 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::calls::look::{Look, ParticipantList};
 use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView, decide};
+use crate::calls::settle::{self, SettledCall};
 use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
 use crate::calls::{
-    Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SystemEndReason,
+    Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SettledFrom,
+    SystemEndReason,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
@@ -55,6 +57,12 @@ enum CleanupResult {
     Verified,
     /// The recheck found nothing, and this sweep removed the call from the index.
     Closed,
+    /// The call was settled.
+    Settled {
+        settled: Box<SettledCall>,
+        /// Whether the recheck found nothing, and the call has left the index.
+        is_closed: bool,
+    },
 }
 
 /// The end of a call by a sweep.
@@ -348,18 +356,32 @@ impl Sweeper {
             }
             let is_clean = end_result.is_ok() && !channel_outcome.remaining.contains(id);
             let was_present = end_result.unwrap_or(false) || channel_outcome.deleted.contains(id);
-            self.complete_cleanup(cleanup, is_clean.then_some(was_present))
+            self.complete_cleanup(cleanup, is_clean.then_some(was_present), deadline)
         });
         let results: Vec<Result<CleanupResult, ()>> =
             stream::iter(completions).buffered(CONCURRENCY).collect().await;
         let mut closed = Vec::new();
-        for (result, cleanup) in results.into_iter().zip(&cleanups) {
+        for (result, cleanup) in results.into_iter().zip(cleanups) {
             match result {
                 Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
                 Ok(CleanupResult::Verified) => summary.verified += 1,
                 Ok(CleanupResult::Closed) => {
                     summary.verified += 1;
-                    closed.push(&cleanup.call);
+                    closed.push(cleanup.call);
+                }
+                Ok(CleanupResult::Settled { settled, is_closed }) => {
+                    let SettledCall { call, differences } = *settled;
+                    let source = call.settlement.as_ref().map(|settlement| settlement.settled_from);
+                    summary.settled += 1;
+                    summary.settled_from_webhooks +=
+                        u64::from(source == Some(SettledFrom::Webhooks));
+                    summary.presence_differences += differences;
+                    if is_closed {
+                        summary.verified += 1;
+                        closed.push(call);
+                    } else {
+                        summary.cleaned += 1;
+                    }
                 }
                 Err(()) => summary.failed += 1,
             }
@@ -368,8 +390,8 @@ impl Sweeper {
     }
 
     /// Notifies the observer of closed calls, after all other work of the batch.
-    async fn notify_observer(&self, calls: Vec<&Call>, deadline: Deadline) {
-        let calls = calls.into_iter().filter(|call| call.active_at.is_some()).map(async |call| {
+    async fn notify_observer(&self, calls: Vec<Call>, deadline: Deadline) {
+        let calls = calls.iter().filter(|call| call.active_at.is_some()).map(async |call| {
             if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
                 tracing::warn!(subject = %call.call_id, "out of time, skipping the observer");
             } else {
@@ -493,6 +515,7 @@ impl Sweeper {
         &self,
         cleanup: &PendingCleanup,
         was_present: Option<bool>,
+        deadline: Deadline,
     ) -> Result<CleanupResult, ()> {
         let PendingCleanup { call, due_at, tries } = cleanup;
         let (id, now) = (&call.call_id, self.calls.clock.now());
@@ -501,12 +524,24 @@ impl Sweeper {
                 if !call.parallel {
                     self.calls.clear_open_call(&call.members, id, None).await;
                 }
-                self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
+                match self.calls.store.finish(id, now).await {
+                    Ok(ended) => return Ok(self.settle_at_end(ended, now, deadline).await),
+                    Err(error) => Err(error),
+                }
             }
             // A late request recreated a resource, and another one may follow.
             (Some(true), _) => self
                 .due_store
                 .reschedule(id, *due_at, now.plus(CLEANUP_RECHECK), 0)
+                .await
+                .map(|()| CleanupResult::Verified),
+            (Some(false), _) if call.needs_settlement() => {
+                return self.settle_or_reschedule(cleanup, now, deadline).await;
+            }
+            // The call was settled before its recheck.
+            (Some(false), _) if now < recheck_at(call) => self
+                .due_store
+                .reschedule(id, *due_at, recheck_at(call), 0)
                 .await
                 .map(|()| CleanupResult::Verified),
             (Some(false), _) => {
@@ -524,6 +559,65 @@ impl Sweeper {
             ApiError::from(error).log("saving a completed cleanup failed, the call stays due", id);
         })
     }
+
+    /// Settles a call that is `ended` now, if it was over for a long time. Its recheck follows.
+    async fn settle_at_end(
+        &self,
+        ended: Option<Call>,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> CleanupResult {
+        let is_due = |call: &Call| call.needs_settlement() && settle::is_due(call, now);
+        let Some(call) = ended.filter(is_due) else { return CleanupResult::Cleaned };
+        let recheck_at = recheck_at(&call);
+        match self.settle(&call, recheck_at, Some(recheck_at), deadline).await {
+            Ok(Some(settled)) => {
+                CleanupResult::Settled { settled: Box::new(settled), is_closed: false }
+            }
+            Ok(None) => CleanupResult::Cleaned,
+            Err(error) => {
+                error.log("settling a call failed, retrying in a later sweep", &call.call_id);
+                CleanupResult::Cleaned
+            }
+        }
+    }
+
+    /// Settles a call whose cleanup is complete, if its figures are due.
+    async fn settle_or_reschedule(
+        &self,
+        cleanup: &PendingCleanup,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<CleanupResult, ()> {
+        let PendingCleanup { call, due_at, tries } = cleanup;
+        let (id, recheck_at) = (&call.call_id, recheck_at(call));
+        if !settle::is_due(call, now) {
+            let settle_by = settle::settle_by(call).unwrap_or(now).max(now);
+            let next_check = if now < recheck_at { settle_by.min(recheck_at) } else { settle_by };
+            let rescheduled = self.due_store.reschedule(id, *due_at, next_check, 0).await;
+            return rescheduled.map(|()| CleanupResult::Verified).map_err(|error| {
+                ApiError::from(error).log("rescheduling a due call failed", id);
+            });
+        }
+        let next_check = (now < recheck_at).then_some(recheck_at);
+        match self.settle(call, *due_at, next_check, deadline).await {
+            Ok(Some(settled)) => {
+                let is_closed = next_check.is_none();
+                Ok(CleanupResult::Settled { settled: Box::new(settled), is_closed })
+            }
+            Ok(None) => Ok(CleanupResult::Verified),
+            Err(error) => {
+                error.log("settling a call failed, retrying in a later sweep", id);
+                self.reschedule_with_backoff(id, *due_at, *tries, None, now).await;
+                Err(())
+            }
+        }
+    }
+}
+
+/// When a call that has ended is checked for late resources.
+fn recheck_at(call: &Call) -> Timestamp {
+    call.ended_at.unwrap_or(call.created_at).plus(CLEANUP_RECHECK)
 }
 
 /// The delay after this number of failed attempts.

@@ -10,13 +10,14 @@ mod observer;
 mod open_calls;
 mod queue;
 mod reconcile;
+mod settle;
 mod store;
 mod summary;
 
 pub use observer::{ClosedCallObserver, NoopObserver};
 pub use open_calls::OpenCallCounter;
 pub use reconcile::ReconcileSummary;
-pub use store::{DueCall, DueEntry, DuePage, DueStore, Shard};
+pub use store::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 pub use summary::SweepSummary;
 
 use std::sync::Arc;

@@ -100,7 +100,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::calls::sweep::{DueCall, DuePage};
+    use crate::calls::sweep::{DueCall, DuePage, SettleRequest};
     use crate::ids::CallId;
 
     /// A store of these entries.
@@ -138,6 +138,10 @@ mod tests {
             _: Timestamp,
             _: u32,
         ) -> Result<(), StoreError> {
+            unreachable!()
+        }
+
+        async fn settle(&self, _: SettleRequest<'_>) -> Result<bool, StoreError> {
             unreachable!()
         }
 

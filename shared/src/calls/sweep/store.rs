@@ -72,6 +72,19 @@ pub struct DueCall {
     pub tries: u32,
 }
 
+/// The final figures of a call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SettleRequest<'a> {
+    /// The settled call.
+    pub call: &'a Call,
+    /// The version of the presence from which the call was settled.
+    pub expected_version: u64,
+    /// When the call is due.
+    pub expected_due_at: Timestamp,
+    /// When the call is due again. `None` removes it from the due index.
+    pub next_check: Option<Timestamp>,
+}
+
 /// The store of due calls. Each method sends one request. [`DueStore::load`] sends a second one if
 /// the table leaves keys unprocessed.
 #[async_trait]
@@ -97,6 +110,10 @@ pub trait DueStore: Send + Sync {
         due_at: Timestamp,
         tries: u32,
     ) -> Result<(), StoreError>;
+
+    /// Stores the settlement of a call, which happens once for each call. Returns whether it was
+    /// stored: the call must be `ended` and not settled, with this due time and presence.
+    async fn settle(&self, request: SettleRequest<'_>) -> Result<bool, StoreError>;
 
     /// Removes an ended call from the due index, if it is still due at `expected_due_at`. Returns
     /// whether it was removed, which happens once for each call.

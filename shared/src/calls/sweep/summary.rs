@@ -23,6 +23,12 @@ pub struct SweepSummary {
     pub cleaned: u64,
     /// Ended calls that passed the cleanup recheck, or were cleaned up again.
     pub verified: u64,
+    /// Calls whose figures became final.
+    pub settled: u64,
+    /// Those of them that were settled by the webhooks, without Stream's list.
+    pub settled_from_webhooks: u64,
+    /// Intervals that the webhooks and Stream told differently.
+    pub presence_differences: u64,
     /// Calls that failed and are retried later.
     pub failed: u64,
     /// Calls whose cleanup is late.

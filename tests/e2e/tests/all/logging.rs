@@ -108,6 +108,9 @@ async fn sweep_emits_deployment_metrics() {
             "OldestDueSeconds",
             "ErasuresPending",
             "ProfilesQueued",
+            "SettledCalls",
+            "SettledFromWebhooks",
+            "PresenceDifferences",
         ])
     );
     assert_eq!((&sweep["Sweeps"], &sweep["OpenCalls"]), (&json!(1), &json!(2)));

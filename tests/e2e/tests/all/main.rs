@@ -36,6 +36,7 @@ mod rejected_requests;
 mod repository_consistency;
 mod request_costs;
 mod secrets;
+mod settlement;
 mod store_contract;
 mod stream_unconfigured;
 mod sweeper;

@@ -151,7 +151,7 @@ async fn closed_call_emits_one_metrics_line() {
         app.post("/call/quality/c1", "bob", late_batch).await.expect_success().body["accepted"],
         1
     );
-    app.advance_minutes(6).await;
+    app.advance_minutes(12).await;
     let output = app.stop().await;
     let lines: Vec<Value> = output
         .lines()

@@ -40,9 +40,9 @@ async fn wait_until_closed(app: &TestApp, id: &str, start: SystemTime, max_durat
     assert!(duration <= max_duration, "{id} took {duration:?}");
 }
 
-/// Checks that the cleanup recheck removes the calls from the due index.
+/// Checks that the calls leave the due index after the cleanup recheck and their settlement.
 async fn assert_cleanup_completes(app: &TestApp, ids: &[&str]) {
-    app.advance_minutes(4).await;
+    app.advance_minutes(12).await;
     for id in ids {
         assert!(is_closed(app, id).await, "{id}");
         let item = app.get_call_item(id).await;

@@ -76,7 +76,7 @@ async fn channel_missing_in_the_list_is_deleted_by_the_recheck() {
     app.advance_minutes(4).await;
     assert_closed(&app, "c1").await;
     // The recheck found a channel, so another one follows.
-    app.advance_minutes(4).await;
+    app.advance_minutes(12).await;
     assert!(app.get_call_item("c1").await["dueAt"].is_null());
 }
 

@@ -1,0 +1,104 @@
+//! Settles a call: its final figures, from Stream's list of participants. A pure function.
+//!
+//! Webhooks get lost, and a lost leave leaves an interval without an end. Stream's list is delayed
+//! while a session is live, and final afterwards. So the two are joined once, after the end.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub(super) use rows::ParticipantRow;
+
+use std::collections::BTreeSet;
+
+use crate::calls::outcome::EndedBy;
+use crate::calls::presence::{Interval, Presence};
+use crate::calls::timeouts::{SETTLE_DELAY, SETTLE_GIVE_UP};
+use crate::calls::{Call, EndReason, SettledFrom, Settlement};
+use crate::clock::Timestamp;
+
+/// A call with its final figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SettledCall {
+    /// The call. Its presence is the stored one if the settled one exceeds its bound.
+    pub(super) call: Call,
+    /// The number of intervals that the webhooks and Stream told differently.
+    pub(super) differences: u64,
+}
+
+/// Whether a call that has ended can be settled now: the reports of all sessions are ready, or
+/// enough time has passed.
+pub(super) fn is_due(call: &Call, now: Timestamp) -> bool {
+    call.presence.is_reported() || settle_by(call).is_some_and(|at| now >= at)
+}
+
+/// When a call that has ended is settled at the latest, while Stream answers.
+pub(super) fn settle_by(call: &Call) -> Option<Timestamp> {
+    call.ending_at.map(|ending_at| ending_at.plus(SETTLE_DELAY))
+}
+
+/// Whether a call is settled by the webhooks now, since Stream could not be read.
+pub(super) fn gives_up(call: &Call, now: Timestamp) -> bool {
+    call.ending_at.is_some_and(|ending_at| now >= ending_at.plus(SETTLE_GIVE_UP))
+}
+
+/// Settles a call that has ended. `rows` are Stream's lists of all its sessions.
+pub(super) fn settle(
+    call: &Call,
+    rows: &[ParticipantRow],
+    settled_from: SettledFrom,
+    now: Timestamp,
+) -> Option<SettledCall> {
+    let mut settled = call.clone();
+    let ended_at = call.ending_at?;
+    let told = call.presence.intervals();
+    let intervals = rows::join(&told, rows);
+    let presence = call.presence.with_intervals(&intervals);
+    let answered_at = presence.answered_at().filter(|at| *at < ended_at);
+    if answered_at.is_some() && call.end_reason.as_ref().is_some_and(is_unanswered) {
+        // Every webhook was lost, and the ring timeout ended a call in which two users were.
+        settled.end_reason = Some(EndReason::LEFT.into());
+        settled.ended_by = Some(EndedBy::System);
+        settled.ending_at = Some(last_leave(&presence).unwrap_or(ended_at).min(ended_at));
+    }
+    let ended_at = settled.ending_at?;
+    settled.started_at = [call.started_at, presence.started_at()].into_iter().flatten().min();
+    settled.settlement = Some(Settlement {
+        settled_at: now,
+        settled_from,
+        answered_at: answered_at.map(|at| at.max(call.created_at)),
+        duration: presence.duration(ended_at),
+        talk_time: presence.talk_time(ended_at),
+    });
+    let differences = count_differences(&told, &intervals);
+    if presence.is_within_bound() {
+        settled.presence = presence;
+    } else {
+        settled.presence.increment_version();
+    }
+    Some(SettledCall { call: settled, differences })
+}
+
+fn is_unanswered(reason: &EndReason) -> bool {
+    [EndReason::NOT_ANSWERED, EndReason::NOT_JOINED]
+        .iter()
+        .any(|unanswered| unanswered.as_str() == reason.as_str())
+}
+
+/// The last leave. `None` if a participant is in.
+fn last_leave(presence: &Presence) -> Option<Timestamp> {
+    presence.absence().map(|absence| absence.left_at)
+}
+
+/// The number of intervals of either list that the other one does not contain.
+fn count_differences(told: &[Interval], settled: &[Interval]) -> u64 {
+    let facts = |intervals: &[Interval]| -> BTreeSet<_> {
+        let fact = |interval: &Interval| {
+            let left = interval.left.map(|left| (left.at, left.is_inferred()));
+            (interval.user.clone(), interval.session.clone(), interval.joined_at, left)
+        };
+        intervals.iter().map(fact).collect()
+    };
+    let (told, settled) = (facts(told), facts(settled));
+    told.difference(&settled).count().max(settled.difference(&told).count()) as u64
+}
