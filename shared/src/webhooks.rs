@@ -16,6 +16,7 @@ use crate::calls::outcome::{
 };
 use crate::calls::presence_writer::write_presence;
 use crate::calls::rejects::RejectReason;
+use crate::calls::settle::settle_by;
 use crate::calls::timeouts::POLL_INTERVAL;
 use crate::calls::{
     Call, CallState, CallStore, CallTimeouts, EndReason, EndRequest, EndResult, Precondition,
@@ -193,7 +194,8 @@ impl EventHandler {
                     && call.needs_settlement()
                     && call.presence.is_reported()
                 {
-                    self.call_store.schedule_settlement(cid, now).await?;
+                    let settle_by = settle_by(&call);
+                    self.call_store.schedule_settlement(cid, settle_by, now).await?;
                 }
                 Ok(())
             }

@@ -30,7 +30,7 @@ mod remove_user;
 mod reserve;
 mod response;
 mod rollback;
-mod settle;
+pub(crate) mod settle;
 mod settlement;
 mod store;
 pub mod sweep;

@@ -316,9 +316,13 @@ pub trait CallStore: Send + Sync {
     /// Makes an active call due at `due_at`, unless it is due earlier.
     async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Makes a call that has ended and is not settled due at `due_at`, unless it is due earlier.
-    async fn schedule_settlement(&self, cid: &CallCid, due_at: Timestamp)
-    -> Result<(), StoreError>;
+    /// Makes a call that waits for its settlement until `settle_by` due at `due_at`.
+    async fn schedule_settlement(
+        &self,
+        cid: &CallCid,
+        settle_by: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Makes an active call due at `due_at`, also if it was due earlier. If a sweep is processing the
     /// call, its conditional reschedule fails, so the call is checked again.

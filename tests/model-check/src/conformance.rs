@@ -156,7 +156,7 @@ enum Op {
         expected_due_at: Timestamp,
         next_check: Option<Timestamp>,
     },
-    ScheduleSettlement(CallCid, Timestamp),
+    ScheduleSettlement(CallCid, Timestamp, Timestamp),
     ListDue {
         shard: Shard,
         now: Timestamp,
@@ -284,8 +284,8 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             store.settle(request).await?;
             load_sorted(store, slice::from_ref(&call.call_id)).await?
         }
-        Op::ScheduleSettlement(cid, due_at) => {
-            store.schedule_settlement(cid, *due_at).await?;
+        Op::ScheduleSettlement(cid, settle_by, due_at) => {
+            store.schedule_settlement(cid, *settle_by, *due_at).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
         }
         Op::ListDue { shard, now, after, limit } => {
@@ -415,7 +415,8 @@ impl OpGenerator<'_> {
             7 | 27 | 28 => self.end_op(call),
             8 => Op::Finish(id, self.random_time(call)),
             9 if self.random_bool() => {
-                Op::ScheduleSettlement(self.random_cid(id), self.random_time(call))
+                let settle_by = self.random_expected_due_at(call);
+                Op::ScheduleSettlement(self.random_cid(id), settle_by, self.random_time(call))
             }
             9 => Op::Get(id),
             10 => Op::RecordStart(self.random_cid(id), self.random_time(call)),

@@ -471,6 +471,7 @@ impl CallStore for ModelStore {
     async fn schedule_settlement(
         &self,
         cid: &CallCid,
+        settle_by: Timestamp,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let id = cid.id.clone();
@@ -479,7 +480,7 @@ impl CallStore for ModelStore {
             if let Some(item) = model.items.get_mut(&id)
                 && item.call.state == CallState::Ended
                 && item.call.settlement.is_none()
-                && item.due_at.is_some_and(|at| at > due_at)
+                && item.due_at == Some(settle_by)
             {
                 item.due_at = Some(due_at);
             }

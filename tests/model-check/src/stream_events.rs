@@ -65,6 +65,13 @@ fn join(live: &mut StreamCall, user: &UserId, device: Device, now: Timestamp) ->
     if session.participants.iter().any(is_in) {
         return None;
     }
+    // A device does not join twice at the same time.
+    let is_repeat =
+        |stay: &Stay| stay.user == *user && stay.device == device && stay.joined_at == now;
+    if live.stays.iter().any(is_repeat) {
+        return None;
+    }
+    let session = live.open_session();
     session.started_at.get_or_insert(now);
     let user = user.clone();
     session.participants.push(Participant { user: user.clone(), device, joined_at: now });

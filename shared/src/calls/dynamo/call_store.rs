@@ -477,16 +477,19 @@ impl CallStore for DynamoCallStore {
     async fn schedule_settlement(
         &self,
         cid: &CallCid,
+        settle_by: Timestamp,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let update = self.update(
             &cid.id,
             CallUpdate {
                 expression: "SET #dueAt = :due",
-                condition: "#state = :ended AND #dueAt > :due AND attribute_not_exists(#settlement)",
+                condition: "#state = :ended AND #dueAt = :settleBy \
+                            AND attribute_not_exists(#settlement)",
                 names: &["dueAt", "state", "settlement"],
                 values: attribute_values([
                     (":due", timestamp_value(due_at)),
+                    (":settleBy", timestamp_value(settle_by)),
                     (":ended", state_value(CallState::Ended)),
                 ]),
             },

@@ -112,10 +112,17 @@ impl Presence {
         self.sessions.keys()
     }
 
+    /// Whether the report of this session is ready.
+    #[must_use]
+    pub fn has_report(&self, session: &SessionId) -> bool {
+        self.sessions.get(session).is_some_and(|is_ready| *is_ready)
+    }
+
     /// Whether the reports of all known sessions are ready.
     #[must_use]
     pub fn is_reported(&self) -> bool {
-        !self.sessions.is_empty() && self.sessions.values().all(|is_ready| *is_ready)
+        let is_complete = (1..MAX_SESSIONS).contains(&self.sessions.len());
+        is_complete && self.sessions.values().all(|is_ready| *is_ready)
     }
 
     /// Adds the participants that `QueryCalls` lists. The list may be stale, so it closes and
@@ -177,10 +184,15 @@ impl Presence {
 
     /// This presence with other intervals, in any number.
     pub(super) fn with_intervals(&self, intervals: &[Interval]) -> Self {
-        let records = intervals
-            .iter()
-            .map(|interval| (interval.key(), Record::from_interval(interval)))
-            .collect();
+        let mut records: BTreeMap<Key, Record> = BTreeMap::new();
+        for interval in intervals {
+            let record = Record::from_interval(interval);
+            let known = records.entry(interval.key()).or_insert(record);
+            // One of two rows for the same stay may lack its end, or have an earlier one.
+            if known.left_at < record.left_at {
+                *known = record;
+            }
+        }
         Self { version: self.version + 1, records, unkeyed_leaves: BTreeSet::new(), ..self.clone() }
     }
 

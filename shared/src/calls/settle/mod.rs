@@ -9,8 +9,6 @@ mod tests;
 
 pub(super) use rows::ParticipantRow;
 
-use std::collections::BTreeSet;
-
 use crate::calls::outcome::EndedBy;
 use crate::calls::presence::{Interval, Presence};
 use crate::calls::timeouts::{SETTLE_DELAY, SETTLE_GIVE_UP};
@@ -29,17 +27,22 @@ pub(super) struct SettledCall {
 /// Whether a call that has ended can be settled now: the reports of all sessions are ready, or
 /// enough time has passed.
 pub(super) fn is_due(call: &Call, now: Timestamp) -> bool {
-    call.presence.is_reported() || settle_by(call).is_some_and(|at| now >= at)
+    call.presence.is_reported() || now >= settle_by(call)
 }
 
 /// When a call that has ended is settled at the latest, while Stream answers.
-pub(super) fn settle_by(call: &Call) -> Option<Timestamp> {
-    call.ending_at.map(|ending_at| ending_at.plus(SETTLE_DELAY))
+pub(crate) fn settle_by(call: &Call) -> Timestamp {
+    ended_at(call).plus(SETTLE_DELAY)
 }
 
 /// Whether a call is settled by the webhooks now, since Stream could not be read.
 pub(super) fn gives_up(call: &Call, now: Timestamp) -> bool {
-    call.ending_at.is_some_and(|ending_at| now >= ending_at.plus(SETTLE_GIVE_UP))
+    now >= ended_at(call).plus(SETTLE_GIVE_UP)
+}
+
+/// When a call was over for people.
+fn ended_at(call: &Call) -> Timestamp {
+    call.ending_at.or(call.ended_at).unwrap_or(call.created_at)
 }
 
 /// Settles a call that has ended. `rows` are Stream's lists of all its sessions.
@@ -48,20 +51,21 @@ pub(super) fn settle(
     rows: &[ParticipantRow],
     settled_from: SettledFrom,
     now: Timestamp,
-) -> Option<SettledCall> {
+) -> SettledCall {
     let mut settled = call.clone();
-    let ended_at = call.ending_at?;
+    let mut ended_at = ended_at(call);
     let told = call.presence.intervals();
-    let intervals = rows::join(&told, rows);
+    // An earlier call may have had the same id.
+    let intervals = rows::join(&told, rows, |joined_at| call.existed_at(joined_at));
     let presence = call.presence.with_intervals(&intervals);
     let answered_at = presence.answered_at().filter(|at| *at < ended_at);
     if answered_at.is_some() && call.end_reason.as_ref().is_some_and(is_unanswered) {
         // Every webhook was lost, and the ring timeout ended a call in which two users were.
         settled.end_reason = Some(EndReason::LEFT.into());
         settled.ended_by = Some(EndedBy::System);
-        settled.ending_at = Some(last_leave(&presence).unwrap_or(ended_at).min(ended_at));
+        ended_at = last_leave(&presence).unwrap_or(ended_at).min(ended_at);
+        settled.ending_at = Some(ended_at);
     }
-    let ended_at = settled.ending_at?;
     settled.started_at = [call.started_at, presence.started_at()].into_iter().flatten().min();
     settled.settlement = Some(Settlement {
         settled_at: now,
@@ -76,7 +80,7 @@ pub(super) fn settle(
     } else {
         settled.presence.increment_version();
     }
-    Some(SettledCall { call: settled, differences })
+    SettledCall { call: settled, differences }
 }
 
 fn is_unanswered(reason: &EndReason) -> bool {
@@ -90,15 +94,20 @@ fn last_leave(presence: &Presence) -> Option<Timestamp> {
     presence.absence().map(|absence| absence.left_at)
 }
 
-/// The number of intervals of either list that the other one does not contain.
+/// The number of intervals that only one of the lists contains.
 fn count_differences(told: &[Interval], settled: &[Interval]) -> u64 {
-    let facts = |intervals: &[Interval]| -> BTreeSet<_> {
-        let fact = |interval: &Interval| {
-            let left = interval.left.map(|left| (left.at, left.is_inferred()));
-            (interval.user.clone(), interval.session.clone(), interval.joined_at, left)
+    let is_same = |a: &Interval, b: &Interval| {
+        let has_same_end = match (a.left, b.left) {
+            (Some(a), Some(b)) => rows::is_near(a.at, b.at) && a.is_inferred() == b.is_inferred(),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
         };
-        intervals.iter().map(fact).collect()
+        let has_same_session = a.user == b.user && a.session == b.session;
+        has_same_session && rows::is_near(a.joined_at, b.joined_at) && has_same_end
     };
-    let (told, settled) = (facts(told), facts(settled));
-    told.difference(&settled).count().max(settled.difference(&told).count()) as u64
+    let missing = |from: &[Interval], others: &[Interval]| {
+        let is_missing = |a: &&Interval| !others.iter().any(|b| is_same(a, b));
+        from.iter().filter(is_missing).count()
+    };
+    missing(told, settled).max(missing(settled, told)) as u64
 }

@@ -34,13 +34,12 @@ impl ParticipantRow {
 
     /// The begin, and the end if it is known. `None` if the begin is not known.
     fn times(&self) -> Option<(Timestamp, Option<Timestamp>)> {
-        let before = |at: Timestamp, span: Duration| {
-            let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            Timestamp::from_millis(at.as_millis().saturating_sub(millis))
-        };
-        let joined_at = self.joined_at.or_else(|| Some(before(self.left_at?, self.duration?)))?;
-        let left_at = self.left_at.or_else(|| Some(joined_at.plus(self.duration?)));
-        left_at.is_none_or(|left_at| left_at >= joined_at).then_some((joined_at, left_at))
+        // A duration of zero is one that Stream has not computed yet.
+        let duration = self.duration.filter(|duration| !duration.is_zero());
+        let joined_at = self.joined_at.or_else(|| Some(self.left_at?.minus(duration?)))?;
+        let left_at = self.left_at.filter(|left_at| *left_at >= joined_at);
+        let left_at = left_at.or_else(|| Some(joined_at.plus(duration?)));
+        Some((joined_at, left_at))
     }
 
     fn has_session(&self, interval: &Interval) -> bool {
@@ -48,21 +47,25 @@ impl ParticipantRow {
     }
 }
 
-/// The intervals of a call: those of the rows, and those of the webhooks that no row covers. A row
-/// without an end gets that of the webhooks, and lasts until the call's end without one.
-pub(super) fn join(told: &[Interval], rows: &[ParticipantRow]) -> Vec<Interval> {
+/// The intervals of a call: those of the rows that concern it, by their begin, and those of the
+/// webhooks that no row covers. A row without an end gets that of the webhooks, and lasts until the
+/// call's end without one.
+pub(super) fn join(
+    told: &[Interval],
+    rows: &[ParticipantRow],
+    concerns: impl Fn(Timestamp) -> bool,
+) -> Vec<Interval> {
     let mut is_covered = vec![false; told.len()];
     let mut intervals = Vec::new();
     for row in rows {
-        let Some((joined_at, left_at)) = row.times() else { continue };
-        let mut told_left = None;
+        let Some((joined_at, left_at)) = row.times().filter(|(at, _)| concerns(*at)) else {
+            continue;
+        };
+        let left = left_at.map(told_departure).or_else(|| told_left(told, row, joined_at));
         for (interval, is_covered) in told.iter().zip(&mut is_covered) {
-            if row.has_session(interval) && overlaps(interval, joined_at, left_at) {
-                *is_covered = true;
-                told_left = told_left.or(interval.left);
-            }
+            *is_covered |= row.has_session(interval)
+                && is_same_stay(interval, joined_at, left.map(|left| left.at));
         }
-        let left = left_at.map(told_departure).or(told_left);
         let (user, session) = (row.user.clone(), Some(row.session.clone()));
         intervals.push(Interval { user, session, joined_at, left });
     }
@@ -75,10 +78,29 @@ fn told_departure(at: Timestamp) -> Departure {
     Departure { at, inferred_by: None }
 }
 
-/// Whether an interval by the webhooks is that of a row, as far as their times tell.
-fn overlaps(interval: &Interval, joined_at: Timestamp, left_at: Option<Timestamp>) -> bool {
-    let is_after =
-        |at: Timestamp, end: Option<Timestamp>| end.is_some_and(|end| at > end.plus(TOLERANCE));
-    !is_after(interval.joined_at, left_at)
-        && !is_after(joined_at, interval.left.map(|left| left.out_since()))
+/// The leave that the webhooks tell of a row without an end: that of the interval which begins
+/// nearest to it.
+fn told_left(told: &[Interval], row: &ParticipantRow, joined_at: Timestamp) -> Option<Departure> {
+    let is_candidate = |interval: &&Interval| {
+        row.has_session(interval) && interval.left.is_none_or(|left| left.at >= joined_at)
+    };
+    let nearest = told
+        .iter()
+        .filter(is_candidate)
+        .min_by_key(|interval| interval.joined_at.as_millis().abs_diff(joined_at.as_millis()));
+    nearest?.left
+}
+
+/// Whether an interval by the webhooks is the stay of a row: both begin at the same time, or they
+/// overlap.
+fn is_same_stay(interval: &Interval, joined_at: Timestamp, left_at: Option<Timestamp>) -> bool {
+    let begins_before = |at: Timestamp, end: Option<Timestamp>| end.is_none_or(|end| at < end);
+    is_near(interval.joined_at, joined_at)
+        || begins_before(interval.joined_at, left_at)
+            && begins_before(joined_at, interval.left.map(|left| left.out_since()))
+}
+
+/// Whether two times of one instant can be from a row and from a webhook.
+pub(super) fn is_near(a: Timestamp, b: Timestamp) -> bool {
+    a.since(b).max(b.since(a)) <= TOLERANCE
 }

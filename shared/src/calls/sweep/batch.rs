@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt as _};
 use crate::calls::look::{Look, ParticipantList};
 use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::settle::{self, SettledCall};
+use crate::calls::sweep::settle::SettleResult;
 use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
@@ -307,7 +308,9 @@ impl Sweeper {
         if let Some(due_at) = due.due_at {
             let ends_at = due.call.ends_at(self.timeouts.max_duration);
             // A call is checked by its limit, also after failures.
-            let latest = ends_at.map(|at| at.max(now.plus(backoff(0))));
+            let latest = ends_at
+                .filter(|_| due.call.state == CallState::Active)
+                .map(|at| at.max(now.plus(backoff(0))));
             let id = &due.call.call_id;
             self.reschedule_with_backoff(id, due_at, due.tries, latest, now).await;
         }
@@ -380,7 +383,7 @@ impl Sweeper {
                         summary.verified += 1;
                         closed.push(call);
                     } else {
-                        summary.cleaned += 1;
+                        summary.failed += 1;
                     }
                 }
                 Err(()) => summary.failed += 1,
@@ -524,10 +527,7 @@ impl Sweeper {
                 if !call.parallel {
                     self.calls.clear_open_call(&call.members, id, None).await;
                 }
-                match self.calls.store.finish(id, now).await {
-                    Ok(ended) => return Ok(self.settle_at_end(ended, now, deadline).await),
-                    Err(error) => Err(error),
-                }
+                self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
             }
             // A late request recreated a resource, and another one may follow.
             (Some(true), _) => self
@@ -536,18 +536,16 @@ impl Sweeper {
                 .await
                 .map(|()| CleanupResult::Verified),
             (Some(false), _) if call.needs_settlement() => {
-                return self.settle_or_reschedule(cleanup, now, deadline).await;
+                return self.settle_or_reschedule(cleanup, true, now, deadline).await;
             }
-            // The call was settled before its recheck.
-            (Some(false), _) if now < recheck_at(call) => self
-                .due_store
-                .reschedule(id, *due_at, recheck_at(call), 0)
-                .await
-                .map(|()| CleanupResult::Verified),
             (Some(false), _) => {
                 self.due_store.remove_from_index(id, *due_at).await.map(|is_removed| {
                     if is_removed { CleanupResult::Closed } else { CleanupResult::Verified }
                 })
+            }
+            // The figures do not wait for a cleanup that fails.
+            (None, CallState::Ended) if call.needs_settlement() && settle::is_due(call, now) => {
+                return self.settle_or_reschedule(cleanup, false, now, deadline).await;
             }
             (None, _) => {
                 self.reschedule_with_backoff(id, *due_at, *tries, None, now).await;
@@ -560,52 +558,34 @@ impl Sweeper {
         })
     }
 
-    /// Settles a call that is `ended` now, if it was over for a long time. Its recheck follows.
-    async fn settle_at_end(
-        &self,
-        ended: Option<Call>,
-        now: Timestamp,
-        deadline: Deadline,
-    ) -> CleanupResult {
-        let is_due = |call: &Call| call.needs_settlement() && settle::is_due(call, now);
-        let Some(call) = ended.filter(is_due) else { return CleanupResult::Cleaned };
-        let recheck_at = recheck_at(&call);
-        match self.settle(&call, recheck_at, Some(recheck_at), deadline).await {
-            Ok(Some(settled)) => {
-                CleanupResult::Settled { settled: Box::new(settled), is_closed: false }
-            }
-            Ok(None) => CleanupResult::Cleaned,
-            Err(error) => {
-                error.log("settling a call failed, retrying in a later sweep", &call.call_id);
-                CleanupResult::Cleaned
-            }
-        }
-    }
-
-    /// Settles a call whose cleanup is complete, if its figures are due.
+    /// Settles a call, if its figures are due. If its cleanup is complete, it then leaves the index;
+    /// otherwise it is due again.
     async fn settle_or_reschedule(
         &self,
         cleanup: &PendingCleanup,
+        is_clean: bool,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<CleanupResult, ()> {
         let PendingCleanup { call, due_at, tries } = cleanup;
-        let (id, recheck_at) = (&call.call_id, recheck_at(call));
-        if !settle::is_due(call, now) {
-            let settle_by = settle::settle_by(call).unwrap_or(now).max(now);
-            let next_check = if now < recheck_at { settle_by.min(recheck_at) } else { settle_by };
-            let rescheduled = self.due_store.reschedule(id, *due_at, next_check, 0).await;
-            return rescheduled.map(|()| CleanupResult::Verified).map_err(|error| {
+        let id = &call.call_id;
+        let wait = async || {
+            let settle_by = settle::settle_by(call).max(now);
+            let rescheduled = self.due_store.reschedule(id, *due_at, settle_by, 0).await;
+            rescheduled.map(|()| CleanupResult::Verified).map_err(|error| {
                 ApiError::from(error).log("rescheduling a due call failed", id);
-            });
+            })
+        };
+        if !settle::is_due(call, now) {
+            return wait().await;
         }
-        let next_check = (now < recheck_at).then_some(recheck_at);
+        let next_check = (!is_clean).then(|| now.plus(backoff(*tries)));
         match self.settle(call, *due_at, next_check, deadline).await {
-            Ok(Some(settled)) => {
-                let is_closed = next_check.is_none();
-                Ok(CleanupResult::Settled { settled: Box::new(settled), is_closed })
+            Ok(SettleResult::Settled(settled)) => {
+                Ok(CleanupResult::Settled { settled, is_closed: is_clean })
             }
-            Ok(None) => Ok(CleanupResult::Verified),
+            Ok(SettleResult::TooEarly) => wait().await,
+            Ok(SettleResult::Changed) => Ok(CleanupResult::Verified),
             Err(error) => {
                 error.log("settling a call failed, retrying in a later sweep", id);
                 self.reschedule_with_backoff(id, *due_at, *tries, None, now).await;
@@ -613,11 +593,6 @@ impl Sweeper {
             }
         }
     }
-}
-
-/// When a call that has ended is checked for late resources.
-fn recheck_at(call: &Call) -> Timestamp {
-    call.ended_at.unwrap_or(call.created_at).plus(CLEANUP_RECHECK)
 }
 
 /// The delay after this number of failed attempts.

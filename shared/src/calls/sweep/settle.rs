@@ -15,15 +15,26 @@ use crate::stream::ops::{QueryCallParticipantSessions, QueryCallSessionStats};
 const MAX_PAGES: usize = 100;
 
 /// Stream's lists of the participants of a call.
-struct Rows {
+struct Lists {
     rows: Vec<ParticipantRow>,
     source: SettledFrom,
+    /// Whether the reports of all sessions are ready.
+    is_final: bool,
+}
+
+/// The result of settling a call.
+pub(super) enum SettleResult {
+    /// The call is settled.
+    Settled(Box<SettledCall>),
+    /// Stream lists a session whose report is not ready.
+    TooEarly,
+    /// The call has changed meanwhile, and the next sweep settles it.
+    Changed,
 }
 
 impl Sweeper {
     /// Settles a call that has ended. `next_check` is when the call is due again; without one, it
-    /// leaves the due index. Returns the settled call, or `None` if it has changed meanwhile, and
-    /// the next sweep settles it.
+    /// leaves the due index.
     ///
     /// # Errors
     ///
@@ -34,17 +45,20 @@ impl Sweeper {
         due_at: Timestamp,
         next_check: Option<Timestamp>,
         deadline: Deadline,
-    ) -> Result<Option<SettledCall>, ApiError> {
+    ) -> Result<SettleResult, ApiError> {
         let now = self.calls.clock.now();
-        let Rows { rows, source } = match self.fetch_rows(call, deadline).await {
+        let Lists { rows, source, is_final } = match self.fetch_rows(call, deadline).await {
             Ok(rows) => rows,
             Err(error) if settle::gives_up(call, now) => {
                 ApiError::from(error).log("settling a call by its webhooks", &call.call_id);
-                Rows { rows: Vec::new(), source: SettledFrom::Webhooks }
+                Lists { rows: Vec::new(), source: SettledFrom::Webhooks, is_final: true }
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(settled) = settle::settle(call, &rows, source, now) else { return Ok(None) };
+        if !is_final && now < settle::settle_by(call) {
+            return Ok(SettleResult::TooEarly);
+        }
+        let settled = settle::settle(call, &rows, source, now);
         let request = SettleRequest {
             call: &settled.call,
             expected_version: call.presence.version(),
@@ -52,14 +66,23 @@ impl Sweeper {
             next_check,
         };
         let is_stored = self.due_store.settle(request).await?;
-        Ok(is_stored.then_some(settled))
+        Ok(if is_stored { SettleResult::Settled(Box::new(settled)) } else { SettleResult::Changed })
     }
 
     /// Reads the lists of all sessions: those in the item, and those that Stream lists.
-    async fn fetch_rows(&self, call: &Call, deadline: Deadline) -> Result<Rows, StreamError> {
+    async fn fetch_rows(&self, call: &Call, deadline: Deadline) -> Result<Lists, StreamError> {
+        let mut all = Lists { rows: Vec::new(), source: SettledFrom::Stream, is_final: true };
         let mut sessions: BTreeSet<SessionId> = call.presence.sessions().cloned().collect();
-        sessions.extend(self.query_sessions(call, deadline).await?);
-        let mut all = Rows { rows: Vec::new(), source: SettledFrom::Stream };
+        match self.query_sessions(call, deadline).await {
+            Ok(listed) => sessions.extend(listed),
+            // Stream has deleted the call.
+            Err(StreamError::NotFound(_)) => all.source = SettledFrom::Webhooks,
+            Err(error) => return Err(error),
+        }
+        if sessions.is_empty() && !call.presence.intervals().is_empty() {
+            all.source = SettledFrom::Webhooks;
+        }
+        all.is_final = sessions.iter().all(|session| call.presence.has_report(session));
         for session in &sessions {
             match self.query_rows(call, session, deadline).await {
                 Ok(rows) => all.rows.extend(rows),

@@ -43,6 +43,8 @@ pub struct SweepSummary {
 const MAX_CREATING_TIME: Duration = Duration::from_secs(130);
 /// The longest time that a call is `ending`, from its end for the members.
 const MAX_ENDING_TIME: Duration = Duration::from_secs(250);
+/// The longest time that a call is not settled, from its end for the members.
+const MAX_UNSETTLED_TIME: Duration = Duration::from_mins(30);
 /// The longest time that an active call exceeds its maximum duration.
 const MAX_ACTIVE_OVERRUN: Duration = Duration::from_mins(11);
 
@@ -56,6 +58,9 @@ pub(super) fn is_overdue(due: &DueCall, timeouts: CallTimeouts, now: Timestamp) 
             due.call.max_duration(timeouts.max_duration) + MAX_ACTIVE_OVERRUN,
         ),
         CallState::Ending => (ending_at.unwrap_or(*created_at), MAX_ENDING_TIME),
+        CallState::Ended if due.call.needs_settlement() => {
+            (ending_at.unwrap_or(*created_at), MAX_UNSETTLED_TIME)
+        }
         CallState::Ended => return false,
     };
     now.since(since) > max_age
