@@ -88,7 +88,7 @@ impl Presence {
     }
 
     /// Records a session of the call at Stream, in which participants are or were. Returns whether
-    /// the presence has changed. Further sessions than [`MAX_SESSIONS`] are not recorded.
+    /// the presence has changed. Further sessions than 50 are not recorded.
     pub fn record_session(&mut self, session: &SessionId) -> bool {
         self.change(|presence| {
             if presence.sessions.len() < MAX_SESSIONS {
