@@ -63,6 +63,12 @@ impl Timestamp {
     }
 }
 
+/// The whole milliseconds of a duration. Saturates at the largest number.
+#[must_use]
+pub fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, as in `2026-01-01T00:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

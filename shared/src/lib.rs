@@ -27,6 +27,7 @@ mod minute_quota;
 pub mod net;
 mod plain_text;
 pub mod quality;
+pub mod quality_band;
 pub mod random;
 pub mod rate_limiter;
 mod redact;

@@ -104,7 +104,7 @@ async fn create_call(
     let CreateResult { call, created, rung } =
         state.calls.create(&command, state.timeouts, permit, deadline).await?;
     let message = if created { "Call created" } else { "Call exists" };
-    let call = CallResponse::new(call, state.timeouts.max_duration);
+    let call = CallResponse::new(&call, state.timeouts.max_duration);
     Ok(ApiResponse::ok(message, Response { call, created, rung }))
 }
 

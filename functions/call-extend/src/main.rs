@@ -55,5 +55,5 @@ async fn extend_call(
         inactivity_timeout: state.inactivity_timeout,
     };
     let call = state.calls.extend(&id, command, deadline).await?;
-    Ok(ApiResponse::ok("Call extended", CallResponse::new(call, state.max_duration)))
+    Ok(ApiResponse::ok("Call extended", CallResponse::new(&call, state.max_duration)))
 }

@@ -46,5 +46,5 @@ async fn get_call(
     let now = state.clock.now();
     let call =
         users::require_active_alongside(&*state.account_store, &caller, now, get_call).await?;
-    Ok(ApiResponse::ok("Call", CallResponse::new(call, state.max_duration)))
+    Ok(ApiResponse::ok("Call", CallResponse::new(&call, state.max_duration)))
 }

@@ -9,7 +9,7 @@ use crate::calls::outcome::{CallFacts, EndedBy, StreamView};
 use crate::calls::presence::Presence;
 use crate::calls::rejects::Rejects;
 use crate::calls::timeouts::LEASE_DURATION;
-use crate::calls::{CallTimeouts, CallType, EndReason, NewCall, Settlement};
+use crate::calls::{CallScore, CallTimeouts, CallType, EndReason, NewCall, Settlement};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -65,6 +65,10 @@ pub struct Call {
     /// When the first participant joined, by webhooks and looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// When the call was answered, as the table first knew it. Unlike [`Call::answered_at`], it
+    /// never changes, so that the answer is announced once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_answered_at: Option<Timestamp>,
     /// Who was in the call, and when.
     #[serde(default, skip_serializing_if = "Presence::is_empty")]
     pub presence: Presence,
@@ -98,6 +102,12 @@ pub struct Call {
     /// The last of these changes that Stream has confirmed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limit_synced: u64,
+    /// The quality, if the call had a score when the sweeper closed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<CallScore>,
+    /// How often an operator has requested the events of the settled call again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reemits: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -128,6 +138,7 @@ impl Call {
             created_at: new_call.at,
             active_at: None,
             started_at: None,
+            first_answered_at: None,
             presence: Presence::default(),
             rejects: Rejects::default(),
             last_rung_at: None,
@@ -139,6 +150,8 @@ impl Call {
             limit_version: 0,
             settlement: None,
             limit_synced: 0,
+            quality: None,
+            reemits: 0,
         }
     }
 

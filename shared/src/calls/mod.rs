@@ -7,6 +7,7 @@
 mod activate;
 mod busy;
 mod call;
+mod call_score;
 mod call_type;
 mod clean_up;
 mod command;
@@ -35,8 +36,10 @@ mod settlement;
 mod store;
 pub mod sweep;
 pub mod timeouts;
+mod view;
 
 pub use call::{Call, CallState};
+pub use call_score::{CallScore, Mos};
 pub use call_type::{CallSettings, CallType};
 pub use command::{CreateCall, NewCall, WhenBusy};
 pub use create::CreateResult;
@@ -53,6 +56,7 @@ pub use store::{
     ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 pub use timeouts::CallTimeouts;
+pub use view::CallView;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -41,6 +41,7 @@ pub(crate) async fn write_presence(
             presence: &call.presence,
             rejects: &call.rejects,
             started_at,
+            first_answered_at: call.first_answered_at.or_else(|| call.answered_at()),
             at,
         };
         match store.update_presence(&cid, update).await? {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::calls::outcome::EndedBy;
 use crate::calls::presence::round_to_seconds;
-use crate::calls::{Call, CallSettings, CallState, CallType, EndReason};
+use crate::calls::{Call, CallSettings, CallState, CallType, CallView, EndReason};
 use crate::clock::{Timestamp, rfc3339, rfc3339_option};
 use crate::ids::{CallId, ChannelId, UserId};
 
@@ -58,34 +58,34 @@ impl CallResponse {
     /// The response for a call. `max_duration` applies to a call without a maximum duration of its
     /// own.
     #[must_use]
-    pub fn new(call: Call, max_duration: Duration) -> Self {
+    pub fn new(call: &Call, max_duration: Duration) -> Self {
+        Self::from_view(CallView::new(call), max_duration)
+    }
+
+    /// The response for the view of a call.
+    #[must_use]
+    pub fn from_view(call: CallView, max_duration: Duration) -> Self {
         let channel = call.call_id.channel();
-        let ends_at = call.ends_at(max_duration);
-        let (started_at, answered_at) = (call.joined_at(), call.answered_at());
-        let (duration, talk_time) = (call.duration(), call.talk_time());
-        let settled = call.settlement.is_some();
-        // Stream's clock may be behind.
-        let created_at = call.created_at;
-        let not_before_creation = |at: Timestamp| at.max(created_at);
+        let to_seconds = |millis| round_to_seconds(Duration::from_millis(millis));
         Self {
-            call_cid: call.cid().to_string(),
+            call_cid: call.call_id.with_type(&call.stream_call_type).to_string(),
             channel_cid: channel.cid(),
             channel_id: channel,
+            ends_at: call.ends_at(max_duration),
             call_id: call.call_id,
             call_type: call.call_type,
             members: call.members,
             call_settings: call.call_type.settings(),
             status: call.state,
-            created_at,
-            started_at,
-            ends_at,
-            answered_at,
-            ended_at: call.ending_at.map(not_before_creation),
-            answered: answered_at.is_some(),
-            duration_seconds: duration.map(round_to_seconds),
-            talk_seconds: talk_time.map(round_to_seconds),
-            settled,
-            presence_truncated: call.presence.is_truncated(),
+            created_at: call.created_at,
+            started_at: call.started_at,
+            answered: call.answered_at.is_some(),
+            answered_at: call.answered_at,
+            ended_at: call.ended_at,
+            duration_seconds: call.duration_millis.map(to_seconds),
+            talk_seconds: call.talk_millis.map(to_seconds),
+            settled: call.settled,
+            presence_truncated: call.presence_truncated,
             end_reason: call.end_reason,
             ended_by: call.ended_by,
         }

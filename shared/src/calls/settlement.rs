@@ -41,11 +41,13 @@ mod duration_millis {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    use crate::clock::whole_millis;
+
     pub(super) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+        whole_millis(*duration).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

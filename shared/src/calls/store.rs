@@ -198,6 +198,8 @@ pub struct PresenceUpdate<'a> {
     pub rejects: &'a Rejects,
     /// When the first participant joined. It must not be later than the stored time.
     pub started_at: Option<Timestamp>,
+    /// When the call was answered, by this presence. A stored time is not changed.
+    pub first_answered_at: Option<Timestamp>,
     /// The time of the event or look. The call must have existed then.
     pub at: Timestamp,
 }

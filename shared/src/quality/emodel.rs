@@ -9,7 +9,9 @@
 //! is the share of time with frozen video in percent. This term is not part of ITU-T G.107;
 //! `docs/adr/0013-video-freeze-impairment.md` gives the reasons.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::quality_band::Band;
 
 /// The model version, which every score includes.
 pub const MODEL_VERSION: &str = "g107-field-1";
@@ -48,22 +50,6 @@ pub struct Score {
     pub r: f64,
     /// The mean opinion score, 1 to 4.5.
     pub mos: f64,
-}
-
-/// The perceived quality as a category, by its mean opinion score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Band {
-    /// Below 3.10.
-    Bad,
-    /// From 3.10.
-    Poor,
-    /// From 3.60.
-    Fair,
-    /// From 4.02.
-    Good,
-    /// From 4.34.
-    Excellent,
 }
 
 impl Impairment {

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use metrique_writer::unit::{Count, Millisecond, Percent, Second, WithUnit};
 use metrique_writer::{Entry, EntryWriter};
 use metrique_writer_format_emf::Emf;
+use tokio::sync::Semaphore;
 
-use crate::calls::sweep::ClosedCallObserver;
+use crate::calls::sweep::{CloseReport, ClosedCallObserver};
 use crate::calls::{Call, CallType, EndReason, SystemEndReason};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ApiError;
@@ -22,11 +23,15 @@ use crate::quality::{Quality, merge};
 use crate::sync::lock;
 use crate::telemetry;
 
-/// Writes a line of metrics for every closed call.
+/// The number of calls whose data is read at a time, since each one has up to some megabytes.
+const MAX_READS: usize = 4;
+
+/// Computes the quality of every closed call, and writes a line of metrics for it.
 pub struct CallMetricsEmitter {
     quality_store: Arc<dyn QualityStore>,
     clock: Arc<dyn Clock>,
-    emf: Mutex<Emf>,
+    emf: Arc<Mutex<Emf>>,
+    reads: Semaphore,
 }
 
 impl CallMetricsEmitter {
@@ -37,27 +42,39 @@ impl CallMetricsEmitter {
         clock: Arc<dyn Clock>,
         namespace: &str,
     ) -> Self {
-        Self { quality_store, clock, emf: Mutex::new(emf(namespace)) }
+        Self {
+            quality_store,
+            clock,
+            emf: Arc::new(Mutex::new(emf(namespace))),
+            reads: Semaphore::new(MAX_READS),
+        }
     }
 }
 
 #[async_trait]
 impl ClosedCallObserver for CallMetricsEmitter {
-    async fn on_closed(&self, call: &Call) {
+    async fn prepare(&self, call: &Call) -> CloseReport {
+        // The semaphore is never closed.
+        let _permit = self.reads.acquire().await;
         let data = match self.quality_store.load(&call.call_id).await {
             Ok(data) => data,
             Err(error) => {
                 ApiError::from(error)
                     .log("loading quality data failed, skipping call metrics", &call.call_id);
-                return;
+                return CloseReport::default();
             }
         };
         let now = self.clock.now();
         let quality = merge(call, data, StreamStats::Unavailable, now);
         let metrics = ClosedCallMetrics::new(call, &quality, now);
-        if let Err(error) = telemetry::write_entry(&mut lock(&self.emf), &metrics) {
-            tracing::error!(subject = %call.call_id, cause = %error, "writing call metrics failed");
-        }
+        let emf = Arc::clone(&self.emf);
+        let on_closed = move || {
+            if let Err(error) = telemetry::write_entry(&mut lock(&emf), &metrics) {
+                let id = &metrics.call_id;
+                tracing::error!(subject = %id, cause = %error, "writing call metrics failed");
+            }
+        };
+        CloseReport { quality: quality.call_score(), on_closed: Some(Box::new(on_closed)) }
     }
 }
 

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calls::CallScore;
 use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
-use crate::quality::emodel::{Band, Costs, MODEL_VERSION, Score};
+use crate::quality::emodel::{Costs, MODEL_VERSION, Score};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
+use crate::quality_band::Band;
 
 /// The quality of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -290,6 +292,13 @@ impl Quality {
     pub fn visible_to(mut self, may_view: impl Fn(&UserId) -> bool) -> Self {
         self.ratings.each.retain(|rating| may_view(&rating.user_id));
         self
+    }
+
+    /// The call's score, for its item.
+    pub(crate) fn call_score(&self) -> Option<CallScore> {
+        let QualityLabel::Known(label) = self.assessment.quality else { return None };
+        let mos = self.assessment.score?.into();
+        Some(CallScore { mos, label, data_complete: self.samples.complete })
     }
 
     /// The call's mean opinion score.

@@ -15,9 +15,10 @@ use crate::clock::Timestamp;
 use crate::ids::{DeviceId, UserId};
 use crate::quality::Metrics;
 use crate::quality::batch::{Batch, Platform};
-use crate::quality::emodel::{Band, Impairment};
+use crate::quality::emodel::Impairment;
 use crate::quality::sample::{Direction, QualityLimitationReason, Sample};
 use crate::quality::unit::{KilobitsPerSecond, Millis, Percent, round_to_thousandth};
+use crate::quality_band::Band;
 
 /// The longest duration that a sample covers, in milliseconds: the documented batch interval.
 const MAX_SAMPLE_MS: i64 = 30_000;

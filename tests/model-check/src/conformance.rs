@@ -18,14 +18,16 @@ use shared::calls::presence::{Interval, Join, Leave, Presence};
 use shared::calls::rejects::{RejectReason, Rejects};
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use shared::calls::{
-    ActivateResult, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
-    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
-    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
-    SettledFrom, Settlement, TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, BeginResult, Call, CallScore, CallState, CallStore, CallType,
+    ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet,
+    NewCall, OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult,
+    SetOpenCallResult, SettledFrom, Settlement, TakeOverResult, UpdatePresenceResult,
+    WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::ids::{CallCid, CallId, CallTypeName, SessionId, UserId};
+use shared::quality_band::Band;
 use shared::store::StoreError;
 
 use crate::explore::{self, Chooser as _, RandomChooser};
@@ -131,6 +133,7 @@ enum Op {
         presence: Presence,
         rejects: Rejects,
         started_at: Option<Timestamp>,
+        first_answered_at: Option<Timestamp>,
         at: Timestamp,
     },
     ScheduleCheck(CallCid, Timestamp),
@@ -149,7 +152,7 @@ enum Op {
         until: Timestamp,
         tries: u32,
     },
-    RemoveFromIndex(CallId, Timestamp),
+    RemoveFromIndex(CallId, Timestamp, Option<CallScore>),
     Settle {
         call: Box<Call>,
         expected_version: u64,
@@ -243,12 +246,21 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             store.record_start(cid, *at).await?;
             load_sorted(store, slice::from_ref(&cid.id)).await?
         }
-        Op::UpdatePresence { cid, expected_version, presence, rejects, started_at, at } => {
+        Op::UpdatePresence {
+            cid,
+            expected_version,
+            presence,
+            rejects,
+            started_at,
+            first_answered_at,
+            at,
+        } => {
             let update = PresenceUpdate {
                 expected_version: *expected_version,
                 presence,
                 rejects,
                 started_at: *started_at,
+                first_answered_at: *first_answered_at,
                 at: *at,
             };
             OpResult::Presence(store.update_presence(cid, update).await?)
@@ -273,8 +285,8 @@ async fn apply_op<S: CallStore + DueStore>(store: &S, op: &Op) -> Result<OpResul
             store.reschedule(id, *expected_due_at, *until, *tries).await?;
             load_sorted(store, slice::from_ref(id)).await?
         }
-        Op::RemoveFromIndex(id, expected_due_at) => {
-            store.remove_from_index(id, *expected_due_at).await?;
+        Op::RemoveFromIndex(id, expected_due_at, quality) => {
+            store.remove_from_index(id, *expected_due_at, quality.as_ref()).await?;
             load_sorted(store, slice::from_ref(id)).await?
         }
         Op::Settle { call, expected_version, expected_due_at, next_check } => {
@@ -441,7 +453,7 @@ impl OpGenerator<'_> {
                 }
             }
             17 if self.random_bool() => self.settle_op(call),
-            17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call)),
+            17 => Op::RemoveFromIndex(id, self.random_expected_due_at(call), self.random_quality()),
             18 => self.replace_members_op(call),
             19 | 20 => Op::Extend {
                 id,
@@ -484,8 +496,15 @@ impl OpGenerator<'_> {
             }
             CallState::Ending => Op::Finish(id, at),
             CallState::Ended if self.random_bool() => self.settle_op(call),
-            CallState::Ended => Op::RemoveFromIndex(id, item.due_at.unwrap_or(at)),
+            CallState::Ended => {
+                Op::RemoveFromIndex(id, item.due_at.unwrap_or(at), self.random_quality())
+            }
         }
+    }
+
+    fn random_quality(&mut self) -> Option<CallScore> {
+        let label = if self.random_bool() { Band::Fair } else { Band::Good };
+        self.random_bool().then(|| CallScore { mos: 4.0.into(), label, data_complete: true })
     }
 
     /// Settles a call, mostly by its current presence and due time.
@@ -511,6 +530,8 @@ impl OpGenerator<'_> {
             duration: Duration::from_millis(1_500),
             talk_time: Duration::from_millis(1_250),
         });
+        settled.first_answered_at = settled.first_answered_at.or(self.random_bool().then_some(at));
+        settled.quality = self.random_quality();
         let next_check = self.random_bool().then_some(at);
         Op::Settle {
             call: Box::new(settled),
@@ -631,6 +652,7 @@ impl OpGenerator<'_> {
             presence,
             rejects,
             started_at: self.random_bool().then(|| self.random_time(call)),
+            first_answered_at: self.random_bool().then(|| self.random_time(call)),
             at: self.random_time(call),
         }
     }

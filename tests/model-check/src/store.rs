@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndReason,
-    EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer,
-    Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
-    UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallScore, CallState, CallStore, ConfirmLimitResult,
+    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
+    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
+    TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
@@ -420,7 +420,14 @@ impl CallStore for ModelStore {
         cid: &CallCid,
         update: PresenceUpdate<'_>,
     ) -> Result<UpdatePresenceResult, StoreError> {
-        let PresenceUpdate { expected_version, presence, rejects, started_at, at } = update;
+        let PresenceUpdate {
+            expected_version,
+            presence,
+            rejects,
+            started_at,
+            first_answered_at,
+            at,
+        } = update;
         let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
         let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
@@ -449,6 +456,7 @@ impl CallStore for ModelStore {
             }
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
+            call.first_answered_at = call.first_answered_at.or(first_answered_at);
             UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await
@@ -660,7 +668,10 @@ impl DueStore for ModelStore {
             }
             let Call { settlement, presence, started_at, ending_at, end_reason, ended_by, .. } =
                 settled.clone();
+            let (answered_at, quality) = (settled.first_answered_at, settled.quality.clone());
             let call = &mut item.call;
+            call.first_answered_at = answered_at.or(call.first_answered_at);
+            call.quality = quality.or(call.quality.take());
             (call.settlement, call.presence, call.started_at) = (settlement, presence, started_at);
             (call.ending_at, call.end_reason, call.ended_by) = (ending_at, end_reason, ended_by);
             (item.due_at, item.tries) = (next_check, 0);
@@ -675,8 +686,9 @@ impl DueStore for ModelStore {
         &self,
         id: &CallId,
         expected_due_at: Timestamp,
+        quality: Option<&CallScore>,
     ) -> Result<bool, StoreError> {
-        let id = id.clone();
+        let (id, quality) = (id.clone(), quality.cloned());
         let label = format!("remove {id} from the index");
         let effect = move |model: &mut ModelState| {
             if let Some(item) = model.items.get_mut(&id)
@@ -684,6 +696,7 @@ impl DueStore for ModelStore {
                 && item.call.state == CallState::Ended
             {
                 (item.due_at, item.tries) = (None, 0);
+                item.call.quality = quality.clone().or(item.call.quality.take());
                 return true;
             }
             false

@@ -454,6 +454,12 @@ impl CallStore for DynamoCallStore {
             attributes.push("startedAt");
             values.insert(":startedAt".to_owned(), timestamp_value(started_at));
         }
+        if let Some(answered_at) = update.first_answered_at {
+            expression
+                .push_str(", #firstAnsweredAt = if_not_exists(#firstAnsweredAt, :firstAnsweredAt)");
+            attributes.push("firstAnsweredAt");
+            values.insert(":firstAnsweredAt".to_owned(), timestamp_value(answered_at));
+        }
         let update = self.update(
             &cid.id,
             CallUpdate {

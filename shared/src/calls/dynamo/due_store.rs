@@ -11,7 +11,7 @@ use super::{
     item_key, shard_value, state_value, timestamp_value, version_values,
 };
 use crate::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
-use crate::calls::{Call, CallState};
+use crate::calls::{Call, CallScore, CallState};
 use crate::clock::Timestamp;
 use crate::dynamo::{
     ConditionalResult, Item, attribute_names, key, map_sdk_error, number, parse_item, text,
@@ -158,6 +158,8 @@ impl DueStore for DynamoCallStore {
         values.extend(version_values(expected_version));
         let changes = [
             ("startedAt", call.started_at.map(timestamp_value)),
+            ("firstAnsweredAt", call.first_answered_at.map(timestamp_value)),
+            ("quality", call.quality.as_ref().map(attribute_value).transpose()?),
             ("endingAt", call.ending_at.map(timestamp_value)),
             ("endReason", call.end_reason.as_ref().map(attribute_value).transpose()?),
             ("endedBy", call.ended_by.as_ref().map(attribute_value).transpose()?),
@@ -191,19 +193,22 @@ impl DueStore for DynamoCallStore {
         &self,
         id: &CallId,
         expected_due_at: Timestamp,
+        quality: Option<&CallScore>,
     ) -> Result<bool, StoreError> {
-        let update = self.update(
-            id,
-            CallUpdate {
-                expression: "REMOVE #dueShard, #dueAt, #tries",
-                condition: "#state = :ended AND #dueAt = :seen",
-                names: &["dueShard", "dueAt", "tries", "state"],
-                values: attribute_values([
-                    (":ended", state_value(CallState::Ended)),
-                    (":seen", timestamp_value(expected_due_at)),
-                ]),
-            },
-        );
+        let mut expression = "REMOVE #dueShard, #dueAt, #tries".to_owned();
+        let mut names = vec!["dueShard", "dueAt", "tries", "state"];
+        let mut values = attribute_values([
+            (":ended", state_value(CallState::Ended)),
+            (":seen", timestamp_value(expected_due_at)),
+        ]);
+        if let Some(quality) = quality {
+            expression.push_str(" SET #quality = :quality");
+            names.push("quality");
+            values.insert(":quality".to_owned(), attribute_value(quality)?);
+        }
+        let condition = "#state = :ended AND #dueAt = :seen";
+        let update = self
+            .update(id, CallUpdate { expression: &expression, condition, names: &names, values });
         Ok(matches!(update_conditionally(update).await?, ConditionalResult::Applied(_)))
     }
 

@@ -92,7 +92,8 @@ struct CallUpdate<'a> {
     values: HashMap<String, AttributeValue>,
 }
 
-fn item_key(id: &CallId) -> Item {
+/// The key of a call item.
+pub(crate) fn item_key(id: &CallId) -> Item {
     key(format!("CALL#{id}"), "CALL")
 }
 
@@ -131,7 +132,7 @@ fn is_alias(item: &Item) -> bool {
 }
 
 /// The call of an item, if there is one. An alias is not a call.
-fn parse_call(item: Option<Item>) -> Result<Option<Call>, StoreError> {
+pub(crate) fn parse_call(item: Option<Item>) -> Result<Option<Call>, StoreError> {
     item.filter(|item| !is_alias(item)).map(parse_item).transpose()
 }
 

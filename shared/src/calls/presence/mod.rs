@@ -201,6 +201,12 @@ impl Presence {
         self.len() <= MAX_INTERVALS
     }
 
+    /// Records that intervals are missing, because they exceed [`MAX_INTERVALS`].
+    pub(super) fn mark_truncated(&mut self) {
+        self.is_truncated = true;
+        self.increment_version();
+    }
+
     fn change(&mut self, apply: impl FnOnce(&mut Self)) -> bool {
         let before = self.clone();
         apply(self);

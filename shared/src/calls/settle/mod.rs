@@ -66,11 +66,13 @@ pub(super) fn settle(
         ended_at = last_leave(&presence).unwrap_or(ended_at).min(ended_at);
         settled.ending_at = Some(ended_at);
     }
+    let answered_at = answered_at.map(|at| at.max(call.created_at));
+    settled.first_answered_at = call.first_answered_at.or(answered_at);
     settled.started_at = [call.started_at, presence.started_at()].into_iter().flatten().min();
     settled.settlement = Some(Settlement {
         settled_at: now,
         settled_from,
-        answered_at: answered_at.map(|at| at.max(call.created_at)),
+        answered_at,
         duration: presence.duration(ended_at),
         talk_time: presence.talk_time(ended_at),
     });
@@ -78,7 +80,7 @@ pub(super) fn settle(
     if presence.is_within_bound() {
         settled.presence = presence;
     } else {
-        settled.presence.increment_version();
+        settled.presence.mark_truncated();
     }
     SettledCall { call: settled, differences }
 }

@@ -249,6 +249,7 @@ fn presence_beyond_the_bound_is_not_stored() {
     let settled = settle(&call, &rows, SettledFrom::Stream, at(700_000)).call;
     assert_eq!(settled.settlement.unwrap().talk_time, millis(12_500));
     assert_eq!(settled.presence.intervals(), call.presence.intervals());
+    assert!(settled.presence.is_truncated() && !call.presence.is_truncated());
 }
 
 /// A stay of a user with a device: the times in milliseconds.

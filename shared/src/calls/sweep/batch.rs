@@ -10,7 +10,7 @@ use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, Str
 use crate::calls::settle::{self, SettledCall};
 use crate::calls::sweep::settle::SettleResult;
 use crate::calls::sweep::summary::is_overdue;
-use crate::calls::sweep::{DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
+use crate::calls::sweep::{CloseReport, DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SettledFrom,
@@ -28,8 +28,6 @@ use crate::stream::ops::{
 
 /// The number of calls that are processed concurrently.
 const CONCURRENCY: usize = 16;
-/// The number of concurrent observer calls. It is low because each one reads all data of a call.
-const OBSERVER_CONCURRENCY: usize = 4;
 /// The number of batch deletions if some channels disappear meanwhile.
 const MAX_DELETE_ATTEMPTS: u32 = 3;
 /// The longest delay after a failure.
@@ -54,10 +52,8 @@ struct DeleteOutcome {
 enum CleanupResult {
     /// The call is `ended` now.
     Cleaned,
-    /// The recheck removed a late resource, or another sweep closed the call.
+    /// The recheck removed a late resource, or found nothing and closed the call.
     Verified,
-    /// The recheck found nothing, and this sweep removed the call from the index.
-    Closed,
     /// The call was settled.
     Settled {
         settled: Box<SettledCall>,
@@ -363,15 +359,10 @@ impl Sweeper {
         });
         let results: Vec<Result<CleanupResult, ()>> =
             stream::iter(completions).buffered(CONCURRENCY).collect().await;
-        let mut closed = Vec::new();
-        for (result, cleanup) in results.into_iter().zip(cleanups) {
+        for result in results {
             match result {
                 Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
                 Ok(CleanupResult::Verified) => summary.verified += 1,
-                Ok(CleanupResult::Closed) => {
-                    summary.verified += 1;
-                    closed.push(cleanup.call);
-                }
                 Ok(CleanupResult::Settled { settled, is_closed }) => {
                     let SettledCall { call, differences } = *settled;
                     let source = call.settlement.as_ref().map(|settlement| settlement.settled_from);
@@ -381,7 +372,6 @@ impl Sweeper {
                     summary.presence_differences += differences;
                     if is_closed {
                         summary.verified += 1;
-                        closed.push(call);
                     } else {
                         summary.failed += 1;
                     }
@@ -389,19 +379,6 @@ impl Sweeper {
                 Err(()) => summary.failed += 1,
             }
         }
-        self.notify_observer(closed, deadline).await;
-    }
-
-    /// Notifies the observer of closed calls, after all other work of the batch.
-    async fn notify_observer(&self, calls: Vec<Call>, deadline: Deadline) {
-        let calls = calls.iter().filter(|call| call.active_at.is_some()).map(async |call| {
-            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
-                tracing::warn!(subject = %call.call_id, "out of time, skipping the observer");
-            } else {
-                self.observer.on_closed(call).await;
-            }
-        });
-        stream::iter(calls).buffer_unordered(OBSERVER_CONCURRENCY).collect::<()>().await;
     }
 
     /// Ends a call at Stream if it belongs to the item and may be live. Returns whether it was
@@ -535,14 +512,16 @@ impl Sweeper {
                 .reschedule(id, *due_at, now.plus(CLEANUP_RECHECK), 0)
                 .await
                 .map(|()| CleanupResult::Verified),
+            (Some(false), _)
+                if call.active_at.is_some() && deadline.remaining(now) < MIN_REMAINING =>
+            {
+                tracing::warn!(subject = %id, "out of time, the next sweep closes the call");
+                return Ok(CleanupResult::Verified);
+            }
             (Some(false), _) if call.needs_settlement() => {
                 return self.settle_or_reschedule(cleanup, true, now, deadline).await;
             }
-            (Some(false), _) => {
-                self.due_store.remove_from_index(id, *due_at).await.map(|is_removed| {
-                    if is_removed { CleanupResult::Closed } else { CleanupResult::Verified }
-                })
-            }
+            (Some(false), _) => self.close(call, *due_at).await.map(|()| CleanupResult::Verified),
             // The figures do not wait for a cleanup that fails.
             (None, CallState::Ended) if call.needs_settlement() && settle::is_due(call, now) => {
                 return self.settle_or_reschedule(cleanup, false, now, deadline).await;
@@ -556,6 +535,20 @@ impl Sweeper {
         result.map_err(|error| {
             ApiError::from(error).log("saving a completed cleanup failed, the call stays due", id);
         })
+    }
+
+    /// Closes a call whose recheck found nothing: removes it from the index, unless another sweep
+    /// has done so.
+    async fn close(&self, call: &Call, due_at: Timestamp) -> Result<(), StoreError> {
+        let report = match call.active_at {
+            Some(_) => self.observer.prepare(call).await,
+            None => CloseReport::default(),
+        };
+        let quality = report.quality.as_ref();
+        if self.due_store.remove_from_index(&call.call_id, due_at, quality).await? {
+            report.complete();
+        }
+        Ok(())
     }
 
     /// Settles a call, if its figures are due. If its cleanup is complete, it then leaves the index;

@@ -14,7 +14,7 @@ mod settle;
 mod store;
 mod summary;
 
-pub use observer::{ClosedCallObserver, NoopObserver};
+pub use observer::{CloseReport, ClosedCallObserver, NoopObserver};
 pub use open_calls::OpenCallCounter;
 pub use reconcile::ReconcileSummary;
 pub use store::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};

@@ -100,6 +100,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::calls::CallScore;
     use crate::calls::sweep::{DueCall, DuePage, SettleRequest};
     use crate::ids::CallId;
 
@@ -145,7 +146,12 @@ mod tests {
             unreachable!()
         }
 
-        async fn remove_from_index(&self, _: &CallId, _: Timestamp) -> Result<bool, StoreError> {
+        async fn remove_from_index(
+            &self,
+            _: &CallId,
+            _: Timestamp,
+            _: Option<&CallScore>,
+        ) -> Result<bool, StoreError> {
             unreachable!()
         }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::calls::settle::{self, ParticipantRow, SettledCall};
-use crate::calls::sweep::{SettleRequest, Sweeper};
+use crate::calls::sweep::{CloseReport, SettleRequest, Sweeper};
 use crate::calls::{Call, SettledFrom};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
@@ -58,15 +58,23 @@ impl Sweeper {
         if !is_final && now < settle::settle_by(call) {
             return Ok(SettleResult::TooEarly);
         }
-        let settled = settle::settle(call, &rows, source, now);
+        let mut settled = settle::settle(call, &rows, source, now);
+        let report = match next_check {
+            Some(_) => CloseReport::default(),
+            None => self.observer.prepare(&settled.call).await,
+        };
+        settled.call.quality.clone_from(&report.quality);
         let request = SettleRequest {
             call: &settled.call,
             expected_version: call.presence.version(),
             expected_due_at: due_at,
             next_check,
         };
-        let is_stored = self.due_store.settle(request).await?;
-        Ok(if is_stored { SettleResult::Settled(Box::new(settled)) } else { SettleResult::Changed })
+        if !self.due_store.settle(request).await? {
+            return Ok(SettleResult::Changed);
+        }
+        report.complete();
+        Ok(SettleResult::Settled(Box::new(settled)))
     }
 
     /// Reads the lists of all sessions: those in the item, and those that Stream lists.

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use ring::digest;
 
-use crate::calls::Call;
+use crate::calls::{Call, CallScore};
 use crate::clock::Timestamp;
 use crate::ids::CallId;
 use crate::store::StoreError;
@@ -115,12 +115,13 @@ pub trait DueStore: Send + Sync {
     /// stored: the call must be `ended` and not settled, with this due time and presence.
     async fn settle(&self, request: SettleRequest<'_>) -> Result<bool, StoreError>;
 
-    /// Removes an ended call from the due index, if it is still due at `expected_due_at`. Returns
-    /// whether it was removed, which happens once for each call.
+    /// Removes an ended call from the due index, if it is still due at `expected_due_at`, and stores
+    /// its quality. Returns whether it was removed, which happens once for each call.
     async fn remove_from_index(
         &self,
         id: &CallId,
         expected_due_at: Timestamp,
+        quality: Option<&CallScore>,
     ) -> Result<bool, StoreError>;
 
     /// Reads the checkpoint of the last reconciliation.

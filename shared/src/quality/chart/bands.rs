@@ -1,8 +1,9 @@
 //! The bands of the score: names, colors and lower bounds.
 
 use crate::quality::chart::palette::Ink;
-use crate::quality::emodel::{Band, Score};
+use crate::quality::emodel::Score;
 use crate::quality::response::QualityLabel;
+use crate::quality_band::Band;
 
 /// The lowest score.
 pub(super) const MIN_MOS: f64 = 1.0;

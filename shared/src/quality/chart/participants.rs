@@ -12,8 +12,8 @@ use crate::quality::chart::layout::{GAP, MARGIN, TimeAxis};
 use crate::quality::chart::legend::Marker;
 use crate::quality::chart::palette::Ink;
 use crate::quality::chart::text::{BODY, CAPTION, SMALL, truncate};
-use crate::quality::emodel::Band;
 use crate::quality::response::Participant;
+use crate::quality_band::Band;
 
 /// The maximum number of rows.
 const MAX_ROWS: usize = 12;

@@ -511,6 +511,7 @@ async fn store_presence(calls: &DynamoCallStore, call: &Call, second: i64) -> Up
         presence: &call.presence,
         rejects: &call.rejects,
         started_at: call.presence.started_at(),
+        first_answered_at: call.answered_at(),
         at: at_second(second),
     };
     calls.update_presence(&default_cid(), update).await.unwrap()
@@ -550,6 +551,9 @@ async fn presence_is_stored_in_every_state_under_its_version() {
     };
     assert_eq!((&stored.rejects, &stored.presence), (&call.rejects, &call.presence));
 
+    // The first answer is not changed by a later one.
+    assert_eq!(stored.first_answered_at, Some(at_second(4)));
+
     // A late leave of an ended call.
     end_call(&calls, None).await;
     calls.finish(&default_call_id(), at_second(10)).await.unwrap();
@@ -563,6 +567,7 @@ async fn presence_is_stored_in_every_state_under_its_version() {
         panic!()
     };
     assert_eq!((stored.state, &stored.presence), (CallState::Ended, &call.presence));
+    assert_eq!(stored.first_answered_at, Some(at_second(4)));
     assert_eq!(due_at_and_tries(&calls).await, before);
     assert_eq!(calls.get(&default_call_id()).await.unwrap(), Some(stored));
 }
@@ -586,6 +591,7 @@ async fn presence_of_another_call_is_not_stored() {
         presence: &call.presence,
         rejects: &call.rejects,
         started_at: None,
+        first_answered_at: None,
         at: at_second(2),
     };
     let result = calls.update_presence(&default_call_id().with_type(&other_type), update).await;
@@ -609,6 +615,7 @@ async fn earliest_start_is_kept() {
             presence: &changed.presence,
             rejects: &changed.rejects,
             started_at: Some(at_second(started)),
+            first_answered_at: None,
             at: at_second(second),
         };
         let result = calls.update_presence(&default_cid(), update).await.unwrap();
@@ -1025,25 +1032,25 @@ async fn reschedule_requires_the_expected_due_time() {
 async fn only_ended_calls_are_removed_from_the_index() {
     let StoreFixture { calls, _backends, .. } = start_fixture().await;
     let shard = Shard::from_call_id(&default_call_id());
-    calls.remove_from_index(&default_call_id(), at_second(30)).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(30), None).await.unwrap();
     assert_eq!(load_due_call(&calls).await, None);
     calls.begin(&new_call("a")).await.unwrap();
-    calls.remove_from_index(&default_call_id(), at_second(30)).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(30), None).await.unwrap();
     activate_call(&calls, "a").await;
-    calls.remove_from_index(&default_call_id(), at_second(121)).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(121), None).await.unwrap();
     end_call(&calls, None).await;
-    calls.remove_from_index(&default_call_id(), at_second(39)).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(39), None).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(39)), 0)));
     let ended = calls.finish(&default_call_id(), at_second(10)).await.unwrap();
     // A rescheduled call is not removed either.
     calls.reschedule(&default_call_id(), at_second(190), at_second(370), 1).await.unwrap();
-    calls.remove_from_index(&default_call_id(), at_second(190)).await.unwrap();
+    calls.remove_from_index(&default_call_id(), at_second(190), None).await.unwrap();
     assert_eq!(due_at_and_tries(&calls).await, Some((Some(at_second(370)), 1)));
-    assert!(calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
+    assert!(calls.remove_from_index(&default_call_id(), at_second(370), None).await.unwrap());
     assert_eq!(due_at_and_tries(&calls).await, Some((None, 0)));
     assert!(calls.list_due(shard, at_second(999), None, 100).await.unwrap().entries.is_empty());
     // The item is kept, and cannot return to the index.
-    assert!(!calls.remove_from_index(&default_call_id(), at_second(370)).await.unwrap());
+    assert!(!calls.remove_from_index(&default_call_id(), at_second(370), None).await.unwrap());
     calls.reschedule(&default_call_id(), at_second(370), at_second(400), 1).await.unwrap();
     calls.schedule_check(&default_cid(), at_second(20)).await.unwrap();
     calls.set_next_check(&default_cid(), at_second(20)).await.unwrap();
