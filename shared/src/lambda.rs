@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -24,19 +25,18 @@ pub(crate) trait Function: Sized + Send + Sync + 'static {
 }
 
 /// Creates a function and runs it until Lambda ends the process, one event at a time.
-pub(crate) fn run<A, T, Fut>(
+pub(crate) fn run<A, T, E, Fut>(
     create: impl FnOnce(Env) -> Result<A, StartError>,
     handle: impl Fn(&'static A, LambdaEvent<Box<RawValue>>) -> Fut,
 ) -> ExitCode
 where
     A: Function,
     T: Serialize,
-    Fut: Future<Output = T>,
+    E: Into<Diagnostic> + Debug,
+    Fut: Future<Output = Result<T, E>>,
 {
     run_process(create, |function| {
-        lambda_runtime::run(service_fn(move |event| {
-            handle(function, event).map(Ok::<_, Infallible>)
-        }))
+        lambda_runtime::run(service_fn(move |event| handle(function, event)))
     })
 }
 

@@ -13,6 +13,7 @@ pub mod context;
 pub mod dynamo;
 pub mod erasure;
 pub mod error;
+mod event_function;
 pub mod fields;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
@@ -39,6 +40,7 @@ pub mod store;
 pub mod stream;
 pub mod stream_names;
 mod sync;
+pub mod table_stream;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;
