@@ -14,6 +14,7 @@ pub mod dynamo;
 pub mod erasure;
 pub mod error;
 mod event_function;
+pub mod events;
 pub mod fields;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
