@@ -14,6 +14,8 @@ use crate::dynamo::Table;
 use crate::erasure::ErasureService;
 use crate::erasure::dynamo::DynamoErasureStore;
 use crate::error::BoxError;
+use crate::history::dynamo::DynamoHistoryStore;
+use crate::history::{HistoryProjector, HistoryService};
 use crate::messages::MessageService;
 use crate::net;
 use crate::quality::dynamo::DynamoQualityStore;
@@ -208,6 +210,22 @@ impl AppContext {
     /// The queued pushes of profiles.
     pub fn queued_pushes(&self) -> Result<QueuedPushes, StartError> {
         Ok(QueuedPushes { users: self.user_service()? })
+    }
+
+    /// The projector of calls into history rows.
+    #[must_use]
+    pub fn history_projector(&self) -> HistoryProjector {
+        HistoryProjector { store: Arc::new(DynamoHistoryStore::new(self.table.clone())) }
+    }
+
+    /// The service for the history of users.
+    #[must_use]
+    pub fn history_service(&self) -> HistoryService {
+        HistoryService {
+            store: Arc::new(DynamoHistoryStore::new(self.table.clone())),
+            accounts: self.account_store(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// The counter of open calls.

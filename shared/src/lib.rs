@@ -19,6 +19,7 @@ pub mod fields;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 pub mod health;
+pub mod history;
 pub mod http;
 pub mod ids;
 mod json;

@@ -12,6 +12,7 @@ use crate::dynamo::{
 };
 use crate::erasure::{BeginErasureResult, Erasure, ErasureStore};
 use crate::error::ApiError;
+use crate::history;
 use crate::ids::UserId;
 use crate::store::StoreError;
 use crate::users::dynamo::joined_call_key;
@@ -135,6 +136,8 @@ impl ErasureStore for DynamoErasureStore {
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError> {
         // All calls of the user have ended, so the user joins no further call.
         self.0.delete_item(joined_call_key(user)).send().await.map_err(map_sdk_error)?;
+        // The history's projector writes no further row of a deleted user.
+        history::dynamo::delete_all(&self.0, user).await?;
         let update = self
             .0
             .update_item(key(format!("USER#{user}"), "PROFILE"))

@@ -43,7 +43,7 @@ pub trait ErasureStore: Send + Sync {
     /// Stores the progress of an erasure.
     async fn save(&self, erasure: &Erasure) -> Result<(), StoreError>;
 
-    /// Completes an erasure: deletes the pointer to the call that the user joined last, stores the
-    /// time in the tombstone and deletes the erasure.
+    /// Completes an erasure: deletes the pointer to the call that the user joined last and the
+    /// user's history, stores the time in the tombstone and deletes the erasure.
     async fn finish(&self, user: &UserId, at: Timestamp) -> Result<(), StoreError>;
 }

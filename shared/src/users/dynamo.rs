@@ -63,7 +63,8 @@ impl DynamoUserStore {
     }
 }
 
-fn item_key(id: &UserId) -> Item {
+/// The key of a profile.
+pub(crate) fn item_key(id: &UserId) -> Item {
     key(format!("USER#{id}"), "PROFILE")
 }
 
