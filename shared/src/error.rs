@@ -224,8 +224,9 @@ impl ApiError {
     }
 }
 
-/// A chain of errors as one line of text without credentials, for the log.
-pub(crate) fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
+/// A chain of errors as one line of text without credentials, for the log. `None` without an error.
+#[must_use]
+pub fn format_chain(mut next: Option<&(dyn StdError + 'static)>) -> Option<String> {
     let mut text = String::new();
     while let Some(cause) = next {
         if !text.is_empty() {

@@ -23,7 +23,7 @@ use findings::{AppState, Level};
 use requirements::Requirements;
 use serde_json::Value;
 use shared::config::Env;
-use shared::error::BoxError;
+use shared::error::{BoxError, format_chain};
 use shared::stream::StreamError;
 use shared::stream::hooks::WebhookUrl;
 
@@ -101,12 +101,6 @@ async fn check(
 /// An error and its sources on one line. The text may come from Stream, so control characters are
 /// replaced.
 fn format_error_chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
+    let text = format_chain(Some(error)).unwrap_or_default();
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }

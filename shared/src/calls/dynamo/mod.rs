@@ -12,6 +12,9 @@
 
 mod call_store;
 mod due_store;
+mod reemit;
+
+pub use reemit::{SettledCalls, SettledPosition};
 
 use std::collections::HashMap;
 use std::time::Duration;
