@@ -1,6 +1,8 @@
 //! The contract of the stores, on a separate DynamoDB: the embedded one, or the one of
 //! `STORE_TEST_ENDPOINT` (in CI, DynamoDB Local from AWS).
 
+mod history;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::config::Credentials;
