@@ -32,6 +32,8 @@ pub(crate) async fn run(options: LoadOptions) -> Result<(), BenchError> {
         build_mode: BuildMode::Prebuilt(build::release_dir()),
         max_instances: 8,
         stream_limits: StreamLimits::ReportOnly,
+        // The embedded DynamoDB slows down with each record of the table's stream.
+        streams: false,
         ..Options::default()
     });
     let stack = stack.await.map_err(|error| BenchError::new(error.to_string()))?;

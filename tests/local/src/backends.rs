@@ -32,7 +32,7 @@ impl Backends {
     /// Starts the backends for an API that `cargo lambda watch` serves, on the port of the options.
     pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let api_url = format!("http://localhost:{}", options.api_port);
-        let template = Template::load()?;
+        let template = Template::load_for(options)?;
         Self::start_for_api(&api_url, options, &template, StackClock::default()).await
     }
 
@@ -42,8 +42,14 @@ impl Backends {
         template: &Template,
         clock: StackClock,
     ) -> Result<Self, StartError> {
-        let dynamo =
-            LocalDynamo::start(template, options.dynamo_port, options.data_dir.as_deref()).await?;
+        let dynamo = LocalDynamo::start(
+            template,
+            options.dynamo_port,
+            options.data_dir.as_deref(),
+            &clock,
+            options.streams,
+        )
+        .await?;
         let stream = match options.stream {
             StreamChoice::Emulated => {
                 let (listener, _) =

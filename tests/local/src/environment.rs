@@ -126,6 +126,7 @@ mod tests {
             name: "f".to_owned(),
             routes: Vec::new(),
             schedules: Vec::new(),
+            stream_mappings: Vec::new(),
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: declared.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(),

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::dynamo::CallError;
+
 /// A stack failed to start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -37,6 +39,9 @@ pub enum StartError {
     /// The Stream emulator failed to start.
     #[error("the Stream emulator: {0}")]
     StreamEmulator(io::Error),
+    /// The consumers of the table's stream failed to start.
+    #[error(transparent)]
+    TableStream(#[from] TableStreamError),
 }
 
 fn in_folder(folder: Option<&PathBuf>) -> String {
@@ -152,3 +157,35 @@ pub enum InvokeError {
     #[error("the stack is shutting down")]
     ShuttingDown,
 }
+
+/// Reading the table's stream or delivering its records failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TableStreamError {
+    /// The stream is not readable.
+    #[error("cannot read the table's stream: {0}")]
+    Read(String),
+    /// A function was not invoked.
+    #[error(transparent)]
+    Invoke(InvokeError),
+    /// The pattern of a rule is invalid.
+    #[error("invalid event pattern: {0}")]
+    Pattern(#[from] PatternError),
+    /// The template has no event bus, or [`Options::call_events`](crate::Options::call_events) is
+    /// off.
+    #[error("the stack has no event bus")]
+    NoEventBus,
+    /// The deletion of expired items failed.
+    #[error("cannot delete expired items: {0}")]
+    Expiry(String),
+}
+
+impl From<CallError> for TableStreamError {
+    fn from(error: CallError) -> Self {
+        Self::Read(error.to_string())
+    }
+}
+
+/// An event pattern is invalid, or uses an operator that the local stack does not support.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(pub(crate) String);

@@ -12,6 +12,8 @@
 //! - `gateway` is API Gateway: routes, events, responses; `scheduler` invokes functions
 //!   periodically.
 //! - [`dynamo`] is DynamoDB, with request counts and injected faults.
+//! - `streams` is the table's stream with its consumers: Lambda's event source mapping, an
+//!   EventBridge Pipe and bus, and dead-letter queues.
 //! - `secrets` is Secrets Manager.
 //! - `webhooks` sends the Stream emulator's events to the API.
 //! - `clock` is the stack's clock, which a test can advance.
@@ -34,6 +36,7 @@ mod output;
 mod scheduler;
 mod secrets;
 mod stack;
+mod streams;
 mod sync;
 mod template;
 mod tokens;
@@ -41,11 +44,19 @@ mod webhooks;
 
 pub use backends::Backends;
 pub use cargo_build::workspace_root;
-pub use error::{BuildError, InvokeError, StartError, TemplateError};
+pub use error::{
+    BuildError, InvokeError, PatternError, StartError, TableStreamError, TemplateError,
+};
 pub use options::{
     BuildMode, JWT_SECRET, JWT_SECRET_ARN, Options, REGION, STREAM_API_KEY, STREAM_API_SECRET,
     STREAM_SECRET_ARN, SecretSource, StreamChoice, StreamLimits, TABLE_NAME, UserLimits,
 };
 pub use secrets::SecretStore;
 pub use stack::Stack;
-pub use template::{Schedule, TableAction, parse_yaml, policies, route_keys, schedules};
+pub use streams::{
+    Filters, Pattern, Queue, RuleId, StreamConsumer, StreamFault, StreamFaultKind, StreamReader,
+    StreamRecord,
+};
+pub use template::{
+    Schedule, TableAction, parse_yaml, policies, route_keys, schedules, stream_filters,
+};

@@ -135,6 +135,7 @@ fn print_stack(stack: &Stack) -> Result<(), TemplateError> {
         Some(_) => println!("Schedules  {}", format_schedules(&local::schedules()?)),
         None => println!("Schedules  none: they would remove the calls of other deployments"),
     }
+    println!("Events     {}/_local/events", stack.api_url());
     print_backends(stack.dynamo(), stack.stream());
     print_tokens(|user| stack.token_for(user));
     println!("{}", sample_requests::USAGE);

@@ -28,8 +28,10 @@ pub const TABLE_NAME: &str = "stream-local";
 pub const REGION: &str = "us-east-1";
 
 /// The options of a stack. The defaults suit tests: free ports, data in memory, the Stream
-/// emulator, no schedules, no webhooks, no rate limits for users, and no output.
+/// emulator, no schedules, no webhooks, no rate limits for users, and no output. The table has a
+/// stream, which is read only by [`Stack::drain_streams`](crate::Stack::drain_streams).
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub struct Options {
     /// The port of the API; 0 is any free port.
     pub api_port: u16,
@@ -45,8 +47,14 @@ pub struct Options {
     pub secrets: SecretSource,
     /// Whether the emulator sends its events to the API's webhook.
     pub webhooks: bool,
-    /// Whether the template's schedules invoke functions.
+    /// Whether the template's schedules invoke functions, and the table's stream is polled.
     pub schedules: bool,
+    /// Whether the table has a stream. The embedded DynamoDB slows down with each record of a
+    /// stream, so a benchmark turns it off. Then the stream has no consumers.
+    pub streams: bool,
+    /// The template's parameter `CallEvents`: whether the stack has the event bus, its pipe and the
+    /// function of the pipe.
+    pub call_events: bool,
     /// The rate limits of a user.
     pub user_limits: UserLimits,
     /// Whether the emulator enforces Stream's rate limits.
@@ -73,6 +81,8 @@ impl Default for Options {
             secrets: SecretSource::Environment,
             webhooks: false,
             schedules: false,
+            streams: true,
+            call_events: true,
             user_limits: UserLimits::Disabled,
             stream_limits: StreamLimits::Enforced,
             env: BTreeMap::new(),

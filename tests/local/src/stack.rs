@@ -10,7 +10,7 @@ use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
 use crate::dynamo::LocalDynamo;
-use crate::error::{InvokeError, StartError};
+use crate::error::{InvokeError, StartError, TableStreamError};
 use crate::gateway::{Gateway, Routes};
 use crate::http_server::Server;
 use crate::lambda::{Functions, RuntimeApi};
@@ -19,6 +19,9 @@ use crate::options::Options;
 use crate::output::FunctionOutput;
 use crate::scheduler::Scheduler;
 use crate::secrets::SecretStore;
+use crate::streams::{
+    FunctionInvoker, Invoke, Queue, RuleId, StreamFault, StreamPoller, StreamSource, Streams,
+};
 use crate::template::Template;
 
 /// The API with all its functions, DynamoDB and Stream.
@@ -29,6 +32,8 @@ pub struct Stack {
     api_url: String,
     clock: StackClock,
     scheduler: Option<Scheduler>,
+    stream_poller: Option<StreamPoller>,
+    streams: Arc<Streams>,
     api_server: Server,
     runtime_api: RuntimeApi,
     functions: Arc<Functions>,
@@ -40,7 +45,7 @@ impl Stack {
     /// Builds the functions and starts the servers. A function's process starts with its first
     /// invocation.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let template = Template::load()?;
+        let template = Template::load_for(&options)?;
         // An occupied port must be detected before a long build.
         let (api_listener, api_address) = bind_localhost("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
@@ -60,9 +65,17 @@ impl Stack {
             &output,
             options.max_instances,
         )?);
+        let invoker = FunctionInvoker::new(Arc::clone(&functions), options.schedules);
+        let invoker: Arc<dyn Invoke> = Arc::new(invoker);
+        let source = options.streams.then(|| StreamSource {
+            endpoint: backends.dynamo().stream_endpoint(),
+            table: backends.dynamo().table_name().to_owned(),
+        });
+        let streams = Arc::new(Streams::start(&template, source, &clock, &invoker).await?);
         let gateway = Arc::new(Gateway {
             routes: Routes::new(&template.functions),
             functions: Arc::clone(&functions),
+            streams: Arc::clone(&streams),
             clock: clock.clone(),
         });
         let api_server = Server::start(api_listener, move |request, peer| {
@@ -70,7 +83,19 @@ impl Stack {
         });
         let scheduler =
             options.schedules.then(|| Scheduler::start(&template.functions, &functions));
-        Ok(Self { api_url, clock, scheduler, api_server, runtime_api, functions, output, backends })
+        let stream_poller = options.schedules.then(|| StreamPoller::start(&streams));
+        Ok(Self {
+            api_url,
+            clock,
+            scheduler,
+            stream_poller,
+            streams,
+            api_server,
+            runtime_api,
+            functions,
+            output,
+            backends,
+        })
     }
 
     /// Starts DynamoDB and Stream only. Builds and runs no function.
@@ -131,6 +156,62 @@ impl Stack {
         self.functions.set_variable(name, value).await;
     }
 
+    /// Delivers all records of the table's stream to its consumers. Failed batches are retried at
+    /// once. So every record is delivered or in a dead-letter queue when this returns.
+    pub async fn drain_streams(&self) -> Result<(), TableStreamError> {
+        self.streams.drain().await
+    }
+
+    /// The events on the bus in the order of arrival, including replayed ones.
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        self.streams.events()
+    }
+
+    /// Puts the archived events of this time range on the bus again. Returns their number.
+    #[allow(clippy::must_use_candidate, reason = "most callers do not need the number")]
+    pub fn replay(&self, from: SystemTime, to: SystemTime) -> usize {
+        self.streams.replay(from, to)
+    }
+
+    /// Adds a rule to the bus. It sends each new event that matches the pattern to its queue.
+    pub fn add_rule(&self, pattern: &Value) -> Result<RuleId, TableStreamError> {
+        self.streams.add_rule(pattern)
+    }
+
+    /// The events that a rule has sent to its queue.
+    #[must_use]
+    pub fn rule_queue(&self, rule: RuleId) -> Vec<Value> {
+        self.streams.rule_queue(rule)
+    }
+
+    /// The messages in a dead-letter queue.
+    #[must_use]
+    pub fn dead_letters(&self, queue: Queue) -> Vec<Value> {
+        self.streams.dead_letters(queue)
+    }
+
+    /// The metric `ApproximateNumberOfMessagesVisible` of a dead-letter queue.
+    #[must_use]
+    pub fn queue_depth(&self, queue: Queue) -> usize {
+        self.streams.dead_letters(queue).len()
+    }
+
+    /// Makes some of the following deliveries of a consumer fail or repeat.
+    pub fn inject_stream_fault(&self, fault: StreamFault) {
+        self.streams.inject_fault(fault);
+    }
+
+    /// Removes all faults of the consumers.
+    pub fn clear_stream_faults(&self) {
+        self.streams.clear_faults();
+    }
+
+    /// Deletes all items whose time to live has passed by the stack's clock. Returns their number.
+    pub async fn expire_items(&self) -> Result<usize, TableStreamError> {
+        self.backends.dynamo().expire_items().await
+    }
+
     /// Everything that the functions have printed.
     #[must_use]
     pub fn output(&self) -> String {
@@ -172,6 +253,9 @@ impl Stack {
     pub async fn stop(self) -> String {
         if let Some(scheduler) = self.scheduler {
             scheduler.stop().await;
+        }
+        if let Some(stream_poller) = self.stream_poller {
+            stream_poller.stop().await;
         }
         // The functions stop first, which completes the gateway's open requests.
         self.functions.stop().await;

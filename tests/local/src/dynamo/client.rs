@@ -1,6 +1,8 @@
-//! A minimal DynamoDB client for tests: it creates a table at any endpoint and reads raw items.
+//! A minimal DynamoDB client: it creates a table at any endpoint, and reads raw items and streams.
 //!
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html>
+
+use std::fmt::Display;
 
 use bytes::Bytes;
 use http::Request;
@@ -17,29 +19,67 @@ use crate::template::Template;
 const DUMMY_AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
      SignedHeaders=host, Signature=0";
 
+/// A request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// No response, or one that is not JSON.
+    #[error("{0}")]
+    Transport(String),
+    /// An error response with this body.
+    #[error("{0}")]
+    Rejected(Value),
+}
+
+impl CallError {
+    /// Whether DynamoDB returned this exception, such as `ExpiredIteratorException`.
+    pub(crate) fn is_exception(&self, name: &str) -> bool {
+        match self {
+            Self::Transport(_) => false,
+            Self::Rejected(body) => {
+                body["__type"].as_str().is_some_and(|exception| exception.ends_with(name))
+            }
+        }
+    }
+}
+
 /// Sends a request, such as `GetItem`, to the DynamoDB at `endpoint`.
 pub async fn call(endpoint: &str, operation: &str, body: &Value) -> Result<Value, StartError> {
-    let database_error = |error: &dyn std::fmt::Display| StartError::DynamoDb(error.to_string());
+    let response = send(endpoint, &format!("DynamoDB_20120810.{operation}"), body).await;
+    response.map_err(|error| StartError::DynamoDb(error.to_string()))
+}
+
+/// Sends a request, such as `GetRecords`, to the DynamoDB Streams at `endpoint`.
+pub(crate) async fn call_streams(
+    endpoint: &str,
+    operation: &str,
+    body: &Value,
+) -> Result<Value, CallError> {
+    send(endpoint, &format!("DynamoDBStreams_20120810.{operation}"), body).await
+}
+
+async fn send(endpoint: &str, target: &str, body: &Value) -> Result<Value, CallError> {
+    let transport_error = |error: &dyn Display| CallError::Transport(error.to_string());
     let request = Request::post(endpoint)
         .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("x-amz-target", target)
         .header("x-amz-date", "20260101T000000Z")
         .header("authorization", DUMMY_AUTHORIZATION)
         .body(Full::<Bytes>::from(body.to_string()))
-        .map_err(|error| database_error(&error))?;
+        .map_err(|error| transport_error(&error))?;
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.request(request).await.map_err(|error| database_error(&error))?;
+    let response = client.request(request).await.map_err(|error| transport_error(&error))?;
     let is_success = response.status().is_success();
-    let body =
-        response.into_body().collect().await.map_err(|error| database_error(&error))?.to_bytes();
-    let body: Value = serde_json::from_slice(&body).map_err(|error| database_error(&error))?;
-    if is_success { Ok(body) } else { Err(database_error(&body)) }
+    let body = response.into_body().collect().await.map_err(|error| transport_error(&error))?;
+    let body: Value =
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| transport_error(&error))?;
+    if is_success { Ok(body) } else { Err(CallError::Rejected(body)) }
 }
 
-/// Creates the template's table in the DynamoDB at `endpoint`, with a unique name. Returns the
-/// name.
+/// Creates the template's table with its stream in the DynamoDB at `endpoint`, with a unique name.
+/// Returns the name.
 pub async fn create_table_at(endpoint: &str) -> Result<String, StartError> {
     let name = format!("stream-{}", Uuid::new_v4());
-    call(endpoint, "CreateTable", &Template::load()?.table.create_table_request(&name)).await?;
+    let request = Template::load()?.table.create_table_request(&name, true);
+    call(endpoint, "CreateTable", &request).await?;
     Ok(name)
 }

@@ -2,6 +2,9 @@
 //!
 //! The table is created from the template. The emulator itself neither throttles nor loses
 //! responses; a test injects such faults with a [`Rule`].
+//!
+//! Data in memory gets its times from the stack's clock: the records of the table's stream, and the
+//! expiry of items. Data in a directory gets them from the machine's clock.
 
 mod client;
 mod faults;
@@ -13,18 +16,23 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use dynoxide::actions::list_streams::ListStreamsRequest;
+use dynoxide::storage_backend::Clock;
 use dynoxide::{Database, DynoxideError};
+use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::error::StartError;
+use crate::clock::StackClock;
+use crate::error::{StartError, TableStreamError};
 use crate::http_server::Server;
 use crate::listener::bind_localhost;
 use crate::options::TABLE_NAME;
 use crate::template::{TableAction, TableDefinition, Template};
+pub(crate) use client::{CallError, call_streams};
 pub use client::{call, create_table_at};
 pub use faults::{Fault, Rule};
 use proxy::Proxy;
@@ -42,6 +50,9 @@ pub struct LocalDynamo {
     proxy: Arc<Proxy>,
     server: Server,
     emulator: EmulatorServer,
+    /// The address of the emulator itself.
+    upstream: SocketAddr,
+    database: Database,
 }
 
 /// The server of the emulator.
@@ -55,11 +66,13 @@ impl LocalDynamo {
         template: &Template,
         port: u16,
         data_dir: Option<&Path>,
+        clock: &StackClock,
+        streams: bool,
     ) -> Result<Self, StartError> {
         let (listener, address) = bind_localhost("DynamoDB", port).await?;
-        let database = open_database(data_dir)?;
-        create_table(&database, &template.table)?;
-        let (emulator, upstream) = EmulatorServer::start(database).await?;
+        let database = open_database(data_dir, clock)?;
+        create_table(&database, &template.table, streams)?;
+        let (emulator, upstream) = EmulatorServer::start(database.clone()).await?;
         let proxy = Arc::new(Proxy::new(upstream, template.policies()));
         let server_proxy = Arc::clone(&proxy);
         let server = Server::start(listener, move |request, _| {
@@ -67,7 +80,7 @@ impl LocalDynamo {
             async move { proxy.handle(request).await }
         });
         let url = format!("http://{address}");
-        Ok(Self { url, table_name: TABLE_NAME, proxy, server, emulator })
+        Ok(Self { url, table_name: TABLE_NAME, proxy, server, emulator, upstream, database })
     }
 
     /// The endpoint, such as `http://127.0.0.1:8000`.
@@ -80,6 +93,22 @@ impl LocalDynamo {
     #[must_use]
     pub fn table_name(&self) -> &str {
         self.table_name
+    }
+
+    /// The endpoint for the table's stream: the emulator itself, so that the consumers' requests
+    /// are not counted and do not fail.
+    pub(crate) fn stream_endpoint(&self) -> String {
+        format!("http://{}", self.upstream)
+    }
+
+    /// Deletes all items whose time to live has passed. DynamoDB does this within a few days.
+    /// Returns the number of deleted items.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
+    pub(crate) async fn expire_items(&self) -> Result<usize, TableStreamError> {
+        let database = self.database.clone();
+        let sweep = spawn_blocking(move || database.sweep_ttl());
+        let deleted = sweep.await.map_err(|error| TableStreamError::Expiry(error.to_string()))?;
+        deleted.map_err(|error| TableStreamError::Expiry(error.to_string()))
     }
 
     /// The number of requests of each operation, such as `GetItem`, including failed ones.
@@ -145,9 +174,20 @@ impl EmulatorServer {
     }
 }
 
-fn open_database(data_dir: Option<&Path>) -> Result<Database, StartError> {
+impl Clock for StackClock {
+    fn now_unix_secs(&self) -> u64 {
+        self.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        self.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    }
+}
+
+fn open_database(data_dir: Option<&Path>, clock: &StackClock) -> Result<Database, StartError> {
     let Some(folder) = data_dir else {
-        return Database::memory().map_err(|error| database_error(&error));
+        let database = Database::memory_with_clock(Arc::new(clock.clone()));
+        return database.map_err(|error| database_error(&error));
     };
     let folder_error = |reason: &dyn Display| {
         StartError::DynamoDb(format!("cannot use the directory {}: {reason}", folder.display()))
@@ -158,10 +198,15 @@ fn open_database(data_dir: Option<&Path>) -> Result<Database, StartError> {
     Database::new(path).map_err(|error| folder_error(&error))
 }
 
-/// Creates the template's table. An existing table is kept.
-fn create_table(database: &Database, table: &TableDefinition) -> Result<(), StartError> {
-    let create = serde_json::from_value(table.create_table_request(TABLE_NAME));
+/// Creates the template's table. An existing table is kept, and gets a stream if it has none.
+fn create_table(
+    database: &Database,
+    table: &TableDefinition,
+    streams: bool,
+) -> Result<(), StartError> {
+    let create = serde_json::from_value(table.create_table_request(TABLE_NAME, streams));
     match database.create_table(create.map_err(|error| database_error(&error))?) {
+        Err(DynoxideError::ResourceInUseException(_)) if streams => enable_stream(database, table)?,
         Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
         Err(error) => return Err(database_error(&error)),
     }
@@ -172,6 +217,58 @@ fn create_table(database: &Database, table: &TableDefinition) -> Result<(), Star
     Ok(())
 }
 
+/// Enables the stream of a table from a data directory of an earlier version.
+fn enable_stream(database: &Database, table: &TableDefinition) -> Result<(), StartError> {
+    let Some(specification) = table.stream_specification() else { return Ok(()) };
+    let list = ListStreamsRequest { table_name: Some(TABLE_NAME.to_owned()), ..Default::default() };
+    let existing = database.list_streams(list).map_err(|error| database_error(&error))?;
+    if existing.streams.is_empty() {
+        let request = json!({"TableName": TABLE_NAME, "StreamSpecification": specification});
+        let update = serde_json::from_value(request).map_err(|error| database_error(&error))?;
+        database.update_table(update).map_err(|error| database_error(&error))?;
+    }
+    Ok(())
+}
+
 fn database_error(error: &dyn Display) -> StartError {
     StartError::DynamoDb(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TEMPLATE: &str = "
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
+";
+
+    #[tokio::test]
+    async fn stored_table_gets_a_stream_and_keeps_it() {
+        let folder = std::env::temp_dir().join(format!("local-dynamo-{}", Uuid::new_v4()));
+        let template = Template::parse(TEMPLATE).unwrap();
+        let mut arns = Vec::new();
+        for streams in [false, true, true, false] {
+            let clock = StackClock::default();
+            let dynamo =
+                LocalDynamo::start(&template, 0, Some(&folder), &clock, streams).await.unwrap();
+            let response = call_streams(&dynamo.stream_endpoint(), "ListStreams", &json!({})).await;
+            arns.push(response.unwrap()["Streams"][0]["StreamArn"].as_str().map(str::to_owned));
+            dynamo.stop().await;
+        }
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(arns[0], None);
+        assert!(arns[1].is_some());
+        assert_eq!(arns[1..], [arns[1].clone(), arns[1].clone(), arns[1].clone()]);
+    }
 }

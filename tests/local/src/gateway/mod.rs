@@ -1,6 +1,8 @@
 //! A local API Gateway: finds the route, invokes the function with an event, and converts the
 //! result into an HTTP response.
 //!
+//! - `GET /_local/events` is not a route of the API: it returns the events on the bus and the
+//!   messages in the dead-letter queues.
 //! - A request without a matching route returns 404. A body over 10 MB returns 413.
 //! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
 //!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
@@ -20,13 +22,14 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::clock::StackClock;
 use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
 use crate::lambda::{Functions, ids};
+use crate::streams::{EVENTS_PATH, Streams};
 pub(crate) use routes::Routes;
 
 /// The maximum size of a body.
@@ -39,6 +42,7 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) functions: Arc<Functions>,
+    pub(crate) streams: Arc<Streams>,
     pub(crate) clock: StackClock,
 }
 
@@ -69,6 +73,10 @@ impl Gateway {
         let body = read_body(body).await?;
         let Some(body) = body else { return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE)) };
         let wire_path = parts.uri.path();
+        if parts.method == Method::GET && wire_path == EVENTS_PATH {
+            let report = self.streams.report(parts.uri.query().unwrap_or_default());
+            return Ok(json_response(StatusCode::OK, report.to_string()));
+        }
         let Some(path) = path::raw_path(wire_path) else {
             return Ok(error_response(StatusCode::BAD_REQUEST));
         };

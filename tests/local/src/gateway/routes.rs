@@ -107,6 +107,7 @@ mod tests {
             name: name.to_owned(),
             routes: vec![route.to_owned()],
             schedules: Vec::new(),
+            stream_mappings: Vec::new(),
             timeout: Duration::from_secs(1),
             memory_mb: 128,
             variables: BTreeSet::new(),

@@ -28,6 +28,11 @@ impl fmt::Display for TableAction {
     }
 }
 
+/// The actions on the table's stream. The consumers use them on behalf of the function, which reads
+/// no stream itself.
+const STREAM_ACTIONS: [&str; 4] =
+    ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
@@ -44,7 +49,8 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The actions on the table that these policies allow. Policies for other services are skipped.
+/// The actions on the table that these policies allow. Policies for other services and for the
+/// table's stream are skipped.
 pub(super) fn allowed_actions(policies: &Value) -> Result<BTreeSet<TableAction>, String> {
     let mut allowed = BTreeSet::new();
     // A role wraps each policy document, and a function's own policies are not wrapped.
@@ -65,6 +71,9 @@ pub(super) fn allowed_actions(policies: &Value) -> Result<BTreeSet<TableAction>,
         for action in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
             if effect != "Allow" || action.contains('*') {
                 return Err(format!("unsupported policy statement: {effect} {action}"));
+            }
+            if STREAM_ACTIONS.contains(&action) {
+                continue;
             }
             allowed.insert(TableAction::new(action, resource.to_string().contains("/index/")));
         }

@@ -21,19 +21,29 @@ impl TableDefinition {
         Self(properties)
     }
 
-    /// The `CreateTable` request.
-    pub(crate) fn create_table_request(&self, name: &str) -> Value {
+    /// The `CreateTable` request. With `streams`, the table has the template's stream.
+    pub(crate) fn create_table_request(&self, name: &str, streams: bool) -> Value {
         let shared = CREATE_TABLE_PROPERTIES.iter().filter_map(|&member| {
             self.0.get(member).map(|value| (member.to_owned(), value.clone()))
         });
         let mut request: Map<String, Value> = shared.collect();
         request.insert("TableName".to_owned(), json!(name));
+        if let Some(specification) = self.stream_specification().filter(|_| streams) {
+            request.insert("StreamSpecification".to_owned(), specification);
+        }
         // The throughput limits depend on the parameters of a deployment.
         let indexes = request.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut);
         for index in indexes.into_iter().flatten().filter_map(Value::as_object_mut) {
             index.remove("OnDemandThroughput");
         }
         Value::Object(request)
+    }
+
+    /// The `StreamSpecification` of a request, if the template has a stream. `CloudFormation` has
+    /// only the view type, and enables every stream.
+    pub(crate) fn stream_specification(&self) -> Option<Value> {
+        let view_type = self.0.get("StreamSpecification")?.get("StreamViewType")?;
+        Some(json!({"StreamEnabled": true, "StreamViewType": view_type}))
     }
 
     /// The `UpdateTimeToLive` request, if the template has a time to live.
