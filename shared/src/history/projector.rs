@@ -7,12 +7,12 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::calls::{Call, CallState};
 use crate::clock::Deadline;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::history::project::{project, version};
 use crate::history::{CurrentState, HistoryStore, Projection, RowKey, RowState};
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
-use crate::table_stream::{Change, RecordHandler, StreamRecord};
+use crate::table_stream::{Change, FailedRecord, RecordHandler, StreamRecord};
 
 /// The number of calls whose rows are written at a time.
 const CONCURRENCY: usize = 16;
@@ -36,15 +36,15 @@ struct ChangedCall {
 }
 
 impl RecordHandler for HistoryProjector {
-    async fn handle(&'static self, records: Vec<StreamRecord>, _: Deadline) -> Vec<String> {
+    async fn handle(&'static self, records: Vec<StreamRecord>, _: Deadline) -> Vec<FailedRecord> {
         self.project_records(records).await
     }
 }
 
 impl HistoryProjector {
-    /// Writes the rows of the changed calls. Returns the sequence numbers of the records that
-    /// failed, in the order of the stream.
-    pub async fn project_records(&self, records: Vec<StreamRecord>) -> Vec<String> {
+    /// Writes the rows of the changed calls. Returns the records that failed, in the order of the
+    /// stream.
+    pub async fn project_records(&self, records: Vec<StreamRecord>) -> Vec<FailedRecord> {
         let order: Vec<String> =
             records.iter().map(|record| record.sequence_number().to_owned()).collect();
         let (calls, mut failed) = newest_changes(records);
@@ -53,12 +53,16 @@ impl HistoryProjector {
         let results: Vec<_> = stream::iter(writes).buffered(CONCURRENCY).collect().await;
         for (changed, result) in calls.iter().zip(results) {
             if let Err(error) = result {
-                let id = &changed.call.call_id;
-                ApiError::from(error).log("writing history rows failed", id);
-                failed.insert(changed.sequence_number.clone());
+                let (id, error) = (&changed.call.call_id, ApiError::from(error));
+                error.log("writing history rows failed", id);
+                failed.insert(changed.sequence_number.clone(), error.code());
             }
         }
-        order.into_iter().filter(|number| failed.contains(number)).collect()
+        let failed_record = |sequence_number: String| {
+            let code = failed.get(&sequence_number).copied()?;
+            Some(FailedRecord { sequence_number, code })
+        };
+        order.into_iter().filter_map(failed_record).collect()
     }
 
     /// Writes the rows of a call, and then compares them with the table. A later change of the call
@@ -112,9 +116,11 @@ impl HistoryProjector {
     }
 }
 
-/// The newest change of each call, and the sequence numbers of invalid records.
-fn newest_changes(records: Vec<StreamRecord>) -> (BTreeMap<CallId, ChangedCall>, BTreeSet<String>) {
-    let (mut calls, mut failed) = (BTreeMap::<CallId, ChangedCall>::new(), BTreeSet::new());
+/// The newest change of each call, and the errors of invalid records by sequence number.
+fn newest_changes(
+    records: Vec<StreamRecord>,
+) -> (BTreeMap<CallId, ChangedCall>, BTreeMap<String, Code>) {
+    let (mut calls, mut failed) = (BTreeMap::<CallId, ChangedCall>::new(), BTreeMap::new());
     for record in records {
         let sequence_number = record.sequence_number().to_owned();
         match record.change() {
@@ -130,8 +136,9 @@ fn newest_changes(records: Vec<StreamRecord>) -> (BTreeMap<CallId, ChangedCall>,
             }
             Ok(Change::Profile(_) | Change::Other) => {}
             Err(error) => {
-                ApiError::from(error).log("skipping an invalid record", &sequence_number);
-                failed.insert(sequence_number);
+                let error = ApiError::from(error);
+                error.log("reading a stream record failed", &sequence_number);
+                failed.insert(sequence_number, error.code());
             }
         }
     }

@@ -181,6 +181,7 @@ fn project_records(table: FakeTable, records: Vec<StreamRecord>) -> (FakeTable, 
     let projector = HistoryProjector { store: store.clone() };
     let failed = projector.project_records(records).now_or_never().unwrap();
     drop(projector);
+    let failed = failed.into_iter().map(|record| record.sequence_number).collect();
     (Arc::into_inner(store).unwrap().0.into_inner().unwrap(), failed)
 }
 

@@ -18,13 +18,22 @@ use crate::telemetry::Telemetry;
 
 /// Handles the records of a batch, and returns those that failed.
 pub trait RecordHandler: Send + Sync + 'static {
-    /// Handles records in the order of the stream. The result contains the sequence numbers of the
-    /// records that failed. Their errors are logged.
+    /// Handles records in the order of the stream, and logs the error of each one that fails. The
+    /// result contains those records in the same order.
     fn handle(
         &'static self,
         records: Vec<StreamRecord>,
         deadline: Deadline,
-    ) -> impl Future<Output = Vec<String>>;
+    ) -> impl Future<Output = Vec<FailedRecord>>;
+}
+
+/// A record whose handling failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedRecord {
+    /// The sequence number.
+    pub sequence_number: String,
+    /// The code of the error.
+    pub code: Code,
 }
 
 /// The event of an event source mapping.
@@ -40,6 +49,28 @@ struct MappingEvent {
 #[serde(rename_all = "camelCase")]
 struct MappingResponse {
     batch_item_failures: Vec<BatchItemFailure>,
+}
+
+impl MappingResponse {
+    /// Reports the failed ones of these records.
+    ///
+    /// # Errors
+    ///
+    /// If the first of several records failed. Lambda would repeat the batch as it is, and then drop
+    /// it with all its records. After an error, it halves the batch, until the record is alone.
+    fn new(numbers: &[String], failed: Vec<FailedRecord>) -> Result<Self, ApiError> {
+        if let Some(first) = failed.first()
+            && numbers.len() > 1
+            && numbers.first() == Some(&first.sequence_number)
+        {
+            let cause = "the first record of the batch failed";
+            return Err(ApiError::from_code(first.code).with_source(cause));
+        }
+        let failures = failed.into_iter();
+        let failures =
+            failures.map(|record| BatchItemFailure { item_identifier: record.sequence_number });
+        Ok(Self { batch_item_failures: failures.collect() })
+    }
 }
 
 #[derive(Serialize)]
@@ -61,12 +92,11 @@ pub fn serve_mapping<S: RecordHandler>(
         move |function: &'static EventFunction<S>, event| async move {
             let run = async |state: &'static S, payload: Box<RawValue>, deadline| {
                 let MappingEvent { records } = event_function::parse(&payload)?;
-                let count = records.len();
+                let numbers: Vec<String> =
+                    records.iter().map(|record| record.sequence_number().to_owned()).collect();
                 let failed = state.handle(records, deadline).await;
-                let summary = json!({"records": count, "failed": failed.len()});
-                let failures =
-                    failed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
-                Run::new(&MappingResponse { batch_item_failures: failures.collect() }, &summary)
+                let summary = json!({"records": numbers.len(), "failed": failed.len()});
+                Run::new(&MappingResponse::new(&numbers, failed)?, &summary)
             };
             function.handle_event(run, event).await.map_err(FunctionError::from)
         },
@@ -105,5 +135,34 @@ where
 impl From<super::InvalidRecord> for ApiError {
     fn from(error: super::InvalidRecord) -> Self {
         Self::from_code(Code::Internal).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(records: &[&str], failed: &[&str]) -> Result<serde_json::Value, Code> {
+        let numbers: Vec<String> = records.iter().map(|&number| number.to_owned()).collect();
+        let failed_record = |&number: &&str| FailedRecord {
+            sequence_number: number.to_owned(),
+            code: Code::Internal,
+        };
+        MappingResponse::new(&numbers, failed.iter().map(failed_record).collect())
+            .map(|response| serde_json::to_value(response).unwrap())
+            .map_err(|error| error.code())
+    }
+
+    #[test]
+    fn failed_records_are_reported_unless_the_first_one_of_several_failed() {
+        let failures = |numbers: &[&str]| {
+            let items: Vec<_> =
+                numbers.iter().map(|number| json!({"itemIdentifier": number})).collect();
+            Ok(json!({"batchItemFailures": items}))
+        };
+        assert_eq!(response(&["1", "2"], &[]), failures(&[]));
+        assert_eq!(response(&["1", "2", "3"], &["2", "3"]), failures(&["2", "3"]));
+        assert_eq!(response(&["1"], &["1"]), failures(&["1"]));
+        assert_eq!(response(&["1", "2"], &["1"]), Err(Code::Internal));
     }
 }

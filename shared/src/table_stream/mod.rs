@@ -7,5 +7,5 @@
 mod function;
 mod record;
 
-pub use function::{RecordHandler, serve_enrichment, serve_mapping};
+pub use function::{FailedRecord, RecordHandler, serve_enrichment, serve_mapping};
 pub use record::{Change, InvalidRecord, ProfileImage, StreamRecord};
