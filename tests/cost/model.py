@@ -79,6 +79,17 @@ PRICES = {
     "kms call": Price("ten thousand requests", 1e4, flat(0.03), "kms", "third parties, 2026"),
     "schedule": Price("EventBridge Scheduler: a million invocations", 1e6, flat(1.00),
                       "eventbridge", "third parties, 2026"),
+    "pipe request": Price("EventBridge Pipes: a million requests of up to 64 KB, after the filters",
+                          1e6, flat(0.40), "eventbridge", "third parties, 2026"),
+    "bus event": Price("EventBridge: a million custom events of up to 64 KB", 1e6, flat(1.00),
+                       "eventbridge", "third parties, 2026; 64 KB: AWS's page"),
+    "archived GB": Price("a GB sent to an archive", 1, flat(0.10), "eventbridge",
+                         "third parties, 2026"),
+    "archive GB": Price("a GB stored in an archive", 1, flat(0.023), "eventbridge",
+                        "third parties, 2026"),
+    "stream read": Price("DynamoDB Streams: a hundred thousand reads, except by Lambda", 1e5,
+                         flat(0.02), "dynamodb",
+                         "not confirmed; that Lambda's are free: AWS's documentation"),
     "out GB": Price("a GB to the internet", 1,
                     [(10e3, 0.09), (50e3, 0.085), (150e3, 0.07), (UNLIMITED, 0.05)],
                     "ec2/pricing/on-demand", "third parties, 2026"),
@@ -89,6 +100,45 @@ PRICES = {
 
 # The caller's account: an eventually consistent read of up to 4 KB.
 ACCOUNT_READ_UNITS = 0.5
+
+# The counts of a call per part. The filters of template.yaml select the records.
+#
+# Settlement. The report of a call stores that its session is ready, 1 unit, and makes the
+# settlement due, 1 unit and 2 of the index.
+SETTLEMENT_REPORT_WRITES, SETTLEMENT_REPORT_REQUESTS = 4, 2
+# The recheck before the settlement moves the call in the index, 1 unit and 2 of the index. The
+# settlement itself replaces the removal from the index.
+SETTLEMENT_SWEEPER_WRITES = 3
+# The call is due once more.
+SETTLEMENT_READS = 1
+# The sessions of the call, and one page of participants.
+SETTLEMENT_STREAM_REQUESTS = 2
+# SettledCalls, SettledFromWebhooks and PresenceDifferences.
+SETTLEMENT_METRICS = 3
+
+# History. The rows of a call change at five stages: created, answered, ending, ended, settled. Each
+# is one record, and its own invocation: the batching window merges ending and ended at most.
+HISTORY_RECORDS = 5
+# Each stage writes a row of up to 1 KB per member.
+HISTORY_STAGES = 5
+# The open row of each member is deleted twice: by the end, and by the settlement, which repairs a
+# deletion that failed. DynamoDB bills the second one as well.
+HISTORY_DELETES_PER_MEMBER = 2
+# In order: the rows, the open rows, and the read that detects newer changes.
+HISTORY_SEQUENTIAL_REQUESTS = 3
+# That read: the call, of up to 4 KB, and the account of each member on top.
+HISTORY_READS_PER_RECORD = 1
+# The alarms on the functions of the API have one metric more, for call-list.
+HISTORY_SHARED_ALARMS = ("CallFunctionErrorsAlarm", "CallFunctionThrottlesAlarm")
+
+# Events. Four records of a call pass the filters of the pipe: created, answered, ended, settled.
+# Each is a request of one chunk (two images of 2 to 4 KB), an invocation of call-events, an event.
+PIPE_RECORDS = 4
+# call.quality, in the record of the settlement, if the call has samples.
+QUALITY_EVENTS = 1
+
+# The sum of the three parts, relative to a call without them and without samples.
+MAX_SHARE_OF_PARTS = 0.40
 
 
 @dataclass(frozen=True)
@@ -112,6 +162,7 @@ class Stack:
 
     memory_mb: dict[str, int]  # by function
     fetched_secrets: dict[str, int]  # number of secrets, by function
+    table_functions: set[str]  # functions with access to the table
     alarms: dict[str, int]  # number of metrics, by alarm
     dashboards: int
     secrets: int
@@ -137,6 +188,14 @@ class Model:
     has_samples: bool = True  # the apps report quality samples
     is_batch_rate_limited: bool = True  # LIMIT_QUALITY_REPORT_PER_MINUTE is not 0
     has_webhooks: bool = True
+    has_settlement: bool = True
+    has_history: bool = True  # call-history and its rows
+    has_events: bool = True  # CallEvents
+    lists_per_participant: int = 0  # reads of a page of call-list
+    history_records: float = HISTORY_RECORDS  # that invoke call-history
+    history_stages: int = HISTORY_STAGES  # that write a row
+    pipe_records: float = PIPE_RECORDS  # that invoke call-events
+    charged_stream_shards: int = 0  # of which the reads of the pipe are charged
     unneeded_events: int = 0  # webhooks per call that the project does not use
     # Assumptions: billed milliseconds.
     handler_ms: float = 5
@@ -184,6 +243,21 @@ class Model:
         """The same for a repeated read: the call, the account, the summary; the counter."""
         return 1 + ACCOUNT_READ_UNITS + math.ceil(self.summary_bytes() / 4096), 1
 
+    def history_units(self) -> tuple[float, float]:
+        """Write and read units of the rows of a call."""
+        writes = self.participants * (self.history_stages + HISTORY_DELETES_PER_MEMBER)
+        reads = self.history_records * (HISTORY_READS_PER_RECORD + self.participants)
+        return self.has_history * writes, self.has_history * reads
+
+    def events(self) -> int:
+        """Events of a call on the bus."""
+        return self.has_events * (PIPE_RECORDS + QUALITY_EVENTS * self.has_samples)
+
+    def call_records(self) -> float:
+        """Changes of a call item: reserve, activate, the joins and leaves, the checks, ending,
+        ended, the report (ready, settlement due), the recheck, the settlement."""
+        return 8 + 2 * self.participants + self.sweeper_checks()
+
     def sweeper_checks(self) -> float:
         """docs/DATA.md, "Why 64 shards"."""
         return max(0, (self.minutes - 2) / 4 + 0.5)
@@ -200,6 +274,9 @@ class Model:
             RequestProfile("call/create", "call-create", 1, 7, participants + int(participants == 2),
                            2, 2, 2, 700),
             RequestProfile("call/{callId}", "call-get", 1, 0, call_and_account, 1, 0, 0, 700),
+            # A page of 20 rows: 16 KB, eventually consistent.
+            RequestProfile("call", "call-list", self.lists_per_participant * participants,
+                           0, 2 + ACCOUNT_READ_UNITS, 1, 0, 0, 10_000),
             RequestProfile("call/quality, POST", "quality-report", self.batches(),
                            report_units, call_and_account, 2, 0, 0, 60),
             RequestProfile("message/send", "message-send", self.messages,
@@ -216,39 +293,49 @@ class Model:
             RequestProfile("webhook, leave", "webhook", webhooks * participants, 1, 1, 2, 0, 0, 2),
             # It arrives after the end of the call, so it also invalidates the summary and makes
             # the settlement due.
-            RequestProfile("webhook, call report", "webhook", webhooks, 7, 1, 4, 0, 0, 2),
+            RequestProfile("webhook, call report", "webhook", webhooks,
+                           3 + SETTLEMENT_REPORT_WRITES * self.has_settlement, 1,
+                           2 + SETTLEMENT_REPORT_REQUESTS * self.has_settlement, 0, 0, 2),
             RequestProfile("webhook, other events", "webhook", self.unneeded_events,
                            0, 0, 0, 0, 0, 2),
         ]  # fmt: skip
 
     def sweeper_units(self) -> tuple[float, float]:
         """Write and read units of the sweeper per call: checks, cleanup recheck, settlement."""
-        return 3 * self.sweeper_checks() + 5, self.sweeper_checks() + 2 + self.quality_units()
+        writes = 3 * self.sweeper_checks() + 2 + SETTLEMENT_SWEEPER_WRITES * self.has_settlement
+        reads = self.sweeper_checks() + 1 + SETTLEMENT_READS * self.has_settlement
+        return writes, reads + self.quality_units()
 
 
 # Response codes of a typical month, and the platforms of its calls.
 TYPICAL_CODES, TYPICAL_PLATFORMS = 8, 3
-# Functions of the model, and those of them that call Stream.
+# Functions of the model without call-history and call-events, and those of them that call Stream.
 TYPICAL_FUNCTIONS, TYPICAL_STREAM_FUNCTIONS = 10, 8
+FUNCTIONS_WITHOUT_STREAM = {
+    "call-events", "call-get", "call-history", "call-list", "quality-report"
+}  # fmt: skip
+# Metrics that the sweeper writes with each sweep.
+SWEEPER_METRICS = 11
 
 
-def metrics_rows() -> list[tuple[str, int, int]]:
+def metrics_rows(model: Model) -> list[tuple[str, int, int]]:
     """Custom metrics of docs/LOGGING.md: in a typical month, and the maximum."""
-    functions = len(list((ROOT / "functions").iterdir()))
-    functions_without_stream = 2  # call-get and quality-report do not call Stream
-    stream_functions = functions - functions_without_stream
+    functions = len(model.stack.memory_mb)
+    typical_functions = TYPICAL_FUNCTIONS + model.has_history + model.has_events
+    stream_functions = len(model.stack.memory_mb.keys() - FUNCTIONS_WITHOUT_STREAM)
     codes = len(re.findall(r"^\| `\w+` \| \d{3} ", read("docs/ERRORS.md"), re.M)) + 1
     call_types, platforms, call_metrics = 2, 6, 7
     without_dimensions = r"^\| `\w+` \| \w+ \| –( \(API Gateway\))? \|"
     rows = re.findall(without_dimensions, read("docs/LOGGING.md"), re.M)
     # A metric filter of the access log emits a value only if a line matches.
     access_log_metrics = sum(map(bool, rows))
+    unsettled = 0 if model.has_settlement else SETTLEMENT_METRICS
     return [
-        ("`Responses` and `ColdStarts` by function", 2 * TYPICAL_FUNCTIONS, 2 * functions),
+        ("`Responses` and `ColdStarts` by function", 2 * typical_functions, 2 * functions),
         ("`StreamLatency` by function", TYPICAL_STREAM_FUNCTIONS, stream_functions),
         ("`StreamRateLimited`, `StreamFailures` by function", 0, 2 * stream_functions),
         ("`Responses` by code", TYPICAL_CODES, codes),
-        ("of the deployment", len(rows) - access_log_metrics, len(rows)),
+        ("of the deployment", len(rows) - access_log_metrics - unsettled, len(rows) - unsettled),
         ("of closed calls, by type, and by type and platform",
          call_metrics * call_types * (1 + TYPICAL_PLATFORMS),
          call_metrics * call_types * (1 + platforms)),
@@ -285,6 +372,26 @@ def request_log_bytes(function: str, stream_requests: int) -> int:
     if stream_requests:
         values, counts_of_values = [80.123] * stream_requests, [1] * stream_requests
         line["StreamLatency"] = {"Values": values, "Counts": counts_of_values}
+    return len(json.dumps(line, separators=(",", ":"))) + LOG_EVENT_OVERHEAD_BYTES
+
+
+def run_log_bytes(function: str) -> int:
+    """The log line of an invocation by the change stream, with the fields of docs/LOGGING.md."""
+    counts = [{"Name": "Responses", "Unit": "Count"}]
+    namespace = "StreamFunctions/stream-functions"
+    line = {
+        "_aws": {
+            "CloudWatchMetrics": [
+                {"Namespace": namespace, "Dimensions": [["Function"]], "Metrics": counts},
+                {"Namespace": namespace, "Dimensions": [["Code"]], "Metrics": counts},
+            ],
+            "Timestamp": 1767225600123,
+        },
+        "timestamp": "2026-01-01T00:00:00.123Z", "level": "INFO", "message": "run completed",
+        "requestId": "0f8fad5b-d9cb-469f-a165-70867728950e", "function": function, "code": "ok",
+        "durationMs": 12, "summary": '{"failed":0,"records":1}', "Function": function,
+        "Code": "ok", "Responses": 1,
+    }  # fmt: skip
     return len(json.dumps(line, separators=(",", ":"))) + LOG_EVENT_OVERHEAD_BYTES
 
 
@@ -341,6 +448,12 @@ RESPONSE_HEADER_BYTES, STREAM_REQUEST_BYTES = 400, 2_000
 RETENTION_MONTHS = 32 / 30
 # DynamoDB's overhead per item. Assumption: call, report and counters of a call, with overhead.
 ITEM_OVERHEAD_BYTES, STORED_CALL_BYTES = 100, 4_000
+# Assumptions: a row of a list of calls, and an event on the bus with EventBridge's envelope.
+ROW_BYTES, EVENT_BYTES = 800, 1_200
+# The archive retains events for 30 days.
+ARCHIVE_MONTHS = 30 / 30
+# Lambda and Pipes poll each shard of a stream with this frequency.
+STREAM_POLLS_PER_SECOND = 4
 
 
 def cold_start_share(calls: int, model: Model) -> float:
@@ -354,7 +467,13 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     cold_share = cold_start_share(calls, model)
     requests = calls * sum(it.requests_per_call for it in profiles)
     sweeps, reconciliations = MINUTES_PER_MONTH, HOURS_PER_MONTH
+    # Invocations by the stream: the requests to the table in order, and the records of a call.
+    stream_invocations = {
+        "call-history": (HISTORY_SEQUENTIAL_REQUESTS, model.has_history * model.history_records),
+        "call-events": (0, model.has_events * model.pipe_records),
+    }
     invocations = requests + sweeps + reconciliations
+    invocations += calls * sum(records for _, records in stream_invocations.values())
 
     function_seconds: dict[str, float] = {}
     function_invocations: dict[str, float] = {}
@@ -368,10 +487,18 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
         function_seconds[it.function] += count * billed_ms / 1e3
         function_invocations.setdefault(it.function, 0)
         function_invocations[it.function] += count
+    for function, (table_requests, records) in stream_invocations.items():
+        if records:
+            warm_ms = model.handler_ms + table_requests * model.table_ms
+            billed_ms = math.ceil(warm_ms * model.duration_factor)
+            billed_ms += cold_share * model.cold_ms * model.duration_factor
+            function_seconds[function] = calls * records * billed_ms / 1e3
+            function_invocations[function] = calls * records
     # A sweep makes 64 queries, eight at a time, and lists the erasures. Then it processes batches
     # of 100 calls. It also cleans up the calls beyond the quota of 30 deletions per minute.
     deferred_cleanups = max(0.0, 1 - 30 * MINUTES_PER_MONTH / calls)
-    due_per_sweep = calls * (model.sweeper_checks() + 2 + deferred_cleanups) / sweeps
+    due_per_call = model.sweeper_checks() + 1 + model.has_settlement + deferred_cleanups
+    due_per_sweep = calls * due_per_call / sweeps
     batches_per_sweep = (1 - math.exp(-due_per_sweep)) + due_per_sweep / 100
     sweep_ms = model.handler_ms + 9 * model.table_ms + batches_per_sweep * model.batch_ms
     sweeper_runs = sweeps + reconciliations
@@ -383,11 +510,15 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     )
 
     sweeper_writes, sweeper_reads = model.sweeper_units()
-    call_writes = sum(it.requests_per_call * it.write_units for it in profiles) + sweeper_writes
-    call_reads = sum(it.requests_per_call * it.read_units for it in profiles) + sweeper_reads
+    history_writes, history_reads = model.history_units()
+    call_writes = sum(it.requests_per_call * it.write_units for it in profiles)
+    call_writes += sweeper_writes + history_writes
+    call_reads = sum(it.requests_per_call * it.read_units for it in profiles)
+    call_reads += sweeper_reads + history_reads
     writes = calls * call_writes + reconciliations
     reads = calls * call_reads + 34 * sweeps + reconciliations
     stored_bytes = model.batches() * (model.batch_bytes() + ITEM_OVERHEAD_BYTES) + STORED_CALL_BYTES
+    stored_bytes += model.has_history * model.participants * (ROW_BYTES + ITEM_OVERHEAD_BYTES)
     table_gb = calls * stored_bytes * RETENTION_MONTHS / BYTES_PER_GB
 
     log_bytes = sum(
@@ -395,6 +526,10 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
         for it in profiles
     )
     log_bytes += calls * CALL_LOG_BYTES + sweeper_runs * SWEEP_LOG_BYTES
+    log_bytes += sum(
+        calls * records * run_log_bytes(function)
+        for function, (_, records) in stream_invocations.items()
+    )
     log_bytes += requests * stack.access_log_line_bytes
     cold_starts = {function: count * cold_share for function, count in function_invocations.items()}
     cold_starts["sweeper"] = 0.0  # it runs each minute
@@ -406,8 +541,8 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
     log_gb = log_bytes / BYTES_PER_GB
 
     # A metric is billed for the hours in which it gets a value. Those of the sweeper always do.
-    typical_metrics = sum(row[1] for row in metrics_rows())
-    sweeper_metrics = 11
+    typical_metrics = sum(row[1] for row in metrics_rows(model))
+    sweeper_metrics = SWEEPER_METRICS - (0 if model.has_settlement else SETTLEMENT_METRICS)
     busy_hours = 1 - math.exp(-calls / HOURS_PER_MONTH)
     metrics = sweeper_metrics + (typical_metrics - sweeper_metrics) * busy_hours
 
@@ -418,14 +553,19 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
         processes = max(1.0, 3 * function_seconds[function] / SECONDS_PER_MONTH)
         refreshes = min(count - cold_starts[function], processes * MINUTES_PER_MONTH / 5)
         secret_requests += (cold_starts[function] + refreshes) * stack.fetched_secrets[function]
-        key_requests += cold_starts[function] + refreshes
+        if function in stack.table_functions:
+            key_requests += cold_starts[function] + refreshes
 
     outbound_bytes = sum(
         calls * it.requests_per_call * (it.response_bytes + RESPONSE_HEADER_BYTES)
         for it in profiles
     )
     stream_requests = sum(it.requests_per_call * it.stream_requests for it in profiles)
+    stream_requests += SETTLEMENT_STREAM_REQUESTS * model.has_settlement
     outbound_bytes += calls * STREAM_REQUEST_BYTES * stream_requests
+    event_gb = calls * model.events() * EVENT_BYTES / BYTES_PER_GB
+    stream_reads = model.has_events * model.charged_stream_shards
+    stream_reads *= STREAM_POLLS_PER_SECOND * SECONDS_PER_MONTH
     traces = sum(sampled_traces(count) for count in function_invocations.values())
 
     lines = {
@@ -447,6 +587,11 @@ def monthly_bill(calls: int, model: Model) -> dict[str, tuple[float, float]]:
         "KMS, keys": ("key", stack.kms_keys),
         "KMS, requests": ("kms call", key_requests + secret_requests * stack.has_secrets_kms_key),
         "Scheduler, invocations": ("schedule", sweeper_runs),
+        "Pipe, requests": ("pipe request", calls * model.has_events * model.pipe_records),
+        "Event bus, events": ("bus event", calls * model.events()),
+        "Event archive, GB written": ("archived GB", event_gb),
+        "Event archive, GB stored": ("archive GB", event_gb * ARCHIVE_MONTHS),
+        "DynamoDB Streams, reads of the pipe": ("stream read", stream_reads),
         "Data transfer out, GB": ("out GB", outbound_bytes / BYTES_PER_GB),
         "X-Ray, traces": ("trace", traces * stack.has_tracing),
     }  # fmt: skip
@@ -501,11 +646,15 @@ def call_table(model: Model) -> str:
         values = [it.requests_per_call * value for value in per_request]
         totals = [a + b for a, b in zip(totals, values)]
         rows.append([it.name, f"`{it.function}`", *(f"{value:g}" for value in values)])
-    writes, reads = model.sweeper_units()
-    sweeper_cells = ["`sweeper`", "", f"{writes:g}", f"{reads:g}", ""]
-    rows.append(["checks, cleanup recheck and settlement", *sweeper_cells])
-    totals[1] += writes
-    totals[2] += reads
+    stream_requests = SETTLEMENT_STREAM_REQUESTS * model.has_settlement
+    others = {
+        ("checks, cleanup recheck and settlement", "sweeper"): (
+            *model.sweeper_units(), stream_requests),
+        ("rows of the lists of calls", "call-history"): (*model.history_units(), 0),
+    }  # fmt: skip
+    for (name, function), units in others.items():
+        rows.append([name, f"`{function}`", "", *(f"{value:g}" for value in units)])
+        totals[1:] = [a + b for a, b in zip(totals[1:], units)]
     rows.append(["**total**", "", *(f"**{value:g}**" for value in totals)])
     head = ["request", "function", "requests", "write units", "read units", "requests to Stream"]
     return markdown_table(head, rows, text_columns=(0, 1))
@@ -544,6 +693,111 @@ def month_table(model: Model) -> str:
     return markdown_table(["", "1 thousand", "$", "1 million", "$", "100 million", "$"], rows)
 
 
+def without_settlement(model: Model) -> Model:
+    return replace(model, has_settlement=False)
+
+
+def without_history(model: Model) -> Model:
+    alarms = {
+        name: metrics - (name in HISTORY_SHARED_ALARMS)
+        for name, metrics in model.stack.alarms.items()
+        if not name.startswith("History")
+    }
+    return replace(model, has_history=False).with_stack(alarms=alarms)
+
+
+def without_events(model: Model) -> Model:
+    """The stack of CallEvents=false. Only its alarms matter for the cost."""
+    conditions = CONDITIONS_WITH_SECRET - {EVENTS_CONDITION}
+    names = template_stack(read("template.yaml"), conditions).alarms.keys()
+    alarms = {name: metrics for name, metrics in model.stack.alarms.items() if name in names}
+    return replace(model, has_events=False).with_stack(alarms=alarms)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The monthly cost of settlement, history and events for calls without samples."""
+
+    costs: dict[str, list[float]]  # by part, for each of CALL_VOLUMES
+    base: list[float]  # of the calls without the three parts
+
+    @classmethod
+    def of(cls, model: Model) -> "Parts":
+        """Each part is the difference between a model with it and one without it."""
+        complete = replace(model, has_samples=False)
+        steps = {
+            "events": without_events,
+            "history": without_history,
+            "settlement": without_settlement,
+        }
+        costs = {}
+        for name, without in steps.items():
+            reduced = without(complete)
+            costs[name] = [
+                total_cost(calls, complete) - total_cost(calls, reduced) for calls in CALL_VOLUMES
+            ]
+            complete = reduced
+        return cls(costs, [total_cost(calls, complete) for calls in CALL_VOLUMES])
+
+    def sums(self) -> list[float]:
+        return [sum(costs) for costs in zip(*self.costs.values())]
+
+    def shares(self) -> list[float]:
+        """The sum of the parts, relative to the cost without them."""
+        return [cost / base for cost, base in zip(self.sums(), self.base)]
+
+
+def parts_table(model: Model) -> str:
+    parts = Parts.of(model)
+    model = replace(model, has_samples=False)
+    history_writes, history_reads = model.history_units()
+    settlement_writes = SETTLEMENT_REPORT_WRITES + SETTLEMENT_SWEEPER_WRITES
+    # Invocations, write units, read units, requests of the pipe, events.
+    counts = {
+        "settlement": (0, settlement_writes, SETTLEMENT_READS, 0, 0),
+        "history": (model.history_records, history_writes, history_reads, 0, 0),
+        "events": (model.pipe_records, 0, 0, model.pipe_records, model.events()),
+    }
+    names = {
+        "settlement": "settlement: `webhook`, `sweeper`",
+        "history": "history: `call-history`, rows",
+        "events": "events: pipe, `call-events`, bus, archive",
+    }
+
+    def cells(counts: tuple[float, ...] | None, costs: list[float], mark: str = "") -> list[str]:
+        per_call = f"{mark}{costs[-1] / CALL_VOLUMES[-1]:.7f}{mark}"
+        money = [f"{mark}{format_money(cost)}{mark}" for cost in costs]
+        shown = [f"{mark}{value:g}{mark}" for value in counts] if counts else [""] * 5
+        return [*shown, *money, per_call]
+
+    rows = [[names[it], *cells(counts[it], parts.costs[it])] for it in names]
+    totals = tuple(map(sum, zip(*counts.values())))
+    rows.append(["**sum**", *cells(totals, parts.sums(), "**")])
+    rows.append(["a call without the three, and without samples", *cells(None, parts.base)])
+    shares = [f"{share:.0%}" for share in parts.shares()]
+    rows.append(["the sum, relative to that", *[""] * 5, *shares, ""])
+    head = ["part", "invocations", "write units", "read units", "pipe requests", "events",
+            "1 thousand, $", "1 million, $", "100 million, $",
+            "a call of 100 million, $"]  # fmt: skip
+    return markdown_table(head, rows)
+
+
+def choices_table(model: Model) -> str:
+    """Other choices for history and events, for calls without samples."""
+    model = replace(model, has_samples=False)
+    token_records = model.tokens_per_participant * model.participants
+    variations = {
+        "filters on the sort key alone: each change of a call or a user": replace(
+            model, history_records=model.call_records(),
+            pipe_records=model.call_records() + token_records),
+        "rows at two stages: created and settled": replace(
+            model, history_records=2, history_stages=2),
+        "no history": without_history(model),
+        "no events (`CallEvents` `false`)": without_events(model),
+    }  # fmt: skip
+    return change_table(model, variations)
+
+
 def share_table(model: Model) -> str:
     """The cost of a part is the difference to a model without it."""
     parts = {
@@ -551,6 +805,9 @@ def share_table(model: Model) -> str:
         "webhooks": replace(model, has_webhooks=False),
         "messages": replace(model, messages=0),
         "tokens": replace(model, tokens_per_participant=0),
+        "history": without_history(model),
+        "events": without_events(model),
+        "settlement": without_settlement(model),
     }
     totals = [total_cost(calls, model) for calls in CALL_VOLUMES]
     shares = {
@@ -582,6 +839,7 @@ def options_table(model: Model) -> str:
         "one batch per minute, one sample per ten seconds": replace(
             model, batch_seconds=60, sample_seconds=10),
         "no samples": replace(model, has_samples=False),
+        "`CallEvents` `false`": without_events(model),
         "`LimitQualityReportPerMinute` 0": replace(model, is_batch_rate_limited=False),
         "without Lambda's platform logs": model.with_stack(has_platform_logs=False),
         "without the access log": model.with_stack(access_log_line_bytes=0),
@@ -609,6 +867,10 @@ def sensitivity_table(model: Model) -> str:
         "calls of 60 minutes": replace(model, minutes=60),
         "50 messages instead of 5": replace(model, messages=50),
         "four participants instead of two": replace(model, participants=4),
+        "each participant reads a page of the list of calls": replace(
+            model, lists_per_participant=1),
+        "the reads of the pipe are charged, for four shards": replace(
+            model, charged_stream_shards=4),
     }
     return change_table(model, variations)
 
@@ -625,8 +887,8 @@ def change_table(model: Model, variations: dict[str, Model]) -> str:
     return markdown_table(head, rows)
 
 
-def metrics_table(_: Model) -> str:
-    rows = metrics_rows()
+def metrics_table(model: Model) -> str:
+    rows = metrics_rows(model)
     typical, maximum = sum(row[1] for row in rows), sum(row[2] for row in rows)
     cells = [[name, str(low), str(high)] for name, low, high in rows]
     cells.append(["**total**", f"**{typical}**", f"**{maximum}**"])
@@ -685,6 +947,8 @@ TABLES = {
     "call": call_table,
     "reads": reads_table,
     "month": month_table,
+    "parts": parts_table,
+    "choices": choices_table,
     "shares": share_table,
     "options": options_table,
     "sensitivity": sensitivity_table,
@@ -696,8 +960,9 @@ TABLES = {
 # The template, and the figures that the model takes from other documents.
 
 # True conditions of the deployment in the tables, and of one with JWKS instead of a JWT secret.
-CONDITIONS_WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop"}
-CONDITIONS_WITH_JWKS = {"StreamConfigured", "PublishedKeys", "CostStop"}
+EVENTS_CONDITION = "CallEventsEnabled"
+CONDITIONS_WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop", EVENTS_CONDITION}
+CONDITIONS_WITH_JWKS = {"StreamConfigured", "PublishedKeys", "CostStop", EVENTS_CONDITION}
 SECRET_CONDITIONS = {"STREAM_SECRET_ARN": "StreamConfigured", "JWT_SECRET_ARN": "SessionSecret"}
 
 
@@ -748,18 +1013,22 @@ def template_stack(text: str, conditions: set[str]) -> Stack:
         return {name for name in secrets if re.search(rf"^ +{name}: ", block, re.M)}
 
     global_secrets, memory, fetched_secrets = secret_variables(global_settings), {}, {}
+    table_functions = set()
     for block in resources_of_type("AWS::Serverless::Function").values():
         function = require_match(r"^      CodeUri: functions/([\w-]+)/$", block)
         own_size = re.search(r"^      MemorySize: (\d+)", block, re.M)
         default_size = require_match(r"^    MemorySize: (\d+)", global_settings)
         memory[function] = int(own_size[1] if own_size else default_size)
         fetched_secrets[function] = len(global_secrets | secret_variables(block))
+        if re.search(r"^ +TABLE_NAME: ", block, re.M):
+            table_functions.add(function)
     format_pattern = r"AccessLogSettings:\n.*?Format: >-\n((?: {10}\S[^\n]*\n)+)"
     access_log = re.search(format_pattern, sections["Resources"], re.S)
     log_format = " ".join(access_log[1].split("\n          ")).strip() if access_log else ""
     return Stack(
         memory_mb=memory,
         fetched_secrets=fetched_secrets,
+        table_functions=table_functions,
         alarms={
             name: block.count("MetricStat: ") or 1
             for name, block in resources_of_type("AWS::CloudWatch::Alarm").items()
@@ -782,6 +1051,7 @@ TEMPLATE_ASSUMPTIONS = {
     "the table is billed on demand": r"^      BillingMode: PAY_PER_REQUEST$",
     "the table has point-in-time recovery": r"PointInTimeRecoveryEnabled: true",
     "the table is encrypted with aws/dynamodb": r"^      SSESpecification: \{SSEEnabled: true\}$",
+    "the archive retains events for 30 days": r"^      RetentionDays: 30$",
 }
 # Features for which the model has no price. The template must not use them.
 UNPRICED_FEATURES = {
@@ -792,6 +1062,9 @@ UNPRICED_FEATURES = {
     "composite alarms": r"AWS::CloudWatch::CompositeAlarm",
     "alarms on queries or anomalies": r"ANOMALY_DETECTION_BAND|Expression: .*SELECT ",
     "provisioned concurrency": r"ProvisionedConcurrencyConfig:",
+    "schema discovery": r"AWS::EventSchemas::",
+    "pipes with logs": r"^      LogConfiguration:",
+    "customer managed keys of the events": r"KmsKeyIdentifier:",
 }
 SCHEDULES = ["rate(1 hour)", "rate(1 minute)"]
 
@@ -831,6 +1104,11 @@ def template_mismatches(model: Model, template: str) -> list[str]:
                  "TableMaxWriteUnits"):  # fmt: skip
         if require_match(r"Default: (\d+)", yaml_members(sections["Parameters"])[name]) == "0":
             mismatches.append(f"{name} is 0 by default, the model expects a positive number")
+    for calls, share in zip(CALL_VOLUMES, Parts.of(model).shares()):
+        if share > MAX_SHARE_OF_PARTS:
+            mismatches.append(f"settlement, history and events cost {share:.0%} of the other cost "
+                              f"of {calls:,} calls without samples, must be at most "
+                              f"{MAX_SHARE_OF_PARTS:.0%}")  # fmt: skip
     return mismatches + data_doc_mismatches(model)
 
 
@@ -847,8 +1125,10 @@ def data_doc_mismatches(model: Model) -> list[str]:
     report = next(it for it in model.requests() if it.function == "quality-report")
     batches = report.requests_per_call
     batch_writes, batch_reads = batches * report.write_units, batches * report.read_units
+    history_writes, history_reads = model.history_units()
     text = " ".join(read("docs/DATA.md").split())
     sentences = (
+        f"The rows cost {history_writes:g} write units and {history_reads:g} read units",
         f"costs {writes:g} write units and {reads:g} read units",
         f"{batches:g} batches: {batch_writes:g} write units and {batch_reads:g} read units, "
         f"and {model.quality_units()} read units for each reading",

@@ -4,7 +4,8 @@ Linting the SAM file does not suffice: it misses errors under Globals, and it do
 route reaches the right function. So the template is translated first, and the translation is
 compared with everything else that names a function: functions/, events/ and the router table of
 `cargo lambda watch`. grants.py checks the permissions of the functions; operations.py checks logs,
-alarms, the dashboard and the protection of the table.
+alarms, the dashboard and the protection of the table; streams.py checks the consumers of the
+table's stream.
 
     pip install -r tests/template/requirements.txt
     python tests/template/check.py
@@ -24,19 +25,21 @@ from samtranslator.public.exceptions import InvalidDocumentException
 
 import grants
 import operations
-from project import ROOT, Project, as_list, resources, statements
+import streams
+from project import ROOT, Project, as_list, filter_patterns, pattern_matches, resources, statements
 
-# The variables of every function, and of every function that authenticates its callers.
-COMMON_VARIABLES = {
-    "LOG_LEVEL",
-    "METRICS_NAMESPACE",
+# The variables of every function.
+COMMON_VARIABLES = {"LOG_LEVEL", "METRICS_NAMESPACE"}
+# The variables of every function that has access to Stream and to the table.
+STREAM_VARIABLES = {
     "STREAM_API_KEY",
     "STREAM_CALL_TYPE",
     "STREAM_SECRET_ARN",
     "STREAM_SERVICE_USER",
     "TABLE_NAME",
 }
-AUTH_VARIABLES = {
+# The variables of every function that authenticates its callers.
+AUTH_VARIABLES = STREAM_VARIABLES | {
     "JWT_AUDIENCE",
     "JWT_AUDIENCE_CLAIM",
     "JWT_AUTH_TIME_CLAIM",
@@ -68,6 +71,7 @@ FUNCTION_VARIABLES = {
     "call-end": AUTH_VARIABLES,
     "call-extend": AUTH_VARIABLES | {"CALL_INACTIVITY_TIMEOUT_SECONDS", "CALL_MAX_DURATION_SECONDS"},
     "call-get": AUTH_VARIABLES | {"CALL_MAX_DURATION_SECONDS"},
+    "call-list": AUTH_VARIABLES | {"CALL_MAX_DURATION_SECONDS"},
     "call-quality": AUTH_VARIABLES | {"LIMIT_CALL_QUALITY_PER_MINUTE"},
     "user-delete": AUTH_VARIABLES,
     "token-revoke": AUTH_VARIABLES | {"LIMIT_TOKEN_REVOKE_PER_MINUTE"},
@@ -75,8 +79,10 @@ FUNCTION_VARIABLES = {
     "message-send": AUTH_VARIABLES | {"LIMIT_MESSAGE_SEND_PER_MINUTE"},
     "message-list": AUTH_VARIABLES,
     "config": AUTH_VARIABLES | {"CALL_RING_TIMEOUT_SECONDS", "STREAM_ROLE_MAP", "WEBHOOK_URL"},
-    "webhook": CALL_VARIABLES,
-    "sweeper": CALL_VARIABLES,
+    "webhook": STREAM_VARIABLES | CALL_VARIABLES,
+    "sweeper": STREAM_VARIABLES | CALL_VARIABLES,
+    "call-history": {"TABLE_NAME"},
+    "call-events": {"EVENT_SOURCE"},
 }
 
 # Where `sam build` finds the Makefile, and the directory in which it runs make.
@@ -145,12 +151,13 @@ def api_permissions(project: Project) -> Iterator[str]:
 
 
 def invocations(project: Project) -> Iterator[str]:
-    invoked = {name for _, name in project.routes()} | {name for name, _, _ in project.schedules()}
+    triggers = [*project.schedules(), *project.mappings(), *project.pipes()]
+    invoked = {name for _, name in project.routes()} | {name for name, _, _ in triggers}
     for name, properties, _ in project.functions():
         if name not in invoked:
-            yield f"{name}: the function has neither a route nor a schedule"
+            yield f"{name}: no route, schedule, event source mapping or pipe invokes the function"
         for event_name, event in properties.get("Events", {}).items():
-            if event["Type"] not in ("HttpApi", "ScheduleV2"):
+            if event["Type"] not in ("HttpApi", "ScheduleV2", "DynamoDB"):
                 yield f"{name}: the local stack does not support its event {event_name} ({event['Type']})"
 
 
@@ -302,6 +309,7 @@ def sample_events(project: Project) -> Iterator[str]:
         binary: [schedule_input(schedule) for owner, _, schedule in project.schedules() if owner == name]
         for name, _, binary in project.functions()
     }
+    consumers = stream_consumers(project)
     for path in sorted(ROOT.glob("events/*.json")):
         if path.stem not in binaries:
             yield f"events/{path.name}: there is no such function"
@@ -312,8 +320,44 @@ def sample_events(project: Project) -> Iterator[str]:
             yield f"events/{binary}.json does not exist"
         elif routes:
             yield from (f"{path.name}: {error}" for error in event_errors(json.loads(path.read_text()), routes))
+        elif binary in consumers:
+            errors = record_errors(json.loads(path.read_text()), *consumers[binary])
+            yield from (f"{path.name}: {error}" for error in errors)
         elif json.loads(path.read_text()) not in inputs[binary]:
             yield f"{path.name}: no schedule of {binary} has this input"
+
+
+def stream_consumers(project: Project) -> dict[str, tuple[bool, int, list[Any]]]:
+    """Of each function that reads the stream: whether `Records` contains its input, its batch size, its filters."""
+    binaries = {name: binary for name, _, binary in project.functions()}
+    consumers = {
+        binaries[name]: (True, mapping.get("BatchSize", 0), filter_patterns(mapping.get("FilterCriteria", {})))
+        for name, _, mapping in project.mappings()
+    }
+    for name, _, pipe in project.pipes():
+        if name not in binaries:
+            continue
+        source = pipe.get("SourceParameters", {})
+        batch_size = source.get("DynamoDBStreamParameters", {}).get("BatchSize", 0)
+        consumers[binaries[name]] = (False, batch_size, filter_patterns(source.get("FilterCriteria", {})))
+    return consumers
+
+
+def record_errors(event: Any, is_wrapped: bool, batch_size: int, patterns: list[Any]) -> Iterator[str]:
+    records = event.get("Records") if is_wrapped and isinstance(event, dict) else event
+    if not isinstance(records, list) or not 1 <= len(records) <= batch_size:
+        form = "an object with `Records`" if is_wrapped else "a list"
+        yield f"the event must be {form}, of 1 to {batch_size} records"
+        return
+    for index, record in enumerate(records):
+        change = record.get("dynamodb", {})
+        if (record.get("eventSource"), change.get("StreamViewType")) != ("aws:dynamodb", "NEW_AND_OLD_IMAGES"):
+            yield f"record {index} is not one of the table's stream"
+        if not any(pattern_matches(pattern, record) for pattern in patterns):
+            yield f"record {index} passes no filter of the template"
+        for image in (change.get("OldImage", {}), change.get("NewImage", {})):
+            if image and {key: image.get(key) for key in ("pk", "sk")} != change.get("Keys"):
+                yield f"record {index}: an image has other keys than the record"
 
 
 def event_errors(event: dict[str, Any], routes: set[str]) -> Iterator[str]:
@@ -342,7 +386,7 @@ CHECKS = {
     "every route of the API reaches its function": api_routes,
     "every rate-limited route has its own API Gateway throttle": throttles,
     "API Gateway may invoke every function for its routes": api_permissions,
-    "every function has a route or a schedule": invocations,
+    "every function has a route, a schedule, an event source mapping or a pipe": invocations,
     "every schedule may invoke its function, has no fixed name, and does not retry": schedules,
     "every function has exactly the variables that it reads": variables,
     "every CodeUri is the package of its function's binary": function_packages,
@@ -350,8 +394,8 @@ CHECKS = {
     "every function runs the binary of the workspace build": makefile_build,
     "sample parameters and defaults are allowed values, and no parameter is a secret": sample_parameters,
     "the router table of cargo lambda watch matches the routes": router_table,
-    "every function has a sample event for its route or schedule": sample_events,
-} | grants.CHECKS | operations.CHECKS
+    "every function has a sample event for its route, schedule or records": sample_events,
+} | grants.CHECKS | operations.CHECKS | streams.CHECKS
 
 
 def main() -> int:

@@ -10,37 +10,48 @@ from project import ROOT, Project, as_list, resources, statements
 
 TABLE_ARN = {"Fn::GetAtt": ["Table", "Arn"]}
 INDEX_ARN = {"Fn::Sub": "${Table.Arn}/index/due"}
+STREAM_ARN = {"Fn::GetAtt": ["Table", "StreamArn"]}
+# ListStreams is not limited to one stream: a table can have an older one.
+EVERY_STREAM_ARN = {"Fn::Sub": "${Table.Arn}/stream/*"}
 DEAD_LETTER_QUEUE_ARN = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+
+# The dead-letter queue of the roles that have one of their own.
+QUEUES = {"CallHistoryRole": "HistoryDeadLetters", "EventPipeRole": "EventDeadLetters"}
 
 # The resources that a policy may name for each action. The default is the table.
 ALLOWED_RESOURCES: dict[str, list[Any]] = {
+    "dynamodb:DescribeStream": [STREAM_ARN],
+    "dynamodb:GetRecords": [STREAM_ARN],
+    "dynamodb:GetShardIterator": [STREAM_ARN],
+    "dynamodb:ListStreams": [EVERY_STREAM_ARN],
     "dynamodb:Query": [INDEX_ARN, TABLE_ARN],
+    "events:PutEvents": [{"Fn::GetAtt": ["EventBus", "Arn"]}],
     "kms:Decrypt": [{"Ref": "SecretsKmsKeyArn"}],
     "secretsmanager:GetSecretValue": [{"Ref": "StreamSecretArn"}, {"Ref": "JwtSecretArn"}],
-    "sqs:SendMessage": [DEAD_LETTER_QUEUE_ARN],
     # X-Ray has no resource-level permissions.
     "xray:PutTelemetryRecords": ["*"],
     "xray:PutTraceSegments": ["*"],
 }
 
-# Managed policies that several roles share: the variable of the functions that need the policy (None
-# for every function), and the condition under which the policy exists.
+# Managed policies that several roles share: the variables of the functions that need the policy (one of
+# them; None for every function), and the condition under which the policy exists.
 SHARED_POLICIES = {
-    "StreamSecretPolicy": ("STREAM_SECRET_ARN", "StreamConfigured"),
-    "JwtSecretPolicy": ("JWT_SECRET_ARN", "SessionSecret"),
-    "SecretsKeyPolicy": (None, "SecretsKey"),
+    "StreamSecretPolicy": ({"STREAM_SECRET_ARN"}, "StreamConfigured"),
+    "JwtSecretPolicy": ({"JWT_SECRET_ARN"}, "SessionSecret"),
+    "SecretsKeyPolicy": ({"STREAM_SECRET_ARN", "JWT_SECRET_ARN"}, "SecretsKey"),
     "TracesPolicy": (None, "Traced"),
 }
 
 
 def policies(project: Project) -> Iterator[str]:
-    scheduled = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in project.schedules()]
+    invoked = [{"Fn::GetAtt": [name, "Arn"]} for name, _, _ in [*project.schedules(), *project.pipes()]]
     for name, resource in project.translated["Resources"].items():
         own_log = {"Fn::GetAtt": [name.removesuffix("Role") + "Log", "Arn"]}
         allowed_resources = ALLOWED_RESOURCES | {
-            "lambda:InvokeFunction": scheduled,
+            "lambda:InvokeFunction": invoked,
             "logs:CreateLogStream": [own_log],
             "logs:PutLogEvents": [own_log],
+            "sqs:SendMessage": [{"Fn::GetAtt": [QUEUES.get(name, "DeadLetters"), "Arn"]}],
         }
         for statement in statements(resource.get("Properties", {})):
             for key in ("NotAction", "NotResource"):
@@ -82,8 +93,8 @@ def shared_policies(project: Project) -> Iterator[str]:
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
         expected = [
             {"Fn::If": [condition, {"Ref": policy}, {"Ref": "AWS::NoValue"}]}
-            for policy, (variable, condition) in SHARED_POLICIES.items()
-            if variable is None or variable in variables
+            for policy, (needed_for, condition) in SHARED_POLICIES.items()
+            if needed_for is None or needed_for & variables.keys()
         ]
         role = project.translated["Resources"].get(project.role_name(name), {}).get("Properties", {})
         found = role.get("ManagedPolicyArns", [])
@@ -102,11 +113,16 @@ def shared_policies(project: Project) -> Iterator[str]:
 
 
 def granted_actions(project: Project) -> dict[str, set[str]]:
-    """The DynamoDB operations that each binary is granted, such as `Query on an index`."""
+    """The operations on the table that each binary is granted, such as `Query on an index`.
+
+    Those on the stream are not among them: Lambda reads it, and not the function.
+    """
     allowed = defaultdict(set)
     for name, _, binary in project.functions():
         role = project.translated["Resources"].get(project.role_name(name), {}).get("Properties", {})
         for statement in statements(role):
+            if statement["Resource"] in (STREAM_ARN, EVERY_STREAM_ARN):
+                continue
             suffix = " on an index" if "/index/" in str(statement["Resource"]) else ""
             for action in as_list(statement["Action"]):
                 service, _, operation = action.partition(":")

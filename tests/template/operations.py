@@ -85,9 +85,19 @@ def cors(project: Project) -> Iterator[str]:
 
 def dead_letters(project: Project) -> Iterator[str]:
     translated = project.translated["Resources"]
-    queue = translated.get("DeadLetters", {}).get("Properties", {})
-    if not queue.get("SqsManagedSseEnabled") or queue.get("MessageRetentionPeriod") != 14 * 24 * 60 * 60:
-        yield "DeadLetters must be encrypted and must retain messages for 14 days"
+    alarmed = {
+        dimensions["QueueName"]["Fn::GetAtt"][0]: alarm["Properties"]
+        for _, alarm in resources(project.translated, "AWS::CloudWatch::Alarm")
+        for namespace, metric, dimensions in alarm_metrics(alarm["Properties"])
+        if (namespace, metric) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    }
+    for name, queue in resources(project.translated, "AWS::SQS::Queue"):
+        properties = queue["Properties"]
+        if not properties.get("SqsManagedSseEnabled") or properties.get("MessageRetentionPeriod") != 14 * 24 * 60 * 60:
+            yield f"{name} must be encrypted and must retain messages for 14 days"
+        alarm = alarmed.get(name, {})
+        if (alarm.get("ComparisonOperator"), alarm.get("Threshold")) != ("GreaterThanThreshold", 0):
+            yield f"{name}: no alarm for a visible message"
     configs = {
         config["Properties"]["FunctionName"]["Ref"]: config["Properties"]
         for _, config in resources(project.translated, "AWS::Lambda::EventInvokeConfig")
@@ -111,6 +121,8 @@ def table(project: Project) -> Iterator[str]:
             "DeletionProtectionEnabled": {"Ref": "DeletionProtection"},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
             "SSESpecification": {"SSEEnabled": True},
+            # The events are derived from the difference of the two images.
+            "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
             "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
         }.items():
             if properties.get(key) != expected:
@@ -222,7 +234,7 @@ def dashboard(project: Project) -> Iterator[str]:
     functions = {f"${{{name}}}" for name, _, _ in project.functions()}
     for name, resource in resources(project.translated, "AWS::CloudWatch::Dashboard"):
         try:
-            body = json.loads(resource["Properties"]["DashboardBody"]["Fn::Sub"])
+            body = json.loads(as_list(resource["Properties"]["DashboardBody"]["Fn::Sub"])[0])
         except ValueError as error:
             yield f"{name}: DashboardBody is not JSON: {error}"
             continue
@@ -238,7 +250,10 @@ def dashboard(project: Project) -> Iterator[str]:
                 elif not namespace.startswith("AWS/"):
                     yield f"{location}: unsupported metric {namespace}"
             charted_functions = {
-                dimensions["FunctionName"] for namespace, _, dimensions in lines if namespace == "AWS/Lambda"
+                dimensions["FunctionName"]
+                for namespace, metric, dimensions in lines
+                # Only functions that read a stream have an IteratorAge.
+                if namespace == "AWS/Lambda" and metric != "IteratorAge"
             }
             if charted_functions:
                 yield from (f"{location}: {it} is missing" for it in sorted(functions - charted_functions))
@@ -269,8 +284,8 @@ CHECKS = {
     "every function has its own log group, in JSON, with a retention": logs,
     "the access log contains no data of a caller but the route": access_log,
     "CORS is off, unless origins are configured": cors,
-    "failed runs of a schedule go to the dead-letter queue": dead_letters,
-    "the table is protected against deletion, loss and unlimited cost": table,
+    "failed runs of a schedule go to a queue; every queue is encrypted and has an alarm": dead_letters,
+    "the table is protected against deletion, loss and unlimited cost, and has a stream of both images": table,
     "every alarm notifies a topic, and links to its heading in docs/OPERATIONS.md": alarms,
     "every function has alarms on errors and throttles": function_alarms,
     "every metric and error code in an alarm is documented": project_metrics,

@@ -21,16 +21,16 @@ from project import Project
 EXCEPTIONS = {
     "CKV_AWS_115": "Reserved concurrency is a parameter of sweeper and webhook, which other functions could starve. "
     "A reservation for every other function would only limit its use of free concurrency.",
-    "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations. The API functions have none. The sweeper "
-    "uses the queue as its failure destination, which this check does not support.",
+    "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations. The API functions have none. The sweeper and "
+    "call-history have a failure destination, which this check does not support; call-events has that of its pipe.",
     "CKV_AWS_117": "The functions call DynamoDB, Secrets Manager and Stream over TLS at public endpoints. "
     "A VPC would add a NAT gateway and latency of cold starts, and no protection.",
     "CKV_AWS_119": "The table is encrypted with the AWS managed key of DynamoDB. A customer managed key separates the "
     "administration of the key, and can be added where that is required.",
     "CKV_AWS_158": "CloudWatch Logs encrypts its data. The logs contain no secrets, and expire after LogRetentionDays.",
     "CKV_AWS_173": "The variables contain no secrets, and Lambda encrypts them by default.",
-    "CKV_AWS_27": "The queue is encrypted with a key of SQS (SqsManagedSseEnabled); this check supports KMS only. "
-    "Its messages contain the name of a task.",
+    "CKV_AWS_27": "The queues are encrypted with a key of SQS (SqsManagedSseEnabled); this check supports KMS only. "
+    "Their messages contain the name of a task, or a position in the table's stream.",
 }
 
 
