@@ -14,7 +14,7 @@ use local::{JWT_SECRET, Options, STREAM_API_KEY, STREAM_API_SECRET, Stack};
 use serde_json::{Value, json};
 use stream_emulator::{APP_OBJECT_SECRET, Emulator};
 
-use crate::{OpenApiSpec, TestResponse};
+use crate::{OpenApiSpec, TestResponse, assert_event};
 
 /// A running stack with a client. Each test starts its own.
 pub struct TestApp {
@@ -37,7 +37,14 @@ impl TestApp {
     }
 
     /// Starts a stack with these options.
-    pub async fn with_options(options: Options) -> Self {
+    /// The stack uses the DynamoDB of `STACK_DYNAMODB` if it is set, such as `127.0.0.1:8000`.
+    pub async fn with_options(mut options: Options) -> Self {
+        if let Ok(address) = std::env::var("STACK_DYNAMODB") {
+            options.dynamo_server = match address.parse() {
+                Ok(address) => Some(address),
+                Err(error) => panic!("STACK_DYNAMODB: {error}"),
+            };
+        }
         match Stack::start(options).await {
             Ok(stack) => Self {
                 stack: Some(stack),
@@ -327,6 +334,38 @@ impl TestApp {
             Ok(summary) => summary,
             Err(error) => panic!("{task}: {error}"),
         }
+    }
+
+    /// Runs the consumers of the table's stream until no change is left.
+    pub async fn drain_streams(&self) {
+        if let Err(error) = self.stack().drain_streams().await {
+            panic!("{error}");
+        }
+    }
+
+    /// The events on the bus in the order of arrival, after all changes are processed. Each one
+    /// matches its schema.
+    pub async fn events(&self) -> Vec<Value> {
+        self.drain_streams().await;
+        let bus_events = self.stack().events();
+        for event in &bus_events {
+            let detail = &event["detail"];
+            assert_event(detail);
+            assert_eq!(event["detail-type"], detail["type"], "{event}");
+            assert_eq!(event["source"], detail["source"], "{event}");
+        }
+        bus_events.into_iter().map(|event| event["detail"].clone()).collect()
+    }
+
+    /// Changes attributes of a raw item with an update expression.
+    pub async fn update_item(&self, partition: &str, sort: &str, expression: &str, values: Value) {
+        let key = json!({"pk": {"S": partition}, "sk": {"S": sort}});
+        let update = json!({
+            "Key": key,
+            "UpdateExpression": expression,
+            "ExpressionAttributeValues": values,
+        });
+        self.call_dynamo("UpdateItem", update).await;
     }
 
     /// A raw item of the table, or `null`.

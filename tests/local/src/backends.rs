@@ -42,14 +42,7 @@ impl Backends {
         template: &Template,
         clock: StackClock,
     ) -> Result<Self, StartError> {
-        let dynamo = LocalDynamo::start(
-            template,
-            options.dynamo_port,
-            options.data_dir.as_deref(),
-            &clock,
-            options.streams,
-        )
-        .await?;
+        let dynamo = LocalDynamo::start(template, options, &clock).await?;
         let stream = match options.stream {
             StreamChoice::Emulated => {
                 let (listener, _) =

@@ -1,6 +1,7 @@
 //! The options of a stack.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The default secret of the session JWTs. [`Options::env`] can override it.
@@ -39,6 +40,9 @@ pub struct Options {
     pub dynamo_port: u16,
     /// The port of the Stream emulator; 0 is any free port.
     pub stream_port: u16,
+    /// The address of another DynamoDB, such as AWS's DynamoDB Local, in which the stack creates a
+    /// table of its own. Without it, DynamoDB is embedded.
+    pub dynamo_server: Option<SocketAddr>,
     /// The directory for DynamoDB's data. Without it, the data is in memory.
     pub data_dir: Option<PathBuf>,
     /// The Stream app of the functions.
@@ -76,6 +80,7 @@ impl Default for Options {
             api_port: 0,
             dynamo_port: 0,
             stream_port: 0,
+            dynamo_server: None,
             data_dir: None,
             stream: StreamChoice::Emulated,
             secrets: SecretSource::Environment,

@@ -13,10 +13,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::StartError;
-use crate::template::Template;
+use crate::template::{TableDefinition, Template};
 
 /// A dummy signature. The emulators check only the format.
-const DUMMY_AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+pub(super) const DUMMY_AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
      SignedHeaders=host, Signature=0";
 
 /// A request failed.
@@ -78,8 +78,15 @@ async fn send(endpoint: &str, target: &str, body: &Value) -> Result<Value, CallE
 /// Creates the template's table with its stream in the DynamoDB at `endpoint`, with a unique name.
 /// Returns the name.
 pub async fn create_table_at(endpoint: &str) -> Result<String, StartError> {
+    create_table_with(endpoint, &Template::load()?.table, true).await
+}
+
+pub(super) async fn create_table_with(
+    endpoint: &str,
+    table: &TableDefinition,
+    streams: bool,
+) -> Result<String, StartError> {
     let name = format!("stream-{}", Uuid::new_v4());
-    let request = Template::load()?.table.create_table_request(&name, true);
-    call(endpoint, "CreateTable", &request).await?;
+    call(endpoint, "CreateTable", &table.create_table_request(&name, streams)).await?;
     Ok(name)
 }

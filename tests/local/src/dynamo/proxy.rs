@@ -18,6 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::client::DUMMY_AUTHORIZATION;
 use super::faults::{Fault, FaultRules, Rule};
 use crate::http_server::{self, ConnectionDropped, HttpResponse, remove_hop_by_hop};
 use crate::sync::lock;
@@ -157,6 +158,9 @@ impl Proxy {
         *request.method_mut() = parts.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = end_to_end_headers(parts.headers);
+        // AWS's DynamoDB Local has separate tables for each access key.
+        let authorization = HeaderValue::from_static(DUMMY_AUTHORIZATION);
+        request.headers_mut().insert(AUTHORIZATION, authorization);
         let response = self.client.request(request).await.map_err(|_| ConnectionDropped)?;
         let (mut parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();

@@ -222,6 +222,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::Options;
     use crate::dynamo::{LocalDynamo, call};
     use crate::http_server::{ConnectionDropped, Server, json_response};
     use crate::listener::bind_localhost;
@@ -242,7 +243,7 @@ Resources:
 
     async fn start_dynamo(clock: &StackClock) -> LocalDynamo {
         let template = Template::parse(TEMPLATE).unwrap();
-        LocalDynamo::start(&template, 0, None, clock, true).await.unwrap()
+        LocalDynamo::start(&template, &Options::default(), clock).await.unwrap()
     }
 
     /// A table with a stream: in the embedded emulator, or in the DynamoDB at
@@ -401,7 +402,8 @@ Resources:
     async fn table_without_a_stream_is_an_error() {
         let template = Template::parse(TEMPLATE).unwrap();
         let clock = StackClock::default();
-        let dynamo = LocalDynamo::start(&template, 0, None, &clock, false).await.unwrap();
+        let options = Options { streams: false, ..Options::default() };
+        let dynamo = LocalDynamo::start(&template, &options, &clock).await.unwrap();
         let opened = StreamReader::open(&dynamo.stream_endpoint(), dynamo.table_name()).await;
         let error = opened.err().unwrap().to_string();
         assert!(error.ends_with("the table stream-local has no stream"), "{error}");

@@ -61,8 +61,8 @@ async fn rows_are_listed_by_state_and_the_newest_first() {
     let pages = async |state: Option<RowState>, limit: u8| {
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
-            let list = history.list(&user_id("alice"), state, after.as_ref(), limit);
-            let RowPage { rows, next } = list.await.unwrap();
+            let RowPage { rows, next } =
+                history.list(&user_id("alice"), state, after.as_ref(), limit).await.unwrap();
             let ids = rows.iter().map(|row| row.key.call_id.to_string());
             pages.push(ids.collect::<Vec<_>>().join(" "));
             after = next;
