@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -44,25 +44,6 @@ fn to_value(value: &impl Serialize) -> Result<Value, ApiError> {
 pub(crate) fn parse<I: DeserializeOwned>(payload: &RawValue) -> Result<I, ApiError> {
     serde_json::from_str(payload.get())
         .map_err(|error| ApiError::from_code(Code::InvalidJson).with_source(error))
-}
-
-/// The error of a function, as Lambda reports it to the invoking service.
-#[derive(Debug)]
-pub(crate) struct FunctionError(ApiError);
-
-impl From<FunctionError> for Diagnostic {
-    fn from(FunctionError(error): FunctionError) -> Self {
-        Self {
-            error_type: error.code().as_str().to_owned(),
-            error_message: error.code().title().to_owned(),
-        }
-    }
-}
-
-impl From<ApiError> for FunctionError {
-    fn from(error: ApiError) -> Self {
-        Self(error)
-    }
 }
 
 /// A function with a state of clients and services.

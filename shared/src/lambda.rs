@@ -24,6 +24,25 @@ pub(crate) trait Function: Sized + Send + Sync + 'static {
     fn init(&'static self) -> impl Future<Output = Result<(), StartError>>;
 }
 
+/// The error of a function, as Lambda reports it to the invoking service.
+#[derive(Debug)]
+pub(crate) struct FunctionError(ApiError);
+
+impl From<FunctionError> for Diagnostic {
+    fn from(FunctionError(error): FunctionError) -> Self {
+        Self {
+            error_type: error.code().as_str().to_owned(),
+            error_message: error.code().title().to_owned(),
+        }
+    }
+}
+
+impl From<ApiError> for FunctionError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
 /// Creates a function and runs it until Lambda ends the process, one event at a time.
 pub(crate) fn run<A, T, E, Fut>(
     create: impl FnOnce(Env) -> Result<A, StartError>,

@@ -40,6 +40,7 @@ pub mod schedule;
 mod secrets;
 pub mod store;
 pub mod stream;
+pub mod stream_consumer;
 pub mod stream_names;
 mod sync;
 pub mod table_stream;

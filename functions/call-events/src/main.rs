@@ -7,10 +7,11 @@ use shared::config::Env;
 use shared::context::StartError;
 use shared::error::ApiError;
 use shared::events::{self, Event, EventSource};
-use shared::table_stream::{self, StreamRecord};
+use shared::stream_consumer;
+use shared::table_stream::StreamRecord;
 
 fn main() -> ExitCode {
-    table_stream::serve_enrichment(env!("CARGO_PKG_NAME"), build, make_events)
+    stream_consumer::serve_enrichment(env!("CARGO_PKG_NAME"), build, make_events)
 }
 
 fn build(env: &Env) -> Result<EventSource, StartError> {

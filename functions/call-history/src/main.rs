@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use shared::context::{AppContext, StartError};
 use shared::history::HistoryProjector;
-use shared::table_stream;
+use shared::stream_consumer;
 
 fn main() -> ExitCode {
-    table_stream::serve_mapping(env!("CARGO_PKG_NAME"), build)
+    stream_consumer::serve_mapping(env!("CARGO_PKG_NAME"), build)
 }
 
 fn build(context: &AppContext) -> Result<HistoryProjector, StartError> {

@@ -4,8 +4,8 @@
 //! Stream records of one item arrive in the order of its changes, and each at least once.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
-mod function;
+mod handler;
 mod record;
 
-pub use function::{FailedRecord, RecordHandler, serve_enrichment, serve_mapping};
+pub use handler::{FailedRecord, RecordHandler};
 pub use record::{Change, InvalidRecord, ProfileImage, StreamRecord};

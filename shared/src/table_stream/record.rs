@@ -6,6 +6,7 @@ use serde_dynamo::{AttributeValue, Item};
 
 use crate::calls::Call;
 use crate::clock::Timestamp;
+use crate::error::{ApiError, Code};
 use crate::ids::UserId;
 use crate::users::UserStatus;
 
@@ -58,6 +59,12 @@ pub struct InvalidRecord {
     sequence_number: String,
     #[source]
     source: serde_dynamo::Error,
+}
+
+impl From<InvalidRecord> for ApiError {
+    fn from(error: InvalidRecord) -> Self {
+        Self::from_code(Code::Internal).with_source(error)
+    }
 }
 
 impl StreamRecord {

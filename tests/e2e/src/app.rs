@@ -473,13 +473,14 @@ fn assert_no_secrets(output: &str) {
 }
 
 /// The functions with a bearer token, in an order in which their sample events succeed.
-pub const FUNCTIONS: [&str; 13] = [
+pub const FUNCTIONS: [&str; 14] = [
     "user-upsert",
     "token",
     "call-create",
     "message-send",
     "message-list",
     "call-get",
+    "call-list",
     "call-extend",
     "quality-report",
     "call-quality",

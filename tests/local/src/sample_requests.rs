@@ -118,6 +118,7 @@ pub(crate) fn all() -> Vec<SampleRequest> {
                 json!({"maxDurationSeconds": 7_200}),
             )
         },
+        get("GET /api/stream/call", "/api/stream/call?limit=10"),
     ]
 }
 

@@ -183,7 +183,7 @@ async fn larger_call_goes_on_without_a_deleted_member() {
         app.reset_counts();
         let deleted = app.delete(&format!("/user/{leaving}"), leaving).await.expect_success();
         assert_eq!(deleted.body["status"], "deleted");
-        assert_eq!(app.counts(), (12, 5));
+        assert_eq!(app.counts(), (13, 5));
         let call = app.get("/call/c1", first).await.expect_success();
         let expected = (&json!([first, second]), &json!("active"));
         assert_eq!((&call.body["members"], &call.body["status"]), expected);

@@ -71,7 +71,9 @@ async fn row_equals_the_item_at_each_stage() {
     assert_rows_equal_item(&app, "ended").await;
     app.advance_minutes(12).await;
     let call = assert_rows_equal_item(&app, "ended").await;
-    assert_eq!((&call["settled"], &call["talkSeconds"]), (&json!(true), &json!(30)));
+    assert_eq!(call["settled"], true);
+    // The clock of the stack also runs between the advances.
+    assert!((30..35).contains(&call["talkSeconds"].as_i64().unwrap()), "{call}");
 }
 
 #[tokio::test]

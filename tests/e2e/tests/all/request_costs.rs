@@ -33,6 +33,7 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post("/message/send", "alice", message))).await, (3, 1));
     assert_eq!(cost(Box::pin(app.get("/message/call-c1", "alice"))).await, (2, 1));
     assert_eq!(cost(Box::pin(app.get("/call/c1", "alice"))).await, (2, 0));
+    assert_eq!(cost(Box::pin(app.get("/call", "alice"))).await, (2, 0));
     let extend = json!({"maxDurationSeconds": 600});
     assert_eq!(cost(Box::pin(app.post_as_service("/call/c1/extend", extend))).await, (2, 1));
     let report = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
@@ -49,8 +50,8 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     // A second revocation in the same second costs one more.
     app.advance_time(Duration::from_secs(2)).await;
     assert_eq!(cost(Box::pin(app.post("/token/revoke", "alice", json!({})))).await, (3, 2));
-    // One call of Alice's, its quality data, its summary, and six requests of the erasure itself.
-    assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (10, 3));
+    // One call of Alice's, its quality data, its summary, and seven requests of the erasure itself.
+    assert_eq!(cost(Box::pin(app.delete("/user/alice", "alice"))).await, (11, 3));
 }
 
 /// The rounds of requests in sequence. A check that runs beside another request adds none.

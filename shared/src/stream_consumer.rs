@@ -1,40 +1,18 @@
 //! Functions that consume the change stream.
 
-use std::future::Future;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::clock::Deadline;
 use crate::config::Env;
 use crate::context::{AppContext, StartError};
-use crate::error::{ApiError, Code};
-use crate::event_function::{self, EventFunction, FunctionError, PureFunction, Run};
-use crate::lambda;
-use crate::table_stream::StreamRecord;
+use crate::error::ApiError;
+use crate::event_function::{self, EventFunction, PureFunction, Run};
+use crate::lambda::{self, FunctionError};
+use crate::table_stream::{FailedRecord, RecordHandler, StreamRecord};
 use crate::telemetry::Telemetry;
-
-/// Handles the records of a batch, and returns those that failed.
-pub trait RecordHandler: Send + Sync + 'static {
-    /// Handles records in the order of the stream, and logs the error of each one that fails. The
-    /// result contains those records in the same order.
-    fn handle(
-        &'static self,
-        records: Vec<StreamRecord>,
-        deadline: Deadline,
-    ) -> impl Future<Output = Vec<FailedRecord>>;
-}
-
-/// A record whose handling failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedRecord {
-    /// The sequence number.
-    pub sequence_number: String,
-    /// The code of the error.
-    pub code: Code,
-}
 
 /// The event of an event source mapping.
 #[derive(Deserialize)]
@@ -132,15 +110,10 @@ where
     )
 }
 
-impl From<super::InvalidRecord> for ApiError {
-    fn from(error: super::InvalidRecord) -> Self {
-        Self::from_code(Code::Internal).with_source(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn response(records: &[&str], failed: &[&str]) -> Result<serde_json::Value, Code> {
         let numbers: Vec<String> = records.iter().map(|&number| number.to_owned()).collect();
