@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     /// 2026-01-01T00:00:00Z.
-    const CREATED_AT: Duration = Duration::from_secs(1_767_225_600);
+    const CREATED_AT: Duration = Duration::from_hours(490_896);
 
     fn expected_batch_info() -> Value {
         json!({

@@ -194,7 +194,7 @@ mod tests {
         );
         assert_eq!(record.shard_id(), "s1");
         assert_eq!(record.sequence_number(), "100000000000000000001");
-        assert_eq!(record.created_at(), UNIX_EPOCH + Duration::from_secs(1_767_225_600));
+        assert_eq!(record.created_at(), UNIX_EPOCH + Duration::from_hours(490_896));
         assert!(record.has_partition_key("CALL#c1") && !record.has_partition_key("CALL#c2"));
     }
 

@@ -213,7 +213,7 @@ fn project_template_is_parsed() {
 }
 
 /// A table with a stream, a function that reads it, and a pipe to a bus.
-const STREAM_TEMPLATE: &str = r#"
+const STREAM_TEMPLATE: &str = "
 Conditions:
   CallEventsEnabled: !Equals [!Ref CallEvents, 'true']
 Resources:
@@ -278,7 +278,7 @@ Resources:
     Type: AWS::Serverless::Function
     Condition: CallEventsEnabled
     Properties: {CodeUri: functions/call-events/}
-"#;
+";
 
 #[test]
 fn stream_consumers_are_parsed() {
