@@ -116,11 +116,12 @@ impl<S: Send + Sync + 'static> PureFunction<S> {
     /// Handles an event, and logs its outcome.
     pub(crate) async fn handle_event(
         &'static self,
-        run: impl FnOnce(&S, &RawValue) -> Result<Run, ApiError>,
+        run: impl FnOnce(&S, &RawValue, Timestamp) -> Result<Run, ApiError>,
         event: LambdaEvent<Box<RawValue>>,
     ) -> Result<Value, ApiError> {
         let LambdaEvent { payload, context } = event;
-        let work = async { run(&self.state, &payload) };
+        let now = self.log.clock.now();
+        let work = async { run(&self.state, &payload, now) };
         self.log.complete(&context.request_id, work).await
     }
 }

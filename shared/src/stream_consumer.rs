@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::clock::Timestamp;
 use crate::config::Env;
 use crate::context::{AppContext, StartError};
 use crate::error::ApiError;
 use crate::event_function::{self, EventFunction, PureFunction, Run};
 use crate::lambda::{self, FunctionError};
 use crate::table_stream::{FailedRecord, RecordHandler, StreamRecord};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Gauge, Telemetry};
 
 /// The event of an event source mapping.
 #[derive(Deserialize)]
@@ -96,18 +97,26 @@ where
     lambda::run(
         |env| {
             let state = build(&env)?;
-            PureFunction::new(&env, Telemetry::new(function_name, &env), state)
+            PureFunction::new(&env, Telemetry::with_gauges(function_name, &env), state)
         },
         move |function: &'static PureFunction<S>, event| async move {
-            let run = |state: &S, payload: &RawValue| {
+            let run = |state: &S, payload: &RawValue, now: Timestamp| {
                 let records: Vec<StreamRecord> = event_function::parse(payload)?;
-                let count = records.len();
+                let (count, oldest) = (records.len(), oldest(&records));
                 let output = enrich(state, records)?;
-                Run::new(&output, &json!({"records": count, "events": output.len()}))
+                let run = Run::new(&output, &json!({"records": count, "events": output.len()}))?;
+                let delay = oldest.map(|oldest| now.since(oldest).as_secs());
+                let gauges = delay.map(|delay| Gauge::seconds("EventDelaySeconds", delay));
+                Ok(Run { gauges: gauges.into_iter().collect(), ..run })
             };
             function.handle_event(run, event).await.map_err(FunctionError::from)
         },
     )
+}
+
+/// When the oldest record was created.
+fn oldest(records: &[StreamRecord]) -> Option<Timestamp> {
+    records.iter().filter_map(StreamRecord::created_at).min()
 }
 
 #[cfg(test)]

@@ -115,6 +115,8 @@ SETTLEMENT_READS = 1
 SETTLEMENT_STREAM_REQUESTS = 2
 # SettledCalls, SettledFromWebhooks and PresenceDifferences.
 SETTLEMENT_METRICS = 3
+# EventDelaySeconds.
+EVENT_METRICS = 1
 
 # History. The rows of a call change at five stages: created, answered, ending, ended, settled. Each
 # is one record, and its own invocation: the batching window merges ending and ended at most.
@@ -329,13 +331,14 @@ def metrics_rows(model: Model) -> list[tuple[str, int, int]]:
     rows = re.findall(without_dimensions, read("docs/LOGGING.md"), re.M)
     # A metric filter of the access log emits a value only if a line matches.
     access_log_metrics = sum(map(bool, rows))
-    unsettled = 0 if model.has_settlement else SETTLEMENT_METRICS
+    absent = 0 if model.has_settlement else SETTLEMENT_METRICS
+    absent += 0 if model.has_events else EVENT_METRICS
     return [
         ("`Responses` and `ColdStarts` by function", 2 * typical_functions, 2 * functions),
         ("`StreamLatency` by function", TYPICAL_STREAM_FUNCTIONS, stream_functions),
         ("`StreamRateLimited`, `StreamFailures` by function", 0, 2 * stream_functions),
         ("`Responses` by code", TYPICAL_CODES, codes),
-        ("of the deployment", len(rows) - access_log_metrics - unsettled, len(rows) - unsettled),
+        ("of the deployment", len(rows) - access_log_metrics - absent, len(rows) - absent),
         ("of closed calls, by type, and by type and platform",
          call_metrics * call_types * (1 + TYPICAL_PLATFORMS),
          call_metrics * call_types * (1 + platforms)),

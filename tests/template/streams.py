@@ -20,6 +20,7 @@ EVENT_RESOURCES = {
     "EventDeadLetters",
     "EventDeadLettersAlarm",
     "EventPipe",
+    "EventDelayAlarm",
     "EventPipeFailedAlarm",
     "EventPipeRole",
     "EventPipeStoppedAlarm",
@@ -113,8 +114,8 @@ def event_pipe(project: Project) -> Iterator[str]:
         yield from differences(name, found, expected)
         expected = {
             "StartingPosition": "TRIM_HORIZON",
-            "BatchSize": 2,
-            "ParallelizationFactor": 1,
+            "BatchSize": 1,
+            "ParallelizationFactor": 10,
             "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
             "MaximumRetryAttempts": 5,
             "MaximumRecordAgeInSeconds": 12 * 60 * 60,
@@ -237,6 +238,9 @@ def consumer_alarms(project: Project) -> Iterator[str]:
     for metric, threshold in expected.items():
         if found.get(metric) != threshold:
             yield f"the alarm on {' '.join(metric)} has {found.get(metric)}, must have {threshold}"
+    delay = project.translated["Resources"].get("EventDelayAlarm", {}).get("Properties", {})
+    if (delay.get("MetricName"), delay.get("Threshold")) != ("EventDelaySeconds", 900):
+        yield "EventDelayAlarm does not fire after 15 minutes of EventDelaySeconds"
     stopped = project.translated["Resources"].get("EventPipeStoppedAlarm", {}).get("Properties", {})
     names = {metric for _, metric, _ in alarm_metrics(stopped)}
     if names != {"SettledCalls", "Invocations"}:
@@ -271,6 +275,6 @@ CHECKS = {
     "the filters are those of the design, and each names one sort key": filters,
     "the roles of call-history, call-events and the pipe have exactly the statements that they need": consumer_roles,
     "the event bus has the name of the stack, and its archive retains events for 30 days": bus_and_archive,
-    "late records, a failing pipe and a stopped pipe raise an alarm": consumer_alarms,
+    "late records, late events, a failing pipe and a stopped pipe raise an alarm": consumer_alarms,
     "CallEvents=false removes pipe, bus, archive and call-events, and nothing refers to them": without_events,
 }

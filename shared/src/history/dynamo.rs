@@ -154,9 +154,15 @@ impl HistoryStore for DynamoHistoryStore {
             let request = KeysAndAttributes::builder().set_keys(Some(keys.to_vec()));
             for item in self.0.batch_get(request).await? {
                 if item.get("sk").is_some_and(|sort| *sort == text("PROFILE")) {
-                    let ProfileItem { user_id, status } = parse_item(item)?;
-                    if status == UserStatus::Deleted {
-                        current.deleted_users.insert(user_id);
+                    // A malformed profile must not block the histories of others.
+                    match parse_item(item) {
+                        Ok(ProfileItem { user_id, status: UserStatus::Deleted }) => {
+                            current.deleted_users.insert(user_id);
+                        }
+                        Ok(ProfileItem { .. }) => {}
+                        Err(error) => {
+                            ApiError::from(error).log("skipping malformed profile", &"history");
+                        }
                     }
                 } else if let Some(call) = calls::dynamo::parse_call(Some(item))? {
                     current.calls.insert(call.call_id.clone(), call);

@@ -1,5 +1,6 @@
 //! Lists a user's calls.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
 use crate::calls::CallResponse;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::history::{HistoryStore, RowKey, RowState};
+use crate::history::{HistoryRow, HistoryStore, RowKey, RowState};
+use crate::ids::CallId;
 use crate::users::{self, AccountStore};
 
 /// The maximum number of calls in a page: 1 to 50, 20 by default.
@@ -125,9 +127,59 @@ impl HistoryService {
         let now = self.clock.now();
         let list = self.store.list(&caller.user, state, after, limit);
         let page = users::require_active_alongside(&*self.accounts, caller, now, list).await?;
-        // DynamoDB deletes an expired row hours later.
-        let rows = page.rows.into_iter().filter(|row| now < row.expires_at);
-        let calls = rows.map(|row| CallResponse::from_view(row.view, max_duration));
-        Ok(HistoryPage { calls: calls.collect(), next: page.next.as_ref().map(Cursor::from) })
+        let next = page.next.as_ref().map(Cursor::from);
+        let rows = current_rows(page.rows, now).into_iter();
+        let calls = rows.map(|row| CallResponse::from_view(row.view, max_duration)).collect();
+        Ok(HistoryPage { calls, next })
+    }
+}
+
+/// The rows without those that `DynamoDB` has not deleted yet: expired ones, and the open one of a
+/// call that has an ended one, too.
+fn current_rows(rows: Vec<HistoryRow>, now: Timestamp) -> Vec<HistoryRow> {
+    let ended: BTreeSet<CallId> = rows
+        .iter()
+        .filter(|row| row.key.state == RowState::Ended)
+        .map(|row| row.key.call_id.clone())
+        .collect();
+    let is_current = |row: &HistoryRow| {
+        let is_stale = row.key.state == RowState::Open && ended.contains(&row.key.call_id);
+        !is_stale && now < row.expires_at
+    };
+    rows.into_iter().filter(is_current).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::CallView;
+    use crate::test_support::{active_call, call_id, user_id};
+
+    fn row(id: &str, state: RowState, expires_at: i64) -> HistoryRow {
+        let created_at = Timestamp::from_secs(1_767_225_600);
+        HistoryRow {
+            user: user_id("alice"),
+            key: RowKey { state, created_at, call_id: call_id(id) },
+            view: CallView::new(&active_call(&["alice", "bob"], created_at)),
+            version: 1,
+            expires_at: Timestamp::from_secs(expires_at),
+        }
+    }
+
+    #[test]
+    fn stale_rows_are_left_out() {
+        let now = Timestamp::from_secs(1_767_225_700);
+        let (past, later) = (1_767_225_700, 1_767_225_701);
+        let rows = vec![
+            row("a", RowState::Open, later),
+            row("b", RowState::Open, later),
+            row("c", RowState::Open, past),
+            row("b", RowState::Ended, later),
+            row("d", RowState::Ended, past),
+        ];
+        let current = current_rows(rows, now);
+        let current: Vec<_> =
+            current.iter().map(|row| (row.key.call_id.as_str(), row.key.state)).collect();
+        assert_eq!(current, [("a", RowState::Open), ("b", RowState::Ended)]);
     }
 }

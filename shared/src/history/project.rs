@@ -55,9 +55,11 @@ pub(super) fn version(call: &Call) -> u64 {
         CallState::Creating => 0,
         CallState::Active if call.first_answered_at.is_none() => 1,
         CallState::Active => 2,
-        CallState::Ending => 3,
+        CallState::Ending if call.settlement.is_none() => 3,
         CallState::Ended if call.settlement.is_none() => 4,
-        CallState::Ended => 5,
+        // A call whose cleanup fails is settled before it is cleaned up.
+        CallState::Ending => 5,
+        CallState::Ended => 6,
     };
     let extensions = call.limit_version.min(EXTENSIONS - 1);
     let members = (call.members.len() as u64).min(MEMBERS - 1);

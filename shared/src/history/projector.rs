@@ -127,6 +127,11 @@ fn newest_changes(
             Ok(Change::Call(images)) => {
                 let [old, call] = *images;
                 let was_open = old.state < CallState::Ending;
+                // Most changes of an extended call change no row.
+                let is_same_view = version(&old) == version(&call) && old.reemits == call.reemits;
+                if is_same_view && !calls.contains_key(&call.call_id) {
+                    continue;
+                }
                 let changed = calls.entry(call.call_id.clone()).or_insert_with(|| ChangedCall {
                     call: old,
                     was_open,

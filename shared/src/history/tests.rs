@@ -48,10 +48,20 @@ fn stages() -> Vec<Call> {
     vec![creating, active, answered, extended, ending, ended, settled]
 }
 
+/// A call that is settled while its cleanup fails.
+fn settled_before_cleanup() -> Call {
+    let stages = stages();
+    Call { settlement: stages[6].settlement.clone(), ..stages[4].clone() }
+}
+
 #[test]
 fn version_increases_with_each_stage() {
     let versions: Vec<u64> = stages().iter().map(version).collect();
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+    let [.., ending, ended, settled] = &stages()[..] else { panic!() };
+    let early = settled_before_cleanup();
+    assert!([ending, &early, settled].map(version).is_sorted_by(|a, b| a < b));
+    assert!(version(ended) < version(&early));
     let mut smaller = active_call(&["alice", "bob", "carol"], at(0));
     let before = version(&smaller);
     smaller.members.pop();
@@ -270,6 +280,18 @@ fn invalid_record_fails_alone() {
     let (table, failed) = project_records(table_with(&stages[2]), records);
     assert_eq!(failed, ["poison"]);
     assert_eq!(rows(&table), expected_rows(&stages[2], RowState::Open));
+}
+
+#[test]
+fn change_without_another_view_writes_no_row() {
+    let stages = stages();
+    let extended = &stages[3];
+    let rung = Call { last_rung_at: Some(at(9)), ..extended.clone() };
+    let (table, failed) = project_records(table_with(&rung), vec![record("1", extended, &rung)]);
+    assert_eq!((rows(&table), failed), (vec![], vec![]));
+    let reemitted = Call { reemits: 1, ..rung.clone() };
+    let (table, _) = project_records(table_with(&reemitted), vec![record("2", &rung, &reemitted)]);
+    assert_eq!(rows(&table).len(), 2);
 }
 
 #[test]

@@ -12,14 +12,15 @@ use metrique_writer::{Entry, EntryWriter};
 use metrique_writer_format_emf::Emf;
 use tokio::sync::Semaphore;
 
-use crate::calls::sweep::{CloseReport, ClosedCallObserver};
+use crate::calls::sweep::{CloseReport, ClosedCallObserver, MIN_REMAINING};
 use crate::calls::{Call, CallType, EndReason, SystemEndReason};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::quality::batch::Platform;
 use crate::quality::store::QualityStore;
 use crate::quality::stream_stats::StreamStats;
 use crate::quality::{Quality, merge};
+use crate::store::StoreError;
 use crate::sync::lock;
 use crate::telemetry;
 
@@ -53,15 +54,27 @@ impl CallMetricsEmitter {
 
 #[async_trait]
 impl ClosedCallObserver for CallMetricsEmitter {
-    async fn prepare(&self, call: &Call) -> CloseReport {
+    async fn prepare(&self, call: &Call, deadline: Deadline) -> Option<CloseReport> {
         // The semaphore is never closed.
         let _permit = self.reads.acquire().await;
+        if deadline.remaining(self.clock.now()) < MIN_REMAINING {
+            tracing::warn!(subject = %call.call_id, "out of time, the next sweep closes the call");
+            return None;
+        }
         let data = match self.quality_store.load(&call.call_id).await {
             Ok(data) => data,
-            Err(error) => {
+            Err(error @ StoreError::Unavailable(_)) => {
+                ApiError::from(error).log(
+                    "loading quality data failed, the next sweep closes the call",
+                    &call.call_id,
+                );
+                return None;
+            }
+            // A retry reads the same data.
+            Err(error @ StoreError::Internal(_)) => {
                 ApiError::from(error)
                     .log("loading quality data failed, skipping call metrics", &call.call_id);
-                return CloseReport::default();
+                return Some(CloseReport::default());
             }
         };
         let now = self.clock.now();
@@ -74,7 +87,7 @@ impl ClosedCallObserver for CallMetricsEmitter {
                 tracing::error!(subject = %id, cause = %error, "writing call metrics failed");
             }
         };
-        CloseReport { quality: quality.call_score(), on_closed: Some(Box::new(on_closed)) }
+        Some(CloseReport { quality: quality.call_score(), on_closed: Some(Box::new(on_closed)) })
     }
 }
 

@@ -22,6 +22,8 @@ pub struct StreamRecord {
 #[serde(rename_all = "PascalCase")]
 struct StreamData {
     sequence_number: String,
+    /// In seconds.
+    approximate_creation_date_time: Option<f64>,
     keys: Item,
     old_image: Option<Item>,
     new_image: Option<Item>,
@@ -74,6 +76,14 @@ impl StreamRecord {
         &self.dynamodb.sequence_number
     }
 
+    /// When the item changed, to the second. Some senders omit it.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a time in milliseconds fits")]
+    pub fn created_at(&self) -> Option<Timestamp> {
+        let seconds = self.dynamodb.approximate_creation_date_time?;
+        Some(Timestamp::from_millis((seconds * 1_000.0) as i64))
+    }
+
     /// The change of the item.
     ///
     /// # Errors
@@ -81,7 +91,7 @@ impl StreamRecord {
     /// [`InvalidRecord`] if a call or profile lacks attributes. An item of another kind is
     /// [`Change::Other`], whatever its attributes.
     pub fn change(self) -> Result<Change, InvalidRecord> {
-        let StreamData { sequence_number, keys, old_image, new_image } = self.dynamodb;
+        let StreamData { sequence_number, keys, old_image, new_image, .. } = self.dynamodb;
         let (Some(old), Some(new)) = (old_image, new_image) else { return Ok(Change::Other) };
         let images = Images { old, new, sequence_number };
         Ok(match sort_key(&keys) {
@@ -160,6 +170,7 @@ mod tests {
     fn profile_is_parsed() {
         let record = record("PROFILE", &profile(None), &profile(Some("deleted")));
         assert_eq!(record.sequence_number(), "42");
+        assert_eq!(record.created_at(), Some(Timestamp::from_secs(1_767_225_600)));
         let Change::Profile([old, new]) = record.change().unwrap() else { panic!() };
         assert_eq!((old.status, old.status_at), (UserStatus::Active, None));
         let deleted_at = Some(Timestamp::from_millis(1_767_225_600_123));

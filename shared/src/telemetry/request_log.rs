@@ -77,7 +77,7 @@ pub(super) struct EmfEntry<'a> {
 }
 
 /// The metrics of the whole deployment. A [`Gauge`] with another name is written as a plain field.
-const DEPLOYMENT_METRICS: [(&str, Unit); 9] = [
+const DEPLOYMENT_METRICS: [(&str, Unit); 10] = [
     ("Sweeps", Unit::Count),
     ("OpenCalls", Unit::Count),
     ("OverdueCalls", Unit::Count),
@@ -87,6 +87,7 @@ const DEPLOYMENT_METRICS: [(&str, Unit); 9] = [
     ("SettledCalls", Unit::Count),
     ("SettledFromWebhooks", Unit::Count),
     ("PresenceDifferences", Unit::Count),
+    ("EventDelaySeconds", Unit::Second(NegativeScale::One)),
 ];
 
 /// The formatter of the lines, with or without the metrics of the whole deployment.

@@ -202,6 +202,12 @@ impl Stack {
         self.streams.inject_fault(fault);
     }
 
+    /// Whether an injected stream fault has not occurred yet.
+    #[must_use]
+    pub fn has_pending_stream_faults(&self) -> bool {
+        self.streams.has_pending_faults()
+    }
+
     /// Removes all faults of the consumers.
     pub fn clear_stream_faults(&self) {
         self.streams.clear_faults();

@@ -655,7 +655,7 @@ impl DueStore for ModelStore {
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&settled.call_id) else { return false };
             let is_current = item.call.presence.version() == expected_version;
-            if item.call.state != CallState::Ended
+            if item.call.state < CallState::Ending
                 || item.due_at != Some(expected_due_at)
                 || item.call.settlement.is_some()
                 || !is_current

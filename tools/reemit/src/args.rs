@@ -10,7 +10,7 @@ Makes the events of settled calls again, with the same ids.
 
 Usage: cargo run -p reemit -- --since TIME [--table NAME] [--dry-run]
 
-  --since TIME   makes the events of calls that ended at this time or later: RFC 3339, as in
+  --since TIME   makes the events of calls that were settled at this time or later: RFC 3339, as in
                  2026-01-31T18:00:00Z
   --table NAME   the table instead of that of TABLE_NAME
   --dry-run      counts the calls, and writes nothing

@@ -50,12 +50,9 @@ async fn reemit(options: Options) -> Result<(), BoxError> {
         }
     }
     if options.is_dry_run {
-        println!("{count} settled calls ended since {}; nothing was written", options.since);
+        println!("{count} calls were settled since {}; nothing was written", options.since);
     } else {
-        println!(
-            "requested the events of {count} settled calls that ended since {}",
-            options.since
-        );
+        println!("requested the events of {count} calls that were settled since {}", options.since);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use local::{Backends, Options, REGION, Stack, StreamChoice};
 use serde_json::{Value, json};
 
-/// When the calls of the table ended: 2026-01-01T00:00:00Z plus these seconds.
+/// 2026-01-01T00:00:00Z.
 const BASE_MILLIS: i64 = 1_767_225_600_000;
 
 async fn backends() -> Backends {
@@ -24,12 +24,12 @@ fn key(id: &str) -> Value {
     json!({"pk": {"S": format!("CALL#{id}")}, "sk": {"S": "CALL"}})
 }
 
-async fn put_call(backends: &Backends, id: &str, ended_after: i64, is_settled: bool) {
+/// Stores a call that was settled these seconds after [`BASE_MILLIS`].
+async fn put_call(backends: &Backends, id: &str, settled_after: Option<i64>) {
     let mut item = key(id);
-    item["callId"] = json!({"S": id});
-    item["endingAt"] = json!({"N": (BASE_MILLIS + ended_after * 1_000).to_string()});
-    if is_settled {
-        item["settlement"] = json!({"M": {"talkMillis": {"N": "1"}}});
+    if let Some(seconds) = settled_after {
+        let settled_at = (BASE_MILLIS + seconds * 1_000).to_string();
+        item["settlement"] = json!({"M": {"settledAt": {"N": settled_at}}});
     }
     request(backends, "PutItem", json!({"Item": item})).await;
 }
@@ -58,21 +58,21 @@ async fn run(backends: &Backends, arguments: &str) -> Result<String, String> {
 #[tokio::test]
 async fn only_settled_calls_since_the_time_are_changed() {
     let backends = backends().await;
-    put_call(&backends, "old", -1, true).await;
-    put_call(&backends, "first", 0, true).await;
-    put_call(&backends, "later", 60, true).await;
-    put_call(&backends, "unsettled", 60, false).await;
+    put_call(&backends, "old", Some(-1)).await;
+    put_call(&backends, "first", Some(0)).await;
+    put_call(&backends, "later", Some(60)).await;
+    put_call(&backends, "unsettled", None).await;
     let since = "--since 2026-01-01T00:00:00Z";
     let planned = run(&backends, &format!("{since} --dry-run")).await.unwrap();
     assert_eq!(
         planned,
-        "2 settled calls ended since 2026-01-01T00:00:00.000Z; nothing was written\n"
+        "2 calls were settled since 2026-01-01T00:00:00.000Z; nothing was written\n"
     );
     assert_eq!(reemits(&backends, "first").await, Value::Null);
     let done = run(&backends, since).await.unwrap();
     assert_eq!(
         done,
-        "requested the events of 2 settled calls that ended since 2026-01-01T00:00:00.000Z\n"
+        "requested the events of 2 calls that were settled since 2026-01-01T00:00:00.000Z\n"
     );
     let _ = run(&backends, since).await.unwrap();
     for (id, expected) in [

@@ -152,6 +152,7 @@ impl DueStore for DynamoCallStore {
         let mut values = attribute_values([
             (":settlement", attribute_value(&call.settlement)?),
             (":presence", attribute_value(&call.presence)?),
+            (":ending", state_value(CallState::Ending)),
             (":ended", state_value(CallState::Ended)),
             (":seen", timestamp_value(expected_due_at)),
         ]);
@@ -179,8 +180,8 @@ impl DueStore for DynamoCallStore {
             names.push("dueShard");
         }
         let condition = format!(
-            "#state = :ended AND #dueAt = :seen AND attribute_not_exists(#settlement) \
-             AND {has_version}"
+            "#state IN (:ending, :ended) AND #dueAt = :seen \
+             AND attribute_not_exists(#settlement) AND {has_version}"
         );
         let update = self.update(
             &call.call_id,

@@ -1,12 +1,11 @@
 //! Requests the events of settled calls again. The change of an attribute makes them.
 
-use serde::Deserialize;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{CallUpdate, DynamoCallStore, attribute_values, timestamp_value};
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    ConditionalResult, Item, attribute_names, map_sdk_error, number, parse_item, text,
-    update_conditionally,
+    ConditionalResult, Item, attribute_names, map_sdk_error, number, text, update_conditionally,
 };
 use crate::ids::CallId;
 use crate::store::StoreError;
@@ -24,8 +23,14 @@ pub struct SettledCalls {
 #[derive(Debug)]
 pub struct SettledPosition(Item);
 
+/// The id in the key of a call. An item with another key is not a call.
+fn call_id(item: &Item) -> Option<CallId> {
+    let AttributeValue::S(key) = item.get("pk")? else { return None };
+    CallId::try_from(key.strip_prefix("CALL#")?.to_owned()).ok()
+}
+
 impl DynamoCallStore {
-    /// Lists a page of the settled calls that ended at `since` or later. Scans the table.
+    /// Lists a page of the calls that were settled at `since` or later. Scans the table.
     ///
     /// # Errors
     ///
@@ -35,33 +40,20 @@ impl DynamoCallStore {
         since: Timestamp,
         position: Option<SettledPosition>,
     ) -> Result<SettledCalls, StoreError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct SettledItem {
-            call_id: CallId,
-        }
         let scan = self
             .table
             .client
             .scan()
             .table_name(&self.table.name)
-            .filter_expression(
-                "sk = :sort AND attribute_exists(#settlement) AND #endingAt >= :since",
-            )
-            .projection_expression("#callId")
-            .set_expression_attribute_names(Some(attribute_names(&[
-                "settlement",
-                "endingAt",
-                "callId",
-            ])))
+            .filter_expression("sk = :sort AND #settlement.#settledAt >= :since")
+            .projection_expression("pk")
+            .set_expression_attribute_names(Some(attribute_names(&["settlement", "settledAt"])))
             .expression_attribute_values(":sort", text("CALL"))
             .expression_attribute_values(":since", timestamp_value(since))
             .set_exclusive_start_key(position.map(|SettledPosition(key)| key));
         let output = scan.send().await.map_err(map_sdk_error)?;
-        let items = output.items.unwrap_or_default().into_iter();
-        let ids = items.map(|item| parse_item(item).map(|SettledItem { call_id }| call_id));
-        let next = output.last_evaluated_key.map(SettledPosition);
-        Ok(SettledCalls { ids: ids.collect::<Result<_, _>>()?, next })
+        let ids = output.items.unwrap_or_default().iter().filter_map(call_id).collect();
+        Ok(SettledCalls { ids, next: output.last_evaluated_key.map(SettledPosition) })
     }
 
     /// Requests the events of a settled call again. Returns whether the call exists.

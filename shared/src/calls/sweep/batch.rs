@@ -10,7 +10,7 @@ use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, Str
 use crate::calls::settle::{self, SettledCall};
 use crate::calls::sweep::settle::SettleResult;
 use crate::calls::sweep::summary::is_overdue;
-use crate::calls::sweep::{CloseReport, DueCall, DueEntry, MIN_REMAINING, SweepSummary, Sweeper};
+use crate::calls::sweep::{CloseReport, DueCall, DueEntry, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
 use crate::calls::{
     Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SettledFrom,
@@ -54,6 +54,8 @@ enum CleanupResult {
     Cleaned,
     /// The recheck removed a late resource, or found nothing and closed the call.
     Verified,
+    /// A later sweep closes the call.
+    Postponed,
     /// The call was settled.
     Settled {
         settled: Box<SettledCall>,
@@ -122,9 +124,7 @@ impl Sweeper {
             }
             Err(error) => {
                 ApiError::from(error).log("QueryCalls failed, rescheduling the batch", &cids.len());
-                summary.failed += due.len() as u64;
-                let reschedules = due.iter().map(|due| self.reschedule_failed(due, now));
-                stream::iter(reschedules).buffer_unordered(CONCURRENCY).collect::<()>().await;
+                self.settle_without_stream(due, now, deadline, summary).await;
                 return Ok(());
             }
         };
@@ -147,6 +147,32 @@ impl Sweeper {
         }
         self.clean_up(cleanups, &stream_calls, deadline, summary).await;
         Ok(())
+    }
+
+    /// Settles the calls that have waited for Stream long enough, and reschedules the others.
+    async fn settle_without_stream(
+        &self,
+        due: Vec<DueCall>,
+        now: Timestamp,
+        deadline: Deadline,
+        summary: &mut SweepSummary,
+    ) {
+        let steps = due.iter().map(async |due| match due.due_at {
+            Some(due_at) if due.call.needs_settlement() && settle::gives_up(&due.call, now) => {
+                let (call, tries) = (due.call.clone(), due.tries);
+                let cleanup = PendingCleanup { call, due_at, tries };
+                let next_check = Some(now.plus(backoff(tries)));
+                self.settle_or_reschedule(&cleanup, next_check, now, deadline).await
+            }
+            _ => {
+                self.reschedule_failed(due, now).await;
+                Err(())
+            }
+        });
+        let results: Vec<_> = stream::iter(steps).buffer_unordered(CONCURRENCY).collect().await;
+        for result in results {
+            count_cleanup(result, summary);
+        }
     }
 
     /// Reads the call items, and skips malformed ones.
@@ -360,24 +386,7 @@ impl Sweeper {
         let results: Vec<Result<CleanupResult, ()>> =
             stream::iter(completions).buffered(CONCURRENCY).collect().await;
         for result in results {
-            match result {
-                Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
-                Ok(CleanupResult::Verified) => summary.verified += 1,
-                Ok(CleanupResult::Settled { settled, is_closed }) => {
-                    let SettledCall { call, differences } = *settled;
-                    let source = call.settlement.as_ref().map(|settlement| settlement.settled_from);
-                    summary.settled += 1;
-                    summary.settled_from_webhooks +=
-                        u64::from(source == Some(SettledFrom::Webhooks));
-                    summary.presence_differences += differences;
-                    if is_closed {
-                        summary.verified += 1;
-                    } else {
-                        summary.failed += 1;
-                    }
-                }
-                Err(()) => summary.failed += 1,
-            }
+            count_cleanup(result, summary);
         }
     }
 
@@ -507,24 +516,23 @@ impl Sweeper {
                 self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
             }
             // A late request recreated a resource, and another one may follow.
+            (Some(true), _) if call.needs_settlement() && settle::is_due(call, now) => {
+                let next_check = Some(now.plus(CLEANUP_RECHECK));
+                return self.settle_or_reschedule(cleanup, next_check, now, deadline).await;
+            }
             (Some(true), _) => self
                 .due_store
                 .reschedule(id, *due_at, now.plus(CLEANUP_RECHECK), 0)
                 .await
                 .map(|()| CleanupResult::Verified),
-            (Some(false), _)
-                if call.active_at.is_some() && deadline.remaining(now) < MIN_REMAINING =>
-            {
-                tracing::warn!(subject = %id, "out of time, the next sweep closes the call");
-                return Ok(CleanupResult::Verified);
-            }
             (Some(false), _) if call.needs_settlement() => {
-                return self.settle_or_reschedule(cleanup, true, now, deadline).await;
+                return self.settle_or_reschedule(cleanup, None, now, deadline).await;
             }
-            (Some(false), _) => self.close(call, *due_at).await.map(|()| CleanupResult::Verified),
+            (Some(false), _) => self.close(call, *due_at, deadline).await,
             // The figures do not wait for a cleanup that fails.
-            (None, CallState::Ended) if call.needs_settlement() && settle::is_due(call, now) => {
-                return self.settle_or_reschedule(cleanup, false, now, deadline).await;
+            (None, _) if call.needs_settlement() && settle::is_due(call, now) => {
+                let next_check = Some(now.plus(backoff(*tries)));
+                return self.settle_or_reschedule(cleanup, next_check, now, deadline).await;
             }
             (None, _) => {
                 self.reschedule_with_backoff(id, *due_at, *tries, None, now).await;
@@ -539,24 +547,30 @@ impl Sweeper {
 
     /// Closes a call whose recheck found nothing: removes it from the index, unless another sweep
     /// has done so.
-    async fn close(&self, call: &Call, due_at: Timestamp) -> Result<(), StoreError> {
+    async fn close(
+        &self,
+        call: &Call,
+        due_at: Timestamp,
+        deadline: Deadline,
+    ) -> Result<CleanupResult, StoreError> {
         let report = match call.active_at {
-            Some(_) => self.observer.prepare(call).await,
-            None => CloseReport::default(),
+            Some(_) => self.observer.prepare(call, deadline).await,
+            None => Some(CloseReport::default()),
         };
+        let Some(report) = report else { return Ok(CleanupResult::Postponed) };
         let quality = report.quality.as_ref();
         if self.due_store.remove_from_index(&call.call_id, due_at, quality).await? {
             report.complete();
         }
-        Ok(())
+        Ok(CleanupResult::Verified)
     }
 
-    /// Settles a call, if its figures are due. If its cleanup is complete, it then leaves the index;
-    /// otherwise it is due again.
+    /// Settles a call, if its figures are due. It is then due again at `next_check`, or leaves the
+    /// index if that is `None`.
     async fn settle_or_reschedule(
         &self,
         cleanup: &PendingCleanup,
-        is_clean: bool,
+        next_check: Option<Timestamp>,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<CleanupResult, ()> {
@@ -572,10 +586,9 @@ impl Sweeper {
         if !settle::is_due(call, now) {
             return wait().await;
         }
-        let next_check = (!is_clean).then(|| now.plus(backoff(*tries)));
         match self.settle(call, *due_at, next_check, deadline).await {
-            Ok(SettleResult::Settled(settled)) => {
-                Ok(CleanupResult::Settled { settled, is_closed: is_clean })
+            Ok(SettleResult::Settled { settled, is_closed }) => {
+                Ok(CleanupResult::Settled { settled, is_closed })
             }
             Ok(SettleResult::TooEarly) => wait().await,
             Ok(SettleResult::Changed) => Ok(CleanupResult::Verified),
@@ -585,6 +598,28 @@ impl Sweeper {
                 Err(())
             }
         }
+    }
+}
+
+/// Counts the result of a cleanup.
+fn count_cleanup(result: Result<CleanupResult, ()>, summary: &mut SweepSummary) {
+    match result {
+        Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
+        Ok(CleanupResult::Verified) => summary.verified += 1,
+        Ok(CleanupResult::Postponed) => summary.failed += 1,
+        Ok(CleanupResult::Settled { settled, is_closed }) => {
+            let SettledCall { call, differences } = *settled;
+            let source = call.settlement.as_ref().map(|settlement| settlement.settled_from);
+            summary.settled += 1;
+            summary.settled_from_webhooks += u64::from(source == Some(SettledFrom::Webhooks));
+            summary.presence_differences += differences;
+            if is_closed {
+                summary.verified += 1;
+            } else {
+                summary.failed += 1;
+            }
+        }
+        Err(()) => summary.failed += 1,
     }
 }
 

@@ -31,7 +31,7 @@ use queue::DueQueue;
 /// The number of calls in a batch: the page size of `QueryCalls`.
 const BATCH_SIZE: usize = 100;
 /// A sweep stops if less time than this remains.
-const MIN_REMAINING: Duration = Duration::from_secs(8);
+pub(crate) const MIN_REMAINING: Duration = Duration::from_secs(8);
 
 /// Closes due calls and reconciles the table with Stream.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::calls::{Call, CallScore};
+use crate::clock::Deadline;
 
 /// Is notified of every call that was active, some minutes after its end, when late data has
 /// arrived.
@@ -12,7 +13,9 @@ use crate::calls::{Call, CallScore};
 pub trait ClosedCallObserver: Send + Sync {
     /// Prepares the report of a call before the write that closes it. Another sweep may close the
     /// call instead, and the write may fail, so this can happen several times for each call.
-    async fn prepare(&self, call: &Call) -> CloseReport;
+    /// Returns `None` if there is no time, or the data cannot be read now. Then a later sweep closes
+    /// the call.
+    async fn prepare(&self, call: &Call, deadline: Deadline) -> Option<CloseReport>;
 }
 
 /// The report of a call that is about to be closed.
@@ -46,7 +49,7 @@ pub struct NoopObserver;
 
 #[async_trait]
 impl ClosedCallObserver for NoopObserver {
-    async fn prepare(&self, _: &Call) -> CloseReport {
-        CloseReport::default()
+    async fn prepare(&self, _: &Call, _: Deadline) -> Option<CloseReport> {
+        Some(CloseReport::default())
     }
 }

@@ -25,7 +25,11 @@ struct Lists {
 /// The result of settling a call.
 pub(super) enum SettleResult {
     /// The call is settled.
-    Settled(Box<SettledCall>),
+    Settled {
+        settled: Box<SettledCall>,
+        /// Whether the call has left the due index.
+        is_closed: bool,
+    },
     /// Stream lists a session whose report is not ready.
     TooEarly,
     /// The call has changed meanwhile, and the next sweep settles it.
@@ -33,7 +37,7 @@ pub(super) enum SettleResult {
 }
 
 impl Sweeper {
-    /// Settles a call that has ended. `next_check` is when the call is due again; without one, it
+    /// Settles a call that is over. `next_check` is when the call is due again; without one, it
     /// leaves the due index.
     ///
     /// # Errors
@@ -59,9 +63,13 @@ impl Sweeper {
             return Ok(SettleResult::TooEarly);
         }
         let mut settled = settle::settle(call, &rows, source, now);
-        let report = match next_check {
-            Some(_) => CloseReport::default(),
-            None => self.observer.prepare(&settled.call).await,
+        // A call without a report is settled now, and closed by the next sweep.
+        let (report, next_check) = match next_check {
+            Some(_) => (CloseReport::default(), next_check),
+            None => match self.observer.prepare(&settled.call, deadline).await {
+                Some(report) => (report, None),
+                None => (CloseReport::default(), Some(now)),
+            },
         };
         settled.call.quality.clone_from(&report.quality);
         let request = SettleRequest {
@@ -74,7 +82,8 @@ impl Sweeper {
             return Ok(SettleResult::Changed);
         }
         report.complete();
-        Ok(SettleResult::Settled(Box::new(settled)))
+        let is_closed = next_check.is_none();
+        Ok(SettleResult::Settled { settled: Box::new(settled), is_closed })
     }
 
     /// Reads the lists of all sessions: those in the item, and those that Stream lists.

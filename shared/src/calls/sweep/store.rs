@@ -72,7 +72,7 @@ pub struct DueCall {
     pub tries: u32,
 }
 
-/// The final figures of a call that has ended.
+/// The final figures of a call that is over.
 #[derive(Clone, Copy, Debug)]
 pub struct SettleRequest<'a> {
     /// The settled call.
@@ -112,7 +112,7 @@ pub trait DueStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Stores the settlement of a call, which happens once for each call. Returns whether it was
-    /// stored: the call must be `ended` and not settled, with this due time and presence.
+    /// stored: the call must be over and not settled, with this due time and presence.
     async fn settle(&self, request: SettleRequest<'_>) -> Result<bool, StoreError>;
 
     /// Removes an ended call from the due index, if it is still due at `expected_due_at`, and stores

@@ -224,6 +224,43 @@ async fn failures_of_a_day_settle_by_the_webhooks() {
     assert_eq!(number(&settlement(&app).await["talkMillis"]), true_talk_millis(&app));
 }
 
+/// No request to Stream succeeds, so the call is not even cleaned up.
+#[tokio::test]
+async fn call_is_settled_by_the_webhooks_while_stream_is_down() {
+    let app = app_with_call(true).await;
+    talk(&app).await;
+    app.stream().add_fault(FaultRule::for_any_operation(Fault::Status(503)));
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
+    app.advance_minutes(3).await;
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "ending");
+    app.advance_time(Duration::from_hours(24)).await;
+    assert_eq!(app.sweep().await["settledFromWebhooks"], 1);
+    assert_eq!(number(&settlement(&app).await["talkMillis"]), true_talk_millis(&app));
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "ending");
+    app.stream().clear_faults();
+    let sweeps = app.advance_minutes(20).await;
+    assert!(sweeps.iter().all(|sweep| sweep["settled"] == 0), "{sweeps:?}");
+    let item = app.get_call_item("c1").await;
+    assert!(item["state"]["S"] == "ended" && item["dueAt"].is_null(), "{item}");
+}
+
+/// The figures do not wait for a cleanup that fails.
+#[tokio::test]
+async fn call_is_settled_while_its_channel_cannot_be_deleted() {
+    let app = app_with_call(true).await;
+    talk(&app).await;
+    for operation in [Operation::DeleteChannel, Operation::DeleteChannels] {
+        app.stream().add_fault(FaultRule::for_operation(operation, Fault::Status(503)));
+    }
+    let _ = app.post("/call/end", "alice", json!({"callId": "c1"})).await;
+    let sweeps = app.advance_minutes(20).await;
+    let settled: u64 = sweeps.iter().filter_map(|sweep| sweep["settled"].as_u64()).sum();
+    assert_eq!(settled, 1, "{sweeps:?}");
+    assert_eq!(app.get_call_item("c1").await["state"]["S"], "ending");
+    assert_eq!(settlement(&app).await["settledFrom"]["S"], "stream");
+    assert_eq!(number(&settlement(&app).await["talkMillis"]), true_talk_millis(&app));
+}
+
 /// With every webhook lost, the ring timeout ends a call in which two users talk.
 #[tokio::test]
 async fn unanswered_end_becomes_left_where_two_users_were_in() {

@@ -51,6 +51,11 @@ impl StreamFaults {
         lock(&self.0).clear();
     }
 
+    /// Whether a fault has not occurred, or not often enough.
+    pub(super) fn is_pending(&self) -> bool {
+        lock(&self.0).iter().any(|fault| fault.kind != StreamFaultKind::FailInvocations(0))
+    }
+
     /// Whether the next invocation of this consumer fails.
     pub(super) fn fails_invocation(
         &self,

@@ -173,6 +173,10 @@ impl Streams {
         self.faults.add(fault);
     }
 
+    pub(crate) fn has_pending_faults(&self) -> bool {
+        self.faults.is_pending()
+    }
+
     pub(crate) fn clear_faults(&self) {
         self.faults.clear();
     }

@@ -404,8 +404,9 @@ fn check_position(position: &str) -> Result<(), String> {
 
 fn check_parallelization(factor: Option<u32>) -> Result<(), String> {
     match factor {
-        None | Some(1) => Ok(()),
-        Some(other) => Err(format!("the parallelization factor {other} is not supported")),
+        // The changes of one item stay in order, and the stack keeps the order of all.
+        None | Some(1..=10) => Ok(()),
+        Some(other) => Err(format!("the parallelization factor {other} is not 1 to 10")),
     }
 }
 
@@ -599,7 +600,7 @@ mod tests {
             ("/Stream", json!({"Fn::GetAtt": "Other.StreamArn"}), "Stream must be the StreamArn"),
             ("/StartingPosition", json!("LATEST"), "the starting position LATEST"),
             ("/BatchSize", json!(0), "the batch size 0 is not between 1 and 10000"),
-            ("/ParallelizationFactor", json!(2), "the parallelization factor 2"),
+            ("/ParallelizationFactor", json!(11), "the parallelization factor 11 is not 1 to 10"),
             ("/FunctionResponseTypes", json!(["Other"]), "FunctionResponseTypes"),
             ("/MaximumRetryAttempts", json!(-1), "MaximumRetryAttempts must be"),
             ("/MaximumRetryAttempts", Value::Null, "MaximumRetryAttempts must be"),
