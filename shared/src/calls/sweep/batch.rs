@@ -606,7 +606,6 @@ fn count_cleanup(result: Result<CleanupResult, ()>, summary: &mut SweepSummary) 
     match result {
         Ok(CleanupResult::Cleaned) => summary.cleaned += 1,
         Ok(CleanupResult::Verified) => summary.verified += 1,
-        Ok(CleanupResult::Postponed) => summary.failed += 1,
         Ok(CleanupResult::Settled { settled, is_closed }) => {
             let SettledCall { call, differences } = *settled;
             let source = call.settlement.as_ref().map(|settlement| settlement.settled_from);
@@ -619,7 +618,7 @@ fn count_cleanup(result: Result<CleanupResult, ()>, summary: &mut SweepSummary) 
                 summary.failed += 1;
             }
         }
-        Err(()) => summary.failed += 1,
+        Ok(CleanupResult::Postponed) | Err(()) => summary.failed += 1,
     }
 }
 
