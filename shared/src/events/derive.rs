@@ -49,26 +49,26 @@ fn call_events(old: &Call, new: &Call, source: &EventSource) -> Vec<Event> {
 fn created(call: &Call, source: &EventSource) -> Option<Event> {
     let data = Created { call: CallRef::new(call), created_at: call.created_at };
     let (kind, data) = (EventType::CallCreated, EventData::Created(data));
-    Some(Event::of_call(&call.call_id, kind, source, call.active_at?, data))
+    Some(Event::new(call.call_id.as_str(), kind, source, call.active_at?, data))
 }
 
 fn answered(call: &Call, source: &EventSource) -> Option<Event> {
     let answered_at = call.first_answered_at?;
     let data = EventData::Answered(Answered { call: CallRef::new(call), answered_at });
-    Some(Event::of_call(&call.call_id, EventType::CallAnswered, source, answered_at, data))
+    Some(Event::new(call.call_id.as_str(), EventType::CallAnswered, source, answered_at, data))
 }
 
 fn ended(call: &Call, source: &EventSource) -> Option<Event> {
     let data = Ended::new(call)?;
     let (kind, time) = (EventType::CallEnded, data.ended_at());
-    Some(Event::of_call(&call.call_id, kind, source, time, EventData::Ended(data)))
+    Some(Event::new(call.call_id.as_str(), kind, source, time, EventData::Ended(data)))
 }
 
 fn settled(call: &Call, source: &EventSource) -> Option<Event> {
     let settlement = call.settlement.as_ref()?;
     let data = EventData::Settled(FinalFigures::new(call, settlement)?);
     let (kind, time) = (EventType::CallSettled, settlement.settled_at);
-    Some(Event::of_call(&call.call_id, kind, source, time, data))
+    Some(Event::new(call.call_id.as_str(), kind, source, time, data))
 }
 
 /// The score of a call that the sweeper has closed, which is never before its settlement.
@@ -81,12 +81,12 @@ fn quality(call: &Call, source: &EventSource) -> Option<Event> {
         data_complete: score.data_complete,
     };
     let (kind, time) = (EventType::CallQuality, settlement.settled_at);
-    Some(Event::of_call(&call.call_id, kind, source, time, EventData::Quality(data)))
+    Some(Event::new(call.call_id.as_str(), kind, source, time, EventData::Quality(data)))
 }
 
 fn user_deleted(old: &ProfileImage, new: &ProfileImage, source: &EventSource) -> Option<Event> {
     let is_deletion = old.status != UserStatus::Deleted && new.status == UserStatus::Deleted;
     let deleted_at = new.status_at.filter(|_| is_deletion)?;
     let data = EventData::UserDeleted(UserDeleted { user_id: new.user_id.clone(), deleted_at });
-    Some(Event::of_user(&new.user_id, EventType::UserDeleted, source, deleted_at, data))
+    Some(Event::new(new.user_id.as_str(), EventType::UserDeleted, source, deleted_at, data))
 }

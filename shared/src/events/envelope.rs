@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::clock::{Timestamp, rfc3339};
 use crate::config::{ConfigError, Env};
 use crate::events::data::EventData;
-use crate::ids::{CallId, UserId};
 
 /// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -97,27 +96,7 @@ impl Event {
         self.kind
     }
 
-    pub(super) fn of_call(
-        id: &CallId,
-        kind: EventType,
-        source: &EventSource,
-        time: Timestamp,
-        data: EventData,
-    ) -> Self {
-        Self::new(id.as_str(), kind, source, time, data)
-    }
-
-    pub(super) fn of_user(
-        id: &UserId,
-        kind: EventType,
-        source: &EventSource,
-        time: Timestamp,
-        data: EventData,
-    ) -> Self {
-        Self::new(id.as_str(), kind, source, time, data)
-    }
-
-    fn new(
+    pub(super) fn new(
         subject: &str,
         kind: EventType,
         source: &EventSource,

@@ -45,7 +45,7 @@ fn number(value: &Value) -> i64 {
 }
 
 /// The milliseconds in which Alice and Bob are both in, by Stream.
-fn true_talk_millis(app: &TestApp) -> i64 {
+pub(crate) fn true_talk_millis(app: &TestApp) -> i64 {
     let stays: Vec<(String, i64, i64)> = app
         .stream()
         .joins(CID)
@@ -66,7 +66,7 @@ fn true_talk_millis(app: &TestApp) -> i64 {
 }
 
 /// A call with a reconnect of Bob, who leaves last. Returns the time of his leave.
-async fn talk(app: &TestApp) -> i64 {
+pub(crate) async fn talk(app: &TestApp) -> i64 {
     let alice = join(app, "alice").await;
     seconds(app, 5).await;
     let bob = join(app, "bob").await;
