@@ -190,7 +190,15 @@ impl UnkeyedLeave {
     fn is_possible_leave_of(&self, interval: &Interval) -> bool {
         interval.user == self.user
             && interval.session.as_ref() == Some(&self.session)
-            && interval.joined_at <= self.at
+            && interval.joined_at <= self.latest_join()
+    }
+
+    /// The latest join that the duration permits. A participant can come back at the instant of
+    /// this leave.
+    fn latest_join(&self) -> Timestamp {
+        /// The duration is in whole seconds.
+        const ROUNDING: Duration = Duration::from_secs(1);
+        self.estimated_join().plus(ROUNDING).min(self.at)
     }
 
     /// Stream reports the duration in whole seconds.

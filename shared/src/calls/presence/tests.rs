@@ -109,6 +109,11 @@ fn told_events_make_and_close_intervals() {
             vec![(at(0), told(5_000)), (at(6_000), None)],
         ),
         (
+            "without joined_at, and a join at the instant of the leave",
+            vec![joined("s1", 0), joined("s1", 5_000), unkeyed(5_000, 5)],
+            vec![(at(0), told(5_000)), (at(5_000), None)],
+        ),
+        (
             "without joined_at, two leaves of one interval",
             vec![joined("s1", 0), unkeyed(5_000, 5), unkeyed(6_000, 6)],
             vec![(at(0), told(5_000))],

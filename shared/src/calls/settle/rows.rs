@@ -42,6 +42,24 @@ impl ParticipantRow {
         Some((joined_at, left_at))
     }
 
+    /// Whether the row has both times of an interval.
+    fn has_times_of(&self, interval: &Interval) -> bool {
+        let Some((joined_at, Some(left_at))) = self.times() else { return false };
+        self.has_session(interval)
+            && is_near(interval.joined_at, joined_at)
+            && interval.left.is_some_and(|left| is_near(left.at, left_at))
+    }
+
+    /// Whether another row has the end of this stay. Pages of a list that grows can repeat a row as
+    /// it was before its end.
+    fn is_outdated(&self, rows: &[Self]) -> bool {
+        let Some((joined_at, None)) = self.times() else { return false };
+        rows.iter().any(|other| {
+            let is_same_session = other.user == self.user && other.session == self.session;
+            is_same_session && matches!(other.times(), Some((at, Some(_))) if at == joined_at)
+        })
+    }
+
     fn has_session(&self, interval: &Interval) -> bool {
         interval.user == self.user && interval.session.as_ref() == Some(&self.session)
     }
@@ -56,12 +74,15 @@ pub(super) fn join(
     concerns: impl Fn(Timestamp) -> bool,
 ) -> Vec<Interval> {
     let mut is_covered = vec![false; told.len()];
+    // An interval whose row is complete does not tell the end of another row.
+    let has_no_row = |interval: &&Interval| !rows.iter().any(|row| row.has_times_of(interval));
+    let open: Vec<&Interval> = told.iter().filter(has_no_row).collect();
     let mut intervals = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.is_outdated(rows)) {
         let Some((joined_at, left_at)) = row.times().filter(|(at, _)| concerns(*at)) else {
             continue;
         };
-        let left = left_at.map(told_departure).or_else(|| told_left(told, row, joined_at));
+        let left = left_at.map(told_departure).or_else(|| told_left(&open, row, joined_at));
         for (interval, is_covered) in told.iter().zip(&mut is_covered) {
             *is_covered |= row.has_session(interval)
                 && is_same_stay(interval, joined_at, left.map(|left| left.at));
@@ -80,8 +101,8 @@ fn told_departure(at: Timestamp) -> Departure {
 
 /// The leave that the webhooks tell of a row without an end: that of the interval which begins
 /// nearest to it.
-fn told_left(told: &[Interval], row: &ParticipantRow, joined_at: Timestamp) -> Option<Departure> {
-    let is_candidate = |interval: &&Interval| {
+fn told_left(told: &[&Interval], row: &ParticipantRow, joined_at: Timestamp) -> Option<Departure> {
+    let is_candidate = |interval: &&&Interval| {
         row.has_session(interval) && interval.left.is_none_or(|left| left.at >= joined_at)
     };
     let nearest = told

@@ -174,6 +174,36 @@ fn one_of_two_equal_rows_may_lack_the_end() {
     }
 }
 
+/// Bob joins twice under the same session, and the webhooks tell one of the stays.
+#[test]
+fn leave_of_a_complete_row_does_not_end_another_row() {
+    let alice = || row("alice", Some(0), Some(90_000), None);
+    let bob = |joined, left: Option<i64>| row("bob", Some(joined), left, None);
+    for (name, told, rows, expected) in [
+        (
+            "second stay without an end",
+            ("bob", 10_000, Some(20_000)),
+            vec![bob(10_000, Some(20_000)), bob(20_000, None)],
+            80_000,
+        ),
+        (
+            "outdated row of a stay without length",
+            ("bob", 10_000, Some(10_000)),
+            vec![bob(10_000, None), bob(10_000, Some(10_000)), bob(30_000, Some(50_000))],
+            20_000,
+        ),
+        (
+            "one of two equal rows without an end",
+            ("bob", 30_000, Some(50_000)),
+            vec![bob(10_000, None), bob(10_000, Some(20_000)), bob(30_000, Some(50_000))],
+            30_000,
+        ),
+    ] {
+        let call = ended_call(&[("alice", 0, Some(90_000)), told]);
+        assert_eq!(talk_millis(&call, &[vec![alice()], rows].concat()), expected, "{name}");
+    }
+}
+
 #[test]
 fn each_stay_of_a_session_is_a_row() {
     let told = ended_call(&[("alice", 0, Some(90_000)), ("bob", 10_000, None)]);
