@@ -44,7 +44,6 @@ impl Fixture {
             secrets: SecretSource::SecretsManager,
             stream_limits: StreamLimits::ReportOnly,
             // The embedded DynamoDB slows down with each record of the table's stream.
-            streams: false,
             ..Options::default()
         };
         // The rate limits stay enabled, as in a deployment, but are never reached.

@@ -26,7 +26,6 @@ pub(crate) async fn run(max_calls: u32) -> Result<(), BenchError> {
         build_mode: BuildMode::Prebuilt(build::release_dir()),
         stream_limits: StreamLimits::ReportOnly,
         // The embedded DynamoDB slows down with each record of the table's stream.
-        streams: false,
         ..Options::default()
     });
     let stack = stack.await.map_err(|error| BenchError::new(error.to_string()))?;

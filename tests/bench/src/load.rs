@@ -33,7 +33,6 @@ pub(crate) async fn run(options: LoadOptions) -> Result<(), BenchError> {
         max_instances: 8,
         stream_limits: StreamLimits::ReportOnly,
         // The embedded DynamoDB slows down with each record of the table's stream.
-        streams: false,
         ..Options::default()
     });
     let stack = stack.await.map_err(|error| BenchError::new(error.to_string()))?;

@@ -56,6 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         stream_port: args.stream_port,
         data_dir: args.data_dir.clone(),
         webhooks: true,
+        streams: true,
         // The local table has no items for the calls of other deployments, so a reconciliation
         // would remove those calls from a real Stream app.
         schedules: matches!(stream, StreamChoice::Emulated),

@@ -29,8 +29,7 @@ pub const TABLE_NAME: &str = "stream-local";
 pub const REGION: &str = "us-east-1";
 
 /// The options of a stack. The defaults suit tests: free ports, data in memory, the Stream
-/// emulator, no schedules, no webhooks, no rate limits for users, and no output. The table has a
-/// stream, which is read only by [`Stack::drain_streams`](crate::Stack::drain_streams).
+/// emulator, no change stream, no schedules, no webhooks, no rate limits for users, and no output.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub struct Options {
@@ -53,8 +52,9 @@ pub struct Options {
     pub webhooks: bool,
     /// Whether the template's schedules invoke functions, and the table's stream is polled.
     pub schedules: bool,
-    /// Whether the table has a stream. The embedded DynamoDB slows down with each record of a
-    /// stream, so a benchmark turns it off. Then the stream has no consumers.
+    /// Whether the table has a stream with consumers. The embedded DynamoDB slows down with each
+    /// record of a stream. Without schedules, only
+    /// [`Stack::drain_streams`](crate::Stack::drain_streams) runs the consumers.
     pub streams: bool,
     /// The template's parameter `CallEvents`: whether the stack has the event bus, its pipe and the
     /// function of the pipe.
@@ -86,7 +86,7 @@ impl Default for Options {
             secrets: SecretSource::Environment,
             webhooks: false,
             schedules: false,
-            streams: true,
+            streams: false,
             call_events: true,
             user_limits: UserLimits::Disabled,
             stream_limits: StreamLimits::Enforced,

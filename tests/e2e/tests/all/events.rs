@@ -16,7 +16,8 @@ use shared::table_stream::StreamRecord;
 use crate::settlement::{talk, true_talk_millis};
 
 async fn start(webhooks: bool) -> TestApp {
-    let app = TestApp::with_options(Options { webhooks, ..Options::default() }).await;
+    let app =
+        TestApp::with_options(Options { webhooks, streams: true, ..Options::default() }).await;
     app.create_calls(&["c1"]).await;
     app
 }
@@ -194,7 +195,8 @@ async fn replays_and_requested_events_bill_nobody_twice() {
 
 #[tokio::test]
 async fn without_call_events_the_history_remains() {
-    let options = Options { webhooks: true, call_events: false, ..Options::default() };
+    let options =
+        Options { webhooks: true, streams: true, call_events: false, ..Options::default() };
     let app = TestApp::with_options(options).await;
     app.create_calls(&["c1"]).await;
     assert_eq!(app.events().await, [Value::Null; 0]);
@@ -216,7 +218,9 @@ async fn deletion_of_a_user_is_an_event() {
 
 #[tokio::test]
 async fn events_name_users_by_id_only() {
-    let app = TestApp::with_options(Options { webhooks: true, ..Options::default() }).await;
+    let app =
+        TestApp::with_options(Options { webhooks: true, streams: true, ..Options::default() })
+            .await;
     app.provision_users(&["alice", "bob"]).await;
     let profile = json!({"userData": {"name": "Alice Liddell", "custom": {"rabbit": "white"}}});
     let _ = app.post("/user/upsert", "alice", profile).await.expect_success();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const CID: &str = "default:c1";
 
 async fn start() -> TestApp {
-    TestApp::with_options(Options { webhooks: true, ..Options::default() }).await
+    TestApp::with_options(Options { webhooks: true, streams: true, ..Options::default() }).await
 }
 
 async fn join(app: &TestApp, user: &str) -> String {

@@ -243,7 +243,8 @@ Resources:
 
     async fn start_dynamo(clock: &StackClock) -> LocalDynamo {
         let template = Template::parse(TEMPLATE).unwrap();
-        LocalDynamo::start(&template, &Options::default(), clock).await.unwrap()
+        let options = Options { streams: true, ..Options::default() };
+        LocalDynamo::start(&template, &options, clock).await.unwrap()
     }
 
     /// A table with a stream: in the embedded emulator, or in the DynamoDB at
@@ -402,7 +403,7 @@ Resources:
     async fn table_without_a_stream_is_an_error() {
         let template = Template::parse(TEMPLATE).unwrap();
         let clock = StackClock::default();
-        let options = Options { streams: false, ..Options::default() };
+        let options = Options::default();
         let dynamo = LocalDynamo::start(&template, &options, &clock).await.unwrap();
         let opened = StreamReader::open(&dynamo.stream_endpoint(), dynamo.table_name()).await;
         let error = opened.err().unwrap().to_string();
