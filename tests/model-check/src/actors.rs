@@ -8,26 +8,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::auth::Caller;
 use shared::calls::presence::Leave;
-use shared::calls::sweep::{NoopObserver, Shard, Sweeper};
+use shared::calls::sweep::{NoopObserver, Shard};
 use shared::calls::{
-    CallService, CallState, CallTimeouts, CallType, CreateCall, CreateResult, EndReason,
-    ExtendCall, WhenBusy,
+    CallState, CallTimeouts, CallType, CreateCall, CreateResult, EndReason, ExtendCall, WhenBusy,
 };
 use shared::clock::{Clock, Deadline, Timestamp};
 use shared::error::{ApiError, Code};
 use shared::ids::{CallId, CallTypeName, UserId};
 use shared::random::Random;
 use shared::rate_limiter::Permit;
-use shared::stream::StreamClient;
 use shared::stream::event::{CallEvent, Event, EventKind, Reject};
-use shared::webhooks::EventHandler;
 use uuid::Uuid;
 
 use crate::mutants::Mutant;
+use crate::services::{Configuration, Services};
 use crate::sim::{Sim, StepKind};
 use crate::state::{ModelState, ReportedLeave};
-use crate::store::ModelStore;
-use crate::stream::ModelStream;
 use crate::stream_events;
 
 /// The configured timeouts.
@@ -158,9 +154,7 @@ impl Actor {
 #[derive(Clone)]
 pub(crate) struct Handlers {
     pub(crate) sim: Sim,
-    calls: CallService,
-    event_handler: EventHandler,
-    sweeper: Sweeper,
+    services: Services,
     ids: Arc<TestIds>,
     mutant: Option<Mutant>,
 }
@@ -222,39 +216,14 @@ impl Random for Sim {
 
 impl Handlers {
     pub(crate) fn new(sim: &Sim, ids: &Arc<TestIds>, mutant: Option<Mutant>) -> Self {
-        let store = Arc::new(ModelStore { sim: sim.clone(), mutant, shard: ids.shard });
-        let transport = ModelStream { sim: sim.clone(), mutant };
-        let clock = Arc::new(sim.clone());
-        let stream = StreamClient::new(Arc::new(transport), clock.clone(), clock.clone());
-        let calls = CallService {
-            store: store.clone(),
-            accounts: store.clone(),
-            stream: stream.clone(),
-            clock: clock.clone(),
-            random: clock.clone(),
-            call_type: CallTypeName::default(),
+        let configuration = Configuration {
+            shard: ids.shard,
             service_user: ids.service_user.clone(),
+            timeouts: TIMEOUTS,
+            observer: Arc::new(NoopObserver),
         };
-        Self {
-            sim: sim.clone(),
-            sweeper: Sweeper {
-                calls: calls.clone(),
-                due_store: store.clone(),
-                timeouts: TIMEOUTS,
-                observer: Arc::new(NoopObserver),
-            },
-            event_handler: EventHandler {
-                call_store: store.clone(),
-                account_store: store.clone(),
-                quality_store: store,
-                stream,
-                clock,
-                timeouts: TIMEOUTS,
-            },
-            calls,
-            ids: Arc::clone(ids),
-            mutant,
-        }
+        let services = Services::new(sim, configuration, mutant);
+        Self { sim: sim.clone(), services, ids: Arc::clone(ids), mutant }
     }
 
     /// Starts an actor. The caller polls the returned future.
@@ -408,7 +377,7 @@ impl Handlers {
         let departures = self.sim.lock().model.count_departures();
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let permit = Permit::default();
-        let created = self.calls.create(request, TIMEOUTS, permit, deadline).await?;
+        let created = self.services.calls.create(request, TIMEOUTS, permit, deadline).await?;
         let mut core = self.sim.lock();
         let id = created.call.call_id.clone();
         if !core.model.history.activated.contains(&id) || created.call.state != CallState::Active {
@@ -439,7 +408,8 @@ impl Handlers {
         let caller = Caller { user, role: None, is_service: false, session_started_at: None };
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
-        let ended = self.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
+        let ended =
+            self.services.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
         let mut core = self.sim.lock();
         let now = core.model.now;
         core.model.history.acknowledged_ends.entry(id.clone()).or_insert(now);
@@ -455,7 +425,7 @@ impl Handlers {
         };
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
-        let extended = self.calls.extend(id, command, deadline).await.ok()?;
+        let extended = self.services.calls.extend(id, command, deadline).await.ok()?;
         let mut core = self.sim.lock();
         let live = core.model.stream_calls.get(id.as_str());
         let is_at_stream =
@@ -469,7 +439,7 @@ impl Handlers {
 
     async fn sweep(&self) -> Option<()> {
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(45));
-        self.sweeper.sweep(deadline).await.ok().map(|_| ())
+        self.services.sweeper.sweep(deadline).await.ok().map(|_| ())
     }
 
     /// Applies a change at Stream, if it is possible, and delivers its event. A failed delivery is
@@ -492,9 +462,9 @@ impl Handlers {
                 session: None,
                 kind: EventKind::Call(id.with_type(&CallTypeName::default()), delivered.clone()),
             };
-            let mut result = self.event_handler.handle(event()).await;
+            let mut result = self.services.event_handler.handle(event()).await;
             if result.is_err() {
-                result = self.event_handler.handle(event()).await;
+                result = self.services.event_handler.handle(event()).await;
             }
             if result.is_ok() {
                 self.record_report(&call_event);

@@ -894,7 +894,7 @@ async fn model_matches_dynamodb() {
 #[tokio::test]
 async fn mutated_model_diverges_from_dynamodb() {
     /// The mutants that change the calls in the table. The others change Stream or the users.
-    const STORE_MUTANTS: [Mutant; 21] = [
+    const STORE_MUTANTS: [Mutant; 24] = [
         Mutant::CallItemWrittenLast,
         Mutant::SweeperSkipsCreating,
         Mutant::UnconditionalActivate,
@@ -913,6 +913,9 @@ async fn mutated_model_diverges_from_dynamodb() {
         Mutant::WithdrawIgnored,
         Mutant::NextCheckTooLate,
         Mutant::SettlementLost,
+        Mutant::UnconditionalSettlement,
+        Mutant::FirstAnswerRecomputed,
+        Mutant::ScoreStoredEarly,
         Mutant::RingRefused,
         Mutant::LeaveNotStored,
         Mutant::AliasIgnored,

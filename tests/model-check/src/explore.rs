@@ -99,15 +99,19 @@ pub(crate) struct RandomChooser<'a> {
 }
 
 impl RandomChooser<'_> {
-    /// `SplitMix64`. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number
-    /// generators", OOPSLA 2014.
     pub(crate) fn next_u64(&mut self) -> u64 {
-        self.rng_state = self.rng_state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.rng_state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        split_mix(&mut self.rng_state)
     }
+}
+
+/// `SplitMix64`. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+/// OOPSLA 2014.
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl Chooser for RandomChooser<'_> {

@@ -13,15 +13,22 @@
 //! sweeper runs. Afterwards no call may be left behind. `state.rs` checks the invariants of every
 //! state, and `run.rs` checks the final state.
 //!
+//! [`check_lives`] runs whole lives of calls on the same model, up to the consumers of the table's
+//! change stream.
+//!
 //! Each [`Mutant`] introduces one bug into the model, to test that the checker detects it.
 
 mod actors;
+mod changes;
 #[cfg(test)]
 mod conformance;
 mod explore;
 mod hash;
+mod listing;
+mod lives;
 mod mutants;
 mod run;
+mod services;
 mod sim;
 mod state;
 mod store;
@@ -29,6 +36,7 @@ mod stream;
 mod stream_events;
 
 pub use actors::Actor;
+pub use lives::{LifeFailure, LivesReport, check_lives, replay_life};
 pub use mutants::Mutant;
 pub use run::{InitialState, Scenario};
 
@@ -82,8 +90,8 @@ pub fn detect(mutant: Mutant) -> Option<Violation> {
 }
 
 /// Scenarios with violations in few of their orders.
-fn certain_orders() -> [Scenario; 4] {
-    use Actor::{CallBack, Create, CreateReverse, End, Join, Redial, Sweep};
+fn certain_orders() -> [Scenario; 5] {
+    use Actor::{CallBack, Create, CreateReverse, End, Join, LateLeave, Redial, Sweep};
     let scenario = |initial_state, actors: &[Actor], max_faults| Scenario {
         initial_state,
         actors: actors.to_vec(),
@@ -98,6 +106,8 @@ fn certain_orders() -> [Scenario; 4] {
         scenario(InitialState::Active, &[Redial, CallBack], 2),
         // Two attempts at one call, and a create that finds the call's pointer cleared.
         scenario(InitialState::Empty, &[CreateReverse, CreateReverse, Create], 1),
+        // Two sweeps read a call before and after the event of a leave, and both settle it.
+        scenario(InitialState::Unsettled, &[Sweep, Sweep, LateLeave], 0),
     ]
 }
 

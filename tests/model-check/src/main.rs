@@ -4,12 +4,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use model_check::{
-    Mutant, Report, check_exhaustively, check_randomly, detect, pair_scenarios, replay,
+    LifeFailure, LivesReport, Mutant, Report, check_exhaustively, check_lives, check_randomly,
+    detect, pair_scenarios, replay, replay_life,
 };
 
 const USAGE: &str = "\
 model-check [--pairs] [--mutants] [--triples <count>] [--first <seed>]   run the selected checks (default: all)
 model-check --seed <seed>                                                replay one triple with its trace
+model-check --lives <count> [--seed <seed>] [--first <life>]             run lives of calls
+model-check --seed <seed> --life <life>                                  replay one life with its trace
 ";
 
 /// The options of the command line.
@@ -20,6 +23,8 @@ struct Options {
     triples: Option<u64>,
     first_seed: u64,
     seed: Option<u64>,
+    lives: Option<u64>,
+    life: Option<u64>,
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
@@ -28,8 +33,15 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::FAILURE;
     };
+    if let Some(lives) = options.lives {
+        let passed = run_lives(options.seed.unwrap_or(0), options.first_seed, lives);
+        return if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let Some(seed) = options.seed {
-        let (violation, trace) = replay(seed, None);
+        let (violation, trace) = match options.life {
+            Some(life) => replay_life(seed, life, None),
+            None => replay(seed, None),
+        };
         println!("{}", trace.join("\n"));
         println!("{}", violation.as_deref().unwrap_or("no violation"));
         return if violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -69,6 +81,25 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+#[expect(clippy::print_stdout, reason = "a command prints its results")]
+fn run_lives(seed: u64, first: u64, count: u64) -> bool {
+    let started = Instant::now();
+    let report = check_lives(seed, first..first + count, None);
+    let LivesReport { lives, settled, settled_from_webhooks, compared, answered, .. } = report;
+    let LivesReport { late_events, repeated_events, failure, .. } = report;
+    let seconds = started.elapsed().as_secs_f64();
+    let violations = u8::from(failure.is_some());
+    println!(
+        "lives: {lives} run, {settled} settled, {settled_from_webhooks} by webhooks, {compared} \
+         compared with the truth, {answered} with talk, {late_events} late webhooks, \
+         {repeated_events} repeated events, {violations} violations {seconds:>7.1} s"
+    );
+    if let Some(LifeFailure { message, seed, life, trace }) = &failure {
+        println!("{}\nseed={seed} life={life}\n{message}", trace.join("\n"));
+    }
+    failure.is_none()
+}
+
 fn merge(total: &mut Report, report: Report) {
     total.schedules += report.schedules;
     total.states += report.states;
@@ -102,6 +133,8 @@ fn parse_args(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--triples" => options.triples = Some(parse_number()?),
             "--first" => options.first_seed = parse_number()?,
             "--seed" => options.seed = Some(parse_number()?),
+            "--lives" => options.lives = Some(parse_number()?),
+            "--life" => options.life = Some(parse_number()?),
             _ => return None,
         }
         has_arguments = true;

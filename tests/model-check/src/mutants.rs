@@ -64,6 +64,12 @@ pub enum Mutant {
     ParticipantsNotListed,
     /// The settlement of a call is not stored.
     SettlementLost,
+    /// A call is settled whatever has changed since it was read.
+    UnconditionalSettlement,
+    /// The stored answer changes with the presence.
+    FirstAnswerRecomputed,
+    /// A call gets a score before it is settled.
+    ScoreStoredEarly,
     /// An open call never rings again.
     RingRefused,
     /// A presence with fewer users is not stored.
@@ -74,7 +80,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All mutants.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::CallItemWrittenLast,
         Self::SweeperSkipsCreating,
         Self::RandomChannelId,
@@ -104,6 +110,9 @@ impl Mutant {
         Self::NextCheckTooLate,
         Self::ParticipantsNotListed,
         Self::SettlementLost,
+        Self::UnconditionalSettlement,
+        Self::FirstAnswerRecomputed,
+        Self::ScoreStoredEarly,
         Self::RingRefused,
         Self::LeaveNotStored,
         Self::AliasIgnored,

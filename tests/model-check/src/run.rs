@@ -363,6 +363,7 @@ impl<'a> Run<'a> {
         let mut core = self.sim.lock();
         let DelayedEffect { label, effect, .. } = core.model.delayed_effects.remove(index);
         effect(&mut core.model);
+        core.model.record_changes();
         core.model.check_invariants();
         core.record_trace(|| format!("delayed: {label}"));
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use shared::calls::presence::Interval;
 use shared::calls::{Alias, Call, CallState, MemberSet, OpenCallPointer, SettledFrom};
 use shared::clock::Timestamp;
+use shared::history::{HistoryRow, RowKey};
 use shared::ids::{CallId, UserId};
 use shared::users::JoinedCall;
 
 use crate::actors::TIMEOUTS;
+use crate::changes::ChangeLog;
+use crate::listing::Listing;
 use crate::sim::Effect;
 
 /// The maximum delay of a request that takes effect late.
@@ -27,6 +30,10 @@ pub(crate) struct ModelState {
     pub(crate) aliases: BTreeMap<CallId, StoredAlias>,
     /// The calls that the users joined last, in the table.
     pub(crate) joined_calls: BTreeMap<UserId, JoinedCall>,
+    /// The history rows of the table.
+    pub(crate) history_rows: BTreeMap<(UserId, RowKey), HistoryRow>,
+    /// The changes of the call items.
+    pub(crate) changes: ChangeLog,
     /// The channels at Stream, by id.
     pub(crate) stream_channels: BTreeMap<String, StreamUserId>,
     /// The calls at Stream, by id.
@@ -34,6 +41,12 @@ pub(crate) struct ModelState {
     pub(crate) delayed_effects: Vec<DelayedEffect>,
     /// Whether `QueryCalls` lists the sessions before their last events.
     pub(crate) is_list_stale: bool,
+    /// How Stream lists the participants of a call.
+    pub(crate) listing: Listing,
+    /// How far Stream's clock is ahead, in milliseconds.
+    pub(crate) stream_clock_ahead: i64,
+    /// Until when Stream rejects all requests.
+    pub(crate) stream_down_until: Option<Timestamp>,
     /// Past events that the checks need.
     pub(crate) history: History,
     /// The first violation.
@@ -69,6 +82,9 @@ pub(crate) struct CallItem {
 pub(crate) struct StreamCall {
     pub(crate) created_by: StreamUserId,
     pub(crate) ended_at: Option<Timestamp>,
+    /// The sessions before the latest one.
+    pub(crate) earlier_sessions: Vec<Session>,
+    /// The latest session.
     pub(crate) session: Option<Session>,
     /// The maximum duration, by which Stream's timer ends each session.
     pub(crate) max_duration_seconds: Option<u64>,
@@ -99,6 +115,8 @@ pub(crate) struct Session {
     /// The current participants.
     pub(crate) participants: Vec<Participant>,
     pub(crate) rejected_by: BTreeMap<UserId, Timestamp>,
+    /// When the report of the session became ready.
+    pub(crate) reported_at: Option<Timestamp>,
 }
 
 /// A participant. The client keeps its session id when it joins again.
@@ -131,6 +149,8 @@ impl Device {
 pub(crate) struct Stay {
     pub(crate) user: UserId,
     pub(crate) device: Device,
+    /// The number of the session.
+    pub(crate) session: usize,
     pub(crate) joined_at: Timestamp,
     /// `None` while the device is in.
     pub(crate) left_at: Option<Timestamp>,
@@ -141,10 +161,24 @@ pub(crate) struct Stay {
 impl StreamCall {
     /// The session that has not ended, or a new one.
     pub(crate) fn open_session(&mut self) -> &mut Session {
-        if self.session.as_ref().is_some_and(|session| session.ended_at.is_some()) {
-            self.session = None;
-        }
+        let ended = self.session.take_if(|session| session.ended_at.is_some());
+        self.earlier_sessions.extend(ended);
         self.session.get_or_insert_default()
+    }
+
+    /// The number of the latest session.
+    pub(crate) fn session_number(&self) -> usize {
+        self.earlier_sessions.len() + 1
+    }
+
+    /// All sessions by their numbers, which begin with 1.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (usize, &Session)> {
+        (1..).zip(self.earlier_sessions.iter().chain(&self.session))
+    }
+
+    /// The session with this number.
+    pub(crate) fn session_mut(&mut self, number: usize) -> Option<&mut Session> {
+        self.earlier_sessions.iter_mut().chain(&mut self.session).nth(number.checked_sub(1)?)
     }
 
     /// Ends the call. All participants are in until then.
@@ -185,21 +219,32 @@ impl StreamCall {
 
     /// The true time with two different users in the call, until its end.
     pub(crate) fn true_talk_time(&self, ended_at: Timestamp) -> Duration {
-        let left_at = |stay: &Stay| stay.left_at.unwrap_or(ended_at).min(ended_at);
-        let mut times: Vec<Timestamp> =
-            self.stays.iter().flat_map(|stay| [stay.joined_at, left_at(stay)]).collect();
-        times.sort_unstable();
-        let has_two_users = |at: Timestamp| {
-            let present =
-                self.stays.iter().filter(|stay| stay.joined_at <= at && at < left_at(stay));
-            present.map(|stay| &stay.user).collect::<BTreeSet<_>>().len() > 1
-        };
-        times
-            .windows(2)
-            .filter(|pair| has_two_users(pair[0]))
-            .map(|pair| pair[1].since(pair[0]))
-            .sum()
+        self.true_overlaps(ended_at).iter().map(|[from, until]| until.since(*from)).sum()
     }
+
+    /// The true periods with two different users in the call, by time, until its end. A period may
+    /// be split.
+    pub(crate) fn true_overlaps(&self, ended_at: Timestamp) -> Vec<[Timestamp; 2]> {
+        let stays = self.stays.iter().map(|stay| {
+            let left_at = stay.left_at.unwrap_or(ended_at).min(ended_at);
+            (&stay.user, stay.joined_at, left_at)
+        });
+        overlaps(&stays.collect::<Vec<_>>())
+    }
+}
+
+/// The periods in which stays of two different users overlap, by time. A period may be split.
+pub(crate) fn overlaps<U: Ord>(stays: &[(U, Timestamp, Timestamp)]) -> Vec<[Timestamp; 2]> {
+    let mut times: Vec<Timestamp> =
+        stays.iter().flat_map(|(_, from, until)| [*from, *until]).collect();
+    times.sort_unstable();
+    times.dedup();
+    let has_two_users = |at: Timestamp| {
+        let present = stays.iter().filter(|(_, from, until)| *from <= at && at < *until);
+        present.map(|(user, ..)| user).collect::<BTreeSet<_>>().len() > 1
+    };
+    let pairs = times.windows(2).filter(|pair| has_two_users(pair[0]));
+    pairs.map(|pair| [pair[0], pair[1]]).collect()
 }
 
 /// A request that takes effect later.
@@ -248,8 +293,6 @@ pub(crate) struct History {
     pub(crate) reported_leaves: BTreeSet<ReportedLeave>,
     /// The users whose rejects as busy were acknowledged.
     pub(crate) reported_busy: BTreeSet<(CallId, UserId)>,
-    /// The calls when they were settled.
-    pub(crate) settled: BTreeMap<CallId, Call>,
     /// How often each call was begun.
     pub(crate) begins: BTreeMap<CallId, u32>,
     /// The calls whose create was rejected as busy.
@@ -266,15 +309,20 @@ impl Hash for ModelState {
             open_call_pointers,
             aliases,
             joined_calls,
+            history_rows: _,
+            changes,
             stream_channels,
             stream_calls,
             delayed_effects,
             is_list_stale,
+            listing: _,
+            stream_clock_ahead: _,
+            stream_down_until: _,
             history,
             violation: _,
         } = self;
         (now, items, open_call_pointers, stream_channels, stream_calls, history).hash(hash);
-        (aliases, joined_calls, is_list_stale).hash(hash);
+        (aliases, joined_calls, changes, is_list_stale).hash(hash);
         for DelayedEffect { applies_at, label, effect: _ } in delayed_effects {
             (applies_at, label).hash(hash);
         }
@@ -290,10 +338,15 @@ impl ModelState {
             open_call_pointers: BTreeMap::new(),
             aliases: BTreeMap::new(),
             joined_calls: BTreeMap::new(),
+            history_rows: BTreeMap::new(),
+            changes: ChangeLog::default(),
             stream_channels: BTreeMap::new(),
             stream_calls: BTreeMap::new(),
             delayed_effects: Vec::new(),
             is_list_stale: false,
+            listing: Listing::default(),
+            stream_clock_ahead: 0,
+            stream_down_until: None,
             history: History::default(),
             violation: None,
         }
@@ -303,6 +356,18 @@ impl ModelState {
     pub(crate) fn record_violation(&mut self, message: impl FnOnce() -> String) {
         if self.violation.is_none() {
             self.violation = Some(message());
+        }
+    }
+
+    /// The time by Stream's clock.
+    pub(crate) fn stream_now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.as_millis() + self.stream_clock_ahead)
+    }
+
+    /// Records the changes of the call items, and checks their events.
+    pub(crate) fn record_changes(&mut self) {
+        if let Some(message) = self.changes.record(&self.items) {
+            self.record_violation(|| message);
         }
     }
 
@@ -367,9 +432,6 @@ impl ModelState {
             if state != CallState::Ended && item.due_at.is_none() {
                 return Some(format!("{id} is {state:?} and not in the due index"));
             }
-            if self.history.settled.get(id).is_some_and(|settled| *settled != item.call) {
-                return Some(format!("{id} changes after its settlement"));
-            }
             if state <= CallState::Active && self.history.acknowledged_ends.contains_key(id) {
                 return Some(format!("{id} is {state:?} after its end was acknowledged"));
             }
@@ -378,7 +440,10 @@ impl ModelState {
             }
             let live = self.stream_calls.get(id.as_str());
             let limit = item.call.max_duration(TIMEOUTS.max_duration).as_secs();
-            if (item.call.limit_synced > 0 || item.call.limit_version == 0)
+            // A request of an earlier change may reach Stream later, and is then pushed over.
+            let is_only_change = item.call.limit_version < 2;
+            if is_only_change
+                && item.call.is_limit_synced()
                 && live.is_some_and(|live| live.max_duration_seconds != Some(limit))
             {
                 return Some(format!("{id} has a confirmed limit that Stream does not have"));

@@ -16,6 +16,7 @@ use shared::calls::{
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
+use shared::quality_band::Band;
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::{Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus};
@@ -61,6 +62,10 @@ fn unavailable(_: NoResponse) -> StoreError {
 
 fn scheduled_item(call: Call, due_at: Timestamp) -> CallItem {
     CallItem { call, due_at: Some(due_at), tries: 0 }
+}
+
+fn any_score() -> CallScore {
+    CallScore { mos: 4.0.into(), label: Band::Fair, data_complete: true }
 }
 
 #[async_trait]
@@ -285,10 +290,12 @@ impl CallStore for ModelStore {
             _ => Some(at.plus(CLEANUP_RECHECK)),
         };
         let label = format!("finish {id}");
+        let stores_score = self.has_mutant(Mutant::ScoreStoredEarly);
         let effect = move |model: &mut ModelState| {
             let item = model.items.get_mut(&id)?;
             if item.call.state == CallState::Ending {
                 item.call.ended_at = Some(at);
+                item.call.quality = stores_score.then(any_score);
                 (item.due_at, item.tries) = (due, 0);
                 model.transition(&id, CallState::Ended);
             }
@@ -431,6 +438,7 @@ impl CallStore for ModelStore {
         let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
         let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
         let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
+        let is_recomputed = self.has_mutant(Mutant::FirstAnswerRecomputed);
         let label = format!("store presence {} of {}", presence.version(), cid.id);
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&cid.id) else {
@@ -457,6 +465,9 @@ impl CallStore for ModelStore {
             call.rejects.clone_from(&rejects);
             call.started_at = started_at.or(call.started_at);
             call.first_answered_at = call.first_answered_at.or(first_answered_at);
+            if is_recomputed {
+                call.first_answered_at = call.answered_at();
+            }
             UpdatePresenceResult::Updated(call.clone())
         };
         self.write(|| label, effect).await
@@ -651,15 +662,16 @@ impl DueStore for ModelStore {
             request;
         let settled = settled.clone();
         let is_lost = self.has_mutant(Mutant::SettlementLost);
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalSettlement);
         let label = format!("settle {}", settled.call_id);
         let effect = move |model: &mut ModelState| {
             let Some(item) = model.items.get_mut(&settled.call_id) else { return false };
             let is_current = item.call.presence.version() == expected_version;
-            if item.call.state < CallState::Ending
-                || item.due_at != Some(expected_due_at)
-                || item.call.settlement.is_some()
-                || !is_current
-            {
+            let is_settleable = item.call.state >= CallState::Ending
+                && item.due_at == Some(expected_due_at)
+                && item.call.settlement.is_none()
+                && is_current;
+            if !is_settleable && !is_unconditional {
                 return false;
             }
             if is_lost {
@@ -675,8 +687,6 @@ impl DueStore for ModelStore {
             (call.settlement, call.presence, call.started_at) = (settlement, presence, started_at);
             (call.ending_at, call.end_reason, call.ended_by) = (ending_at, end_reason, ended_by);
             (item.due_at, item.tries) = (next_check, 0);
-            let call = call.clone();
-            model.history.settled.insert(call.call_id.clone(), call);
             true
         };
         self.write(|| label, effect).await

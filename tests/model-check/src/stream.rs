@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use shared::ids::UserId;
 use shared::stream::{RawResponse, Request, Transport, TransportError};
 
+use crate::listing;
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
-use crate::state::{ModelState, Participant, Stay, StreamCall};
+use crate::state::{ModelState, Participant, StreamCall};
 
 /// The Stream of a run.
 #[derive(Clone)]
@@ -27,8 +28,13 @@ impl Transport for ModelStream {
         let kind = if stream_request.is_read() { StepKind::Read } else { StepKind::Write };
         let mutant = self.mutant;
         let label = format!("{stream_request:?}");
-        let response =
-            self.sim.step(kind, || label, move |model| stream_request.apply(model, mutant)).await;
+        let effect = move |model: &mut ModelState| {
+            if model.stream_down_until.is_some_and(|until| model.now < until) {
+                return listing::failed();
+            }
+            stream_request.apply(model, mutant)
+        };
+        let response = self.sim.step(kind, || label, effect).await;
         let (status, body) = match response {
             Ok(response) => response,
             // Unrecoverable, so that the client does not retry. The retry policy has its own tests.
@@ -42,7 +48,8 @@ impl Transport for ModelStream {
     }
 }
 
-type Response = (u16, Value);
+/// The status and the body of a response.
+pub(crate) type Response = (u16, Value);
 
 /// The minimum time between two rings of an open call.
 const RING_INTERVAL: Duration = Duration::from_secs(15);
@@ -72,8 +79,15 @@ enum StreamRequest {
     RingCall(String),
     EndCall(String),
     QueryCalls(Vec<String>),
-    QueryCallSessionStats(String),
-    QueryCallParticipantSessions(String),
+    QueryCallSessionStats {
+        id: String,
+        next: Option<String>,
+    },
+    QueryCallParticipantSessions {
+        id: String,
+        session: String,
+        next: Option<String>,
+    },
     Unknown(String),
 }
 
@@ -133,12 +147,20 @@ impl StreamRequest {
             (&Method::POST, ["video", "call_stats"]) => {
                 let cid = text(&body["filter_conditions"]["call_cid"]);
                 let id = cid.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
-                Self::QueryCallSessionStats(id)
+                let next = body["next"].as_str().map(str::to_owned);
+                Self::QueryCallSessionStats { id, next }
             }
             (
                 &Method::GET,
-                ["video", "call", "default", id, "session", _, "participant_sessions"],
-            ) => Self::QueryCallParticipantSessions((*id).to_owned()),
+                ["video", "call", "default", id, "session", session, "participant_sessions"],
+            ) => {
+                let next = request.query.iter().find(|(name, _)| *name == "next");
+                Self::QueryCallParticipantSessions {
+                    id: (*id).to_owned(),
+                    session: (*session).to_owned(),
+                    next: next.map(|(_, cursor)| cursor.clone()),
+                }
+            }
             _ => Self::Unknown(path.to_owned()),
         }
     }
@@ -150,8 +172,8 @@ impl StreamRequest {
                 | Self::QueryChannels(_)
                 | Self::GetCall(_)
                 | Self::QueryCalls(_)
-                | Self::QueryCallSessionStats(_)
-                | Self::QueryCallParticipantSessions(_)
+                | Self::QueryCallSessionStats { .. }
+                | Self::QueryCallParticipantSessions { .. }
         )
     }
 
@@ -194,21 +216,8 @@ impl StreamRequest {
                 (201, json!({"result": result}))
             }
             Self::GetOrCreateCall { id, created_by, ring, max_duration_seconds } => {
-                let new_call = StreamCall {
-                    created_by: created_by.clone(),
-                    ended_at: None,
-                    session: None,
-                    max_duration_seconds: *max_duration_seconds,
-                    has_rung: false,
-                    last_ring_call_at: None,
-                    rejecting_users: BTreeSet::new(),
-                    departures: 0,
-                    listed_session: None,
-                    stays: Vec::new(),
-                    unreported: 0,
-                    silent_since: None,
-                };
-                let live = model.stream_calls.entry(id.clone()).or_insert(new_call);
+                let live = model.stream_calls.entry(id.clone());
+                let live = live.or_insert_with(|| new_call(created_by, *max_duration_seconds));
                 live.has_rung |= *ring && mutant != Some(Mutant::CreateDoesNotRing);
                 (201, call_json(id, live))
             }
@@ -224,7 +233,7 @@ impl StreamRequest {
                 None => not_found(),
             },
             Self::EndCall(id) => {
-                let now = model.now;
+                let now = model.stream_now();
                 let marks_ended = mutant != Some(Mutant::StreamCallNotEnded);
                 match model.stream_calls.get_mut(id) {
                     Some(live) if marks_ended => {
@@ -247,13 +256,41 @@ impl StreamRequest {
                 let calls = ids.iter().filter_map(listed);
                 (201, json!({"calls": calls.collect::<Vec<_>>()}))
             }
-            Self::QueryCallSessionStats(id) => query_sessions(id, model),
-            Self::QueryCallParticipantSessions(id) => query_rows(id, model, mutant),
+            Self::QueryCallSessionStats { id, next } => {
+                listing::query_sessions(id, next.as_deref(), model)
+            }
+            Self::QueryCallParticipantSessions { .. }
+                if mutant == Some(Mutant::ParticipantsNotListed) =>
+            {
+                (200, json!({"participants_sessions": []}))
+            }
+            Self::QueryCallParticipantSessions { id, session, next } => {
+                listing::query_rows(id, session, next.as_deref(), model)
+            }
             Self::Unknown(path) => {
                 model.record_violation(|| format!("the model of Stream has no path {path}"));
                 not_found()
             }
         }
+    }
+}
+
+/// A call without a session.
+fn new_call(created_by: &str, max_duration_seconds: Option<u64>) -> StreamCall {
+    StreamCall {
+        created_by: created_by.to_owned(),
+        ended_at: None,
+        earlier_sessions: Vec::new(),
+        session: None,
+        max_duration_seconds,
+        has_rung: false,
+        last_ring_call_at: None,
+        rejecting_users: BTreeSet::new(),
+        departures: 0,
+        listed_session: None,
+        stays: Vec::new(),
+        unreported: 0,
+        silent_since: None,
     }
 }
 
@@ -291,31 +328,9 @@ fn done() -> Response {
     (200, json!({"duration": "1.00ms"}))
 }
 
-fn not_found() -> Response {
+/// The response for an object that does not exist.
+pub(crate) fn not_found() -> Response {
     (404, json!({"code": 16, "message": "not found"}))
-}
-
-/// All stays of a call are in one session.
-fn query_sessions(id: &str, model: &ModelState) -> Response {
-    let has_stays = model.stream_calls.get(id).is_some_and(|live| !live.stays.is_empty());
-    let sessions = if has_stays { json!([{"call_session_id": "all"}]) } else { json!([]) };
-    (201, json!({"call_stats": sessions}))
-}
-
-fn query_rows(id: &str, model: &ModelState, mutant: Option<Mutant>) -> Response {
-    let Some(live) = model.stream_calls.get(id) else { return not_found() };
-    let is_listed = mutant != Some(Mutant::ParticipantsNotListed);
-    let rows: Vec<_> = live.stays.iter().filter(|_| is_listed).map(stay_json).collect();
-    (200, json!({"participants_sessions": rows}))
-}
-
-fn stay_json(stay: &Stay) -> Value {
-    json!({
-        "user_id": stay.user,
-        "user_session_id": stay.device.session_of(&stay.user),
-        "joined_at": stay.joined_at.to_string(),
-        "left_at": stay.left_at.map(|at| at.to_string()),
-    })
 }
 
 fn channel_json(id: &str, creator: &str) -> Value {
@@ -340,6 +355,7 @@ fn call_json(id: &str, live: &StreamCall) -> Value {
         let rejected_by: BTreeMap<_, _> =
             session.rejected_by.iter().map(|(user, at)| (user.as_str(), at.to_string())).collect();
         json!({
+            "id": listing::session_id(live.session_number()),
             "started_at": format_time(session.started_at),
             "ended_at": format_time(session.ended_at),
             "participants": participants,

@@ -78,6 +78,7 @@ fn join(live: &mut StreamCall, user: &UserId, device: Device, now: Timestamp) ->
     live.stays.push(Stay {
         user: user.clone(),
         device,
+        session: live.session_number(),
         joined_at: now,
         left_at: None,
         is_reported: false,
@@ -140,6 +141,6 @@ fn reject(
 }
 
 /// The id of the session of a user's client. The client keeps it when the user joins again.
-fn session_id(user: &UserId, device: Device) -> Option<SessionId> {
+pub(crate) fn session_id(user: &UserId, device: Device) -> Option<SessionId> {
     SessionId::try_from(device.session_of(user)).ok()
 }
