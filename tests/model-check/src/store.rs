@@ -295,7 +295,9 @@ impl CallStore for ModelStore {
             let item = model.items.get_mut(&id)?;
             if item.call.state == CallState::Ending {
                 item.call.ended_at = Some(at);
-                item.call.quality = stores_score.then(any_score);
+                if stores_score {
+                    item.call.quality = Some(any_score());
+                }
                 (item.due_at, item.tries) = (due, 0);
                 model.transition(&id, CallState::Ended);
             }
