@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::TestApp;
 use local::Options;
 use serde_json::{Value, json};
+use stream_emulator::{Fault, FaultRule, Operation};
 
 const CID: &str = "default:c1";
 
@@ -174,4 +175,22 @@ async fn withdrawn_creation_has_no_row() {
     let existing = app.post("/call/create", "alice", second).await.expect_success();
     assert_eq!(existing.body["callId"], "c1");
     assert_eq!(call_ids(&app, "alice", "").await, ["c1"]);
+}
+
+#[tokio::test]
+async fn sweeper_erases_the_history_of_a_user() {
+    let app = start().await;
+    app.create_calls(&["c1"]).await;
+    assert_eq!(call_ids(&app, "alice", "").await, ["c1"]);
+    app.stream().add_fault(FaultRule::for_operation(Operation::GetTask, Fault::Status(503)));
+    assert_eq!(app.delete("/user/alice", "alice").await.status, 202);
+    app.stream().clear_faults();
+    let sweeps = app.advance_minutes(3).await;
+    assert!(sweeps.iter().any(|sweep| sweep["erased"] == 1), "{sweeps:?}");
+    let items = app.scan_table().await;
+    let is_row = |item: &&Value| {
+        let sort = item["sk"]["S"].as_str().unwrap();
+        item["pk"]["S"] == "USER#alice" && sort.starts_with("HISTORY#")
+    };
+    assert_eq!(items.iter().filter(is_row).count(), 0);
 }
