@@ -74,6 +74,49 @@ def access_log(project: Project) -> Iterator[str]:
             yield f"{name}: the format of the access log is not JSON: {error}"
 
 
+def boundary(project: Project) -> Iterator[str]:
+    expected = {"Fn::If": ["Boundary", {"Ref": "PermissionsBoundary"}, NO_VALUE]}
+    for name, role in resources(project.translated, "AWS::IAM::Role"):
+        if role["Properties"].get("PermissionsBoundary") != expected:
+            yield f"{name}: PermissionsBoundary must be that of the parameter"
+
+
+def address(project: Project) -> Iterator[str]:
+    default = {"Fn::Sub": "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"}
+    certificate = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+    domain = {"DomainName": "api.example.com", "DomainCertificateArn": certificate}
+    root = {"Fn::Sub": "https://${DomainName}"}
+    cases = [
+        ({}, default, {"Fn::Sub": default["Fn::Sub"] + "/api/stream/webhook"}, "", False),
+        (domain, root, {"Fn::Sub": "https://${DomainName}/api/stream/webhook"}, None, True),
+        (
+            domain | {"DomainBasePath": "v1"},
+            {"Fn::Sub": "https://${DomainName}/${DomainBasePath}"},
+            {"Fn::Sub": "https://${DomainName}/${DomainBasePath}/api/stream/webhook"},
+            None,
+            True,
+        ),
+        (domain | {"WebhookUrl": "https://other.example.com"}, root, {"Ref": "WebhookUrl"}, None, True),
+    ]
+    for parameters, url, webhook, variable, has_domain in cases:
+        created = project.created(**parameters)
+        if created["ApiUrl"]["Value"] != url:
+            yield f"ApiUrl with {parameters} must be {url}"
+        if created["WebhookUrl"]["Value"] != webhook:
+            yield f"WebhookUrl with {parameters} must be {webhook}"
+        # Without a domain the function derives the URL from the request.
+        found = created["ConfigFunction"]["Properties"]["Environment"]["Variables"]["WEBHOOK_URL"]
+        if found != (webhook if variable is None else variable):
+            yield f"WEBHOOK_URL with {parameters} must be the output WebhookUrl"
+        if any((name in created) != has_domain for name in ("ApiDomain", "ApiMapping", "DomainTarget")):
+            yield f"the custom domain must exist with DomainName only: {parameters}"
+    for endpoint, disabled in [("enabled", False), ("disabled", True)]:
+        body = project.created(DefaultEndpoint=endpoint)["HttpApi"]["Properties"]["Body"]
+        endpoint_settings = body["servers"][0]["x-amazon-apigateway-endpoint-configuration"]
+        if endpoint_settings["disableExecuteApiEndpoint"] is not disabled:
+            yield f"DefaultEndpoint {endpoint} must set disableExecuteApiEndpoint to {disabled}"
+
+
 def cors(project: Project) -> Iterator[str]:
     for name, api in resources(project.translated, "AWS::ApiGatewayV2::Api"):
         choice = api["Properties"]["Body"].get("x-amazon-apigateway-cors", {}).get("Fn::If", [])
@@ -284,6 +327,8 @@ CHECKS = {
     "every function has its own log group, in JSON, with a retention": logs,
     "the access log contains no data of a caller but the route": access_log,
     "CORS is off, unless origins are configured": cors,
+    "every role has the permissions boundary of the parameter": boundary,
+    "the outputs and the webhook have the custom domain and its base path": address,
     "failed runs of a schedule go to a queue; every queue is encrypted and has an alarm": dead_letters,
     "the table is protected against deletion, loss and unlimited cost, and has a stream of both images": table,
     "every alarm notifies a topic, and links to its heading in docs/OPERATIONS.md": alarms,
