@@ -5,7 +5,8 @@ route reaches the right function. So the template is translated first, and the t
 compared with everything else that names a function: functions/, events/ and the router table of
 `cargo lambda watch`. grants.py checks the permissions of the functions; operations.py checks logs,
 alarms, the dashboard and the protection of the table; streams.py checks the consumers of the
-table's stream; deployer.py checks the policy of the deployer.
+table's stream; alarms.py evaluates
+alarms; deployer.py checks the policy of the deployer.
 
     pip install -r tests/template/requirements.txt
     python tests/template/check.py
@@ -23,6 +24,7 @@ from typing import Any
 import cfnlint.api
 from samtranslator.public.exceptions import InvalidDocumentException
 
+import alarms
 import deployer
 import grants
 import operations
@@ -396,7 +398,7 @@ CHECKS = {
     "sample parameters and defaults are allowed values, and no parameter is a secret": sample_parameters,
     "the router table of cargo lambda watch matches the routes": router_table,
     "every function has a sample event for its route, schedule or records": sample_events,
-} | grants.CHECKS | operations.CHECKS | deployer.CHECKS | streams.CHECKS
+} | grants.CHECKS | operations.CHECKS | alarms.CHECKS | deployer.CHECKS | streams.CHECKS
 
 
 def main() -> int:

@@ -14,6 +14,9 @@ NAMESPACE = {"Fn::Sub": "StreamFunctions/${AWS::StackName}"}
 EXISTING_TOPIC = {"Fn::If": ["OtherTopic", {"Ref": "AlarmTopicArn"}, NO_VALUE]}
 TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlarmTopic"}, EXISTING_TOPIC]}
 
+# The metrics of runs on a schedule: if they are missing, the runs are.
+ON_SILENCE = {"Sweeps", "Reconciliations"}
+
 # CloudWatch's limit on the metrics of one alarm.
 MAX_ALARM_METRICS = 10
 
@@ -214,7 +217,7 @@ def alarms(project: Project) -> Iterator[str]:
         for actions in ("AlarmActions", "OKActions"):
             if alarm.get(actions) != [TOPIC]:
                 yield f"{name}: {actions} must be the alarm topic"
-        alarms_on_silence = [("Sweeps" in metric) for _, metric, _ in alarm_metrics(alarm)]
+        alarms_on_silence = [(metric in ON_SILENCE) for _, metric, _ in alarm_metrics(alarm)]
         expected = "breaching" if any(alarms_on_silence) else "notBreaching"
         if alarm.get("TreatMissingData") != expected:
             yield f"{name}: TreatMissingData is {alarm.get('TreatMissingData')}, must be {expected}"

@@ -61,9 +61,20 @@ struct SweepOutcome {
 
 impl GaugeSource for TaskOutcome {
     fn gauges(&self) -> Vec<Gauge> {
-        let Self::Swept(SweepOutcome { calls, users, profiles, open }) = self else {
-            return Vec::new();
-        };
+        match self {
+            Self::Swept(outcome) => outcome.gauges(),
+            Self::Reconciled(summary) => vec![
+                // A run with a failed request does not count, so that an alarm notices its absence.
+                Gauge::count("Reconciliations", u64::from(summary.failed == 0)),
+                Gauge::count("OrphansRemoved", summary.deleted + summary.ended),
+            ],
+        }
+    }
+}
+
+impl SweepOutcome {
+    fn gauges(&self) -> Vec<Gauge> {
+        let Self { calls, users, profiles, open } = self;
         let open = open.map(|open| Gauge::count("OpenCalls", open));
         let gauges = [
             Gauge::count("Sweeps", 1),

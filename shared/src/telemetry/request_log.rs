@@ -77,8 +77,10 @@ pub(super) struct EmfEntry<'a> {
 }
 
 /// The metrics of the whole deployment. A [`Gauge`] with another name is written as a plain field.
-const DEPLOYMENT_METRICS: [(&str, Unit); 10] = [
+const DEPLOYMENT_METRICS: [(&str, Unit); 12] = [
     ("Sweeps", Unit::Count),
+    ("Reconciliations", Unit::Count),
+    ("OrphansRemoved", Unit::Count),
     ("OpenCalls", Unit::Count),
     ("OverdueCalls", Unit::Count),
     ("OldestDueSeconds", Unit::Second(NegativeScale::One)),

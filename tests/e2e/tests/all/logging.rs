@@ -87,6 +87,32 @@ async fn forged_webhook_is_counted() {
 }
 
 #[tokio::test]
+async fn reconciliation_emits_its_success_and_the_orphans() {
+    let app = TestApp::start().await;
+    app.create_calls(&["lost"]).await;
+    app.delete_item("CALL#lost", "CALL").await;
+    app.advance_time(Duration::from_mins(11)).await;
+    app.stream().add_fault(
+        FaultRule::for_operation(Operation::QueryChannels, Fault::Status(403)).once(),
+    );
+    assert_eq!(app.reconcile().await["failed"], 1);
+    assert_eq!(app.reconcile().await["failed"], 0);
+    assert_eq!(app.reconcile().await["failed"], 0);
+    let lines = metric_lines(&app.stop().await);
+    let runs: Vec<_> = lines.iter().filter(|line| line["function"] == "sweeper").collect();
+    for run in &runs {
+        let names = name_set(&["Reconciliations", "OrphansRemoved"]);
+        assert_eq!(metrics_by_dimension(run, &json!([[]])), names);
+    }
+    let values = |name: &str| -> Vec<u64> {
+        runs.iter().map(|run| run[name].as_f64().unwrap() as u64).collect()
+    };
+    assert_eq!(values("Reconciliations"), [0, 1, 1]);
+    // The failed run has ended the call, and the next one has deleted the channel.
+    assert_eq!(values("OrphansRemoved"), [1, 1, 0]);
+}
+
+#[tokio::test]
 async fn sweep_emits_deployment_metrics() {
     let app = TestApp::start().await;
     app.provision_users(&["alice", "bob"]).await;
