@@ -964,7 +964,7 @@ TABLES = {
 
 # True conditions of the deployment in the tables, and of one with JWKS instead of a JWT secret.
 EVENTS_CONDITION = "CallEventsEnabled"
-CONDITIONS_WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop", EVENTS_CONDITION}
+CONDITIONS_WITH_SECRET = {"StreamConfigured", "SessionSecret", "CostStop", "WebhookExpected", EVENTS_CONDITION}
 CONDITIONS_WITH_JWKS = {"StreamConfigured", "PublishedKeys", "CostStop", EVENTS_CONDITION}
 SECRET_CONDITIONS = {"STREAM_SECRET_ARN": "StreamConfigured", "JWT_SECRET_ARN": "SessionSecret"}
 

@@ -45,6 +45,22 @@ pub trait Authenticate: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Self, ApiError>> + Send;
 }
 
+/// The principal of a route that is open to every caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Public;
+
+impl Authenticate for Public {
+    type Credentials = ();
+
+    fn load_credentials(_: &AppContext) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    async fn authenticate(_: &Request, (): &(), _: Timestamp) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+}
+
 /// A further argument of a handler.
 pub trait FromRequest: Sized + Send {
     /// Extracts the argument.

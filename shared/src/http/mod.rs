@@ -13,7 +13,8 @@ mod response;
 mod verified_webhook;
 
 pub use extract::{
-    Accept, Authenticate, DomainName, FromRequest, IdempotencyKey, Json, Path, PathParameter, Query,
+    Accept, Authenticate, DomainName, FromRequest, IdempotencyKey, Json, Path, PathParameter,
+    Public, Query,
 };
 pub use function::serve;
 pub use handler::Handler;

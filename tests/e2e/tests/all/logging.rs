@@ -92,9 +92,8 @@ async fn reconciliation_emits_its_success_and_the_orphans() {
     app.create_calls(&["lost"]).await;
     app.delete_item("CALL#lost", "CALL").await;
     app.advance_time(Duration::from_mins(11)).await;
-    app.stream().add_fault(
-        FaultRule::for_operation(Operation::QueryChannels, Fault::Status(403)).once(),
-    );
+    app.stream()
+        .add_fault(FaultRule::for_operation(Operation::QueryChannels, Fault::Status(403)).once());
     assert_eq!(app.reconcile().await["failed"], 1);
     assert_eq!(app.reconcile().await["failed"], 0);
     assert_eq!(app.reconcile().await["failed"], 0);

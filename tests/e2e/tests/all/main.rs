@@ -19,6 +19,7 @@ mod faults;
 mod glare;
 mod grants;
 mod happy_path;
+mod health;
 mod history;
 mod hostile_inputs;
 mod inactive_users;

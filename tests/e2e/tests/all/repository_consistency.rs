@@ -34,8 +34,8 @@ fn cargo_lambda_routes_match_the_template() {
 
 #[test]
 fn every_sample_event_matches_its_route() {
-    // The sample event of the webhook has its own tests.
-    let listed = e2e::FUNCTIONS.into_iter().chain(["webhook"]);
+    // The sample events of the webhook and of the health check have their own tests.
+    let listed = e2e::FUNCTIONS.into_iter().chain(["webhook", "health"]);
     let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
     assert_eq!(listed, cargo_lambda_routes().into_values().collect());
     for (route, function) in cargo_lambda_routes() {

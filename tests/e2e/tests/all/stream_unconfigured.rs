@@ -25,7 +25,7 @@ async fn every_route_except_config_returns_stream_not_configured() {
         let unsigned = app.post_with_headers(path, &[], "{}").await;
         assert_eq!(unsigned.outcome(), (401, "unauthenticated"), "{path}");
     }
-    for path in ["/call/c1", "/call/quality/c1", "/message/call-c1"] {
+    for path in ["/call/c1", "/call/quality/c1", "/message/call-c1", "/health"] {
         let response = app.get(path, "alice").await;
         assert_eq!(response.outcome(), (503, "stream_not_configured"), "{path}");
     }
