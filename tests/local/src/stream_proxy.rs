@@ -64,10 +64,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    async fn forward(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<HttpResponse, ConnectionDropped> {
+    async fn forward(&self, request: Request<Incoming>) -> Result<HttpResponse, ConnectionDropped> {
         if request.headers().contains_key(UPGRADE) {
             return self.forward_upgrade(request).await;
         }

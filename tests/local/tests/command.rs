@@ -33,7 +33,7 @@ type Outcomes = Vec<(String, Vec<String>)>;
 fn run_in_shell<'a>(setup: &str, lines: impl Iterator<Item = &'a str>) -> Outcomes {
     // The status goes to stderr, because a line may store the body from stdout.
     let print_status =
-        r#"curl() { command curl --noproxy '*' -w '%{stderr}%{http_code}\n' "$@"; }"#;
+        r#"curl() { command curl --noproxy '*' "$@" -w '%{stderr}%{http_code}\n'; }"#;
     let lines: Vec<_> = lines.collect();
     let numbered = lines.iter().enumerate().map(|(at, line)| format!("{line}\necho line {at} >&2"));
     let script: Vec<_> =
