@@ -28,7 +28,7 @@ use crate::sync::{ShutdownSignal, ShutdownTrigger};
 /// A running proxy.
 pub(crate) struct StreamProxy {
     server: Server,
-    /// Dropping it closes the WebSockets.
+    /// Dropping it closes the open sockets.
     shutdown: ShutdownTrigger,
 }
 

@@ -125,7 +125,7 @@ fn printed_commands_work_and_ctrl_c_stops_all_processes() {
     assert!(interrupt.unwrap().success());
     assert!(local.wait().unwrap().success());
     for function in functions {
-        let alive = std::path::Path::new(&format!("/proc/{function}")).exists();
+        let alive = Path::new(&format!("/proc/{function}")).exists();
         assert!(!alive, "process {function} is still running");
     }
     for port in ports {
