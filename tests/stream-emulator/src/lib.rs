@@ -55,6 +55,7 @@ mod server;
 mod settings;
 mod state;
 mod timestamp;
+mod v1;
 mod views;
 mod webhooks;
 #[cfg(test)]

@@ -4,10 +4,13 @@ use bytes::Bytes;
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::auth::Credentials;
 use crate::error::StreamError;
 use crate::route::{ApiVersion, Route};
+use crate::v1::{from_v1, to_v1};
+use crate::world::format_timestamps;
 
 /// Everything that determines the response.
 #[derive(Debug)]
@@ -43,7 +46,21 @@ impl ApiRequest {
             b"" | b"null" => b"{}".as_slice(),
             body => body,
         };
-        parse("request body", body)
+        if self.api_version != ApiVersion::ChatV1 {
+            return parse("request body", body);
+        }
+        let mut body = parse("request body", body)?;
+        from_v1(&self.route, &mut body);
+        serde_json::from_value(body).map_err(|error| invalid("request body", &error))
+    }
+
+    /// Gives a response the shape of the request's version of the API.
+    pub(crate) fn format_response(&self, body: &mut Value) {
+        match self.api_version {
+            ApiVersion::ChatV1 => to_v1(body),
+            ApiVersion::VideoV1 => format_timestamps(body),
+            ApiVersion::V2 => {}
+        }
     }
 
     /// The JSON object in the `payload` query parameter of a GET.
@@ -53,8 +70,11 @@ impl ApiRequest {
 }
 
 fn parse<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, StreamError> {
-    serde_json::from_slice(json)
-        .map_err(|error| StreamError::invalid_input(format!("{name} is not valid: {error}")))
+    serde_json::from_slice(json).map_err(|error| invalid(name, &error))
+}
+
+fn invalid(name: &str, error: &serde_json::Error) -> StreamError {
+    StreamError::invalid_input(format!("{name} is not valid: {error}"))
 }
 
 /// The decoded query string.
@@ -82,8 +102,17 @@ impl Query {
         self.get(name).map(str::to_owned)
     }
 
+    /// Accepts the spellings that Go parses, since libraries send several.
     pub(crate) fn get_bool(&self, name: &str) -> Result<Option<bool>, StreamError> {
-        self.get_parsed(name, "a boolean")
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text {
+            "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(Some(true)),
+            "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(Some(false)),
+            _ => {
+                let message = format!("{name} must be a boolean, not {text:?}");
+                Err(StreamError::invalid_input(message))
+            }
+        }
     }
 
     pub(crate) fn get_usize(&self, name: &str) -> Result<Option<usize>, StreamError> {
@@ -109,7 +138,7 @@ fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::Request;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -127,6 +156,27 @@ mod tests {
         assert_eq!(request.query.get_bool("flag"), Ok(Some(true)));
         assert_eq!(request.query.get_bool("absent"), Ok(None));
         assert!(request.query.get_usize("api_key").is_err());
+    }
+
+    #[test]
+    fn boolean_has_several_spellings() {
+        for (text, expected) in
+            [("true", Ok(true)), ("False", Ok(false)), ("1", Ok(true)), ("no", Err(()))]
+        {
+            let request = api_request(&format!("/users?flag={text}"), "");
+            let actual = request.query.get_bool("flag").map(Option::unwrap_or_default);
+            assert_eq!(actual.map_err(|_| ()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn body_of_v1_has_the_shape_of_v2() {
+        let body = "{\"message\": {\"text\": \"t\", \"mood\": 1}}";
+        let v2 = json!({ "message": { "text": "t", "custom": { "mood": 1 } } });
+        let request = api_request("/channels/messaging/c/message", body);
+        assert_eq!(request.body::<Value>(), Ok(v2));
+        let request = api_request("/api/v2/chat/channels/messaging/c/message", body);
+        assert_eq!(request.body::<Value>(), Ok(json!({ "message": { "text": "t", "mood": 1 } })));
     }
 
     #[test]

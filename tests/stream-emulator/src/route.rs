@@ -1,7 +1,7 @@
 //! Maps a method and a path to an operation and its path parameters.
 //!
-//! Clients use paths without the prefix `/api/v2`, which is v1 of the API. Of these, only paths of
-//! calls, channels, devices and bans exist here.
+//! Paths without the prefix `/api/v2` are v1 of the API: the paths of video below `/video`, and those
+//! of chat without the segment `chat` of v2.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -11,16 +11,23 @@ use crate::world::Cid;
 
 const V2_PREFIX: &str = "/api/v2/";
 
-/// The version of the API.
+/// The version of the API, which determines the shapes of requests and responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApiVersion {
-    V1,
+    ChatV1,
+    VideoV1,
     V2,
 }
 
 impl ApiVersion {
     pub(crate) fn from_path(path: &str) -> Self {
-        if path.starts_with(V2_PREFIX) { Self::V2 } else { Self::V1 }
+        if path.starts_with(V2_PREFIX) {
+            Self::V2
+        } else if path.starts_with("/video/") {
+            Self::VideoV1
+        } else {
+            Self::ChatV1
+        }
     }
 }
 
@@ -92,23 +99,20 @@ impl Route {
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
             .collect();
         let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
-        match version {
-            ApiVersion::V1 => Self::parse_v1(method.as_str(), &segments),
-            ApiVersion::V2 => Self::parse_v2(method.as_str(), &segments),
+        let method = method.as_str();
+        match (version, segments.as_slice()) {
+            (_, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
+            (ApiVersion::V2, &["chat", ref rest @ ..]) => Self::parse_chat(method, rest),
+            (ApiVersion::V2, segments) => Self::parse_common(method, segments),
+            (_, segments) => match Self::parse_common(method, segments) {
+                Self::Unknown => Self::parse_chat(method, segments),
+                route => route,
+            },
         }
     }
 
-    fn parse_v1(method: &str, segments: &[&str]) -> Self {
-        match (method, segments) {
-            (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
-            (method, &["channels", ..]) => Self::parse_chat(method, segments),
-            (method, &["devices"]) => Self::parse_devices(method),
-            (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
-            _ => Self::Unknown,
-        }
-    }
-
-    fn parse_v2(method: &str, segments: &[&str]) -> Self {
+    /// The operations that chat and video share.
+    fn parse_common(method: &str, segments: &[&str]) -> Self {
         match (method, segments) {
             ("GET", &["app"]) => Self::GetApp,
             ("PATCH", &["app"]) => Self::UpdateApp,
@@ -118,8 +122,6 @@ impl Route {
             (method, &["users", ref rest @ ..]) => Self::parse_users(method, rest),
             (method, &["devices"]) => Self::parse_devices(method),
             (method, &["moderation", ref rest @ ..]) => Self::parse_moderation(method, rest),
-            (method, &["chat", ref rest @ ..]) => Self::parse_chat(method, rest),
-            (method, &["video", ref rest @ ..]) => Self::parse_video(method, rest),
             _ => Self::Unknown,
         }
     }
@@ -383,12 +385,18 @@ mod tests {
             (Method::DELETE, "/moderation/ban", Route::Unban),
             (Method::POST, "/devices", Route::CreateDevice),
             (Method::DELETE, "/video/devices", Route::DeleteDevice),
-            (Method::GET, "/app", Route::Unknown),
+            (Method::GET, "/app", Route::GetApp),
+            (Method::PATCH, "/users", Route::UpdateUsersPartial),
+            (Method::GET, "/members", Route::QueryMembers),
+            (Method::GET, "/messages/m", Route::GetMessage("m".to_owned())),
+            (Method::GET, "/tasks/t", Route::GetTask("t".to_owned())),
             (Method::POST, "/chat/channels", Route::Unknown),
             (Method::POST, "", Route::Unknown),
         ] {
             assert_eq!(Route::parse(&method, path), route, "{path}");
-            assert_eq!(ApiVersion::from_path(path), ApiVersion::V1, "{path}");
+            let is_video = path.starts_with("/video");
+            let version = if is_video { ApiVersion::VideoV1 } else { ApiVersion::ChatV1 };
+            assert_eq!(ApiVersion::from_path(path), version, "{path}");
         }
         assert_eq!(ApiVersion::from_path("/api/v2/app"), ApiVersion::V2);
     }
@@ -398,6 +406,5 @@ mod tests {
         let route = Route::parse(&Method::GET, "/api/v2/chat/messages/a%2Fb");
         assert_eq!(route, Route::GetMessage("a/b".to_owned()));
         assert_eq!(Route::parse(&Method::GET, "/api/v2/chat/messages/a/b"), Route::Unknown);
-        assert_eq!(Route::parse(&Method::GET, "/users"), Route::Unknown);
     }
 }

@@ -19,12 +19,11 @@ use crate::operation::{Operation, RequestCounts};
 use crate::rate_limit::RateWindows;
 use crate::request::ApiRequest;
 use crate::response::ApiResponse;
-use crate::route::ApiVersion;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 use crate::views::UserToken;
 use crate::webhooks::{DeliveryAttempt, PendingDelivery, Webhooks};
-use crate::world::{TokenUser, World, format_timestamps};
+use crate::world::{TokenUser, World};
 
 /// The emulated app.
 #[derive(Debug)]
@@ -221,9 +220,7 @@ impl State {
         let response = match outcome {
             Ok(mut body) => {
                 body["duration"] = response_duration(operation);
-                if request.api_version == ApiVersion::V1 {
-                    format_timestamps(&mut body);
-                }
+                request.format_response(&mut body);
                 ApiResponse::json(request.success_status, &body)
             }
             Err(error) => ApiResponse::from_error(&error),
