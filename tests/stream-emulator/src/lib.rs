@@ -44,12 +44,15 @@ mod delayed;
 mod dispatch;
 mod emulator;
 mod error;
+mod event_log;
 mod faults;
 mod millis;
 mod operation;
 mod rate_limit;
+mod realtime;
 mod request;
 mod response;
+mod rng;
 mod route;
 mod server;
 mod settings;
@@ -69,8 +72,8 @@ pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
-    ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, UserAction, UserToken,
-    UserView,
+    ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, SocketView, UserAction,
+    UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
 pub use world::APP_OBJECT_SECRET;

@@ -179,6 +179,11 @@ pub(crate) fn from_v1(route: &Route, body: &mut Value) {
     }
 }
 
+/// Converts the `user_details` of a connection from v1 to v2.
+pub(crate) fn user_from_v1(details: &mut Value) {
+    USER.gather(details);
+}
+
 fn gather_channel(data: &mut Value) {
     CHANNEL.gather(data);
     for members in ["members", "invites"] {

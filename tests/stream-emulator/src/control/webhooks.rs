@@ -28,7 +28,7 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             ok_response()
         }),
         ("GET", "events") => {
-            ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.events()))
+            ApiResponse::json(200, &state.with_inner(|inner, _| inner.events.events()))
         }
         ("GET", "deliveries") => {
             ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.attempts()))

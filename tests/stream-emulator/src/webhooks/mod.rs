@@ -1,4 +1,4 @@
-//! Webhooks: the delivery queue of events to the app's hooks, and the history of both.
+//! Webhooks: the delivery queue of events to the app's hooks, and the history of attempts.
 //!
 //! When an event is emitted, this module decides whether it is dropped, how many copies are sent
 //! and whether they are compressed. `sender` only sends the queued deliveries.
@@ -6,7 +6,6 @@
 mod delivery;
 mod hook;
 mod retry_policy;
-mod rng;
 mod script;
 mod sender;
 mod signature;
@@ -16,17 +15,16 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rng::SplitMix64;
 use crate::settings::Settings;
 use crate::world::App;
-
-use rng::SplitMix64;
 
 pub(crate) use delivery::PendingDelivery;
 pub use script::{GzipMode, WebhookScript};
 pub(crate) use sender::run_sender;
 pub(crate) use signature::sign;
 
-/// The maximum number of recorded events and attempts, since an emulator can run for days.
+/// The maximum number of recorded attempts, since an emulator can run for days.
 const MAX_HISTORY: usize = 10_000;
 
 /// One attempt to deliver a webhook, and its outcome.
@@ -50,8 +48,6 @@ pub struct DeliveryAttempt {
 #[derive(Debug, Default)]
 pub(crate) struct Webhooks {
     script: WebhookScript,
-    /// The last events, in the order in which they were emitted.
-    events: VecDeque<Value>,
     queue: VecDeque<PendingDelivery>,
     /// Deliveries that wait for [`Webhooks::release`].
     held: Vec<PendingDelivery>,
@@ -65,8 +61,8 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    /// Queues or holds an event's deliveries to every hook that matches, and records the event.
-    pub(crate) fn handle_event(&mut self, event: Value, app: &App, settings: &Settings) {
+    /// Queues or holds an event's deliveries to every hook that matches.
+    pub(crate) fn handle_event(&mut self, event: &Value, app: &App, settings: &Settings) {
         let event_type = event["type"].as_str().unwrap_or_default();
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
         let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event_type)).collect();
@@ -76,7 +72,7 @@ impl Webhooks {
             for copy in 1..=self.script.copies {
                 let compressed = self.should_compress(app);
                 deliveries.push(PendingDelivery::new(
-                    &event,
+                    event,
                     url,
                     &webhook_id,
                     copy,
@@ -90,7 +86,6 @@ impl Webhooks {
         } else {
             self.enqueue(deliveries);
         }
-        push_bounded(&mut self.events, event);
     }
 
     /// Queues the held deliveries, in the order that the script's seed determines.
@@ -133,16 +128,12 @@ impl Webhooks {
         self.queue.is_empty() && self.in_flight == 0
     }
 
-    /// Discards all deliveries. Later events are recorded but not delivered.
+    /// Discards all deliveries. Later events are not delivered.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.queue.clear();
         self.held.clear();
         self.in_flight = 0;
-    }
-
-    pub(crate) fn events(&self) -> Vec<Value> {
-        self.events.iter().cloned().collect()
     }
 
     pub(crate) fn attempts(&self) -> Vec<DeliveryAttempt> {
@@ -211,7 +202,7 @@ mod tests {
     }
 
     fn emit(webhooks: &mut Webhooks, kind: &str) {
-        webhooks.handle_event(json!({ "type": kind }), &app(), &settings());
+        webhooks.handle_event(&json!({ "type": kind }), &app(), &settings());
     }
 
     /// Takes and finishes all queued deliveries.
@@ -239,10 +230,6 @@ mod tests {
             ("message.new", "http://b/"),
         ];
         assert_eq!(sent, expected.map(|(kind, url)| (kind.to_owned(), url.to_owned())));
-        assert_eq!(
-            webhooks.events(),
-            [json!({ "type": "call.ended" }), json!({ "type": "message.new" })]
-        );
     }
 
     #[test]
@@ -258,12 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn dropped_event_is_still_in_the_history() {
+    fn dropped_event_has_no_delivery() {
         let mut webhooks =
             webhooks_with(WebhookScript { drop_all: true, ..WebhookScript::default() });
         emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
-        assert_eq!(webhooks.events().len(), 1);
     }
 
     #[test]
@@ -289,7 +275,7 @@ mod tests {
             let mut webhooks = webhooks_with(WebhookScript { gzip, ..WebhookScript::default() });
             let app = App { hook_compression: app_setting, ..app() };
             for _ in 0..3 {
-                webhooks.handle_event(json!({ "type": "call.ended" }), &app, &settings());
+                webhooks.handle_event(&json!({ "type": "call.ended" }), &app, &settings());
             }
             drain(&mut webhooks).iter().map(PendingDelivery::is_compressed).collect::<Vec<_>>()
         };
@@ -326,7 +312,6 @@ mod tests {
         webhooks.close();
         emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
-        assert_eq!(webhooks.events().len(), 2);
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod rate_limits;
 mod requests;
 mod rings;
 mod sessions;
+mod socket_client;
+mod sockets;
 mod user_tokens;
 mod webhook_receiver;
 mod webhooks;

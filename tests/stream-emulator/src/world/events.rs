@@ -1,5 +1,5 @@
-//! Events: one for each change that Stream reports. The world only collects them; `webhooks`
-//! delivers them.
+//! Events: one for each change that Stream reports. The world only collects them; `realtime`
+//! and `webhooks` deliver them.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,10 @@ pub(crate) fn format_timestamps(value: &mut Value) {
                 match key.as_str() {
                     "custom" | "channel_custom" | "attachments" => {}
                     "accepted_by" | "missed_by" | "rejected_by" => format_each(value),
-                    "revoke_tokens_issued_before" | "ban_expires" | "expiration" => {
+                    "revoke_tokens_issued_before"
+                    | "ban_expires"
+                    | "expiration"
+                    | "last_active" => {
                         format_timestamp(value);
                     }
                     key if key.ends_with("_at") => format_timestamp(value),

@@ -1,0 +1,195 @@
+//! The connection of one socket: sends the queued frames, answers health checks, and ends when the
+//! client or the server closes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::audience::Product;
+use super::closing::Closing;
+use super::connect::ConnectRequest;
+use super::socket::SocketHandle;
+use crate::error::StreamError;
+use crate::request::Query;
+use crate::server::wait_for_stop;
+use crate::state::State;
+
+/// The interval of the server's own health checks.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+/// A client that sends nothing for this time has lost its connection: it would send a health check
+/// 25 s after the last frame that it received.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// The time for the first message of a video client.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(15);
+/// The time for the remaining frames and the close handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Far above the messages of clients.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Serves an upgraded connection until it ends or the emulator stops.
+pub(super) async fn serve<S>(
+    stream: S,
+    product: Product,
+    query: Query,
+    state: Arc<State>,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let web_socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    tokio::select! {
+        () = wait_for_stop(&mut stop) => {}
+        () = run(web_socket, product, &query, &state) => {}
+    }
+}
+
+async fn run<S>(mut web_socket: WebSocketStream<S>, product: Product, query: &Query, state: &State)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let request = match product {
+        Product::Chat => ConnectRequest::from_chat_query(query),
+        Product::Video => match first_message(&mut web_socket).await {
+            Some(message) => ConnectRequest::from_video_message(query, &message),
+            None => return,
+        },
+    };
+    match request.and_then(|request| state.connect(request)) {
+        Ok(handle) => {
+            let guard = ConnectionGuard { state, connection_id: handle.connection_id.clone() };
+            let mut closing = handle.closing.clone();
+            tokio::select! {
+                () = serve_socket(&mut web_socket, handle, product, state) => {}
+                () = close_timeout(&mut closing) => {}
+            }
+            drop(guard);
+        }
+        Err(error) => {
+            let refusal = refuse(&mut web_socket, &error, state);
+            let _ = timeout(CLOSE_TIMEOUT, refusal).await;
+        }
+    }
+}
+
+/// Removes the socket when its connection ends, also if the emulator stops.
+struct ConnectionGuard<'a> {
+    state: &'a State,
+    connection_id: String,
+}
+
+impl Drop for ConnectionGuard<'_> {
+    fn drop(&mut self) {
+        self.state.disconnect(&self.connection_id);
+    }
+}
+
+async fn first_message<S>(web_socket: &mut WebSocketStream<S>) -> Option<String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let next_text = async {
+        loop {
+            match web_socket.next().await {
+                Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    };
+    timeout(AUTH_TIMEOUT, next_text).await.ok().flatten()
+}
+
+/// Sends the error as a frame and closes.
+async fn refuse<S>(web_socket: &mut WebSocketStream<S>, error: &StreamError, state: &State)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if web_socket.send(Message::Text(state.connection_error(error))).await.is_ok() {
+        close(web_socket, Closing::refused()).await;
+    }
+}
+
+async fn serve_socket<S>(
+    web_socket: &mut WebSocketStream<S>,
+    mut handle: SocketHandle,
+    product: Product,
+    state: &State,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let id = handle.connection_id.as_str();
+    let mut health_checks = interval_at(Instant::now() + HEALTH_INTERVAL, HEALTH_INTERVAL);
+    let mut idle_at = Instant::now() + IDLE_TIMEOUT;
+    loop {
+        let frame = tokio::select! {
+            frame = handle.frames.recv() => {
+                let Some(frame) = frame else { break };
+                frame
+            }
+            message = web_socket.next() => {
+                let Some(Ok(message)) = message else { return };
+                idle_at = Instant::now() + IDLE_TIMEOUT;
+                if !is_health_check(&message) {
+                    continue;
+                }
+                state.health_check(product, id)
+            }
+            _ = health_checks.tick() => state.health_check(product, id),
+            () = sleep_until(idle_at) => {
+                state.close_socket(id, Closing::idle());
+                idle_at = Instant::now() + IDLE_TIMEOUT;
+                continue;
+            }
+        };
+        if web_socket.send(Message::Text(frame)).await.is_err() {
+            return;
+        }
+    }
+    let closing = handle.closing.borrow().clone();
+    if let Some(closing) = closing {
+        close(web_socket, closing).await;
+    }
+}
+
+/// Closes, and waits for the client to do so too.
+async fn close<S>(web_socket: &mut WebSocketStream<S>, closing: Closing)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(frame) = closing.frame() else { return };
+    if !matches!(web_socket.close(Some(frame)).await, Ok(()) | Err(Error::ConnectionClosed)) {
+        return;
+    }
+    while let Some(Ok(_)) = web_socket.next().await {}
+}
+
+/// Resolves at the latest when a socket that the server closes must be gone: the client may read
+/// nothing.
+async fn close_timeout(closing: &mut watch::Receiver<Option<Closing>>) {
+    let cuts = match closing.wait_for(Option::is_some).await {
+        Ok(closing) => *closing == Some(Closing::Cut),
+        Err(_) => false,
+    };
+    if !cuts {
+        sleep(CLOSE_TIMEOUT).await;
+    }
+}
+
+/// Whether a message is a health check. Clients send it in an array.
+fn is_health_check(message: &Message) -> bool {
+    let Message::Text(text) = message else { return false };
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
+    let is_check = |value: &Value| value["type"] == "health.check";
+    is_check(&value) || value.as_array().is_some_and(|values| values.iter().any(is_check))
+}
