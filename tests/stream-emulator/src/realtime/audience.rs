@@ -2,8 +2,9 @@
 //!
 //! Stream documents most of the audiences. Assumed are these: a message also notifies the sockets
 //! of its sender that do not watch the channel, an update of a call reaches its members, and an
-//! update of a user reaches the watchers of the user's channels. An event of an unknown type
-//! reaches the watchers.
+//! update of a user reaches the watchers of the user's channels. The event of a deleted call names
+//! no members, and reaches its watchers and its creator. An event of an unknown type reaches the
+//! watchers.
 
 use serde_json::Value;
 
@@ -53,6 +54,8 @@ pub(super) enum Audience {
     NamedMembers,
     /// Sockets of the `user` of the event.
     User,
+    /// Sockets of the `member` of the event.
+    Member,
     /// Sockets of the `member` of the event that do not watch the channel.
     OtherSocketsOfMember,
     /// Sockets that asked for the presence of the `user` of the event.
@@ -84,7 +87,9 @@ pub(super) fn targets(kind: &str) -> &'static [Target] {
         // Only webhooks.
         "call.user_feedback_submitted"
         | "call.stats_report_ready"
+        | "message.flagged"
         | "user.deactivated"
+        | "user.flagged"
         | "user.reactivated" => &[],
         "message.new" => {
             &const { [WATCHERS, notify(Audience::OtherMembers, "notification.message_new")] }
@@ -124,7 +129,10 @@ pub(super) fn targets(kind: &str) -> &'static [Target] {
         "call.member_added" | "call.member_updated" | "call.member_removed" => {
             &const { [event_to(Audience::WatchersAndMembers)] }
         }
-        "channel.hidden" | "channel.visible" => &const { [event_to(Audience::User)] },
+        "notification.invited" => &const { [event_to(Audience::Member)] },
+        "channel.hidden" | "channel.visible" | "channel.muted" | "channel.unmuted" => {
+            &const { [event_to(Audience::User)] }
+        }
         _ if kind.starts_with("user.") || kind.starts_with("notification.") => {
             &const { [event_to(Audience::User)] }
         }
@@ -150,7 +158,7 @@ mod tests {
     #[test]
     fn event_type_determines_the_audience() {
         use Audience::{
-            Contacts, Members, NamedMembers, OtherMembers, OtherSocketsOfMember,
+            Contacts, Member, Members, NamedMembers, OtherMembers, OtherSocketsOfMember,
             PresenceSubscribers, User, Watchers, WatchersAndMembers,
         };
         let cases: &[(&[&str], &[(Audience, Option<&str>)])] = &[
@@ -203,10 +211,19 @@ mod tests {
             (&["user.presence.changed"], &[(PresenceSubscribers, None)]),
             (&["user.updated", "user.deleted"], &[(Contacts, None)]),
             (
-                &["user.banned", "user.unbanned", "user.muted", "notification.mutes_updated"],
+                &[
+                    "user.banned",
+                    "user.unbanned",
+                    "user.muted",
+                    "channel.hidden",
+                    "channel.visible",
+                    "channel.muted",
+                    "channel.unmuted",
+                    "notification.mutes_updated",
+                ],
                 &[(User, None)],
             ),
-            (&["channel.hidden", "channel.visible"], &[(User, None)]),
+            (&["notification.invited"], &[(Member, None)]),
             (
                 &["call.created", "call.accepted", "call.rejected", "call.missed"],
                 &[(Members, None)],
@@ -227,6 +244,8 @@ mod tests {
                 &[
                     "call.stats_report_ready",
                     "call.user_feedback_submitted",
+                    "message.flagged",
+                    "user.flagged",
                     "user.deactivated",
                     "user.reactivated",
                 ],
