@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::audience::Product;
 use super::closing::Closing;
 use super::connect::ConnectRequest;
+use super::handshake::Endpoint;
 use super::socket::SocketHandle;
 use crate::error::StreamError;
 use crate::request::Query;
@@ -37,7 +38,7 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// Serves an upgraded connection until it ends or the emulator stops.
 pub(super) async fn serve<S>(
     stream: S,
-    product: Product,
+    endpoint: Endpoint,
     query: Query,
     state: Arc<State>,
     mut stop: watch::Receiver<bool>,
@@ -48,14 +49,33 @@ pub(super) async fn serve<S>(
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let web_socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let connection = async {
+        match endpoint {
+            Endpoint::Events(product) => serve_events(web_socket, product, &query, &state).await,
+            Endpoint::Media(id) => serve_media(web_socket, &id, &state).await,
+        }
+    };
     tokio::select! {
         () = wait_for_stop(&mut stop) => {}
-        () = run(web_socket, product, &query, &state) => {}
+        () = connection => {}
     }
 }
 
-async fn run<S>(mut web_socket: WebSocketStream<S>, product: Product, query: &Query, state: &State)
+/// Ignores all messages until the client leaves: media is not emulated.
+async fn serve_media<S>(mut web_socket: WebSocketStream<S>, user_session_id: &str, state: &State)
 where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(_)) = web_socket.next().await {}
+    state.with_inner(|inner, now| inner.world.media_disconnected(user_session_id, now));
+}
+
+async fn serve_events<S>(
+    mut web_socket: WebSocketStream<S>,
+    product: Product,
+    query: &Query,
+    state: &State,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request = match product {
@@ -221,7 +241,13 @@ mod tests {
         let query = Query::from_uri(&uri.parse().expect("a URI"));
         let (client, server) = duplex(buffer_bytes);
         let (stop, stop_receiver) = watch::channel(false);
-        let task = tokio::spawn(serve(server, product, query, Arc::clone(&state), stop_receiver));
+        let task = tokio::spawn(serve(
+            server,
+            Endpoint::Events(product),
+            query,
+            Arc::clone(&state),
+            stop_receiver,
+        ));
         let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
         Connected { client, state, task, _stop: stop }
     }
@@ -253,9 +279,9 @@ mod tests {
         // Any frame of the client counts.
         client.send(Message::text("[]")).await.expect("sent");
         let code = loop {
-            match client.next().await.expect("open").expect("a frame") {
-                Message::Close(frame) => break frame.map(|frame| u16::from(frame.code)),
-                _ => {}
+            let message = client.next().await.expect("open").expect("a frame");
+            if let Message::Close(frame) = message {
+                break frame.map(|frame| u16::from(frame.code));
             }
         };
         assert_eq!((code, start.elapsed().as_secs()), (Some(1001), 105));

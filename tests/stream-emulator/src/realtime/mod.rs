@@ -1,4 +1,4 @@
-//! The real-time side: WebSockets of clients, and which events they receive.
+//! The real-time side: the sockets of clients, and which events they receive.
 //!
 //! [`Realtime`] holds the open sockets. They are part of the state behind the mutex, and each has a
 //! bounded queue of frames to its connection, so that a slow client never blocks the world.
@@ -30,7 +30,7 @@ use socket::{Socket, SocketHandle, TokenTimes};
 
 pub(crate) use audience::is_webhook_event;
 pub(crate) use closing::Closing;
-pub(crate) use handshake::socket_product;
+pub(crate) use handshake::Endpoint;
 pub(crate) use upgrade::upgrade;
 pub(crate) use watch::WatchRequest;
 

@@ -1,6 +1,7 @@
 //! The events that open sockets receive.
 
 use super::socket_client::{Ended, SocketClient};
+use super::webhook_receiver::WebhookReceiver;
 use super::*;
 
 /// An emulator with a channel and a call, both created by alice, with the members alice and bob.
@@ -312,7 +313,7 @@ async fn update_of_a_user_reaches_the_watchers_of_its_channels() {
 async fn client_only_events_have_no_webhooks() {
     let emulator = emulator_with_objects().await;
     let mut alice = watching(&emulator, "alice").await;
-    let receiver = super::webhook_receiver::WebhookReceiver::with_statuses(&[]).await;
+    let receiver = WebhookReceiver::with_statuses(&[]).await;
     emulator.set_event_hooks(vec![receiver.hook()]);
     for kind in ["typing.start", "message.read", "typing.stop", "member.updated"] {
         let user = json!({ "id": "bob" });

@@ -76,11 +76,9 @@ impl World {
         let mutes = self.moderation.mutes.iter().filter(|mute| mute.user_id == id);
         let mutes: Vec<Value> = mutes
             .map(|mute| {
-                let (muting, muted) =
-                    (self.user_response(id), self.user_response(&mute.target_user_id));
                 json!({
-                    "user": muting,
-                    "target": muted,
+                    "user": self.user_response(id),
+                    "target": self.user_response(&mute.target_user_id),
                     "created_at": user["created_at"],
                     "updated_at": user["created_at"],
                 })
@@ -119,6 +117,10 @@ impl World {
     /// The last video socket of a user has closed.
     #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "without effect yet")]
     pub(crate) fn client_disconnected(&mut self, _user_id: &str, _now: Timestamp) {}
+
+    /// The socket of a media endpoint has closed.
+    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "without effect yet")]
+    pub(crate) fn media_disconnected(&mut self, _user_session_id: &str, _now: Timestamp) {}
 
     /// The ids of the members of a channel, or of the members and the creator of a call.
     pub(crate) fn object_members(&self, cid: &str, kind: ObjectKind) -> Option<Vec<&str>> {

@@ -106,7 +106,9 @@ fn convert_timestamps(value: &mut Value, convert: &impl Fn(&mut Value)) {
             }
         }
         Value::Array(elements) => {
-            elements.iter_mut().for_each(|element| convert_timestamps(element, convert));
+            for element in elements {
+                convert_timestamps(element, convert);
+            }
         }
         _ => {}
     }
