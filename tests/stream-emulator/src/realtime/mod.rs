@@ -87,6 +87,9 @@ impl Realtime {
 
     /// Queues an event for the sockets in its audiences.
     pub(crate) fn deliver(&mut self, event: &Value, world: &World) {
+        if self.sockets.is_empty() {
+            return;
+        }
         let kind = event["type"].as_str().unwrap_or_default();
         let recipients = Recipients::new(event, world);
         let cid = event["cid"].as_str().unwrap_or_default();

@@ -84,8 +84,6 @@ impl Inner {
         settings: &Settings,
         now: Timestamp,
     ) {
-        // A socket does not receive the events from before it watches.
-        self.publish(settings, now);
         let entries = entries(response);
         if request.watch {
             for cid in entries.iter().filter_map(|entry| cid(entry)) {
