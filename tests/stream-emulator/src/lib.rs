@@ -73,4 +73,4 @@ pub use views::{
     UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
-pub use world::APP_OBJECT_SECRET;
+pub use world::{APP_OBJECT_SECRET, JoinMode};

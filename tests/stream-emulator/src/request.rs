@@ -1,7 +1,7 @@
 //! A parsed request. It is independent of its connection, so that it can be executed later.
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::auth::Credentials;
 use crate::error::StreamError;
 use crate::route::{ApiVersion, Route};
 use crate::v1::{from_v1, to_v1};
-use crate::world::format_timestamps;
+use crate::world::{Host, format_timestamps};
 
 /// Everything that determines the response.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct ApiRequest {
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
+    /// Where the client reaches the emulator.
+    pub(crate) host: Host,
     /// The status of a successful response: 201 for POST and PUT, 200 for every other method.
     pub(crate) success_status: u16,
 }
@@ -33,6 +35,7 @@ impl ApiRequest {
             credentials: Credentials::from_request(&head.headers, &query),
             query,
             body,
+            host: host_of(&head.headers),
             success_status: match head.method {
                 Method::POST | Method::PUT => 201,
                 _ => 200,
@@ -67,6 +70,13 @@ impl ApiRequest {
     pub(crate) fn payload<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         parse("payload", self.query.get("payload").unwrap_or("{}").as_bytes())
     }
+}
+
+/// The address in the headers of the client or, behind a proxy, in those of the proxy.
+fn host_of(headers: &HeaderMap) -> Host {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let authority = text("x-forwarded-host").or(text("host")).unwrap_or("127.0.0.1");
+    Host::new(authority, text("x-forwarded-proto") == Some("https"))
 }
 
 fn parse<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, StreamError> {
