@@ -88,4 +88,4 @@ pub use views::{
     UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript, WebhookTimes};
-pub use world::APP_OBJECT_SECRET;
+pub use world::{APP_OBJECT_SECRET, JoinMode};
