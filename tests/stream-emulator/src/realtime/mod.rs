@@ -24,11 +24,11 @@ use crate::rng::SplitMix64;
 use crate::views::SocketView;
 use crate::world::World;
 
-use audience::{Product, targets};
+use audience::targets;
 use recipients::Recipients;
 use socket::{Socket, SocketHandle, TokenTimes};
 
-pub(crate) use audience::is_webhook_event;
+pub(crate) use audience::{Product, is_webhook_event};
 pub(crate) use closing::Closing;
 pub(crate) use handshake::Endpoint;
 pub(crate) use upgrade::upgrade;
