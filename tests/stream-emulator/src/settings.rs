@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use crate::webhooks::WebhookTimes;
 use crate::world::JoinMode;
 
 /// The source of the emulator's time.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub enforce_rate_limits: bool,
     /// What a client gets that joins a call.
     pub join_mode: JoinMode,
+    /// The format of instants in webhooks.
+    pub webhook_times: WebhookTimes,
 }
 
 impl Settings {
@@ -34,6 +37,7 @@ impl Settings {
             now: Arc::new(SystemTime::now),
             enforce_rate_limits: true,
             join_mode: JoinMode::default(),
+            webhook_times: WebhookTimes::default(),
         }
     }
 
@@ -67,6 +71,13 @@ impl Settings {
     #[must_use]
     pub fn with_rate_limits_enforced(mut self, enforced: bool) -> Self {
         self.enforce_rate_limits = enforced;
+        self
+    }
+
+    /// Sets the format of instants in webhooks, by default RFC 3339.
+    #[must_use]
+    pub fn with_webhook_times(mut self, times: WebhookTimes) -> Self {
+        self.webhook_times = times;
         self
     }
 }

@@ -195,6 +195,11 @@ pub(crate) fn from_v1(route: &Route, body: &mut Value) {
     }
 }
 
+/// Converts the `user_details` of a connection from v1 to v2.
+pub(crate) fn user_from_v1(details: &mut Value) {
+    USER.gather(details);
+}
+
 fn gather_channel(data: &mut Value) {
     CHANNEL.gather(data);
     for members in ["members", "invites"] {
@@ -354,7 +359,8 @@ mod tests {
         });
         for shape in [USER, CHANNEL, MEMBER, MESSAGE, REACTION, EVENT] {
             for count in 0..=shape.known.len() {
-                let known = shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!(1)));
+                let known =
+                    shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!("x")));
                 let mut original: Map<String, Value> = known.collect();
                 original.extend(custom.as_object().cloned().unwrap_or_default());
                 let original = Value::Object(original);

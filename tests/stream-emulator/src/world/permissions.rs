@@ -26,6 +26,10 @@ impl TokenUser {
         Self { id, call_role, call_cids }
     }
 
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The role that the token gives its user in a call.
     fn role_in_call(&self, cid: &Cid) -> Option<&str> {
         let role = self.call_role.as_deref().unwrap_or(DEFAULT_MEMBER_ROLE);

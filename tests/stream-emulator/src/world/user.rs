@@ -32,6 +32,11 @@ pub(super) struct User {
     pub(super) revoke_tokens_issued_before: Option<Timestamp>,
     /// The ban from the whole app.
     pub(super) ban: Option<Ban>,
+    /// Whether the user has an open socket. It is not part of the snapshot.
+    #[serde(skip)]
+    online: bool,
+    #[serde(skip)]
+    last_active: Option<Timestamp>,
 }
 
 /// A user in an upsert request.
@@ -88,6 +93,8 @@ impl UserRequest {
             is_hard_deleted: false,
             revoke_tokens_issued_before: existing.and_then(|user| user.revoke_tokens_issued_before),
             ban: existing.and_then(|user| user.ban.clone()),
+            online: existing.is_some_and(|user| user.online),
+            last_active: existing.and_then(|user| user.last_active),
             id: self.id,
         }
     }
@@ -116,7 +123,8 @@ impl User {
             "teams": self.teams,
             "teams_role": self.teams_role,
             "custom": self.custom,
-            "online": false,
+            "online": self.online,
+            "last_active": self.last_active,
             "blocked_user_ids": [],
             "devices": [],
             "created_at": self.created_at,
@@ -209,6 +217,17 @@ impl User {
         if name.is_some() {
             self.name = name;
         }
+    }
+
+    /// Sets whether the user has an open socket. Returns whether others see a change.
+    pub(super) fn set_online(&mut self, is_connected: bool, now: Timestamp) -> bool {
+        let online = is_connected && !self.invisible;
+        let has_changed = online != self.online;
+        self.online = online;
+        if has_changed {
+            self.last_active = Some(now);
+        }
+        has_changed
     }
 
     pub(super) fn view(&self) -> UserView {

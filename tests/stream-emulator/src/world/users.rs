@@ -171,7 +171,7 @@ impl World {
     }
 
     /// A user in the response of another object.
-    pub(super) fn user_response(&self, id: &str) -> Value {
+    pub(crate) fn user_response(&self, id: &str) -> Value {
         self.users.get(id).map_or_else(|| json!({ "id": id }), User::response)
     }
 
