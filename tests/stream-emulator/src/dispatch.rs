@@ -1,6 +1,7 @@
 //! Routes each request to an operation of the world. A server token permits every operation but
 //! those of a participant. A user token permits some operations, as far as the grants allow.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::StreamError;
@@ -32,7 +33,17 @@ pub(crate) fn dispatch(
 ) -> Result<Value, StreamError> {
     match caller {
         Caller::Server => dispatch_for_server(inner, request, now),
-        Caller::User(user) => dispatch_for_user(&mut inner.world, request, user, now),
+        Caller::User(user) if request.route == Route::Sync => {
+            sync(inner, &request.body()?, user, now)
+        }
+        Caller::User(user) => {
+            let response = dispatch_for_user(&mut inner.world, request, user, now)?;
+            let connection_id = request.query.get("connection_id");
+            if let (Route::StopWatchingChannel(cid), Some(id)) = (&request.route, connection_id) {
+                inner.stop_watching(id, &cid.to_string(), user.id(), now);
+            }
+            Ok(response)
+        }
         Caller::Anonymous => Ok(json!({})),
     }
 }
@@ -334,6 +345,34 @@ fn dispatch_video_for_user(
         Route::NotEmulated(_) | Route::Unknown => Err(not_dispatched(route)),
         _ => Err(StreamError::forbidden("a user token is not allowed: use a server token")),
     }
+}
+
+/// The events that a client missed.
+#[derive(Debug, Deserialize)]
+struct SyncRequest {
+    channel_cids: Vec<String>,
+    last_sync_at: String,
+}
+
+/// The events of channels after an instant, in order. A channel that the user cannot read is listed
+/// as inaccessible.
+fn sync(
+    inner: &mut Inner,
+    request: &SyncRequest,
+    user: &TokenUser,
+    now: Timestamp,
+) -> Result<Value, StreamError> {
+    let last_sync_at = Timestamp::parse(&request.last_sync_at)
+        .ok_or_else(|| StreamError::invalid_input("last_sync_at is not an RFC 3339 time"))?;
+    let Inner { world, events, .. } = inner;
+    let client = world.client(user, now);
+    let (readable, inaccessible): (Vec<&String>, Vec<&String>) =
+        request.channel_cids.iter().partition(|cid| client.can_read_channel(cid));
+    let mut missed: Vec<_> =
+        readable.iter().flat_map(|cid| events.of_cid_after(cid, last_sync_at)).collect();
+    missed.sort_by_key(|logged| logged.sequence);
+    let missed: Vec<&Value> = missed.iter().map(|logged| &logged.event).collect();
+    Ok(json!({ "events": missed, "inaccessible_cids": inaccessible }))
 }
 
 /// The rate-limit status of the operations in `endpoints`, or of all operations without it.

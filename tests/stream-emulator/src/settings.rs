@@ -21,10 +21,10 @@ pub struct Settings {
     pub now: Clock,
     /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
-    /// The format of instants in webhooks.
-    pub webhook_times: WebhookTimes,
     /// What a client gets that joins a call.
     pub join_mode: JoinMode,
+    /// The format of instants in webhooks.
+    pub webhook_times: WebhookTimes,
 }
 
 impl Settings {
@@ -36,8 +36,8 @@ impl Settings {
             api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
             enforce_rate_limits: true,
-            webhook_times: WebhookTimes::default(),
             join_mode: JoinMode::default(),
+            webhook_times: WebhookTimes::default(),
         }
     }
 

@@ -252,10 +252,6 @@ impl State {
             inner.check_watch(watch, user.id())?;
         }
         let mut body = dispatch(inner, request, caller, now)?;
-        if let Route::StopWatchingChannel(cid) = &request.route {
-            let connection_id = request.query.get("connection_id").unwrap_or_default();
-            inner.stop_watching(connection_id, &cid.to_string(), user.id(), now);
-        }
         if let Some(watch) = &watch {
             inner.start_watching(watch, &mut body, &self.settings, now);
         }

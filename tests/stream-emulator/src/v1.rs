@@ -359,7 +359,8 @@ mod tests {
         });
         for shape in [USER, CHANNEL, MEMBER, MESSAGE, REACTION, EVENT] {
             for count in 0..=shape.known.len() {
-                let known = shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!(1)));
+                let known =
+                    shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!("x")));
                 let mut original: Map<String, Value> = known.collect();
                 original.extend(custom.as_object().cloned().unwrap_or_default());
                 let original = Value::Object(original);

@@ -58,7 +58,7 @@ impl Inner {
         self.world.check_can_connect(user_id, claims.iat)?;
         self.world.connect_user(user_id, request.details, now)?;
         self.world.set_online(user_id, true, now);
-        let me = self.world.own_user(user_id);
+        let me = self.world.own_user(user_id)?;
         let token = TokenTimes { iat: claims.iat, exp: claims.exp };
         let handle = self.realtime.open(user_id, request.product, token);
         let frame = frames::first_frame(request.product, &handle.connection_id, me, now);

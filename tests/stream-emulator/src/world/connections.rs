@@ -182,7 +182,7 @@ mod tests {
     fn own_user_has_every_field_of_a_first_frame() {
         let mut world = world_with_users(&["alice"]);
         world.set_online("alice", true, at(1));
-        let me = world.own_user("alice");
+        let me = world.own_user("alice").expect("alice");
         for field in [
             "id",
             "role",

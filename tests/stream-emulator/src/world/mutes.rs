@@ -148,7 +148,7 @@ impl World {
             .map(|mute| mute.response(self))
             .collect();
         let single = mutes.first().filter(|_| mutes.len() == 1).cloned();
-        let own_user = self.own_user(&user_id);
+        let own_user = self.own_user(&user_id)?;
         Ok(strip_nulls(json!({ "mute": single, "mutes": mutes, "own_user": own_user })))
     }
 
@@ -192,7 +192,7 @@ impl World {
             .map(|mute| mute.response(self))
             .collect();
         let single = mutes.first().filter(|_| mutes.len() == 1).cloned();
-        let own_user = self.own_user(&user_id);
+        let own_user = self.own_user(&user_id)?;
         let response =
             json!({ "channel_mute": single, "channel_mutes": mutes, "own_user": own_user });
         Ok(strip_nulls(response))
@@ -279,7 +279,7 @@ impl World {
         let single = targets.first().filter(|_| targets.len() == 1).cloned();
         let fields = strip_nulls(json!({ "target_user": single, "target_users": targets }));
         self.emit_user(kind, user_id, now, fields);
-        let me = json!({ "me": self.own_user(user_id) });
+        let me = json!({ "me": self.own_user(user_id).unwrap_or_default() });
         self.emit_user("notification.mutes_updated", user_id, now, me);
     }
 
@@ -288,7 +288,7 @@ impl World {
             let user = json!({ "user": self.user_response(user_id) });
             self.emit_channel(kind, cid, now, user);
         }
-        let me = json!({ "me": self.own_user(user_id) });
+        let me = json!({ "me": self.own_user(user_id).unwrap_or_default() });
         self.emit_user("notification.channel_mutes_updated", user_id, now, me);
     }
 }

@@ -1,20 +1,19 @@
 //! The user's own object, which only that user gets: with mutes, devices and unread counts.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{World, merge};
+use super::{ApiResult, World, merge};
 
 impl World {
-    pub(crate) fn own_user(&self, id: &str) -> Value {
-        let devices = self.list_devices(Some(id), super::DeviceQuery::default());
-        let devices = devices.map_or_else(|_| json!([]), |response| response["devices"].clone());
+    /// The `me` of a connection.
+    pub(crate) fn own_user(&self, id: &str) -> ApiResult {
+        let user = self.find_user(id)?.response();
         let own = json!({
-            "devices": devices,
+            "devices": self.device_responses(id),
             "mutes": self.mute_responses(id),
             "channel_mutes": self.channel_mute_responses(id),
             "blocked_user_ids": self.blocked_user_ids(id),
         });
-        let user = merge(self.user_response(id), own);
-        merge(user, self.unread_counts(id).fields())
+        Ok(merge(merge(user, own), self.unread_counts(id).fields()))
     }
 }

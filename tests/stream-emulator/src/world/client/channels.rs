@@ -192,6 +192,12 @@ impl Client<'_> {
         self.world.channel_access(self.user, cid)?.check(permission)
     }
 
+    /// Whether the user can read the channel with this cid.
+    pub(crate) fn can_read_channel(&self, cid: &str) -> bool {
+        let cid = cid.parse::<Cid>().ok();
+        cid.is_some_and(|cid| self.world.channels.contains_key(&cid) && self.can_read(&cid))
+    }
+
     pub(super) fn can_read(&self, cid: &Cid) -> bool {
         let access = self.world.channel_access(self.user, cid);
         access.is_ok_and(|access| access.permits(Permission::READ_CHANNEL))
