@@ -44,8 +44,7 @@
 //! watches the channel. Tests can close sockets with [`Emulator::drop_sockets`] and refuse
 //! connections with [`Emulator::refuse_connections`].
 //!
-//! Not emulated for clients: media, push notifications, and custom fields outside `custom`,
-//! which v1 has for users, channels and messages.
+//! Not emulated for clients: media and push notifications.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]
