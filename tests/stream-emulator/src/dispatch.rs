@@ -40,7 +40,7 @@ pub(crate) fn dispatch(
             let response = dispatch_for_user(&mut inner.world, request, user, now)?;
             let connection_id = request.query.get("connection_id");
             if let (Route::StopWatchingChannel(cid), Some(id)) = (&request.route, connection_id) {
-                inner.stop_watching(id, &cid.to_string(), now);
+                inner.stop_watching(id, &cid.to_string(), user.id(), now);
             }
             Ok(response)
         }

@@ -1,10 +1,10 @@
 //! Who receives an event: one table for sockets and one for webhooks.
 //!
 //! Stream documents most of the audiences. Assumed are these: a message also notifies the sockets
-//! of its sender that do not watch the channel, an update of a call reaches its members, and an
-//! update of a user reaches the watchers of the user's channels. The event of a deleted call names
-//! no members, and reaches its watchers and its creator. An event of an unknown type reaches the
-//! watchers.
+//! of its sender that do not watch the channel, a new channel notifies its creator if that is a
+//! member, an update of a call reaches its members, and an update of a user reaches the watchers of
+//! the user's channels. The event of a deleted call names no members, and reaches its watchers and
+//! its creator. An event of an unknown type reaches the watchers.
 
 use serde_json::Value;
 

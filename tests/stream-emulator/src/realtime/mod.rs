@@ -24,11 +24,11 @@ use crate::rng::SplitMix64;
 use crate::views::SocketView;
 use crate::world::World;
 
-use audience::{Product, targets};
+use audience::targets;
 use recipients::Recipients;
 use socket::{Socket, SocketHandle, TokenTimes};
 
-pub(crate) use audience::is_webhook_event;
+pub(crate) use audience::{Product, is_webhook_event};
 pub(crate) use closing::Closing;
 pub(crate) use handshake::Endpoint;
 pub(crate) use upgrade::upgrade;
@@ -87,6 +87,9 @@ impl Realtime {
 
     /// Queues an event for the sockets in its audiences.
     pub(crate) fn deliver(&mut self, event: &Value, world: &World) {
+        if self.sockets.is_empty() {
+            return;
+        }
         let kind = event["type"].as_str().unwrap_or_default();
         let recipients = Recipients::new(event, world);
         let cid = event["cid"].as_str().unwrap_or_default();

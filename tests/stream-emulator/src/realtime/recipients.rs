@@ -48,6 +48,10 @@ impl<'a> Recipients<'a> {
         if socket.product != self.product || !may_see {
             return false;
         }
+        let is_channel_event = self.product == Product::Chat && audience != Audience::User;
+        if is_channel_event && self.cid.is_some_and(|cid| world.is_hidden_by_block(cid, user_id)) {
+            return false;
+        }
         let watches = self.cid.is_some_and(|cid| socket.watched.contains(cid));
         let is_member = self.members.contains(user_id);
         let has_presence = self.user.is_some_and(|user| socket.presence_of.contains(user));

@@ -86,8 +86,6 @@ impl Inner {
         settings: &Settings,
         now: Timestamp,
     ) {
-        // A socket does not receive the events from before it watches.
-        self.publish(settings, now);
         let entries = entries(response);
         if request.watch {
             for cid in entries.iter().filter_map(|entry| cid(entry)) {
@@ -121,12 +119,17 @@ impl Inner {
         }
     }
 
-    /// Ends the watch of one socket.
-    pub(crate) fn stop_watching(&mut self, connection_id: &str, cid: &str, now: Timestamp) {
-        let Some(socket) = self.realtime.find(connection_id) else { return };
-        let user_id = socket.user_id.clone();
-        if socket.watched.remove(cid) {
-            self.end_watch(cid, &user_id, now);
+    /// Ends the watch of one socket of a user.
+    pub(crate) fn stop_watching(
+        &mut self,
+        connection_id: &str,
+        cid: &str,
+        user_id: &str,
+        now: Timestamp,
+    ) {
+        let socket = self.realtime.find(connection_id);
+        if socket.is_some_and(|it| it.user_id == user_id && it.watched.remove(cid)) {
+            self.end_watch(cid, user_id, now);
         }
     }
 
