@@ -3,6 +3,8 @@
 //! Tokens are verified with a plain HMAC: a JWT library that the client uses too could make the
 //! same mistake on both sides.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
@@ -17,7 +19,6 @@ use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 
 /// The unverified credentials of a request.
-#[derive(Debug)]
 pub(crate) struct Credentials {
     api_key: Option<String>,
     auth_type: Option<String>,
@@ -55,9 +56,20 @@ impl Credentials {
         }
     }
 
+    /// The credentials of a socket, whose token is not in a header.
+    pub(crate) fn from_query(query: &Query, token: Option<String>) -> Self {
+        let auth_type = query.get_owned("stream-auth-type");
+        Self { api_key: query.get_owned("api_key"), auth_type, token }
+    }
+
     /// The unverified `Authorization` header.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
+    }
+
+    /// Whether the request has no token, and says so.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.auth_type.as_deref() == Some("anonymous") && self.token.is_none()
     }
 
     /// Verifies the key and the token. The caller checks what the token permits.
@@ -77,6 +89,17 @@ impl Credentials {
             return Err(StreamError::unauthenticated(5, "Authorization token missing"));
         };
         Claims::from_token(token, &settings.api_secret(), signature_check, now)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("api_key", &self.api_key)
+            .field("auth_type", &self.auth_type)
+            .field("token", &self.token.as_ref().map(|_| "[redacted]"))
+            .finish()
     }
 }
 

@@ -28,6 +28,11 @@ impl StreamError {
         Self::new(404, 16, message)
     }
 
+    /// Stream has the feature, but the emulator does not.
+    pub(crate) fn not_emulated(feature: &str) -> Self {
+        Self::new(501, -1, format!("{feature} is not emulated"))
+    }
+
     /// The token is valid but does not permit the operation.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, 17, message)
@@ -54,6 +59,25 @@ impl StreamError {
         Self::new(status, code, message)
     }
 
+    /// The refusal of a connection that gives only a code.
+    pub(crate) fn connection_refusal(code: i32) -> Self {
+        let (status, message) = match code {
+            2 => (401, "scripted: api_key is not valid"),
+            5 => (401, "scripted: authentication error"),
+            9 => (429, "Too many requests"),
+            16 => (404, "scripted: does not exist"),
+            17 => (403, "scripted: not allowed"),
+            40 => (401, "Token is expired"),
+            41 => (401, "token used before not-before time (nbf)"),
+            42 => (401, "token used before issue at (iat)"),
+            43 => (401, "Token signature is invalid"),
+            71 => (429, "Too many connections"),
+            99 => (403, "the app is suspended"),
+            _ => (500, "scripted: internal error"),
+        };
+        Self::new(status, code, message)
+    }
+
     /// Marks the error `unrecoverable`: a client must not retry.
     pub(crate) fn unrecoverable(mut self) -> Self {
         self.unrecoverable = true;
@@ -68,6 +92,10 @@ impl StreamError {
 
     pub(crate) const fn status(&self) -> u16 {
         self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(crate) fn body(&self) -> Value {

@@ -1,5 +1,5 @@
-//! An in-memory emulator of Stream's API, served as plain HTTP/1 on loopback: the operations of a
-//! server with v2 paths, and some operations of clients with the paths of either version.
+//! An in-memory emulator of Stream's API, served as plain HTTP/1 on loopback: the operations of
+//! servers and clients, with the paths of either version, and the sockets of clients.
 //!
 //! It follows the documentation of Stream and the behaviour of its official libraries: error
 //! codes, idempotency rules and surprising cases. For example, a late create brings a deleted
@@ -12,9 +12,11 @@
 //!   has the operations of user tokens, which the grants of call and channel types limit.
 //! - `state` holds the world behind one mutex, which is never held across an await. Every operation
 //!   goes through `State::with_inner`: it runs the timeouts and delayed requests that are due, then
-//!   the operation, then queues the new events for delivery. Time is the emulator's clock, which a
-//!   test can move. Rate limits are enforced here.
+//!   the operation, then publishes the new events to sockets and webhooks, in the same order. Time
+//!   is the emulator's clock, which a test can move. Rate limits are enforced here.
 //! - `server`, `route`, `auth`, `request` and `response` are the HTTP layer.
+//! - `realtime` serves the sockets of chat and video clients. A table in `realtime::audience` has
+//!   the recipients of each event type, and another the types that webhooks receive.
 //! - `webhooks` delivers events to the app's hooks, signed and retried as Stream does. A
 //!   [`WebhookScript`] drops, duplicates, delays or reorders the deliveries.
 //! - `faults` makes requests fail as a network can. `control` offers faults and more to other
@@ -32,8 +34,28 @@
 //! ([`Emulator::set_update_call_replaces_settings`]), and the delay of participant sessions
 //! ([`Emulator::set_participant_sessions_delay`]).
 //!
-//! Not emulated for clients: sockets, media, notifications, and custom fields outside `custom`,
-//! which v1 has for users, channels and messages.
+//! A client connects to `/connect` (chat) or `/video/connect`. A refusal is a `connection.error`
+//! with Stream's code after the upgrade, then a close with code 1000. A token that expires or is
+//! revoked, or a user who is deactivated or deleted, closes the open socket with code 1001.
+//! Stream's clients then connect again and get the reason. The server sends a health check every 30
+//! s, and closes a socket whose client sends nothing for 75 s. A queue of 1,000 unsent frames
+//! closes a socket with code 1011. A token of another user than the client names is refused with
+//! code 5. A request that watches with an unknown `connection_id` is refused with code 46. A
+//! removed member no longer watches the channel. Tests can close sockets with
+//! [`Emulator::drop_sockets`] and refuse connections with [`Emulator::refuse_connections`].
+//!
+//! Both versions of the API are served: v2 below `/api/v2`, v1 of chat without a prefix, and the
+//! paths of video clients below `/video`. `v1` converts the shapes of chat v1. A client may do what
+//! the grants of its call or channel type allow: those of `messaging` are used for every channel
+//! type. A request for a feature that is not emulated returns 501, and an unknown field that would
+//! change the outcome returns 400 with code 4.
+//!
+//! A client that joins a call gets, by [`JoinMode`], an error or the credentials of an endpoint of
+//! the emulator. In the latter case the user participates until that endpoint's socket or the last
+//! video socket of the user closes. A join of an ended call is refused. Assumed: a client deletes
+//! messages softly only, and changes the roles of members only if it may ban them.
+//!
+//! Not emulated for clients: media, push notifications, uploads, threads and polls.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]
@@ -44,17 +66,21 @@ mod delayed;
 mod dispatch;
 mod emulator;
 mod error;
+mod event_log;
 mod faults;
 mod millis;
 mod operation;
 mod rate_limit;
+mod realtime;
 mod request;
 mod response;
+mod rng;
 mod route;
 mod server;
 mod settings;
 mod state;
 mod timestamp;
+mod v1;
 mod views;
 mod webhooks;
 #[cfg(test)]
@@ -68,8 +94,8 @@ pub use operation::{Operation, RequestCounts};
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
-    ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, UserAction, UserToken,
-    UserView,
+    ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, SocketView, UserAction,
+    UserToken, UserView,
 };
-pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
-pub use world::APP_OBJECT_SECRET;
+pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript, WebhookTimes};
+pub use world::{APP_OBJECT_SECRET, JoinMode};

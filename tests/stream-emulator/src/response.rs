@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, IntoHeaderName, LOCATION, RETRY_AFTER};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, IntoHeaderName, LOCATION, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
@@ -36,6 +39,20 @@ impl ApiResponse {
 
     pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
         Self::new(status, "application/json", serde_json::to_vec(body).unwrap_or_default())
+    }
+
+    /// The response to a valid upgrade to a WebSocket.
+    pub(crate) fn switching_protocols(accept_key: &str) -> Self {
+        let response = Self {
+            status: StatusCode::SWITCHING_PROTOCOLS,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            truncated: false,
+        };
+        response
+            .with_header(CONNECTION, "upgrade")
+            .with_header(UPGRADE, "websocket")
+            .with_header(SEC_WEBSOCKET_ACCEPT, accept_key)
     }
 
     pub(crate) fn from_error(error: &StreamError) -> Self {

@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::control;
 use crate::error::StreamError;
 use crate::faults::Fault;
+use crate::realtime::{Endpoint, upgrade};
 use crate::request::ApiRequest;
 use crate::response::{ApiResponse, ConnectionDropped, ResponseBody};
 use crate::state::State;
@@ -76,13 +77,18 @@ async fn serve_connection(stream: TcpStream, context: ConnectionContext) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| handle_request(context.clone(), request));
     // Errors are ignored: the client disconnected, or a fault rule closed the connection.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let _ = connection.with_upgrades().await;
 }
 
 async fn handle_request(
     context: ConnectionContext,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ConnectionDropped> {
+    if let Some(endpoint) = Endpoint::from_request(request.method(), request.uri().path()) {
+        let response = upgrade(request, endpoint, Arc::clone(&context.state), context.stop.clone());
+        return Ok(response.with_date(&context.state.date_header()).into());
+    }
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Some(body.to_bytes()),

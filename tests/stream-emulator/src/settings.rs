@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use crate::webhooks::WebhookTimes;
+use crate::world::JoinMode;
+
 /// The source of the emulator's time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -18,6 +21,10 @@ pub struct Settings {
     pub now: Clock,
     /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
+    /// What a client gets that joins a call.
+    pub join_mode: JoinMode,
+    /// The format of instants in webhooks.
+    pub webhook_times: WebhookTimes,
 }
 
 impl Settings {
@@ -29,6 +36,8 @@ impl Settings {
             api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
             enforce_rate_limits: true,
+            join_mode: JoinMode::default(),
+            webhook_times: WebhookTimes::default(),
         }
     }
 
@@ -50,11 +59,25 @@ impl Settings {
         self
     }
 
+    /// Sets what a client gets that joins a call.
+    #[must_use]
+    pub const fn with_join_mode(mut self, mode: JoinMode) -> Self {
+        self.join_mode = mode;
+        self
+    }
+
     /// Sets whether rate limits are enforced. If not, they are only reported in headers, so that a
     /// benchmark can exceed them.
     #[must_use]
     pub fn with_rate_limits_enforced(mut self, enforced: bool) -> Self {
         self.enforce_rate_limits = enforced;
+        self
+    }
+
+    /// Sets the format of instants in webhooks, by default RFC 3339.
+    #[must_use]
+    pub fn with_webhook_times(mut self, times: WebhookTimes) -> Self {
+        self.webhook_times = times;
         self
     }
 }

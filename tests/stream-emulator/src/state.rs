@@ -1,7 +1,7 @@
 //! The state of the emulator, behind one mutex that is never held across an await.
 //!
 //! Every operation runs through [`State::with_inner`]. It first runs the timeouts and delayed
-//! requests that are due, and afterwards queues the new events for delivery.
+//! requests that are due, and afterwards publishes the new events to sockets and webhooks.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,17 +14,19 @@ use crate::auth::{Claims, SignatureCheck};
 use crate::delayed::DelayedRequests;
 use crate::dispatch::{Caller, dispatch};
 use crate::error::StreamError;
+use crate::event_log::EventLog;
 use crate::faults::{Fault, FaultScript};
 use crate::operation::{Operation, RequestCounts};
 use crate::rate_limit::RateWindows;
+use crate::realtime::{Realtime, WatchRequest, is_webhook_event};
 use crate::request::ApiRequest;
 use crate::response::ApiResponse;
-use crate::route::ApiVersion;
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 use crate::views::UserToken;
 use crate::webhooks::{DeliveryAttempt, PendingDelivery, Webhooks};
-use crate::world::{TokenUser, World, format_timestamps};
+use crate::world::{TokenUser, World};
 
 /// The emulated app.
 #[derive(Debug)]
@@ -46,14 +48,18 @@ pub(crate) struct Inner {
     pub(crate) rate_windows: RateWindows,
     pub(crate) date_skew: i64,
     pub(crate) delayed: DelayedRequests,
+    pub(crate) events: EventLog,
+    pub(crate) realtime: Realtime,
     pub(crate) webhooks: Webhooks,
 }
 
 impl State {
     pub(crate) fn new(settings: Settings) -> Self {
+        let mut inner = Inner::default();
+        inner.world.set_join_mode(settings.join_mode);
         Self {
             settings,
-            inner: Mutex::default(),
+            inner: Mutex::new(inner),
             delivery_queued: Notify::new(),
             delivery_finished: Notify::new(),
         }
@@ -64,15 +70,17 @@ impl State {
     }
 
     /// Runs the timeouts and delayed requests that are due, and then the action at the current
-    /// time. Queues the webhooks of all new events.
+    /// time. Publishes all new events.
     pub(crate) fn with_inner<T>(&self, action: impl FnOnce(&mut Inner, Timestamp) -> T) -> T {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let now = Timestamp::from_system_time((self.settings.now)());
         self.run_due(inner, now);
-        inner.enqueue_webhooks(&self.settings);
+        inner.publish(&self.settings, now);
+        inner.close_unauthorized_sockets(now);
         let outcome = action(inner, now);
-        inner.enqueue_webhooks(&self.settings);
+        inner.close_unauthorized_sockets(now);
+        inner.publish(&self.settings, now);
         let has_queued = inner.webhooks.has_queued();
         drop(guard);
         if has_queued {
@@ -148,7 +156,7 @@ impl State {
         self.with_inner(|inner, _| serde_json::to_value(&inner.world).unwrap_or_default())
     }
 
-    /// The next webhook to send, unless the concurrency limit is reached.
+    /// The next webhook to send, to a hook that has not reached the concurrency limit.
     pub(crate) fn next_delivery(&self) -> Option<PendingDelivery> {
         self.lock().webhooks.next_delivery()
     }
@@ -163,8 +171,8 @@ impl State {
     }
 
     /// Marks a webhook as delivered or abandoned.
-    pub(crate) fn finish_delivery(&self) {
-        self.lock().webhooks.finish_delivery();
+    pub(crate) fn finish_delivery(&self, url: &str) {
+        self.lock().webhooks.finish_delivery(url);
         self.delivery_finished.notify_waiters();
     }
 
@@ -216,19 +224,38 @@ impl State {
     fn handle_at(&self, inner: &mut Inner, request: &ApiRequest, now: Timestamp) -> ApiResponse {
         let operation = request.route.operation();
         let outcome = self.authorize(&inner.world, request, now).and_then(|caller| {
-            dispatch(inner, request, &caller, now).map_err(|error| error.with_operation(operation))
+            self.execute(inner, request, &caller, now)
+                .map_err(|error| error.with_operation(operation))
         });
         let response = match outcome {
             Ok(mut body) => {
                 body["duration"] = response_duration(operation);
-                if request.api_version == ApiVersion::V1 {
-                    format_timestamps(&mut body);
-                }
+                request.format_response(&mut body);
                 ApiResponse::json(request.success_status, &body)
             }
             Err(error) => ApiResponse::from_error(&error),
         };
         response.with_rate_limit(inner.rate_windows.status(operation, now))
+    }
+
+    /// Executes an operation, and subscribes the socket that the request names.
+    fn execute(
+        &self,
+        inner: &mut Inner,
+        request: &ApiRequest,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Value, StreamError> {
+        let Caller::User(user) = caller else { return dispatch(inner, request, caller, now) };
+        let watch = WatchRequest::from_request(request)?;
+        if let Some(watch) = &watch {
+            inner.check_watch(watch, user.id())?;
+        }
+        let mut body = dispatch(inner, request, caller, now)?;
+        if let Some(watch) = &watch {
+            inner.start_watching(watch, &mut body, &self.settings, now);
+        }
+        Ok(body)
     }
 
     /// Verifies the token of a request. What it permits depends on the operation.
@@ -238,6 +265,10 @@ impl State {
         request: &ApiRequest,
         now: Timestamp,
     ) -> Result<Caller, StreamError> {
+        // The video client reports its connection before it has a token.
+        if request.route == Route::ReportClientEvents && request.credentials.is_anonymous() {
+            return Ok(Caller::Anonymous);
+        }
         let claims = request.credentials.verify(&self.settings, signature_check(world), now)?;
         world.app().ensure_not_suspended()?;
         let Some(user_id) = claims.user().map(str::to_owned) else { return Ok(Caller::Server) };
@@ -247,11 +278,27 @@ impl State {
 }
 
 impl Inner {
-    /// Queues webhooks for the new events.
-    fn enqueue_webhooks(&mut self, settings: &Settings) {
-        for event in self.world.take_events() {
-            self.webhooks.handle_event(event, self.world.app(), settings);
+    /// Queues the new events for sockets and webhooks, in the same order.
+    pub(crate) fn publish(&mut self, settings: &Settings, now: Timestamp) {
+        loop {
+            let events = self.world.take_events();
+            if events.is_empty() {
+                return;
+            }
+            for event in events {
+                self.realtime.deliver(&event, &self.world);
+                if is_webhook_event(event["type"].as_str().unwrap_or_default()) {
+                    self.webhooks.handle_event(&event, self.world.app(), settings);
+                }
+                self.events.push(event, now);
+            }
+            // The end of a socket can emit more events.
+            self.close_overflowed_sockets(now);
         }
+    }
+
+    pub(crate) fn signature_check(&self) -> SignatureCheck {
+        signature_check(&self.world)
     }
 }
 

@@ -35,6 +35,19 @@ pub struct UserView {
     pub banned: bool,
 }
 
+/// An open socket of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SocketView {
+    /// The id of the connection, which is unique.
+    pub connection_id: String,
+    /// The id of the user.
+    pub user_id: String,
+    /// `chat` or `video`.
+    pub product: String,
+    /// The sorted cids of the channels or calls that the socket watches.
+    pub watched_cids: Vec<String>,
+}
+
 /// A ban of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BanView {

@@ -9,9 +9,11 @@
 //! - `POST /_emulator/blocked_words` with `{"word": …}`: blocks messages that contain the word.
 //!   `DELETE /_emulator/blocked_words` removes all words.
 //! - `POST /_emulator/tick`: runs the timeouts and delayed requests that are due.
-//! - The endpoints of the media side are in [`media`], those of webhooks in [`webhooks`].
+//! - The endpoints of the media side are in [`media`], those of sockets in [`sockets`], those of
+//!   webhooks in [`webhooks`].
 
 mod media;
+mod sockets;
 mod webhooks;
 
 use http::Method;
@@ -42,6 +44,7 @@ pub(crate) fn handle(state: &State, method: &Method, path: &str, body: &[u8]) ->
     let path = path.strip_prefix(PREFIX).unwrap_or_default();
     handle_core(state, method, path, body)
         .or_else(|| media::handle(state, method, path, body))
+        .or_else(|| sockets::handle(state, method, path, body))
         .or_else(|| webhooks::handle(state, method, path, body))
         .unwrap_or_else(|| {
             ApiResponse::from_error(&StreamError::not_found(

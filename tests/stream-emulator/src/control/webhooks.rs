@@ -1,6 +1,7 @@
 //! Control endpoints for webhooks:
 //!
-//! - `POST /_emulator/webhooks` with a [`WebhookScript`], such as `{"copies": 2, "shuffle": 7}`.
+//! - `POST /_emulator/webhooks` with a [`WebhookScript`], such as `{"copies": 2, "shuffle": 7}` or
+//!   `{"times": "nanoseconds"}`.
 //! - `POST /_emulator/webhooks/release`: sends the held deliveries.
 //! - `POST /_emulator/events` with an event: emits it.
 //! - `GET /_emulator/events`: the emitted events.
@@ -28,7 +29,7 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             ok_response()
         }),
         ("GET", "events") => {
-            ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.events()))
+            ApiResponse::json(200, &state.with_inner(|inner, _| inner.events.events()))
         }
         ("GET", "deliveries") => {
             ApiResponse::json(200, &state.with_inner(|inner, _| inner.webhooks.attempts()))

@@ -5,6 +5,7 @@
 
 mod media;
 mod moderation;
+mod sockets;
 mod webhooks;
 
 use std::fmt;

@@ -46,7 +46,7 @@ impl Emulator {
     /// The last 10,000 emitted events, in order, whether or not they were delivered.
     #[must_use]
     pub fn emitted_events(&self) -> Vec<Value> {
-        self.state().with_inner(|inner, _| inner.webhooks.events())
+        self.state().with_inner(|inner, _| inner.events.events())
     }
 
     /// The signature of a webhook's uncompressed body.

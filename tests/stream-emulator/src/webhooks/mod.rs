@@ -1,4 +1,4 @@
-//! Webhooks: the delivery queue of events to the app's hooks, and the history of both.
+//! Webhooks: the delivery queue of events to the app's hooks, and the history of attempts.
 //!
 //! When an event is emitted, this module decides whether it is dropped, how many copies are sent
 //! and whether they are compressed. `sender` only sends the queued deliveries.
@@ -6,27 +6,27 @@
 mod delivery;
 mod hook;
 mod retry_policy;
-mod rng;
 mod script;
 mod sender;
 mod signature;
+mod times;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rng::SplitMix64;
 use crate::settings::Settings;
 use crate::world::App;
-
-use rng::SplitMix64;
 
 pub(crate) use delivery::PendingDelivery;
 pub use script::{GzipMode, WebhookScript};
 pub(crate) use sender::run_sender;
 pub(crate) use signature::sign;
+pub use times::WebhookTimes;
 
-/// The maximum number of recorded events and attempts, since an emulator can run for days.
+/// The maximum number of recorded attempts, since an emulator can run for days.
 const MAX_HISTORY: usize = 10_000;
 
 /// One attempt to deliver a webhook, and its outcome.
@@ -50,12 +50,12 @@ pub struct DeliveryAttempt {
 #[derive(Debug, Default)]
 pub(crate) struct Webhooks {
     script: WebhookScript,
-    /// The last events, in the order in which they were emitted.
-    events: VecDeque<Value>,
     queue: VecDeque<PendingDelivery>,
     /// Deliveries that wait for [`Webhooks::release`].
     held: Vec<PendingDelivery>,
-    in_flight: usize,
+    /// The deliveries in flight, by the URL of their hook. Each hook has its own slots, so that a
+    /// slow receiver does not delay the others.
+    in_flight: BTreeMap<String, usize>,
     /// The last attempts, in the order in which they ended.
     attempts: VecDeque<DeliveryAttempt>,
     id_rng: SplitMix64,
@@ -65,11 +65,11 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    /// Queues or holds an event's deliveries to every hook that matches, and records the event.
-    pub(crate) fn handle_event(&mut self, event: Value, app: &App, settings: &Settings) {
-        let event_type = event["type"].as_str().unwrap_or_default();
+    /// Queues or holds an event's deliveries to every hook that matches.
+    pub(crate) fn handle_event(&mut self, event: &Value, app: &App, settings: &Settings) {
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
-        let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event_type)).collect();
+        let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event)).collect();
+        let event = self.script.times.unwrap_or(settings.webhook_times).format(event);
         let mut deliveries = Vec::new();
         for url in urls {
             let webhook_id = self.id_rng.uuid();
@@ -90,7 +90,6 @@ impl Webhooks {
         } else {
             self.enqueue(deliveries);
         }
-        push_bounded(&mut self.events, event);
     }
 
     /// Queues the held deliveries, in the order that the script's seed determines.
@@ -107,18 +106,24 @@ impl Webhooks {
         self.script = script;
     }
 
-    /// The next delivery to send, unless the concurrency limit is reached.
+    /// The next delivery to send, to a hook that has not reached the concurrency limit.
     pub(crate) fn next_delivery(&mut self) -> Option<PendingDelivery> {
-        if self.in_flight >= self.script.concurrency.max(1) {
-            return None;
-        }
-        let delivery = self.queue.pop_front()?;
-        self.in_flight += 1;
+        let limit = self.script.concurrency.max(1);
+        let has_slot = |delivery: &PendingDelivery| {
+            self.in_flight.get(delivery.url()).is_none_or(|count| *count < limit)
+        };
+        let position = self.queue.iter().position(has_slot)?;
+        let delivery = self.queue.remove(position)?;
+        *self.in_flight.entry(delivery.url().to_owned()).or_default() += 1;
         Some(delivery)
     }
 
-    pub(crate) fn finish_delivery(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    pub(crate) fn finish_delivery(&mut self, url: &str) {
+        let Some(count) = self.in_flight.get_mut(url) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.in_flight.remove(url);
+        }
     }
 
     pub(crate) fn record_attempt(&mut self, attempt: DeliveryAttempt) {
@@ -130,19 +135,15 @@ impl Webhooks {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0
+        self.queue.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Discards all deliveries. Later events are recorded but not delivered.
+    /// Discards all deliveries. Later events are not delivered.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.queue.clear();
         self.held.clear();
-        self.in_flight = 0;
-    }
-
-    pub(crate) fn events(&self) -> Vec<Value> {
-        self.events.iter().cloned().collect()
+        self.in_flight.clear();
     }
 
     pub(crate) fn attempts(&self) -> Vec<DeliveryAttempt> {
@@ -211,14 +212,14 @@ mod tests {
     }
 
     fn emit(webhooks: &mut Webhooks, kind: &str) {
-        webhooks.handle_event(json!({ "type": kind }), &app(), &settings());
+        webhooks.handle_event(&json!({ "type": kind }), &app(), &settings());
     }
 
     /// Takes and finishes all queued deliveries.
     fn drain(webhooks: &mut Webhooks) -> Vec<PendingDelivery> {
         std::iter::from_fn(|| {
             let delivery = webhooks.next_delivery()?;
-            webhooks.finish_delivery();
+            webhooks.finish_delivery(delivery.url());
             Some(delivery)
         })
         .collect()
@@ -239,10 +240,6 @@ mod tests {
             ("message.new", "http://b/"),
         ];
         assert_eq!(sent, expected.map(|(kind, url)| (kind.to_owned(), url.to_owned())));
-        assert_eq!(
-            webhooks.events(),
-            [json!({ "type": "call.ended" }), json!({ "type": "message.new" })]
-        );
     }
 
     #[test]
@@ -258,12 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn dropped_event_is_still_in_the_history() {
+    fn dropped_event_has_no_delivery() {
         let mut webhooks =
             webhooks_with(WebhookScript { drop_all: true, ..WebhookScript::default() });
         emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
-        assert_eq!(webhooks.events().len(), 1);
     }
 
     #[test]
@@ -289,7 +285,7 @@ mod tests {
             let mut webhooks = webhooks_with(WebhookScript { gzip, ..WebhookScript::default() });
             let app = App { hook_compression: app_setting, ..app() };
             for _ in 0..3 {
-                webhooks.handle_event(json!({ "type": "call.ended" }), &app, &settings());
+                webhooks.handle_event(&json!({ "type": "call.ended" }), &app, &settings());
             }
             drain(&mut webhooks).iter().map(PendingDelivery::is_compressed).collect::<Vec<_>>()
         };
@@ -310,13 +306,28 @@ mod tests {
         assert!(webhooks.next_delivery().is_some());
         assert!(webhooks.next_delivery().is_some());
         assert!(webhooks.next_delivery().is_none());
-        webhooks.finish_delivery();
+        webhooks.finish_delivery("http://a/");
         assert!(webhooks.next_delivery().is_some());
         assert!(!webhooks.has_queued());
         assert!(!webhooks.is_idle());
-        webhooks.finish_delivery();
-        webhooks.finish_delivery();
+        webhooks.finish_delivery("http://a/");
+        webhooks.finish_delivery("http://a/");
         assert!(webhooks.is_idle());
+    }
+
+    #[test]
+    fn hook_without_free_slots_does_not_delay_others() {
+        let mut webhooks =
+            webhooks_with(WebhookScript { concurrency: 1, ..WebhookScript::default() });
+        emit(&mut webhooks, "message.new");
+        emit(&mut webhooks, "message.new");
+        let mut next = || webhooks.next_delivery().map(|delivery| delivery.url().to_owned());
+        assert_eq!(next().as_deref(), Some("http://a/"));
+        assert_eq!(next().as_deref(), Some("http://b/"));
+        assert_eq!(next(), None);
+        webhooks.finish_delivery("http://b/");
+        let next = webhooks.next_delivery().map(|delivery| delivery.url().to_owned());
+        assert_eq!(next.as_deref(), Some("http://b/"));
     }
 
     #[test]
@@ -326,7 +337,6 @@ mod tests {
         webhooks.close();
         emit(&mut webhooks, "call.ended");
         assert!(webhooks.is_idle());
-        assert_eq!(webhooks.events().len(), 2);
     }
 
     #[test]

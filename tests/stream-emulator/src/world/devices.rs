@@ -33,7 +33,7 @@ pub(crate) struct CreateDevice {
 }
 
 /// The query of a request for devices.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct DeviceQuery {
     id: Option<String>,
     user_id: Option<String>,
@@ -90,9 +90,12 @@ impl World {
     pub(crate) fn list_devices(&self, token_user: Option<&str>, query: DeviceQuery) -> ApiResult {
         let user_id = resolve_user(token_user, query.user_id)?;
         self.find_user(&user_id)?;
-        let devices = self.devices.get(&user_id).into_iter().flatten();
-        let devices: Vec<Value> = devices.map(|device| device.response(&user_id)).collect();
-        Ok(json!({ "devices": devices }))
+        Ok(json!({ "devices": self.device_responses(&user_id) }))
+    }
+
+    pub(super) fn device_responses(&self, user_id: &str) -> Vec<Value> {
+        let devices = self.devices.get(user_id).into_iter().flatten();
+        devices.map(|device| device.response(user_id)).collect()
     }
 
     /// Assumed: a device that does not exist is not found.

@@ -17,13 +17,15 @@ use crate::views::UserView;
 const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpsertUsers {
-    users: BTreeMap<String, UserRequest>,
+    pub(super) users: BTreeMap<String, UserRequest>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateUsersPartial {
-    users: Vec<UserPatch>,
+    pub(super) users: Vec<UserPatch>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,7 +171,7 @@ impl World {
     }
 
     /// A user in the response of another object.
-    pub(super) fn user_response(&self, id: &str) -> Value {
+    pub(crate) fn user_response(&self, id: &str) -> Value {
         self.users.get(id).map_or_else(|| json!({ "id": id }), User::response)
     }
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// A generator whose sequence is determined by its seed.
 #[derive(Debug)]
-pub(super) struct SplitMix64(u64);
+pub(crate) struct SplitMix64(u64);
 
 impl Default for SplitMix64 {
     /// A random seed. Two emulators must not generate the same ids: a backend that has stored the
@@ -16,7 +16,7 @@ impl Default for SplitMix64 {
 }
 
 impl SplitMix64 {
-    pub(super) const fn from_seed(seed: u64) -> Self {
+    pub(crate) const fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -28,7 +28,7 @@ impl SplitMix64 {
     }
 
     /// Shuffles the items in place.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             let choices = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             let other = usize::try_from(self.next_u64() % choices).unwrap_or_default();
@@ -37,7 +37,7 @@ impl SplitMix64 {
     }
 
     /// A version 4 UUID.
-    pub(super) fn uuid(&mut self) -> String {
+    pub(crate) fn uuid(&mut self) -> String {
         let (first, second) = (self.next_u64(), self.next_u64());
         format!(
             "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
