@@ -2,13 +2,14 @@
 //! result into an HTTP response.
 //!
 //! - `GET /_local/events` is not a route of the API: it returns the events on the bus and the
-//!   messages in the dead-letter queues.
+//!   messages in the dead-letter queues. `/_local/clock` is the clock of the stack.
 //! - A request without a matching route returns 404. A body over 10 MB returns 413.
 //! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
 //!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html>
 
+mod clock_control;
 mod event;
 mod path;
 mod response;
@@ -76,6 +77,10 @@ impl Gateway {
         if parts.method == Method::GET && wire_path == EVENTS_PATH {
             let report = self.streams.report(parts.uri.query().unwrap_or_default());
             return Ok(json_response(StatusCode::OK, report.to_string()));
+        }
+        if wire_path == clock_control::CLOCK_PATH {
+            let (clock, functions) = (&self.clock, &self.functions);
+            return Ok(clock_control::handle(&parts.method, &body, clock, functions).await);
         }
         let Some(path) = path::raw_path(wire_path) else {
             return Ok(error_response(StatusCode::BAD_REQUEST));

@@ -1,0 +1,42 @@
+// Prints the matrix of the results, and fails if an operation failed or did not run.
+
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+
+/** The suites that run.sh runs. A suite that crashes before its first operation leaves no file. */
+const SUITES = [
+  'chat_client',
+  'video_client',
+  'react_native_chat',
+  'react_native_video',
+  'chat_server',
+  'python_chat',
+  'python_getstream',
+  'docs_script',
+];
+
+const rows = [['SDK', 'version', 'operations', 'ok']];
+const problems = [];
+for (const suite of SUITES) {
+  const file = path.join(process.env.RESULTS_DIR, `${suite}.json`);
+  if (!existsSync(file)) {
+    rows.push([suite, '-', '-', '0']);
+    problems.push(`${suite}: no operation ran`);
+    continue;
+  }
+  const { sdk, version, operations } = JSON.parse(readFileSync(file, 'utf8'));
+  const ok = operations.filter((it) => it.status === 'ok');
+  rows.push([sdk, version, String(operations.length), String(ok.length)]);
+  for (const { name, status } of operations) {
+    if (status !== 'ok') problems.push(`${sdk}: ${name}: ${status}`);
+  }
+  if (operations.length === 0) problems.push(`${sdk}: no operations`);
+}
+
+const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+for (const row of rows) {
+  console.log(row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
+}
+for (const problem of problems) console.log(`NOT OK  ${problem}`);
+process.exit(problems.length === 0 ? 0 : 1);
