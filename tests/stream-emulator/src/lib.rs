@@ -75,5 +75,5 @@ pub use views::{
     ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, SocketView, UserAction,
     UserToken, UserView,
 };
-pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript};
+pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript, WebhookTimes};
 pub use world::APP_OBJECT_SECRET;

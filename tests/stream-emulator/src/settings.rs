@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use crate::webhooks::WebhookTimes;
+
 /// The source of the emulator's time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -18,6 +20,8 @@ pub struct Settings {
     pub now: Clock,
     /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
+    /// The format of instants in webhooks.
+    pub webhook_times: WebhookTimes,
 }
 
 impl Settings {
@@ -29,6 +33,7 @@ impl Settings {
             api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
             enforce_rate_limits: true,
+            webhook_times: WebhookTimes::default(),
         }
     }
 
@@ -55,6 +60,13 @@ impl Settings {
     #[must_use]
     pub fn with_rate_limits_enforced(mut self, enforced: bool) -> Self {
         self.enforce_rate_limits = enforced;
+        self
+    }
+
+    /// Sets the format of instants in webhooks, by default RFC 3339.
+    #[must_use]
+    pub fn with_webhook_times(mut self, times: WebhookTimes) -> Self {
+        self.webhook_times = times;
         self
     }
 }

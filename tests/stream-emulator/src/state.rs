@@ -153,7 +153,7 @@ impl State {
         self.with_inner(|inner, _| serde_json::to_value(&inner.world).unwrap_or_default())
     }
 
-    /// The next webhook to send, unless the concurrency limit is reached.
+    /// The next webhook to send, to a hook that has not reached the concurrency limit.
     pub(crate) fn next_delivery(&self) -> Option<PendingDelivery> {
         self.lock().webhooks.next_delivery()
     }
@@ -168,8 +168,8 @@ impl State {
     }
 
     /// Marks a webhook as delivered or abandoned.
-    pub(crate) fn finish_delivery(&self) {
-        self.lock().webhooks.finish_delivery();
+    pub(crate) fn finish_delivery(&self, url: &str) {
+        self.lock().webhooks.finish_delivery(url);
         self.delivery_finished.notify_waiters();
     }
 

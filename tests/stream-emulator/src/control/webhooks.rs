@@ -1,6 +1,7 @@
 //! Control endpoints for webhooks:
 //!
-//! - `POST /_emulator/webhooks` with a [`WebhookScript`], such as `{"copies": 2, "shuffle": 7}`.
+//! - `POST /_emulator/webhooks` with a [`WebhookScript`], such as `{"copies": 2, "shuffle": 7}` or
+//!   `{"times": "nanoseconds"}`.
 //! - `POST /_emulator/webhooks/release`: sends the held deliveries.
 //! - `POST /_emulator/events` with an event: emits it.
 //! - `GET /_emulator/events`: the emitted events.

@@ -1,6 +1,6 @@
 //! The text frames that the server sends.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::audience::{Product, Target};
@@ -73,36 +73,35 @@ pub(super) fn event_frame(
         }
         if let Some(kind) = target.notification {
             fields.insert("type".to_owned(), json!(kind));
-            fields.extend(notification_fields(kind, event, user_id, world));
+            extend(fields, notification_fields(kind, event, user_id, world));
         }
         if target.notification.is_some() || event["type"] == "message.new" {
-            fields.extend(world.unread_counts(user_id).fields());
+            extend(fields, world.unread_counts(user_id).fields());
         }
     }
     to_frame(product, frame)
 }
 
 /// The fields that a notification has in addition to the event.
-fn notification_fields(
-    kind: &str,
-    event: &Value,
-    user_id: &str,
-    world: &World,
-) -> serde_json::Map<String, Value> {
+fn notification_fields(kind: &str, event: &Value, user_id: &str, world: &World) -> Value {
     let cid = event["cid"].as_str().unwrap_or_default();
-    let Value::Object(mut fields) = world.notification_fields(cid, user_id) else {
-        return serde_json::Map::new();
-    };
+    let mut fields = world.notification_fields(cid, user_id);
     let is_about_member =
         matches!(kind, "notification.added_to_channel" | "notification.removed_from_channel");
-    if is_about_member {
-        if let Some(member) = fields.get("member") {
-            fields.insert("user".to_owned(), member["user"].clone());
+    if !is_about_member {
+        if let Value::Object(fields) = &mut fields {
+            fields.remove("member");
         }
-    } else {
-        fields.remove("member");
+    } else if let Some(member) = fields.get("member") {
+        fields["user"] = member["user"].clone();
     }
     fields
+}
+
+fn extend(fields: &mut Map<String, Value>, more: Value) {
+    if let Value::Object(more) = more {
+        fields.extend(more);
+    }
 }
 
 fn to_frame(product: Product, mut frame: Value) -> Utf8Bytes {

@@ -61,6 +61,10 @@ impl PendingDelivery {
         self
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(super) const fn due_at(&self) -> Instant {
         self.not_before
     }
@@ -101,10 +105,6 @@ impl PendingDelivery {
 impl PendingDelivery {
     pub(super) fn event_type(&self) -> &str {
         &self.event_type
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
     }
 
     pub(super) fn webhook_id(&self) -> &str {

@@ -9,8 +9,9 @@ mod retry_policy;
 mod script;
 mod sender;
 mod signature;
+mod times;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub(crate) use delivery::PendingDelivery;
 pub use script::{GzipMode, WebhookScript};
 pub(crate) use sender::run_sender;
 pub(crate) use signature::sign;
+pub use times::WebhookTimes;
 
 /// The maximum number of recorded attempts, since an emulator can run for days.
 const MAX_HISTORY: usize = 10_000;
@@ -51,7 +53,9 @@ pub(crate) struct Webhooks {
     queue: VecDeque<PendingDelivery>,
     /// Deliveries that wait for [`Webhooks::release`].
     held: Vec<PendingDelivery>,
-    in_flight: usize,
+    /// The deliveries in flight, by the URL of their hook. Each hook has its own slots, so that a
+    /// slow receiver does not delay the others.
+    in_flight: BTreeMap<String, usize>,
     /// The last attempts, in the order in which they ended.
     attempts: VecDeque<DeliveryAttempt>,
     id_rng: SplitMix64,
@@ -66,13 +70,14 @@ impl Webhooks {
         let event_type = event["type"].as_str().unwrap_or_default();
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
         let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event_type)).collect();
+        let event = self.script.times.unwrap_or(settings.webhook_times).format(event);
         let mut deliveries = Vec::new();
         for url in urls {
             let webhook_id = self.id_rng.uuid();
             for copy in 1..=self.script.copies {
                 let compressed = self.should_compress(app);
                 deliveries.push(PendingDelivery::new(
-                    event,
+                    &event,
                     url,
                     &webhook_id,
                     copy,
@@ -102,18 +107,24 @@ impl Webhooks {
         self.script = script;
     }
 
-    /// The next delivery to send, unless the concurrency limit is reached.
+    /// The next delivery to send, to a hook that has not reached the concurrency limit.
     pub(crate) fn next_delivery(&mut self) -> Option<PendingDelivery> {
-        if self.in_flight >= self.script.concurrency.max(1) {
-            return None;
-        }
-        let delivery = self.queue.pop_front()?;
-        self.in_flight += 1;
+        let limit = self.script.concurrency.max(1);
+        let has_slot = |delivery: &PendingDelivery| {
+            self.in_flight.get(delivery.url()).is_none_or(|count| *count < limit)
+        };
+        let position = self.queue.iter().position(has_slot)?;
+        let delivery = self.queue.remove(position)?;
+        *self.in_flight.entry(delivery.url().to_owned()).or_default() += 1;
         Some(delivery)
     }
 
-    pub(crate) fn finish_delivery(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    pub(crate) fn finish_delivery(&mut self, url: &str) {
+        let Some(count) = self.in_flight.get_mut(url) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.in_flight.remove(url);
+        }
     }
 
     pub(crate) fn record_attempt(&mut self, attempt: DeliveryAttempt) {
@@ -125,7 +136,7 @@ impl Webhooks {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0
+        self.queue.is_empty() && self.in_flight.is_empty()
     }
 
     /// Discards all deliveries. Later events are not delivered.
@@ -133,7 +144,7 @@ impl Webhooks {
         self.closed = true;
         self.queue.clear();
         self.held.clear();
-        self.in_flight = 0;
+        self.in_flight.clear();
     }
 
     pub(crate) fn attempts(&self) -> Vec<DeliveryAttempt> {
@@ -209,7 +220,7 @@ mod tests {
     fn drain(webhooks: &mut Webhooks) -> Vec<PendingDelivery> {
         std::iter::from_fn(|| {
             let delivery = webhooks.next_delivery()?;
-            webhooks.finish_delivery();
+            webhooks.finish_delivery(delivery.url());
             Some(delivery)
         })
         .collect()
@@ -296,13 +307,28 @@ mod tests {
         assert!(webhooks.next_delivery().is_some());
         assert!(webhooks.next_delivery().is_some());
         assert!(webhooks.next_delivery().is_none());
-        webhooks.finish_delivery();
+        webhooks.finish_delivery("http://a/");
         assert!(webhooks.next_delivery().is_some());
         assert!(!webhooks.has_queued());
         assert!(!webhooks.is_idle());
-        webhooks.finish_delivery();
-        webhooks.finish_delivery();
+        webhooks.finish_delivery("http://a/");
+        webhooks.finish_delivery("http://a/");
         assert!(webhooks.is_idle());
+    }
+
+    #[test]
+    fn hook_without_free_slots_does_not_delay_others() {
+        let mut webhooks =
+            webhooks_with(WebhookScript { concurrency: 1, ..WebhookScript::default() });
+        emit(&mut webhooks, "message.new");
+        emit(&mut webhooks, "message.new");
+        let mut next = || webhooks.next_delivery().map(|delivery| delivery.url().to_owned());
+        assert_eq!(next().as_deref(), Some("http://a/"));
+        assert_eq!(next().as_deref(), Some("http://b/"));
+        assert_eq!(next(), None);
+        webhooks.finish_delivery("http://b/");
+        let next = webhooks.next_delivery().map(|delivery| delivery.url().to_owned());
+        assert_eq!(next.as_deref(), Some("http://b/"));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::times::WebhookTimes;
+
 /// How webhooks are delivered. By default each event is delivered once, without delay, and
 /// compressed according to the app's setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +26,11 @@ pub struct WebhookScript {
     /// [`release_webhooks`](crate::Emulator::release_webhooks) and sent in the order that the seed
     /// determines.
     pub shuffle: Option<u64>,
-    /// The maximum number of concurrent deliveries, including retries; at least 1. With more than
-    /// one, their order is undefined.
+    /// The maximum number of concurrent deliveries to each hook, including retries; at least 1.
+    /// With more than one, their order is undefined.
     pub concurrency: usize,
+    /// The format of instants. `None` is that of the settings.
+    pub times: Option<WebhookTimes>,
 }
 
 impl Default for WebhookScript {
@@ -38,6 +42,7 @@ impl Default for WebhookScript {
             delay: Duration::ZERO,
             shuffle: None,
             concurrency: 8,
+            times: None,
         }
     }
 }
@@ -85,6 +90,9 @@ mod tests {
                 ..WebhookScript::default()
             })
         );
+        let nanoseconds =
+            WebhookScript { times: Some(WebhookTimes::Nanoseconds), ..WebhookScript::default() };
+        assert_eq!(parse(json!({ "times": "nanoseconds" })), Some(nanoseconds));
         assert_eq!(parse(json!({ "copy": 2 })), None);
     }
 }

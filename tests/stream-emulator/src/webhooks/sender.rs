@@ -41,7 +41,7 @@ pub(crate) async fn run_sender(state: Arc<State>, mut stop: watch::Receiver<bool
 
 async fn run_delivery(sender: WebhookSender, state: Arc<State>, delivery: PendingDelivery) {
     sender.deliver(&delivery, |attempt| state.record_attempt(attempt)).await;
-    state.finish_delivery();
+    state.finish_delivery(delivery.url());
 }
 
 /// The HTTP client for deliveries, with its retry policy.

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::webhook_receiver::{Webhook, WebhookReceiver, hook};
 use super::*;
-use crate::{GzipMode, WebhookScript};
+use crate::{GzipMode, WebhookScript, WebhookTimes};
 
 /// Sequential delivery, so that tests can check the order.
 fn one_at_a_time() -> WebhookScript {
@@ -262,4 +262,56 @@ async fn stop_aborts_deliveries_in_flight() {
     };
     timeout(Duration::from_secs(3), stopped).await.expect("stopped within 3 s");
     assert!(emulator.delivery_attempts().is_empty());
+}
+
+#[tokio::test]
+async fn times_are_rfc3339_or_nanoseconds() {
+    let (emulator, receiver) = emulator_with_receiver(&[]).await;
+    let nanoseconds = json!({ "concurrency": 1, "times": "nanoseconds" });
+    create_call(&emulator, "c").await;
+    emulator.reject("default:c", "alice");
+    send_request(&emulator, "POST /_emulator/webhooks", &nanoseconds).await;
+    emulator.reject("default:c", "alice");
+    emulator.webhooks_idle().await;
+    let events: Vec<Value> = receiver.webhooks().iter().map(Webhook::event).collect();
+    let (text, nanos) = (json!("2026-01-01T00:00:00.000000000Z"), json!(nanos_after_start(0)));
+    for (event, expected) in [(&events[1], &text), (&events[2], &nanos)] {
+        assert_eq!(event["type"], json!("call.rejected"));
+        assert_eq!(&event["created_at"], expected);
+        assert_eq!(&event["call"]["created_at"], expected);
+        assert_eq!(&event["call"]["session"]["rejected_by"]["alice"], expected);
+        assert_eq!(&event["user"]["created_at"], expected);
+    }
+    assert!(receiver.webhooks()[2].is_signed(SECRET));
+    // The log of events and the sockets keep RFC 3339.
+    assert_eq!(emulator.emitted_events()[2]["created_at"], text);
+}
+
+#[tokio::test]
+async fn settings_determine_the_times_without_a_script() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let settings =
+        Settings::new("testkey123", SECRET).with_webhook_times(WebhookTimes::Nanoseconds);
+    let emulator = Emulator::serve(listener, settings).await.expect("an emulator");
+    let receiver = WebhookReceiver::with_statuses(&[]).await;
+    emulator.set_event_hooks(vec![receiver.hook()]);
+    emulator.emit_event(json!({ "type": "call.ended", "created_at": "2026-01-01T00:00:00Z" }));
+    emulator.webhooks_idle().await;
+    assert_eq!(receiver.webhooks()[0].event()["created_at"], json!(nanos_after_start(0)));
+}
+
+#[tokio::test]
+async fn slow_hook_does_not_delay_the_other() {
+    let emulator = emulator().await;
+    // It accepts connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let url = format!("http://{}/", silent.local_addr().expect("the local address"));
+    let receiver = WebhookReceiver::with_statuses(&[]).await;
+    emulator.set_event_hooks(vec![hook(&url), receiver.hook()]);
+    emulator.set_webhook_script(one_at_a_time());
+    for _ in 0..3 {
+        emulator.emit_event(json!({ "type": "call.ended" }));
+    }
+    timeout(Duration::from_secs(5), receiver.wait_for(3)).await.expect("webhooks in time");
+    assert!(emulator.delivery_attempts().iter().all(|attempt| attempt.status == Some(200)));
 }

@@ -68,37 +68,47 @@ fn request_info() -> Value {
 /// Converts the world's nanoseconds to RFC 3339, the format of webhooks and of v1. Custom data and
 /// attachments are not changed.
 pub(crate) fn format_timestamps(value: &mut Value) {
+    convert_timestamps(value, &|value| {
+        if let Some(nanos) = value.as_i64() {
+            *value = json!(Timestamp::from_nanos(nanos).to_rfc3339());
+        }
+    });
+}
+
+/// Converts RFC 3339 to nanoseconds, as the reverse of [`format_timestamps`].
+pub(crate) fn timestamps_to_nanos(value: &mut Value) {
+    convert_timestamps(value, &|value| {
+        if let Some(timestamp) = value.as_str().and_then(Timestamp::parse) {
+            *value = json!(timestamp);
+        }
+    });
+}
+
+/// Applies a conversion to every instant.
+fn convert_timestamps(value: &mut Value, convert: &impl Fn(&mut Value)) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
                 match key.as_str() {
                     "custom" | "channel_custom" | "attachments" => {}
-                    "accepted_by" | "missed_by" | "rejected_by" => format_each(value),
+                    "accepted_by" | "missed_by" | "rejected_by" => {
+                        if let Value::Object(instants) = value {
+                            instants.values_mut().for_each(convert);
+                        }
+                    }
                     "revoke_tokens_issued_before"
                     | "ban_expires"
                     | "expiration"
-                    | "last_active" => {
-                        format_timestamp(value);
-                    }
-                    key if key.ends_with("_at") => format_timestamp(value),
-                    _ => format_timestamps(value),
+                    | "last_active" => convert(value),
+                    key if key.ends_with("_at") => convert(value),
+                    _ => convert_timestamps(value, convert),
                 }
             }
         }
-        Value::Array(elements) => elements.iter_mut().for_each(format_timestamps),
+        Value::Array(elements) => {
+            elements.iter_mut().for_each(|element| convert_timestamps(element, convert));
+        }
         _ => {}
-    }
-}
-
-fn format_each(timestamps: &mut Value) {
-    if let Value::Object(timestamps) = timestamps {
-        timestamps.values_mut().for_each(format_timestamp);
-    }
-}
-
-fn format_timestamp(value: &mut Value) {
-    if let Some(nanos) = value.as_i64() {
-        *value = json!(Timestamp::from_nanos(nanos).to_rfc3339());
     }
 }
 
@@ -146,6 +156,25 @@ mod tests {
             })]
         );
         assert!(world.take_events().is_empty());
+    }
+
+    #[test]
+    fn nanoseconds_are_the_reverse_of_rfc3339() {
+        let event = json!({
+            "created_at": at(0).as_nanos() + 1,
+            "call": {
+                "session": { "missed_by": { "bob": at(1) } },
+                "custom": { "seen_at": "2026-01-01T00:00:00Z" },
+                "starts_at": null,
+            },
+            "expiration": at(2),
+            "channel_last_message_at": "never",
+        });
+        let mut converted = event.clone();
+        format_timestamps(&mut converted);
+        assert_eq!(converted["created_at"], json!("2026-01-01T00:00:00.000000001Z"));
+        timestamps_to_nanos(&mut converted);
+        assert_eq!(converted, event);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
 pub(crate) use connections::{ObjectKind, UserDetails};
 pub(crate) use devices::DeviceQuery;
-pub(crate) use events::format_timestamps;
+pub(crate) use events::{format_timestamps, timestamps_to_nanos};
 pub(crate) use permissions::TokenUser;
 pub(crate) use stats::StatsPage;
 

@@ -1,6 +1,6 @@
 //! Unread counts of users.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::World;
 
@@ -13,13 +13,12 @@ pub(crate) struct UnreadCounts {
 
 impl UnreadCounts {
     /// The fields of `me` and of events.
-    pub(crate) fn fields(self) -> Map<String, Value> {
-        let fields = json!({
+    pub(crate) fn fields(self) -> Value {
+        json!({
             "unread_count": self.messages,
             "total_unread_count": self.messages,
             "unread_channels": self.channels,
-        });
-        if let Value::Object(fields) = fields { fields } else { Map::new() }
+        })
     }
 }
 
