@@ -1,6 +1,7 @@
 //! DynamoDB and Stream, the backends of the functions. They are enough for `cargo lambda watch`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde_json::Value;
 use stream_emulator::{Emulator, Settings};
@@ -9,20 +10,27 @@ use crate::clock::StackClock;
 use crate::dynamo::LocalDynamo;
 use crate::environment;
 use crate::error::StartError;
-use crate::listener::bind_localhost;
+use crate::listener::{ClientEndpoints, bind_localhost};
 use crate::options::{
     Options, STREAM_API_KEY, STREAM_API_SECRET, STREAM_SERVICE_USER, SecretSource, StreamChoice,
     StreamLimits,
 };
 use crate::secrets::SecretStore;
+use crate::stream_proxy::StreamProxy;
 use crate::template::Template;
 use crate::tokens::{self, Holder};
 use crate::webhooks;
+
+/// The purpose of the listeners of Stream.
+const STREAM: &str = "the Stream emulator";
 
 /// A running DynamoDB and, unless a real Stream app is used, a running Stream emulator.
 pub struct Backends {
     dynamo: LocalDynamo,
     stream: Option<Emulator>,
+    stream_proxy: Option<StreamProxy>,
+    /// The address of Stream for clients on this machine.
+    stream_address: Option<SocketAddr>,
     secrets: Option<SecretStore>,
     variables: BTreeMap<String, String>,
     clock: StackClock,
@@ -33,20 +41,32 @@ impl Backends {
     pub(crate) async fn start(options: &Options) -> Result<Self, StartError> {
         let api_url = format!("http://localhost:{}", options.api_port);
         let template = Template::load_for(options)?;
-        Self::start_for_api(&api_url, options, &template, StackClock::default()).await
+        let endpoints = ClientEndpoints::new(options.clients.as_ref())?;
+        Self::start_for_api(&api_url, options, &endpoints, &template, StackClock::default()).await
     }
 
     pub(crate) async fn start_for_api(
         api_url: &str,
         options: &Options,
+        endpoints: &ClientEndpoints,
         template: &Template,
         clock: StackClock,
     ) -> Result<Self, StartError> {
         let dynamo = LocalDynamo::start(template, options, &clock).await?;
+        let (mut stream_proxy, mut stream_address) = (None, None);
         let stream = match options.stream {
             StreamChoice::Emulated => {
-                let (listener, _) =
-                    bind_localhost("the Stream emulator", options.stream_port).await?;
+                let listener = if options.clients.is_some() {
+                    let (listeners, address) = endpoints.bind(STREAM, options.stream_port).await?;
+                    let (listener, emulator_address) = bind_localhost(STREAM, 0).await?;
+                    stream_proxy = Some(StreamProxy::start(listeners, emulator_address));
+                    stream_address = Some(address);
+                    listener
+                } else {
+                    let (listener, address) = bind_localhost(STREAM, options.stream_port).await?;
+                    stream_address = Some(address);
+                    listener
+                };
                 let emulator_clock = clock.clone();
                 let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET)
                     .with_clock(move || emulator_clock.now())
@@ -79,7 +99,7 @@ impl Backends {
                 Some(store)
             }
         };
-        Ok(Self { dynamo, stream, secrets, variables, clock })
+        Ok(Self { dynamo, stream, stream_proxy, stream_address, secrets, variables, clock })
     }
 
     /// DynamoDB.
@@ -92,6 +112,12 @@ impl Backends {
     #[must_use]
     pub fn stream(&self) -> Option<&Emulator> {
         self.stream.as_ref()
+    }
+
+    /// The address of the Stream emulator for clients on this machine.
+    #[must_use]
+    pub fn stream_address(&self) -> Option<SocketAddr> {
+        self.stream_address
     }
 
     /// Secrets Manager. `None` if the functions get their secrets as variables.
@@ -136,6 +162,9 @@ impl Backends {
         if let Some(secrets) = self.secrets {
             secrets.stop().await;
         }
+        if let Some(stream_proxy) = self.stream_proxy {
+            stream_proxy.stop().await;
+        }
         if let Some(stream) = self.stream {
             stream.stop().await;
         }
@@ -159,7 +188,10 @@ mod tests {
 
     async fn start_backends(options: &Options, clock: &StackClock) -> Backends {
         let template = Template::load().unwrap();
-        Backends::start_for_api("http://api", options, &template, clock.clone()).await.unwrap()
+        let endpoints = ClientEndpoints::new(options.clients.as_ref()).unwrap();
+        Backends::start_for_api("http://api", options, &endpoints, &template, clock.clone())
+            .await
+            .unwrap()
     }
 
     /// The current time at Stream, from the `date` header of a response.

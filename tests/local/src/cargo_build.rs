@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::console::write_line;
 use crate::error::{BuildError, StartError};
 use crate::options::BuildMode;
 
@@ -44,17 +47,17 @@ pub(crate) enum Binaries {
 }
 
 impl Binaries {
-    /// Builds the functions, unless they are prebuilt.
-    pub(crate) async fn prepare(build: BuildMode) -> Result<Self, BuildError> {
+    /// Builds the functions, unless they are prebuilt. `total` is their number.
+    pub(crate) async fn prepare(build: BuildMode, total: usize) -> Result<Self, BuildError> {
         static BUILT: OnceCell<Result<BTreeMap<String, PathBuf>, BuildError>> =
             OnceCell::const_new();
 
-        let show_output = match build {
+        let progress = match build {
             BuildMode::Prebuilt(folder) => return Ok(Self::Prebuilt(folder)),
-            BuildMode::Verbose => true,
-            BuildMode::Quiet => false,
+            BuildMode::Verbose => Some(Progress { total, built: 0 }),
+            BuildMode::Quiet => None,
         };
-        match BUILT.get_or_init(|| cargo_build(show_output)).await {
+        match BUILT.get_or_init(|| cargo_build(progress)).await {
             Ok(binaries) => Ok(Self::Built(binaries)),
             Err(error) => Err(error.clone()),
         }
@@ -73,11 +76,33 @@ impl Binaries {
     }
 }
 
-async fn cargo_build(show_output: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+/// The progress of a build whose messages are printed.
+struct Progress {
+    total: usize,
+    built: usize,
+}
+
+impl Progress {
+    /// The line for the next function. A function that did not change has no line.
+    fn next_line(&mut self, artifact: &Artifact) -> Option<String> {
+        artifact.executable.as_ref()?;
+        self.built += 1;
+        let Self { total, built } = self;
+        let name = &artifact.target.name;
+        (!artifact.fresh).then(|| format!("function {built} of {total} built: {name}"))
+    }
+}
+
+async fn cargo_build(
+    mut progress: Option<Progress>,
+) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    let show_output = progress.is_some();
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .args(["build", "--message-format=json-render-diagnostics"])
         .current_dir(workspace_root())
+        // Cargo's progress bar would overwrite the lines of the functions.
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(if show_output { Stdio::inherit() } else { Stdio::piped() })
@@ -88,11 +113,20 @@ async fn cargo_build(show_output: bool) -> Result<BTreeMap<String, PathBuf>, Bui
             command.env_remove(&name);
         }
     }
-    let cargo_unavailable = |error: std::io::Error| BuildError::CargoUnavailable(error.to_string());
-    let child = command.spawn().map_err(cargo_unavailable)?;
-    let output = child.wait_with_output().await.map_err(cargo_unavailable)?;
+    let cargo_unavailable = |error: io::Error| BuildError::CargoUnavailable(error.to_string());
+    let mut child = command.spawn().map_err(cargo_unavailable)?;
+    let messages = child.stdout.take();
+    let mut on_artifact = |artifact: &Artifact| {
+        if let Some(line) = progress.as_mut().and_then(|progress| progress.next_line(artifact)) {
+            write_line(&line);
+        }
+    };
+    let (binaries, output) =
+        tokio::join!(read_executables(messages, &mut on_artifact), child.wait_with_output());
+    let (binaries, output) =
+        (binaries.map_err(cargo_unavailable)?, output.map_err(cargo_unavailable)?);
     match (output.status.success(), show_output) {
-        (true, _) => Ok(executables(&String::from_utf8_lossy(&output.stdout))),
+        (true, _) => Ok(binaries),
         (false, true) => Err(BuildError::Failed),
         (false, false) => {
             Err(BuildError::FailedWithOutput(String::from_utf8_lossy(&output.stderr).into_owned()))
@@ -106,6 +140,8 @@ async fn cargo_build(show_output: bool) -> Result<BTreeMap<String, PathBuf>, Bui
 struct Artifact {
     target: Target,
     executable: Option<PathBuf>,
+    /// Whether the artifact did not have to be built.
+    fresh: bool,
 }
 
 #[derive(Deserialize)]
@@ -114,26 +150,51 @@ struct Target {
 }
 
 /// The executables in Cargo's messages, by name. Other messages are skipped.
-fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    artifacts.filter_map(|artifact| Some((artifact.target.name, artifact.executable?))).collect()
+async fn read_executables(
+    messages: Option<impl AsyncRead + Unpin>,
+    on_artifact: &mut impl FnMut(&Artifact),
+) -> io::Result<BTreeMap<String, PathBuf>> {
+    let mut binaries = BTreeMap::new();
+    let Some(messages) = messages else { return Ok(binaries) };
+    let mut lines = BufReader::new(messages).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Ok(artifact) = serde_json::from_str::<Artifact>(&line) {
+            on_artifact(&artifact);
+            if let Some(path) = artifact.executable {
+                binaries.insert(artifact.target.name, path);
+            }
+        }
+    }
+    Ok(binaries)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn executables_are_parsed_from_cargo_messages() {
-        let messages = r#"
-            {"reason":"compiler-artifact","target":{"name":"shared"},"executable":null}
-            {"reason":"build-script-executed","package_id":"ring"}
-            not json
-            {"reason":"compiler-artifact","target":{"name":"token"},"executable":"/t/debug/token"}
-            {"reason":"build-finished","success":true}
-        "#;
-        let parsed = executables(messages);
-        assert!(parsed.into_iter().eq([("token".to_owned(), PathBuf::from("/t/debug/token"))]));
+    const MESSAGES: &str = r#"
+        {"reason":"compiler-artifact","target":{"name":"shared"},"executable":null,"fresh":false}
+        {"reason":"build-script-executed","package_id":"ring"}
+        not json
+        {"reason":"compiler-artifact","target":{"name":"token"},"executable":"/t/token","fresh":true}
+        {"reason":"compiler-artifact","target":{"name":"config"},"executable":"/t/config","fresh":false}
+        {"reason":"build-finished","success":true}
+    "#;
+
+    #[tokio::test]
+    async fn executables_are_parsed_from_cargo_messages() {
+        let binaries = read_executables(Some(MESSAGES.as_bytes()), &mut |_| {}).await.unwrap();
+        let expected = [("config", "/t/config"), ("token", "/t/token")];
+        let expected = expected.map(|(name, path)| (name.to_owned(), PathBuf::from(path)));
+        assert!(binaries.into_iter().eq(expected));
+    }
+
+    #[tokio::test]
+    async fn progress_names_the_functions_that_were_built() {
+        let (mut progress, mut lines) = (Progress { total: 18, built: 0 }, Vec::new());
+        let mut on_artifact = |artifact: &Artifact| lines.extend(progress.next_line(artifact));
+        read_executables(Some(MESSAGES.as_bytes()), &mut on_artifact).await.unwrap();
+        assert_eq!(lines, ["function 2 of 18 built: config"]);
     }
 
     #[test]

@@ -25,6 +25,28 @@ pub enum StartError {
         /// The error of the system.
         reason: io::Error,
     },
+    /// The network interfaces of this machine are not readable.
+    #[error("cannot list the network interfaces: {0}")]
+    Interfaces(io::Error),
+    /// The files of the certificate authority are not readable or not writable.
+    #[error("cannot use the certificate authority in {}: {reason}", .dir.display())]
+    TlsFiles {
+        /// The directory.
+        dir: PathBuf,
+        /// The error of the system.
+        reason: io::Error,
+    },
+    /// A certificate cannot be issued.
+    #[error("cannot issue a certificate: {0}")]
+    Certificate(String),
+    /// The file for the functions' output is not writable.
+    #[error("cannot write {}: {reason}", .path.display())]
+    FunctionsLog {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        reason: io::Error,
+    },
     /// The template names a function that has no binary.
     #[error("no binary found for the function `{function}` of template.yaml{}", in_folder(.folder.as_ref()))]
     MissingBinary {

@@ -15,15 +15,21 @@
 //! - `streams` is the table's stream with its consumers: Lambda's event source mapping, an
 //!   EventBridge Pipe and bus, and dead-letter queues.
 //! - `secrets` is Secrets Manager.
+//! - `client_access`, `listener`, `tls` and `cors` open the API to phones and browsers, and
+//!   `stream_proxy` does so for the Stream emulator.
+//! - `console` prints a short line for each request, and `output` stores the functions' output.
 //! - `webhooks` sends the Stream emulator's events to the API.
 //! - `clock` is the stack's clock, which a test can advance.
 //! - `backends` and `stack` combine the parts.
 //!
-//! `args`, `env_file` and `sample_requests` belong to the binary.
+//! `args`, `env_file`, `login`, `printout` and `sample_requests` belong to the binary.
 
 mod backends;
 mod cargo_build;
+mod client_access;
 mod clock;
+mod console;
+mod cors;
 pub mod dynamo;
 mod environment;
 mod error;
@@ -36,14 +42,17 @@ mod output;
 mod scheduler;
 mod secrets;
 mod stack;
+mod stream_proxy;
 mod streams;
 mod sync;
 mod template;
+mod tls;
 mod tokens;
 mod webhooks;
 
 pub use backends::Backends;
 pub use cargo_build::workspace_root;
+pub use client_access::ClientAccess;
 pub use error::{
     BuildError, InvokeError, PatternError, StartError, TableStreamError, TemplateError,
 };

@@ -6,18 +6,23 @@
 
 mod args;
 mod env_file;
+mod login;
+mod printout;
 mod sample_requests;
 
 use std::env;
 use std::error::Error;
 use std::future::pending;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 
 use args::{Args, Command};
-use local::dynamo::LocalDynamo;
-use local::{BuildMode, Options, Schedule, Stack, StreamChoice, TemplateError, UserLimits};
-use stream_emulator::Emulator;
+use local::{BuildMode, ClientAccess, Options, Stack, StreamChoice, UserLimits, workspace_root};
+use login::Login;
+
+/// The directory of the certificate authority, in the root of the workspace. Git ignores it.
+const TLS_DIR: &str = "local-tls";
 
 /// Only one of the two credentials of a Stream app is set.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +55,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let stream = stream_choice(variable("STREAM_API_KEY"), variable("STREAM_API_SECRET"))?;
+    let login = Login::from_env(variable)?;
+    let clients = client_access(&args);
     let options = Options {
         api_port: args.port,
         dynamo_port: args.dynamodb_port,
         stream_port: args.stream_port,
+        clients: Some(clients.clone()),
         data_dir: args.data_dir.clone(),
         webhooks: true,
         streams: true,
@@ -62,11 +70,27 @@ async fn run() -> Result<(), Box<dyn Error>> {
         schedules: matches!(stream, StreamChoice::Emulated),
         stream,
         user_limits: UserLimits::Default,
-        echo: true,
+        env: login.variables().clone(),
+        functions_log: Some(functions_log(args.port)),
         build_mode: BuildMode::Verbose,
         ..Options::default()
     };
-    if args.backends_only { run_backends(options, &args).await } else { run_stack(options).await }
+    printout::print_warning(&clients);
+    if args.backends_only {
+        run_backends(options, &args, &login).await
+    } else {
+        run_stack(options, &args, &login).await
+    }
+}
+
+fn client_access(args: &Args) -> ClientAccess {
+    let tls_dir = args.has_tls.then(|| workspace_root().join(TLS_DIR));
+    ClientAccess { host: args.host, tls_dir }
+}
+
+/// The file for the functions' output. Stacks on several ports have a file each.
+fn functions_log(port: u16) -> PathBuf {
+    workspace_root().join(format!("target/local/functions-{port}.jsonl"))
 }
 
 fn stream_choice(
@@ -83,14 +107,14 @@ fn stream_choice(
     }
 }
 
-async fn run_stack(options: Options) -> Result<(), Box<dyn Error>> {
+async fn run_stack(options: Options, args: &Args, login: &Login) -> Result<(), Box<dyn Error>> {
     let mut shutdown_requested = pin!(shutdown_requested());
     let stack = tokio::select! {
         started = Stack::start(options) => started?,
         () = &mut shutdown_requested => return Ok(()),
     };
     let result = tokio::select! {
-        failed = provision_and_serve(&stack) => failed,
+        failed = provision_and_serve(&stack, args, login) => failed,
         () = &mut shutdown_requested => Ok(()),
     };
     stack.stop().await;
@@ -98,13 +122,31 @@ async fn run_stack(options: Options) -> Result<(), Box<dyn Error>> {
 }
 
 /// Provisions the sample users, prints the usage, and waits forever.
-async fn provision_and_serve(stack: &Stack) -> Result<(), Box<dyn Error>> {
-    sample_requests::provision_users(stack).await?;
-    print_stack(stack)?;
+async fn provision_and_serve(
+    stack: &Stack,
+    args: &Args,
+    login: &Login,
+) -> Result<(), Box<dyn Error>> {
+    if login.can_issue_tokens() {
+        sample_requests::provision_users(stack, &args.users).await?;
+    }
+    printout::print_stack(stack, &client_access(args), &functions_log(args.port), login)?;
+    if login.can_issue_tokens() {
+        printout::print_tokens(&args.users, |user| stack.token_for(user));
+        printout::print_sample_requests(stack, &args.users);
+    } else {
+        println!("{}", printout::NO_TOKENS);
+    }
+    println!();
+    println!("Ctrl-C stops everything.");
     pending().await
 }
 
-async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error>> {
+async fn run_backends(
+    options: Options,
+    args: &Args,
+    login: &Login,
+) -> Result<(), Box<dyn Error>> {
     let mut shutdown_requested = pin!(shutdown_requested());
     let backends = tokio::select! {
         started = Stack::start_backends(options) => started?,
@@ -112,76 +154,31 @@ async fn run_backends(options: Options, args: &Args) -> Result<(), Box<dyn Error
     };
     let written = env_file::write(backends.variables());
     if let Ok(path) = &written {
+        let api_host = if args.host.is_loopback() { "::1".to_owned() } else { args.host.to_string() };
         println!("{} is ready. To start the API, run:", path.display());
         println!(
-            "cargo lambda watch -A ::1 -P {} --ignore-changes --concurrency 8 --env-file {}",
+            "cargo lambda watch -A {api_host} -P {} --ignore-changes --concurrency 8 --env-file {}",
             args.port,
             env_file::FILE_NAME
         );
         println!();
-        print_backends(backends.dynamo(), backends.stream());
-        print_tokens(|user| backends.token_for(user));
+        printout::print_backends(
+            backends.dynamo(),
+            backends.stream_address(),
+            &client_access(args),
+            login,
+        )?;
+        if login.can_issue_tokens() {
+            printout::print_tokens(&args.users, |user| backends.token_for(user));
+        } else {
+            println!("{}", printout::NO_TOKENS);
+        }
         println!("Ctrl-C stops DynamoDB and Stream.");
         shutdown_requested.await;
     }
     backends.stop().await;
     written.map_err(|error| format!("writing {} failed: {error}", env_file::FILE_NAME))?;
     Ok(())
-}
-
-fn print_stack(stack: &Stack) -> Result<(), TemplateError> {
-    println!();
-    println!("API        {}", stack.api_url());
-    match stack.stream() {
-        Some(_) => println!("Schedules  {}", format_schedules(&local::schedules()?)),
-        None => println!("Schedules  none: they would remove the calls of other deployments"),
-    }
-    println!("Events     {}/_local/events", stack.api_url());
-    print_backends(stack.dynamo(), stack.stream());
-    print_tokens(|user| stack.token_for(user));
-    println!("{}", sample_requests::USAGE);
-    println!();
-    for sample in sample_requests::all() {
-        // A user id that was deleted in a real Stream app can never be used again.
-        if sample.is_irreversible() && stack.stream().is_none() {
-            continue;
-        }
-        println!("# {}", sample.route);
-        let line = sample.curl_command(
-            stack.api_url(),
-            |user| user.map_or_else(|| stack.service_token(), |user| stack.token_for(user)),
-            |body| stack.sign_webhook(body),
-        );
-        println!("{line}");
-    }
-    println!();
-    println!("Ctrl-C stops everything.");
-    Ok(())
-}
-
-/// The schedules on one line, such as `sweeper every 1 min with {}`.
-fn format_schedules(schedules: &[(String, Schedule)]) -> String {
-    let entry = |(function, Schedule { interval, input }): &(String, Schedule)| {
-        format!("{function} every {} min with {input}", interval.as_secs() / 60)
-    };
-    schedules.iter().map(entry).collect::<Vec<_>>().join(", ")
-}
-
-fn print_backends(dynamo: &LocalDynamo, stream: Option<&Emulator>) {
-    println!("DynamoDB   {} (table {})", dynamo.url(), dynamo.table_name());
-    match stream {
-        Some(emulator) => println!("Stream     {} (emulator)", emulator.base_url()),
-        None => println!("Stream     the real Stream app of STREAM_API_KEY"),
-    }
-    println!();
-}
-
-fn print_tokens(token_for: impl Fn(&str) -> String) {
-    println!("Session tokens, valid for 12 hours:");
-    for (user, _) in sample_requests::USERS {
-        println!("{user:<10} {}", token_for(user));
-    }
-    println!();
 }
 
 /// Waits for Ctrl-C or for SIGTERM, which a supervisor sends.
@@ -211,23 +208,7 @@ async fn sigterm() {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn schedules_are_formatted_on_one_line() {
-        let entry = |minutes, input| {
-            ("sweeper".to_owned(), Schedule { interval: Duration::from_mins(minutes), input })
-        };
-        let schedules = [entry(60, json!({"task": "reconcile"})), entry(1, json!({}))];
-        assert_eq!(
-            format_schedules(&schedules),
-            "sweeper every 60 min with {\"task\":\"reconcile\"}, sweeper every 1 min with {}"
-        );
-    }
 
     #[test]
     fn stream_requires_key_and_secret() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::client_access::ClientAccess;
+
 /// The default secret of the session JWTs. [`Options::env`] can override it.
 pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
 
@@ -33,6 +35,9 @@ pub const REGION: &str = "us-east-1";
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub struct Options {
+    /// The access of clients. Without it, the API and the emulator listen on loopback only, without
+    /// CORS and TLS.
+    pub clients: Option<ClientAccess>,
     /// The port of the API; 0 is any free port.
     pub api_port: u16,
     /// The port of DynamoDB; 0 is any free port.
@@ -68,8 +73,9 @@ pub struct Options {
     pub env: BTreeMap<String, String>,
     /// The maximum number of processes of one function.
     pub max_instances: usize,
-    /// Whether the functions' output is also printed to stderr.
-    pub echo: bool,
+    /// The file for the functions' output. With it, the stack prints a short line to stderr for each
+    /// request. Without it, [`Stack::output`](crate::Stack::output) has the output.
+    pub functions_log: Option<PathBuf>,
     /// The source of the functions' binaries.
     pub build_mode: BuildMode,
 }
@@ -77,6 +83,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            clients: None,
             api_port: 0,
             dynamo_port: 0,
             stream_port: 0,
@@ -92,7 +99,7 @@ impl Default for Options {
             stream_limits: StreamLimits::Enforced,
             env: BTreeMap::new(),
             max_instances: 4,
-            echo: false,
+            functions_log: None,
             build_mode: BuildMode::Quiet,
         }
     }

@@ -1,49 +1,113 @@
-//! The output of the functions: stored for tests, and optionally echoed to stderr.
+//! The output of the functions: kept in memory for tests, or written to a file for a developer.
 
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
+
+use crate::console::{Console, write_line};
+use crate::error::StartError;
 use crate::sync::lock;
 
 /// Everything that the functions of a stack have printed.
 #[derive(Clone)]
-pub(crate) struct FunctionOutput(Arc<OutputBuffer>);
+pub(crate) enum FunctionOutput {
+    Memory(Arc<Mutex<String>>),
+    Log(Arc<OutputLog>),
+}
 
-struct OutputBuffer {
-    text: Mutex<String>,
-    echo: bool,
+/// A file with all lines, and a console with the short ones.
+pub(crate) struct OutputLog {
+    file: Mutex<File>,
+    console: Arc<Console>,
 }
 
 impl FunctionOutput {
-    pub(crate) fn new(echo: bool) -> Self {
-        Self(Arc::new(OutputBuffer { text: Mutex::default(), echo }))
+    pub(crate) fn in_memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+
+    /// Creates the file, or empties the file of an earlier run.
+    pub(crate) fn in_file(path: &Path) -> Result<Self, StartError> {
+        let file_error = |reason| StartError::FunctionsLog { path: path.to_owned(), reason };
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).map_err(file_error)?;
+        }
+        let file = Mutex::new(File::create(path).map_err(file_error)?);
+        Ok(Self::Log(Arc::new(OutputLog { file, console: Arc::new(Console::new()) })))
+    }
+
+    /// The console, if there is one.
+    pub(crate) fn console(&self) -> Option<&Arc<Console>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Log(log) => Some(&log.console),
+        }
     }
 
     /// Adds a line of a function.
     pub(crate) fn push_line(&self, function: &str, line: &str) {
-        {
-            let mut text = lock(&self.0.text);
-            text.push_str(line);
-            text.push('\n');
-        }
-        if self.0.echo {
-            write_stderr_line(&format!("{function}: {line}"));
+        match self {
+            Self::Memory(text) => {
+                let mut text = lock(text);
+                text.push_str(line);
+                text.push('\n');
+            }
+            Self::Log(log) => {
+                let json_line = format!("{}\n", json_line(function, line));
+                if let Err(error) = lock(&log.file).write_all(json_line.as_bytes()) {
+                    report_error(&format!("writing the functions' output failed: {error}"));
+                }
+                log.console.show_output(function, line);
+            }
         }
     }
 
-    /// All output so far.
+    /// All output so far, if it is in memory.
     pub(crate) fn text(&self) -> String {
-        lock(&self.0.text).clone()
+        match self {
+            Self::Memory(text) => lock(text).clone(),
+            Self::Log(_) => String::new(),
+        }
     }
 }
 
-/// Prints an error of the stack to stderr, even if the output is not echoed.
-pub(crate) fn report_error(message: &str) {
-    write_stderr_line(&format!("local: {message}"));
+/// A line of the file. Output that is not JSON, such as the message of a panic, becomes an object.
+fn json_line(function: &str, line: &str) -> String {
+    match serde_json::from_str::<serde::de::IgnoredAny>(line) {
+        Ok(_) if line.starts_with('{') => line.to_owned(),
+        _ => Value::to_string(&json!({"function": function, "output": line})),
+    }
 }
 
-/// Writes a line with one call, so that lines of several functions do not mix.
-fn write_stderr_line(line: &str) {
-    // If stderr is closed, no other channel is left.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+/// Prints an error of the stack to stderr, also without a console.
+pub(crate) fn report_error(message: &str) {
+    write_line(&format!("local: {message}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_file_is_an_object() {
+        let path = std::env::temp_dir().join(format!("{}.jsonl", uuid::Uuid::new_v4()));
+        for _ in 0..2 {
+            let output = FunctionOutput::in_file(&path).unwrap();
+            output.push_line("token", r#"{"level":"INFO","message":"started"}"#);
+            output.push_line("token", "thread 'main' panicked");
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let expected = [
+            json!({"level": "INFO", "message": "started"}),
+            json!({"function": "token", "output": "thread 'main' panicked"}),
+        ];
+        // The second run has emptied the file of the first.
+        assert_eq!(lines, expected);
+    }
 }

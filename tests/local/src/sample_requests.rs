@@ -18,18 +18,22 @@ Sample requests. Each line can be repeated, in any order. The lines that create 
 $ENDED_CALL, so run them first. Run them again after 409 call_ended: the sweeper ends a call that no
 member joins within two minutes.";
 
-/// The users whose tokens are printed, with their names.
-pub(crate) const USERS: [(&str, &str); 2] = [(ALICE, "Alice"), ("bob", "Bob")];
+/// The users whose tokens are always printed, with their names.
+const USERS: [(&str, &str); 2] = [(ALICE, "Alice"), ("bob", "Bob")];
 
 /// The caller of most requests.
 const ALICE: &str = "alice";
 
-/// The user whose tokens are revoked, and her name.
-const REVOKED_USER: (&str, &str) = ("carol", "Carol");
+/// The callee of the sample call. It is a user of its own, so that no line affects the calls of the
+/// other users.
+const CALLEE: (&str, &str) = ("sample-callee", "Sample callee");
 
-/// The user who is deleted, and his name. A deleted user's tokens cannot be revoked, so this is
-/// not `REVOKED_USER`.
-const DELETED_USER: (&str, &str) = ("dave", "Dave");
+/// The user whose tokens are revoked.
+const REVOKED_USER: (&str, &str) = ("sample-revoked", "Sample revoked");
+
+/// The user who is deleted. A deleted user's tokens cannot be revoked, so this is not
+/// `REVOKED_USER`.
+const DELETED_USER: (&str, &str) = ("sample-deleted", "Sample deleted");
 
 /// A `sed` command that replaces a response by the call id in it. An error response is unchanged.
 const EXTRACT_CALL_ID: &str = r#"s/.*"callId":"\([^"]*\)".*/\1/"#;
@@ -46,19 +50,27 @@ pub(crate) struct SampleRequest {
 }
 
 /// The sender of a request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Sender {
     /// A user, with a bearer token.
-    User(&'static str),
+    User(String),
     /// A service, with a bearer token.
     Service,
     /// Stream, with a signature.
     Stream,
 }
 
+/// The users whose tokens are printed: alice, bob, and the further users of the command line.
+pub(crate) fn users(further: &[String]) -> Vec<&str> {
+    let fixed = USERS.map(|(user, _)| user);
+    let further = further.iter().map(String::as_str).filter(|user| !fixed.contains(user));
+    fixed.into_iter().chain(further).collect()
+}
+
 /// The requests. `$CALL` is an open call. `$ENDED_CALL` is a call of its own, so that the line
-/// that ends it does not affect the other lines.
-pub(crate) fn all() -> Vec<SampleRequest> {
+/// that ends it does not affect the other lines. Each further user requests a token and calls
+/// alice.
+pub(crate) fn all(further_users: &[String]) -> Vec<SampleRequest> {
     let post = |sender, route: &'static str, body| SampleRequest {
         route,
         path: route.trim_start_matches("POST ").to_owned(),
@@ -66,45 +78,46 @@ pub(crate) fn all() -> Vec<SampleRequest> {
         sender,
         call_variable: None,
     };
-    let alice = Sender::User(ALICE);
+    let user = |user: &str| Sender::User(user.to_owned());
+    let alice = || user(ALICE);
     let get = |route, path: &str| SampleRequest {
         route,
         path: path.to_owned(),
         body: None,
-        sender: alice,
+        sender: alice(),
         call_variable: None,
     };
     let create_call = |call_variable, receiver: &str| SampleRequest {
         call_variable: Some(call_variable),
-        ..post(alice, "POST /api/stream/call/create", json!({"receiverId": receiver}))
+        ..post(alice(), "POST /api/stream/call/create", json!({"receiverId": receiver}))
     };
-    vec![
+    let mut requests = vec![
         post(
-            alice,
+            alice(),
             "POST /api/stream/user/upsert",
             json!({"userData": {"name": "Alice", "language": "en"}}),
         ),
-        post(alice, "POST /api/stream/token", json!({"userId": ALICE})),
-        create_call("CALL", "bob"),
+        post(alice(), "POST /api/stream/token", json!({"userId": ALICE})),
+        create_call("CALL", CALLEE.0),
         post(
-            alice,
+            alice(),
             "POST /api/stream/message/send",
-            json!({"channelId": "call-$CALL", "message": "Hello Bob"}),
+            json!({"channelId": "call-$CALL", "message": "Hello"}),
         ),
         get("GET /api/stream/message/{channelId}", "/api/stream/message/call-$CALL?limit=10"),
         get("GET /api/stream/call/{callId}", "/api/stream/call/$CALL"),
         SampleRequest {
             path: "/api/stream/call/quality/$CALL".to_owned(),
-            ..post(alice, "POST /api/stream/call/quality/{callId}", quality_report())
+            ..post(alice(), "POST /api/stream/call/quality/{callId}", quality_report())
         },
         get("GET /api/stream/call/quality/{callId}", "/api/stream/call/quality/$CALL"),
         get("GET /api/stream/config", "/api/stream/config"),
         create_call("ENDED_CALL", REVOKED_USER.0),
-        post(alice, "POST /api/stream/call/end", json!({"callId": "$ENDED_CALL"})),
+        post(alice(), "POST /api/stream/call/end", json!({"callId": "$ENDED_CALL"})),
         post(Sender::Stream, "POST /api/stream/webhook", user_reactivated_event()),
-        post(Sender::User(REVOKED_USER.0), "POST /api/stream/token/revoke", json!({})),
+        post(user(REVOKED_USER.0), "POST /api/stream/token/revoke", json!({})),
         SampleRequest {
-            sender: Sender::User(DELETED_USER.0),
+            sender: user(DELETED_USER.0),
             ..get(
                 "DELETE /api/stream/user/{userId}",
                 &format!("/api/stream/user/{}", DELETED_USER.0),
@@ -119,7 +132,13 @@ pub(crate) fn all() -> Vec<SampleRequest> {
             )
         },
         get("GET /api/stream/call", "/api/stream/call?limit=10"),
-    ]
+    ];
+    for name in users(further_users).into_iter().skip(USERS.len()) {
+        requests.push(post(user(name), "POST /api/stream/token", json!({})));
+        let body = json!({"receiverId": ALICE});
+        requests.push(post(user(name), "POST /api/stream/call/create", body));
+    }
+    requests
 }
 
 /// A typical quality sample of a phone.
@@ -192,12 +211,17 @@ impl SampleRequest {
     }
 }
 
-/// Provisions the sample users, each with an upsert request of its own.
-pub(crate) async fn provision_users(stack: &Stack) -> Result<(), Box<dyn Error>> {
+/// Provisions the sample users and the further users, each with an upsert request of its own.
+pub(crate) async fn provision_users(
+    stack: &Stack,
+    further_users: &[String],
+) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     // In a real Stream app, no user is deleted.
     let deleted_user = stack.stream().map(|_| DELETED_USER);
-    for (user, name) in USERS.into_iter().chain([REVOKED_USER]).chain(deleted_user) {
+    let fixed = USERS.into_iter().chain([CALLEE, REVOKED_USER]).chain(deleted_user);
+    let further = further_users.iter().map(|user| (user.as_str(), user.as_str()));
+    for (user, name) in fixed.chain(further) {
         let body = json!({"userData": {"name": name}}).to_string();
         let request = Request::post(format!("{}/api/stream/user/upsert", stack.api_url()))
             .header("authorization", format!("Bearer {}", stack.token_for(user)))
@@ -224,7 +248,7 @@ mod tests {
 
     #[test]
     fn every_route_has_a_sample_request() {
-        let samples = all();
+        let samples = all(&[]);
         let sample_routes: BTreeSet<_> =
             samples.iter().map(|sample| sample.route.to_owned()).collect();
         let routes: BTreeSet<_> = local::route_keys().unwrap().into_iter().collect();
@@ -232,8 +256,15 @@ mod tests {
     }
 
     #[test]
+    fn further_users_are_listed_once() {
+        let further = ["carol".to_owned(), "alice".to_owned()];
+        assert_eq!(users(&further), ["alice", "bob", "carol"]);
+        assert_eq!(all(&further).len(), all(&[]).len() + 2);
+    }
+
+    #[test]
     fn curl_commands_are_valid_shell() {
-        let samples = all();
+        let samples = all(&[]);
         let token_for = |user: Option<&str>| format!("of-{}", user.unwrap_or("service"));
         let sign = |body: &[u8]| format!("of-{}-bytes", body.len());
         let curl = |sample: &SampleRequest| sample.curl_command("http://a", token_for, sign);
@@ -247,7 +278,7 @@ mod tests {
             lines[2],
             "CALL=$(curl -sS 'http://a/api/stream/call/create' \
              -H 'authorization: Bearer of-alice' -H 'content-type: application/json' \
-             -d '{\"receiverId\":\"bob\"}' | \
+             -d '{\"receiverId\":\"sample-callee\"}' | \
              sed 's/.*\"callId\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$CALL\""
         );
         assert_eq!(
@@ -271,8 +302,8 @@ mod tests {
         );
         assert_eq!(
             lines[13],
-            "curl -sS -X DELETE 'http://a/api/stream/user/dave' \
-             -H 'authorization: Bearer of-dave'"
+            "curl -sS -X DELETE 'http://a/api/stream/user/sample-deleted' \
+             -H 'authorization: Bearer of-sample-deleted'"
         );
         assert_eq!(
             lines[14],

@@ -1,5 +1,6 @@
 //! The whole local stack.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +10,13 @@ use stream_emulator::Emulator;
 use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
+use crate::cors;
 use crate::dynamo::LocalDynamo;
 use crate::error::{InvokeError, StartError, TableStreamError};
-use crate::gateway::{Gateway, Routes};
+use crate::gateway::{CA_PATH, Gateway, Routes};
 use crate::http_server::Server;
 use crate::lambda::{Functions, RuntimeApi};
-use crate::listener::bind_localhost;
+use crate::listener::{ClientEndpoints, bind_localhost};
 use crate::options::Options;
 use crate::output::FunctionOutput;
 use crate::scheduler::Scheduler;
@@ -23,6 +25,8 @@ use crate::streams::{
     FunctionInvoker, Invoke, Queue, RuleId, StreamFault, StreamPoller, StreamSource, Streams,
 };
 use crate::template::Template;
+use crate::tls::LocalTls;
+use crate::tokens;
 
 /// The API with all its functions, DynamoDB and Stream.
 ///
@@ -30,6 +34,8 @@ use crate::template::Template;
 /// wait.
 pub struct Stack {
     api_url: String,
+    api_address: SocketAddr,
+    has_tls: bool,
     clock: StackClock,
     scheduler: Option<Scheduler>,
     stream_poller: Option<StreamPoller>,
@@ -47,13 +53,18 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let template = Template::load_for(&options)?;
         // An occupied port must be detected before a long build.
-        let (api_listener, api_address) = bind_localhost("the API", options.api_port).await?;
+        let endpoints = ClientEndpoints::new(options.clients.as_ref())?;
+        let (api_listeners, api_address) = endpoints.bind("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
         let clock = StackClock::default();
         let backends =
-            Backends::start_for_api(&api_url, &options, &template, clock.clone()).await?;
-        let binaries = Binaries::prepare(options.build_mode).await?;
-        let output = FunctionOutput::new(options.echo);
+            Backends::start_for_api(&api_url, &options, &endpoints, &template, clock.clone())
+                .await?;
+        let output = match &options.functions_log {
+            Some(path) => FunctionOutput::in_file(path)?,
+            None => FunctionOutput::in_memory(),
+        };
+        let binaries = Binaries::prepare(options.build_mode, template.functions.len()).await?;
         let (listener, address) = bind_localhost("the Runtime API", 0).await?;
         let runtime_api = RuntimeApi::start(listener, address, output.clone());
         let functions = Arc::new(Functions::new(
@@ -77,15 +88,28 @@ impl Stack {
             functions: Arc::clone(&functions),
             streams: Arc::clone(&streams),
             clock: clock.clone(),
+            ca_certificate: endpoints.tls().map(LocalTls::ca_certificate),
+            user_id_claim: tokens::user_id_claim(backends.variables()).to_owned(),
+            console: output.console().cloned(),
         });
-        let api_server = Server::start(api_listener, move |request, peer| {
-            Arc::clone(&gateway).handle(request, peer)
+        let is_open_to_browsers = options.clients.is_some();
+        let api_server = Server::start_for_clients(api_listeners, move |request, peer| {
+            let gateway = Arc::clone(&gateway);
+            async move {
+                if is_open_to_browsers {
+                    cors::allow_any_origin(request, |request| gateway.handle(request, peer)).await
+                } else {
+                    gateway.handle(request, peer).await
+                }
+            }
         });
         let scheduler =
             options.schedules.then(|| Scheduler::start(&template.functions, &functions));
         let stream_poller = options.schedules.then(|| StreamPoller::start(&streams));
         Ok(Self {
             api_url,
+            api_address,
+            has_tls: endpoints.tls().is_some(),
             clock,
             scheduler,
             stream_poller,
@@ -107,6 +131,24 @@ impl Stack {
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.api_url
+    }
+
+    /// The address of the API for clients on this machine.
+    #[must_use]
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// The path of the certificate authority at the API, with TLS.
+    #[must_use]
+    pub fn ca_path(&self) -> Option<&'static str> {
+        self.has_tls.then_some(CA_PATH)
+    }
+
+    /// The address of the Stream emulator for clients on this machine.
+    #[must_use]
+    pub fn stream_address(&self) -> Option<SocketAddr> {
+        self.backends.stream_address()
     }
 
     /// DynamoDB.
@@ -218,7 +260,8 @@ impl Stack {
         self.backends.dynamo().expire_items().await
     }
 
-    /// Everything that the functions have printed.
+    /// Everything that the functions have printed. Empty with
+    /// [`functions_log`](Options::functions_log).
     #[must_use]
     pub fn output(&self) -> String {
         self.output.text()
@@ -254,8 +297,7 @@ impl Stack {
         self.backends.sign_webhook(body)
     }
 
-    /// Ends every process and every server and waits for them. Returns everything that the
-    /// functions have printed.
+    /// Ends every process and every server and waits for them. Returns [`Stack::output`].
     pub async fn stop(self) -> String {
         if let Some(scheduler) = self.scheduler {
             scheduler.stop().await;

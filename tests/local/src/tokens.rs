@@ -31,21 +31,30 @@ pub(crate) enum Holder<'a> {
     Service,
 }
 
+/// The claim with the user of a session token.
+pub(crate) fn user_id_claim(variables: &BTreeMap<String, String>) -> &str {
+    setting(variables, "JWT_USER_ID_CLAIM").unwrap_or("sub")
+}
+
+/// The value of a variable, unless it is empty.
+fn setting<'a>(variables: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    variables.get(name).map(String::as_str).filter(|text| !text.is_empty())
+}
+
 /// A session token, issued now, with the claims that these variables require.
 pub(crate) fn session_token(
     variables: &BTreeMap<String, String>,
     holder: Holder<'_>,
     now: SystemTime,
 ) -> String {
-    let setting =
-        |name: &str| variables.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let setting = |name: &str| setting(variables, name);
     let (user, role) = match holder {
         Holder::User(user) => (user, "user"),
         Holder::Service => ("demo-service", setting("JWT_SERVICE_ROLE").unwrap_or("service")),
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut claims = json!({
-        setting("JWT_USER_ID_CLAIM").unwrap_or("sub"): user,
+        user_id_claim(variables): user,
         setting("JWT_ROLE_CLAIM").unwrap_or("role"): role,
         "iat": now,
         "exp": now + SESSION_LIFETIME_SECONDS,

@@ -2,7 +2,9 @@
 //! result into an HTTP response.
 //!
 //! - `GET /_local/events` is not a route of the API: it returns the events on the bus and the
-//!   messages in the dead-letter queues. `/_local/clock` is the clock of the stack.
+//!   messages in the dead-letter queues. `GET /_local/ca.crt` returns the certificate authority of
+//!   the stack's TLS, which a device downloads to trust it.
+//! - `/_local/clock` is the clock of the stack: a `POST` advances it.
 //! - A request without a matching route returns 404. A body over 10 MB returns 413.
 //! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
 //!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
@@ -17,17 +19,19 @@ mod routes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::clock::StackClock;
+use crate::console::{Console, RequestLine, ResponseError, caller};
 use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
 use crate::lambda::{Functions, ids};
 use crate::streams::{EVENTS_PATH, Streams};
@@ -39,12 +43,23 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// How long an HTTP API waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The path of the certificate authority.
+pub(crate) const CA_PATH: &str = "/_local/ca.crt";
+
+/// The content type with which iOS and Android offer to install a certificate.
+const CA_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-x509-ca-cert");
+
 /// The handler of the API's HTTP requests.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) functions: Arc<Functions>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) clock: StackClock,
+    /// The certificate of the authority, with TLS.
+    pub(crate) ca_certificate: Option<Bytes>,
+    /// The claim of the session tokens with the user, which the console shows.
+    pub(crate) user_id_claim: String,
+    pub(crate) console: Option<Arc<Console>>,
 }
 
 impl Gateway {
@@ -54,8 +69,28 @@ impl Gateway {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<HttpResponse, ConnectionDropped> {
+        let started_at = Instant::now();
         let request_id = ids::gateway_request_id();
-        let mut response = self.dispatch(request, peer, &request_id).await?;
+        let (parts, body) = request.into_parts();
+        // An oversized body is read to its end too: a client that is still sending would not read
+        // the response.
+        let body = read_body(body).await?;
+        let pending = self.console.as_ref().map(|console| console.begin_request(&request_id));
+        let mut response = match &body {
+            Some(body) => self.dispatch(&parts, body, peer, &request_id).await,
+            None => error_response(StatusCode::PAYLOAD_TOO_LARGE),
+        };
+        if let (Some(console), Some(pending)) = (&self.console, pending) {
+            let line = RequestLine {
+                status: response.status(),
+                duration: started_at.elapsed(),
+                caller: caller(&parts, &body.unwrap_or_default(), &self.user_id_claim),
+                error: read_error(&response).await,
+                path: parts.uri.path().to_owned(),
+                method: parts.method,
+            };
+            console.finish_request(pending, line);
+        }
         if let Ok(id) = HeaderValue::try_from(request_id) {
             response.headers_mut().insert("apigw-requestid", id);
         }
@@ -64,34 +99,38 @@ impl Gateway {
 
     async fn dispatch(
         &self,
-        request: Request<Incoming>,
+        parts: &Parts,
+        body: &[u8],
         peer: SocketAddr,
         request_id: &str,
-    ) -> Result<HttpResponse, ConnectionDropped> {
-        let (parts, body) = request.into_parts();
-        // An oversized body is read to its end too: a client that is still sending would not read
-        // the response.
-        let body = read_body(body).await?;
-        let Some(body) = body else { return Ok(error_response(StatusCode::PAYLOAD_TOO_LARGE)) };
+    ) -> HttpResponse {
         let wire_path = parts.uri.path();
         if parts.method == Method::GET && wire_path == EVENTS_PATH {
             let report = self.streams.report(parts.uri.query().unwrap_or_default());
-            return Ok(json_response(StatusCode::OK, report.to_string()));
+            return json_response(StatusCode::OK, report.to_string());
+        }
+        if parts.method == Method::GET
+            && wire_path == CA_PATH
+            && let Some(certificate) = &self.ca_certificate
+        {
+            let mut response = json_response(StatusCode::OK, certificate.clone());
+            response.headers_mut().insert(CONTENT_TYPE, CA_CONTENT_TYPE);
+            return response;
         }
         if wire_path == clock_control::CLOCK_PATH {
             let (clock, functions) = (&self.clock, &self.functions);
-            return Ok(clock_control::handle(&parts.method, &body, clock, functions).await);
+            return clock_control::handle(&parts.method, &body, clock, functions).await;
         }
         let Some(path) = path::raw_path(wire_path) else {
-            return Ok(error_response(StatusCode::BAD_REQUEST));
+            return error_response(StatusCode::BAD_REQUEST);
         };
         let Some(route) = self.routes.find(parts.method.as_str(), wire_path) else {
-            return Ok(error_response(StatusCode::NOT_FOUND));
+            return error_response(StatusCode::NOT_FOUND);
         };
         let event = event::build_event(
             &event::GatewayRequest {
-                parts: &parts,
-                body: &body,
+                parts,
+                body,
                 path: &path,
                 peer: peer.ip(),
                 at: Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::MAX),
@@ -100,13 +139,21 @@ impl Gateway {
             &route,
         );
         let invocation = self.functions.invoke(route.function, event.to_string().into());
-        Ok(match timeout(INTEGRATION_TIMEOUT, invocation).await {
+        match timeout(INTEGRATION_TIMEOUT, invocation).await {
             Ok(Ok(payload)) => response::from_payload(&payload)
                 .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR)),
             Ok(Err(_)) => error_response(StatusCode::INTERNAL_SERVER_ERROR),
             Err(_) => error_response(StatusCode::SERVICE_UNAVAILABLE),
-        })
+        }
     }
+}
+
+/// The error in the body of a response, which stays complete.
+async fn read_error(response: &HttpResponse) -> Option<ResponseError> {
+    let status = response.status();
+    // A clone of a whole body shares its bytes.
+    let body = response.body().clone().collect().await.ok()?.to_bytes();
+    ResponseError::read(status, &body)
 }
 
 /// The body, or `None` if it is too large.

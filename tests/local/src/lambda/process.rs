@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn exit_status_and_last_lines_are_reported() {
-        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
+        let (output, pids) = (FunctionOutput::in_memory(), ProcessIds::default());
         let mut process = shell("echo one; echo two >&2; printf three; exit 3", &output, &pids);
         assert_eq!(process.wait().await, "exit status: 3");
         assert!(process.has_exited());
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn kill_and_wait_reaps_the_process() {
-        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
+        let (output, pids) = (FunctionOutput::in_memory(), ProcessIds::default());
         let mut process = shell("echo up; exec sleep 600", &output, &pids);
         process.kill_and_wait().await;
         assert!(process.has_exited());
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropped_process_is_killed() {
-        let (output, pids) = (FunctionOutput::new(false), ProcessIds::default());
+        let (output, pids) = (FunctionOutput::in_memory(), ProcessIds::default());
         let process = shell("exec sleep 600", &output, &pids);
         let mut status = process.status.clone();
         drop(process);

@@ -1,0 +1,159 @@
+//! CORS of the local stack: a web app of any origin may use the API and the Stream emulator.
+//!
+//! A deployment has the origins of `CorsOrigins` instead. The control paths `/_local` and
+//! `/_emulator` have no CORS, so that no web page can change the stack of its visitor.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+};
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::http_server::{ConnectionDropped, HttpResponse};
+
+/// The paths that control the stack.
+const CONTROL_PREFIXES: [&str; 2] = ["/_local", "/_emulator"];
+
+/// How long a browser may cache a preflight response, in seconds.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+const ANY: HeaderValue = HeaderValue::from_static("*");
+
+/// Answers a preflight request, or handles a request and allows any origin to read its response.
+pub(crate) async fn allow_any_origin<F>(
+    request: Request<Incoming>,
+    handle: impl FnOnce(Request<Incoming>) -> F,
+) -> Result<HttpResponse, ConnectionDropped>
+where
+    F: Future<Output = Result<HttpResponse, ConnectionDropped>>,
+{
+    let is_cross_origin =
+        request.headers().contains_key(ORIGIN) && !is_control_path(request.uri().path());
+    if !is_cross_origin {
+        return handle(request).await;
+    }
+    if is_preflight(request.method(), request.headers()) {
+        return Ok(preflight_response(request.headers()));
+    }
+    let mut response = handle(request).await?;
+    let exposed = names(response.headers());
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    Ok(response)
+}
+
+fn is_control_path(path: &str) -> bool {
+    CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Whether a browser asks for permission before the request itself.
+/// <https://fetch.spec.whatwg.org/#cors-preflight-fetch>
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight_response(request_headers: &HeaderMap) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    // `*` would not include `authorization`, and so the requested names are repeated.
+    for (requested, allowed) in [
+        (ACCESS_CONTROL_REQUEST_METHOD, ACCESS_CONTROL_ALLOW_METHODS),
+        (ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_ALLOW_HEADERS),
+    ] {
+        if let Some(value) = request_headers.get(requested) {
+            headers.insert(allowed, value.clone());
+        }
+    }
+    response
+}
+
+/// The names of these headers, such as `retry-after, x-ratelimit-remaining`.
+fn names(headers: &HeaderMap) -> HeaderValue {
+    let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    // A list of header names is a valid value.
+    HeaderValue::try_from(names.join(", ")).unwrap_or(ANY)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use http_body_util::Empty;
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http_server::{Server, json_response};
+
+    const CHAT_HEADERS: &str =
+        "authorization,stream-auth-type,x-client-request-id,x-stream-client,content-type";
+
+    /// Sends a request to a server that rejects everything. Returns status and headers.
+    async fn send(request: http::request::Builder, path: &str) -> (StatusCode, HeaderMap) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let server = Server::start(listener, |request, _| {
+            allow_any_origin(request, |_| async {
+                let mut response = json_response(StatusCode::TOO_MANY_REQUESTS, "{}");
+                let limit = HeaderValue::from_static("60");
+                response.headers_mut().insert("x-ratelimit-limit", limit);
+                Ok(response)
+            })
+        });
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+        let response = client.request(request.uri(url).body(Empty::new()).unwrap()).await.unwrap();
+        server.stop().await;
+        (response.status(), response.headers().clone())
+    }
+
+    fn preflight() -> http::request::Builder {
+        Request::options("/")
+            .header("origin", "http://localhost:8081")
+            .header("access-control-request-method", "DELETE")
+            .header("access-control-request-headers", CHAT_HEADERS)
+    }
+
+    #[tokio::test]
+    async fn preflight_allows_the_requested_method_and_headers() {
+        let (status, headers) = send(preflight(), "/api/stream/token").await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        assert_eq!(headers["access-control-allow-methods"], "DELETE");
+        assert_eq!(headers["access-control-allow-headers"], CHAT_HEADERS);
+    }
+
+    #[tokio::test]
+    async fn error_response_is_readable_from_any_origin() {
+        let request = Request::get("/").header("origin", "http://localhost:8081");
+        let (status, headers) = send(request, "/api/stream/token").await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        assert_eq!(headers["access-control-expose-headers"], "content-type, x-ratelimit-limit");
+    }
+
+    #[tokio::test]
+    async fn response_to_an_app_has_no_cors_headers() {
+        let (_, headers) = send(Request::get("/"), "/api/stream/token").await;
+        assert!(!headers.contains_key("access-control-allow-origin"));
+    }
+
+    #[tokio::test]
+    async fn control_paths_are_closed_to_web_pages() {
+        for path in ["/_emulator/state", "/_local/events"] {
+            let (status, headers) = send(preflight(), path).await;
+            assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+            assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A proxy in front of the Stream emulator: clients reach the emulator at the host of the options,
+//! with CORS and TLS. The functions use the emulator itself.
+//!
+//! A WebSocket is passed on as bytes in both directions. A connection that the emulator closes
+//! without a response is closed without a response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::UPGRADE;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+
+use crate::cors;
+use crate::http_server::{ConnectionDropped, HttpResponse, Server, remove_hop_by_hop};
+use crate::listener::ClientListeners;
+use crate::sync::{ShutdownSignal, ShutdownTrigger};
+
+/// A running proxy.
+pub(crate) struct StreamProxy {
+    server: Server,
+    /// Dropping it closes the WebSockets.
+    shutdown: ShutdownTrigger,
+}
+
+impl StreamProxy {
+    /// Passes requests on to the emulator at this address.
+    pub(crate) fn start(listeners: ClientListeners, emulator: SocketAddr) -> Self {
+        let shutdown = ShutdownTrigger::new();
+        let upstream = Arc::new(Upstream {
+            address: emulator,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            shutdown: shutdown.subscribe(),
+        });
+        let server = Server::start_for_clients(listeners, move |request, _| {
+            let upstream = Arc::clone(&upstream);
+            cors::allow_any_origin(request, move |request| async move {
+                upstream.forward(request).await
+            })
+        });
+        Self { server, shutdown }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.trigger();
+        self.server.stop().await;
+    }
+}
+
+/// The emulator.
+struct Upstream {
+    address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+    shutdown: ShutdownSignal,
+}
+
+impl Upstream {
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<HttpResponse, ConnectionDropped> {
+        if request.headers().contains_key(UPGRADE) {
+            return self.forward_upgrade(request).await;
+        }
+        let (mut parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+        remove_hop_by_hop(&mut parts.headers);
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let uri = format!("http://{}{path}", self.address);
+        parts.uri = uri.parse().map_err(|_| ConnectionDropped)?;
+        let request = Request::from_parts(parts, Full::new(body));
+        let response = self.client.request(request).await.map_err(|_| ConnectionDropped)?;
+        read_response(response).await
+    }
+
+    /// Opens a connection of its own for a WebSocket.
+    async fn forward_upgrade(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<HttpResponse, ConnectionDropped> {
+        let stream = TcpStream::connect(self.address).await.map_err(|_| ConnectionDropped)?;
+        // Frames are small. Without this option they are only slower.
+        let _ = stream.set_nodelay(true);
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|_| ConnectionDropped)?;
+        // An error means that the emulator closed the connection.
+        tokio::spawn(connection.with_upgrades());
+        let client_side = hyper::upgrade::on(&mut request);
+        let mut response = sender.send_request(request).await.map_err(|_| ConnectionDropped)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return read_response(response).await;
+        }
+        let emulator_side = hyper::upgrade::on(&mut response);
+        tokio::spawn(copy_until_closed(client_side, emulator_side, self.shutdown.clone()));
+        let (parts, _) = response.into_parts();
+        Ok(Response::from_parts(parts, Full::new(Bytes::new())))
+    }
+}
+
+/// A response with its whole body. A truncated body closes the connection.
+async fn read_response(response: Response<Incoming>) -> Result<HttpResponse, ConnectionDropped> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+    remove_hop_by_hop(&mut parts.headers);
+    Ok(Response::from_parts(parts, Full::new(body)))
+}
+
+/// Copies bytes in both directions until both sides are closed, or the proxy stops.
+async fn copy_until_closed(
+    client_side: OnUpgrade,
+    emulator_side: OnUpgrade,
+    mut shutdown: ShutdownSignal,
+) {
+    // An error means that a side closed the connection before the upgrade.
+    let Ok((client_side, emulator_side)) = tokio::try_join!(client_side, emulator_side) else {
+        return;
+    };
+    let (mut client_side, mut emulator_side) =
+        (TokioIo::new(client_side), TokioIo::new(emulator_side));
+    tokio::select! {
+        // An error means that a side was closed without a closing handshake.
+        _ = copy_bidirectional(&mut client_side, &mut emulator_side) => {}
+        () = shutdown.triggered() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use stream_emulator::{Emulator, Fault, FaultRule, Operation, Settings};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::client_access::ClientAccess;
+    use crate::listener::{ClientEndpoints, bind_localhost};
+    use crate::options::{STREAM_API_KEY, STREAM_API_SECRET};
+    use crate::tls::test_support::{TempDir, connect};
+
+    async fn start_proxy(emulator: SocketAddr) -> (StreamProxy, SocketAddr) {
+        let endpoints = ClientEndpoints::new(None).unwrap();
+        let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
+        (StreamProxy::start(listeners, emulator), address)
+    }
+
+    async fn start_emulator() -> (Emulator, SocketAddr) {
+        let (listener, address) = bind_localhost("the Stream emulator", 0).await.unwrap();
+        let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET);
+        (Emulator::serve(listener, settings).await.unwrap(), address)
+    }
+
+    /// Writes a request and reads until the connection is closed.
+    async fn exchange(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response
+    }
+
+    const GET_APP: &str = "GET /api/v2/app HTTP/1.1\r\nhost: emulator\r\nconnection: close\r\n\
+                           origin: http://localhost:8081\r\n\r\n";
+
+    #[tokio::test]
+    async fn responses_of_the_emulator_are_passed_on_with_cors() {
+        let (emulator, emulator_address) = start_emulator().await;
+        let (proxy, address) = start_proxy(emulator_address).await;
+        let response = exchange(address, GET_APP).await;
+        assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
+        assert!(response.contains("access-control-allow-origin: *"), "{response}");
+        assert!(response.contains("\"StatusCode\":401"), "{response}");
+        assert_eq!(emulator.counts().get(Operation::GetApp), 1);
+
+        let lost = FaultRule::for_operation(Operation::GetApp, Fault::AppliedThenLost);
+        emulator.add_fault(lost.once());
+        assert_eq!(exchange(address, GET_APP).await, "");
+        proxy.stop().await;
+        emulator.stop().await;
+    }
+
+    /// A server that accepts one upgrade and echoes the bytes of the connection.
+    async fn start_echo_server() -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let accepted = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                            upgrade: websocket\r\nsec-websocket-accept: of-the-server\r\n\r\n";
+            stream.write_all(accepted.as_bytes()).await.unwrap();
+            let (mut reader, mut writer) = stream.split();
+            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+        });
+        address
+    }
+
+    const UPGRADE_REQUEST: &str = "GET /connect?json=1 HTTP/1.1\r\nhost: emulator\r\n\
+                                   connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+
+    /// Sends an upgrade request, then a text, and returns the response with the echo of the text.
+    async fn upgrade_and_echo(mut stream: impl AsyncReadAndWrite) -> String {
+        stream.write_all(UPGRADE_REQUEST.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"\r\n\r\n") {
+            received.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"health.check").await.unwrap();
+        let mut echo = [0; 12];
+        stream.read_exact(&mut echo).await.unwrap();
+        received.extend(echo);
+        String::from_utf8(received).unwrap()
+    }
+
+    trait AsyncReadAndWrite: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {}
+    impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> AsyncReadAndWrite for T {}
+
+    #[tokio::test]
+    async fn websocket_is_passed_on_in_both_directions() {
+        let (proxy, address) = start_proxy(start_echo_server().await).await;
+        let received = upgrade_and_echo(TcpStream::connect(address).await.unwrap()).await;
+        assert!(received.starts_with("HTTP/1.1 101 "), "{received}");
+        assert!(received.contains("sec-websocket-accept: of-the-server"), "{received}");
+        assert!(received.ends_with("\r\n\r\nhealth.check"), "{received}");
+        proxy.stop().await;
+    }
+
+    #[tokio::test]
+    async fn stopped_proxy_closes_open_websockets() {
+        let (proxy, address) = start_proxy(start_echo_server().await).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        upgrade_and_echo(&mut stream).await;
+        proxy.stop().await;
+        let mut rest = Vec::new();
+        assert_eq!(stream.read_to_end(&mut rest).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_port_serves_tls_and_plain_http() {
+        let dir = TempDir::new();
+        let host = Ipv4Addr::LOCALHOST.into();
+        let access = ClientAccess { host, tls_dir: Some(dir.0.clone()) };
+        let endpoints = ClientEndpoints::new(Some(&access)).unwrap();
+        let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
+        let proxy = StreamProxy::start(listeners, start_echo_server().await);
+        let ca_certificate = endpoints.tls().unwrap().ca_certificate();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let secure = connect(stream, "localhost", &ca_certificate).await.unwrap();
+        assert!(upgrade_and_echo(secure).await.ends_with("health.check"));
+        proxy.stop().await;
+
+        let (emulator, emulator_address) = start_emulator().await;
+        let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
+        let proxy = StreamProxy::start(listeners, emulator_address);
+        assert!(exchange(address, GET_APP).await.starts_with("HTTP/1.1 401 "));
+        proxy.stop().await;
+        emulator.stop().await;
+    }
+}
