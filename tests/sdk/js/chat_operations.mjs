@@ -26,7 +26,8 @@ const isRefusal = (code) => (error) => {
 
 export function chatOperations({ StreamChat }) {
   const newClient = (scope) => {
-    const client = new StreamChat(apiKey, { baseURL: streamUrl, timeout: 10_000 });
+    const options = { baseURL: streamUrl, timeout: 10_000, allowServerSideConnect: true };
+    const client = new StreamChat(apiKey, options);
     scope.defer(() => client.disconnectUser());
     return client;
   };

@@ -56,7 +56,7 @@ const operations = {
     const [alice] = await newUsers('alice');
     await client.revokeUserToken(alice, new Date(stackNow()));
     const iat = Math.floor(stackNow() / 1_000) - 60;
-    const user = new StreamChat(apiKey, { baseURL: streamUrl });
+    const user = new StreamChat(apiKey, { baseURL: streamUrl, allowServerSideConnect: true });
     const connecting = user.connectUser({ id: alice }, client.createToken(alice, iat + 3_600, iat));
     await assert.rejects(connecting, /40|revoked/);
     await client.revokeUserToken(alice, null);

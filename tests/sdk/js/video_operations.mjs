@@ -15,7 +15,7 @@ const isError = (status, code) => (error) => {
   return true;
 };
 
-export function videoOperations({ StreamVideoClient, CallingState }) {
+export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) {
   const newClient = (scope, options = {}) => {
     const client = new StreamVideoClient({
       apiKey,
@@ -23,7 +23,9 @@ export function videoOperations({ StreamVideoClient, CallingState }) {
         baseURL: `${streamUrl}/video`,
         // Without it, a join asks a host of Stream for the nearest media server.
         locationHintUrl: `${streamUrl}/_emulator/counts`,
-        logLevel: 'error',
+        // The SDK logs a failed request with its headers, and so with the token.
+        logger: () => {},
+        WebSocketImpl: WebSocket,
         timeout: 10_000,
         ...options,
       },

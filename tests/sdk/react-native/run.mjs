@@ -39,7 +39,7 @@ const suites = {
     file: 'react_native_video',
     sdk: '@stream-io/video-react-native-sdk',
     version: versionOf('@stream-io/video-react-native-sdk'),
-    operations: { ...loads, ...videoOperations(app) },
+    operations: { ...loads, ...videoOperations({ ...app, WebSocket }) },
   }),
 };
 

@@ -119,7 +119,7 @@ impl Gateway {
         }
         if wire_path == clock_control::CLOCK_PATH {
             let (clock, functions) = (&self.clock, &self.functions);
-            return clock_control::handle(&parts.method, &body, clock, functions).await;
+            return clock_control::handle(&parts.method, body, clock, functions).await;
         }
         let Some(path) = path::raw_path(wire_path) else {
             return error_response(StatusCode::BAD_REQUEST);
