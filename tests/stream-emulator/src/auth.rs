@@ -67,6 +67,11 @@ impl Credentials {
         self.token.as_deref()
     }
 
+    /// Whether the request has no token, and says so.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.auth_type.as_deref() == Some("anonymous") && self.token.is_none()
+    }
+
     /// Verifies the key and the token. The caller checks what the token permits.
     pub(crate) fn verify(
         &self,

@@ -28,6 +28,11 @@ impl StreamError {
         Self::new(404, 16, message)
     }
 
+    /// Stream has the feature, but the emulator does not.
+    pub(crate) fn not_emulated(feature: &str) -> Self {
+        Self::new(501, -1, format!("{feature} is not emulated"))
+    }
+
     /// The token is valid but does not permit the operation.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, 17, message)

@@ -12,9 +12,11 @@
 //!   has the operations of user tokens, which the grants of call and channel types limit.
 //! - `state` holds the world behind one mutex, which is never held across an await. Every operation
 //!   goes through `State::with_inner`: it runs the timeouts and delayed requests that are due, then
-//!   the operation, then queues the new events for delivery. Time is the emulator's clock, which a
-//!   test can move. Rate limits are enforced here.
+//!   the operation, then publishes the new events to sockets and webhooks, in the same order. Time
+//!   is the emulator's clock, which a test can move. Rate limits are enforced here.
 //! - `server`, `route`, `auth`, `request` and `response` are the HTTP layer.
+//! - `realtime` serves the sockets of chat and video clients. A table in `realtime::audience` has
+//!   the recipients of each event type, and another the types that webhooks receive.
 //! - `webhooks` delivers events to the app's hooks, signed and retried as Stream does. A
 //!   [`WebhookScript`] drops, duplicates, delays or reorders the deliveries.
 //! - `faults` makes requests fail as a network can. `control` offers faults and more to other
@@ -32,7 +34,17 @@
 //! ([`Emulator::set_update_call_replaces_settings`]), and the delay of participant sessions
 //! ([`Emulator::set_participant_sessions_delay`]).
 //!
-//! Not emulated for clients: sockets, media, notifications, and custom fields outside `custom`,
+//! A client connects to `/connect` (chat) or `/video/connect`. A refusal is a `connection.error` with
+//! Stream's code after the upgrade, then a close with code 1000. A token that expires or is revoked,
+//! or a user who is deactivated or deleted, closes the open socket with code 1001. Stream's clients
+//! then connect again and get the reason. The server sends a health check every 30 s, and closes a
+//! socket whose client sends nothing for 75 s. A queue of 1,000 unsent frames closes a socket with
+//! code 1011. A token of another user than the client names is refused with code 5. A request that
+//! watches with an unknown `connection_id` is refused with code 46. A removed member no longer
+//! watches the channel. Tests can close sockets with [`Emulator::drop_sockets`] and refuse
+//! connections with [`Emulator::refuse_connections`].
+//!
+//! Not emulated for clients: media, push notifications, and custom fields outside `custom`,
 //! which v1 has for users, channels and messages.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
@@ -76,4 +88,4 @@ pub use views::{
     UserToken, UserView,
 };
 pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript, WebhookTimes};
-pub use world::APP_OBJECT_SECRET;
+pub use world::{APP_OBJECT_SECRET, JoinMode};

@@ -143,6 +143,92 @@ operations! {
     QueryCallSessionParticipantStats: 1_000,
     /// `GET /api/v2/video/call/{type}/{id}/session/{session}/participant_sessions`
     QueryCallParticipantSessions: 1_000,
+    /// `POST /api/v2/users/restore`
+    RestoreUsers: 60,
+    /// `DELETE /users/{id}`, which only v1 has
+    DeleteUser: 60,
+    /// `POST /api/v2/users/block`
+    BlockUsers: 300,
+    /// `POST /api/v2/users/unblock`
+    UnblockUsers: 300,
+    /// `GET /api/v2/users/block`
+    GetBlockedUsers: 1_000,
+    /// `POST /api/v2/moderation/mute`
+    Mute: 300,
+    /// `POST /api/v2/moderation/unmute`
+    Unmute: 300,
+    /// `POST /api/v2/moderation/flag`
+    Flag: 300,
+    /// `POST /api/v2/chat/moderation/mute/channel`
+    MuteChannel: 300,
+    /// `POST /api/v2/chat/moderation/unmute/channel`
+    UnmuteChannel: 300,
+    /// `POST /api/v2/chat/channels/{type}/query`
+    GetOrCreateDistinctChannel: 10_000,
+    /// `POST /api/v2/chat/channels/{type}/{id}/hide`
+    HideChannel: 300,
+    /// `POST /api/v2/chat/channels/{type}/{id}/show`
+    ShowChannel: 300,
+    /// `POST /api/v2/chat/channels/{type}/{id}/stop-watching`
+    StopWatchingChannel: 300,
+    /// `POST /api/v2/chat/channels/{type}/{id}/read`
+    MarkRead: 1_000,
+    /// `POST /api/v2/chat/channels/{type}/{id}/unread`
+    MarkUnread: 1_000,
+    /// `POST /api/v2/chat/channels/read`
+    MarkChannelsRead: 300,
+    /// `POST /api/v2/chat/channels/{type}/{id}/event`
+    SendEvent: 1_000,
+    /// `PATCH /api/v2/chat/channels/{type}/{id}/member`
+    UpdateMemberPartial: 300,
+    /// `GET /api/v2/chat/channels/{type}/{id}/messages`
+    GetManyMessages: 1_000,
+    /// `GET /api/v2/chat/channels/{type}/{id}/pinned_messages`
+    GetPinnedMessages: 1_000,
+    /// `POST /api/v2/chat/messages/{id}`
+    UpdateMessage: 1_000,
+    /// `PUT /api/v2/chat/messages/{id}`
+    UpdateMessagePartial: 1_000,
+    /// `DELETE /api/v2/chat/messages/{id}`
+    DeleteMessage: 1_000,
+    /// `POST /api/v2/chat/messages/{id}/undelete`
+    UndeleteMessage: 1_000,
+    /// `POST /api/v2/chat/messages/{id}/reaction`
+    SendReaction: 1_000,
+    /// `DELETE /api/v2/chat/messages/{id}/reaction/{type}`
+    DeleteReaction: 1_000,
+    /// `GET /api/v2/chat/messages/{id}/reactions`
+    GetReactions: 1_000,
+    /// `GET /api/v2/chat/messages/{id}/replies`
+    GetReplies: 1_000,
+    /// `GET /api/v2/chat/search`
+    Search: 300,
+    /// `POST /api/v2/chat/sync`
+    Sync: 1_000,
+    /// `GET /api/v2/chat/unread`
+    UnreadCounts: 1_000,
+    /// `GET /api/v2/video/call/{type}/{id}/ring_state`
+    GetCallRingState: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/event`
+    SendCallEvent: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/reaction`
+    SendVideoReaction: 1_000,
+    /// `POST /api/v2/video/call/members`
+    QueryCallMembers: 1_000,
+    /// `POST /api/v2/video/call/{type}/{id}/feedback`
+    CollectUserFeedback: 1_000,
+    /// `POST /api/v2/video/call_client_event`
+    ReportClientEvents: 10_000,
+    /// `POST /api/v2/video/call/{type}/{id}/block`
+    BlockUser: 300,
+    /// `POST /api/v2/video/call/{type}/{id}/unblock`
+    UnblockUser: 300,
+    /// `POST /api/v2/video/call/{type}/{id}/kick`
+    KickUser: 300,
+    /// `POST /api/v2/video/call/{type}/{id}/mute_users`
+    MuteUsers: 300,
+    /// Any operation that Stream has and the emulator does not: returns 501
+    NotEmulated: 1_000,
     /// Any other request: returns 404
     Unknown: 1_000,
 }

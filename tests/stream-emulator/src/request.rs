@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::auth::Credentials;
 use crate::error::StreamError;
 use crate::route::{ApiVersion, Route};
 use crate::v1::{from_v1, to_v1};
-use crate::world::format_timestamps;
+use crate::world::{Host, format_timestamps};
 
 /// Everything that determines the response.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct ApiRequest {
     pub(crate) credentials: Credentials,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
+    /// Where the client reaches the emulator.
+    pub(crate) host: Host,
     /// The status of a successful response: 201 for POST and PUT, 200 for every other method.
     pub(crate) success_status: u16,
 }
@@ -35,6 +37,7 @@ impl ApiRequest {
             credentials: Credentials::from_request(&head.headers, &query),
             query,
             body,
+            host: host_of(&head.headers),
             success_status: match head.method {
                 Method::POST | Method::PUT => 201,
                 _ => 200,
@@ -69,6 +72,13 @@ impl ApiRequest {
     pub(crate) fn payload<T: DeserializeOwned>(&self) -> Result<T, StreamError> {
         parse("payload", self.query.get("payload").unwrap_or("{}").as_bytes())
     }
+}
+
+/// The address in the headers of the client or, behind a proxy, in those of the proxy.
+fn host_of(headers: &HeaderMap) -> Host {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let authority = text("x-forwarded-host").or(text("host")).unwrap_or("127.0.0.1");
+    Host::new(authority, text("x-forwarded-proto") == Some("https"))
 }
 
 fn parse<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, StreamError> {

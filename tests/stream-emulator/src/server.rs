@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::control;
 use crate::error::StreamError;
 use crate::faults::Fault;
-use crate::realtime::{socket_product, upgrade};
+use crate::realtime::{Endpoint, upgrade};
 use crate::request::ApiRequest;
 use crate::response::{ApiResponse, ConnectionDropped, ResponseBody};
 use crate::state::State;
@@ -85,8 +85,8 @@ async fn handle_request(
     context: ConnectionContext,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ConnectionDropped> {
-    if let Some(product) = socket_product(request.method(), request.uri().path()) {
-        let response = upgrade(request, product, Arc::clone(&context.state), context.stop.clone());
+    if let Some(endpoint) = Endpoint::from_request(request.method(), request.uri().path()) {
+        let response = upgrade(request, endpoint, Arc::clone(&context.state), context.stop.clone());
         return Ok(response.with_date(&context.state.date_header()).into());
     }
     let (head, body) = request.into_parts();

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use crate::webhooks::WebhookTimes;
+use crate::world::JoinMode;
 
 /// The source of the emulator's time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub now: Clock,
     /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
+    /// What a client gets that joins a call.
+    pub join_mode: JoinMode,
     /// The format of instants in webhooks.
     pub webhook_times: WebhookTimes,
 }
@@ -33,6 +36,7 @@ impl Settings {
             api_secret: Arc::new(RwLock::new(api_secret.into())),
             now: Arc::new(SystemTime::now),
             enforce_rate_limits: true,
+            join_mode: JoinMode::default(),
             webhook_times: WebhookTimes::default(),
         }
     }
@@ -52,6 +56,13 @@ impl Settings {
     #[must_use]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
+        self
+    }
+
+    /// Sets what a client gets that joins a call.
+    #[must_use]
+    pub const fn with_join_mode(mut self, mode: JoinMode) -> Self {
+        self.join_mode = mode;
         self
     }
 

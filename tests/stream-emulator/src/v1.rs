@@ -133,6 +133,16 @@ const MESSAGE: Shape = Shape {
     ],
 };
 
+const REACTION: Shape = Shape {
+    known: &["type", "score", "user", "user_id", "emoji_code"],
+    read_only: &["message_id", "created_at", "updated_at"],
+};
+
+const EVENT: Shape = Shape {
+    known: &["type", "user", "user_id", "parent_id"],
+    read_only: &["cid", "channel_id", "channel_type", "created_at", "received_at"],
+};
+
 impl Shape {
     /// Moves the custom fields of an object into `custom`. Another value is not changed.
     fn gather(&self, value: &mut Value) {
@@ -166,15 +176,21 @@ pub(crate) fn from_v1(route: &Route, body: &mut Value) {
     };
     match route {
         Route::UpdateUsers => convert("users", &|users| USER.gather_each(users)),
-        Route::GetOrCreateChannel(_) => convert("data", &gather_channel),
+        Route::GetOrCreateChannel(_) | Route::GetOrCreateDistinctChannel(_) => {
+            convert("data", &gather_channel);
+        }
         Route::UpdateChannel(_) => {
             convert("data", &gather_channel);
-            convert("add_members", &|members| MEMBER.gather_each(members));
+            for members in ["add_members", "invites", "assign_roles"] {
+                convert(members, &|members| MEMBER.gather_each(members));
+            }
             convert("message", &|message| MESSAGE.gather(message));
         }
-        Route::TruncateChannel(_) | Route::SendMessage(_) => {
+        Route::TruncateChannel(_) | Route::SendMessage(_) | Route::UpdateMessage(_) => {
             convert("message", &|message| MESSAGE.gather(message));
         }
+        Route::SendReaction(_) => convert("reaction", &|reaction| REACTION.gather(reaction)),
+        Route::SendEvent(_) => convert("event", &|event| EVENT.gather(event)),
         _ => {}
     }
 }
@@ -341,9 +357,10 @@ mod tests {
             "list": [{ "custom": 1 }, null],
             "null": null,
         });
-        for shape in [USER, CHANNEL, MEMBER, MESSAGE] {
+        for shape in [USER, CHANNEL, MEMBER, MESSAGE, REACTION, EVENT] {
             for count in 0..=shape.known.len() {
-                let known = shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!(1)));
+                let known =
+                    shape.known.iter().take(count).map(|key| ((*key).to_owned(), json!("x")));
                 let mut original: Map<String, Value> = known.collect();
                 original.extend(custom.as_object().cloned().unwrap_or_default());
                 let original = Value::Object(original);

@@ -2,8 +2,10 @@
 //!
 //! - `join` with `{"call_cid": …, "user_id": …}` returns `{"user_session_id": …}`; the id is `null`
 //!   if the join is rejected. With `user_session_id` the user joins under that id.
-//! - `leave` with `{"call_cid": …, "user_session_id": …, "reason": …}`; without `user_session_id`
-//!   every participant leaves.
+//! - `leave` with `{"call_cid": …, "user_session_id": …, "user_id": …, "reason": …}`. With `user_id`
+//!   the user leaves with all devices. Without either id every participant leaves.
+//! - `disconnect` with `{"user_id": …}`: the user's last video socket closes.
+//! - `join_mode` with `{"mode": "refuse"}` or `{"mode": "pretend"}`: what a client gets that joins.
 //! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`; `reject` may have a
 //!   `reason`.
 //! - `end` with `{"call_cid": …, "user_id": …, "reason": …}`; without `user_id` Stream ends the call.
@@ -19,7 +21,7 @@ use super::{ok_response, with_body};
 use crate::response::ApiResponse;
 use crate::state::State;
 use crate::views::CallReport;
-use crate::world::Cid;
+use crate::world::{Cid, JoinMode};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +43,20 @@ struct JoinParams {
 struct LeaveParams {
     call_cid: String,
     user_session_id: Option<String>,
+    user_id: Option<String>,
     reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DisconnectParams {
+    user_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JoinModeParams {
+    mode: JoinMode,
 }
 
 #[derive(Deserialize)]
@@ -97,11 +112,23 @@ pub(super) fn handle(state: &State, method: &str, path: &str, body: &[u8]) -> Op
             ApiResponse::json(200, &json!({ "user_session_id": id }))
         }),
         "leave" => with_body(body, |params: LeaveParams| {
-            let LeaveParams { call_cid, user_session_id, reason } = params;
+            let LeaveParams { call_cid, user_session_id, user_id, reason } = params;
             let (user_session_id, reason) = (user_session_id.as_deref(), reason.as_deref());
-            state.with_inner(|inner, now| {
-                inner.world.leave_with(&call_cid, user_session_id, reason, now);
+            let user_call = user_id.and_then(|user_id| Some((call_cid.parse().ok()?, user_id)));
+            state.with_inner(|inner, now| match (user_session_id, user_call) {
+                (None, Some((cid, user_id))) => {
+                    inner.world.leave_user(&cid, &user_id, reason, now);
+                }
+                _ => inner.world.leave_with(&call_cid, user_session_id, reason, now),
             });
+            ok_response()
+        }),
+        "disconnect" => with_body(body, |params: DisconnectParams| {
+            state.with_inner(|inner, now| inner.world.client_disconnected(&params.user_id, now));
+            ok_response()
+        }),
+        "join_mode" => with_body(body, |params: JoinModeParams| {
+            state.with_inner(|inner, _| inner.world.set_join_mode(params.mode));
             ok_response()
         }),
         "accept" => with_body(body, |params: UserParams| {

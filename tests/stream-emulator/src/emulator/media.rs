@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Emulator;
 use crate::timestamp::Timestamp;
 use crate::views::{CallReport, JoinView, ParticipantSessionFaults, RingView};
-use crate::world::Cid;
+use crate::world::{Cid, JoinMode};
 
 impl Emulator {
     /// A user joins a call. Returns the `user_session_id` of this join, which [`Emulator::leave`]
@@ -47,6 +47,28 @@ impl Emulator {
         self.state().with_inner(|inner, now| {
             inner.world.leave_with(call_cid, Some(user_session_id), Some(reason), now);
         });
+    }
+
+    /// A user leaves a call with all devices. If the cid is not valid, nothing happens.
+    pub fn leave_user(&self, call_cid: &str, user_id: &str) {
+        let Ok(cid) = call_cid.parse::<Cid>() else { return };
+        self.state().with_inner(|inner, now| inner.world.leave_user(&cid, user_id, None, now));
+    }
+
+    /// The last video socket of a user closes. The user leaves the calls that a request joined,
+    /// which [`JoinMode::Pretend`] allows.
+    pub fn disconnect_user(&self, user_id: &str) {
+        self.state().with_inner(|inner, now| inner.world.client_disconnected(user_id, now));
+    }
+
+    /// The socket of a media endpoint closes. Its participant, whom a request joined, leaves.
+    pub fn disconnect_media(&self, user_session_id: &str) {
+        self.state().with_inner(|inner, now| inner.world.media_disconnected(user_session_id, now));
+    }
+
+    /// Sets what a client gets that joins a call.
+    pub fn set_join_mode(&self, mode: JoinMode) {
+        self.state().with_inner(|inner, _| inner.world.set_join_mode(mode));
     }
 
     /// All participants leave a call, as when Stream detects that their apps were killed.

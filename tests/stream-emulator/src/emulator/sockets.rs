@@ -15,6 +15,7 @@ impl Emulator {
     /// Closes the sockets of a user, or all without a user, with the code of a close frame. Code
     /// 1006 closes the connections without a frame. Returns the number of sockets, which is 0 if
     /// the code cannot close a socket.
+    #[allow(clippy::must_use_candidate, reason = "the number is often of no interest")]
     pub fn drop_sockets(&self, user_id: Option<&str>, code: u16) -> usize {
         let Some(closing) = Closing::from_code(code) else { return 0 };
         self.state().with_inner(|inner, now| inner.close_sockets(user_id, &closing, now))

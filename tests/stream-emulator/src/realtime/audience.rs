@@ -1,9 +1,10 @@
 //! Who receives an event: one table for sockets and one for webhooks.
 //!
 //! Stream documents most of the audiences. Assumed are these: a message also notifies the sockets
-//! of its sender that do not watch the channel, an update of a call reaches its members, and an
-//! update of a user reaches the watchers of the user's channels. An event of an unknown type
-//! reaches the watchers.
+//! of its sender that do not watch the channel, a new channel notifies its creator if that is a
+//! member, an update of a call reaches its members, and an update of a user reaches the watchers of
+//! the user's channels. The event of a deleted call names no members, and reaches its watchers and
+//! its creator. An event of an unknown type reaches the watchers.
 
 use serde_json::Value;
 
@@ -53,6 +54,8 @@ pub(super) enum Audience {
     NamedMembers,
     /// Sockets of the `user` of the event.
     User,
+    /// Sockets of the `member` of the event.
+    Member,
     /// Sockets of the `member` of the event that do not watch the channel.
     OtherSocketsOfMember,
     /// Sockets that asked for the presence of the `user` of the event.
@@ -84,7 +87,9 @@ pub(super) fn targets(kind: &str) -> &'static [Target] {
         // Only webhooks.
         "call.user_feedback_submitted"
         | "call.stats_report_ready"
+        | "message.flagged"
         | "user.deactivated"
+        | "user.flagged"
         | "user.reactivated" => &[],
         "message.new" => {
             &const { [WATCHERS, notify(Audience::OtherMembers, "notification.message_new")] }
@@ -118,13 +123,16 @@ pub(super) fn targets(kind: &str) -> &'static [Target] {
             &const { [event_to(Audience::Members)] }
         }
         "call.ring" | "call.notification" => &const { [event_to(Audience::NamedMembers)] },
-        "call.ended" | "call.deleted" | "call.updated" => {
-            &const { [event_to(Audience::WatchersAndMembers)] }
+        "call.ended"
+        | "call.deleted"
+        | "call.updated"
+        | "call.member_added"
+        | "call.member_updated"
+        | "call.member_removed" => &const { [event_to(Audience::WatchersAndMembers)] },
+        "notification.invited" => &const { [event_to(Audience::Member)] },
+        "channel.hidden" | "channel.visible" | "channel.muted" | "channel.unmuted" => {
+            &const { [event_to(Audience::User)] }
         }
-        "call.member_added" | "call.member_updated" | "call.member_removed" => {
-            &const { [event_to(Audience::WatchersAndMembers)] }
-        }
-        "channel.hidden" | "channel.visible" => &const { [event_to(Audience::User)] },
         _ if kind.starts_with("user.") || kind.starts_with("notification.") => {
             &const { [event_to(Audience::User)] }
         }
@@ -147,101 +155,109 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn event_type_determines_the_audience() {
-        use Audience::{
-            Contacts, Members, NamedMembers, OtherMembers, OtherSocketsOfMember,
-            PresenceSubscribers, User, Watchers, WatchersAndMembers,
-        };
-        let cases: &[(&[&str], &[(Audience, Option<&str>)])] = &[
-            (
-                &["message.new"],
-                &[(Watchers, None), (OtherMembers, Some("notification.message_new"))],
-            ),
-            (
-                &[
-                    "message.updated",
-                    "message.deleted",
-                    "reaction.new",
-                    "typing.start",
-                    "typing.stop",
-                    "channel.updated",
-                    "member.updated",
-                    "user.watching.start",
-                    "user.watching.stop",
-                    "call.session_started",
-                    "call.session_ended",
-                    "call.session_participant_joined",
-                    "call.session_participant_left",
-                    "call.recording_started",
-                    "custom",
-                    "unknown",
-                ],
-                &[(Watchers, None)],
-            ),
-            (&["message.read"], &[(Watchers, None), (User, Some("notification.mark_read"))]),
-            (&["channel.created"], &[(OtherMembers, Some("notification.added_to_channel"))]),
-            (
-                &["channel.deleted"],
-                &[(Watchers, None), (OtherMembers, Some("notification.channel_deleted"))],
-            ),
-            (
-                &["channel.truncated"],
-                &[(Watchers, None), (OtherMembers, Some("notification.channel_truncated"))],
-            ),
-            (
-                &["member.added"],
-                &[(Watchers, None), (OtherSocketsOfMember, Some("notification.added_to_channel"))],
-            ),
-            (
-                &["member.removed"],
-                &[
-                    (Watchers, None),
-                    (OtherSocketsOfMember, Some("notification.removed_from_channel")),
-                ],
-            ),
-            (&["user.presence.changed"], &[(PresenceSubscribers, None)]),
-            (&["user.updated", "user.deleted"], &[(Contacts, None)]),
-            (
-                &["user.banned", "user.unbanned", "user.muted", "notification.mutes_updated"],
-                &[(User, None)],
-            ),
-            (&["channel.hidden", "channel.visible"], &[(User, None)]),
-            (
-                &["call.created", "call.accepted", "call.rejected", "call.missed"],
-                &[(Members, None)],
-            ),
-            (&["call.ring", "call.notification"], &[(NamedMembers, None)]),
-            (
-                &[
-                    "call.ended",
-                    "call.deleted",
-                    "call.updated",
-                    "call.member_added",
-                    "call.member_updated",
-                    "call.member_removed",
-                ],
-                &[(WatchersAndMembers, None)],
-            ),
-            (
-                &[
-                    "call.stats_report_ready",
-                    "call.user_feedback_submitted",
-                    "user.deactivated",
-                    "user.reactivated",
-                ],
-                &[],
-            ),
-        ];
-        for (kinds, expected) in cases {
-            for kind in *kinds {
-                let actual: Vec<_> = targets(kind)
-                    .iter()
-                    .map(|target| (target.audience, target.notification))
-                    .collect();
-                assert_eq!(actual, *expected, "{kind}");
-            }
+    fn expect_targets(expected: &[Target], kinds: &[&str]) {
+        for kind in kinds {
+            assert_eq!(targets(kind), expected, "{kind}");
         }
+    }
+
+    #[test]
+    fn type_of_a_channel_event_determines_the_audience() {
+        const WATCHERS: Target = event_to(Audience::Watchers);
+        expect_targets(
+            &[WATCHERS],
+            &[
+                "channel.updated",
+                "custom",
+                "member.updated",
+                "message.deleted",
+                "message.updated",
+                "reaction.new",
+                "typing.start",
+                "typing.stop",
+                "unknown",
+                "user.watching.start",
+                "user.watching.stop",
+            ],
+        );
+        for (kind, audience, notification) in [
+            ("message.new", Audience::OtherMembers, "notification.message_new"),
+            ("message.read", Audience::User, "notification.mark_read"),
+            ("channel.deleted", Audience::OtherMembers, "notification.channel_deleted"),
+            ("channel.truncated", Audience::OtherMembers, "notification.channel_truncated"),
+            ("member.added", Audience::OtherSocketsOfMember, "notification.added_to_channel"),
+            ("member.removed", Audience::OtherSocketsOfMember, "notification.removed_from_channel"),
+        ] {
+            expect_targets(&[WATCHERS, notify(audience, notification)], &[kind]);
+        }
+        let added = notify(Audience::OtherMembers, "notification.added_to_channel");
+        expect_targets(&[added], &["channel.created"]);
+        expect_targets(&[event_to(Audience::Member)], &["notification.invited"]);
+    }
+
+    #[test]
+    fn type_of_a_user_event_determines_the_audience() {
+        expect_targets(&[event_to(Audience::PresenceSubscribers)], &["user.presence.changed"]);
+        expect_targets(&[event_to(Audience::Contacts)], &["user.updated", "user.deleted"]);
+        expect_targets(
+            &[event_to(Audience::User)],
+            &[
+                "channel.hidden",
+                "channel.muted",
+                "channel.unmuted",
+                "channel.visible",
+                "notification.mark_unread",
+                "notification.mutes_updated",
+                "user.banned",
+                "user.muted",
+                "user.unbanned",
+            ],
+        );
+    }
+
+    #[test]
+    fn type_of_a_call_event_determines_the_audience() {
+        expect_targets(
+            &[event_to(Audience::Members)],
+            &["call.created", "call.accepted", "call.rejected", "call.missed"],
+        );
+        expect_targets(&[event_to(Audience::NamedMembers)], &["call.ring", "call.notification"]);
+        expect_targets(
+            &[event_to(Audience::WatchersAndMembers)],
+            &[
+                "call.deleted",
+                "call.ended",
+                "call.member_added",
+                "call.member_removed",
+                "call.member_updated",
+                "call.updated",
+            ],
+        );
+        expect_targets(
+            &[event_to(Audience::Watchers)],
+            &[
+                "call.recording_started",
+                "call.session_ended",
+                "call.session_participant_joined",
+                "call.session_participant_left",
+                "call.session_started",
+            ],
+        );
+    }
+
+    #[test]
+    fn some_events_reach_only_webhooks() {
+        expect_targets(
+            &[],
+            &[
+                "call.stats_report_ready",
+                "call.user_feedback_submitted",
+                "message.flagged",
+                "user.deactivated",
+                "user.flagged",
+                "user.reactivated",
+            ],
+        );
     }
 
     #[test]

@@ -68,14 +68,15 @@ pub(super) fn event_frame(
     if let (Value::Object(fields), Product::Chat) = (&mut frame, product) {
         // Only webhooks have it.
         fields.remove("request_info");
-        if fields.contains_key("watcher_count") {
+        let is_message = event["type"] == "message.new";
+        if is_message {
             fields.insert("watcher_count".to_owned(), json!(watcher_count));
         }
         if let Some(kind) = target.notification {
             fields.insert("type".to_owned(), json!(kind));
             extend(fields, notification_fields(kind, event, user_id, world));
         }
-        if target.notification.is_some() || event["type"] == "message.new" {
+        if target.notification.is_some() || is_message {
             extend(fields, world.unread_counts(user_id).fields());
         }
     }

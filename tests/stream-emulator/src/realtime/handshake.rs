@@ -10,12 +10,26 @@ use super::audience::Product;
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The product of the sockets of a path.
-pub(crate) fn socket_product(method: &Method, path: &str) -> Option<Product> {
-    match (method, path) {
-        (&Method::GET, "/connect") => Some(Product::Chat),
-        (&Method::GET, "/video/connect") => Some(Product::Video),
-        _ => None,
+/// What a socket is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Events for a client of this product.
+    Events(Product),
+    /// The pretended media server of a participant, with the `user_session_id`.
+    Media(String),
+}
+
+impl Endpoint {
+    const MEDIA_PREFIX: &str = "/_emulator/media/";
+
+    /// The endpoint of a request, if it has one.
+    pub(crate) fn from_request(method: &Method, path: &str) -> Option<Self> {
+        match path {
+            _ if method != Method::GET => None,
+            "/connect" => Some(Self::Events(Product::Chat)),
+            "/video/connect" => Some(Self::Events(Product::Video)),
+            _ => path.strip_prefix(Self::MEDIA_PREFIX).map(|id| Self::Media(id.to_owned())),
+        }
     }
 }
 
@@ -53,6 +67,16 @@ mod tests {
     fn accept_key_equals_the_example_of_the_rfc() {
         let accept = accept_key(&headers("WebSocket", "13"));
         assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    }
+
+    #[test]
+    fn path_determines_the_endpoint() {
+        let get = |path| Endpoint::from_request(&Method::GET, path);
+        assert_eq!(get("/connect"), Some(Endpoint::Events(Product::Chat)));
+        assert_eq!(get("/video/connect"), Some(Endpoint::Events(Product::Video)));
+        assert_eq!(get("/_emulator/media/x"), Some(Endpoint::Media("x".to_owned())));
+        assert_eq!(get("/_emulator/sockets"), None);
+        assert_eq!(Endpoint::from_request(&Method::POST, "/connect"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The real-time side: WebSockets of clients, and which events they receive.
+//! The real-time side: the sockets of clients, and which events they receive.
 //!
 //! [`Realtime`] holds the open sockets. They are part of the state behind the mutex, and each has a
 //! bounded queue of frames to its connection, so that a slow client never blocks the world.
@@ -24,13 +24,13 @@ use crate::rng::SplitMix64;
 use crate::views::SocketView;
 use crate::world::World;
 
-use audience::{Product, targets};
+use audience::targets;
 use recipients::Recipients;
 use socket::{Socket, SocketHandle, TokenTimes};
 
-pub(crate) use audience::is_webhook_event;
+pub(crate) use audience::{Product, is_webhook_event};
 pub(crate) use closing::Closing;
-pub(crate) use handshake::socket_product;
+pub(crate) use handshake::Endpoint;
 pub(crate) use upgrade::upgrade;
 pub(crate) use watch::WatchRequest;
 
@@ -87,6 +87,9 @@ impl Realtime {
 
     /// Queues an event for the sockets in its audiences.
     pub(crate) fn deliver(&mut self, event: &Value, world: &World) {
+        if self.sockets.is_empty() {
+            return;
+        }
         let kind = event["type"].as_str().unwrap_or_default();
         let recipients = Recipients::new(event, world);
         let cid = event["cid"].as_str().unwrap_or_default();

@@ -21,6 +21,8 @@ pub(super) struct Recipients<'a> {
     members: BTreeSet<&'a str>,
     /// The ids in the `members` of the event.
     named: BTreeSet<&'a str>,
+    /// The users who may see the message of the event. `None` is everyone.
+    viewers: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Recipients<'a> {
@@ -36,14 +38,20 @@ impl<'a> Recipients<'a> {
             |members| members.into_iter().collect(),
         );
         let member = member_id(&event["member"]);
-        Self { product, cid, user: event["user"]["id"].as_str(), member, members, named }
+        let viewers = viewers(&event["message"]);
+        Self { product, cid, user: event["user"]["id"].as_str(), member, members, named, viewers }
     }
 
     pub(super) fn include(&self, audience: Audience, socket: &Socket, world: &World) -> bool {
-        if socket.product != self.product {
+        let user_id = socket.user_id.as_str();
+        let may_see = self.viewers.as_ref().is_none_or(|viewers| viewers.contains(user_id));
+        if socket.product != self.product || !may_see {
             return false;
         }
-        let user_id = socket.user_id.as_str();
+        let is_channel_event = self.product == Product::Chat && audience != Audience::User;
+        if is_channel_event && self.cid.is_some_and(|cid| world.is_hidden_by_block(cid, user_id)) {
+            return false;
+        }
         let watches = self.cid.is_some_and(|cid| socket.watched.contains(cid));
         let is_member = self.members.contains(user_id);
         let has_presence = self.user.is_some_and(|user| socket.presence_of.contains(user));
@@ -54,6 +62,7 @@ impl<'a> Recipients<'a> {
             Audience::WatchersAndMembers => watches || is_member,
             Audience::NamedMembers => self.named.contains(user_id),
             Audience::User => self.user == Some(user_id),
+            Audience::Member => self.member == Some(user_id),
             Audience::OtherSocketsOfMember => self.member == Some(user_id) && !watches,
             Audience::PresenceSubscribers => has_presence,
             Audience::Contacts => {
@@ -65,6 +74,18 @@ impl<'a> Recipients<'a> {
             }
         }
     }
+}
+
+/// The users who may see a message: its sender, and those in `restricted_visibility`. `None` is
+/// everyone. Only the sender sees a shadowed message.
+fn viewers(message: &Value) -> Option<BTreeSet<&str>> {
+    let restricted = message["restricted_visibility"].as_array().filter(|ids| !ids.is_empty());
+    let is_shadowed = message["shadowed"] == true;
+    if restricted.is_none() && !is_shadowed {
+        return None;
+    }
+    let listed = restricted.into_iter().flatten().filter_map(Value::as_str);
+    Some(listed.filter(|_| !is_shadowed).chain(message["user"]["id"].as_str()).collect())
 }
 
 fn member_id(member: &Value) -> Option<&str> {
@@ -138,9 +159,25 @@ mod tests {
             (Audience::WatchersAndMembers, [true, true, true, true, false, false]),
             (Audience::NamedMembers, [false, false, false, true, true, false]),
             (Audience::User, [true, true, false, false, false, false]),
+            (Audience::Member, [false, false, true, false, false, false]),
             (Audience::OtherSocketsOfMember, [false, false, true, false, false, false]),
         ] {
             expect_recipients(audience, &event, &sockets, &expected);
+        }
+    }
+
+    #[test]
+    fn hidden_message_reaches_only_its_viewers() {
+        let sockets =
+            ["alice", "bob", "carol"].map(|id| socket(id, Product::Chat, &["messaging:c"], &[]));
+        for (message, expected) in [
+            (json!({ "restricted_visibility": [] }), [true, true, true]),
+            (json!({ "restricted_visibility": ["bob"] }), [true, true, false]),
+            (json!({ "restricted_visibility": ["bob"], "shadowed": true }), [true, false, false]),
+        ] {
+            let mut event = json!({ "type": "any", "cid": "messaging:c", "message": message });
+            event["message"]["user"] = json!({ "id": "alice" });
+            expect_recipients(Audience::Watchers, &event, &sockets, &expected);
         }
     }
 

@@ -7,9 +7,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
-use super::audience::Product;
 use super::connection;
-use super::handshake::accept_key;
+use super::handshake::{Endpoint, accept_key};
 use crate::error::StreamError;
 use crate::request::Query;
 use crate::response::ApiResponse;
@@ -18,7 +17,7 @@ use crate::state::State;
 /// Answers an upgrade, and serves the socket in a task. Credentials are checked after the upgrade.
 pub(crate) fn upgrade(
     mut request: Request<Incoming>,
-    product: Product,
+    endpoint: Endpoint,
     state: Arc<State>,
     stop: watch::Receiver<bool>,
 ) -> ApiResponse {
@@ -30,7 +29,7 @@ pub(crate) fn upgrade(
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(stream) = upgraded.await else { return };
-        connection::serve(TokioIo::new(stream), product, query, state, stop).await;
+        connection::serve(TokioIo::new(stream), endpoint, query, state, stop).await;
     });
     ApiResponse::switching_protocols(&accept)
 }

@@ -36,7 +36,9 @@ impl WatchRequest {
     pub(crate) fn from_request(request: &ApiRequest) -> Result<Option<Self>, StreamError> {
         let connection_id = request.query.get_owned("connection_id").filter(|id| !id.is_empty());
         let (product, flags) = match request.route {
-            Route::GetOrCreateChannel(_) | Route::QueryChannels => (Product::Chat, request.body()),
+            Route::GetOrCreateChannel(_)
+            | Route::GetOrCreateDistinctChannel(_)
+            | Route::QueryChannels => (Product::Chat, request.body()),
             Route::QueryUsers => (Product::Chat, request.payload()),
             Route::QueryCalls => (Product::Video, request.body()),
             Route::GetCall(_) | Route::GetOrCreateCall(_) | Route::JoinCall(_) => {
@@ -84,8 +86,6 @@ impl Inner {
         settings: &Settings,
         now: Timestamp,
     ) {
-        // A socket does not receive the events from before it watches.
-        self.publish(settings, now);
         let entries = entries(response);
         if request.watch {
             for cid in entries.iter().filter_map(|entry| cid(entry)) {
@@ -119,12 +119,17 @@ impl Inner {
         }
     }
 
-    /// Ends the watch of one socket.
-    pub(crate) fn stop_watching(&mut self, connection_id: &str, cid: &str, now: Timestamp) {
-        let Some(socket) = self.realtime.find(connection_id) else { return };
-        let user_id = socket.user_id.clone();
-        if socket.watched.remove(cid) {
-            self.end_watch(cid, &user_id, now);
+    /// Ends the watch of one socket of a user.
+    pub(crate) fn stop_watching(
+        &mut self,
+        connection_id: &str,
+        cid: &str,
+        user_id: &str,
+        now: Timestamp,
+    ) {
+        let socket = self.realtime.find(connection_id);
+        if socket.is_some_and(|it| it.user_id == user_id && it.watched.remove(cid)) {
+            self.end_watch(cid, user_id, now);
         }
     }
 

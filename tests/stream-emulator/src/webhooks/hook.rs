@@ -2,19 +2,19 @@
 
 use serde_json::Value;
 
-/// The URL of the hook, if it subscribes to events of this type.
-pub(super) fn target_url<'a>(hook: &'a Value, event_type: &str) -> Option<&'a str> {
+use crate::realtime::Product;
+
+/// The URL of the hook, if it subscribes to events of the product and the type of this event.
+pub(super) fn target_url<'a>(hook: &'a Value, event: &Value) -> Option<&'a str> {
+    let event_type = event["type"].as_str().unwrap_or_default();
     let is_active = hook["hook_type"] == "webhook" && hook["enabled"] == true;
     let product = hook["product"].as_str().unwrap_or_default();
-    let matches_product = matches!(product, "" | "all") || product == event_product(event_type);
+    let matches_product =
+        matches!(product, "" | "all") || product == Product::of_event(event).as_str();
     let types = hook["event_types"].as_array().filter(|types| !types.is_empty());
     let matches_type =
         types.is_none_or(|types| types.iter().any(|expected| expected == event_type));
     hook["webhook_url"].as_str().filter(|_| is_active && matches_product && matches_type)
-}
-
-fn event_product(event_type: &str) -> &'static str {
-    if event_type.starts_with("call.") { "video" } else { "chat" }
 }
 
 #[cfg(test)]
@@ -52,7 +52,8 @@ mod tests {
             (json!({ "webhook_url": null }), false, false),
         ] {
             let hook = hook_with(changed.clone());
-            let is_target = |kind: &str| target_url(&hook, kind) == Some("http://a/");
+            let is_target =
+                |kind: &str| target_url(&hook, &json!({ "type": kind })) == Some("http://a/");
             let actual = (is_target("call.ended"), is_target("message.new"));
             assert_eq!(actual, (gets_call_event, gets_message_event), "{changed}");
         }

@@ -67,9 +67,8 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// Queues or holds an event's deliveries to every hook that matches.
     pub(crate) fn handle_event(&mut self, event: &Value, app: &App, settings: &Settings) {
-        let event_type = event["type"].as_str().unwrap_or_default();
         let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
-        let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event_type)).collect();
+        let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event)).collect();
         let event = self.script.times.unwrap_or(settings.webhook_times).format(event);
         let mut deliveries = Vec::new();
         for url in urls {

@@ -9,6 +9,7 @@ mod requests;
 mod rings;
 mod sessions;
 mod socket_client;
+mod socket_events;
 mod sockets;
 mod user_tokens;
 mod webhook_receiver;

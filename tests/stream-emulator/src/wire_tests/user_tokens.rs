@@ -77,10 +77,11 @@ async fn user_token_permits_what_the_grants_allow() {
         ),
         ("bob", "GET /video/devices", json!({}), (200, json!(null))),
         ("bob", "DELETE /devices", json!({}), (400, json!(4))),
-        ("alice", "GET /api/v2/app", json!({}), (403, json!(17))),
+        ("alice", "GET /api/v2/rate_limits", json!({}), (403, json!(17))),
         ("alice", "GET /api/v2/video/calltypes", json!({}), (403, json!(17))),
         ("alice", "POST /moderation/ban", json!({ "target_user_id": "bob" }), (403, json!(17))),
-        ("alice", "GET /nothing", json!({}), (403, json!(17))),
+        ("alice", "GET /nothing", json!({}), (404, json!(16))),
+        ("alice", "POST /threads", json!({}), (501, json!(-1))),
     ] {
         let response = send_as(&emulator, user, start, &body).await;
         let actual = (status(&response), error_code(&response));
@@ -101,7 +102,8 @@ async fn refusal_has_the_format_of_stream() {
         json_body(&send_as(&emulator, user, start, &json!({ "location": "AMS" })).await)
     };
     let body = join("bob").await;
-    let text = "JoinCall failed with error: \"media is not emulated here\"";
+    let text = "JoinCall failed with error: \"media is not emulated: set the join mode of the \
+                emulator to pretend\"";
     assert_eq!((&body["message"], &body["unrecoverable"]), (&json!(text), &json!(true)));
     let grants = json!({ "grants": { "user": [], "call_member": [] } });
     let path = "PUT /api/v2/video/calltypes/default?api_key=testkey123";

@@ -1,6 +1,7 @@
 //! The app object: the settings that a deployment checks, and secrets that it must never expose.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::channel_config::channel_config;
@@ -26,11 +27,39 @@ pub(crate) struct App {
     pub(crate) revoke_tokens_issued_before: Option<Timestamp>,
 }
 
-/// A change to the app. All fields but those of webhooks are ignored.
+/// A change to the app. An unknown field fails the request, so that no change is lost silently.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateApp {
     event_hooks: Option<Vec<Value>>,
     enable_hook_payload_compression: Option<bool>,
+    disable_auth_checks: Option<bool>,
+    disable_permissions_checks: Option<bool>,
+    #[serde(default)]
+    revoke_tokens_issued_before: Revocation,
+}
+
+/// A change to the instant before which tokens are revoked.
+#[derive(Debug, Default)]
+enum Revocation {
+    /// The field is absent.
+    #[default]
+    Unchanged,
+    /// The field is null.
+    Undone,
+    Before(Timestamp),
+}
+
+impl<'de> Deserialize<'de> for Revocation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(Self::Undone);
+        };
+        let instant = Timestamp::parse(&text);
+        instant
+            .map(Self::Before)
+            .ok_or_else(|| D::Error::custom("revoke_tokens_issued_before is not an RFC 3339 time"))
+    }
 }
 
 impl World {
@@ -38,6 +67,20 @@ impl World {
         let mut response = self.app.response();
         response["app"]["call_types"] = self.call_types.app_response();
         response
+    }
+
+    /// The part of the app that a client gets: neither hooks nor secrets.
+    pub(crate) fn get_app_for_client(&self) -> Value {
+        const FIELDS: [&str; 5] = [
+            "name",
+            "file_upload_config",
+            "image_upload_config",
+            "async_url_enrich_enabled",
+            "auto_translation_enabled",
+        ];
+        let app = &self.app.response()["app"];
+        let fields = FIELDS.map(|field| (field.to_owned(), app[field].clone()));
+        json!({ "app": Value::Object(fields.into_iter().collect()) })
     }
 
     /// Replaces each given field as a whole: a hook that is not in the new list is removed.
@@ -48,6 +91,17 @@ impl World {
         }
         if let Some(compressed) = request.enable_hook_payload_compression {
             self.app.hook_compression = compressed;
+        }
+        if let Some(disabled) = request.disable_auth_checks {
+            self.app.disable_auth_checks = disabled;
+        }
+        if let Some(disabled) = request.disable_permissions_checks {
+            self.app.disable_permissions_checks = disabled;
+        }
+        match request.revoke_tokens_issued_before {
+            Revocation::Unchanged => {}
+            Revocation::Undone => self.app.revoke_tokens_issued_before = None,
+            Revocation::Before(at) => self.app.revoke_tokens_issued_before = Some(at),
         }
         Ok(json!({}))
     }
@@ -223,8 +277,40 @@ mod tests {
         };
         assert_eq!(update(json!({ "event_hooks": [{ "id": "a" }, { "id": "b" }] })), (2, false));
         assert_eq!(update(json!({ "enable_hook_payload_compression": true })), (2, true));
-        assert_eq!(update(json!({ "event_hooks": [], "name": "ignored" })), (0, true));
+        assert_eq!(update(json!({ "event_hooks": [] })), (0, true));
         assert_eq!(world.app().response()["app"]["event_hooks"], json!([]));
+    }
+
+    #[test]
+    fn update_applies_every_field_that_it_accepts() {
+        let mut world = World::default();
+        let mut update = |request: Value| {
+            let request: UpdateApp =
+                serde_json::from_value(request).map_err(|it| it.to_string())?;
+            world.update_app(request, at(0)).map_err(|error| error.body().to_string())?;
+            Ok::<_, String>((
+                world.app.disable_permissions_checks,
+                world.app.revoke_tokens_issued_before,
+            ))
+        };
+        assert_eq!(update(json!({ "disable_permissions_checks": true })), Ok((true, None)));
+        let revoked = json!({ "revoke_tokens_issued_before": "2026-01-01T00:00:05Z" });
+        assert_eq!(update(revoked), Ok((true, Some(at(5)))));
+        assert_eq!(update(json!({})), Ok((true, Some(at(5)))));
+        let undo = json!({ "revoke_tokens_issued_before": null });
+        assert_eq!(update(undo), Ok((true, None)));
+        assert!(update(json!({ "revoke_tokens_issued_before": "soon" })).is_err());
+        let error = update(json!({ "webhook_url": "x" })).expect_err("an error");
+        assert!(error.contains("unknown field `webhook_url`"), "{error}");
+    }
+
+    #[test]
+    fn client_gets_neither_hooks_nor_secrets() {
+        let mut world = World::default();
+        world.app.event_hooks = vec![json!({ "webhook_url": "http://hook" })];
+        let text = world.get_app_for_client().to_string();
+        assert!(!text.contains(APP_OBJECT_SECRET) && !text.contains("hook"), "{text}");
+        assert!(text.contains("file_upload_config"), "{text}");
     }
 
     #[test]

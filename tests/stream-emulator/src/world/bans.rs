@@ -30,6 +30,7 @@ pub(super) struct Ban {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BanUser {
     target_user_id: String,
     banned_by_id: Option<String>,
@@ -52,7 +53,24 @@ pub(crate) struct UnbanUser {
     channel: Option<Cid>,
 }
 
+impl BanUser {
+    pub(super) fn channel(&self) -> Result<Option<Cid>, StreamError> {
+        let (kind, id) = (self.channel_type.as_deref(), self.channel_id.as_deref());
+        parse_channel(self.channel_cid.as_deref(), kind, id)
+    }
+
+    /// The request with this banning user.
+    pub(super) fn banned_by(mut self, user_id: &str) -> Self {
+        self.banned_by_id = Some(user_id.to_owned());
+        self
+    }
+}
+
 impl UnbanUser {
+    pub(super) const fn channel(&self) -> Option<&Cid> {
+        self.channel.as_ref()
+    }
+
     pub(crate) fn from_query(query: &Query) -> Result<Self, StreamError> {
         let target_user_id = query
             .get_owned("target_user_id")
@@ -105,9 +123,7 @@ pub(super) fn ban_fields(ban: Option<&Ban>) -> Value {
 
 impl World {
     pub(crate) fn ban(&mut self, request: BanUser, now: Timestamp) -> ApiResult {
-        let BanUser { channel_cid, channel_type, channel_id, .. } = &request;
-        let channel =
-            parse_channel(channel_cid.as_deref(), channel_type.as_deref(), channel_id.as_deref())?;
+        let channel = request.channel()?;
         self.find_user(&request.target_user_id)?;
         if let Some(cid) = &channel {
             self.find_channel(cid)?;

@@ -1,5 +1,6 @@
 //! One call: its state and its responses.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub(super) struct Call {
     pub(super) rung: Vec<Ring>,
     pub(super) notifications: u64,
     pub(super) sessions: Vec<Session>,
+    /// The users who may not join.
+    pub(super) blocked_users: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +50,7 @@ pub(super) struct CallMember {
 
 /// A member in a request.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CallMemberRequest {
     pub(super) user_id: String,
     pub(super) role: Option<String>,
@@ -128,7 +132,7 @@ impl Call {
             "recording": self.is_recording,
             "transcribing": false,
             "translating": false,
-            "blocked_user_ids": [],
+            "blocked_user_ids": self.blocked_users,
             "egress": { "broadcasting": false, "rtmps": [] },
             "ingress": {
                 "rtmp": { "address": "rtmps://ingress.invalid:443/emulated" },

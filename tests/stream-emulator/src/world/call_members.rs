@@ -5,16 +5,33 @@ use serde_json::{Value, json};
 
 use super::call::CallMemberRequest;
 use super::cid::Cid;
+use super::pagination::CursorQuery;
 use super::validation::check_max;
-use super::{ApiResult, World};
+use super::{ApiResult, World, strip_nulls};
 use crate::timestamp::Timestamp;
 
 const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateCallMembers {
     update_members: Option<Vec<CallMemberRequest>>,
     remove_members: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct QueryCallMembers {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+    #[serde(flatten)]
+    page: CursorQuery,
+}
+
+impl QueryCallMembers {
+    pub(super) fn cid(&self) -> Cid {
+        Cid::new(&self.kind, &self.id)
+    }
 }
 
 impl UpdateCallMembers {
@@ -65,6 +82,13 @@ impl World {
             self.emit_call("call.member_removed", cid, now, fields);
         }
         Ok(json!({ "members": self.find_call(cid)?.members_response(self, MAX_BATCH_SIZE) }))
+    }
+
+    pub(crate) fn query_call_members(&self, request: &QueryCallMembers) -> ApiResult {
+        let call = self.find_call(&request.cid())?;
+        let members = call.members_response(self, usize::MAX);
+        let (members, next) = request.page.page(members, 2)?;
+        Ok(strip_nulls(json!({ "members": members, "next": next })))
     }
 
     fn emit_members(&mut self, kind: &str, cid: &Cid, ids: &[String], now: Timestamp) {

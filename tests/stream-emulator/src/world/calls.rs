@@ -1,6 +1,8 @@
 //! Video calls. Get-or-create is idempotent but rings again. An ended call still exists and stays
 //! ended. A deleted call does not exist.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +20,8 @@ use crate::views::CallView;
 const MAX_MEMBERS: usize = 100;
 const DEFAULT_MEMBERS_LIMIT: usize = 25;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct GetOrCreateCall {
     data: Option<CallData>,
     ring: Option<bool>,
@@ -28,6 +31,7 @@ pub(crate) struct GetOrCreateCall {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CallData {
     created_by_id: Option<String>,
     created_by: Option<UserRef>,
@@ -38,9 +42,13 @@ struct CallData {
     starts_at: Option<String>,
     #[serde(default)]
     settings_override: Value,
+    /// Whether the call is a video call, which only the ring says.
+    #[serde(rename = "video")]
+    _video: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateCall {
     custom: Option<CustomFields>,
     starts_at: Option<String>,
@@ -48,7 +56,16 @@ pub(crate) struct UpdateCall {
     settings_override: Value,
 }
 
+/// The signals of a request to the members of a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CallSignals {
+    pub(crate) ring: bool,
+    pub(crate) notify: bool,
+    pub(crate) video: Option<bool>,
+}
+
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeleteCall {
     hard: Option<bool>,
 }
@@ -95,12 +112,12 @@ impl World {
             self.calls_created += 1;
             self.emit_call("call.created", cid, now, json!({ "members": members }));
         }
-        let call = self.find_call_mut(cid)?;
-        call.rings += u64::from(request.ring == Some(true));
-        call.notifications += u64::from(request.notify == Some(true));
-        if request.ring == Some(true) {
-            self.ring_members(cid, request.video, now);
-        }
+        let signals = CallSignals {
+            ring: request.ring == Some(true),
+            notify: request.notify == Some(true),
+            video: request.video,
+        };
+        self.signal_members(cid, signals, now)?;
         let mut response = self.find_call(cid)?.response_with_members(self, limit);
         response["created"] = json!(created);
         Ok(response)
@@ -108,6 +125,25 @@ impl World {
 
     pub(crate) fn get_call(&self, cid: &Cid, limit: Option<usize>) -> ApiResult {
         Ok(self.find_call(cid)?.response_with_members(self, members_limit(limit)?))
+    }
+
+    /// Rings or notifies the members of a call in the name of its creator.
+    pub(crate) fn signal_members(
+        &mut self,
+        cid: &Cid,
+        signals: CallSignals,
+        now: Timestamp,
+    ) -> Result<(), StreamError> {
+        let call = self.find_call_mut(cid)?;
+        let creator = call.created_by.clone();
+        if signals.ring {
+            call.rings += 1;
+            self.ring_members(cid, signals.video, now);
+        }
+        if signals.notify {
+            self.notify_members(cid, &creator, now);
+        }
+        Ok(())
     }
 
     pub(crate) fn update_call(
@@ -226,6 +262,7 @@ impl World {
             rung: Vec::new(),
             notifications: 0,
             sessions: Vec::new(),
+            blocked_users: BTreeSet::new(),
         })
     }
 }

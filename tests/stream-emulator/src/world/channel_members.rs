@@ -1,61 +1,81 @@
-//! Channel members: adding, removing and listing them.
+//! Channel members: their state, and lists of them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bans::ban_fields;
-use super::channel_updates::ChannelUpdate;
 use super::channels::Channel;
 use super::cid::Cid;
 use super::pagination::{self, Sort};
+use super::users::UserRef;
 use super::validation::check_max;
-use super::{ApiResult, CustomFields, World, merge};
+use super::{ApiResult, CustomFields, World, merge, strip_nulls};
 use crate::timestamp::Timestamp;
 
 const MAX_BATCH_SIZE: usize = 100;
-const DEFAULT_ROLE: &str = "channel_member";
+pub(super) const DEFAULT_ROLE: &str = "channel_member";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Member {
     pub(super) user_id: String,
-    role: String,
-    custom: CustomFields,
+    pub(super) role: String,
+    pub(super) custom: CustomFields,
+    pub(super) invite: Option<Invite>,
+    pub(super) pinned_at: Option<Timestamp>,
+    pub(super) archived_at: Option<Timestamp>,
     created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// The invite of a member, who is a member before accepting it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Invite {
+    pub(super) accepted_at: Option<Timestamp>,
+    pub(super) rejected_at: Option<Timestamp>,
 }
 
 /// A member in a request.
 #[derive(Debug, Deserialize)]
-#[serde(from = "MemberEntry")]
+#[serde(try_from = "Value")]
 pub(super) struct MemberRequest {
     user_id: String,
     channel_role: Option<String>,
     custom: Option<CustomFields>,
 }
 
-/// A member as an object or, in requests of clients, as an id alone.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum MemberEntry {
-    Id(String),
-    Member { user_id: String, channel_role: Option<String>, custom: Option<CustomFields> },
+#[serde(deny_unknown_fields)]
+struct MemberObject {
+    user_id: Option<String>,
+    user: Option<UserRef>,
+    channel_role: Option<String>,
+    custom: Option<CustomFields>,
 }
 
-impl From<MemberEntry> for MemberRequest {
-    fn from(entry: MemberEntry) -> Self {
-        match entry {
-            MemberEntry::Id(user_id) => Self { user_id, channel_role: None, custom: None },
-            MemberEntry::Member { user_id, channel_role, custom } => {
-                Self { user_id, channel_role, custom }
-            }
+/// A member as an object or, in requests of clients, as an id alone.
+impl TryFrom<Value> for MemberRequest {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        if let Value::String(user_id) = value {
+            return Ok(Self { user_id, channel_role: None, custom: None });
         }
+        let member: MemberObject =
+            serde_json::from_value(value).map_err(|error| format!("member: {error}"))?;
+        let user_id = member.user_id.or(member.user.map(|user| user.id));
+        let user_id = user_id.ok_or("member: user_id is a required field")?;
+        Ok(Self { user_id, channel_role: member.channel_role, custom: member.custom })
     }
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct UpdateChannel {
-    add_members: Option<Vec<MemberRequest>>,
-    remove_members: Option<Vec<String>>,
-    data: Option<ChannelUpdate>,
+impl MemberRequest {
+    pub(super) fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    pub(super) fn channel_role(&self) -> Option<&str> {
+        self.channel_role.as_deref()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,26 +90,15 @@ pub(crate) struct QueryMembers {
     offset: Option<usize>,
 }
 
-impl UpdateChannel {
-    pub(super) fn added_ids(&self) -> impl Iterator<Item = &str> {
-        self.add_members.iter().flatten().map(|member| member.user_id.as_str())
-    }
-
-    pub(super) fn removed_ids(&self) -> impl Iterator<Item = &str> {
-        self.remove_members.iter().flatten().map(String::as_str)
-    }
-
-    pub(super) fn has_data(&self) -> bool {
-        self.data.is_some()
-    }
-
-    pub(super) fn changes_frozen(&self) -> bool {
-        self.data.as_ref().is_some_and(|data| data.frozen.is_some())
+impl QueryMembers {
+    pub(super) fn cid(&self) -> Cid {
+        Cid::new(&self.kind, &self.id)
     }
 }
 
 /// The page of members in a response.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct MemberPage {
     limit: Option<usize>,
     offset: Option<usize>,
@@ -124,72 +133,76 @@ impl Channel {
     }
 
     fn member_response(&self, member: &Member, world: &World) -> Value {
+        let is_moderator = matches!(member.role.as_str(), "channel_moderator" | "admin");
         let response = json!({
             "user_id": member.user_id,
             "user": world.user_response(&member.user_id),
             "channel_role": member.role,
+            "is_moderator": is_moderator.then_some(true),
             "custom": member.custom,
-            "notifications_muted": false,
+            "notifications_muted": world.moderation.has_muted_channel(&member.user_id, &self.cid),
+            "invited": member.invite.as_ref().map(|_| true),
+            "invite_accepted_at": member.invite.as_ref().and_then(|it| it.accepted_at),
+            "invite_rejected_at": member.invite.as_ref().and_then(|it| it.rejected_at),
+            "pinned_at": member.pinned_at,
+            "archived_at": member.archived_at,
             "created_at": member.created_at,
-            "updated_at": member.created_at,
+            "updated_at": member.updated_at,
         });
-        merge(response, ban_fields(self.bans.get(&member.user_id)))
+        merge(strip_nulls(response), ban_fields(self.bans.get(&member.user_id)))
     }
-}
 
-/// The members of a request, without duplicates.
-pub(super) fn unique_members(requests: Vec<MemberRequest>, now: Timestamp) -> Vec<Member> {
-    let mut members = Vec::new();
-    for request in requests {
-        add_member(&mut members, request, now);
+    /// The own membership of a user, or `None` for a non-member.
+    pub(super) fn membership_response(&self, user_id: &str, world: &World) -> Option<Value> {
+        self.member(user_id).map(|member| self.member_response(member, world))
     }
-    members
-}
 
-/// Adds a member. An existing member is not changed.
-fn add_member(members: &mut Vec<Member>, request: MemberRequest, now: Timestamp) {
-    if members.iter().any(|member| member.user_id == request.user_id) {
-        return;
+    pub(super) fn member(&self, user_id: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.user_id == user_id)
     }
-    members.push(Member {
-        user_id: request.user_id,
-        role: request.channel_role.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
-        custom: request.custom.unwrap_or_default(),
-        created_at: now,
-    });
+
+    pub(super) fn member_mut(&mut self, user_id: &str) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.user_id == user_id)
+    }
+
+    /// Adds a member. An existing member is not changed. Returns whether the member is new.
+    pub(super) fn add_member(&mut self, request: MemberRequest, now: Timestamp) -> bool {
+        if self.member(&request.user_id).is_some() {
+            return false;
+        }
+        self.start_reading(&request.user_id, now);
+        self.members.push(Member {
+            user_id: request.user_id,
+            role: request.channel_role.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
+            custom: request.custom.unwrap_or_default(),
+            invite: None,
+            pinned_at: None,
+            archived_at: None,
+            created_at: now,
+            updated_at: now,
+        });
+        true
+    }
+
+    /// Adds a member with an invite. An existing member is not changed.
+    pub(super) fn invite(&mut self, request: MemberRequest, now: Timestamp) -> bool {
+        let is_new = self.add_member(request, now);
+        if let Some(member) = self.members.last_mut().filter(|_| is_new) {
+            member.invite = Some(Invite::default());
+        }
+        is_new
+    }
+
+    /// Removes a member. Returns whether the user was one.
+    pub(super) fn remove_member(&mut self, user_id: &str) -> bool {
+        let count = self.members.len();
+        self.members.retain(|member| member.user_id != user_id);
+        self.reads.remove(user_id);
+        self.members.len() < count
+    }
 }
 
 impl World {
-    pub(crate) fn update_channel(
-        &mut self,
-        cid: &Cid,
-        request: UpdateChannel,
-        now: Timestamp,
-    ) -> ApiResult {
-        let added = request.add_members.unwrap_or_default();
-        let removed = request.remove_members.unwrap_or_default();
-        check_max("add_members", added.len(), MAX_BATCH_SIZE)?;
-        check_max("remove_members", removed.len(), MAX_BATCH_SIZE)?;
-        request.data.as_ref().map_or(Ok(()), ChannelUpdate::validate)?;
-        self.find_channel(cid)?;
-        self.check_users_exist_for(
-            "channel update",
-            added.iter().map(|member| member.user_id.as_str()),
-        )?;
-        let channel = self.find_channel_mut(cid)?;
-        for member in added {
-            add_member(&mut channel.members, member, now);
-        }
-        channel.members.retain(|member| !removed.contains(&member.user_id));
-        channel.updated_at = now;
-        if let Some(data) = request.data {
-            self.replace_channel_data(cid, data, now);
-        }
-        let channel = self.find_channel(cid)?;
-        let members = channel.member_responses(&channel.members, self);
-        Ok(json!({ "channel": channel.response(self), "members": members }))
-    }
-
     pub(crate) fn query_members(&self, request: &QueryMembers) -> ApiResult {
         let sort = request.sort.as_deref().unwrap_or_default();
         let limit = request.limit.unwrap_or(MAX_BATCH_SIZE);
@@ -197,7 +210,7 @@ impl World {
         check_max("sort", sort.len(), 1)?;
         check_max("limit", limit, MAX_BATCH_SIZE)?;
         check_max("offset", offset, 10_000)?;
-        let channel = self.find_channel(&Cid::new(&request.kind, &request.id))?;
+        let channel = self.find_channel(&request.cid())?;
         let members = channel.member_responses(&channel.members, self);
         let members = pagination::apply_sort(
             pagination::apply_filter(members, &request.filter_conditions)?,
@@ -210,48 +223,8 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{
-        at, create_channel, expect_error, from_json, messaging_cid, world_with_users,
-    };
+    use super::super::testing::{create_channel, expect_error, from_json, world_with_users};
     use super::*;
-
-    fn update(world: &mut World, request: Value) -> ApiResult {
-        world.update_channel(&messaging_cid("c"), from_json(request), at(5))
-    }
-
-    #[test]
-    fn members_are_added_once_and_removed() {
-        let mut world = world_with_users(&["alice", "bob", "carol"]);
-        create_channel(&mut world, &["alice", "bob", "alice"]).expect("a channel");
-        let add = json!({ "add_members": [{ "user_id": "bob" }, { "user_id": "carol" }] });
-        update(&mut world, add).expect("updated");
-        update(&mut world, json!({ "remove_members": ["bob", "unknown"] })).expect("updated");
-        let channel = world.channel_view("messaging:c").expect("the channel");
-        assert_eq!(channel.members, ["alice", "carol"]);
-    }
-
-    #[test]
-    fn member_can_be_an_id() {
-        let mut world = world_with_users(&["alice", "bob"]);
-        create_channel(&mut world, &[]).expect("a channel");
-        let add = json!({ "add_members": ["alice", { "user_id": "bob", "channel_role": "x" }] });
-        update(&mut world, add).expect("updated");
-        let channel = world.channel_view("messaging:c").expect("the channel");
-        assert_eq!(channel.members, ["alice", "bob"]);
-        let add = from_json(json!({ "add_members": ["carol"] }));
-        assert_eq!(expect_error(world.update_channel(&messaging_cid("c"), add, at(6))).1, 4);
-    }
-
-    #[test]
-    fn add_members_requires_existing_users_and_channel() {
-        let mut world = world_with_users(&["alice"]);
-        let add = json!({ "add_members": [{ "user_id": "alice" }] });
-        assert_eq!(expect_error(update(&mut world, add)).1, 16);
-        create_channel(&mut world, &[]).expect("a channel");
-        let add = json!({ "add_members": [{ "user_id": "alice" }, { "user_id": "bob" }] });
-        assert_eq!(expect_error(update(&mut world, add)).1, 4);
-        assert!(world.channel_view("messaging:c").expect("the channel").members.is_empty());
-    }
 
     #[test]
     fn members_are_listed_in_pages() {

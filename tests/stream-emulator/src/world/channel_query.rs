@@ -5,18 +5,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::channel_members::MemberPage;
-use super::channels::ChannelStateOptions;
+use super::channels::{Channel, ChannelStateOptions};
 use super::cid::Cid;
 use super::message_page::MessagePage;
 use super::pagination::{Sort, apply_filter, apply_sort};
+use super::users::UserRef;
 use super::validation::check_max;
 use super::{ApiResult, World};
+use crate::timestamp::Timestamp;
 
 const DEFAULT_PAGE_SIZE: usize = 10;
 const MAX_PAGE_SIZE: usize = 30;
 const MAX_OFFSET: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct QueryChannels {
     #[serde(default)]
     filter_conditions: Value,
@@ -26,6 +29,13 @@ pub(crate) struct QueryChannels {
     state: Option<bool>,
     message_limit: Option<usize>,
     member_limit: Option<usize>,
+    user_id: Option<String>,
+    user: Option<UserRef>,
+    /// Subscriptions belong to the socket of the request, and the world has none.
+    #[serde(rename = "watch")]
+    _watch: Option<bool>,
+    #[serde(rename = "presence")]
+    _presence: Option<bool>,
 }
 
 impl QueryChannels {
@@ -38,6 +48,11 @@ impl QueryChannels {
                 || members["$eq"] == user_id
                 || only.is_some_and(|ids| ids.iter().all(|id| id == user_id))
         })
+    }
+
+    /// Whether the filter has a condition on `hidden`.
+    fn selects_hidden(&self) -> bool {
+        requires(&self.filter_conditions, &|filter: &Value| filter.get("hidden").is_some())
     }
 
     /// Whether every match has one of the cids in the request.
@@ -56,14 +71,18 @@ fn requires(filter: &Value, has_property: &dyn Fn(&Value) -> bool) -> bool {
 }
 
 impl World {
-    pub(crate) fn query_channels(&self, request: &QueryChannels) -> ApiResult {
-        self.query_channels_where(request, |_| true)
+    pub(crate) fn query_channels(&self, request: &QueryChannels, now: Timestamp) -> ApiResult {
+        let user = request.user.as_ref().map(|user| user.id.as_str());
+        self.query_channels_where(request.user_id.as_deref().or(user), request, now, |_| true)
     }
 
-    /// Omits the channels that are not visible.
+    /// Omits the channels that are not visible, and those that the viewer has hidden, unless the
+    /// filter selects hidden channels. `None` is a server.
     pub(super) fn query_channels_where(
         &self,
+        viewer: Option<&str>,
         request: &QueryChannels,
+        now: Timestamp,
         is_visible: impl Fn(&Cid) -> bool,
     ) -> ApiResult {
         let limit = request.limit.unwrap_or(DEFAULT_PAGE_SIZE);
@@ -78,8 +97,16 @@ impl World {
         );
         let latest = [Sort::descending("last_updated")];
         let sort = request.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or(&latest);
-        let visible = self.channels.values().filter(|channel| is_visible(&channel.cid));
-        let channels = visible.map(|channel| channel.filter_fields(self)).collect();
+        let selects_hidden = request.selects_hidden();
+        let is_listed = |channel: &&Channel| {
+            let is_hidden = viewer.is_some_and(|viewer| {
+                (channel.is_hidden_from(viewer) && !selects_hidden)
+                    || self.is_blocked_for(viewer, channel)
+            });
+            !is_hidden && is_visible(&channel.cid)
+        };
+        let listed = self.channels.values().filter(is_listed);
+        let channels = listed.map(|channel| channel.filter_fields(viewer, self)).collect();
         let channels = apply_sort(apply_filter(channels, &request.filter_conditions)?, sort);
         let channels = channels
             .iter()
@@ -87,7 +114,7 @@ impl World {
             .take(limit)
             .filter_map(|channel| channel["cid"].as_str()?.parse().ok())
             .filter_map(|cid: Cid| self.channels.get(&cid))
-            .map(|channel| self.channel_state_response(channel, &options))
+            .map(|channel| self.channel_state_response(viewer, channel, &options, now))
             .collect::<Result<Vec<Value>, _>>()?;
         Ok(json!({ "channels": channels }))
     }
@@ -116,7 +143,7 @@ mod tests {
     }
 
     fn cids(world: &World, request: Value) -> Vec<Value> {
-        let response = world.query_channels(&from_json(request)).expect("channels");
+        let response = world.query_channels(&from_json(request), at(9)).expect("channels");
         let channels = response["channels"].as_array().cloned().unwrap_or_default();
         channels.iter().map(|channel| channel["channel"]["cid"].clone()).collect()
     }
@@ -138,7 +165,7 @@ mod tests {
         let since = json!({ "$gte": "2026-01-01T00:00:01Z", "$lt": "2026-01-01T00:00:02Z" });
         assert_eq!(query(json!({ "created_at": since })), ["messaging:b"]);
         let unsupported = from_json(json!({ "filter_conditions": { "id": { "$like": "a" } } }));
-        assert_eq!(expect_error(world.query_channels(&unsupported)).1, 4);
+        assert_eq!(expect_error(world.query_channels(&unsupported, at(9))).1, 4);
     }
 
     #[test]
@@ -158,7 +185,7 @@ mod tests {
     fn limit_and_offset_over_the_maximum_are_rejected() {
         let world = three_channels();
         for request in [json!({ "limit": 31 }), json!({ "offset": 1_001 })] {
-            let (status, code, _) = expect_error(world.query_channels(&from_json(request)));
+            let (status, code, _) = expect_error(world.query_channels(&from_json(request), at(9)));
             assert_eq!((status, code), (400, 4));
         }
     }
@@ -169,13 +196,14 @@ mod tests {
         let first_result = |state: bool| {
             let filter = json!({ "members": { "$in": ["alice", "bob"] } });
             let request = json!({ "filter_conditions": filter, "state": state });
-            world.query_channels(&from_json(request)).expect("channels")["channels"][0].clone()
+            world.query_channels(&from_json(request), at(9)).expect("channels")["channels"][0]
+                .clone()
         };
         assert_eq!(first_result(true)["members"][0]["user_id"], json!("bob"));
         assert_eq!(first_result(true)["channel"]["custom"]["call_id"], json!("b"));
         assert_eq!(first_result(false)["members"], json!([]));
         let request = from_json(json!({ "filter_conditions": { "id": "a" }, "message_limit": 1 }));
-        let response = world.query_channels(&request).expect("channels");
+        let response = world.query_channels(&request, at(9)).expect("channels");
         assert_eq!(response["channels"][0]["messages"][0]["text"], json!("hello"));
     }
 

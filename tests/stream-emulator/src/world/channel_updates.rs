@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::channels::Channel;
 use super::cid::Cid;
+use super::messages::MessageRequest;
+use super::users::UserRef;
 use super::validation::{self, ensure, require};
-use super::{ApiResult, CustomFields, World};
+use super::{ApiResult, CustomFields, World, strip_nulls};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 
@@ -25,17 +27,39 @@ const READ_ONLY_FIELDS: [&str; 8] = [
 
 /// The new data of a channel. It replaces the custom fields.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChannelUpdate {
     pub(super) frozen: Option<bool>,
     disabled: Option<bool>,
+    team: Option<String>,
+    filter_tags: Option<Vec<String>>,
     custom: Option<CustomFields>,
 }
 
 /// A change to some fields of a channel. Fields that Stream does not define are custom.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateChannelPartial {
     set: Option<Map<String, Value>>,
     unset: Option<Vec<String>>,
+    user_id: Option<String>,
+    user: Option<UserRef>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TruncateChannel {
+    message: Option<MessageRequest>,
+    /// Only earlier messages are removed.
+    truncated_at: Option<String>,
+    user_id: Option<String>,
+    user: Option<UserRef>,
+    /// No message can be restored, so that both kinds of truncation are the same.
+    #[serde(rename = "hard_delete")]
+    _hard_delete: Option<bool>,
+    /// Push notifications are not emulated.
+    #[serde(rename = "skip_push")]
+    _skip_push: Option<bool>,
 }
 
 impl ChannelUpdate {
@@ -81,9 +105,13 @@ fn check_not_read_only(key: &str) -> Result<(), StreamError> {
 }
 
 impl Channel {
-    fn replace_data(&mut self, data: ChannelUpdate) {
+    pub(super) fn replace_data(&mut self, data: ChannelUpdate) {
         self.frozen = data.frozen.unwrap_or(self.frozen);
         self.disabled = data.disabled.unwrap_or(self.disabled);
+        self.team = data.team.or(self.team.take());
+        if let Some(tags) = data.filter_tags {
+            self.filter_tags = tags;
+        }
         if let Some(custom) = data.custom {
             self.custom = custom;
         }
@@ -107,45 +135,71 @@ impl Channel {
 }
 
 impl World {
-    /// Replaces the data of a channel. If the channel does not exist, nothing happens.
-    pub(super) fn replace_channel_data(&mut self, cid: &Cid, data: ChannelUpdate, now: Timestamp) {
-        let Some(channel) = self.channels.get_mut(cid) else { return };
-        channel.replace_data(data);
-        self.emit_channel_state("channel.updated", cid, now);
-    }
-
     pub(crate) fn update_channel_partial(
         &mut self,
+        token_user: Option<&str>,
         cid: &Cid,
         request: UpdateChannelPartial,
         now: Timestamp,
     ) -> ApiResult {
         request.validate()?;
+        let named_user = request.user_id.clone().or(request.user.as_ref().map(|it| it.id.clone()));
+        let acting_user = token_user.map(str::to_owned).or(named_user);
         let channel = self.find_channel_mut(cid)?;
         channel.apply_patch(request);
         channel.updated_at = now;
-        self.emit_channel_state("channel.updated", cid, now);
+        self.emit_channel_state("channel.updated", cid, acting_user.as_deref(), now);
         let channel = self.find_channel(cid)?;
         let members = channel.member_responses(&channel.members, self);
         Ok(json!({ "channel": channel.response(self), "members": members }))
     }
 
-    /// Removes all messages. Options of the request are ignored.
-    pub(crate) fn truncate_channel(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
+    /// Removes all messages, or those before `truncated_at`.
+    pub(crate) fn truncate_channel(
+        &mut self,
+        token_user: Option<&str>,
+        cid: &Cid,
+        request: TruncateChannel,
+        now: Timestamp,
+    ) -> ApiResult {
+        let TruncateChannel { message, truncated_at, user_id, user, .. } = request;
+        let acting_user = token_user.map(str::to_owned).or(user_id).or(user.map(|it| it.id));
+        let before = truncated_at.as_deref().map(parse_truncated_at).transpose()?;
         let channel = self.find_channel_mut(cid)?;
-        channel.messages.clear();
-        channel.last_message_at = None;
-        channel.truncated_at = Some(now);
-        self.emit_channel_state("channel.truncated", cid, now);
+        channel.messages.retain(|message| before.is_some_and(|at| message.created_at >= at));
+        channel.last_message_at = channel.messages.last().map(|message| message.created_at);
+        channel.truncated_at = Some(before.unwrap_or(now));
+        for read in channel.reads.values_mut() {
+            read.unread = read.unread.min(channel.messages.len());
+        }
+        self.emit_channel_state("channel.truncated", cid, acting_user.as_deref(), now);
+        if let Some(message) = message {
+            self.send_system_message(cid, message, acting_user.as_deref(), now)?;
+        }
         Ok(json!({ "channel": self.find_channel(cid)?.response(self) }))
     }
 
-    fn emit_channel_state(&mut self, kind: &str, cid: &Cid, now: Timestamp) {
+    /// Emits an event with the current state of a channel. Without a user, a server changed it.
+    pub(super) fn emit_channel_state(
+        &mut self,
+        kind: &str,
+        cid: &Cid,
+        user_id: Option<&str>,
+        now: Timestamp,
+    ) {
         let Some(channel) = self.channels.get(cid) else { return };
-        let fields =
-            json!({ "channel": channel.response(self), "members": self.event_members(cid) });
+        let fields = strip_nulls(json!({
+            "channel": channel.response(self),
+            "members": self.event_members(cid),
+            "user": user_id.map(|id| self.user_response(id)),
+        }));
         self.emit_channel(kind, cid, now, fields);
     }
+}
+
+fn parse_truncated_at(text: &str) -> Result<Timestamp, StreamError> {
+    Timestamp::parse(text)
+        .ok_or_else(|| StreamError::invalid_input("truncated_at is not an RFC 3339 time"))
 }
 
 #[cfg(test)]
@@ -164,7 +218,7 @@ mod tests {
     }
 
     fn patch(world: &mut World, request: Value) -> ApiResult {
-        world.update_channel_partial(&messaging_cid("c"), from_json(request), at(5))
+        world.update_channel_partial(None, &messaging_cid("c"), from_json(request), at(5))
     }
 
     #[test]
@@ -198,7 +252,8 @@ mod tests {
         world.take_events();
         let data = json!({ "custom": { "size": 2 }, "frozen": true });
         let request = from_json(json!({ "data": data }));
-        let response = world.update_channel(&messaging_cid("c"), request, at(6)).expect("updated");
+        let response =
+            world.update_channel(None, &messaging_cid("c"), request, at(6)).expect("updated");
         assert_eq!(response["channel"]["custom"], json!({ "size": 2 }));
         assert_eq!(response["channel"]["frozen"], json!(true));
         assert_eq!(event_types(&world.take_events()), ["channel.updated"]);
@@ -208,7 +263,9 @@ mod tests {
     fn truncation_removes_messages_but_not_their_ids() {
         let mut world = world_with_channel();
         send_message(&mut world, "m1").expect("a message");
-        let response = world.truncate_channel(&messaging_cid("c"), at(6)).expect("truncated");
+        let response = world
+            .truncate_channel(None, &messaging_cid("c"), TruncateChannel::default(), at(6))
+            .expect("truncated");
         assert_eq!(response["channel"]["message_count"], json!(0));
         assert_eq!(response["channel"]["truncated_at"], json!(at(6)));
         assert!(world.message_views("messaging:c").is_empty());

@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::bans::Ban;
 use super::channel_config::channel_config;
-use super::channel_members::{Member, MemberPage, MemberRequest, unique_members};
+use super::channel_members::{Member, MemberPage, MemberRequest};
+use super::channel_visibility::Visibility;
 use super::cid::Cid;
+use super::message::Message;
 use super::message_page::MessagePage;
-use super::messages::Message;
+use super::reads::ReadState;
 use super::users::{UserRef, resolve_creator};
 use super::validation::{self, check_count, check_max};
 use super::{ApiResult, CustomFields, World, merge, strip_nulls};
@@ -31,30 +33,45 @@ pub(super) struct Channel {
     pub(super) custom: CustomFields,
     pub(super) frozen: bool,
     pub(super) disabled: bool,
-    team: Option<String>,
-    filter_tags: Vec<String>,
-    created_at: Timestamp,
+    pub(super) team: Option<String>,
+    pub(super) filter_tags: Vec<String>,
+    pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) last_message_at: Option<Timestamp>,
     pub(super) truncated_at: Option<Timestamp>,
     pub(super) messages: Vec<Message>,
     /// The bans from the channel, by the id of the banned user.
     pub(super) bans: BTreeMap<String, Ban>,
+    /// What each member has read, by user.
+    pub(super) reads: BTreeMap<String, ReadState>,
+    /// What users have hidden, by user.
+    pub(super) visibility: BTreeMap<String, Visibility>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct GetOrCreateChannel {
     data: Option<ChannelData>,
     state: Option<bool>,
     messages: Option<MessagePage>,
     members: Option<MemberPage>,
+    hide_for_creator: Option<bool>,
+    /// Subscriptions belong to the socket of the request, and the world has none.
+    #[serde(rename = "watch")]
+    _watch: Option<bool>,
+    #[serde(rename = "presence")]
+    _presence: Option<bool>,
+    #[serde(rename = "watchers")]
+    _watchers: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ChannelData {
     created_by_id: Option<String>,
     created_by: Option<UserRef>,
     members: Option<Vec<MemberRequest>>,
+    invites: Option<Vec<MemberRequest>>,
     custom: Option<CustomFields>,
     frozen: Option<bool>,
     disabled: Option<bool>,
@@ -63,8 +80,12 @@ struct ChannelData {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeleteChannels {
     cids: Vec<String>,
+    /// No channel can be restored, so that both kinds of deletion are the same.
+    #[serde(rename = "hard_delete")]
+    _hard_delete: Option<bool>,
 }
 
 /// The parts of a channel in a response.
@@ -93,6 +114,16 @@ impl GetOrCreateChannel {
         let data = self.data.get_or_insert_default();
         data.created_by_id = Some(user_id.to_owned());
         self
+    }
+
+    /// The sorted ids of the members of a channel without an id of its own.
+    pub(super) fn distinct_members(&self) -> Result<Vec<&str>, StreamError> {
+        let members = self.data.iter().flat_map(|data| &data.members).flatten();
+        let mut ids: Vec<&str> = members.map(MemberRequest::user_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        check_count("data.members", ids.len(), MAX_MEMBERS)?;
+        Ok(ids)
     }
 }
 
@@ -128,8 +159,15 @@ impl Channel {
     }
 
     /// The fields that filters can use.
-    pub(super) fn filter_fields(&self, world: &World) -> Value {
+    pub(super) fn filter_fields(&self, viewer: Option<&str>, world: &World) -> Value {
         let mut channel = self.response(world);
+        if let Some(viewer) = viewer {
+            channel["hidden"] = json!(self.is_hidden_from(viewer));
+            channel["joined"] = json!(self.member_role(viewer).is_some());
+            channel["muted"] = json!(world.moderation.has_muted_channel(viewer, &self.cid));
+            channel["has_unread"] = json!(self.unread_of(viewer) > 0);
+            channel["unread_count"] = json!(self.unread_of(viewer));
+        }
         let members: Vec<&str> =
             self.members.iter().map(|member| member.user_id.as_str()).collect();
         channel["members"] = json!(members);
@@ -163,16 +201,46 @@ impl World {
         request: GetOrCreateChannel,
         now: Timestamp,
     ) -> ApiResult {
+        if !self.channels.contains_key(cid) {
+            validation::check_channel_cid(cid)?;
+        }
+        self.get_or_create_channel_for(None, cid, request, now)
+    }
+
+    /// The members determine the id of the channel.
+    pub(crate) fn get_or_create_distinct_channel(
+        &mut self,
+        kind: &str,
+        request: GetOrCreateChannel,
+        now: Timestamp,
+    ) -> ApiResult {
+        validation::check_channel_type(kind)?;
+        let cid = request.distinct_cid(kind)?;
+        self.get_or_create_channel_for(None, &cid, request, now)
+    }
+
+    /// Does not check the id: that of a channel without an id of its own is made by the emulator.
+    pub(super) fn get_or_create_channel_for(
+        &mut self,
+        viewer: Option<&str>,
+        cid: &Cid,
+        request: GetOrCreateChannel,
+        now: Timestamp,
+    ) -> ApiResult {
         let (messages, members) =
             (request.messages.unwrap_or_default(), request.members.unwrap_or_default());
         let options = ChannelStateOptions::new(request.state, messages, members);
         let data = request.data.unwrap_or_default();
         data.validate()?;
         if let Some(channel) = self.channels.get(cid) {
-            return self.channel_state_response(channel, &options);
+            return self.channel_state_response(viewer, channel, &options, now);
         }
-        let channel = self.new_channel(cid, data, now)?;
-        let response = self.channel_state_response(&channel, &options)?;
+        let mut channel = self.new_channel(cid, data, now)?;
+        if request.hide_for_creator == Some(true) {
+            let creator = channel.created_by.clone();
+            channel.hide(&creator);
+        }
+        let response = self.channel_state_response(viewer, &channel, &options, now)?;
         let fields = json!({
             "channel": channel.response(self),
             "user": self.user_response(&channel.created_by),
@@ -184,8 +252,14 @@ impl World {
         Ok(response)
     }
 
-    pub(crate) fn get_channel(&self, cid: &Cid, options: &ChannelStateOptions) -> ApiResult {
-        self.channel_state_response(self.find_channel(cid)?, options)
+    pub(crate) fn get_channel(
+        &self,
+        viewer: Option<&str>,
+        cid: &Cid,
+        options: &ChannelStateOptions,
+        now: Timestamp,
+    ) -> ApiResult {
+        self.channel_state_response(viewer, self.find_channel(cid)?, options, now)
     }
 
     pub(crate) fn delete_channel(&mut self, cid: &Cid, now: Timestamp) -> ApiResult {
@@ -256,15 +330,15 @@ impl World {
         data: ChannelData,
         now: Timestamp,
     ) -> Result<Channel, StreamError> {
-        validation::check_channel_cid(cid)?;
         let created_by = resolve_creator(data.created_by_id, data.created_by)?;
-        let members = unique_members(data.members.unwrap_or_default(), now);
-        let involved = members.iter().map(|member| member.user_id.as_str());
+        let members = data.members.unwrap_or_default();
+        let invites = data.invites.unwrap_or_default();
+        let involved = members.iter().chain(&invites).map(MemberRequest::user_id);
         self.check_users_exist_for("channel create", involved.chain([created_by.as_str()]))?;
-        Ok(Channel {
+        let mut channel = Channel {
             cid: cid.clone(),
             created_by,
-            members,
+            members: Vec::new(),
             custom: data.custom.unwrap_or_default(),
             frozen: data.frozen.unwrap_or_default(),
             disabled: data.disabled.unwrap_or_default(),
@@ -276,29 +350,57 @@ impl World {
             truncated_at: None,
             messages: Vec::new(),
             bans: BTreeMap::new(),
-        })
+            reads: BTreeMap::new(),
+            visibility: BTreeMap::new(),
+        };
+        for member in members {
+            channel.add_member(member, now);
+        }
+        for member in invites {
+            channel.invite(member, now);
+        }
+        Ok(channel)
     }
 
+    /// The state of a channel as one user gets it. `None` is a server.
     pub(super) fn channel_state_response(
         &self,
+        viewer: Option<&str>,
         channel: &Channel,
         options: &ChannelStateOptions,
+        now: Timestamp,
     ) -> ApiResult {
-        let page = options.messages.select(&channel.messages)?;
+        let listed = channel.listed_messages(viewer);
+        let page = options.messages.select(&listed)?;
         let messages = if options.include_state { page } else { &[] };
         let members =
             if options.include_state { options.members.select(&channel.members) } else { &[] };
-        let messages: Vec<Value> = messages.iter().map(|message| message.response(self)).collect();
+        let messages: Vec<Value> =
+            messages.iter().map(|message| message.response_for(viewer, self)).collect();
         let members = channel.member_responses(members, self);
-        Ok(json!({
+        let pinned = if options.include_state {
+            self.pinned_messages(viewer, &channel.cid, now)
+        } else {
+            Vec::new()
+        };
+        let mut response = json!({
             "channel": channel.response(self),
             "members": members,
             "messages": messages,
-            "pinned_messages": [],
+            "pinned_messages": pinned,
             "threads": [],
-            "read": [],
+            "read": channel.read_responses(self),
+            "watchers": [],
             "watcher_count": 0,
-        }))
+        });
+        if let Some(viewer) = viewer {
+            response["channel"]["hidden"] = json!(channel.is_hidden_from(viewer));
+            response["hidden"] = json!(channel.is_hidden_from(viewer));
+            if let Some(membership) = channel.membership_response(viewer, self) {
+                response["membership"] = membership;
+            }
+        }
+        Ok(response)
     }
 }
 
@@ -364,7 +466,10 @@ mod tests {
         world.delete_channel(&messaging_cid("c"), at(3)).expect("deleted");
         let not_found = (404, 16, "Can't find channel with id messaging:c".to_owned());
         let options = ChannelStateOptions::from_query(&Query::default()).expect("channel options");
-        assert_eq!(expect_error(world.get_channel(&messaging_cid("c"), &options)), not_found);
+        assert_eq!(
+            expect_error(world.get_channel(None, &messaging_cid("c"), &options, at(4))),
+            not_found
+        );
         assert_eq!(expect_error(world.delete_channel(&messaging_cid("c"), at(4))), not_found);
         let again = create_channel(&mut world, &["alice"]).expect("a channel");
         assert_eq!(again["messages"], json!([]));
@@ -400,7 +505,8 @@ mod tests {
             world.get_or_create_channel(&messaging_cid("d"), request, at(1)).expect("a channel");
         assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
         let options = ChannelStateOptions::from_query(&Query::default()).expect("channel options");
-        let response = world.get_channel(&messaging_cid("d"), &options).expect("the channel");
+        let response =
+            world.get_channel(None, &messaging_cid("d"), &options, at(9)).expect("the channel");
         assert_eq!(response["channel"]["custom"], json!({ "call_id": "c1" }));
         let custom = json!({ "note": "x".repeat(5 * 1024) });
         let request = json!({ "data": { "created_by_id": "alice", "custom": custom } });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::bans::Ban;
 use super::grants::Permission;
-use super::messages::{Message, REGULAR_KIND};
+use super::message::{Message, REGULAR_KIND};
 use super::permissions::TokenUser;
 use super::user::User;
 use super::{World, merge};
@@ -120,10 +120,10 @@ impl World {
             }
             Command::Unban => self.lift_ban(target, channel, now),
             Command::Mute => {
-                self.moderation.mutes.insert(action);
+                self.moderation.add_mute(action, None, now);
             }
             Command::Unmute => {
-                self.moderation.mutes.remove(&action);
+                self.moderation.remove_mute(&action);
             }
             Command::Flag => {
                 self.moderation.flags.insert(action);

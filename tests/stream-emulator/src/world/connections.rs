@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::user::User;
-use super::{ApiResult, World, merge, validation};
+use super::{World, validation};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 
@@ -70,26 +70,6 @@ impl World {
         Ok(())
     }
 
-    /// The `me` of a connection: the user with devices, mutes and unread counts.
-    pub(crate) fn own_user(&self, id: &str) -> ApiResult {
-        let user = self.find_user(id)?.full_response();
-        let mutes = self.moderation.mutes.iter().filter(|mute| mute.user_id == id);
-        let mutes: Vec<Value> = mutes
-            .map(|mute| {
-                let (muting, muted) =
-                    (self.user_response(id), self.user_response(&mute.target_user_id));
-                json!({
-                    "user": muting,
-                    "target": muted,
-                    "created_at": user["created_at"],
-                    "updated_at": user["created_at"],
-                })
-            })
-            .collect();
-        let own = json!({ "devices": self.device_responses(id), "mutes": mutes });
-        Ok(merge(user, own))
-    }
-
     /// Sets whether a user has an open socket, and emits `user.presence.changed`. An invisible user
     /// stays offline.
     pub(crate) fn set_online(&mut self, id: &str, is_connected: bool, now: Timestamp) {
@@ -116,10 +96,6 @@ impl World {
         }
     }
 
-    /// The last video socket of a user has closed.
-    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "without effect yet")]
-    pub(crate) fn client_disconnected(&mut self, _user_id: &str, _now: Timestamp) {}
-
     /// The ids of the members of a channel, or of the members and the creator of a call.
     pub(crate) fn object_members(&self, cid: &str, kind: ObjectKind) -> Option<Vec<&str>> {
         let cid = cid.parse().ok()?;
@@ -145,7 +121,12 @@ impl World {
         super::strip_nulls(json!({ "channel": channel, "member": member }))
     }
 
-    /// Whether two users are members of the same channel.
+    /// Whether a block hides a channel from a user.
+    pub(crate) fn is_hidden_by_block(&self, cid: &str, user_id: &str) -> bool {
+        let channel = cid.parse().ok().and_then(|cid| self.channels.get(&cid));
+        channel.is_some_and(|channel| self.is_blocked_for(user_id, channel))
+    }
+
     pub(crate) fn is_channel_member(&self, cid: &str, user_id: &str) -> bool {
         let channel = cid.parse().ok().and_then(|cid| self.channels.get(&cid));
         channel.is_some_and(|channel| channel.member_role(user_id).is_some())
@@ -226,7 +207,6 @@ mod tests {
             assert!(me.get(field).is_some(), "{field}");
         }
         assert_eq!(me["online"], json!(true));
-        assert_eq!(expect_error(world.own_user("bob")).1, 16);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) struct CreateDevice {
 }
 
 /// The query of a request for devices.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct DeviceQuery {
     id: Option<String>,
     user_id: Option<String>,

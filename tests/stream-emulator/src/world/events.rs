@@ -99,14 +99,19 @@ fn convert_timestamps(value: &mut Value, convert: &impl Fn(&mut Value)) {
                     "revoke_tokens_issued_before"
                     | "ban_expires"
                     | "expiration"
-                    | "last_active" => convert(value),
+                    | "expires"
+                    | "last_active"
+                    | "last_read"
+                    | "pin_expires" => convert(value),
                     key if key.ends_with("_at") => convert(value),
                     _ => convert_timestamps(value, convert),
                 }
             }
         }
         Value::Array(elements) => {
-            elements.iter_mut().for_each(|element| convert_timestamps(element, convert));
+            for element in elements {
+                convert_timestamps(element, convert);
+            }
         }
         _ => {}
     }

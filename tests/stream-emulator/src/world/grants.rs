@@ -203,57 +203,103 @@ const AUDIO_ROOM_USER: &[&str] = &[
 const MESSAGING_USER: &[&str] = &[
     "create-channel",
     "create-message-owner",
+    "create-reaction-owner",
+    "create-reply-owner",
     "delete-channel-owner",
+    "delete-message-owner",
+    "flag-message-owner",
+    "mute-channel-owner",
+    "pin-message-owner",
+    "read-channel-members-owner",
     "read-channel-owner",
     "remove-own-channel-membership-owner",
+    "send-custom-event-owner",
     "truncate-channel-owner",
     "update-channel-members-owner",
     "update-channel-owner",
+    "update-message-owner",
 ];
 
-const MESSAGING_MEMBER: &[&str] =
-    &["create-message", "read-channel", "remove-own-channel-membership"];
+const MESSAGING_MEMBER: &[&str] = &[
+    "create-message",
+    "create-reaction",
+    "create-reply",
+    "flag-message",
+    "mute-channel",
+    "pin-message",
+    "read-channel",
+    "read-channel-members",
+    "remove-own-channel-membership",
+    "send-custom-event",
+];
 
 const MESSAGING_CHANNEL_MODERATOR: &[&str] = &[
     "ban-channel-member",
     "create-message",
+    "create-reaction",
+    "create-reply",
     "create-system-message",
+    "delete-message",
+    "flag-message",
+    "mute-channel",
+    "pin-message",
     "read-channel",
+    "read-channel-members",
     "remove-own-channel-membership",
+    "send-custom-event",
     "skip-message-moderation",
     "update-channel",
     "update-channel-frozen",
     "update-channel-members",
+    "update-message",
 ];
 
 const MESSAGING_MODERATOR: &[&str] = &[
     "ban-channel-member",
     "create-channel",
     "create-message",
+    "create-reaction",
+    "create-reply",
     "create-system-message",
     "delete-channel-owner",
+    "delete-message",
+    "flag-message",
+    "mute-channel",
+    "pin-message",
     "read-channel",
+    "read-channel-members",
     "remove-own-channel-membership",
+    "send-custom-event",
     "skip-message-moderation",
     "truncate-channel-owner",
     "update-channel",
     "update-channel-frozen",
     "update-channel-members",
+    "update-message",
 ];
 
 const MESSAGING_ADMIN: &[&str] = &[
     "ban-channel-member",
     "create-channel",
     "create-message",
+    "create-reaction",
+    "create-reply",
     "create-system-message",
     "delete-channel",
+    "delete-message",
+    "flag-message",
+    "mute-channel",
+    "pin-message",
     "read-channel",
+    "read-channel-members",
     "remove-own-channel-membership",
+    "send-custom-event",
     "skip-message-moderation",
     "truncate-channel",
     "update-channel",
     "update-channel-frozen",
     "update-channel-members",
+    "update-message",
 ];
 
 /// The permissions that clients get as capabilities of a call, which have their own names.
@@ -293,6 +339,37 @@ pub(super) const CAPABILITIES: &[(Permission, &str)] = &[
     (Permission("update-call-settings"), "update-call-settings"),
 ];
 
+/// The permissions that clients get as capabilities of a channel, which have their own names.
+pub(super) const CHANNEL_CAPABILITIES: &[(Permission, &str)] = &[
+    (Permission::BAN_CHANNEL_MEMBER, "ban-channel-members"),
+    (Permission::DELETE_MESSAGE, "delete-any-message"),
+    (Permission::DELETE_CHANNEL, "delete-channel"),
+    (Permission::CREATE_MESSAGE, "delete-own-message"),
+    (Permission::FLAG_MESSAGE, "flag-message"),
+    (Permission::UPDATE_CHANNEL_FROZEN, "freeze-channel"),
+    (Permission::ADD_OWN_CHANNEL_MEMBERSHIP, "join-channel"),
+    (Permission::REMOVE_OWN_CHANNEL_MEMBERSHIP, "leave-channel"),
+    (Permission::MUTE_CHANNEL, "mute-channel"),
+    (Permission::PIN_MESSAGE, "pin-message"),
+    (Permission::CREATE_MESSAGE, "quote-message"),
+    (Permission::READ_CHANNEL, "read-channel"),
+    (Permission::READ_CHANNEL_MEMBERS, "read-channel-members"),
+    (Permission::READ_CHANNEL, "read-events"),
+    (Permission::READ_CHANNEL, "search-messages"),
+    (Permission::SEND_CUSTOM_EVENT, "send-custom-events"),
+    (Permission::CREATE_MESSAGE, "send-links"),
+    (Permission::CREATE_MESSAGE, "send-message"),
+    (Permission::CREATE_REACTION, "send-reaction"),
+    (Permission::CREATE_REPLY, "send-reply"),
+    (Permission::READ_CHANNEL, "send-typing-events"),
+    (Permission::TRUNCATE_CHANNEL, "truncate-channel"),
+    (Permission::READ_CHANNEL, "typing-events"),
+    (Permission::UPDATE_MESSAGE, "update-any-message"),
+    (Permission::UPDATE_CHANNEL, "update-channel"),
+    (Permission::UPDATE_CHANNEL_MEMBERS, "update-channel-members"),
+    (Permission::CREATE_MESSAGE, "update-own-message"),
+];
+
 /// The id of a permission that the emulator checks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Permission(&'static str);
@@ -323,6 +400,20 @@ impl Permission {
     pub(super) const UPDATE_CHANNEL: Self = Self("update-channel");
     pub(super) const UPDATE_CHANNEL_FROZEN: Self = Self("update-channel-frozen");
     pub(super) const UPDATE_CHANNEL_MEMBERS: Self = Self("update-channel-members");
+    pub(super) const BLOCK_USER: Self = Self("block-user");
+    pub(super) const CREATE_CALL_REACTION: Self = Self("create-call-reaction");
+    pub(super) const CREATE_REACTION: Self = Self("create-reaction");
+    pub(super) const CREATE_REPLY: Self = Self("create-reply");
+    pub(super) const DELETE_MESSAGE: Self = Self("delete-message");
+    pub(super) const FLAG_MESSAGE: Self = Self("flag-message");
+    pub(super) const KICK_USER: Self = Self("kick-user");
+    pub(super) const MUTE_CHANNEL: Self = Self("mute-channel");
+    pub(super) const MUTE_USERS: Self = Self("mute-users");
+    pub(super) const PIN_MESSAGE: Self = Self("pin-message");
+    pub(super) const READ_CHANNEL_MEMBERS: Self = Self("read-channel-members");
+    pub(super) const SEND_CUSTOM_EVENT: Self = Self("send-custom-event");
+    pub(super) const SEND_EVENT: Self = Self("send-event");
+    pub(super) const UPDATE_MESSAGE: Self = Self("update-message");
     pub(super) const USE_FROZEN_CHANNEL: Self = Self("use-frozen-channel");
 
     /// Stream's name for the permitted action, such as `JoinCall` for `join-call`.

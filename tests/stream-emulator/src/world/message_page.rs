@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::messages::Message;
+use super::message::Message;
 use super::validation::check_max;
 use crate::error::StreamError;
 use crate::request::Query;
@@ -15,7 +15,8 @@ const DEFAULT_PAGE_SIZE: usize = 25;
 /// The page parameters of a request. Without a pivot, the page has the latest messages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct MessagePage {
+#[serde(deny_unknown_fields)]
+pub(crate) struct MessagePage {
     limit: Option<usize>,
     id_lt: Option<String>,
     id_lte: Option<String>,
@@ -43,18 +44,34 @@ impl MessagePage {
 
     /// The page in the query parameters of a GET.
     pub(super) fn from_query(query: &Query) -> Result<Self, StreamError> {
+        Self::from_prefixed(query, "messages_")
+    }
+
+    /// The page of replies in the query parameters of a GET.
+    pub(crate) fn of_replies(query: &Query) -> Result<Self, StreamError> {
+        Self::from_prefixed(query, "")
+    }
+
+    fn from_prefixed(query: &Query, prefix: &str) -> Result<Self, StreamError> {
+        let text = |name: &str| query.get_owned(&format!("{prefix}{name}"));
         Ok(Self {
-            limit: query.get_usize("messages_limit")?,
-            id_lt: query.get_owned("messages_id_lt"),
-            id_lte: query.get_owned("messages_id_lte"),
-            id_gt: query.get_owned("messages_id_gt"),
-            id_gte: query.get_owned("messages_id_gte"),
-            id_around: query.get_owned("messages_id_around"),
-            ..Self::default()
+            limit: query.get_usize(&format!("{prefix}limit"))?,
+            id_lt: text("id_lt"),
+            id_lte: text("id_lte"),
+            id_gt: text("id_gt"),
+            id_gte: text("id_gte"),
+            id_around: text("id_around"),
+            created_at_before: text("created_at_before"),
+            created_at_before_or_equal: text("created_at_before_or_equal"),
+            created_at_after: text("created_at_after"),
+            created_at_after_or_equal: text("created_at_after_or_equal"),
         })
     }
 
-    pub(super) fn select<'a>(&self, messages: &'a [Message]) -> Result<&'a [Message], StreamError> {
+    pub(super) fn select<'a, 'm>(
+        &self,
+        messages: &'a [&'m Message],
+    ) -> Result<&'a [&'m Message], StreamError> {
         let limit = self.limit.unwrap_or(DEFAULT_PAGE_SIZE);
         check_max("messages limit", limit, MAX_PAGE_SIZE)?;
         let count = messages.len();
@@ -69,7 +86,7 @@ impl MessagePage {
         Ok(&messages[start..end.min(count)])
     }
 
-    fn pivot(&self, messages: &[Message]) -> Result<Option<Pivot>, StreamError> {
+    fn pivot(&self, messages: &[&Message]) -> Result<Option<Pivot>, StreamError> {
         let index_of = |id: &str| {
             messages.iter().position(|message| message.id == id).ok_or_else(|| {
                 StreamError::invalid_input(format!("message {id:?} is not in the channel"))

@@ -1,15 +1,17 @@
 //! Messages. The id is the client's idempotency key. It is unique in the whole app, including the
 //! ids of deleted messages.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::acting_user::ActingUser;
 use super::channels::Channel;
 use super::cid::Cid;
+use super::message::{Message, Pin, REGULAR_KIND};
 use super::permissions::TokenUser;
 use super::users::UserRef;
 use super::validation::{self, check_max, ensure, require};
-use super::{ApiResult, CustomFields, World, merge, strip_nulls};
+use super::{ApiResult, CustomFields, World, merge};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 use crate::views::MessageView;
@@ -17,65 +19,52 @@ use crate::views::MessageView;
 /// The maximum length of a text, in characters.
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 const MAX_ID_BYTES: usize = 255;
-pub(super) const REGULAR_KIND: &str = "regular";
-const DELETED_KIND: &str = "deleted";
-
-#[derive(Debug, Serialize)]
-pub(super) struct Message {
-    pub(super) id: String,
-    pub(super) cid: Cid,
-    pub(super) user_id: String,
-    pub(super) text: String,
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    custom: CustomFields,
-    attachments: Vec<Value>,
-    mentioned_users: Vec<String>,
-    restricted_visibility: Vec<String>,
-    parent_id: Option<String>,
-    quoted_message_id: Option<String>,
-    silent: bool,
-    pub(super) created_at: Timestamp,
-    updated_at: Timestamp,
-    deleted_at: Option<Timestamp>,
-}
+const MAX_BATCH_SIZE: usize = 50;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SendMessage {
     message: MessageRequest,
+    /// Push notifications and previews of links are not emulated.
+    #[serde(rename = "skip_push")]
+    _skip_push: Option<bool>,
+    #[serde(rename = "skip_enrich_url")]
+    _skip_enrich_url: Option<bool>,
+    keep_channel_hidden: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
-struct MessageRequest {
-    id: Option<String>,
-    text: Option<String>,
-    user_id: Option<String>,
-    user: Option<UserRef>,
+/// A message in a request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageRequest {
+    pub(super) id: Option<String>,
+    pub(super) text: Option<String>,
+    pub(super) user_id: Option<String>,
+    pub(super) user: Option<UserRef>,
     #[serde(rename = "type")]
-    kind: Option<String>,
-    attachments: Option<Vec<Value>>,
-    mentioned_users: Option<Vec<String>>,
-    restricted_visibility: Option<Vec<String>>,
-    parent_id: Option<String>,
-    quoted_message_id: Option<String>,
-    silent: Option<bool>,
-    custom: Option<CustomFields>,
+    pub(super) kind: Option<String>,
+    pub(super) attachments: Option<Vec<Value>>,
+    pub(super) mentioned_users: Option<Vec<String>>,
+    pub(super) restricted_visibility: Option<Vec<String>>,
+    pub(super) parent_id: Option<String>,
+    pub(super) show_in_channel: Option<bool>,
+    pub(super) quoted_message_id: Option<String>,
+    pub(super) silent: Option<bool>,
+    pub(super) pinned: Option<bool>,
+    pub(super) pin_expires: Option<String>,
+    pub(super) custom: Option<CustomFields>,
+    /// Rendered from the text, whatever the request says.
+    #[serde(rename = "html")]
+    _html: Option<Value>,
 }
 
 impl MessageRequest {
-    fn validate(&self) -> Result<(), StreamError> {
+    pub(super) fn validate(&self) -> Result<(), StreamError> {
         if let Some(id) = &self.id {
             let is_valid = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains([',', '%']);
             require(is_valid, "message id must be 1 to 255 bytes without comma or percent sign")?;
         }
-        let length = self.text.as_ref().map_or(0, |text| text.chars().count());
-        ensure(length <= MAX_TEXT_CHARS, || {
-            StreamError::new(
-                400,
-                20,
-                format!("message text is too long: {length} > {MAX_TEXT_CHARS}"),
-            )
-        })?;
+        check_text(self.text.as_deref().unwrap_or_default())?;
         let kind = self.kind.as_deref().unwrap_or_default();
         require(matches!(kind, "" | "regular" | "system"), "message type is not valid")?;
         check_max("attachments", self.attachments.as_ref().map_or(0, Vec::len), 30)?;
@@ -86,9 +75,31 @@ impl MessageRequest {
         validation::check_size("custom", &self.custom)
     }
 
-    fn into_message(self, id: String, cid: &Cid, user_id: String, now: Timestamp) -> Message {
+    /// The sender: the user of the token or, without one, the user that the request names.
+    pub(super) fn take_user(&mut self, user: Option<&TokenUser>) -> Result<String, StreamError> {
+        let named = ActingUser::new(self.user_id.take(), self.user.take());
+        named.resolve("message", user.map(|user| user.id.as_str()))
+    }
+
+    pub(super) fn pin_expires_at(&self) -> Result<Option<Timestamp>, StreamError> {
+        let Some(text) = self.pin_expires.as_deref() else { return Ok(None) };
+        Timestamp::parse(text)
+            .map(Some)
+            .ok_or_else(|| StreamError::invalid_input("pin_expires is not an RFC 3339 time"))
+    }
+
+    fn into_message(
+        self,
+        id: String,
+        cid: &Cid,
+        user_id: String,
+        now: Timestamp,
+    ) -> Result<Message, StreamError> {
+        let expires_at = self.pin_expires_at()?;
+        let is_pinned = self.pinned == Some(true);
+        let pin = is_pinned.then(|| Pin { by: user_id.clone(), at: now, expires_at });
         let kind = self.kind.filter(|kind| !kind.is_empty());
-        Message {
+        Ok(Message {
             id,
             cid: cid.clone(),
             user_id,
@@ -99,83 +110,51 @@ impl MessageRequest {
             mentioned_users: self.mentioned_users.unwrap_or_default(),
             restricted_visibility: self.restricted_visibility.unwrap_or_default(),
             parent_id: self.parent_id,
+            show_in_channel: self.show_in_channel.unwrap_or_default(),
             quoted_message_id: self.quoted_message_id,
             silent: self.silent.unwrap_or_default(),
+            pin,
+            reactions: Vec::new(),
+            thread_participants: Vec::new(),
+            reply_count: 0,
+            deleted_reply_count: 0,
             created_at: now,
             updated_at: now,
+            text_updated_at: None,
             deleted_at: None,
-        }
+        })
     }
 }
 
-impl Message {
-    pub(super) fn response(&self, world: &World) -> Value {
-        let mentioned: Vec<Value> =
-            self.mentioned_users.iter().map(|id| world.user_response(id)).collect();
-        let message = json!({
-            "id": self.id,
-            "cid": self.cid,
-            "text": self.text,
-            "html": render_html(&self.text),
-            "type": self.kind,
-            "user": world.user_response(&self.user_id),
-            "custom": self.custom,
-            "attachments": self.attachments,
-            "mentioned_users": mentioned,
-            "restricted_visibility": self.restricted_visibility,
-            "parent_id": self.parent_id,
-            "quoted_message_id": self.quoted_message_id,
-            "silent": self.silent,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-            "deleted_at": self.deleted_at,
-        });
-        let defaults = json!({
-            "deleted_reply_count": 0,
-            "latest_reactions": [],
-            "mentioned_channel": false,
-            "mentioned_here": false,
-            "own_reactions": [],
-            "pinned": false,
-            "reaction_counts": {},
-            "reaction_scores": {},
-            "reply_count": 0,
-            "shadowed": false,
-        });
-        strip_nulls(merge(message, defaults))
-    }
-
-    fn view(&self) -> MessageView {
-        MessageView {
-            id: self.id.clone(),
-            cid: self.cid.to_string(),
-            user_id: self.user_id.clone(),
-            text: self.text.clone(),
-            kind: self.kind.clone(),
-            custom: self.custom.clone(),
-            created_at: self.created_at.as_nanos(),
-        }
-    }
-}
-
-impl Channel {
-    /// Deletes the messages of a user. A soft delete keeps them in the list, marked as deleted; a
-    /// hard delete removes them.
-    pub(super) fn delete_messages_of(&mut self, user_id: &str, hard: bool, now: Timestamp) {
-        if hard {
-            self.messages.retain(|message| message.user_id != user_id);
-            return;
-        }
-        for message in self.messages.iter_mut().filter(|message| message.user_id == user_id) {
-            DELETED_KIND.clone_into(&mut message.kind);
-            message.deleted_at.get_or_insert(now);
-        }
-    }
+pub(super) fn check_text(text: &str) -> Result<(), StreamError> {
+    let length = text.chars().count();
+    ensure(length <= MAX_TEXT_CHARS, || {
+        let message = format!("message text is too long: {length} > {MAX_TEXT_CHARS}");
+        StreamError::new(400, 20, message)
+    })
 }
 
 impl SendMessage {
     pub(super) fn is_system(&self) -> bool {
         self.message.kind.as_deref() == Some("system")
+    }
+
+    pub(super) fn is_reply(&self) -> bool {
+        self.message.parent_id.is_some()
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.message.pinned == Some(true)
+    }
+}
+
+impl Channel {
+    pub(super) fn message(&self, id: &str) -> Option<&Message> {
+        self.messages.iter().find(|message| message.id == id)
+    }
+
+    fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|message| message.id == id)
     }
 }
 
@@ -197,54 +176,151 @@ impl World {
         request: SendMessage,
         now: Timestamp,
     ) -> ApiResult {
-        self.find_channel(cid)?;
+        let keeps_hidden = request.keep_channel_hidden == Some(true);
         let mut request = request.message;
+        self.find_channel(cid)?;
         request.validate()?;
-        let embedded_id = request.user.take().map(|user| user.id);
-        let named_id = request.user_id.take().or(embedded_id);
-        let user_id = user.map(|user| user.id.clone()).or(named_id).ok_or_else(|| {
-            StreamError::invalid_input(
-                "either message.user or message.user_id must be provided when using server side \
-                 auth.",
-            )
+        let user_id = request.take_user(user)?;
+        self.check_users_exist_for("message create", [user_id.as_str()])?;
+        self.check_related_messages(cid, &request)?;
+        let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
+        ensure(!self.message_ids.contains(&id), || {
+            StreamError::invalid_input(format!("a message with ID {id} already exists"))
         })?;
+        let message = request.into_message(id, cid, user_id, now)?;
+        if let Some(response) = self.intercept_message(&message, user, now)? {
+            return Ok(json!({ "message": response }));
+        }
+        Ok(json!({ "message": self.store_message(message, keeps_hidden, now)? }))
+    }
+
+    /// Stores a message and emits `message.new`. Returns the message.
+    pub(super) fn store_message(
+        &mut self,
+        message: Message,
+        keeps_hidden: bool,
+        now: Timestamp,
+    ) -> ApiResult {
+        let (id, cid) = (message.id.clone(), message.cid.clone());
+        let response = message.response(self);
+        self.count_reply(&message);
+        let channel = self.find_channel_mut(&cid)?;
+        channel.mark_new_message(&message, now);
+        if !keeps_hidden {
+            channel.show_to_all();
+        }
+        if message.is_in_channel() {
+            channel.last_message_at = Some(now);
+        }
+        channel.messages.push(message);
+        let fields = json!({
+            "message_id": id,
+            "message": response,
+            "user": response["user"],
+            "members": self.event_members(&cid),
+            "watcher_count": 0,
+        });
+        self.emit_channel("message.new", &cid, now, fields);
+        self.message_ids.insert(id);
+        Ok(response)
+    }
+
+    /// A system message that an update of a channel adds.
+    pub(super) fn send_system_message(
+        &mut self,
+        cid: &Cid,
+        mut request: MessageRequest,
+        acting_user: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StreamError> {
+        request.validate()?;
+        let named = ActingUser::new(request.user_id.take(), request.user.take());
+        let user_id = named.resolve("message", acting_user)?;
         self.check_users_exist_for("message create", [user_id.as_str()])?;
         let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
         ensure(!self.message_ids.contains(&id), || {
             StreamError::invalid_input(format!("a message with ID {id} already exists"))
         })?;
-        let message = request.into_message(id.clone(), cid, user_id, now);
-        if let Some(response) = self.intercept_message(&message, user, now)? {
-            return Ok(json!({ "message": response }));
+        request.kind = Some("system".to_owned());
+        let message = request.into_message(id, cid, user_id, now)?;
+        self.store_message(message, true, now).map(|_| ())
+    }
+
+    /// Checks that the parent and the quoted message are in the channel. A reply has no replies.
+    fn check_related_messages(
+        &self,
+        cid: &Cid,
+        request: &MessageRequest,
+    ) -> Result<(), StreamError> {
+        let channel = self.find_channel(cid)?;
+        if let Some(id) = &request.parent_id {
+            let parent = channel.message(id).ok_or_else(|| {
+                StreamError::invalid_input(format!("parent message {id:?} does not exist"))
+            })?;
+            require(parent.parent_id.is_none(), "a reply cannot have replies")?;
         }
-        let response = message.response(self);
-        let channel = self.find_channel_mut(cid)?;
-        channel.messages.push(message);
-        channel.last_message_at = Some(now);
-        let fields = json!({
-            "message_id": id,
-            "message": response,
-            "user": response["user"],
-            "members": self.event_members(cid),
-            "watcher_count": 0,
-        });
-        self.emit_channel("message.new", cid, now, fields);
-        self.message_ids.insert(id);
-        Ok(json!({ "message": response }))
+        if let Some(id) = &request.quoted_message_id {
+            ensure(channel.message(id).is_some(), || {
+                StreamError::invalid_input(format!("quoted message {id:?} does not exist"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn count_reply(&mut self, reply: &Message) {
+        let Some(parent_id) = &reply.parent_id else { return };
+        let channel = self.channels.get_mut(&reply.cid);
+        let Some(parent) = channel.and_then(|it| it.message_mut(parent_id)) else { return };
+        parent.reply_count += 1;
+        if !parent.thread_participants.contains(&reply.user_id) {
+            parent.thread_participants.push(reply.user_id.clone());
+        }
     }
 
     pub(crate) fn get_message(&self, id: &str, include_deleted: bool) -> ApiResult {
+        self.get_message_for(None, id, include_deleted)
+    }
+
+    pub(super) fn get_message_for(
+        &self,
+        viewer: Option<&str>,
+        id: &str,
+        include_deleted: bool,
+    ) -> ApiResult {
         let (channel, message) = self
-            .channels
-            .values()
-            .find_map(|channel| {
-                let message = channel.messages.iter().find(|message| message.id == id)?;
-                Some((channel, message))
-            })
+            .message(id)
             .filter(|(_, message)| include_deleted || message.deleted_at.is_none())
-            .ok_or_else(|| StreamError::not_found(format!("message with id {id} not found")))?;
+            .ok_or_else(|| message_not_found(id))?;
         let channel = json!({ "channel": channel.response(self) });
-        Ok(json!({ "message": merge(message.response(self), channel) }))
+        Ok(json!({ "message": merge(message.response_for(viewer, self), channel) }))
+    }
+
+    /// The messages with these ids, separated by commas. Ids without a message are omitted.
+    pub(crate) fn get_messages(&self, viewer: Option<&str>, cid: &Cid, ids: &str) -> ApiResult {
+        let channel = self.find_channel(cid)?;
+        let ids: Vec<&str> = ids.split(',').filter(|id| !id.is_empty()).collect();
+        validation::check_count("ids", ids.len(), MAX_BATCH_SIZE)?;
+        let messages = ids.into_iter().filter_map(|id| channel.message(id));
+        let messages: Vec<Value> = messages
+            .filter(|message| message.is_visible_to(viewer))
+            .map(|message| message.response_for(viewer, self))
+            .collect();
+        Ok(json!({ "messages": messages }))
+    }
+
+    /// A message and its channel.
+    pub(super) fn message(&self, id: &str) -> Option<(&Channel, &Message)> {
+        let mut found = self.channels.values().filter_map(|it| Some((it, it.message(id)?)));
+        found.next()
+    }
+
+    pub(super) fn find_message(&self, id: &str) -> Result<(&Channel, &Message), StreamError> {
+        self.message(id).ok_or_else(|| message_not_found(id))
+    }
+
+    pub(super) fn find_message_mut(&mut self, id: &str) -> Result<&mut Message, StreamError> {
+        let mut channels = self.channels.values_mut();
+        channels.find_map(|it| it.message_mut(id)).ok_or_else(|| message_not_found(id))
     }
 
     pub(crate) fn message_views(&self, cid: &str) -> Vec<MessageView> {
@@ -256,9 +332,8 @@ impl World {
     }
 }
 
-pub(super) fn render_html(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!("<p>{escaped}</p>\n")
+fn message_not_found(id: &str) -> StreamError {
+    StreamError::not_found(format!("message with id {id} not found"))
 }
 
 #[cfg(test)]

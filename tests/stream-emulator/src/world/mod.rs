@@ -2,33 +2,50 @@
 //! no randomness: the time is an argument and ids are sequential. The same history gives the same
 //! world.
 
+mod acting_user;
 mod app;
 mod bans;
+mod blocks;
 mod call;
+mod call_events;
 mod call_members;
+mod call_moderation;
 mod call_settings;
 mod call_types;
 mod calls;
 mod channel_config;
+mod channel_events;
+mod channel_member_updates;
 mod channel_members;
 mod channel_query;
 mod channel_updates;
+mod channel_visibility;
 mod channels;
 mod cid;
 mod client;
 mod commands;
 mod connections;
 mod devices;
+mod distinct;
 mod events;
 mod filter;
+mod flags;
 mod grants;
+mod message;
 mod message_page;
+mod message_updates;
 mod messages;
 mod moderation;
+mod mutes;
+mod own_user;
 mod pagination;
 mod participant_sessions;
+mod participation;
 mod permissions;
+mod reactions;
+mod reads;
 mod recording;
+mod replies;
 mod rings;
 mod session;
 mod session_stats;
@@ -36,7 +53,6 @@ mod sessions;
 mod stats;
 mod tasks;
 mod timeouts;
-mod unread;
 mod user;
 mod user_status;
 mod users;
@@ -49,12 +65,14 @@ use serde_json::{Map, Value};
 
 use crate::error::StreamError;
 
+use blocks::Block;
 use call::Call;
 use call_types::CallTypes;
 use channels::Channel;
 use devices::Device;
 use moderation::Moderation;
 use participant_sessions::ParticipantSessionRules;
+use participation::Participations;
 use rings::RingRules;
 use tasks::Task;
 use user::User;
@@ -62,13 +80,20 @@ use user::User;
 pub use app::APP_OBJECT_SECRET;
 pub(crate) use app::{App, list_roles};
 pub(crate) use bans::UnbanUser;
+pub(crate) use calls::CallSignals;
 pub(crate) use channels::ChannelStateOptions;
 pub(crate) use cid::Cid;
+pub(crate) use client::Client;
 pub(crate) use connections::{ObjectKind, UserDetails};
 pub(crate) use devices::DeviceQuery;
 pub(crate) use events::{format_timestamps, timestamps_to_nanos};
+pub(crate) use message_page::MessagePage;
+pub(crate) use message_updates::DeleteMessage;
+pub(crate) use participation::Host;
+pub use participation::JoinMode;
 pub(crate) use permissions::TokenUser;
 pub(crate) use stats::StatsPage;
+pub(crate) use user_status::DeleteUsers;
 
 /// The response body of an operation, without `duration`.
 type ApiResult = Result<Value, StreamError>;
@@ -89,6 +114,8 @@ pub(crate) struct World {
     /// Every message id ever used, including those of deleted messages.
     message_ids: BTreeSet<String>,
     moderation: Moderation,
+    /// By blocking user, oldest first.
+    blocks: BTreeMap<String, Vec<Block>>,
     #[serde(skip)]
     ring_rules: RingRules,
     #[serde(skip)]
@@ -101,6 +128,10 @@ pub(crate) struct World {
     /// open. If not, the given settings are merged into those of the call.
     #[serde(skip)]
     replaces_settings_on_update: bool,
+    #[serde(skip)]
+    join_mode: JoinMode,
+    #[serde(skip)]
+    participations: Participations,
     /// Events that were not taken yet. They are not part of the snapshot.
     #[serde(skip)]
     events: Vec<Value>,

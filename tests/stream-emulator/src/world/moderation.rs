@@ -1,11 +1,12 @@
-//! Moderation of messages and users: words that block a message, mutes and flags.
+//! Moderation of messages: words that block a message.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::messages::{Message, render_html};
+use super::message::{Message, render_html};
+use super::mutes::{ChannelMute, UserMute};
 use super::{World, merge};
 use crate::views::UserAction;
 
@@ -15,7 +16,8 @@ const BLOCKED_TEXT: &str = "Message was blocked by moderation policies";
 pub(super) struct Moderation {
     /// In lower case.
     blocked_words: BTreeSet<String>,
-    pub(super) mutes: BTreeSet<UserAction>,
+    pub(super) mutes: Vec<UserMute>,
+    pub(super) channel_mutes: Vec<ChannelMute>,
     pub(super) flags: BTreeSet<UserAction>,
 }
 
@@ -35,10 +37,6 @@ impl World {
 
     pub(crate) fn clear_blocked_words(&mut self) {
         self.moderation.blocked_words.clear();
-    }
-
-    pub(crate) fn mutes(&self) -> Vec<UserAction> {
-        self.moderation.mutes.iter().cloned().collect()
     }
 
     pub(crate) fn flags(&self) -> Vec<UserAction> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::World;
 use super::call::DEFAULT_MEMBER_ROLE;
 use super::cid::Cid;
-use super::grants::{CAPABILITIES, Grants, Permission};
+use super::grants::{CAPABILITIES, CHANNEL_CAPABILITIES, Grants, Permission};
 use super::validation::ensure;
 use crate::error::StreamError;
 
@@ -73,6 +73,13 @@ impl Access<'_> {
         permitted.map(|(_, capability)| *capability).collect()
     }
 
+    /// The capabilities that the client of a channel gets.
+    pub(super) fn channel_capabilities(&self) -> Vec<&'static str> {
+        let permitted =
+            CHANNEL_CAPABILITIES.iter().filter(|(permission, _)| self.permits(*permission));
+        permitted.map(|(_, capability)| *capability).collect()
+    }
+
     fn role_names(&self) -> String {
         match self.roles.as_slice() {
             [role] => format!("role '{role}'"),
@@ -117,6 +124,17 @@ impl World {
             scope: cid.kind.clone(),
             is_unrestricted: self.app.disable_permissions_checks,
         })
+    }
+
+    /// The rights of a user in a message, whose owner is its sender.
+    pub(super) fn message_access<'a>(
+        &'a self,
+        user: &'a TokenUser,
+        message_id: &str,
+    ) -> Result<Access<'a>, StreamError> {
+        let (channel, message) = self.find_message(message_id)?;
+        let is_owner = message.user_id == user.id;
+        Ok(Access { is_owner, ..self.channel_access(user, &channel.cid)? })
     }
 
     /// The rights of a user in channels that the user neither created nor is a member of.

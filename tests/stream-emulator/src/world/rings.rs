@@ -36,6 +36,7 @@ impl Default for RingRules {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RingCall {
     members_ids: Option<Vec<String>>,
     video: Option<bool>,

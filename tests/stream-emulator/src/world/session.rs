@@ -119,6 +119,12 @@ impl Session {
         self.present_joins().any(|join| join.user_id == user_id)
     }
 
+    /// Whether a user is present under this `user_session_id`.
+    pub(super) fn has_join(&self, user_id: &str, user_session_id: &str) -> bool {
+        let mut joins = self.present_joins();
+        joins.any(|it| it.user_id == user_id && it.user_session_id == user_session_id)
+    }
+
     pub(super) fn join_views(&self) -> impl Iterator<Item = JoinView> {
         self.joins.iter().map(move |join| join.view(&self.id))
     }

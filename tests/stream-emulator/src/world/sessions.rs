@@ -107,8 +107,19 @@ impl World {
         self.end_joins(&cid, is_leaving, reason, now);
     }
 
+    /// A user leaves a call with all devices.
+    pub(crate) fn leave_user(
+        &mut self,
+        cid: &Cid,
+        user_id: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) {
+        self.end_joins(cid, |join| join.user_id == user_id, reason, now);
+    }
+
     /// Ends the current joins that match.
-    fn end_joins(
+    pub(super) fn end_joins(
         &mut self,
         cid: &Cid,
         is_leaving: impl Fn(&Join) -> bool,

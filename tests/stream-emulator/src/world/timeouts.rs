@@ -1,6 +1,6 @@
 //! Timeouts. A session without participants ends after the inactivity timeout, a call ends at its
 //! maximum duration after the first join of its current session, a ring is missed after its
-//! timeout, and a ban ends after its own. Each takes effect at its due time, even if it runs later.
+//! timeout, and a ban or a mute ends after its own. Each takes effect at its due time, even if it runs later.
 
 use std::time::Duration;
 
@@ -68,7 +68,9 @@ impl World {
     /// The due time of the next timeout.
     pub(crate) fn next_timeout_at(&self) -> Option<Timestamp> {
         let call_timeout_at = self.earliest_call_timeout().map(|(at, ..)| at);
-        call_timeout_at.into_iter().chain(self.next_ban_expiry()).min()
+        let moderation =
+            self.next_ban_expiry().into_iter().chain(self.moderation.next_mute_expiry());
+        call_timeout_at.into_iter().chain(moderation).min()
     }
 
     /// Runs the next timeout at its due time.
@@ -76,6 +78,12 @@ impl World {
         let next_timeout_at = self.next_timeout_at();
         if let Some(expiry) = self.next_ban_expiry().filter(|at| Some(*at) == next_timeout_at) {
             self.remove_expired_bans(expiry);
+            return;
+        }
+        if let Some(expiry) =
+            self.moderation.next_mute_expiry().filter(|at| Some(*at) == next_timeout_at)
+        {
+            self.moderation.remove_expired_mutes(expiry);
             return;
         }
         let Some((at, timeout, cid)) = self.earliest_call_timeout() else { return };

@@ -27,6 +27,8 @@ pub(super) struct User {
     updated_at: Timestamp,
     pub(super) deactivated_at: Option<Timestamp>,
     pub(super) deleted_at: Option<Timestamp>,
+    /// Whether the user was deleted for good. Others can be restored.
+    pub(super) is_hard_deleted: bool,
     pub(super) revoke_tokens_issued_before: Option<Timestamp>,
     /// The ban from the whole app.
     pub(super) ban: Option<Ban>,
@@ -53,6 +55,7 @@ pub(super) struct UserRequest {
 
 /// A change to some fields of a user.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UserPatch {
     pub(super) id: String,
     set: Option<Map<String, Value>>,
@@ -60,6 +63,17 @@ pub(super) struct UserPatch {
 }
 
 impl UserRequest {
+    /// Whether the request changes what only a server may change.
+    pub(super) fn changes_privileges(&self, role: &str) -> bool {
+        let keeps_role = self.role.as_deref().is_none_or(|requested| requested == role);
+        !keeps_role || self.teams.is_some() || self.teams_role.is_some()
+    }
+
+    pub(super) fn with_role(mut self, role: &str) -> Self {
+        self.role = Some(role.to_owned());
+        self
+    }
+
     /// Replaces the user: omitted fields are cleared. `created_at`, `deactivated_at`, the ban and
     /// `revoke_tokens_issued_before` are kept, since an upsert cannot set them.
     pub(super) fn into_user(self, existing: Option<&User>, now: Timestamp) -> User {
@@ -76,12 +90,23 @@ impl UserRequest {
             updated_at: now,
             deactivated_at: existing.and_then(|user| user.deactivated_at),
             deleted_at: None,
+            is_hard_deleted: false,
             revoke_tokens_issued_before: existing.and_then(|user| user.revoke_tokens_issued_before),
             ban: existing.and_then(|user| user.ban.clone()),
             online: existing.is_some_and(|user| user.online),
             last_active: existing.and_then(|user| user.last_active),
             id: self.id,
         }
+    }
+}
+
+impl UserPatch {
+    /// Whether the patch changes what only a server may change.
+    pub(super) fn changes_privileges(&self) -> bool {
+        let set = self.set.iter().flat_map(Map::keys);
+        let mut keys = set.chain(self.unset.iter().flatten());
+        let privileged = ["role", "teams", "teams_role", "revoke_tokens_issued_before"];
+        keys.any(|key| privileged.contains(&key.as_str()))
     }
 }
 

@@ -8,24 +8,44 @@ use super::cid::Cid;
 use super::validation::{check_count, ensure, require};
 use super::{ApiResult, World};
 use crate::error::StreamError;
+use crate::request::Query;
 use crate::timestamp::Timestamp;
 
 const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeactivateUser {
     mark_messages_deleted: Option<bool>,
+    /// No event names the acting user.
+    #[serde(rename = "created_by_id")]
+    _created_by_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeactivateUsers {
     user_ids: Vec<String>,
     mark_messages_deleted: Option<bool>,
+    /// No event names the acting user.
+    #[serde(rename = "created_by_id")]
+    _created_by_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ReactivateUser {
     name: Option<String>,
+    restore_messages: Option<bool>,
+    /// No event names the acting user.
+    #[serde(rename = "created_by_id")]
+    _created_by_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestoreUsers {
+    user_ids: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,6 +54,7 @@ pub(crate) struct ReactivateUsers {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeleteUsers {
     user_ids: Vec<String>,
     user: Option<DeleteMode>,
@@ -52,6 +73,21 @@ enum DeleteMode {
 }
 
 impl DeleteUsers {
+    /// The deletion of one user in v1, whose options are in the query.
+    pub(crate) fn from_v1(id: &str, query: &Query) -> Result<Self, StreamError> {
+        let flag = |name: &str| query.get_bool(name).map(Option::unwrap_or_default);
+        let mode = if flag("hard_delete")? { DeleteMode::Hard } else { DeleteMode::Soft };
+        let deletes_messages = mode == DeleteMode::Hard || flag("mark_messages_deleted")?;
+        let deletes_channels = flag("delete_conversation_channels")?;
+        Ok(Self {
+            user_ids: vec![id.to_owned()],
+            user: Some(mode),
+            messages: deletes_messages.then_some(mode),
+            conversations: deletes_channels.then_some(mode),
+            calls: None,
+        })
+    }
+
     /// The fields of the `user.deleted` event.
     fn event_fields(&self) -> Value {
         let mode_name = |mode: Option<DeleteMode>| match mode {
@@ -108,6 +144,9 @@ impl World {
         ensure(user.deactivated_at.is_some(), || {
             StreamError::invalid_input(format!("user {id:?} is not deactivated"))
         })?;
+        if request.restore_messages == Some(true) {
+            return Err(StreamError::not_emulated("restore_messages"));
+        }
         self.mark_reactivated(id, request.name, now);
         Ok(json!({ "user": self.user_response(id) }))
     }
@@ -135,6 +174,38 @@ impl World {
         )?;
         let pruned = [request.conversations, request.calls].contains(&Some(DeleteMode::Pruning));
         require(!pruned, "conversations and calls must be soft or hard")?;
+        self.delete_selected(request, now);
+        Ok(self.start_user_task(&request.user_ids, now))
+    }
+
+    /// Deletes one user, as v1 does. Returns the user.
+    pub(crate) fn delete_user_v1(&mut self, request: &DeleteUsers, now: Timestamp) -> ApiResult {
+        self.check_users_exist(&request.user_ids)?;
+        self.delete_selected(request, now);
+        let mut users = request.user_ids.iter().map(|id| self.user_response(id));
+        Ok(json!({ "user": users.next_back() }))
+    }
+
+    /// Restores users whose deletion was soft, but not their messages and memberships.
+    pub(crate) fn restore_users(&mut self, request: &RestoreUsers, now: Timestamp) -> ApiResult {
+        check_count("user_ids", request.user_ids.len(), MAX_BATCH_SIZE)?;
+        for id in &request.user_ids {
+            let user = self.users.get(id);
+            let can_restore =
+                user.is_some_and(|user| user.deleted_at.is_some() && !user.is_hard_deleted);
+            ensure(can_restore, || {
+                StreamError::not_found(format!("user {id:?} cannot be restored"))
+            })?;
+        }
+        for id in &request.user_ids {
+            let Some(user) = self.users.get_mut(id) else { continue };
+            user.deleted_at = None;
+            self.emit_user("user.updated", id, now, json!({}));
+        }
+        Ok(json!({}))
+    }
+
+    fn delete_selected(&mut self, request: &DeleteUsers, now: Timestamp) {
         for id in &request.user_ids {
             if let Some(mode) = request.messages {
                 self.delete_messages_of(id, mode == DeleteMode::Hard, now);
@@ -147,7 +218,6 @@ impl World {
             }
             self.delete_user(id, request.event_fields(), now);
         }
-        Ok(self.start_user_task(&request.user_ids, now))
     }
 
     /// Deletes a user only, not its messages, conversations or calls.
@@ -183,6 +253,7 @@ impl World {
         let user = self.users.get_mut(id).filter(|user| user.deleted_at.is_none());
         let Some(user) = user else { return };
         user.deleted_at = Some(now);
+        user.is_hard_deleted = details["hard_delete"] == true;
         self.devices.remove(id);
         self.emit_user("user.deleted", id, now, details);
     }

@@ -17,13 +17,15 @@ use crate::views::UserView;
 const MAX_BATCH_SIZE: usize = 100;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpsertUsers {
-    users: BTreeMap<String, UserRequest>,
+    pub(super) users: BTreeMap<String, UserRequest>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UpdateUsersPartial {
-    users: Vec<UserPatch>,
+    pub(super) users: Vec<UserPatch>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -57,10 +57,14 @@ pub(super) fn check_role(role: &str) -> Result<(), StreamError> {
     })
 }
 
+pub(super) fn check_channel_type(kind: &str) -> Result<(), StreamError> {
+    ensure(CHANNEL_TYPES.contains(&kind), || {
+        StreamError::not_found(format!("channel type {kind:?} does not exist"))
+    })
+}
+
 pub(super) fn check_channel_cid(cid: &Cid) -> Result<(), StreamError> {
-    ensure(CHANNEL_TYPES.contains(&cid.kind.as_str()), || {
-        StreamError::not_found(format!("channel type {:?} does not exist", cid.kind))
-    })?;
+    check_channel_type(&cid.kind)?;
     ensure(is_valid_id(&cid.id), || {
         StreamError::invalid_input(format!("channel id {:?} is not valid", cid.id))
     })

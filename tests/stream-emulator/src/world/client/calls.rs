@@ -5,20 +5,36 @@ use serde_json::{Value, json};
 
 use super::Client;
 use crate::error::StreamError;
-use crate::world::ApiResult;
-use crate::world::call_members::UpdateCallMembers;
-use crate::world::calls::{GetOrCreateCall, UpdateCall};
+use crate::world::call_events::{CallFeedback, SendCallEvent, SendCallReaction};
+use crate::world::call_members::{QueryCallMembers, UpdateCallMembers};
+use crate::world::call_moderation::{BlockCallUser, KickCallUser, MuteCallUsers};
+use crate::world::calls::{CallSignals, GetOrCreateCall, UpdateCall};
 use crate::world::cid::Cid;
 use crate::world::grants::Permission;
 use crate::world::pagination::CursorQuery;
+use crate::world::participation::{Host, JoinMode, credentials};
 use crate::world::rings::RingCall;
+use crate::world::{ApiResult, merge};
 
+/// A join. What else a client says about itself, such as its location, has no effect.
 #[derive(Debug, Deserialize)]
 pub(crate) struct JoinCall {
     create: Option<bool>,
+    #[serde(flatten)]
+    call: JoinedCall,
+}
+
+/// The part of a join that creates the call, or rings its members.
+#[derive(Debug, Default, Deserialize)]
+struct JoinedCall {
+    data: Option<Value>,
+    ring: Option<bool>,
+    notify: Option<bool>,
+    video: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RejectCall {
     reason: Option<String>,
 }
@@ -39,8 +55,18 @@ impl Client<'_> {
         self.with_capabilities(cid, response)
     }
 
-    pub(crate) fn get_call(&self, cid: &Cid, members_limit: Option<usize>) -> ApiResult {
+    /// A client can ring or notify the members with the same request.
+    pub(crate) fn get_call(
+        &mut self,
+        cid: &Cid,
+        members_limit: Option<usize>,
+        signals: CallSignals,
+    ) -> ApiResult {
         self.check_existing_call(cid, Permission::READ_CALL)?;
+        if signals.ring || signals.notify {
+            self.check_call(cid, Permission::JOIN_CALL)?;
+        }
+        self.world.signal_members(cid, signals, self.now)?;
         let response = self.world.get_call(cid, members_limit)?;
         self.with_capabilities(cid, response)
     }
@@ -54,15 +80,46 @@ impl Client<'_> {
         self.with_capabilities(cid, response)
     }
 
-    /// Fails with 403 if the user may not join, otherwise with 400: media is not emulated.
-    pub(crate) fn join_call(&self, cid: &Cid, request: &JoinCall) -> ApiResult {
+    /// Fails with 403 if the user may not join. Otherwise the join mode of the app decides.
+    pub(crate) fn join_call(
+        &mut self,
+        cid: &Cid,
+        request: JoinCall,
+        host: &Host,
+        connection_id: Option<&str>,
+    ) -> ApiResult {
+        self.check_join(cid, &request)?;
+        if self.world.join_mode == JoinMode::Refuse {
+            return Err(media_not_emulated());
+        }
+        let JoinedCall { data, ring, notify, video } = request.call;
+        let exists = self.world.calls.contains_key(cid);
+        let call = json!({ "data": data, "ring": ring, "notify": notify, "video": video });
+        let call: GetOrCreateCall = serde_json::from_value(call)
+            .map_err(|error| StreamError::invalid_input(error.to_string()))?;
+        if !exists && call.overrides_settings() {
+            self.check_call(cid, Permission::UPDATE_CALL_SETTINGS)?;
+        }
+        let call = call.created_by(&self.user.id);
+        let created = self.world.get_or_create_call(cid, call, self.now)?;
+        let id = self.world.participate(cid, &self.user.id, connection_id, self.now)?;
+        let join = json!({
+            "created": created["created"],
+            "credentials": credentials(host, &id),
+            "stats_options": { "reporting_interval_ms": 60_000, "enable_rtc_stats": false },
+        });
+        let response = merge(self.world.get_call(cid, None)?, join);
+        self.with_capabilities(cid, response)
+    }
+
+    fn check_join(&self, cid: &Cid, request: &JoinCall) -> Result<(), StreamError> {
         if request.create == Some(true) && !self.world.calls.contains_key(cid) {
             self.check_call(cid, Permission::CREATE_CALL)?;
         } else if self.world.find_call(cid)?.ended_at.is_some() {
             self.check_call(cid, Permission::JOIN_ENDED_CALL)?;
         }
         self.check_call(cid, Permission::JOIN_CALL)?;
-        Err(StreamError::invalid_input("media is not emulated here").unrecoverable())
+        self.world.check_not_blocked(cid, &self.user.id)
     }
 
     pub(crate) fn accept_call(&mut self, cid: &Cid) -> ApiResult {
@@ -133,6 +190,54 @@ impl Client<'_> {
         Ok(response)
     }
 
+    pub(crate) fn get_ring_state(&self, cid: &Cid, session_id: Option<&str>) -> ApiResult {
+        self.check_existing_call(cid, Permission::READ_CALL)?;
+        self.world.get_ring_state(cid, session_id)
+    }
+
+    pub(crate) fn query_call_members(&self, request: &QueryCallMembers) -> ApiResult {
+        self.check_existing_call(&request.cid(), Permission::READ_CALL)?;
+        self.world.query_call_members(request)
+    }
+
+    pub(crate) fn send_call_event(&mut self, cid: &Cid, request: SendCallEvent) -> ApiResult {
+        self.check_existing_call(cid, Permission::SEND_EVENT)?;
+        self.world.send_call_event(Some(&self.user.id), cid, request, self.now)
+    }
+
+    pub(crate) fn send_call_reaction(&mut self, cid: &Cid, request: SendCallReaction) -> ApiResult {
+        self.check_existing_call(cid, Permission::CREATE_CALL_REACTION)?;
+        self.world.send_call_reaction(Some(&self.user.id), cid, request, self.now)
+    }
+
+    pub(crate) fn collect_feedback(&mut self, cid: &Cid, request: &CallFeedback) -> ApiResult {
+        self.check_existing_call(cid, Permission::READ_CALL)?;
+        self.world.collect_feedback(&self.user.id, cid, request, self.now)
+    }
+
+    pub(crate) fn block_call_user(&mut self, cid: &Cid, request: &BlockCallUser) -> ApiResult {
+        self.check_existing_call(cid, Permission::BLOCK_USER)?;
+        self.world.block_call_user(Some(&self.user.id), cid, request, self.now)
+    }
+
+    pub(crate) fn unblock_call_user(&mut self, cid: &Cid, request: &BlockCallUser) -> ApiResult {
+        self.check_existing_call(cid, Permission::BLOCK_USER)?;
+        self.world.unblock_call_user(cid, request, self.now)
+    }
+
+    pub(crate) fn kick_call_user(&mut self, cid: &Cid, request: KickCallUser) -> ApiResult {
+        self.check_existing_call(cid, Permission::KICK_USER)?;
+        if request.blocks() {
+            self.check_call(cid, Permission::BLOCK_USER)?;
+        }
+        self.world.kick_call_user(Some(&self.user.id), cid, request, self.now)
+    }
+
+    pub(crate) fn mute_call_users(&mut self, cid: &Cid, request: MuteCallUsers) -> ApiResult {
+        self.check_existing_call(cid, Permission::MUTE_USERS)?;
+        self.world.mute_call_users(Some(&self.user.id), cid, request, self.now)
+    }
+
     fn check_existing_call(&self, cid: &Cid, permission: Permission) -> Result<(), StreamError> {
         self.world.find_call(cid)?;
         self.check_call(cid, permission)
@@ -147,6 +252,11 @@ impl Client<'_> {
         response["own_capabilities"] = json!(capabilities);
         Ok(response)
     }
+}
+
+fn media_not_emulated() -> StreamError {
+    let message = "media is not emulated: set the join mode of the emulator to pretend";
+    StreamError::invalid_input(message).unrecoverable()
 }
 
 fn call_cid(entry: &Value) -> Option<Cid> {
@@ -186,14 +296,18 @@ mod tests {
         TokenUser::new(id.to_owned(), None, &[])
     }
 
+    fn host() -> Host {
+        Host::new("127.0.0.1:1", false)
+    }
+
     fn attempt(client: &mut Client<'_>, operation: &str, cid: &Cid) -> ApiResult {
         let members = |members: Value| from_json(json!({ "update_members": members }));
         match operation {
-            "read" => client.get_call(cid, None),
+            "read" => client.get_call(cid, None, CallSignals::default()),
             "create" => {
                 client.get_or_create_call(&Cid::new(&cid.kind, "new"), from_json(json!({})))
             }
-            "join" => client.join_call(cid, &from_json(json!({}))),
+            "join" => client.join_call(cid, from_json(json!({})), &host(), None),
             "accept" => client.accept_call(cid),
             "reject" => client.reject_call(cid, &from_json(json!({}))),
             "ring" => client.ring_call(cid, &from_json(json!({}))),
@@ -260,14 +374,14 @@ mod tests {
         let (bob, carol) = (user("bob"), user("carol"));
         let text = "User 'carol' with role 'user' is not allowed to perform action ReadCall in \
                     scope 'video:private'";
-        let outcome = world.client(&carol, at(5)).get_call(&cid, None);
+        let outcome = world.client(&carol, at(5)).get_call(&cid, None, CallSignals::default());
         assert_eq!(expect_error(outcome), (403, 17, text.to_owned()));
         let text = "User 'bob' with roles ['user', 'call_member'] is not allowed to perform action \
                     StartRecording in scope 'video:private'";
         let outcome = world.client(&bob, at(5)).start_recording(&cid);
         assert_eq!(expect_error(outcome), (403, 17, text.to_owned()));
         world.app_mut().disable_permissions_checks = true;
-        assert!(world.client(&carol, at(5)).get_call(&cid, None).is_ok());
+        assert!(world.client(&carol, at(5)).get_call(&cid, None, CallSignals::default()).is_ok());
     }
 
     #[test]
@@ -281,7 +395,11 @@ mod tests {
         }
         let outcome = attempt(&mut client, "create", &Cid::new("unknown", "x"));
         assert_eq!(expect_error(outcome).1, 16);
-        let outcome = world.client(&dave, at(5)).get_call(&Cid::new("default", "c"), None);
+        let outcome = world.client(&dave, at(5)).get_call(
+            &Cid::new("default", "c"),
+            None,
+            CallSignals::default(),
+        );
         assert_eq!(expect_error(outcome).1, 16);
     }
 
@@ -312,10 +430,14 @@ mod tests {
         for (role, can_read) in [(Some("call_member"), true), (Some("host"), false), (None, false)]
         {
             let carol = TokenUser::new("carol".to_owned(), role.map(str::to_owned), &cids);
-            let client = world.client(&carol, at(5));
-            let outcome = client.get_call(&Cid::new("private", "c"), None);
+            let mut client = world.client(&carol, at(5));
+            let outcome = client.get_call(&Cid::new("private", "c"), None, CallSignals::default());
             assert_eq!(outcome.is_ok(), can_read, "{role:?}");
-            assert_eq!(expect_error(client.get_call(&other, None)).1, 17, "{role:?}");
+            assert_eq!(
+                expect_error(client.get_call(&other, None, CallSignals::default())).1,
+                17,
+                "{role:?}"
+            );
         }
         let members = world.call_view("private:c").expect("the call").members;
         assert_eq!(members, ["alice", "bob"]);
@@ -327,7 +449,9 @@ mod tests {
         let bob = user("bob");
         let join = |world: &mut World, kind: &str, request: Value| {
             let cid = Cid::new(kind, if request == json!({}) { "c" } else { "new" });
-            world.client(&bob, at(5)).join_call(&cid, &from_json(request)).expect_err("an error")
+            let request = from_json(request);
+            let outcome = world.client(&bob, at(5)).join_call(&cid, request, &host(), None);
+            outcome.expect_err("an error")
         };
         let error = join(&mut world, "private", json!({}));
         assert_eq!((error.status(), &error.body()["unrecoverable"]), (400, &json!(true)));
@@ -364,11 +488,19 @@ mod tests {
     fn capabilities_follow_the_grants() {
         let mut world = world_with_calls();
         let (alice, bob) = (user("alice"), user("bob"));
-        let response = world.client(&bob, at(5)).get_call(&Cid::new("private", "c"), None);
+        let response = world.client(&bob, at(5)).get_call(
+            &Cid::new("private", "c"),
+            None,
+            CallSignals::default(),
+        );
         let capabilities = response.expect("the call")["own_capabilities"].clone();
         assert_eq!(capabilities, json!(["end-call", "join-call", "read-call"]));
         let capabilities_in_default = |world: &mut World, user: &TokenUser| {
-            let response = world.client(user, at(5)).get_call(&Cid::new("default", "c"), None);
+            let response = world.client(user, at(5)).get_call(
+                &Cid::new("default", "c"),
+                None,
+                CallSignals::default(),
+            );
             let capabilities = response.expect("the call")["own_capabilities"].clone();
             capabilities.as_array().cloned().unwrap_or_default()
         };

@@ -1,15 +1,18 @@
 //! The operations on channels.
 
+use serde_json::{Value, json};
+
 use super::Client;
 use crate::error::StreamError;
 use crate::world::ApiResult;
-use crate::world::channel_members::UpdateChannel;
+use crate::world::channel_member_updates::UpdateChannel;
 use crate::world::channel_query::QueryChannels;
-use crate::world::channel_updates::UpdateChannelPartial;
-use crate::world::channels::GetOrCreateChannel;
+use crate::world::channel_updates::{TruncateChannel, UpdateChannelPartial};
+use crate::world::channels::{ChannelStateOptions, GetOrCreateChannel};
 use crate::world::cid::Cid;
 use crate::world::grants::Permission;
 use crate::world::messages::SendMessage;
+use crate::world::validation::{check_channel_cid, check_channel_type, ensure};
 
 impl Client<'_> {
     /// The creator of a new channel is the user of the token.
@@ -18,11 +21,37 @@ impl Client<'_> {
         cid: &Cid,
         request: GetOrCreateChannel,
     ) -> ApiResult {
+        if !self.world.channels.contains_key(cid) {
+            check_channel_cid(cid)?;
+        }
+        self.get_or_create_checked(cid, request)
+    }
+
+    /// The members determine the id of the channel.
+    pub(crate) fn get_or_create_distinct_channel(
+        &mut self,
+        kind: &str,
+        request: GetOrCreateChannel,
+    ) -> ApiResult {
+        let cid = request.distinct_cid(kind)?;
+        check_channel_type(kind)?;
+        self.get_or_create_checked(&cid, request)
+    }
+
+    fn get_or_create_checked(&mut self, cid: &Cid, request: GetOrCreateChannel) -> ApiResult {
         let exists = self.world.channels.contains_key(cid);
         let permission = if exists { Permission::READ_CHANNEL } else { Permission::CREATE_CHANNEL };
         self.check_channel(cid, permission)?;
         let request = request.created_by(&self.user.id);
-        self.world.get_or_create_channel(cid, request, self.now)
+        let viewer = Some(self.user.id.as_str());
+        let response = self.world.get_or_create_channel_for(viewer, cid, request, self.now)?;
+        self.with_channel_capabilities(cid, response)
+    }
+
+    pub(crate) fn get_channel(&self, cid: &Cid, options: &ChannelStateOptions) -> ApiResult {
+        self.check_existing_channel(cid, Permission::READ_CHANNEL)?;
+        let response = self.world.get_channel(Some(&self.user.id), cid, options, self.now)?;
+        self.with_channel_capabilities(cid, response)
     }
 
     /// A query for channels of the user, or for given channels, omits channels that the user cannot
@@ -32,7 +61,15 @@ impl Client<'_> {
         if !request.selects_member(&self.user.id) && !request.selects_cids() {
             access.check(Permission::READ_CHANNEL)?;
         }
-        self.world.query_channels_where(request, |cid| self.can_read(cid))
+        let viewer = Some(self.user.id.as_str());
+        let can_read = |cid: &Cid| self.can_read(cid);
+        let mut response = self.world.query_channels_where(viewer, request, self.now, can_read)?;
+        for entry in response["channels"].as_array_mut().into_iter().flatten() {
+            let cid = entry["channel"]["cid"].as_str().and_then(|cid| cid.parse().ok());
+            let Some(cid) = cid else { continue };
+            *entry = self.with_channel_capabilities(&cid, entry.take())?;
+        }
+        Ok(response)
     }
 
     pub(crate) fn update_channel(&mut self, cid: &Cid, request: UpdateChannel) -> ApiResult {
@@ -41,13 +78,21 @@ impl Client<'_> {
         self.check_member_change(cid, request.added_ids(), own)?;
         let own = Permission::REMOVE_OWN_CHANNEL_MEMBERSHIP;
         self.check_member_change(cid, request.removed_ids(), own)?;
+        if request.changes_roles() {
+            self.check_channel(cid, Permission::UPDATE_CHANNEL_MEMBERS)?;
+            self.check_role_change(cid)?;
+        }
         if request.has_data() {
             self.check_channel(cid, Permission::UPDATE_CHANNEL)?;
+        }
+        if request.has_message() {
+            self.check_channel(cid, Permission::CREATE_MESSAGE)?;
+            self.world.check_not_banned(&self.user.id, cid)?;
         }
         if request.changes_frozen() {
             self.check_channel(cid, Permission::UPDATE_CHANNEL_FROZEN)?;
         }
-        self.world.update_channel(cid, request, self.now)
+        self.world.update_channel(Some(&self.user.id), cid, request, self.now)
     }
 
     pub(crate) fn update_channel_partial(
@@ -66,12 +111,12 @@ impl Client<'_> {
         if request.changes_other_than("frozen") {
             self.check_channel(cid, Permission::UPDATE_CHANNEL)?;
         }
-        self.world.update_channel_partial(cid, request, self.now)
+        self.world.update_channel_partial(Some(&self.user.id), cid, request, self.now)
     }
 
-    pub(crate) fn truncate_channel(&mut self, cid: &Cid) -> ApiResult {
+    pub(crate) fn truncate_channel(&mut self, cid: &Cid, request: TruncateChannel) -> ApiResult {
         self.check_existing_channel(cid, Permission::TRUNCATE_CHANNEL)?;
-        self.world.truncate_channel(cid, self.now)
+        self.world.truncate_channel(Some(&self.user.id), cid, request, self.now)
     }
 
     pub(crate) fn delete_channel(&mut self, cid: &Cid) -> ApiResult {
@@ -84,6 +129,12 @@ impl Client<'_> {
         self.check_existing_channel(cid, Permission::CREATE_MESSAGE)?;
         if request.is_system() {
             self.check_channel(cid, Permission::CREATE_SYSTEM_MESSAGE)?;
+        }
+        if request.is_reply() {
+            self.check_channel(cid, Permission::CREATE_REPLY)?;
+        }
+        if request.is_pinned() {
+            self.check_channel(cid, Permission::PIN_MESSAGE)?;
         }
         if self.world.find_channel(cid)?.frozen {
             self.check_channel(cid, Permission::USE_FROZEN_CHANNEL)?;
@@ -109,16 +160,45 @@ impl Client<'_> {
         access.check(if is_own && !access.permits(any) { own } else { any })
     }
 
-    fn check_existing_channel(&self, cid: &Cid, permission: Permission) -> Result<(), StreamError> {
+    /// A member cannot become a moderator by a client, except by one who may ban members.
+    fn check_role_change(&self, cid: &Cid) -> Result<(), StreamError> {
+        let access = self.world.channel_access(self.user, cid)?;
+        ensure(access.permits(Permission::BAN_CHANNEL_MEMBER), || {
+            StreamError::forbidden("roles of members can only be updated using server-side auth")
+        })
+    }
+
+    /// The response to a request for the state of a channel, with the user's own capabilities.
+    fn with_channel_capabilities(&self, cid: &Cid, mut response: Value) -> ApiResult {
+        let capabilities = self.world.channel_access(self.user, cid)?.channel_capabilities();
+        response["channel"]["own_capabilities"] = json!(capabilities);
+        Ok(response)
+    }
+
+    pub(super) fn check_existing_channel(
+        &self,
+        cid: &Cid,
+        permission: Permission,
+    ) -> Result<(), StreamError> {
         self.world.find_channel(cid)?;
         self.check_channel(cid, permission)
     }
 
-    fn check_channel(&self, cid: &Cid, permission: Permission) -> Result<(), StreamError> {
+    pub(super) fn check_channel(
+        &self,
+        cid: &Cid,
+        permission: Permission,
+    ) -> Result<(), StreamError> {
         self.world.channel_access(self.user, cid)?.check(permission)
     }
 
-    fn can_read(&self, cid: &Cid) -> bool {
+    /// Whether the user can read the channel with this cid.
+    pub(crate) fn can_read_channel(&self, cid: &str) -> bool {
+        let cid = cid.parse::<Cid>().ok();
+        cid.is_some_and(|cid| self.world.channels.contains_key(&cid) && self.can_read(&cid))
+    }
+
+    pub(super) fn can_read(&self, cid: &Cid) -> bool {
         let access = self.world.channel_access(self.user, cid);
         access.is_ok_and(|access| access.permits(Permission::READ_CHANNEL))
     }
@@ -126,8 +206,6 @@ impl Client<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::world::World;
     use crate::world::permissions::TokenUser;
@@ -179,7 +257,7 @@ mod tests {
                 let set = json!({ "config_overrides": {} });
                 client.update_channel_partial(&cid, from_json(json!({ "set": set })))
             }
-            "truncate" => client.truncate_channel(&cid),
+            "truncate" => client.truncate_channel(&cid, TruncateChannel::default()),
             "delete" => client.delete_channel(&cid),
             _ => panic!("unknown operation {operation}"),
         }

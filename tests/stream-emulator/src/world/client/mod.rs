@@ -5,8 +5,11 @@
 //! missing object is reported before a missing permission.
 
 mod calls;
+mod channel_state;
 mod channels;
 mod devices;
+mod messages;
+mod users;
 
 use super::World;
 use super::permissions::TokenUser;
