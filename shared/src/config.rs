@@ -183,6 +183,10 @@ impl StreamConfig {
     }
 }
 
+/// The rest of the error without `TABLE_NAME`, which a function started by hand lacks.
+const TABLE_NAME_REMEDY: &str = "is not set: set it to the name of the DynamoDB table, or run the \
+                                 function with the local.env of `cargo run -p local -- --backends`";
+
 /// The location of the table.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -197,8 +201,9 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// Reads `TABLE_NAME`, `AWS_REGION` and `DYNAMODB_ENDPOINT`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let missing_table = || ConfigError::invalid("TABLE_NAME", TABLE_NAME_REMEDY);
         Ok(Self {
-            table: env.require("TABLE_NAME")?.to_owned(),
+            table: env.get("TABLE_NAME").ok_or_else(missing_table)?.to_owned(),
             region: env.require("AWS_REGION")?.to_owned(),
             endpoint: env.get("DYNAMODB_ENDPOINT").map(str::to_owned),
         })
@@ -222,6 +227,17 @@ mod tests {
             is_configured(Env::from([("STREAM_API_KEY", "k"), ("STREAM_API_SECRET", "s")])),
             Ok(true)
         );
+    }
+
+    #[test]
+    fn missing_table_name_is_an_error_with_a_remedy() {
+        let read = |env: Env| StoreConfig::from_env(&env).map(|config| config.table);
+        let env = Env::from([("AWS_REGION", "us-east-1"), ("TABLE_NAME", "")]);
+        let error = read(env).unwrap_err().to_string();
+        assert!(error.starts_with("TABLE_NAME is not set: set it to "), "{error}");
+        assert!(error.contains("local.env"), "{error}");
+        let env = Env::from([("AWS_REGION", "us-east-1"), ("TABLE_NAME", "stream")]);
+        assert_eq!(read(env).unwrap(), "stream");
     }
 
     #[test]

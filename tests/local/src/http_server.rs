@@ -153,7 +153,6 @@ where
 }
 
 /// A connection whose first byte was read.
-#[expect(clippy::large_enum_variant, reason = "a value lives for one `match` only")]
 enum Transport {
     Plain(TcpStream),
     Tls(tokio_rustls::server::TlsStream<TcpStream>),

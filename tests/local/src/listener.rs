@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::error::StartError;
 use crate::client_access::ClientAccess;
+use crate::error::StartError;
 use crate::tls::LocalTls;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

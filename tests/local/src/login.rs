@@ -34,7 +34,7 @@ pub(crate) enum LoginError {
 
 /// The key of the session tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Key {
+enum KeySource {
     /// The secret of the stack.
     Stack,
     /// The secret of the environment.
@@ -46,7 +46,7 @@ enum Key {
 /// The settings of the login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Login {
-    key: Key,
+    key: KeySource,
     variables: BTreeMap<String, String>,
 }
 
@@ -62,15 +62,15 @@ impl Login {
             (Some(_), Some(_)) => return Err(LoginError::TwoKeySources),
             (Some(secret), None) => {
                 variables.insert(SECRET.to_owned(), secret);
-                Key::Secret
+                KeySource::Secret
             }
             (None, Some(url)) => {
                 variables.insert(KEY_SET_URL.to_owned(), url.clone());
                 // An empty value replaces the secret of the stack.
                 variables.insert(SECRET.to_owned(), String::new());
-                Key::KeySet { url }
+                KeySource::KeySet { url }
             }
-            (None, None) => Key::Stack,
+            (None, None) => KeySource::Stack,
         };
         Ok(Self { key, variables })
     }
@@ -82,16 +82,16 @@ impl Login {
 
     /// Whether the stack can issue session tokens that the functions accept.
     pub(crate) fn can_issue_tokens(&self) -> bool {
-        !matches!(self.key, Key::KeySet { .. })
+        !matches!(self.key, KeySource::KeySet { .. })
     }
 }
 
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
-            Key::Stack => f.write_str("the secret of this stack")?,
-            Key::Secret => f.write_str("JWT_SECRET of the environment")?,
-            Key::KeySet { url } => write!(f, "the keys at {url}")?,
+            KeySource::Stack => f.write_str("the secret of this stack")?,
+            KeySource::Secret => f.write_str("JWT_SECRET of the environment")?,
+            KeySource::KeySet { url } => write!(f, "the keys at {url}")?,
         }
         let settings: Vec<_> =
             SETTINGS.into_iter().filter(|name| self.variables.contains_key(*name)).collect();

@@ -142,11 +142,7 @@ async fn provision_and_serve(
     pending().await
 }
 
-async fn run_backends(
-    options: Options,
-    args: &Args,
-    login: &Login,
-) -> Result<(), Box<dyn Error>> {
+async fn run_backends(options: Options, args: &Args, login: &Login) -> Result<(), Box<dyn Error>> {
     let mut shutdown_requested = pin!(shutdown_requested());
     let backends = tokio::select! {
         started = Stack::start_backends(options) => started?,
@@ -154,7 +150,8 @@ async fn run_backends(
     };
     let written = env_file::write(backends.variables());
     if let Ok(path) = &written {
-        let api_host = if args.host.is_loopback() { "::1".to_owned() } else { args.host.to_string() };
+        let api_host =
+            if args.host.is_loopback() { "::1".to_owned() } else { args.host.to_string() };
         println!("{} is ready. To start the API, run:", path.display());
         println!(
             "cargo lambda watch -A {api_host} -P {} --ignore-changes --concurrency 8 --env-file {}",

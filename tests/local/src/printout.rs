@@ -22,7 +22,10 @@ provider signs. Sign in with your app. The first POST /api/stream/token register
 /// Prints a warning if the stack is reachable from other machines.
 pub(crate) fn print_warning(clients: &ClientAccess) {
     if !clients.host.is_loopback() {
-        println!("WARNING: this stack listens on {}. Every device in the network can act", clients.host);
+        println!(
+            "WARNING: this stack listens on {}. Every device in the network can act",
+            clients.host
+        );
         println!("as any user, and read and change everything in this stack.");
         println!();
     }

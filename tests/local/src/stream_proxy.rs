@@ -28,7 +28,7 @@ use crate::sync::{ShutdownSignal, ShutdownTrigger};
 /// A running proxy.
 pub(crate) struct StreamProxy {
     server: Server,
-    /// Dropping it closes the WebSockets.
+    /// Dropping it closes the open sockets.
     shutdown: ShutdownTrigger,
 }
 
@@ -64,10 +64,7 @@ struct Upstream {
 }
 
 impl Upstream {
-    async fn forward(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<HttpResponse, ConnectionDropped> {
+    async fn forward(&self, request: Request<Incoming>) -> Result<HttpResponse, ConnectionDropped> {
         if request.headers().contains_key(UPGRADE) {
             return self.forward_upgrade(request).await;
         }

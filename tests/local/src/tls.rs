@@ -73,6 +73,7 @@ impl LocalTls {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn certificate_error(error: impl ToString) -> StartError {
     StartError::Certificate(error.to_string())
 }
@@ -178,7 +179,6 @@ pub(crate) mod test_support {
     }
 
     /// Connects to a server under a name.
-    #[expect(clippy::unwrap_used, reason = "a failed setup must fail the test")]
     pub(crate) async fn connect(
         stream: TcpStream,
         name: &str,

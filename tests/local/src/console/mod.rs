@@ -95,12 +95,14 @@ pub(crate) fn write_line(line: &str) {
 
 /// A text of a client without control characters, which could move the cursor.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|character| {
-        let is_control = character.is_control();
-        let escaped = is_control.then(|| character.escape_default());
-        let plain = (!is_control).then_some(character);
-        escaped.into_iter().flatten().chain(plain)
-    }).collect()
+    text.chars()
+        .flat_map(|character| {
+            let is_control = character.is_control();
+            let escaped = is_control.then(|| character.escape_default());
+            let plain = (!is_control).then_some(character);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
 }
 
 #[cfg(test)]
