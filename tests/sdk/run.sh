@@ -62,6 +62,7 @@ export STREAM_API_KEY STREAM_API_SECRET JWT_SECRET
 # The stack is on loopback: a proxy of the environment must not see its requests.
 export NO_PROXY=localhost,127.0.0.1 no_proxy=localhost,127.0.0.1
 
+selected=${1:-}
 run_suite() { # name, command
   local name=$1
   shift
@@ -70,7 +71,6 @@ run_suite() { # name, command
     "$@" || true
   fi
 }
-selected=${1:-}
 run_suite chat_client node "$work/js/chat_client.mjs"
 run_suite video_client node "$work/js/video_client.mjs"
 run_suite react_native_chat node "$work/react-native/run.mjs" "$work/react-native/bundle.cjs" chat
@@ -81,4 +81,4 @@ run_suite python_getstream "$work/venv/bin/python" "$work/python/getstream_serve
 run_suite docs_script node "$work/js/docs_script.mjs" "$root/docs/LOCAL.md"
 
 echo
-node "$work/js/matrix.mjs"
+node "$work/js/matrix.mjs" ${selected:+"$selected"}

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {
-  advanceClock, apiKey, emulator, newUserId, register, request, sessionToken, stackNow, streamServer,
+  advanceClock, apiKey, earlierSession, emulator, newUserId, register, request, stackNow, streamServer,
   streamToken, streamUrl, succeed, tokenProvider,
 } from './stack.mjs';
 import { eventually, nextEvent, within } from './wait.mjs';
@@ -241,7 +241,7 @@ export function chatOperations({ StreamChat }) {
 
     'revocation: POST /token/revoke ends the connection, and a new session works': async (scope) => {
       const userId = newUserId('alice');
-      const session = sessionToken(userId);
+      const session = earlierSession(userId);
       const refused = [];
       const issue = tokenProvider(userId, { session });
       let signedIn;

@@ -57,6 +57,14 @@ export function sessionToken(userId, claims = {}) {
   return signJwt({ sub: userId, iat, exp: iat + SESSION_SECONDS, ...claims }, sessionSecret);
 }
 
+/**
+ * A session of a minute ago. A session of the same second as a revocation is not revoked, since `iat`
+ * has whole seconds.
+ */
+export function earlierSession(userId) {
+  return sessionToken(userId, { iat: Math.floor(stackNow() / 1_000) - 60 });
+}
+
 /** A Stream token that the functions did not issue. */
 export function streamToken(claims, secret = apiSecret) {
   return signJwt(claims, secret);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {
-  advanceClock, apiKey, emulator, newUserId, register, request, sessionToken, stackNow, streamServer,
+  advanceClock, apiKey, earlierSession, emulator, newUserId, register, request, stackNow, streamServer,
   streamToken, streamUrl, succeed, tokenProvider,
 } from './stack.mjs';
 import { eventually, nextEvent, within } from './wait.mjs';
@@ -14,6 +14,12 @@ const isError = (status, code) => (error) => {
   assert.equal(Number(error.code), code, error.message);
   return true;
 };
+
+/**
+ * Makes the emulator answer a join with credentials: the SDKs accept a call only after that. Without
+ * a media server, the join then fails.
+ */
+export const pretendJoins = () => emulator('join_mode', { mode: 'pretend' });
 
 export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) {
   const newClient = (scope, options = {}) => {
@@ -324,7 +330,7 @@ export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) 
       const pair = await connectPair(scope);
       const { incoming } = await ringBoth(pair);
       await emulator('join_mode', { mode: 'refuse' });
-      scope.defer(() => emulator('join_mode', { mode: 'pretend' }));
+      scope.defer(pretendJoins);
       await assert.rejects(incoming.join(), (error) => {
         assert.match(error.message, /media is not emulated/);
         return true;
@@ -411,7 +417,7 @@ export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) 
 
     'revocation: POST /token/revoke ends the access of the session': async (scope) => {
       const userId = newUserId('alice');
-      const session = sessionToken(userId);
+      const session = earlierSession(userId);
       const client = await connect(scope, userId, { provider: tokenProvider(userId, { session }) });
       await succeed('POST', '/token/revoke', { as: userId, session });
       await assert.rejects(client.getDevices());

@@ -27,9 +27,11 @@ class Operations:
         return register
 
     def run(self) -> None:
-        results = [{"name": name, "status": "not run"} for name, _ in self._operations]
+        only = os.environ.get("ONLY", "")
+        selected = [(name, function) for name, function in self._operations if only in name]
+        results = [{"name": name, "status": "not run"} for name, _ in selected]
         self._save(results)
-        for result, (name, function) in zip(results, self._operations, strict=True):
+        for result, (name, function) in zip(results, selected, strict=True):
             started = time.monotonic()
             try:
                 with ExitStack() as scope:

@@ -41,7 +41,9 @@ const platform = {
     onResolve({ filter: /^[^./]/ }, ({ path: name }) =>
       isNative(name) ? { path: name, namespace: 'native' } : undefined,
     );
-    onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: '' }));
+    onLoad({ filter: /.*/, namespace: 'empty' }, () => ({
+      contents: 'export const setupURLPolyfill = () => {};',
+    }));
     onLoad({ filter: /.*/, namespace: 'native' }, ({ path: name }) => ({
       contents: `module.exports = require(${JSON.stringify(stub('native_stub.cjs'))}).nativeModule(${JSON.stringify(name)});`,
       resolveDir: here,
