@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use stream_emulator::{Emulator, Settings};
+use stream_emulator::{Emulator, JoinMode, Settings};
 
 use crate::clock::StackClock;
 use crate::dynamo::LocalDynamo;
@@ -69,6 +69,7 @@ impl Backends {
                 };
                 let emulator_clock = clock.clone();
                 let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET)
+                    .with_join_mode(JoinMode::Pretend)
                     .with_clock(move || emulator_clock.now())
                     .with_rate_limits_enforced(options.stream_limits == StreamLimits::Enforced);
                 let emulator = Emulator::serve(listener, settings)

@@ -1,5 +1,5 @@
-//! An in-memory emulator of Stream's API, served as plain HTTP/1 on loopback: the operations of a
-//! server with v2 paths, and some operations of clients with the paths of either version.
+//! An in-memory emulator of Stream's API, served as plain HTTP/1 on loopback: the operations of
+//! servers and clients, with the paths of either version, and the sockets of clients.
 //!
 //! It follows the documentation of Stream and the behaviour of its official libraries: error
 //! codes, idempotency rules and surprising cases. For example, a late create brings a deleted
@@ -44,8 +44,18 @@
 //! watches the channel. Tests can close sockets with [`Emulator::drop_sockets`] and refuse
 //! connections with [`Emulator::refuse_connections`].
 //!
-//! Not emulated for clients: media, push notifications, and custom fields outside `custom`,
-//! which v1 has for users, channels and messages.
+//! Both versions of the API are served: v2 below `/api/v2`, v1 of chat without a prefix, and the
+//! paths of video clients below `/video`. `v1` converts the shapes of chat v1. A client may do what
+//! the grants of its call or channel type allow: those of `messaging` are used for every channel
+//! type. A request for a feature that is not emulated returns 501, and an unknown field that would
+//! change the outcome returns 400 with code 4.
+//!
+//! A client that joins a call gets, by [`JoinMode`], an error or the credentials of an endpoint of
+//! the emulator. In the latter case the user participates until that endpoint's socket or the last
+//! video socket of the user closes. A join of an ended call is refused. Assumed: a client deletes
+//! messages softly only, and changes the roles of members only if it may ban them.
+//!
+//! Not emulated for clients: media, push notifications, uploads, threads and polls.
 
 // `json!` recurses once per member, and some of Stream's objects have many members.
 #![recursion_limit = "256"]

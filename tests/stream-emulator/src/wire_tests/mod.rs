@@ -1,6 +1,7 @@
 //! Tests of the whole emulator over real sockets. They send and read raw bytes, since a client
 //! library would hide the effect of a fault.
 
+mod chat_clients;
 mod moderation;
 mod participant_sessions;
 mod queries;
@@ -12,6 +13,8 @@ mod socket_client;
 mod socket_events;
 mod sockets;
 mod user_tokens;
+mod v1_servers;
+mod video_clients;
 mod webhook_receiver;
 mod webhooks;
 
@@ -109,6 +112,31 @@ async fn send_as(emulator: &Emulator, user: &str, method_and_path: &str, body: &
     let token = user_token(&json!({ "user_id": user }));
     let start = format!("{method_and_path}?api_key=testkey123");
     send_raw(emulator, &start, &format!("{AUTH_HEADERS}{token}"), &body.to_string()).await
+}
+
+/// Sends one request with the token of a user and checks its status.
+async fn call_as(
+    emulator: &Emulator,
+    user: &str,
+    method_and_path: &str,
+    body: Value,
+    expected: u16,
+) -> Value {
+    let token = user_token(&json!({ "user_id": user }));
+    let separator = if method_and_path.contains('?') { '&' } else { '?' };
+    let start = format!("{method_and_path}{separator}api_key=testkey123");
+    let headers = format!("{AUTH_HEADERS}{token}");
+    let response = send_raw(emulator, &start, &headers, &body.to_string()).await;
+    assert_eq!(status(&response), expected, "{user}: {method_and_path}: {response}");
+    json_body(&response)
+}
+
+/// The types of the events since the last call.
+fn new_events(emulator: &Emulator, seen: &mut usize) -> Vec<String> {
+    let types = event_types(emulator);
+    let new = types[*seen..].to_vec();
+    *seen = types.len();
+    new
 }
 
 async fn get_app(emulator: &Emulator) -> String {
