@@ -34,15 +34,15 @@
 //! ([`Emulator::set_update_call_replaces_settings`]), and the delay of participant sessions
 //! ([`Emulator::set_participant_sessions_delay`]).
 //!
-//! A client connects to `/connect` (chat) or `/video/connect`. A refusal is a `connection.error` with
-//! Stream's code after the upgrade, then a close with code 1000. A token that expires or is revoked,
-//! or a user who is deactivated or deleted, closes the open socket with code 1001. Stream's clients
-//! then connect again and get the reason. The server sends a health check every 30 s, and closes a
-//! socket whose client sends nothing for 75 s. A queue of 1,000 unsent frames closes a socket with
-//! code 1011. A token of another user than the client names is refused with code 5. A request that
-//! watches with an unknown `connection_id` is refused with code 46. A removed member no longer
-//! watches the channel. Tests can close sockets with [`Emulator::drop_sockets`] and refuse
-//! connections with [`Emulator::refuse_connections`].
+//! A client connects to `/connect` (chat) or `/video/connect`. A refusal is a `connection.error`
+//! with Stream's code after the upgrade, then a close with code 1000. A token that expires or is
+//! revoked, or a user who is deactivated or deleted, closes the open socket with code 1001.
+//! Stream's clients then connect again and get the reason. The server sends a health check every 30
+//! s, and closes a socket whose client sends nothing for 75 s. A queue of 1,000 unsent frames
+//! closes a socket with code 1011. A token of another user than the client names is refused with
+//! code 5. A request that watches with an unknown `connection_id` is refused with code 46. A
+//! removed member no longer watches the channel. Tests can close sockets with
+//! [`Emulator::drop_sockets`] and refuse connections with [`Emulator::refuse_connections`].
 //!
 //! Both versions of the API are served: v2 below `/api/v2`, v1 of chat without a prefix, and the
 //! paths of video clients below `/video`. `v1` converts the shapes of chat v1. A client may do what
