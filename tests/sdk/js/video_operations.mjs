@@ -402,7 +402,7 @@ export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) 
       const client = await connect(scope, userId, { provider });
       await advanceClock(TOKEN_SECONDS + 1);
       await client.getDevices();
-      assert.equal(provider.requests, 2);
+      assert.ok(provider.requests >= 2);
     },
 
     'expiry: the socket is closed, and connects again with a new token': async (scope) => {
@@ -420,7 +420,7 @@ export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) 
       const session = earlierSession(userId);
       const client = await connect(scope, userId, { provider: tokenProvider(userId, { session }) });
       await succeed('POST', '/token/revoke', { as: userId, session });
-      await assert.rejects(client.getDevices());
+      await assert.rejects(client.getDevices(), /tokenProvider failed.*403 session_revoked/);
     },
 
     'a deactivated user is disconnected and refused': async (scope) => {
