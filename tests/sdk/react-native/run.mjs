@@ -16,6 +16,14 @@ const [, , bundle, product] = process.argv;
 // The globals of React Native that Node.js lacks, or has in another form.
 globalThis.window = globalThis;
 globalThis.WebSocket ??= WebSocket;
+// WebRTC, which is native code. Its offer never arrives, so that a join stays between the SDK's
+// `accept` and its connection to the media.
+globalThis.RTCPeerConnection = class {
+  addTransceiver() {}
+  createOffer() {
+    return new Promise(() => {});
+  }
+};
 Object.defineProperty(globalThis, 'navigator', { value: { product: 'ReactNative' } });
 
 const app = createRequire(import.meta.url)(bundle);
