@@ -49,7 +49,7 @@ async fn users_are_changed_deleted_and_restored() {
 #[tokio::test]
 async fn channel_is_created_in_the_forms_of_both_libraries() {
     let emulator = emulator_with_users().await;
-    let js_data = json!({ "members": ["alice", "bob"], "created_js_data": "alice", "topic": "t" });
+    let js_data = json!({ "members": ["alice", "bob"], "created_by_id": "alice", "topic": "t" });
     let python_data =
         json!({ "members": ["alice", "bob"], "created_by": { "id": "alice" }, "topic": "t" });
     for (id, data) in [("js", js_data), ("py", python_data)] {
@@ -87,7 +87,7 @@ async fn channel_is_created_in_the_forms_of_both_libraries() {
 #[tokio::test]
 async fn moderation_names_the_acting_user() {
     let emulator = emulator_with_users().await;
-    let ban = json!({ "target_user_id": "bob", "banned_js_data": "alice", "timeout": 60 });
+    let ban = json!({ "target_user_id": "bob", "banned_by_id": "alice", "timeout": 60 });
     assert_eq!(send_v1(&emulator, "POST /moderation/ban", ban).await.0, 201);
     assert_eq!(emulator.bans()[0].banned_by.as_deref(), Some("alice"));
     let start = "DELETE /moderation/ban?target_user_id=bob";
