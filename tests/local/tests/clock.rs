@@ -92,7 +92,8 @@ async fn another_process_advances_the_clock() {
             .unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
-    let instant = |clock: &Value| clock["now"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let instant =
+        |clock: &Value| clock["now"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
 
     let before = instant(&curl(&[]).await);
     let after = instant(&curl(&["-d", r#"{"advanceSeconds": 90}"#]).await);

@@ -1,4 +1,5 @@
-// Prints the matrix of the results, and fails if an operation failed or did not run.
+// Prints the matrix of the results: `matrix.mjs <docs/TESTING.md> [suite]`. Fails if an operation
+// failed or did not run, or if the document has another version or number of operations.
 
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,7 +17,8 @@ const SUITES = [
   'docs_script',
 ];
 
-const [, , selected] = process.argv;
+const [, , document, selected] = process.argv;
+const documented = readFileSync(document, 'utf8').split('\n');
 const suites = selected ? [selected] : SUITES;
 const rows = [['SDK', 'version', 'operations', 'ok']];
 const problems = [];
@@ -32,6 +34,10 @@ for (const suite of suites) {
   rows.push([sdk, version, String(operations.length), String(ok.length)]);
   for (const { name, status } of operations) {
     if (status !== 'ok') problems.push(`${sdk}: ${name}: ${status}`);
+  }
+  const row = `| ${sdk} | ${version} | ${operations.length} |`;
+  if (!process.env.ONLY && !documented.some((line) => line.startsWith(row))) {
+    problems.push(`${document} lacks the row ${row}`);
   }
   if (operations.length === 0) problems.push(`${sdk}: no operations`);
 }
