@@ -27,13 +27,12 @@ impl UserDetails {
         Self { fields: details, custom }
     }
 
-    /// The changes that these details make to a user.
-    fn changes_for(self, user: &User) -> Map<String, Value> {
+    /// Without what the user has already.
+    fn without_current(mut self, user: &User) -> Self {
         let current = user.response();
-        let is_new = |stored: &Value, key: &str, value: &Value| stored.get(key) != Some(value);
-        let fields = self.fields.into_iter().filter(|(key, value)| is_new(&current, key, value));
-        let custom = self.custom.into_iter();
-        fields.chain(custom.filter(|(key, value)| is_new(&current["custom"], key, value))).collect()
+        self.fields.retain(|key, value| current.get(key) != Some(value));
+        self.custom.retain(|key, value| current["custom"].get(key) != Some(value));
+        self
     }
 }
 
@@ -53,13 +52,14 @@ impl World {
         let is_new = !self.users.contains_key(id);
         self.create_user(id, now);
         let user = self.find_user(id)?;
-        let changes = details.changes_for(user);
-        if changes.is_empty() {
+        let UserDetails { fields, custom } = details.without_current(user);
+        if fields.is_empty() && custom.is_empty() {
             return Ok(());
         }
-        let patch = serde_json::from_value(json!({ "id": id, "set": changes }))
+        let patch = serde_json::from_value(json!({ "id": id, "set": fields }))
             .map_err(|error| StreamError::invalid_input(error.to_string()))?;
-        let patched = user.clone().apply_patch(patch, now);
+        // A custom field is never taken for a field of Stream, such as the role.
+        let patched = user.clone().with_custom(custom).apply_patch(patch, now);
         if is_new && patched.is_err() {
             self.users.remove(id);
         }
@@ -156,11 +156,12 @@ mod tests {
             details(json!({ "name": "Alice", "custom": { "plan": "pro" }, "role": "admin" }));
         world.connect_user("alice", given, at(1)).expect("connected");
         assert!(world.take_events().is_empty());
-        let given = details(json!({ "custom": { "seat": 1 }, "image": "http://i/" }));
+        let custom = json!({ "seat": 1, "role": "admin" });
+        let given = details(json!({ "custom": custom, "image": "http://i/" }));
         world.connect_user("alice", given, at(2)).expect("connected");
         let alice = world.user_view("alice").expect("alice");
         assert_eq!((alice.name.as_deref(), alice.role.as_str()), (Some("Alice"), "user"));
-        assert_eq!(json!(alice.custom), json!({ "plan": "pro", "seat": 1 }));
+        assert_eq!(json!(alice.custom), json!({ "plan": "pro", "seat": 1, "role": "admin" }));
         assert_eq!(event_types(&world.take_events()), ["user.updated"]);
         let unchanged = details(json!({ "name": "Alice", "image": null, "custom": { "seat": 1 } }));
         world.connect_user("alice", unchanged, at(3)).expect("connected");

@@ -149,6 +149,12 @@ impl User {
         merge(self.response(), unread_counts)
     }
 
+    /// The user with these custom fields besides its own.
+    pub(super) fn with_custom(mut self, custom: CustomFields) -> Self {
+        self.custom.extend(custom);
+        self
+    }
+
     pub(super) fn apply_patch(
         mut self,
         patch: UserPatch,
