@@ -77,3 +77,30 @@ async fn busy_process_finishes_and_is_not_reused() {
     assert!(stack.process_ids().is_empty());
     stack.stop().await;
 }
+
+#[tokio::test]
+async fn another_process_advances_the_clock() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    stack.invoke("config", config_event(false)).await.unwrap();
+    let url = format!("{}/_local/clock", stack.api_url());
+    let curl = async |arguments: &[&str]| {
+        let output = tokio::process::Command::new("curl")
+            .args(["-sS", "--noproxy", "*", &url])
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let instant =
+        |clock: &Value| clock["now"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+
+    let before = instant(&curl(&[]).await);
+    let after = instant(&curl(&["-d", r#"{"advanceSeconds": 90}"#]).await);
+    assert!(after.duration_since(before).as_secs() >= 90);
+    assert!(stack.process_ids().is_empty());
+    let rejected = curl(&["-d", r#"{"advanceSeconds": -1}"#]).await;
+    assert!(rejected["message"].is_string(), "{rejected}");
+    assert!(stack.now() < SystemTime::now() + Duration::from_mins(2));
+    stack.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Maps a method and a path to an operation and its path parameters.
 //!
-//! Paths without the prefix `/api/v2` are v1 of the API: the paths of video below `/video`, and those
-//! of chat without the segment `chat` of v2.
+//! Paths without the prefix `/api/v2` are v1 of the API: the paths of video below `/video`, and
+//! those of chat without the segment `chat` of v2.
 
 use http::Method;
 use percent_encoding::percent_decode_str;

@@ -4,12 +4,14 @@
 //! - `GET /_local/events` is not a route of the API: it returns the events on the bus and the
 //!   messages in the dead-letter queues. `GET /_local/ca.crt` returns the certificate authority of
 //!   the stack's TLS, which a device downloads to trust it.
+//! - `/_local/clock` is the clock of the stack: a `POST` advances it.
 //! - A request without a matching route returns 404. A body over 10 MB returns 413.
 //! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
 //!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html>
 
+mod clock_control;
 mod event;
 mod path;
 mod response;
@@ -114,6 +116,10 @@ impl Gateway {
             let mut response = json_response(StatusCode::OK, certificate.clone());
             response.headers_mut().insert(CONTENT_TYPE, CA_CONTENT_TYPE);
             return response;
+        }
+        if wire_path == clock_control::CLOCK_PATH {
+            let (clock, functions) = (&self.clock, &self.functions);
+            return clock_control::handle(&parts.method, body, clock, functions).await;
         }
         let Some(path) = path::raw_path(wire_path) else {
             return error_response(StatusCode::BAD_REQUEST);

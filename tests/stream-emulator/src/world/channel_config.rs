@@ -19,6 +19,7 @@ pub(super) fn channel_config(kind: &str, created_at: Timestamp) -> Value {
         "custom_events": true,
         "delivery_events": false,
         "mark_messages_pending": false,
+        "message_retention": "infinite",
         "mutes": true,
         "polls": false,
         "push_notifications": true,

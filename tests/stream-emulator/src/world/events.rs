@@ -42,6 +42,7 @@ impl World {
             "cid": cid,
             "channel_type": cid.kind,
             "channel_id": cid.id,
+            "custom": {},
             "request_info": request_info(),
         });
         self.emit(kind, now, merge(channel, fields));
@@ -49,7 +50,11 @@ impl World {
 
     /// Emits an event with the current state of a user.
     pub(super) fn emit_user(&mut self, kind: &str, id: &str, now: Timestamp, fields: Value) {
-        let user = json!({ "user": self.user_response(id), "request_info": request_info() });
+        let user = json!({
+            "user": self.user_response(id),
+            "custom": {},
+            "request_info": request_info(),
+        });
         self.emit(kind, now, merge(user, fields));
     }
 

@@ -1,6 +1,7 @@
 //! Timeouts. A session without participants ends after the inactivity timeout, a call ends at its
 //! maximum duration after the first join of its current session, a ring is missed after its
-//! timeout, and a ban or a mute ends after its own. Each takes effect at its due time, even if it runs later.
+//! timeout, and a ban or a mute ends after its own. Each takes effect at its due time, even if it
+//! runs later.
 
 use std::time::Duration;
 
