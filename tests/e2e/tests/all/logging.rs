@@ -1,6 +1,7 @@
 //! The functions' log: one line for each request, with its outcome and its metrics.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use e2e::TestApp;
 use serde_json::{Value, json};
