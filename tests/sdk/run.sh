@@ -19,6 +19,12 @@ stop_stack() {
 }
 trap stop_stack EXIT
 
+if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+  process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'; then
+  echo "Node.js $(node --version) is too old: install 20.19 or later" >&2
+  exit 1
+fi
+
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # The value of a constant of the stack, by its name in Rust.
@@ -40,8 +46,8 @@ cargo build --locked -p local
 api=$(free_port)
 dynamodb=$(free_port)
 stream=$(free_port)
-env -u STREAM_API_KEY -u STREAM_API_SECRET "$target/debug/local" \
-  --port "$api" --dynamodb-port "$dynamodb" --stream-port "$stream" >"$work/local.log" 2>&1 &
+env -u STREAM_API_KEY -u STREAM_API_SECRET -u JWT_SECRET -u JWT_JWKS_URL -u JWT_ISSUER -u JWT_AUDIENCE \
+  "$target/debug/local" --port "$api" --dynamodb-port "$dynamodb" --stream-port "$stream" >"$work/local.log" 2>&1 &
 stack_pid=$!
 for _ in $(seq 3000); do
   if grep -q 'Ctrl-C' "$work/local.log"; then break; fi

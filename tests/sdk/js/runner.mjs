@@ -39,7 +39,8 @@ export async function runOperations({ file, sdk, version, operations }) {
       await within(Promise.resolve().then(action), 'cleanup', 5_000).catch(() => {});
     }
     result.millis = Date.now() - started;
-    console.log(`${result.status === 'ok' ? 'ok    ' : 'FAILED'} ${sdk}: ${result.name} (${result.millis} ms)`);
+    const word = result.status === 'ok' ? 'ok    ' : 'FAILED';
+    console.log(`${word} ${sdk}: ${result.name} (${result.millis} ms)`);
     if (result.error) console.log(result.error);
     save();
   }

@@ -231,6 +231,21 @@ export function videoOperations({ StreamVideoClient, CallingState, WebSocket }) 
       assert.equal(callAt(pair.bob, second.callCid)?.ringing ?? false, false);
     },
 
+    'busy: a reject before onRingingCall is in the session, and the call goes on': async (scope) => {
+      const pair = await connectPair(scope, { rejectCallWhenBusy: true });
+      const carolId = newUserId('carol');
+      const carol = await connect(scope, carolId);
+      await ringBoth(pair);
+      const rejected = nextEvent(carol, 'call.rejected', (event) => event.user.id === pair.bobId);
+      const created = await ring({ aliceId: carolId }, pair);
+      await rejected;
+      const outgoing = await carol.onRingingCall(created.callCid);
+      assert.equal(outgoing.state.callingState, CallingState.RINGING);
+      assert.ok(outgoing.state.session.rejected_by[pair.bobId]);
+      await outgoing.leave({ reject: true, reason: 'cancel' });
+      await endReason(carolId, created, 'not_answered');
+    },
+
     'busy: a callee in an answered call is not called': async (scope) => {
       const pair = await connectPair(scope);
       const { created, outgoing } = await ringBoth(pair);

@@ -45,7 +45,10 @@ const platform = {
       contents: 'export const setupURLPolyfill = () => {};',
     }));
     onLoad({ filter: /.*/, namespace: 'native' }, ({ path: name }) => ({
-      contents: `module.exports = require(${JSON.stringify(stub('native_stub.cjs'))}).nativeModule(${JSON.stringify(name)});`,
+      contents: `
+        const { nativeModule } = require(${JSON.stringify(stub('native_stub.cjs'))});
+        module.exports = nativeModule(${JSON.stringify(name)});
+      `,
       resolveDir: here,
     }));
   },
