@@ -44,7 +44,7 @@ impl Inner {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<SocketHandle, StreamError> {
-        if let Some(refusal) = self.realtime.refusals.pop_front() {
+        if let Some(refusal) = self.realtime.next_refusal() {
             return Err(refusal);
         }
         let claims = request.credentials.verify(settings, self.signature_check(), now)?;
