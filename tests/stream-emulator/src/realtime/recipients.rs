@@ -62,6 +62,7 @@ impl<'a> Recipients<'a> {
             Audience::WatchersAndMembers => watches || is_member,
             Audience::NamedMembers => self.named.contains(user_id),
             Audience::User => self.user == Some(user_id),
+            Audience::OtherSocketsOfUser => self.user == Some(user_id) && !watches,
             Audience::Member => self.member == Some(user_id),
             Audience::OtherSocketsOfMember => self.member == Some(user_id) && !watches,
             Audience::PresenceSubscribers => has_presence,
@@ -159,6 +160,7 @@ mod tests {
             (Audience::WatchersAndMembers, [true, true, true, true, false, false]),
             (Audience::NamedMembers, [false, false, false, true, true, false]),
             (Audience::User, [true, true, false, false, false, false]),
+            (Audience::OtherSocketsOfUser, [false, true, false, false, false, false]),
             (Audience::Member, [false, false, true, false, false, false]),
             (Audience::OtherSocketsOfMember, [false, false, true, false, false, false]),
         ] {

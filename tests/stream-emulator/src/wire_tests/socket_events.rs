@@ -178,6 +178,11 @@ async fn counts_of_unread_messages_follow_the_reads() {
     assert_eq!(event["total_unread_count"], json!(0));
     assert_eq!(event["channel"]["cid"], json!("messaging:c"));
     alice.expect_nothing().await;
+    // A socket that watches the channel gets no notification.
+    watch_channel(&emulator, "bob", &bob).await;
+    request(&emulator, "bob", read, bob.connection_id(), &json!({})).await;
+    bob.expect("message.read").await;
+    bob.expect_nothing().await;
 }
 
 #[tokio::test]
