@@ -31,6 +31,7 @@ use socket::{Socket, SocketHandle, TokenTimes};
 pub(crate) use audience::{Product, is_webhook_event};
 pub(crate) use closing::Closing;
 pub(crate) use handshake::Endpoint;
+pub(crate) use recipients::may_receive;
 pub(crate) use upgrade::upgrade;
 pub(crate) use watch::WatchRequest;
 
