@@ -1,8 +1,9 @@
 //! The events that open sockets receive.
 
 use super::socket_client::{Ended, KEY_AND_AUTH, SocketClient};
-use super::webhook_receiver::WebhookReceiver;
+use super::webhook_receiver::{Webhook, WebhookReceiver};
 use super::*;
+use crate::WebhookScript;
 
 /// An emulator with a channel and a call, both created by alice, with the members alice and bob.
 async fn emulator_with_objects() -> Emulator {
@@ -91,16 +92,23 @@ async fn message_reaches_watchers_and_notifies_other_members() {
 async fn sockets_and_webhooks_receive_the_same_order() {
     let emulator = emulator_with_objects().await;
     let mut watcher = watching(&emulator, "alice").await;
+    let receiver = WebhookReceiver::with_statuses(&[]).await;
+    // The hook sends one webhook at a time, so that the order of arrival is the order of sending.
+    let script = WebhookScript { concurrency: 1, ..WebhookScript::default() };
+    emulator.set_webhook_script(script);
+    emulator.set_event_hooks(vec![receiver.hook()]);
     for number in 0..20 {
         send_message(&emulator, &format!("m{number}")).await;
     }
-    let logged: Vec<Value> = emulator
-        .emitted_events()
-        .iter()
-        .filter(|event| event["type"] == "message.new")
-        .map(|event| event["message_id"].clone())
-        .collect();
-    for id in logged {
+    emulator.webhooks_idle().await;
+    let ids = |events: Vec<Value>| -> Vec<Value> {
+        let messages = events.into_iter().filter(|event| event["type"] == "message.new");
+        messages.map(|event| event["message_id"].clone()).collect()
+    };
+    let expected: Vec<Value> = (0..20).map(|number| json!(format!("m{number}"))).collect();
+    assert_eq!(ids(emulator.emitted_events()), expected);
+    assert_eq!(ids(receiver.webhooks().iter().map(Webhook::event).collect()), expected);
+    for id in expected {
         assert_eq!(watcher.expect("message.new").await["message_id"], id);
     }
 }
