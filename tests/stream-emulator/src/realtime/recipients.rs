@@ -21,7 +21,7 @@ pub(super) struct Recipients<'a> {
     members: BTreeSet<&'a str>,
     /// The ids in the `members` of the event.
     named: BTreeSet<&'a str>,
-    /// The users who may see the message of the event. `None` is everyone.
+    /// The users who may see the message of the event. `None` means all users.
     viewers: Option<BTreeSet<&'a str>>,
 }
 
@@ -103,8 +103,8 @@ pub(crate) fn may_receive(event: &Value, user_id: &str, world: &World) -> bool {
     recipients.product == Product::Chat && targets(kind).iter().any(is_included)
 }
 
-/// The users who may see a message: its sender, and those in `restricted_visibility`. `None` is
-/// everyone. Only the sender sees a shadowed message.
+/// The users who may see a message: its sender, and those in `restricted_visibility`. `None` means
+/// all users. Only the sender sees a shadowed message.
 fn viewers(message: &Value) -> Option<BTreeSet<&str>> {
     let restricted = message["restricted_visibility"].as_array().filter(|ids| !ids.is_empty());
     let is_shadowed = message["shadowed"] == true;
