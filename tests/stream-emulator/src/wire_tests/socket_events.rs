@@ -3,20 +3,24 @@
 use super::socket_client::{Ended, KEY_AND_AUTH, SocketClient};
 use super::webhook_receiver::{Webhook, WebhookReceiver};
 use super::*;
-use crate::WebhookScript;
+use crate::{Fault, FaultRule, Operation, WebhookScript};
 
 /// An emulator with a channel and a call, both created by alice, with the members alice and bob.
 async fn emulator_with_objects() -> Emulator {
     let emulator = emulator().await;
+    add_objects(&emulator).await;
+    emulator
+}
+
+async fn add_objects(emulator: &Emulator) {
     for id in ["alice", "bob", "carol"] {
         emulator.create_user(id);
     }
     let members = json!([{ "user_id": "alice" }, { "user_id": "bob" }]);
     let data = json!({ "data": { "created_by_id": "alice", "members": members } });
     for path in ["video/call/default/c", "chat/channels/messaging/c/query"] {
-        assert_eq!(status(&post(&emulator, path, &data).await), 201, "{path}");
+        assert_eq!(status(&post(emulator, path, &data).await), 201, "{path}");
     }
-    emulator
 }
 
 /// Sends a request as a client whose socket is open.
@@ -111,6 +115,27 @@ async fn sockets_and_webhooks_receive_the_same_order() {
     for id in expected {
         assert_eq!(watcher.expect("message.new").await["message_id"], id);
     }
+}
+
+#[tokio::test]
+async fn recipients_are_those_at_the_due_time() {
+    let (emulator, clock) = emulator_and_clock().await;
+    add_objects(&emulator).await;
+    let mut bob = SocketClient::chat(&emulator, "bob").await;
+    let removal = json!({ "remove_members": ["bob"], "user_id": "alice" });
+    let message = json!({ "message": { "id": "m1", "text": "hello", "user_id": "alice" } });
+    for (operation, path, body, delay) in [
+        (Operation::SendMessage, "chat/channels/messaging/c/message", message, 5),
+        (Operation::UpdateChannel, "chat/channels/messaging/c", removal, 10),
+    ] {
+        let fault = Fault::AppliedLateByClock(Duration::from_secs(delay));
+        emulator.add_fault(FaultRule::for_operation(operation, fault).once());
+        post(&emulator, path, &body).await;
+    }
+    advance(&clock, 60);
+    let event = bob.expect("notification.message_new").await;
+    assert_eq!(event["message"]["id"], json!("m1"));
+    bob.expect("notification.removed_from_channel").await;
 }
 
 #[tokio::test]
