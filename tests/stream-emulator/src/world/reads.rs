@@ -95,7 +95,7 @@ impl Channel {
     }
 
     pub(super) fn mark_all_read(&mut self, user_id: &str, now: Timestamp) {
-        let last = self.messages.iter().rev().find(|message| message.is_in_channel());
+        let last = self.messages.iter().rev().find(|message| message.is_listed_for(user_id));
         let last_read_message_id = last.map(|message| message.id.clone());
         let read = ReadState { last_read: now, last_read_message_id, unread: 0 };
         self.reads.insert(user_id.to_owned(), read);
@@ -113,8 +113,7 @@ impl Channel {
             }
         };
         let (read, unread) = self.messages.split_at(first);
-        let is_listed = |it: &&Message| it.is_in_channel() && it.is_visible_to(Some(user_id));
-        let last = read.iter().rev().find(is_listed);
+        let last = read.iter().rev().find(|message| message.is_listed_for(user_id));
         let is_unread = |message: &&Message| {
             message.is_unread()
                 && message.user_id != user_id
@@ -366,6 +365,10 @@ mod tests {
             world.mark_unread(Some(user), &cid, from_json(json!({})), at(3)).expect("unread");
         }
         assert_eq!([unread(&world, "bob"), unread(&world, "carol")], [(1, 1), (0, 0)]);
+        for (user, expected) in [("bob", json!("m1")), ("carol", json!(null))] {
+            let read = world.mark_read(Some(user), &cid, from_json(json!({})), at(4));
+            assert_eq!(read.expect("read")["event"]["last_read_message_id"], expected);
+        }
     }
 
     #[test]
