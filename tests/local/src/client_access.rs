@@ -10,7 +10,7 @@ use crate::error::StartError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAccess {
     /// The address on which both listen, beside loopback. An unspecified address, such as
-    /// `0.0.0.0`, stands for all addresses of this machine.
+    /// `0.0.0.0`, means all addresses of this machine.
     pub host: IpAddr,
     /// The directory with the certificate authority. With it, both also speak TLS.
     pub tls_dir: Option<PathBuf>,

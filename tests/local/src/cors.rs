@@ -1,7 +1,8 @@
 //! CORS of the local stack: a web app of any origin may use the API and the Stream emulator.
 //!
 //! A deployment has the origins of `CorsOrigins` instead. The control paths `/_local` and
-//! `/_emulator` have no CORS, so that no web page can change the stack of its visitor.
+//! `/_emulator` reject every request with `Origin`: a simple request of a web page has an effect
+//! even if the page cannot read the response.
 
 use std::future::Future;
 
@@ -15,10 +16,16 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::http_server::{ConnectionDropped, HttpResponse};
+use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
 
 /// The paths that control the stack.
 const CONTROL_PREFIXES: [&str; 2] = ["/_local", "/_emulator"];
+
+/// The media endpoints of joined calls, which clients in browsers use too.
+const MEDIA_PREFIX: &str = "/_emulator/media/";
+
+const CONTROL_REJECTED: &str =
+    r#"{"message":"web pages cannot use control paths: send the request without Origin"}"#;
 
 /// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -26,6 +33,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// Answers a preflight request, or handles a request and allows any origin to read its response.
+/// A web page gets 403 from a control path.
 pub(crate) async fn allow_any_origin<F>(
     request: Request<Incoming>,
     handle: impl FnOnce(Request<Incoming>) -> F,
@@ -33,10 +41,11 @@ pub(crate) async fn allow_any_origin<F>(
 where
     F: Future<Output = Result<HttpResponse, ConnectionDropped>>,
 {
-    let is_cross_origin =
-        request.headers().contains_key(ORIGIN) && !is_control_path(request.uri().path());
-    if !is_cross_origin {
+    if !request.headers().contains_key(ORIGIN) {
         return handle(request).await;
+    }
+    if is_control_path(request.uri().path()) {
+        return Ok(json_response(StatusCode::FORBIDDEN, CONTROL_REJECTED));
     }
     if is_preflight(request.method(), request.headers()) {
         return Ok(preflight_response(request.headers()));
@@ -50,7 +59,8 @@ where
 }
 
 fn is_control_path(path: &str) -> bool {
-    CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
+    let is_media = path.starts_with(MEDIA_PREFIX);
+    !is_media && CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Whether a browser asks for permission before the request itself.
@@ -94,7 +104,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::http_server::{Server, json_response};
+    use crate::http_server::Server;
 
     const CHAT_HEADERS: &str =
         "authorization,stream-auth-type,x-client-request-id,x-stream-client,content-type";
@@ -150,10 +160,23 @@ mod tests {
 
     #[tokio::test]
     async fn control_paths_are_closed_to_web_pages() {
-        for path in ["/_emulator/state", "/_local/events"] {
-            let (status, headers) = send(preflight(), path).await;
+        for path in ["/_emulator/state", "/_local/clock"] {
+            // A browser sends the second request without a preflight.
+            let simple = Request::post("/").header("origin", "null");
+            for request in [preflight(), simple] {
+                let (status, headers) = send(request, path).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+                assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
+            }
+            let (status, _) = send(Request::post("/"), path).await;
             assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{path}");
-            assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn web_page_may_use_media_endpoints() {
+        let request = Request::get("/").header("origin", "http://localhost:8081");
+        let (status, _) = send(request, "/_emulator/media/id").await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It uses hyper without a framework: paths and Host headers stay unchanged, and a handler can
 //! close a connection without a response. A listener with TLS serves plain HTTP too: the first byte
-//! of a connection tells which it is.
+//! of a connection selects the protocol.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -43,6 +43,14 @@ pub(crate) type HttpResponse = Response<Full<Bytes>>;
 #[error("the connection is closed without a response")]
 pub(crate) struct ConnectionDropped;
 
+/// The other side of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Whether the connection uses TLS.
+    pub(crate) is_tls: bool,
+}
+
 /// A running server. Dropping it stops it without waiting.
 pub(crate) struct Server {
     shutdown: ShutdownTrigger,
@@ -53,7 +61,7 @@ impl Server {
     /// Serves plain HTTP on one listener.
     pub(crate) fn start<H, F>(listener: TcpListener, handler: H) -> Self
     where
-        H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+        H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
     {
         Self::start_for_clients(ClientListeners { sockets: vec![listener], tls: None }, handler)
@@ -62,7 +70,7 @@ impl Server {
     /// Serves clients, with TLS if the listeners have it.
     pub(crate) fn start_for_clients<H, F>(listeners: ClientListeners, handler: H) -> Self
     where
-        H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+        H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
         F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
     {
         let shutdown = ShutdownTrigger::new();
@@ -103,7 +111,7 @@ struct ConnectionContext<H> {
 
 async fn accept_connections<H, F>(listener: TcpListener, mut context: ConnectionContext<H>)
 where
-    H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
     F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
 {
     let mut connections = JoinSet::new();
@@ -121,15 +129,19 @@ where
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve_connection<H, F>(stream: TcpStream, peer: SocketAddr, context: ConnectionContext<H>)
-where
-    H: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+async fn serve_connection<H, F>(
+    stream: TcpStream,
+    address: SocketAddr,
+    context: ConnectionContext<H>,
+) where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + 'static,
     F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
 {
     // Responses are small. Without this option they are only slower.
     let _ = stream.set_nodelay(true);
     let ConnectionContext { handler, tls, mut shutdown } = context;
     let Some(tls) = tls else {
+        let peer = Peer { address, is_tls: false };
         return serve_requests(stream, peer, handler, shutdown).await;
     };
     // An error of either step means that the client closed the connection.
@@ -146,8 +158,14 @@ where
         () = shutdown.triggered() => None,
     };
     match transport {
-        Some(Transport::Tls(stream)) => serve_requests(stream, peer, handler, shutdown).await,
-        Some(Transport::Plain(stream)) => serve_requests(stream, peer, handler, shutdown).await,
+        Some(Transport::Tls(stream)) => {
+            let peer = Peer { address, is_tls: true };
+            serve_requests(stream, peer, handler, shutdown).await;
+        }
+        Some(Transport::Plain(stream)) => {
+            let peer = Peer { address, is_tls: false };
+            serve_requests(stream, peer, handler, shutdown).await;
+        }
         None => {}
     }
 }
@@ -158,14 +176,10 @@ enum Transport {
     Tls(tokio_rustls::server::TlsStream<TcpStream>),
 }
 
-async fn serve_requests<S, H, F>(
-    stream: S,
-    peer: SocketAddr,
-    handler: H,
-    mut shutdown: ShutdownSignal,
-) where
+async fn serve_requests<S, H, F>(stream: S, peer: Peer, handler: H, mut shutdown: ShutdownSignal)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
+    H: Fn(Request<Incoming>, Peer) -> F + Send + 'static,
     F: Future<Output = Result<HttpResponse, ConnectionDropped>> + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| handler(request, peer));
@@ -188,6 +202,21 @@ pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> HttpR
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The first bytes of a body. The rest is read and discarded, so that the client gets a response.
+pub(crate) async fn read_at_most(
+    mut body: Incoming,
+    max_bytes: usize,
+) -> Result<Bytes, ConnectionDropped> {
+    let mut buffer = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| ConnectionDropped)?.into_data() {
+            let length = data.len().min(max_bytes - buffer.len());
+            buffer.extend_from_slice(&data[..length]);
+        }
+    }
+    Ok(buffer.into())
 }
 
 /// Whether a header, in lower case, applies to one connection only.

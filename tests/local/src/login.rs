@@ -33,7 +33,7 @@ pub(crate) enum LoginError {
 }
 
 /// The key of the session tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum KeySource {
     /// The secret of the stack.
     Stack,
@@ -44,7 +44,7 @@ enum KeySource {
 }
 
 /// The settings of the login.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Login {
     key: KeySource,
     variables: BTreeMap<String, String>,
@@ -86,12 +86,28 @@ impl Login {
     }
 }
 
+/// With the names of the variables only: some have secrets.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Login").field(&format_args!("{self}")).finish()
+    }
+}
+
+/// A URL without the name and the password of its authority.
+fn without_userinfo(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}{separator}{host}{path}")
+}
+
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
             KeySource::Stack => f.write_str("the secret of this stack")?,
             KeySource::Secret => f.write_str("JWT_SECRET of the environment")?,
-            KeySource::KeySet { url } => write!(f, "the keys at {url}")?,
+            KeySource::KeySet { url } => write!(f, "the keys at {}", without_userinfo(url))?,
         }
         let settings: Vec<_> =
             SETTINGS.into_iter().filter(|name| self.variables.contains_key(*name)).collect();
@@ -133,6 +149,23 @@ mod tests {
         assert!(!login.can_issue_tokens());
         assert_eq!(login.variables()["JWT_SECRET"], "");
         assert_eq!(login.to_string(), "the keys at https://issuer/keys");
+    }
+
+    #[test]
+    fn output_has_no_secrets() {
+        let secrets = [("JWT_SECRET", "first-hidden"), ("JWT_SECRET_PREVIOUS", "second-hidden")];
+        let debug = format!("{:?}", login(&secrets).unwrap());
+        assert_eq!(debug, "Login(JWT_SECRET of the environment, with JWT_SECRET_PREVIOUS)");
+        for (url, expected) in [
+            ("https://name:hidden@issuer/keys?a=b@c", "https://issuer/keys?a=b@c"),
+            ("https://hidden@issuer", "https://issuer"),
+            ("https://issuer/@keys", "https://issuer/@keys"),
+            ("name:hidden@issuer/keys", "issuer/keys"),
+        ] {
+            let login = login(&[("JWT_JWKS_URL", url)]).unwrap();
+            assert_eq!(login.to_string(), format!("the keys at {expected}"));
+            assert!(!format!("{login:?}").contains("hidden"));
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ enum Sender {
     Service,
     /// Stream, with a signature.
     Stream,
+    /// A probe, without a token.
+    Probe,
 }
 
 /// The users whose tokens are printed: alice, bob, and the further users of the command line.
@@ -132,6 +134,10 @@ pub(crate) fn all(further_users: &[String]) -> Vec<SampleRequest> {
             )
         },
         get("GET /api/stream/call", "/api/stream/call?limit=10"),
+        SampleRequest {
+            sender: Sender::Probe,
+            ..get("GET /api/stream/health", "/api/stream/health")
+        },
     ];
     for name in users(further_users).into_iter().skip(USERS.len()) {
         requests.push(post(user(name), "POST /api/stream/token", json!({})));
@@ -192,15 +198,20 @@ impl SampleRequest {
         let Self { path, body, sender, call_variable, .. } = self;
         let body = body.as_ref().map(Value::to_string);
         let header = match sender {
-            Sender::User(user) => format!("authorization: Bearer {}", token_for(Some(user))),
-            Sender::Service => format!("authorization: Bearer {}", token_for(None)),
+            Sender::User(user) => Some(format!("authorization: Bearer {}", token_for(Some(user)))),
+            Sender::Service => Some(format!("authorization: Bearer {}", token_for(None))),
             Sender::Stream => {
-                format!("x-signature: {}", sign(body.as_deref().unwrap_or_default().as_bytes()))
+                let signature = sign(body.as_deref().unwrap_or_default().as_bytes());
+                Some(format!("x-signature: {signature}"))
             }
+            Sender::Probe => None,
         };
         let method_option = if self.is_irreversible() { "-X DELETE " } else { "" };
         let url = quote(&format!("{api_url}{path}"));
-        let mut line = format!("curl -sS {method_option}{url} -H '{header}'");
+        let mut line = format!("curl -sS {method_option}{url}");
+        if let Some(header) = header {
+            line = format!("{line} -H '{header}'");
+        }
         if let Some(body) = body {
             line = format!("{line} -H 'content-type: application/json' -d {}", quote(&body));
         }
@@ -311,6 +322,7 @@ mod tests {
              -H 'authorization: Bearer of-service' -H 'content-type: application/json' \
              -d '{\"maxDurationSeconds\":7200}'"
         );
+        assert_eq!(lines[16], "curl -sS 'http://a/api/stream/health'");
         for line in lines {
             assert_eq!(line.matches('\'').count() % 2, 0, "{line}");
         }

@@ -1,5 +1,6 @@
 //! A proxy in front of the Stream emulator: clients reach the emulator at the host of the options,
-//! with CORS and TLS. The functions use the emulator itself.
+//! with CORS and TLS. The functions use the emulator itself. `x-forwarded-proto` names the scheme of
+//! the client, from which the emulator makes the addresses in its responses.
 //!
 //! A WebSocket is passed on as bytes in both directions. A connection that the emulator closes
 //! without a response is closed without a response.
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::UPGRADE;
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
@@ -21,9 +22,16 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 
 use crate::cors;
-use crate::http_server::{ConnectionDropped, HttpResponse, Server, remove_hop_by_hop};
+use crate::http_server::{
+    ConnectionDropped, HttpResponse, Peer, Server, read_at_most, remove_hop_by_hop,
+};
 use crate::listener::ClientListeners;
 use crate::sync::{ShutdownSignal, ShutdownTrigger};
+
+/// One byte more than the emulator accepts, so that the emulator rejects the request.
+const MAX_BODY_BYTES: usize = 1024 * 1024 + 1;
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A running proxy.
 pub(crate) struct StreamProxy {
@@ -41,10 +49,10 @@ impl StreamProxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             shutdown: shutdown.subscribe(),
         });
-        let server = Server::start_for_clients(listeners, move |request, _| {
+        let server = Server::start_for_clients(listeners, move |request, peer| {
             let upstream = Arc::clone(&upstream);
             cors::allow_any_origin(request, move |request| async move {
-                upstream.forward(request).await
+                upstream.forward(request, peer).await
             })
         });
         Self { server, shutdown }
@@ -64,13 +72,20 @@ struct Upstream {
 }
 
 impl Upstream {
-    async fn forward(&self, request: Request<Incoming>) -> Result<HttpResponse, ConnectionDropped> {
+    async fn forward(
+        &self,
+        mut request: Request<Incoming>,
+        peer: Peer,
+    ) -> Result<HttpResponse, ConnectionDropped> {
+        set_scheme(request.headers_mut(), peer);
         if request.headers().contains_key(UPGRADE) {
             return self.forward_upgrade(request).await;
         }
         let (mut parts, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+        let body = read_at_most(body, MAX_BODY_BYTES).await?;
         remove_hop_by_hop(&mut parts.headers);
+        // The body may be shorter than that of the client.
+        parts.headers.remove(CONTENT_LENGTH);
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let uri = format!("http://{}{path}", self.address);
         parts.uri = uri.parse().map_err(|_| ConnectionDropped)?;
@@ -101,6 +116,12 @@ impl Upstream {
         let (parts, _) = response.into_parts();
         Ok(Response::from_parts(parts, Full::new(Bytes::new())))
     }
+}
+
+/// Replaces the scheme that a client claims by that of its connection.
+fn set_scheme(headers: &mut HeaderMap, peer: Peer) {
+    let scheme = if peer.is_tls { "https" } else { "http" };
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
 }
 
 /// A response with its whole body. A truncated body closes the connection.
@@ -134,7 +155,8 @@ async fn copy_until_closed(
 mod tests {
     use std::net::Ipv4Addr;
 
-    use stream_emulator::{Emulator, Fault, FaultRule, Operation, Settings};
+    use serde_json::json;
+    use stream_emulator::{Emulator, Fault, FaultRule, JoinMode, Operation, Settings};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -143,6 +165,7 @@ mod tests {
     use crate::listener::{ClientEndpoints, bind_localhost};
     use crate::options::{STREAM_API_KEY, STREAM_API_SECRET};
     use crate::tls::test_support::{TempDir, connect};
+    use crate::tokens;
 
     async fn start_proxy(emulator: SocketAddr) -> (StreamProxy, SocketAddr) {
         let endpoints = ClientEndpoints::new(None).unwrap();
@@ -185,7 +208,65 @@ mod tests {
         emulator.stop().await;
     }
 
-    /// A server that accepts one upgrade and echoes the bytes of the connection.
+    /// A join of alice, with a claim about the scheme.
+    fn join_request(claimed_scheme: &str) -> String {
+        let secret = [("JWT_SECRET".to_owned(), STREAM_API_SECRET.to_owned())].into();
+        let token = tokens::sign(&secret, &json!({ "user_id": "alice" }));
+        let body = r#"{"create": true, "location": "ERR"}"#;
+        format!(
+            "POST /video/call/default/c/join?api_key={STREAM_API_KEY} HTTP/1.1\r\nhost: phone\r\n\
+             connection: close\r\nstream-auth-type: jwt\r\nauthorization: {token}\r\n\
+             x-forwarded-proto: {claimed_scheme}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn media_endpoint_of_a_join_has_the_scheme_of_the_connection() {
+        let dir = TempDir::new();
+        let host = Ipv4Addr::LOCALHOST.into();
+        let access = ClientAccess { host, tls_dir: Some(dir.0.clone()) };
+        let endpoints = ClientEndpoints::new(Some(&access)).unwrap();
+        let (emulator, emulator_address) = start_emulator().await;
+        emulator.set_join_mode(JoinMode::Pretend);
+        emulator.create_user("alice");
+        let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
+        let proxy = StreamProxy::start(listeners, emulator_address);
+        let plain = exchange(address, &join_request("https")).await;
+        assert!(plain.contains("\"ws://phone/_emulator/media/"), "{plain}");
+        assert!(plain.contains("\"http://phone/_emulator/media/"), "{plain}");
+
+        let ca_certificate = endpoints.tls().unwrap().ca_certificate();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = connect(stream, "localhost", &ca_certificate).await.unwrap();
+        stream.write_all(join_request("http").as_bytes()).await.unwrap();
+        let mut secure = Vec::new();
+        // The server closes without a TLS close notification.
+        let _ = stream.read_to_end(&mut secure).await;
+        let secure = String::from_utf8(secure).unwrap();
+        assert!(secure.contains("\"wss://phone/_emulator/media/"), "{secure}");
+        assert!(secure.contains("\"https://phone/_emulator/media/"), "{secure}");
+        proxy.stop().await;
+        emulator.stop().await;
+    }
+
+    #[tokio::test]
+    async fn emulator_rejects_a_body_that_is_too_big() {
+        let (emulator, emulator_address) = start_emulator().await;
+        let (proxy, address) = start_proxy(emulator_address).await;
+        for (bytes, expected) in [(MAX_BODY_BYTES - 1, "401"), (4 * MAX_BODY_BYTES, "413")] {
+            let head = "POST /api/v2/users HTTP/1.1\r\nhost: emulator\r\nconnection: close";
+            let body = " ".repeat(bytes);
+            let request = format!("{head}\r\ncontent-length: {bytes}\r\n\r\n{body}");
+            let response = exchange(address, &request).await;
+            assert!(response.starts_with(&format!("HTTP/1.1 {expected} ")), "{response}");
+        }
+        proxy.stop().await;
+        emulator.stop().await;
+    }
+
+    /// A server that accepts one upgrade and echoes the bytes of the connection. The response names
+    /// the scheme of the client.
     async fn start_echo_server() -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -195,8 +276,13 @@ mod tests {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
-            let accepted = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
-                            upgrade: websocket\r\nsec-websocket-accept: of-the-server\r\n\r\n";
+            let request = String::from_utf8(request).unwrap();
+            let scheme = request.lines().find(|line| line.starts_with("x-forwarded-proto: "));
+            let scheme = scheme.unwrap_or("x-forwarded-proto: missing");
+            let accepted = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                 upgrade: websocket\r\nsec-websocket-accept: of-the-server\r\n{scheme}\r\n\r\n"
+            );
             stream.write_all(accepted.as_bytes()).await.unwrap();
             let (mut reader, mut writer) = stream.split();
             tokio::io::copy(&mut reader, &mut writer).await.unwrap();
@@ -230,6 +316,7 @@ mod tests {
         let received = upgrade_and_echo(TcpStream::connect(address).await.unwrap()).await;
         assert!(received.starts_with("HTTP/1.1 101 "), "{received}");
         assert!(received.contains("sec-websocket-accept: of-the-server"), "{received}");
+        assert!(received.contains("x-forwarded-proto: http\r\n"), "{received}");
         assert!(received.ends_with("\r\n\r\nhealth.check"), "{received}");
         proxy.stop().await;
     }
@@ -255,7 +342,9 @@ mod tests {
         let ca_certificate = endpoints.tls().unwrap().ca_certificate();
         let stream = TcpStream::connect(address).await.unwrap();
         let secure = connect(stream, "localhost", &ca_certificate).await.unwrap();
-        assert!(upgrade_and_echo(secure).await.ends_with("health.check"));
+        let received = upgrade_and_echo(secure).await;
+        assert!(received.contains("x-forwarded-proto: https"), "{received}");
+        assert!(received.ends_with("health.check"), "{received}");
         proxy.stop().await;
 
         let (emulator, emulator_address) = start_emulator().await;

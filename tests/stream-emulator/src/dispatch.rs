@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use crate::error::StreamError;
 use crate::operation::Operation;
 use crate::rate_limit::RateWindows;
+use crate::realtime::may_receive;
 use crate::request::{ApiRequest, Query};
 use crate::route::Route;
 use crate::state::Inner;
 use crate::timestamp::Timestamp;
 use crate::world::{
     CallSignals, ChannelStateOptions, Client, DeleteMessage, DeleteUsers, DeviceQuery, MessagePage,
-    StatsPage, TokenUser, UnbanUser, World, list_roles,
+    RequestSource, StatsPage, TokenUser, UnbanUser, World, list_roles,
 };
 
 /// The holder of the token of a request.
@@ -25,7 +26,29 @@ pub(crate) enum Caller {
     Anonymous,
 }
 
+impl Caller {
+    const fn request_source(&self) -> RequestSource {
+        match self {
+            Self::Server => RequestSource::Server,
+            Self::User(_) | Self::Anonymous => RequestSource::Client,
+        }
+    }
+}
+
+/// Executes the operation of a request.
 pub(crate) fn dispatch(
+    inner: &mut Inner,
+    request: &ApiRequest,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Value, StreamError> {
+    inner.world.set_request_source(caller.request_source());
+    let outcome = dispatch_for(inner, request, caller, now);
+    inner.world.set_request_source(RequestSource::default());
+    outcome
+}
+
+fn dispatch_for(
     inner: &mut Inner,
     request: &ApiRequest,
     caller: &Caller,
@@ -354,7 +377,7 @@ struct SyncRequest {
     last_sync_at: String,
 }
 
-/// The events of channels after an instant, in order. A channel that the user cannot read is listed
+/// The events of channels after an instant that the user may receive, in order. A channel that the user cannot read is listed
 /// as inaccessible.
 fn sync(
     inner: &mut Inner,
@@ -371,8 +394,18 @@ fn sync(
     let mut missed: Vec<_> =
         readable.iter().flat_map(|cid| events.of_cid_after(cid, last_sync_at)).collect();
     missed.sort_by_key(|logged| logged.sequence);
-    let missed: Vec<&Value> = missed.iter().map(|logged| &logged.event).collect();
+    let missed = missed.iter().filter(|logged| may_receive(&logged.event, user.id(), world));
+    let missed: Vec<Value> = missed.map(|logged| without_request_info(&logged.event)).collect();
     Ok(json!({ "events": missed, "inaccessible_cids": inaccessible }))
+}
+
+/// An event as clients get it.
+fn without_request_info(event: &Value) -> Value {
+    let mut event = event.clone();
+    if let Value::Object(fields) = &mut event {
+        fields.remove("request_info");
+    }
+    event
 }
 
 /// The rate-limit status of the operations in `endpoints`, or of all operations without it.

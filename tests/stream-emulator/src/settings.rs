@@ -21,7 +21,7 @@ pub struct Settings {
     pub now: Clock,
     /// Whether a request over its rate limit is rejected.
     pub enforce_rate_limits: bool,
-    /// What a client gets that joins a call.
+    /// The response to a join.
     pub join_mode: JoinMode,
     /// The format of instants in webhooks.
     pub webhook_times: WebhookTimes,
@@ -59,7 +59,7 @@ impl Settings {
         self
     }
 
-    /// Sets what a client gets that joins a call.
+    /// Sets the response to a join.
     #[must_use]
     pub const fn with_join_mode(mut self, mode: JoinMode) -> Self {
         self.join_mode = mode;

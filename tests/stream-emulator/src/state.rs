@@ -76,8 +76,8 @@ impl State {
         let inner = &mut *guard;
         let now = Timestamp::from_system_time((self.settings.now)());
         self.run_due(inner, now);
-        inner.publish(&self.settings, now);
         inner.close_unauthorized_sockets(now);
+        inner.publish(&self.settings, now);
         let outcome = action(inner, now);
         inner.close_unauthorized_sockets(now);
         inner.publish(&self.settings, now);
@@ -204,20 +204,25 @@ impl State {
     }
 
     /// Runs all timeouts and delayed requests that are due, in order and each at its own due time.
+    /// Publishes the events of each before the next one changes the world.
     fn run_due(&self, inner: &mut Inner, now: Timestamp) {
         let is_due = |due: &Timestamp| *due <= now;
         loop {
             let timeout_at = inner.world.next_timeout_at().filter(is_due);
             let delayed_at = inner.delayed.next_due().filter(is_due);
-            if timeout_at.is_some_and(|timeout_at| {
-                delayed_at.is_none_or(|delayed_at| timeout_at <= delayed_at)
-            }) {
+            let next_timeout_at = timeout_at
+                .filter(|timeout_at| delayed_at.is_none_or(|delayed_at| *timeout_at <= delayed_at));
+            let due_at = if let Some(timeout_at) = next_timeout_at {
                 inner.world.run_next_timeout();
+                timeout_at
             } else if let Some((due_at, request)) = delayed_at.and_then(|_| inner.delayed.pop()) {
                 self.handle_at(inner, &request, due_at);
+                due_at
             } else {
                 return;
-            }
+            };
+            inner.close_unauthorized_sockets(due_at);
+            inner.publish(&self.settings, due_at);
         }
     }
 
@@ -405,6 +410,24 @@ mod tests {
         };
         assert_eq!(seconds_after_start(call.session_ended_at), 10);
         assert_eq!(seconds_after_start(call.ended_at), 15);
+    }
+
+    #[test]
+    fn due_operations_are_logged_at_their_due_times() {
+        let (state, clock) = state_with_joined_call();
+        state.with_inner(|inner, now| inner.world.leave("default:c", None, now));
+        let end = post_request("video/call/default/c/mark_ended", &json!({}));
+        state.schedule_request(end, Duration::from_secs(15));
+        clock.fetch_add(60, Ordering::SeqCst);
+        let start = Timestamp::from_system_time(UNIX_EPOCH + Duration::from_secs(NOW));
+        let logged: Vec<_> = state.with_inner(|inner, _| {
+            let events = inner.events.of_cid_after("default:c", start);
+            events
+                .map(|it| (it.event["type"].clone(), it.emitted_at.seconds_since(start)))
+                .collect()
+        });
+        let expected = [("call.session_ended", 10), ("call.ended", 15)];
+        assert_eq!(logged, expected.map(|(kind, seconds)| (json!(kind), seconds)));
     }
 
     #[test]

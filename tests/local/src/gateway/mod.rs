@@ -17,7 +17,6 @@ mod path;
 mod response;
 mod routes;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +31,7 @@ use tokio::time::timeout;
 
 use crate::clock::StackClock;
 use crate::console::{Console, RequestLine, ResponseError, caller};
-use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
+use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response, read_at_most};
 use crate::lambda::{Functions, ids};
 use crate::streams::{EVENTS_PATH, Streams};
 pub(crate) use routes::Routes;
@@ -67,7 +66,7 @@ impl Gateway {
     pub(crate) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> Result<HttpResponse, ConnectionDropped> {
         let started_at = Instant::now();
         let request_id = ids::gateway_request_id();
@@ -101,7 +100,7 @@ impl Gateway {
         &self,
         parts: &Parts,
         body: &[u8],
-        peer: SocketAddr,
+        peer: Peer,
         request_id: &str,
     ) -> HttpResponse {
         let wire_path = parts.uri.path();
@@ -132,7 +131,7 @@ impl Gateway {
                 parts,
                 body,
                 path: &path,
-                peer: peer.ip(),
+                peer: peer.address.ip(),
                 at: Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::MAX),
                 request_id,
             },
@@ -157,18 +156,9 @@ async fn read_error(response: &HttpResponse) -> Option<ResponseError> {
 }
 
 /// The body, or `None` if it is too large.
-async fn read_body(mut body: Incoming) -> Result<Option<Bytes>, ConnectionDropped> {
-    let mut buffer = Vec::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|_| ConnectionDropped)?.into_data() {
-            length += data.len();
-            if length <= MAX_BODY_BYTES {
-                buffer.extend_from_slice(&data);
-            }
-        }
-    }
-    Ok((length <= MAX_BODY_BYTES).then(|| Bytes::from(buffer)))
+async fn read_body(body: Incoming) -> Result<Option<Bytes>, ConnectionDropped> {
+    let body = read_at_most(body, MAX_BODY_BYTES + 1).await?;
+    Ok((body.len() <= MAX_BODY_BYTES).then_some(body))
 }
 
 /// An error response of the gateway itself.

@@ -5,7 +5,7 @@
 //! - `leave` with `{"call_cid": …, "user_session_id": …, "user_id": …, "reason": …}`. With `user_id`
 //!   the user leaves with all devices. Without either id every participant leaves.
 //! - `disconnect` with `{"user_id": …}`: the user's last video socket closes.
-//! - `join_mode` with `{"mode": "refuse"}` or `{"mode": "pretend"}`: what a client gets that joins.
+//! - `join_mode` with `{"mode": "refuse"}` or `{"mode": "pretend"}`: the response to a join.
 //! - `accept`, `reject` and `miss` with `{"call_cid": …, "user_id": …}`; `reject` may have a
 //!   `reason`.
 //! - `end` with `{"call_cid": …, "user_id": …, "reason": …}`; without `user_id` Stream ends the call.

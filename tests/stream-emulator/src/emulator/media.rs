@@ -66,7 +66,7 @@ impl Emulator {
         self.state().with_inner(|inner, now| inner.world.media_disconnected(user_session_id, now));
     }
 
-    /// Sets what a client gets that joins a call.
+    /// Sets the response to a join.
     pub fn set_join_mode(&self, mode: JoinMode) {
         self.state().with_inner(|inner, _| inner.world.set_join_mode(mode));
     }

@@ -54,6 +54,8 @@ pub(super) enum Audience {
     NamedMembers,
     /// Sockets of the `user` of the event.
     User,
+    /// Sockets of the `user` of the event that do not watch the channel.
+    OtherSocketsOfUser,
     /// Sockets of the `member` of the event.
     Member,
     /// Sockets of the `member` of the event that do not watch the channel.
@@ -94,7 +96,9 @@ pub(super) fn targets(kind: &str) -> &'static [Target] {
         "message.new" => {
             &const { [WATCHERS, notify(Audience::OtherMembers, "notification.message_new")] }
         }
-        "message.read" => &const { [WATCHERS, notify(Audience::User, "notification.mark_read")] },
+        "message.read" => {
+            &const { [WATCHERS, notify(Audience::OtherSocketsOfUser, "notification.mark_read")] }
+        }
         "channel.created" => {
             &const { [notify(Audience::OtherMembers, "notification.added_to_channel")] }
         }
@@ -182,7 +186,7 @@ mod tests {
         );
         for (kind, audience, notification) in [
             ("message.new", Audience::OtherMembers, "notification.message_new"),
-            ("message.read", Audience::User, "notification.mark_read"),
+            ("message.read", Audience::OtherSocketsOfUser, "notification.mark_read"),
             ("channel.deleted", Audience::OtherMembers, "notification.channel_deleted"),
             ("channel.truncated", Audience::OtherMembers, "notification.channel_truncated"),
             ("member.added", Audience::OtherSocketsOfMember, "notification.added_to_channel"),

@@ -25,8 +25,8 @@ use crate::state::State;
 
 /// The interval of the server's own health checks.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
-/// A client that sends nothing for this time has lost its connection: it would send a health check
-/// 25 s after the last frame that it received.
+/// A client sends a health check 25 s after the last one that it received. Silence for 75 s means
+/// that the connection is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// The time for the first message of a video client.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(15);

@@ -12,6 +12,7 @@ use crate::error::StreamError;
 use crate::settings::Settings;
 use crate::state::{Inner, State};
 use crate::timestamp::Timestamp;
+use crate::world::RequestSource;
 
 impl State {
     /// Opens a socket. Its first frame is queued.
@@ -44,7 +45,7 @@ impl Inner {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<SocketHandle, StreamError> {
-        if let Some(refusal) = self.realtime.refusals.pop_front() {
+        if let Some(refusal) = self.realtime.next_refusal() {
             return Err(refusal);
         }
         let claims = request.credentials.verify(settings, self.signature_check(), now)?;
@@ -56,7 +57,10 @@ impl Inner {
             return Err(StreamError::unauthenticated(5, "user_id is not the user of the token"));
         }
         self.world.check_can_connect(user_id, claims.iat)?;
-        self.world.connect_user(user_id, request.details, now)?;
+        self.world.set_request_source(RequestSource::Client);
+        let connected = self.world.connect_user(user_id, request.details, now);
+        self.world.set_request_source(RequestSource::default());
+        connected?;
         self.world.set_online(user_id, true, now);
         let me = self.world.own_user(user_id)?;
         let token = TokenTimes { iat: claims.iat, exp: claims.exp };

@@ -31,6 +31,7 @@ use socket::{Socket, SocketHandle, TokenTimes};
 pub(crate) use audience::{Product, is_webhook_event};
 pub(crate) use closing::Closing;
 pub(crate) use handshake::Endpoint;
+pub(crate) use recipients::may_receive;
 pub(crate) use upgrade::upgrade;
 pub(crate) use watch::WatchRequest;
 
@@ -39,8 +40,8 @@ pub(crate) use watch::WatchRequest;
 pub(crate) struct Realtime {
     /// In the order in which they connected.
     sockets: Vec<Socket>,
-    /// The errors of the next connections.
-    refusals: VecDeque<StreamError>,
+    /// The errors of the next connections, each with the number of connections, which is not 0.
+    refusals: VecDeque<(usize, StreamError)>,
     /// The connection ids of sockets whose queue is full.
     overflowed: BTreeSet<String>,
     id_rng: SplitMix64,
@@ -77,7 +78,20 @@ impl Realtime {
 
     /// Makes the next connections fail with an error.
     pub(crate) fn refuse_next(&mut self, times: usize, error: &StreamError) {
-        self.refusals.extend(std::iter::repeat_n(error.clone(), times));
+        if times > 0 {
+            self.refusals.push_back((times, error.clone()));
+        }
+    }
+
+    /// The error of this connection, if a test makes it fail.
+    fn next_refusal(&mut self) -> Option<StreamError> {
+        let (times, error) = self.refusals.front_mut()?;
+        *times -= 1;
+        let (is_last, error) = (*times == 0, error.clone());
+        if is_last {
+            self.refusals.pop_front();
+        }
+        Some(error)
     }
 
     /// The open sockets, in the order in which they connected.

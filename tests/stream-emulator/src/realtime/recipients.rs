@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::audience::{Audience, Product};
+use super::audience::{Audience, Product, Target, targets};
 use super::socket::Socket;
 use crate::world::World;
 
@@ -21,7 +21,7 @@ pub(super) struct Recipients<'a> {
     members: BTreeSet<&'a str>,
     /// The ids in the `members` of the event.
     named: BTreeSet<&'a str>,
-    /// The users who may see the message of the event. `None` is everyone.
+    /// The users who may see the message of the event. `None` means all users.
     viewers: Option<BTreeSet<&'a str>>,
 }
 
@@ -44,12 +44,7 @@ impl<'a> Recipients<'a> {
 
     pub(super) fn include(&self, audience: Audience, socket: &Socket, world: &World) -> bool {
         let user_id = socket.user_id.as_str();
-        let may_see = self.viewers.as_ref().is_none_or(|viewers| viewers.contains(user_id));
-        if socket.product != self.product || !may_see {
-            return false;
-        }
-        let is_channel_event = self.product == Product::Chat && audience != Audience::User;
-        if is_channel_event && self.cid.is_some_and(|cid| world.is_hidden_by_block(cid, user_id)) {
+        if socket.product != self.product || !self.is_visible_to(audience, user_id, world) {
             return false;
         }
         let watches = self.cid.is_some_and(|cid| socket.watched.contains(cid));
@@ -62,6 +57,7 @@ impl<'a> Recipients<'a> {
             Audience::WatchersAndMembers => watches || is_member,
             Audience::NamedMembers => self.named.contains(user_id),
             Audience::User => self.user == Some(user_id),
+            Audience::OtherSocketsOfUser => self.user == Some(user_id) && !watches,
             Audience::Member => self.member == Some(user_id),
             Audience::OtherSocketsOfMember => self.member == Some(user_id) && !watches,
             Audience::PresenceSubscribers => has_presence,
@@ -74,10 +70,41 @@ impl<'a> Recipients<'a> {
             }
         }
     }
+
+    /// Whether a reader of the channel may know of the event. The reader's sockets do not matter.
+    fn may_include(&self, audience: Audience, user_id: &str, world: &World) -> bool {
+        let is_in_audience = match audience {
+            Audience::Watchers | Audience::WatchersAndMembers => true,
+            Audience::OtherMembers | Audience::Members => self.members.contains(user_id),
+            Audience::NamedMembers => self.named.contains(user_id),
+            Audience::User | Audience::OtherSocketsOfUser => self.user == Some(user_id),
+            Audience::Member | Audience::OtherSocketsOfMember => self.member == Some(user_id),
+            // These events belong to no channel.
+            Audience::PresenceSubscribers | Audience::Contacts => false,
+        };
+        is_in_audience && self.is_visible_to(audience, user_id, world)
+    }
+
+    /// Whether neither the visibility of the message nor a block hides the event from a user.
+    fn is_visible_to(&self, audience: Audience, user_id: &str, world: &World) -> bool {
+        let is_own = matches!(audience, Audience::User | Audience::OtherSocketsOfUser);
+        let is_hidden = self.product == Product::Chat
+            && !is_own
+            && self.cid.is_some_and(|cid| world.is_hidden_by_block(cid, user_id));
+        !is_hidden && self.viewers.as_ref().is_none_or(|viewers| viewers.contains(user_id))
+    }
 }
 
-/// The users who may see a message: its sender, and those in `restricted_visibility`. `None` is
-/// everyone. Only the sender sees a shadowed message.
+/// Whether an event of a channel may reach a user who can read the channel.
+pub(crate) fn may_receive(event: &Value, user_id: &str, world: &World) -> bool {
+    let recipients = Recipients::new(event, world);
+    let kind = event["type"].as_str().unwrap_or_default();
+    let is_included = |target: &Target| recipients.may_include(target.audience, user_id, world);
+    recipients.product == Product::Chat && targets(kind).iter().any(is_included)
+}
+
+/// The users who may see a message: its sender, and those in `restricted_visibility`. `None` means
+/// all users. Only the sender sees a shadowed message.
 fn viewers(message: &Value) -> Option<BTreeSet<&str>> {
     let restricted = message["restricted_visibility"].as_array().filter(|ids| !ids.is_empty());
     let is_shadowed = message["shadowed"] == true;
@@ -159,6 +186,7 @@ mod tests {
             (Audience::WatchersAndMembers, [true, true, true, true, false, false]),
             (Audience::NamedMembers, [false, false, false, true, true, false]),
             (Audience::User, [true, true, false, false, false, false]),
+            (Audience::OtherSocketsOfUser, [false, true, false, false, false, false]),
             (Audience::Member, [false, false, true, false, false, false]),
             (Audience::OtherSocketsOfMember, [false, false, true, false, false, false]),
         ] {

@@ -376,6 +376,65 @@ async fn sync_returns_the_missed_events() {
 }
 
 #[tokio::test]
+async fn sync_returns_no_events_of_others() {
+    let (emulator, clock) = emulator_and_clock().await;
+    for id in ["alice", "bob", "carol"] {
+        emulator.create_user(id);
+    }
+    let data = json!({ "data": { "members": ["alice", "bob", "carol"] } });
+    call_as(&emulator, "alice", "POST /channels/messaging/c/query", data, 201).await;
+    advance(&clock, 5);
+    let path = "chat/channels/messaging/c/message";
+    for (id, viewers) in [("m1", json!(["carol"])), ("m2", json!(["bob"])), ("m3", json!([]))] {
+        let message = json!({
+            "id": id, "text": "hello", "user_id": "alice", "restricted_visibility": viewers,
+        });
+        let response = post(&emulator, path, &json!({ "message": message })).await;
+        assert_eq!(status(&response), 201, "{response}");
+    }
+    let unread = json!({ "message_id": "m3" });
+    for user in ["bob", "carol"] {
+        call_as(&emulator, user, "POST /channels/messaging/c/unread", unread.clone(), 201).await;
+    }
+    call_as(&emulator, "bob", "POST /channels/messaging/c/hide", json!({}), 201).await;
+    let sync = json!({
+        "channel_cids": ["messaging:c"],
+        "last_sync_at": "2026-01-01T00:00:01.000Z",
+    });
+    for (user, expected) in [
+        ("bob", vec!["m2", "m3", "notification.mark_unread bob", "channel.hidden bob"]),
+        ("carol", vec!["m1", "m3", "notification.mark_unread carol"]),
+    ] {
+        let missed = call_as(&emulator, user, "POST /sync", sync.clone(), 201).await;
+        let events = missed["events"].as_array().expect("events");
+        let name = |event: &Value| match event["message"]["id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => format!("{} {}", event["type"], event["user"]["id"]).replace('"', ""),
+        };
+        assert_eq!(events.iter().map(name).collect::<Vec<_>>(), expected, "{user}");
+        assert!(events.iter().all(|event| event.get("request_info").is_none()), "{missed}");
+    }
+}
+
+#[tokio::test]
+async fn events_name_the_kind_of_their_caller() {
+    let emulator = emulator_with_channel().await;
+    let message = json!({ "message": { "id": "m1", "text": "hello" } });
+    call_as(&emulator, "bob", "POST /channels/messaging/c/message", message, 201).await;
+    let message = json!({ "message": { "id": "m2", "text": "hello", "user_id": "bob" } });
+    post(&emulator, "chat/channels/messaging/c/message", &message).await;
+    let events = emulator.emitted_events();
+    let sources: Vec<_> =
+        events.iter().map(|event| (&event["type"], &event["request_info"]["type"])).collect();
+    let expected =
+        [("channel.created", "client"), ("message.new", "client"), ("message.new", "server")];
+    assert_eq!(
+        sources.iter().map(|(kind, source)| json!([kind, source])).collect::<Vec<_>>(),
+        expected.map(|(kind, source)| json!([kind, source]))
+    );
+}
+
+#[tokio::test]
 async fn feature_without_emulation_says_so() {
     let emulator = emulator_with_channel().await;
     for (start, feature) in [

@@ -1,21 +1,26 @@
 //! The events that open sockets receive.
 
 use super::socket_client::{Ended, KEY_AND_AUTH, SocketClient};
-use super::webhook_receiver::WebhookReceiver;
+use super::webhook_receiver::{Webhook, WebhookReceiver};
 use super::*;
+use crate::{Fault, FaultRule, Operation, WebhookScript};
 
 /// An emulator with a channel and a call, both created by alice, with the members alice and bob.
 async fn emulator_with_objects() -> Emulator {
     let emulator = emulator().await;
+    add_objects(&emulator).await;
+    emulator
+}
+
+async fn add_objects(emulator: &Emulator) {
     for id in ["alice", "bob", "carol"] {
         emulator.create_user(id);
     }
     let members = json!([{ "user_id": "alice" }, { "user_id": "bob" }]);
     let data = json!({ "data": { "created_by_id": "alice", "members": members } });
     for path in ["video/call/default/c", "chat/channels/messaging/c/query"] {
-        assert_eq!(status(&post(&emulator, path, &data).await), 201, "{path}");
+        assert_eq!(status(&post(emulator, path, &data).await), 201, "{path}");
     }
-    emulator
 }
 
 /// Sends a request as a client whose socket is open.
@@ -91,18 +96,46 @@ async fn message_reaches_watchers_and_notifies_other_members() {
 async fn sockets_and_webhooks_receive_the_same_order() {
     let emulator = emulator_with_objects().await;
     let mut watcher = watching(&emulator, "alice").await;
+    let receiver = WebhookReceiver::with_statuses(&[]).await;
+    // The hook sends one webhook at a time, so that the order of arrival is the order of sending.
+    let script = WebhookScript { concurrency: 1, ..WebhookScript::default() };
+    emulator.set_webhook_script(script);
+    emulator.set_event_hooks(vec![receiver.hook()]);
     for number in 0..20 {
         send_message(&emulator, &format!("m{number}")).await;
     }
-    let logged: Vec<Value> = emulator
-        .emitted_events()
-        .iter()
-        .filter(|event| event["type"] == "message.new")
-        .map(|event| event["message_id"].clone())
-        .collect();
-    for id in logged {
+    emulator.webhooks_idle().await;
+    let ids = |events: Vec<Value>| -> Vec<Value> {
+        let messages = events.into_iter().filter(|event| event["type"] == "message.new");
+        messages.map(|event| event["message_id"].clone()).collect()
+    };
+    let expected: Vec<Value> = (0..20).map(|number| json!(format!("m{number}"))).collect();
+    assert_eq!(ids(emulator.emitted_events()), expected);
+    assert_eq!(ids(receiver.webhooks().iter().map(Webhook::event).collect()), expected);
+    for id in expected {
         assert_eq!(watcher.expect("message.new").await["message_id"], id);
     }
+}
+
+#[tokio::test]
+async fn recipients_are_those_at_the_due_time() {
+    let (emulator, clock) = emulator_and_clock().await;
+    add_objects(&emulator).await;
+    let mut bob = SocketClient::chat(&emulator, "bob").await;
+    let removal = json!({ "remove_members": ["bob"], "user_id": "alice" });
+    let message = json!({ "message": { "id": "m1", "text": "hello", "user_id": "alice" } });
+    for (operation, path, body, delay) in [
+        (Operation::SendMessage, "chat/channels/messaging/c/message", message, 5),
+        (Operation::UpdateChannel, "chat/channels/messaging/c", removal, 10),
+    ] {
+        let fault = Fault::AppliedLateByClock(Duration::from_secs(delay));
+        emulator.add_fault(FaultRule::for_operation(operation, fault).once());
+        post(&emulator, path, &body).await;
+    }
+    advance(&clock, 60);
+    let event = bob.expect("notification.message_new").await;
+    assert_eq!(event["message"]["id"], json!("m1"));
+    bob.expect("notification.removed_from_channel").await;
 }
 
 #[tokio::test]
@@ -178,6 +211,11 @@ async fn counts_of_unread_messages_follow_the_reads() {
     assert_eq!(event["total_unread_count"], json!(0));
     assert_eq!(event["channel"]["cid"], json!("messaging:c"));
     alice.expect_nothing().await;
+    // A socket that watches the channel gets no notification.
+    watch_channel(&emulator, "bob", &bob).await;
+    request(&emulator, "bob", read, bob.connection_id(), &json!({})).await;
+    bob.expect("message.read").await;
+    bob.expect_nothing().await;
 }
 
 #[tokio::test]

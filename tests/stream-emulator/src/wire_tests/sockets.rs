@@ -148,6 +148,19 @@ async fn connections_can_be_refused_by_a_test() {
 }
 
 #[tokio::test]
+async fn number_of_refusals_has_no_limit() {
+    let emulator = emulator().await;
+    for (code, times) in [(71, 0), (40, u64::MAX)] {
+        let refuse = json!({ "code": code, "times": times });
+        let response = send_request(&emulator, "POST /_emulator/sockets/refuse", &refuse).await;
+        assert_eq!(status(&response), 200);
+    }
+    for _ in 0..2 {
+        expect_refusals(&emulator, &json!({ "user_id": "alice" }), "alice", (401, 40)).await;
+    }
+}
+
+#[tokio::test]
 async fn plain_request_to_a_socket_path_is_rejected() {
     let emulator = emulator().await;
     for path in ["GET /connect", "GET /video/connect?api_key=testkey123"] {

@@ -10,6 +10,24 @@ use crate::timestamp::Timestamp;
 /// The maximum number of members in a channel event.
 const MAX_EVENT_MEMBERS: usize = 50;
 
+/// The kind of caller whose request emits the events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum RequestSource {
+    /// Assumed for events without a request, such as those of a timeout.
+    #[default]
+    Server,
+    Client,
+}
+
+impl RequestSource {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
 impl World {
     /// Takes the events emitted since the last call, in order.
     pub(crate) fn take_events(&mut self) -> Vec<Value> {
@@ -43,7 +61,7 @@ impl World {
             "channel_type": cid.kind,
             "channel_id": cid.id,
             "custom": {},
-            "request_info": request_info(),
+            "request_info": self.request_info(),
         });
         self.emit(kind, now, merge(channel, fields));
     }
@@ -53,9 +71,19 @@ impl World {
         let user = json!({
             "user": self.user_response(id),
             "custom": {},
-            "request_info": request_info(),
+            "request_info": self.request_info(),
         });
         self.emit(kind, now, merge(user, fields));
+    }
+
+    pub(crate) const fn set_request_source(&mut self, source: RequestSource) {
+        self.request_source = source;
+    }
+
+    /// The `request_info` of an event.
+    fn request_info(&self) -> Value {
+        let kind = self.request_source.as_str();
+        json!({ "type": kind, "ip": "127.0.0.1", "user_agent": "", "sdk": "" })
     }
 
     /// The members of a channel, for its events.
@@ -63,11 +91,6 @@ impl World {
         let Some(channel) = self.channels.get(cid) else { return Vec::new() };
         channel.member_responses(channel.members.iter().take(MAX_EVENT_MEMBERS), self)
     }
-}
-
-/// The `request_info` of an event: always a server, since all requests are server-side.
-fn request_info() -> Value {
-    json!({ "type": "server", "ip": "127.0.0.1", "user_agent": "", "sdk": "" })
 }
 
 /// Converts the world's nanoseconds to RFC 3339, the format of webhooks and of v1. Custom data and

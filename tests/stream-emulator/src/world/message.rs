@@ -131,6 +131,11 @@ impl Message {
             || self.restricted_visibility.iter().any(|id| id == viewer)
     }
 
+    /// Whether the channel lists the message for a user.
+    pub(super) fn is_listed_for(&self, user_id: &str) -> bool {
+        self.is_in_channel() && self.is_visible_to(Some(user_id))
+    }
+
     /// Whether the message counts as unread for members other than its sender.
     pub(super) fn is_unread(&self) -> bool {
         self.is_in_channel() && !self.silent && self.deleted_at.is_none()

@@ -86,7 +86,7 @@ pub(crate) use cid::Cid;
 pub(crate) use client::Client;
 pub(crate) use connections::{ObjectKind, UserDetails};
 pub(crate) use devices::DeviceQuery;
-pub(crate) use events::{format_timestamps, timestamps_to_nanos};
+pub(crate) use events::{RequestSource, format_timestamps, timestamps_to_nanos};
 pub(crate) use message_page::MessagePage;
 pub(crate) use message_updates::DeleteMessage;
 pub(crate) use participation::Host;
@@ -130,6 +130,8 @@ pub(crate) struct World {
     replaces_settings_on_update: bool,
     #[serde(skip)]
     join_mode: JoinMode,
+    #[serde(skip)]
+    request_source: RequestSource,
     #[serde(skip)]
     participations: Participations,
     /// Events that were not taken yet. They are not part of the snapshot.

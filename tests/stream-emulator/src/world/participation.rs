@@ -12,11 +12,11 @@ use super::session::Join;
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
 
-/// What a client gets that joins a call. Media is not emulated.
+/// The response to a join. Media is not emulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JoinMode {
-    /// An error that says that media is not emulated, and that the client must not retry.
+    /// Rejects with 400: media is not emulated; `unrecoverable`.
     #[default]
     Refuse,
     /// The credentials of a local endpoint. The user then participates in the call.

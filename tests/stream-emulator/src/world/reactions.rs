@@ -86,7 +86,7 @@ pub(super) fn reaction_fields(
         let count = counts.entry(&reaction.kind).or_default();
         *count += 1;
         let score = scores.entry(&reaction.kind).or_default();
-        *score += reaction.score;
+        *score = score.saturating_add(reaction.score);
         let group = &mut groups[&reaction.kind];
         if group.is_null() {
             *group = json!({ "first_reaction_at": reaction.created_at });
@@ -192,5 +192,25 @@ impl World {
         });
         self.emit_channel(kind, &cid, now, event);
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, create_channel, from_json, send_message, world_with_users};
+    use super::*;
+
+    #[test]
+    fn sum_of_scores_is_limited() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        create_channel(&mut world, &["alice", "bob"]).expect("a channel");
+        send_message(&mut world, "m1").expect("a message");
+        let mut react = |user: &str, score: u64| {
+            let request = json!({ "reaction": { "type": "like", "score": score } });
+            world.send_reaction(Some(user), "m1", from_json(request), at(3)).expect("a reaction")
+        };
+        react("alice", u64::MAX);
+        let response = react("bob", 1);
+        assert_eq!(response["message"]["reaction_scores"], json!({ "like": u64::MAX }));
     }
 }

@@ -79,7 +79,7 @@ impl Channel {
         self.reads.entry(user_id.to_owned()).or_insert_with(|| ReadState::new(now));
     }
 
-    /// Counts a new message as unread for every member but its sender.
+    /// Counts a new message as unread for every member who can see it, but not for its sender.
     pub(super) fn mark_new_message(&mut self, message: &Message, now: Timestamp) {
         if !message.is_unread() {
             return;
@@ -88,14 +88,14 @@ impl Channel {
             if *user_id == message.user_id {
                 let last_read_message_id = Some(message.id.clone());
                 *read = ReadState { last_read: now, last_read_message_id, unread: 0 };
-            } else {
+            } else if message.is_visible_to(Some(user_id)) {
                 read.unread += 1;
             }
         }
     }
 
     pub(super) fn mark_all_read(&mut self, user_id: &str, now: Timestamp) {
-        let last = self.messages.iter().rev().find(|message| message.is_in_channel());
+        let last = self.messages.iter().rev().find(|message| message.is_listed_for(user_id));
         let last_read_message_id = last.map(|message| message.id.clone());
         let read = ReadState { last_read: now, last_read_message_id, unread: 0 };
         self.reads.insert(user_id.to_owned(), read);
@@ -113,8 +113,13 @@ impl Channel {
             }
         };
         let (read, unread) = self.messages.split_at(first);
-        let last = read.iter().rev().find(|message| message.is_in_channel());
-        let unread = unread.iter().filter(|it| it.is_unread() && it.user_id != user_id).count();
+        let last = read.iter().rev().find(|message| message.is_listed_for(user_id));
+        let is_unread = |message: &&Message| {
+            message.is_unread()
+                && message.user_id != user_id
+                && message.is_visible_to(Some(user_id))
+        };
+        let unread = unread.iter().filter(is_unread).count();
         let state = ReadState {
             last_read: last.map_or(self.created_at, |message| message.created_at),
             last_read_message_id: last.map(|message| message.id.clone()),
@@ -343,6 +348,27 @@ mod tests {
         assert_eq!(events[0]["total_unread_count"], json!(2));
         let request = from_json(json!({ "message_id": "x" }));
         assert_eq!(expect_error(world.mark_unread(Some("bob"), &cid, request, at(6))).1, 4);
+    }
+
+    #[test]
+    fn invisible_message_is_never_unread() {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
+        create_channel(&mut world, &["alice", "bob", "carol"]).expect("a channel");
+        let cid = messaging_cid("c");
+        let message = json!({
+            "id": "m1", "text": "hello", "user_id": "alice", "restricted_visibility": ["bob"],
+        });
+        let request = from_json(json!({ "message": message }));
+        world.send_message(&cid, request, at(2)).expect("a message");
+        assert_eq!([unread(&world, "bob"), unread(&world, "carol")], [(1, 1), (0, 0)]);
+        for user in ["bob", "carol"] {
+            world.mark_unread(Some(user), &cid, from_json(json!({})), at(3)).expect("unread");
+        }
+        assert_eq!([unread(&world, "bob"), unread(&world, "carol")], [(1, 1), (0, 0)]);
+        for (user, expected) in [("bob", json!("m1")), ("carol", json!(null))] {
+            let read = world.mark_read(Some(user), &cid, from_json(json!({})), at(4));
+            assert_eq!(read.expect("read")["event"]["last_read_message_id"], expected);
+        }
     }
 
     #[test]
