@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quality_band::Band;
+use crate::score_model::ScoreModel;
 
 /// The quality of a call when the sweeper closed it. Later samples do not change it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct CallScore {
     pub label: Band,
     /// Whether the score includes all stored samples.
     pub data_complete: bool,
+    /// The version of the formula.
+    #[serde(default, skip_serializing_if = "ScoreModel::is_default")]
+    pub model: ScoreModel,
 }
 
 /// A mean opinion score, 1 to 4.5, in thousandths.

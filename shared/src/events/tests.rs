@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Env;
 use crate::ids::{SessionId, UserId};
 use crate::quality_band::Band;
+use crate::score_model::ScoreModel;
 use crate::table_stream::{Change, ProfileImage};
 use crate::test_support::{active_call, user_id};
 use crate::users::UserStatus;
@@ -77,7 +78,12 @@ fn life() -> Life {
         talk_time: Duration::from_millis(60_125),
     };
     let settled = Call { settlement: Some(settlement), ..ended.clone() };
-    let quality = CallScore { mos: 4.2.into(), label: Band::Good, data_complete: true };
+    let quality = CallScore {
+        mos: 4.2.into(),
+        label: Band::Good,
+        data_complete: true,
+        model: ScoreModel::V2,
+    };
     let closed = Call { quality: Some(quality), ..settled.clone() };
     Life { creating, active, answered, ending, ended, settled, closed }
 }

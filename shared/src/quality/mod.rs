@@ -3,6 +3,7 @@
 //!
 //! Missing data is never estimated. `docs/QUALITY.md` defines the units and the formula.
 
+mod aggregate;
 mod batch;
 pub mod chart;
 pub mod dynamo;
@@ -10,6 +11,8 @@ pub mod emodel;
 mod ingest;
 mod merge;
 mod metrics;
+mod model;
+mod recent;
 pub mod response;
 mod sample;
 mod service;
@@ -24,6 +27,7 @@ pub use batch::{Batch, Platform, Samples, Slot};
 pub use ingest::{NewBatch, SampleIngest};
 pub use merge::merge;
 pub use metrics::CallMetricsEmitter;
+pub use model::Medium;
 use response::Metrics;
 pub use response::Quality;
 pub use sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};
