@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A version of the formula. A call keeps the version of its creation, so that its score never
-/// changes (`docs/adr/0034-score-model-2.md`).
+/// changes (`docs/adr/0035-score-model-2.md`).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

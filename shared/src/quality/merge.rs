@@ -495,6 +495,117 @@ mod tests {
         assert_eq!(quality["sources"], json!(["samples"]));
     }
 
+    /// A sample with all inputs of version 2.
+    fn full_sample(time: i64) -> Value {
+        let mut raw = good_sample(time);
+        let added = json!({
+            "audioPacketsLost": 0, "audioPacketsReceived": 250, "jitterBufferDelay": 0.04,
+            "audioCodec": "opus", "fecEnabled": true, "frameWidth": 1280, "frameHeight": 720,
+            "framesPerSecond": 30, "videoCodec": "vp8", "videoBitrate": 1_500_000,
+            "totalFreezesDuration": 0,
+        });
+        raw.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+        raw
+    }
+
+    fn quality_v2(sample_at: impl Fn(i64) -> Value) -> Value {
+        let call = Call { score_model: ScoreModel::V2, ..call() };
+        let data = stored_batches(sample_batches("bob", 600, sample_at));
+        let quality = merge(&call, data, StreamStats::Unavailable, at(600));
+        assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
+        serde_json::to_value(quality).unwrap()
+    }
+
+    #[test]
+    fn audio_and_video_are_scored_apart() {
+        let quality = quality_v2(full_sample);
+        assert_eq!(
+            (&quality["model"], &quality["medium"]),
+            (&json!("g107-p1203-2"), &json!("audio"))
+        );
+        assert_eq!((&quality["r"], &quality["audio"]["r"]), (&json!(90.664), &json!(90.664)));
+        assert_eq!(
+            (&quality["video"]["r"], &quality["video"]["reasons"]),
+            (&json!(93.2), &json!([]))
+        );
+        assert_eq!(quality["reasons"], quality["audio"]["reasons"]);
+        let metrics = &quality["metrics"];
+        assert_eq!(
+            (&metrics["jitterBufferDelay"], &metrics["videoBitrate"]),
+            (&json!(40.0), &json!(1_500.0))
+        );
+        // A low resolution makes the video the worse medium.
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            raw["frameWidth"] = json!(640);
+            raw["frameHeight"] = json!(360);
+            raw["videoBitrate"] = json!(500_000);
+            raw
+        });
+        assert_eq!((&quality["medium"], &quality["quality"]), (&json!("video"), &json!("poor")));
+        let causes: Vec<&Value> =
+            quality["reasons"].as_array().unwrap().iter().map(|reason| &reason["cause"]).collect();
+        assert_eq!(causes, [&json!("resolution"), &json!("bitrate")]);
+        let bob = &quality["participants"][0];
+        for assessment in [bob, &bob["inbound"]] {
+            assert_eq!(assessment["audio"]["r"], 90.664);
+            assert_eq!(assessment["video"], quality["video"]);
+        }
+    }
+
+    #[test]
+    fn loss_of_the_audio_takes_precedence() {
+        let with_video_loss = |time: i64| {
+            let mut raw = full_sample(time);
+            raw["packetsLost"] = json!(50);
+            raw
+        };
+        assert_eq!(quality_v2(with_video_loss)["audio"]["r"], 90.664);
+        let without_audio_counts = |time: i64| {
+            let mut raw = with_video_loss(time);
+            raw["audioPacketsLost"] = Value::Null;
+            raw
+        };
+        assert!(quality_v2(without_audio_counts)["audio"]["r"].as_f64().unwrap() < 60.0);
+    }
+
+    #[test]
+    fn voice_call_has_no_video_score() {
+        let quality = quality_v2(|time| {
+            let mut raw = good_sample(time);
+            raw["totalFreezesDuration"] = json!(0);
+            raw
+        });
+        assert_eq!((&quality["video"], &quality["medium"]), (&json!(null), &json!("audio")));
+    }
+
+    #[test]
+    fn video_is_assessed_without_an_overall_score() {
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            for name in ["packetsLost", "packetsReceived", "audioPacketsLost"] {
+                raw[name] = Value::Null;
+            }
+            raw
+        });
+        assert_eq!(
+            (&quality["quality"], &quality["reason"]),
+            (&json!("unknown"), &json!("no_packet_loss"))
+        );
+        let inbound = &quality["participants"][0]["inbound"];
+        assert_eq!((&inbound["audio"], &inbound["video"]["r"]), (&json!(null), &json!(93.2)));
+    }
+
+    #[test]
+    fn old_call_has_no_scores_of_the_media() {
+        let data = stored_batches(sample_batches("bob", 60, full_sample));
+        let quality = quality_json(data, StreamStats::Unavailable);
+        assert_eq!((&quality["model"], &quality["r"]), (&json!("g107-field-1"), &json!(91.45)));
+        for key in ["medium", "audio", "video"] {
+            assert!(quality[key].is_null(), "{key}");
+        }
+    }
+
     #[test]
     fn stream_metrics_fill_gaps_in_the_samples() {
         let loss_only = |_| json!({"packetsLost": 2, "packetsReceived": 98});
@@ -682,7 +793,10 @@ mod tests {
 
         /// No valid sample yields NaN or infinity.
         #[test]
-        fn every_metric_is_finite(samples in proptest::collection::vec(any_sample(), 1..20)) {
+        fn every_metric_is_finite(
+            samples in proptest::collection::vec(any_sample(), 1..20),
+            score_model in proptest::sample::select(vec![ScoreModel::V1, ScoreModel::V2]),
+        ) {
             let batch = Batch {
                 id: BatchId::try_from("b".to_owned()).unwrap(),
                 user: user_id("bob"),
@@ -692,7 +806,8 @@ mod tests {
                 samples,
             };
             let data = stored_batches(vec![batch]);
-            let quality = merge(&call(), data, StreamStats::Unavailable, at(100));
+            let call = Call { score_model, ..call() };
+            let quality = merge(&call, data, StreamStats::Unavailable, at(100));
             prop_assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
             let score = quality.assessment.score;
             prop_assert!(score.is_none_or(|mos| (1.0..=4.5).contains(&mos)), "{score:?}");
@@ -714,6 +829,10 @@ mod tests {
             lost in proptest::option::of(0.0..1e7_f64),
             received in proptest::option::of(0.0..1e7_f64),
             frozen in proptest::option::of(0.0..60.0_f64),
+            buffer in proptest::option::of(0.0..60.0_f64),
+            height in proptest::option::of(0.0..16_384.0_f64),
+            rate in proptest::option::of(0.0..240.0_f64),
+            bitrate in proptest::option::of(0.0..1e9_f64),
         ) -> Sample {
             parse_sample(json!({
                 "timestamp": START * 1000 + time,
@@ -723,6 +842,10 @@ mod tests {
                 "packetsLost": lost,
                 "packetsReceived": received,
                 "totalFreezesDuration": frozen,
+                "jitterBufferDelay": buffer,
+                "frameHeight": height,
+                "framesPerSecond": rate,
+                "videoBitrate": bitrate,
             }))
         }
     }

@@ -9,6 +9,8 @@ pub mod chart;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;
+#[cfg(test)]
+mod made_up_calls;
 mod merge;
 mod metrics;
 mod model;
