@@ -224,6 +224,15 @@ fn deletion_of_a_user_is_announced_once() {
 }
 
 #[test]
+fn score_has_the_version_of_its_formula() {
+    let Life { settled, closed, .. } = life();
+    assert_eq!(events(&settled, &closed)[0]["data"]["model"], "g107-p1203-2");
+    let score = closed.quality.clone().map(|score| CallScore { model: ScoreModel::V1, ..score });
+    let old = Call { quality: score, ..closed };
+    assert_eq!(events(&settled, &old)[0]["data"]["model"], "g107-field-1");
+}
+
+#[test]
 fn source_is_part_of_a_uri() {
     let parse = |text: &str| EventSource::from_env(&Env::from([("EVENT_SOURCE", text)]));
     assert!(parse("stream-functions/prod-1").is_ok());

@@ -505,7 +505,12 @@ impl OpGenerator<'_> {
 
     fn random_quality(&mut self) -> Option<CallScore> {
         let label = if self.random_bool() { Band::Fair } else { Band::Good };
-        self.random_bool().then(|| CallScore { mos: 4.0.into(), label, data_complete: true, model: ScoreModel::V2 })
+        self.random_bool().then(|| CallScore {
+            mos: 4.0.into(),
+            label,
+            data_complete: true,
+            model: ScoreModel::V2,
+        })
     }
 
     /// Settles a call, mostly by its current presence and due time.

@@ -15,6 +15,8 @@ pub(super) const UNDELAYED_R: f64 = 93.355_253_5;
 pub(super) const RO: f64 = 94.768_821_579;
 /// The delay of coding, in milliseconds.
 const CODING_DELAY_MS: f64 = 10.0;
+/// `delay_impairment` of the delay of coding.
+pub(super) const CODING_DELAY_IMPAIRMENT: f64 = 0.507_392_366;
 /// The worst delay, in milliseconds: one day.
 const MAX_DELAY_MS: f64 = 86_400_000.0;
 
@@ -89,8 +91,9 @@ impl AudioImpairment {
         let latency = sanitize(self.latency_ms, 0.0, MAX_DELAY_MS, MAX_DELAY_MS);
         let playout = sanitize(self.playout_ms, 0.0, MAX_DELAY_MS, MAX_DELAY_MS);
         let network = latency + playout;
-        let undelayed = delay_impairment(CODING_DELAY_MS);
-        let delay_cost = delay_impairment(network + CODING_DELAY_MS) - undelayed;
+        // Without a network delay, rounding must not yield a negative cost.
+        let delay = delay_impairment(network + CODING_DELAY_MS);
+        let delay_cost = (delay - CODING_DELAY_IMPAIRMENT).max(0.0);
         let latency_share = if network > 0.0 { latency / network } else { 0.0 };
         let codec = Codec {
             robustness: sanitize(self.codec.robustness, 1.0, 1_000.0, Codec::G711.robustness),
@@ -103,7 +106,8 @@ impl AudioImpairment {
             (Cause::Jitter, delay_cost * (1.0 - latency_share)),
             (Cause::Loss, codec.effective_impairment(loss, burst_ratio)),
         ]);
-        Rating { score: Score::from_r(UNDELAYED_R - undelayed - costs.total()), costs }
+        let best_r = UNDELAYED_R - CODING_DELAY_IMPAIRMENT;
+        Rating { score: Score::from_r(best_r - costs.total()), costs }
     }
 }
 

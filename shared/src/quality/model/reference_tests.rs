@@ -90,6 +90,7 @@ fn constants_follow_from_the_defaults_of_g107() {
     let ro = 15.0 - 1.5 * (slr + no);
     assert_near(super::audio::RO, ro, 1e-6, "Ro");
     assert_near(super::audio::RO, -1.5 * (no - rlr), 1e-6, "Roe");
+    assert_near(super::audio::CODING_DELAY_IMPAIRMENT, delay_impairment(10.0), 1e-8, "Id");
 
     let x = olr + 0.2 * (64.0 + no - rlr);
     let iolr = 20.0 * ((1.0 + (x / 8.0).powi(8)).powf(1.0 / 8.0) - x / 8.0);

@@ -158,7 +158,12 @@ impl Plan {
             consumers_paused: rng.pick([0, 0, 0, 0, 90, 4_000, 70_000].map(Duration::from_secs)),
             score: rng.one_in(2).then(|| {
                 let mos = f64::from(u32::try_from(rng.below(3_500)).unwrap_or(0)) / 1_000.0;
-                CallScore { mos: (1.0 + mos).into(), label: Band::Good, data_complete: true, model: ScoreModel::V2 }
+                CallScore {
+                    mos: (1.0 + mos).into(),
+                    label: Band::Good,
+                    data_complete: true,
+                    model: ScoreModel::V2,
+                }
             }),
         };
         if plan.deliveries.unkeyed > 0 {
