@@ -77,6 +77,11 @@ fn loss_follows_g107() {
 }
 
 /// The constants of the formula, computed from the default values of G.107 (06/2015).
+#[expect(
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "the names of the Recommendation"
+)]
 #[test]
 fn constants_follow_from_the_defaults_of_g107() {
     let (slr, rlr, stmr, lstr, ds): (f64, f64, f64, f64, f64) = (8.0, 2.0, 15.0, 18.0, 3.0);
@@ -192,7 +197,7 @@ fn degradations_follow_p1203() {
     }
 }
 
-/// The packet loss at which LiveKit's server falls to `good` and to `poor`
+/// The packet loss at which `LiveKit`'s server falls to `good` and to `poor`
 /// (`getPacketLossWeight` in `pkg/sfu/connectionquality/connectionstats.go`).
 #[test]
 fn codecs_have_the_order_of_livekit() {
