@@ -321,7 +321,7 @@ const WORSEN: [(&str, Worsen); 10] = [
     ("robustness", |inputs, level| inputs.robustness = Some(48.0 - 44.0 * level)),
     ("freezes", |inputs, level| inputs.frozen_percent = Some(100.0 * level)),
     ("resolution", |inputs, level| {
-        inputs.pixels = Some((16_384.0 * 16_384.0) * (1e-8_f64).powf(level))
+        inputs.pixels = Some((16_384.0 * 16_384.0) * (1e-8_f64).powf(level));
     }),
     ("frame rate", |inputs, level| inputs.frame_rate = Some(240.0 * (1.0 - level).powi(3))),
     ("bitrate", |inputs, level| inputs.video_kbps = Some(1e6 * (1e-7_f64).powf(level))),
