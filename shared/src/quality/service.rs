@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join;
 
 use crate::auth::Caller;
-use crate::calls::{self, Call, CallState, CallStore};
+use crate::calls::{self, Call, CallStore};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId};
@@ -63,9 +63,6 @@ impl QualityService {
             Some(stored) => stored,
             None => self.compute(&call, now, deadline).await?,
         };
-        // The summary may be from before the end of the call.
-        let quality =
-            if call.state == CallState::Active { quality } else { quality.without_recent() };
         // The summary has the ratings of all members.
         Ok(quality.visible_to(|user| caller.is_service || *user == caller.user))
     }
