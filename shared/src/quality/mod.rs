@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod chart;
+pub(crate) mod codec;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;
