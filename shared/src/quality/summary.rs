@@ -114,8 +114,8 @@ pub(super) fn is_worth_storing(
 
 /// The approximate size of the data in the table, as `docs/DATA.md` states it.
 pub(super) fn data_bytes(data: &StoredQualityData) -> usize {
-    const BATCH_BYTES: usize = 270;
-    const SAMPLE_BYTES: usize = 20;
+    const BATCH_BYTES: usize = 250;
+    const SAMPLE_BYTES: usize = 23;
     let batches = data.batches.iter().map(|batch| BATCH_BYTES + SAMPLE_BYTES * batch.samples.len());
     let reports = data.reports.iter().filter_map(|report| Some(report.stats_json.as_ref()?.len()));
     batches.chain(reports).sum()
