@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, DeviceId, UserId};
-use crate::quality::{Sample, codec};
 use crate::quality::sample::RawSample;
+use crate::quality::{Sample, codec};
 
 /// The samples of a batch: 1 to 60.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

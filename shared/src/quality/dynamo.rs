@@ -345,7 +345,13 @@ mod tests {
         let uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
         let longest = |length| "x".repeat(length);
         for (call, user, id, device, limit) in [
-            (uuid.to_owned(), uuid.to_owned(), "mit3k9x1-4fzyo82mvyr".to_owned(), uuid.to_owned(), 800),
+            (
+                uuid.to_owned(),
+                uuid.to_owned(),
+                "mit3k9x1-4fzyo82mvyr".to_owned(),
+                uuid.to_owned(),
+                850,
+            ),
             // The longest ids.
             (longest(59), longest(64), longest(64), longest(64), 1_024),
         ] {

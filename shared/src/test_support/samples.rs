@@ -15,7 +15,12 @@ pub(crate) struct SampleGenerator {
 
 impl SampleGenerator {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed, at_ms: 1_767_225_600_000.0, round_trip_time: 0.08, bitrate: 1_300_000.0 }
+        Self {
+            state: seed,
+            at_ms: 1_767_225_600_000.0,
+            round_trip_time: 0.08,
+            bitrate: 1_300_000.0,
+        }
     }
 
     /// The samples of the next minute: every five seconds one of each direction.

@@ -65,6 +65,7 @@ impl BitWriter {
 }
 
 /// Reads bits from bytes. Every method returns `None` after the end.
+#[derive(Clone)]
 pub(super) struct BitReader<'a> {
     bytes: std::slice::Iter<'a, u8>,
     pending: u64,
@@ -90,6 +91,15 @@ impl<'a> BitReader<'a> {
         self.pending >>= width;
         self.pending_bits -= width;
         Some(value)
+    }
+
+    /// Skips this many bits.
+    pub(super) fn skip(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count / 32 {
+            self.read(32)?;
+        }
+        self.read(u32::try_from(count % 32).ok()?)?;
+        Some(())
     }
 
     /// Reads what [`BitWriter::write_width_of`] wrote.

@@ -34,25 +34,44 @@ pub(super) fn write(writer: &mut BitWriter, values: &[Option<i64>]) {
     }
 }
 
-/// Reads a column of this many values. `None` if the bits are not a column.
-pub(super) fn read(reader: &mut BitReader<'_>, count: usize) -> Option<Vec<Option<i64>>> {
-    let is_present: Vec<bool> = match reader.read(PRESENCE_BITS)? {
-        NONE_PRESENT => return Some(vec![None; count]),
-        ALL_PRESENT => vec![true; count],
+/// Reads a column of this many values. Calls `set` with the index of each present value. Fails if
+/// the bits are not a column or `set` fails.
+pub(super) fn read(
+    reader: &mut BitReader<'_>,
+    count: usize,
+    mut set: impl FnMut(usize, i64) -> Option<()>,
+) -> Option<()> {
+    let mut presence = match reader.read(PRESENCE_BITS)? {
+        NONE_PRESENT => return Some(()),
+        ALL_PRESENT => None,
         SOME_PRESENT => {
-            (0..count).map(|_| Some(reader.read(1)? == 1)).collect::<Option<Vec<_>>>()?
+            let presence = reader.clone();
+            reader.skip(count)?;
+            Some(presence)
         }
         _ => return None,
     };
     let min = reader.read_integer()?;
     let width = reader.read_width()?;
-    let read_value = |is_present: bool| {
-        if !is_present {
-            return Some(None);
+    for index in 0..count {
+        if let Some(presence) = &mut presence
+            && presence.read(1)? == 0
+        {
+            continue;
         }
-        Some(Some(min.wrapping_add(reader.read(width)?.cast_signed())))
-    };
-    is_present.into_iter().map(read_value).collect()
+        set(index, min.wrapping_add(reader.read(width)?.cast_signed()))?;
+    }
+    Some(())
+}
+
+/// Reads a column whose values are all present.
+pub(super) fn read_all(reader: &mut BitReader<'_>, count: usize) -> Option<Vec<i64>> {
+    let mut values = Vec::with_capacity(count);
+    read(reader, count, |_, value| {
+        values.push(value);
+        Some(())
+    })?;
+    (values.len() == count).then_some(values)
 }
 
 #[cfg(test)]
@@ -67,6 +86,15 @@ mod tests {
         writer.into_bytes()
     }
 
+    fn decode(bytes: &[u8], count: usize) -> Option<Vec<Option<i64>>> {
+        let mut values = vec![None; count];
+        read(&mut BitReader::new(bytes), count, |index, value| {
+            values[index] = Some(value);
+            Some(())
+        })?;
+        Some(values)
+    }
+
     proptest! {
         #[test]
         fn written_column_is_read(
@@ -75,7 +103,9 @@ mod tests {
         ) {
             let values: Vec<_> = values.into_iter().map(|value| Some(value? >> shift)).collect();
             let bytes = encode(&values);
-            prop_assert_eq!(read(&mut BitReader::new(&bytes[1..]), values.len()), Some(values));
+            let all: Option<Vec<i64>> = values.iter().copied().collect();
+            prop_assert_eq!(read_all(&mut BitReader::new(&bytes[1..]), values.len()), all);
+            prop_assert_eq!(decode(&bytes[1..], values.len()), Some(values));
         }
     }
 
@@ -87,7 +117,7 @@ mod tests {
 
     #[test]
     fn invalid_presence_is_rejected() {
-        assert_eq!(read(&mut BitReader::new(&[3]), 1), None);
-        assert_eq!(read(&mut BitReader::new(&[]), 1), None);
+        assert_eq!(decode(&[3], 1), None);
+        assert_eq!(decode(&[], 1), None);
     }
 }

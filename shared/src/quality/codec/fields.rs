@@ -1,9 +1,7 @@
 //! The fields of a sample as columns of integers.
 
 use crate::clock::Timestamp;
-use crate::quality::sample::{
-    AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec,
-};
+use crate::quality::sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};
 use crate::quality::unit;
 
 /// Access to one field of a sample as an integer.

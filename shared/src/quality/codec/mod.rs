@@ -66,9 +66,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Sample>, InvalidEncoding> {
 
 fn decode_bits(reader: &mut BitReader<'_>) -> Option<Vec<Sample>> {
     let count = reader.read_integer().filter(|count| (0..=MAX_COUNT).contains(count))?;
-    let directions = column::read(reader, usize::try_from(count).ok()?)?;
+    let directions = column::read_all(reader, usize::try_from(count).ok()?)?;
     let directions: Vec<Direction> =
-        directions.into_iter().map(|code| direction_from_code(code?)).collect::<Option<_>>()?;
+        directions.into_iter().map(direction_from_code).collect::<Option<_>>()?;
     let mut inbound = decode_direction(reader, &directions, Direction::Inbound)?.into_iter();
     let mut outbound = decode_direction(reader, &directions, Direction::Outbound)?.into_iter();
     let next = |direction| match direction {
@@ -92,12 +92,7 @@ fn decode_direction(
         return Some(samples);
     }
     for field in FIELDS {
-        let values = column::read(reader, count)?;
-        for (sample, value) in samples.iter_mut().zip(values) {
-            if let Some(value) = value {
-                (field.set)(sample, value)?;
-            }
-        }
+        column::read(reader, count, |index, value| (field.set)(&mut samples[index], value))?;
     }
     Some(samples)
 }
@@ -115,9 +110,10 @@ fn write_times(writer: &mut BitWriter, samples: &[&Sample]) {
 fn read_times(reader: &mut BitReader<'_>, count: usize) -> Option<Vec<Timestamp>> {
     let Some(interval_count) = count.checked_sub(1) else { return Some(Vec::new()) };
     let mut at_ms = reader.read_integer()?;
-    let mut times = vec![Timestamp::from_millis(at_ms)];
-    for interval in column::read(reader, interval_count)? {
-        at_ms = at_ms.wrapping_add(interval?);
+    let mut times = Vec::with_capacity(count);
+    times.push(Timestamp::from_millis(at_ms));
+    for interval in column::read_all(reader, interval_count)? {
+        at_ms = at_ms.wrapping_add(interval);
         times.push(Timestamp::from_millis(at_ms));
     }
     Some(times)

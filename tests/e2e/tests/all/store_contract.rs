@@ -1618,8 +1618,21 @@ async fn batches_of_both_encodings_are_read() {
     let old = single_sample_batch("alice", "old-7", 0.01);
     let slot = Slot::probe_sequence(&old.id).next().unwrap();
     let row = json!([[
-        at_second(0).as_millis(), "inbound", null, null, 10.0, null, null, null, null, null, null,
-        null, null, null, null,
+        at_second(0).as_millis(),
+        "inbound",
+        null,
+        null,
+        10.0,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
     ]]);
     let mut item = json_batch_item(7, &row.to_string());
     item["sk"]["S"] = json!(format!("SAMPLES#alice#{:03}", slot.number()));
@@ -1648,8 +1661,21 @@ async fn batches_of_both_encodings_are_read() {
 async fn samples_beyond_one_page_are_read() {
     let fixture = start_fixture().await;
     let row = json!([
-        at_second(0).as_millis(), "inbound", 123.456, 61.234, 12.345, 0.268, 12.0, 1_234.0, 1_280.0,
-        720.0, 24.5, 1_234.567, 0.123, 0.514, "bandwidth",
+        at_second(0).as_millis(),
+        "inbound",
+        123.456,
+        61.234,
+        12.345,
+        0.268,
+        12.0,
+        1_234.0,
+        1_280.0,
+        720.0,
+        24.5,
+        1_234.567,
+        0.123,
+        0.514,
+        "bandwidth",
     ]);
     let samples = json!(vec![row; 60]).to_string();
     for number in 0..160 {
