@@ -37,7 +37,7 @@ const MAX_CONTENT_BYTES: usize = 300 * 1024;
 /// 4 KB, and a write unit costs five times as much.
 const WRITE_COST: usize = 20;
 /// The version of the content. Increase it with each change of [`Quality`] or its computation.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A stored summary.
 #[derive(Debug)]
