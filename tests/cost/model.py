@@ -139,6 +139,10 @@ PIPE_RECORDS = 4
 # call.quality, in the record of the settlement, if the call has samples.
 QUALITY_EVENTS = 1
 
+# The cost of samples, relative to that of JSON batches every 30 seconds. With fewer calls cold starts
+# dominate it.
+MAX_SHARE_OF_SAMPLES, MIN_CALLS_OF_SAMPLES = 0.50, 1_000_000
+
 # The sum of the three parts, relative to a call without them and without samples.
 MAX_SHARE_OF_PARTS = 0.40
 
@@ -185,8 +189,10 @@ class Model:
     participants: int = 2
     tokens_per_participant: int = 2  # one for Stream's chat, one for its video
     messages: int = 5
-    batch_seconds: int = 30
+    batch_seconds: int = 60
     sample_seconds: int = 5  # interval of the samples of each direction
+    sample_bytes: float = 23  # docs/DATA.md, "Sample size and cost"
+    batch_bytes_besides_samples: float = 250  # the same
     has_samples: bool = True  # the apps report quality samples
     is_batch_rate_limited: bool = True  # LIMIT_QUALITY_REPORT_PER_MINUTE is not 0
     has_webhooks: bool = True
@@ -217,8 +223,8 @@ class Model:
         return self.has_samples * self.participants * self.minutes * 60 / self.batch_seconds
 
     def batch_bytes(self) -> float:
-        """docs/DATA.md, "What samples cost": 98 bytes per sample, and 170 per batch."""
-        return 98 * 2 * self.batch_seconds / self.sample_seconds + 170
+        samples = 2 * self.batch_seconds / self.sample_seconds
+        return self.sample_bytes * samples + self.batch_bytes_besides_samples
 
     def batch_units(self) -> int:
         return math.ceil(self.batch_bytes() / 1024)
@@ -242,8 +248,8 @@ class Model:
         return 2 + ACCOUNT_READ_UNITS + self.quality_units(), 1 + math.ceil(self.summary_bytes() / 1024)
 
     def repeated_read_units(self) -> tuple[float, int]:
-        """The same for a repeated read: the call, the account, the summary; the counter."""
-        return 1 + ACCOUNT_READ_UNITS + math.ceil(self.summary_bytes() / 4096), 1
+        """The same for a repeated read: the account, the summary; the counter."""
+        return ACCOUNT_READ_UNITS + math.ceil(self.summary_bytes() / 4096), 1
 
     def history_units(self) -> tuple[float, float]:
         """Write and read units of the rows of a call."""
@@ -286,7 +292,7 @@ class Model:
             RequestProfile("message/{channelId}", "message-list", participants,
                            0, call_and_account, 1, 1, 1, 2_000),
             RequestProfile("call/quality", "call-quality", 1, quality_writes, quality_reads,
-                           2, 2, 2, 20_000),
+                           3, 2, 2, 20_000),
             RequestProfile("call/end", "call-end", 1, 8, 0, 3, 1, 2, 150),
             # session_started, session_ended, ended, channel.deleted
             RequestProfile("webhook", "webhook", webhooks * 4, 1, 0, 1, 0, 0, 2),
@@ -835,12 +841,40 @@ def share_table(model: Model) -> str:
     return markdown_table(head, rows)
 
 
+def with_json_batches(model: Model) -> Model:
+    """Samples before docs/adr/0036-binary-sample-batches.md."""
+    return replace(model, batch_seconds=30, sample_bytes=98, batch_bytes_besides_samples=170)
+
+
+def sample_costs(model: Model) -> list[float]:
+    """The cost of the samples, for each of CALL_VOLUMES."""
+    without = replace(model, has_samples=False)
+    return [total_cost(calls, model) - total_cost(calls, without) for calls in CALL_VOLUMES]
+
+
+def samples_table(model: Model) -> str:
+    """The cost of samples before and after the binary batches."""
+    before = with_json_batches(model)
+    costs = {
+        "samples": (sample_costs(before), sample_costs(model)),
+        "a call with samples": tuple(
+            [total_cost(calls, it) for calls in CALL_VOLUMES] for it in (before, model)),
+    }  # fmt: skip
+    rows = []
+    for name, (old, new) in costs.items():
+        rows.append([f"{name}, JSON, a batch per 30 seconds", *(format_money(it) for it in old)])
+        rows.append([f"{name}, binary, a batch per minute", *(format_money(it) for it in new)])
+        rows.append(["relative", *(f"{after / it:.0%}" for it, after in zip(old, new))])
+    return markdown_table(["", "1 thousand, $", "1 million, $", "100 million, $"], rows)
+
+
 def options_table(model: Model) -> str:
     jwks_stack = template_stack(read("template.yaml"), CONDITIONS_WITH_JWKS)
     options = {
-        "one batch per minute": replace(model, batch_seconds=60),
-        "one batch per minute, one sample per ten seconds": replace(
-            model, batch_seconds=60, sample_seconds=10),
+        "one batch per 30 seconds": replace(model, batch_seconds=30),
+        "one sample per ten seconds": replace(model, sample_seconds=10),
+        "one batch per two minutes, one sample per ten seconds": replace(
+            model, batch_seconds=120, sample_seconds=10),
         "no samples": replace(model, has_samples=False),
         "`CallEvents` `false`": without_events(model),
         "`LimitQualityReportPerMinute` 0": replace(model, is_batch_rate_limited=False),
@@ -953,6 +987,7 @@ TABLES = {
     "parts": parts_table,
     "choices": choices_table,
     "shares": share_table,
+    "samples": samples_table,
     "options": options_table,
     "sensitivity": sensitivity_table,
     "metrics": metrics_table,
@@ -1112,6 +1147,11 @@ def template_mismatches(model: Model, template: str) -> list[str]:
             mismatches.append(f"settlement, history and events cost {share:.0%} of the other cost "
                               f"of {calls:,} calls without samples, must be at most "
                               f"{MAX_SHARE_OF_PARTS:.0%}")  # fmt: skip
+    shares = zip(CALL_VOLUMES, sample_costs(model), sample_costs(with_json_batches(model)))
+    for calls, cost, before in shares:
+        if calls >= MIN_CALLS_OF_SAMPLES and cost > MAX_SHARE_OF_SAMPLES * before:
+            mismatches.append(f"samples cost {cost / before:.0%} of JSON batches for {calls:,} "
+                              f"calls, must be at most {MAX_SHARE_OF_SAMPLES:.0%}")  # fmt: skip
     return mismatches + data_doc_mismatches(model)
 
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, DeviceId, UserId};
-use crate::quality::Sample;
 use crate::quality::sample::RawSample;
+use crate::quality::{Sample, codec};
 
 /// The samples of a batch: 1 to 60.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -13,7 +13,7 @@ use crate::quality::sample::RawSample;
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// The maximum per batch: one sample a second and direction for 30 seconds.
+    /// The maximum per batch: two and a half minutes of both directions at five seconds.
     pub const MAX_COUNT: usize = 60;
 
     /// The samples as a slice.
@@ -50,8 +50,7 @@ impl BatchId {
     /// Derives the id of a batch without one. Equal samples yield equal ids.
     #[must_use]
     pub fn from_samples(samples: &Samples) -> Self {
-        let json = serde_json::to_vec(samples.as_slice()).unwrap_or_default();
-        Self::from_digest(&sha256(&json))
+        Self::from_digest(&sha256(&codec::encode(samples.as_slice())))
     }
 }
 

@@ -4,13 +4,16 @@
 //! The summary has `sk = QUALITY#SUMMARY`, outside the range of the data. After an invalidation the
 //! item has no content, and its `at` is the earliest time from which a summary replaces it.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt as _};
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::clock::Timestamp;
@@ -20,6 +23,7 @@ use crate::dynamo::{
 };
 use crate::ids::{BatchId, CallId, DeviceId, UserId};
 use crate::quality::batch::{Batch, Platform, Slot};
+use crate::quality::codec;
 use crate::quality::sample::Sample;
 use crate::quality::store::{
     MAX_PAGES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport,
@@ -40,7 +44,40 @@ struct BatchItem {
     user_id: UserId,
     platform: Option<Platform>,
     device_id: Option<DeviceId>,
-    samples: String,
+    samples: StoredSamples,
+}
+
+/// The part of a batch that identifies it.
+#[derive(Deserialize)]
+struct BatchKey {
+    batch: BatchId,
+}
+
+/// Encoded samples: bytes, or the JSON of earlier versions.
+struct StoredSamples(Vec<Sample>);
+
+impl<'de> Deserialize<'de> for StoredSamples {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StoredSamplesVisitor)
+    }
+}
+
+struct StoredSamplesVisitor;
+
+impl Visitor<'_> for StoredSamplesVisitor {
+    type Value = StoredSamples;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("encoded samples")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<StoredSamples, E> {
+        codec::decode(bytes).map(StoredSamples).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, json: &str) -> Result<StoredSamples, E> {
+        codec::decode_json(json).map(StoredSamples).map_err(E::custom)
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,10 +102,9 @@ impl DynamoQualityStore {
         Self(table)
     }
 
-    /// Prepares to put an item. It expires with the call's tombstone.
+    /// Prepares to put an item with its times.
     fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
-        item.insert("at".to_owned(), number(at.as_millis()));
-        item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE_TTL).as_secs()));
+        insert_times(&mut item, at);
         self.0.put_item(item)
     }
 
@@ -137,28 +173,13 @@ impl QualityStore for DynamoQualityStore {
         batch: &Batch,
         slot: Slot,
     ) -> Result<StoreBatchResult, StoreError> {
-        let Batch { id, user, platform, device_id, received_at, samples } = batch;
-        let sort_key = format!("SAMPLES#{user}#{:03}", slot.number());
-        let mut item = key(format!("CALL#{call}"), sort_key);
-        let internal = |error: serde_json::Error| StoreError::Internal(error.into());
-        item.insert("batch".to_owned(), text(id.as_str()));
-        item.insert("userId".to_owned(), text(user.as_str()));
-        item.insert("samples".to_owned(), text(serde_json::to_string(samples).map_err(internal)?));
-        if let Some(platform) = platform {
-            let platform = serde_dynamo::to_attribute_value(platform);
-            let platform = platform.map_err(|error| StoreError::Internal(error.into()))?;
-            item.insert("platform".to_owned(), platform);
-        }
-        if let Some(device_id) = device_id {
-            item.insert("deviceId".to_owned(), text(device_id.as_str()));
-        }
-        let put =
-            self.put_request(item, *received_at).condition_expression("attribute_not_exists(pk)");
+        let item = batch_item(call, batch, slot)?;
+        let put = self.0.put_item(item).condition_expression("attribute_not_exists(pk)");
         Ok(match put_conditionally(put).await? {
             ConditionalResult::Applied(_) => StoreBatchResult::Stored,
             ConditionalResult::ConditionFailed(Some(item)) => {
-                let existing: BatchItem = parse_item(item)?;
-                if existing.batch == *id {
+                let existing: BatchKey = parse_item(item)?;
+                if existing.batch == batch.id {
                     StoreBatchResult::Duplicate
                 } else {
                     StoreBatchResult::SlotTaken
@@ -238,6 +259,32 @@ impl QualityStore for DynamoQualityStore {
     }
 }
 
+/// Adds the time of an item. The item expires with the call's tombstone.
+fn insert_times(item: &mut Item, at: Timestamp) {
+    item.insert("at".to_owned(), number(at.as_millis()));
+    item.insert("ttl".to_owned(), number(at.plus(TOMBSTONE_TTL).as_secs()));
+}
+
+/// The item of a batch. Write units are counted per KB, and a minute's samples must fit in one.
+fn batch_item(call: &CallId, batch: &Batch, slot: Slot) -> Result<Item, StoreError> {
+    let Batch { id, user, platform, device_id, received_at, samples } = batch;
+    let sort_key = format!("SAMPLES#{user}#{:03}", slot.number());
+    let mut item = key(format!("CALL#{call}"), sort_key);
+    item.insert("batch".to_owned(), text(id.as_str()));
+    item.insert("userId".to_owned(), text(user.as_str()));
+    item.insert("samples".to_owned(), AttributeValue::B(Blob::new(codec::encode(samples))));
+    if let Some(platform) = platform {
+        let platform = serde_dynamo::to_attribute_value(platform);
+        let platform = platform.map_err(|error| StoreError::Internal(error.into()))?;
+        item.insert("platform".to_owned(), platform);
+    }
+    if let Some(device_id) = device_id {
+        item.insert("deviceId".to_owned(), text(device_id.as_str()));
+    }
+    insert_times(&mut item, *received_at);
+    Ok(item)
+}
+
 fn summary_key(call: &CallId) -> Item {
     key(format!("CALL#{call}"), "QUALITY#SUMMARY")
 }
@@ -247,15 +294,13 @@ fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> 
     let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     if sort_key.starts_with("SAMPLES#") {
         let BatchItem { at, batch, user_id, platform, device_id, samples } = parse_item(item)?;
-        let samples: Vec<Sample> =
-            serde_json::from_str(&samples).map_err(|error| StoreError::Internal(error.into()))?;
         data.batches.push(Batch {
             id: batch,
             user: user_id,
             platform,
             device_id,
             received_at: at,
-            samples,
+            samples: samples.0,
         });
     } else if sort_key.starts_with("REPORT#") {
         let ReportItem { at, session, figures } = parse_item(item)?;
@@ -265,4 +310,81 @@ fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> 
         data.ratings.push(StoredRating { user: user_id, rating, reason });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::samples::SampleGenerator;
+    use crate::test_support::user_id;
+
+    /// The size of an item by DynamoDB's rules.
+    fn item_size(item: &Item) -> usize {
+        let size_of = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(number) => number.len() / 2 + 2,
+            AttributeValue::B(bytes) => bytes.as_ref().len(),
+            other => panic!("{other:?}"),
+        };
+        item.iter().map(|(name, value)| name.len() + size_of(value)).sum()
+    }
+
+    fn minute_batch(seed: u64, user: &str, id: &str, device_id: &str) -> Batch {
+        Batch {
+            id: BatchId::try_from(id.to_owned()).unwrap(),
+            user: user_id(user),
+            platform: Some(Platform::Android),
+            device_id: Some(DeviceId::try_from(device_id.to_owned()).unwrap()),
+            received_at: Timestamp::from_millis(1_767_225_660_123),
+            samples: SampleGenerator::new(seed).next_minute().into_vec(),
+        }
+    }
+
+    #[test]
+    fn batch_of_a_minute_takes_one_write_unit() {
+        let uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+        let longest = |length| "x".repeat(length);
+        for (call, user, id, device, limit) in [
+            (
+                uuid.to_owned(),
+                uuid.to_owned(),
+                "mit3k9x1-4fzyo82mvyr".to_owned(),
+                uuid.to_owned(),
+                850,
+            ),
+            // The longest ids.
+            (longest(59), longest(64), longest(64), longest(64), 1_024),
+        ] {
+            let call = CallId::try_from(call).unwrap();
+            for seed in 0..200 {
+                let batch = minute_batch(seed, &user, &id, &device);
+                let slot = Slot::probe_sequence(&batch.id).next().unwrap();
+                let size = item_size(&batch_item(&call, &batch, slot).unwrap());
+                assert!(size <= limit, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn stored_batch_is_read() {
+        let batch = minute_batch(1, "alice", "b1", "phone-1");
+        let call = CallId::try_from("c1".to_owned()).unwrap();
+        let slot = Slot::probe_sequence(&batch.id).next().unwrap();
+        let mut data = StoredQualityData::default();
+        add_item(&mut data, batch_item(&call, &batch, slot).unwrap()).unwrap();
+        assert_eq!(data.batches, [batch]);
+    }
+
+    #[test]
+    fn invalid_samples_are_an_internal_error() {
+        let batch = minute_batch(1, "alice", "b1", "phone-1");
+        let call = CallId::try_from("c1".to_owned()).unwrap();
+        let slot = Slot::probe_sequence(&batch.id).next().unwrap();
+        for samples in [AttributeValue::B(Blob::new([9])), text("{}")] {
+            let mut item = batch_item(&call, &batch, slot).unwrap();
+            item.insert("samples".to_owned(), samples);
+            let result = add_item(&mut StoredQualityData::default(), item);
+            assert!(matches!(result, Err(StoreError::Internal(_))));
+        }
+    }
 }

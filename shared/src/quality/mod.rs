@@ -6,6 +6,7 @@
 mod aggregate;
 mod batch;
 pub mod chart;
+pub(crate) mod codec;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;

@@ -119,8 +119,7 @@ pub struct RawSample {
 }
 
 /// A sample in the units of the response.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "CompactSample", into = "CompactSample")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// The time, by the phone's clock.
     pub at: Timestamp,
@@ -235,92 +234,6 @@ impl Sample {
     #[must_use]
     pub fn resolution(&self) -> Option<f64> {
         self.frame_height.map(|height| self.frame_width.map_or(height, |width| width.min(height)))
-    }
-}
-
-/// The stored form of a sample. Without field names it takes a third of the space.
-#[derive(Serialize, Deserialize)]
-struct CompactSample(
-    Timestamp,
-    Direction,
-    Option<Millis>,
-    Option<Millis>,
-    Option<Millis>,
-    Option<Percent>,
-    Option<f64>,
-    Option<Millis>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<KilobitsPerSecond>,
-    Option<f64>,
-    Option<Percent>,
-    Option<QualityLimitationReason>,
-    // Samples that were stored before these fields end here.
-    #[serde(default)] Option<Millis>,
-    #[serde(default)] Option<AudioCodec>,
-    #[serde(default)] Option<bool>,
-    #[serde(default)] Option<Percent>,
-    #[serde(default)] Option<BurstRatio>,
-    #[serde(default)] Option<VideoCodec>,
-    #[serde(default)] Option<KilobitsPerSecond>,
-);
-
-impl From<Sample> for CompactSample {
-    fn from(sample: Sample) -> Self {
-        Self(
-            sample.at,
-            sample.direction,
-            sample.round_trip_time,
-            sample.latency,
-            sample.jitter,
-            sample.packet_loss,
-            sample.freeze_count,
-            sample.freeze_duration,
-            sample.frame_width,
-            sample.frame_height,
-            sample.frame_rate,
-            sample.bitrate,
-            sample.audio_level,
-            sample.concealment,
-            sample.quality_limitation_reason,
-            sample.jitter_buffer_delay,
-            sample.audio_codec,
-            sample.fec_enabled,
-            sample.audio_packet_loss,
-            sample.burst_ratio,
-            sample.video_codec,
-            sample.video_bitrate,
-        )
-    }
-}
-
-impl From<CompactSample> for Sample {
-    fn from(compact: CompactSample) -> Self {
-        Self {
-            at: compact.0,
-            direction: compact.1,
-            round_trip_time: compact.2,
-            latency: compact.3,
-            jitter: compact.4,
-            packet_loss: compact.5,
-            freeze_count: compact.6,
-            freeze_duration: compact.7,
-            frame_width: compact.8,
-            frame_height: compact.9,
-            frame_rate: compact.10,
-            bitrate: compact.11,
-            audio_level: compact.12,
-            concealment: compact.13,
-            quality_limitation_reason: compact.14,
-            jitter_buffer_delay: compact.15,
-            audio_codec: compact.16,
-            fec_enabled: compact.17,
-            audio_packet_loss: compact.18,
-            burst_ratio: compact.19,
-            video_codec: compact.20,
-            video_bitrate: compact.21,
-        }
     }
 }
 
@@ -455,21 +368,6 @@ mod tests {
         // The gap began before the previous sample.
         assert_eq!(burst_ratio(0, 1_920, 48), None);
         assert_eq!(parse_sample(raw_sample()).burst_ratio, None);
-    }
-
-    #[test]
-    fn stored_sample_round_trips() {
-        for raw in [raw_sample(), full_raw_sample()] {
-            let stored = serde_json::to_string(&parse_sample(raw.clone())).unwrap();
-            assert!(stored.len() < 170, "{stored}");
-            assert_eq!(serde_json::from_str::<Sample>(&stored).unwrap(), parse_sample(raw));
-        }
-    }
-
-    #[test]
-    fn sample_without_the_newer_fields_is_read() {
-        let stored = r#"[1767225600123,"inbound",83.4,null,5.0,1.0,1.0,250.0,1280.0,720.0,24.0,1250.0,0.25,1.0,null]"#;
-        assert_eq!(serde_json::from_str::<Sample>(stored).unwrap(), parse_sample(raw_sample()));
     }
 
     #[test]

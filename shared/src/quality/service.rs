@@ -33,8 +33,16 @@ pub struct QualityService {
     pub clock: Arc<dyn Clock>,
 }
 
+/// The source of a response.
+enum FindResult {
+    /// A stored quality that may be reused.
+    Summary(Quality),
+    /// The call, whose quality must be computed.
+    Call(Call),
+}
+
 impl QualityService {
-    /// The quality of a call, for a member or a service: the stored summary if it is recent, or
+    /// The quality of a call, for a member or a service: the stored summary if it may be reused, or
     /// else computed. If Stream fails, the response uses stored data and has
     /// `stream.reachable: false`.
     ///
@@ -51,25 +59,39 @@ impl QualityService {
     ) -> Result<Quality, ApiError> {
         // Before the reads, so that every write that they miss is newer.
         let now = self.clock.now();
-        let reads = async {
-            let (call, content) =
-                join(self.find_call(caller, id), self.quality_store.load_summary(id)).await;
-            Ok::<_, ApiError>((call?, content?))
-        };
-        let reads = users::require_active_alongside(&*self.accounts, caller, now, reads);
-        let (call, content) = permit.consume_alongside(reads).await?;
-        let stored = content.and_then(|content| summary::decode(&content));
-        let quality = match stored.filter(|stored| summary::is_reusable(stored, &call, now)) {
-            Some(stored) => stored,
-            None => self.compute(&call, now, deadline).await?,
+        let find = self.find(caller, id, now);
+        let find = users::require_active_alongside(&*self.accounts, caller, now, find);
+        let quality = match permit.consume_alongside(find).await? {
+            FindResult::Summary(quality) => quality,
+            FindResult::Call(call) => self.compute(&call, now, deadline).await?,
         };
         // The summary has the ratings of all members.
         Ok(quality.visible_to(|user| caller.is_service || *user == caller.user))
     }
 
-    /// The call, if the caller may read it.
-    async fn find_call(&self, caller: &Caller, id: &CallId) -> Result<Call, ApiError> {
-        calls::get_authorized(&*self.calls, id, |call| call.is_accessible_to(caller)).await
+    /// Finds a reusable summary, or else the call. The final summary of an ended call is read alone,
+    /// which is the usual case. Any other summary requires the state of the call.
+    async fn find(
+        &self,
+        caller: &Caller,
+        id: &CallId,
+        now: Timestamp,
+    ) -> Result<FindResult, ApiError> {
+        let content = self.quality_store.load_summary(id).await?;
+        let summary = content.and_then(|content| summary::decode(&content));
+        let summary = match summary {
+            Some(summary) if summary.is_reusable_for(caller, now) => {
+                return Ok(FindResult::Summary(summary.quality));
+            }
+            other => other,
+        };
+        let is_accessible = |call: &Call| call.is_accessible_to(caller);
+        let call = calls::get_authorized(&*self.calls, id, is_accessible).await?;
+        let quality = summary.map(|summary| summary.quality);
+        Ok(match quality.filter(|quality| summary::is_reusable(quality, &call, now)) {
+            Some(quality) => FindResult::Summary(quality),
+            None => FindResult::Call(call),
+        })
     }
 
     /// Computes the quality, and stores its summary if that makes a repeated read cheaper.
@@ -85,7 +107,7 @@ impl QualityService {
         let data = data?;
         let data_bytes = summary::data_bytes(&data);
         let quality = merge(call, data, stream_stats, now);
-        let content = summary::encode(&quality)
+        let content = summary::encode(&quality, call)
             .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
         if summary::is_worth_storing(&quality, &content, data_bytes, call)
             && let Err(error) = self.quality_store.store_summary(id, content, now).await

@@ -2,7 +2,8 @@
 //! (`docs/adr/0025-stored-quality-summary.md`).
 //!
 //! The summary of a call that has not ended is reused for 5 seconds. The summary of an ended call is
-//! reused until a write of quality data invalidates it.
+//! reused until a write of quality data invalidates it. It contains the members of the call, so that
+//! one item serves the request.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
@@ -13,8 +14,11 @@ use flate2::write::ZlibEncoder;
 use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Caller;
+use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::calls::{Call, CallState};
 use crate::clock::{Timestamp, time_remaining};
+use crate::ids::UserId;
 use crate::quality::response::Quality;
 use crate::quality::store::{QualityStore, StoredQualityData};
 use crate::store::StoreError;
@@ -35,32 +39,65 @@ const WRITE_COST: usize = 20;
 /// The version of the content. Increase it with each change of [`Quality`] or its computation.
 const FORMAT: u32 = 2;
 
+/// A stored summary.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) quality: Quality,
+    access: Option<Access>,
+}
+
+/// The access to an ended call, so that a read of its final summary needs no read of the call. The
+/// members of an ended call do not change, and an erasure of a member invalidates the summary.
+#[derive(Debug, Serialize, Deserialize)]
+struct Access {
+    members: Vec<UserId>,
+    /// The end of the retention of the call.
+    expires_at: Timestamp,
+}
+
 #[derive(Serialize)]
 struct NewContent<'a> {
     format: u32,
+    access: Option<Access>,
     quality: &'a Quality,
 }
 
 #[derive(Deserialize)]
 struct StoredContent {
     format: u32,
+    #[serde(default)]
+    access: Option<Access>,
     quality: Quality,
 }
 
 /// The content of a summary: compressed JSON.
-pub(super) fn encode(quality: &Quality) -> io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(&NewContent { format: FORMAT, quality })?;
+pub(super) fn encode(quality: &Quality, call: &Call) -> io::Result<Vec<u8>> {
+    let access = call.ended_at.filter(|_| is_final(quality, call)).map(|ended_at| Access {
+        members: call.members.clone(),
+        expires_at: ended_at.plus(TOMBSTONE_TTL),
+    });
+    let json = serde_json::to_vec(&NewContent { format: FORMAT, access, quality })?;
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&json)?;
     encoder.finish()
 }
 
-/// The quality in a summary; `None` if the content has another version.
-pub(super) fn decode(content: &[u8]) -> Option<Quality> {
+/// The summary of a content; `None` if the content has another version.
+pub(super) fn decode(content: &[u8]) -> Option<Summary> {
     let mut json = Vec::new();
     ZlibDecoder::new(content).read_to_end(&mut json).ok()?;
-    let stored: StoredContent = serde_json::from_slice(&json).ok()?;
-    (stored.format == FORMAT).then_some(stored.quality)
+    let StoredContent { format, access, quality } = serde_json::from_slice(&json).ok()?;
+    (format == FORMAT).then_some(Summary { quality, access })
+}
+
+impl Summary {
+    /// Whether the summary may be returned to this caller without a read of the call.
+    pub(super) fn is_reusable_for(&self, caller: &Caller, now: Timestamp) -> bool {
+        let has_access = self.access.as_ref().is_some_and(|access| {
+            now < access.expires_at && (caller.is_service || access.members.contains(&caller.user))
+        });
+        has_access && is_younger_than(&self.quality, FINAL_REUSE, now)
+    }
 }
 
 /// Whether to store a summary: if it fits in an item, and is final or costs no more than another
@@ -77,8 +114,8 @@ pub(super) fn is_worth_storing(
 
 /// The approximate size of the data in the table, as `docs/DATA.md` states it.
 pub(super) fn data_bytes(data: &StoredQualityData) -> usize {
-    const BATCH_BYTES: usize = 170;
-    const SAMPLE_BYTES: usize = 100;
+    const BATCH_BYTES: usize = 250;
+    const SAMPLE_BYTES: usize = 23;
     let batches = data.batches.iter().map(|batch| BATCH_BYTES + SAMPLE_BYTES * batch.samples.len());
     let reports = data.reports.iter().filter_map(|report| Some(report.stats_json.as_ref()?.len()));
     batches.chain(reports).sum()
@@ -91,6 +128,10 @@ pub(super) fn is_reusable(quality: &Quality, call: &Call, now: Timestamp) -> boo
         return false;
     }
     let max_age = if is_final(quality, call) { FINAL_REUSE } else { MAX_STALENESS };
+    is_younger_than(quality, max_age, now)
+}
+
+fn is_younger_than(quality: &Quality, max_age: Duration, now: Timestamp) -> bool {
     time_remaining(Some(quality.timestamp), max_age, now).is_some()
 }
 
@@ -125,7 +166,7 @@ pub async fn write_and_invalidate<T, E: From<StoreError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::{START, active_call, quality as fixtures};
+    use crate::test_support::{START, active_call, quality as fixtures, user_id};
 
     fn quality_at(timestamp: Timestamp, reachable: bool) -> Quality {
         let mut quality = fixtures::quality();
@@ -205,16 +246,61 @@ mod tests {
     }
 
     #[test]
+    fn final_summary_is_reused_without_the_call() {
+        let open = active_call(&["alice", "bob"], START);
+        let ended = Call { state: CallState::Ended, ended_at: Some(after(85)), ..open.clone() };
+        let retained = TOMBSTONE_TTL.as_secs();
+        let late = after(85 + retained - 10);
+        for (call, computed_at, reachable, user, now, is_expected) in [
+            (&ended, after(100), true, "alice", after(3_699), true),
+            (&ended, after(100), true, "bob", after(3_699), true),
+            (&ended, after(100), true, "carol", after(200), false),
+            (&ended, after(100), true, "alice", after(3_700), false),
+            // The call has expired.
+            (&ended, late, true, "alice", after(85 + retained - 1), true),
+            (&ended, late, true, "alice", after(85 + retained), false),
+            // Later writes do not invalidate these.
+            (&ended, after(99), true, "alice", after(101), false),
+            (&ended, after(100), false, "alice", after(101), false),
+            (&open, after(100), true, "alice", after(101), false),
+        ] {
+            let content = encode(&quality_at(computed_at, reachable), call).unwrap();
+            let summary = decode(&content).unwrap();
+            let mut caller = caller(user);
+            assert_eq!(summary.is_reusable_for(&caller, now), is_expected, "{user} {now}");
+            caller.is_service = true;
+            let is_stranger = user == "carol";
+            assert_eq!(summary.is_reusable_for(&caller, now), is_expected || is_stranger);
+        }
+    }
+
+    fn caller(user: &str) -> Caller {
+        Caller { user: user_id(user), role: None, is_service: false, session_started_at: None }
+    }
+
+    #[test]
+    fn summary_of_an_earlier_version_requires_the_call() {
+        let quality = quality_at(after(100), true);
+        let json = serde_json::json!({"format": FORMAT, "quality": quality}).to_string();
+        let summary = decode(&compress(&json)).unwrap();
+        assert!(!summary.is_reusable_for(&caller("alice"), after(101)));
+    }
+
+    #[test]
     fn content_of_another_version_is_ignored() {
         let quality = fixtures::quality();
-        let content = encode(&quality).unwrap();
+        let content = encode(&quality, &active_call(&["alice"], START)).unwrap();
         assert!(content.len() < 10_000, "{}", content.len());
         assert!(decode(&content).is_some());
         assert!(decode(&content[1..]).is_none());
         assert!(decode(b"").is_none());
         let json = serde_json::json!({"format": FORMAT + 1, "quality": quality}).to_string();
+        assert!(decode(&compress(&json)).is_none());
+    }
+
+    fn compress(json: &str) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(json.as_bytes()).unwrap();
-        assert!(decode(&encoder.finish().unwrap()).is_none());
+        encoder.finish().unwrap()
     }
 }

@@ -214,6 +214,49 @@ impl KilobitsPerSecond {
     }
 }
 
+/// A type whose values are whole thousandths of its unit. As integers they need less space.
+pub(super) trait Thousandths: Sized {
+    /// The value in thousandths.
+    fn to_thousandths(self) -> i64;
+
+    /// The value of this number of thousandths; `None` outside the range of the type.
+    fn from_thousandths(thousandths: i64) -> Option<Self>;
+}
+
+impl Thousandths for f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+    fn to_thousandths(self) -> i64 {
+        (self * 1000.0).round() as i64
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the largest value is a billion")]
+    fn from_thousandths(thousandths: i64) -> Option<Self> {
+        (0..=1_000_000_000_000).contains(&thousandths).then(|| thousandths as Self / 1000.0)
+    }
+}
+
+macro_rules! thousandths {
+    ($($name:ident, $min:literal to $max:literal;)*) => {$(
+        impl Thousandths for $name {
+            fn to_thousandths(self) -> i64 {
+                self.0.to_thousandths()
+            }
+
+            fn from_thousandths(thousandths: i64) -> Option<Self> {
+                let value = f64::from_thousandths(thousandths)?;
+                ($min..=$max).contains(&value).then_some(Self(value))
+            }
+        }
+    )*};
+}
+
+thousandths! {
+    Millis, 0.0 to 86_400_000.0;
+    Percent, 0.0 to 100.0;
+    KilobitsPerSecond, 0.0 to 1_000_000.0;
+    BurstRatio, 1.0 to 8.0;
+}
+
 /// Rounds to a thousandth, which is finer than any source measures.
 #[must_use]
 pub(super) fn round_to_thousandth(value: f64) -> f64 {

@@ -2,6 +2,7 @@
 
 pub(crate) mod jwks;
 pub(crate) mod quality;
+pub(crate) mod samples;
 mod stream_models;
 
 use std::sync::Mutex;

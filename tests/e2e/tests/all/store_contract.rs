@@ -59,6 +59,13 @@ impl StoreFixture {
         let response = local::dynamo::call(endpoint, "GetItem", &get).await.unwrap();
         response["Item"].clone()
     }
+
+    /// Puts a raw item.
+    async fn put_item(&self, item: Value) {
+        let put = json!({"TableName": self.config.table, "Item": item});
+        let endpoint = self.config.endpoint.as_deref().unwrap();
+        local::dynamo::call(endpoint, "PutItem", &put).await.unwrap();
+    }
 }
 
 async fn start_fixture() -> StoreFixture {
@@ -1593,30 +1600,89 @@ async fn newest_summary_is_stored_until_it_is_invalidated() {
     assert_eq!(item["ttl"]["N"], expires_at);
 }
 
+/// The item of a batch of an earlier version, whose samples are JSON text.
+fn json_batch_item(number: u32, samples: &str) -> Value {
+    let received_at = at_second(5);
+    json!({
+        "pk": {"S": "CALL#c1"}, "sk": {"S": format!("SAMPLES#alice#{number:03}")},
+        "batch": {"S": format!("old-{number}")}, "userId": {"S": "alice"},
+        "platform": {"S": "ios"}, "deviceId": {"S": "phone-1"}, "samples": {"S": samples},
+        "at": {"N": millis_text(received_at)}, "ttl": {"N": "1769817605"},
+    })
+}
+
+#[tokio::test]
+async fn batches_of_both_encodings_are_read() {
+    let fixture = start_fixture().await;
+    let (id, store) = (default_call_id(), &fixture.evidence);
+    let old = single_sample_batch("alice", "old-7", 0.01);
+    let slot = Slot::probe_sequence(&old.id).next().unwrap();
+    let row = json!([[
+        at_second(0).as_millis(),
+        "inbound",
+        null,
+        null,
+        10.0,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+    ]]);
+    let mut item = json_batch_item(7, &row.to_string());
+    item["sk"]["S"] = json!(format!("SAMPLES#alice#{:03}", slot.number()));
+    fixture.put_item(item).await;
+    // A repeat of the old batch, and another batch in its slot.
+    assert_eq!(store.store_batch(&id, &old, slot).await.unwrap(), StoreBatchResult::Duplicate);
+    let other = single_sample_batch("alice", "b1", 0.02);
+    assert_eq!(store.store_batch(&id, &other, slot).await.unwrap(), StoreBatchResult::SlotTaken);
+    let new = single_sample_batch("bob", "b2", 0.03);
+    let slot = Slot::probe_sequence(&new.id).next().unwrap();
+    assert_eq!(store.store_batch(&id, &new, slot).await.unwrap(), StoreBatchResult::Stored);
+    let stored = fixture.get_item("CALL#c1", &format!("SAMPLES#bob#{:03}", slot.number())).await;
+    assert!(stored["samples"]["B"].is_string(), "{stored}");
+    let mut loaded = store.load(&id).await.unwrap();
+    loaded.batches.sort_by_key(|batch| batch.user.clone());
+    assert_eq!(loaded.batches, [old, new]);
+    // Only the batch of this user is deleted.
+    store.delete_user_data(&id, &user_id("alice")).await.unwrap();
+    let loaded = store.load(&id).await.unwrap();
+    assert_eq!(loaded.batches.len(), 1);
+    assert_eq!(loaded.batches[0].user, user_id("bob"));
+}
+
 /// The samples of a call exceed one page of DynamoDB.
 #[tokio::test]
 async fn samples_beyond_one_page_are_read() {
-    let StoreFixture { evidence, _backends, .. } = start_fixture().await;
-    let sample = json!({
-        "timestamp": at_second(0).as_millis(), "roundTripTime": 0.123_456, "latency": 0.061_234,
-        "jitter": 0.012_345, "packetsLost": 123, "packetsReceived": 45_678, "freezeCount": 12,
-        "totalFreezesDuration": 1.234, "frameWidth": 1280, "frameHeight": 720,
-        "framesPerSecond": 24.5, "bitrate": 1_234_567, "audioLevel": 0.123,
-        "concealedSamples": 1_234, "totalSamplesReceived": 240_000,
-        "qualityLimitationReason": "bandwidth",
-    });
-    let samples: Samples = serde_json::from_value(json!(vec![sample; 60])).unwrap();
+    let fixture = start_fixture().await;
+    let row = json!([
+        at_second(0).as_millis(),
+        "inbound",
+        123.456,
+        61.234,
+        12.345,
+        0.268,
+        12.0,
+        1_234.0,
+        1_280.0,
+        720.0,
+        24.5,
+        1_234.567,
+        0.123,
+        0.514,
+        "bandwidth",
+    ]);
+    let samples = json!(vec![row; 60]).to_string();
     for number in 0..160 {
-        let batch = Batch {
-            samples: samples.clone().into_vec(),
-            ..single_sample_batch("alice", &format!("b{number}"), 0.0)
-        };
-        let mut slots = Slot::probe_sequence(&batch.id);
-        while evidence.store_batch(&default_call_id(), &batch, slots.next().unwrap()).await.unwrap()
-            != StoreBatchResult::Stored
-        {}
+        fixture.put_item(json_batch_item(number, &samples)).await;
     }
-    let loaded = evidence.load(&default_call_id()).await.unwrap();
+    assert!(samples.len() * 160 > 1024 * 1024, "{}", samples.len());
+    let loaded = fixture.evidence.load(&default_call_id()).await.unwrap();
     assert_eq!((loaded.batches.len(), loaded.truncated), (160, false));
 }
 
