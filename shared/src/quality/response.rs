@@ -8,8 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::calls::CallScore;
 use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
-#[cfg(test)]
-use crate::quality::emodel::{Costs, Score};
 use crate::quality::model::{Medium, Rating, Ratings as MediumRatings};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
@@ -394,14 +392,6 @@ impl Quality {
 }
 
 impl Assessment {
-    /// An assessment by version 1.
-    #[cfg(test)]
-    pub(crate) fn from_score(score: Score, costs: Costs) -> Self {
-        let overall = Some(Rating { score, costs: costs.into() });
-        let ratings = MediumRatings { overall, ..MediumRatings::default() };
-        Self::new(ScoreModel::V1, &ratings, None)
-    }
-
     /// An assessment of these ratings. Without an overall rating, `missing` is the reason.
     pub(super) fn new(
         model: ScoreModel,
