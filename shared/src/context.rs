@@ -192,6 +192,7 @@ impl AppContext {
         Ok(QualityService {
             calls: self.call_store(),
             accounts: self.account_store(),
+            names: Arc::new(DynamoUserStore::new(self.table.clone())),
             quality_store: self.quality_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
-use shared::error::{ApiError, Code};
+use shared::error::ApiError;
 use shared::http::{self, Accept, ApiResponse, IntoResponse, Path, Query, Svg};
 use shared::ids::CallId;
-use shared::quality::chart::{self, Width};
+use shared::quality::chart::{self, Theme, Width};
 use shared::quality::{Quality, QualityService};
 use shared::rate_limiter::{RateLimiter, Route};
 
@@ -37,6 +37,8 @@ struct Params {
     format: Option<Format>,
     #[serde(default)]
     width: Width,
+    #[serde(default)]
+    theme: Theme,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -80,10 +82,6 @@ async fn get_call_quality(
         Format::Json => {
             Response::Json(ApiResponse::ok("Call quality", QualityResponse { quality }))
         }
-        Format::Svg => {
-            let svg = chart::render_svg(&quality, params.width)
-                .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
-            Response::Svg(Svg(svg))
-        }
+        Format::Svg => Response::Svg(Svg(chart::render_svg(&quality, params.width, params.theme))),
     })
 }

@@ -1,6 +1,7 @@
 //! The quality response, which is also the stored summary. A value that no source has is `null`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,8 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::calls::CallScore;
 use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
-#[cfg(test)]
-use crate::quality::emodel::{Costs, Score};
 use crate::quality::model::{Medium, Rating, Ratings as MediumRatings};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
@@ -373,6 +372,22 @@ impl Quality {
         self
     }
 
+    /// The participants without a name.
+    pub(crate) fn unnamed_users(&self) -> Vec<UserId> {
+        let unnamed = self.participants.iter().filter(|participant| participant.name.is_none());
+        unnamed
+            .filter_map(|participant| UserId::try_from(participant.user_id.clone()).ok())
+            .collect()
+    }
+
+    /// Adds names to participants without one.
+    pub(crate) fn add_names(&mut self, names: &BTreeMap<UserId, String>) {
+        for participant in self.participants.iter_mut().filter(|it| it.name.is_none()) {
+            let user = UserId::try_from(participant.user_id.clone()).ok();
+            participant.name = user.and_then(|user| names.get(&user).cloned());
+        }
+    }
+
     /// The call's score by this version of the formula, for its item.
     pub(crate) fn call_score(&self, model: ScoreModel) -> Option<CallScore> {
         let QualityLabel::Known(label) = self.assessment.quality else { return None };
@@ -394,14 +409,6 @@ impl Quality {
 }
 
 impl Assessment {
-    /// An assessment by version 1.
-    #[cfg(test)]
-    pub(crate) fn from_score(score: Score, costs: Costs) -> Self {
-        let overall = Some(Rating { score, costs: costs.into() });
-        let ratings = MediumRatings { overall, ..MediumRatings::default() };
-        Self::new(ScoreModel::V1, &ratings, None)
-    }
-
     /// An assessment of these ratings. Without an overall rating, `missing` is the reason.
     pub(super) fn new(
         model: ScoreModel,
@@ -478,4 +485,25 @@ fn deserialize_resolution<'de, D: Deserializer<'de>>(
     let text: Option<String> = Option::deserialize(deserializer)?;
     let parse = |text: String| text.trim_end_matches('p').parse::<f64>().map_err(D::Error::custom);
     text.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_support::{quality as fixtures, user_id};
+
+    #[test]
+    fn stored_names_fill_gaps_only() {
+        let mut quality = fixtures::quality();
+        assert_eq!(quality.unnamed_users(), []);
+        for participant in &mut quality.participants {
+            participant.name =
+                (participant.user_id == "alice").then(|| "Alice at Stream".to_owned());
+        }
+        assert_eq!(quality.unnamed_users(), [user_id("bob")]);
+        let stored =
+            ["alice", "bob", "carol"].map(|user| (user_id(user), format!("{user} stored")));
+        quality.add_names(&stored.into());
+        let names = quality.participants.iter().map(|participant| participant.name.as_deref());
+        assert_eq!(names.collect::<Vec<_>>(), [Some("bob stored"), Some("Alice at Stream")]);
+    }
 }

@@ -14,9 +14,13 @@ use crate::quality::store::QualityStore;
 use crate::quality::stream_stats::StreamStats;
 use crate::quality::{merge, summary};
 use crate::rate_limiter::Permit;
+use crate::store::StoreError;
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
-use crate::users::{self, AccountStore};
+use crate::users::{self, AccountStore, NameStore};
+
+/// The maximum number of names in a request to the table.
+const MAX_NAMES: usize = 100;
 
 /// Returns the quality of calls.
 #[derive(Clone)]
@@ -25,6 +29,8 @@ pub struct QualityService {
     pub calls: Arc<dyn CallStore>,
     /// The accounts of users.
     pub accounts: Arc<dyn AccountStore>,
+    /// The names of users.
+    pub names: Arc<dyn NameStore>,
     /// The store of quality data.
     pub quality_store: Arc<dyn QualityStore>,
     /// The Stream client.
@@ -106,7 +112,8 @@ impl QualityService {
             join(self.quality_store.load(id), self.stream_stats(&call.cid(), deadline)).await;
         let data = data?;
         let data_bytes = summary::data_bytes(&data);
-        let quality = merge(call, data, stream_stats, now);
+        let mut quality = merge(call, data, stream_stats, now);
+        self.add_names(&mut quality).await?;
         let content = summary::encode(&quality, call)
             .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
         if summary::is_worth_storing(&quality, &content, data_bytes, call)
@@ -115,6 +122,16 @@ impl QualityService {
             ApiError::from(error).log("storing the quality summary failed", id);
         }
         Ok(quality)
+    }
+
+    /// Adds the names in the table of participants whose name Stream does not have.
+    async fn add_names(&self, quality: &mut Quality) -> Result<(), StoreError> {
+        let mut unnamed = quality.unnamed_users();
+        unnamed.truncate(MAX_NAMES);
+        if !unnamed.is_empty() {
+            quality.add_names(&self.names.get_names(&unnamed).await?);
+        }
+        Ok(())
     }
 
     async fn stream_stats(&self, call: &CallCid, deadline: Deadline) -> StreamStats {

@@ -145,6 +145,14 @@ pub trait AccountStore: Send + Sync {
     -> Result<(), StoreError>;
 }
 
+/// The store of names. Each method sends one request, or a second one if the table leaves keys
+/// unprocessed.
+#[async_trait]
+pub trait NameStore: Send + Sync {
+    /// Reads the names of at most 100 users. Users without a name are left out.
+    async fn get_names(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, String>, StoreError>;
+}
+
 /// Rejects a caller who is deactivated, deleted or banned. A service is not rejected: it acts for
 /// other users. Neither is a user who is not in the table, who is not a member of any call.
 ///

@@ -2,7 +2,7 @@
 //! `sk = IN_CALL` for the call that the user joined last, which expires by `ttl`. A queued push
 //! has `pk = PROFILES` and `sk = <userId>`: there are few at a time, so one partition is enough.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,9 +25,9 @@ use crate::store::StoreError;
 use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::users::patch::{FieldPatch, merge_objects};
 use crate::users::{
-    Account, AccountStore, Ban, CallMembers, GetAndCountResult, JoinedCall, MergeResult, Profile,
-    ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult,
-    User, UserStatus, UserStore,
+    Account, AccountStore, Ban, CallMembers, GetAndCountResult, JoinedCall, MergeResult, NameStore,
+    Profile, ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult,
+    SyncResult, User, UserStatus, UserStore,
 };
 
 /// The quota of profile pushes. Stream allows 300 `UpdateUsers` requests per minute and app, and
@@ -108,6 +108,18 @@ impl AccountItem {
         let ban = ban_until.map(|until| Ban { until });
         (user_id, Account { status, ban, exists_at_stream: synced > 0 })
     }
+}
+
+/// The name in a user's item.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NameItem {
+    user_id: UserId,
+    name: Option<String>,
+}
+
+impl NameItem {
+    const PROJECTION: &str = "userId, #name";
 }
 
 /// The call that a user joined last.
@@ -554,6 +566,24 @@ impl UserStore for DynamoUserStore {
             .set_expression_attribute_names(Some(attribute_names(&["at"])))
             .expression_attribute_values(":at", number(push.at.as_millis()));
         delete_conditionally(delete).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl NameStore for DynamoUserStore {
+    async fn get_names(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, String>, StoreError> {
+        let keys = ids.iter().map(item_key).collect();
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .projection_expression(NameItem::PROJECTION)
+            .set_expression_attribute_names(Some(attribute_names(&["name"])));
+        let mut names = BTreeMap::new();
+        for item in self.table.batch_get(request).await? {
+            if let NameItem { user_id, name: Some(name) } = parse_item(item)? {
+                names.insert(user_id, name);
+            }
+        }
+        Ok(names)
     }
 }
 

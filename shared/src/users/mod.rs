@@ -10,7 +10,8 @@ mod revoke;
 mod store;
 
 pub use account::{
-    Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus, require_active_alongside,
+    Account, AccountStore, Ban, CallMembers, JoinedCall, NameStore, UserStatus,
+    require_active_alongside,
 };
 pub use patch::FieldPatch;
 pub use profile::{Profile, ProfileChange};

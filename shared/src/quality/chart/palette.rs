@@ -1,21 +1,24 @@
-//! The colors. Each has one purpose and two values. Plotters writes the light value into the SVG,
+//! The colors. Each has one purpose and two values. An SVG of the theme `auto` has the light value,
 //! and a style rule replaces it with the dark value in dark mode.
 //!
 //! The bands range from red over yellow to blue, which red-green color-blind readers can
-//! distinguish. The tests check the contrast of text and lines with their background.
+//! distinguish. The tests check that, and the contrast of text and graphics with their background.
 
-use plotters::prelude::RGBColor;
+use std::collections::BTreeSet;
+
+use crate::quality::chart::theme::Theme;
 
 type Rgb = [u8; 3];
 
 macro_rules! inks {
     ($($name:ident: $light:expr, $dark:expr;)*) => {
         /// The purpose of a color.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(super) enum Ink {
             $($name,)*
         }
 
+        #[cfg(test)]
         const ALL: &[Ink] = &[$(Ink::$name),*];
 
         impl Ink {
@@ -31,43 +34,31 @@ macro_rules! inks {
 
 inks! {
     Page: [0xFF, 0xFF, 0xFF], [0x0D, 0x11, 0x17]; // page background
-    Text: [0x1F, 0x23, 0x28], [0xE6, 0xED, 0xF3]; // text
+    Text: [0x1F, 0x23, 0x28], [0xE6, 0xED, 0xF3]; // text and the score line
     Quiet: [0x59, 0x63, 0x6E], [0x9D, 0xA7, 0xB1]; // secondary text
-    Grid: [0xD1, 0xD9, 0xE0], [0x3D, 0x44, 0x4D]; // grid lines of a chart
-    Outline: [0x81, 0x8B, 0x98], [0x76, 0x83, 0x90]; // outline of a chart or a strip
-    Empty: [0xF3, 0xF5, 0xF8], [0x1B, 0x22, 0x2C]; // a cell without a sample
-    Opinion: [0x0A, 0x30, 0x69], [0xCA, 0xE8, 0xFF]; // score line
-    Latency: [0x05, 0x50, 0xAE], [0x79, 0xC0, 0xFF]; // latency line
-    Jitter: [0x82, 0x50, 0xDF], [0xD2, 0xA8, 0xFF]; // jitter line
-    Loss: [0xBC, 0x4C, 0x00], [0xFF, 0xA6, 0x57]; // packet loss line
-    Mark: [0x1B, 0x1F, 0x24], [0xF0, 0xF3, 0xF6]; // join and leave markers
-    Freeze: [0x0E, 0x74, 0x90], [0x67, 0xE8, 0xF9]; // freeze marker
-    ExcellentTint: [0xB5, 0xD2, 0xEA], [0x14, 0x36, 0x5A]; // background of the excellent band
-    GoodTint: [0xDF, 0xF1, 0xF9], [0x1C, 0x44, 0x50]; // background of the good band
-    FairTint: [0xFF, 0xFB, 0xDC], [0x47, 0x46, 0x2A]; // background of the fair band
-    PoorTint: [0xFA, 0xD3, 0xA2], [0x54, 0x30, 0x0C]; // background of the poor band
-    BadTint: [0xF0, 0xB4, 0xB4], [0x4A, 0x12, 0x16]; // background of the bad band
-    Excellent: [0x1F, 0x6F, 0xB2], [0x3D, 0x8F, 0xD6]; // a cell with an excellent score
-    Good: [0x92, 0xC9, 0xEA], [0xB3, 0xDE, 0xF2]; // a cell with a good score
-    Fair: [0xFF, 0xE6, 0x80], [0xFF, 0xF3, 0xB8]; // a cell with a fair score
-    Poor: [0xF0, 0x8A, 0x2C], [0xF5, 0x9B, 0x4C]; // a cell with a poor score
-    Bad: [0xB5, 0x12, 0x1B], [0xD9, 0x2B, 0x2F]; // a cell with a bad score
+    Track: [0xE8, 0xEC, 0xF1], [0x26, 0x2C, 0x34]; // the rest of a ring or a bar, and no sample
+    Axis: [0xC9, 0xD1, 0xD9], [0x3D, 0x44, 0x4D]; // base line of a chart
+    Threshold: [0x85, 0x8F, 0x9A], [0x6F, 0x78, 0x82]; // dashed line of a threshold
+    Shade: [0xCF, 0x22, 0x2F], [0xFF, 0x7B, 0x73]; // background of the worst interval
+    Latency: [0x05, 0x50, 0xAE], [0x44, 0x93, 0xF8]; // latency
+    Jitter: [0x1A, 0x7F, 0x8E], [0x39, 0xC5, 0xCF]; // jitter
+    Loss: [0xBC, 0x4C, 0x00], [0xF0, 0x88, 0x3E]; // packet loss
+    Freezes: [0x82, 0x50, 0xDF], [0xD2, 0xA8, 0xFF]; // frozen video
+    Resolution: [0x99, 0x28, 0x6E], [0xF7, 0x78, 0xBA]; // low resolution
+    FrameRate: [0xA6, 0x7E, 0x42], [0xF2, 0xE1, 0x8C]; // low frame rate
+    Bitrate: [0x2D, 0x33, 0x3B], [0x6E, 0x76, 0x81]; // low bitrate
+    Excellent: [0x14, 0x59, 0xA6], [0x2F, 0x7F, 0xD0]; // an excellent score
+    Good: [0x3C, 0x93, 0xD2], [0x86, 0xC5, 0xF4]; // a good score
+    Fair: [0xBA, 0x8E, 0x00], [0xE8, 0xC1, 0x4C]; // a fair score
+    Poor: [0xC4, 0x54, 0x1A], [0xF0, 0x86, 0x3C]; // a poor score
+    Bad: [0x94, 0x10, 0x1F], [0xD9, 0x3A, 0x40]; // a bad score
 }
 
 impl Ink {
-    /// The light value for plotters.
-    pub(super) fn rgb(self) -> RGBColor {
-        let ([red, green, blue], _) = self.pair();
-        RGBColor(red, green, blue)
-    }
-
-    /// The light value as plotters writes it into the SVG.
-    pub(super) fn light(self) -> String {
-        hex(self.pair().0)
-    }
-
-    fn dark(self) -> String {
-        hex(self.pair().1)
+    /// The value that an SVG of this theme has as attribute.
+    pub(super) fn value(self, theme: Theme) -> String {
+        let (light, dark) = self.pair();
+        hex(if theme == Theme::Dark { dark } else { light })
     }
 }
 
@@ -75,68 +66,176 @@ fn hex([red, green, blue]: Rgb) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// The style rules for dark mode. A style rule overrides a presentation attribute.
-pub(super) fn dark_mode_style() -> String {
-    let rules: Vec<String> = ALL
-        .iter()
-        .map(|color| {
-            let (light, dark) = (color.light(), color.dark());
-            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
-        })
-        .collect();
-    format!("<style>@media (prefers-color-scheme:dark){{{}}}</style>", rules.concat())
+/// The style rules for dark mode. They are limited to the element with this id, because a style of
+/// an SVG within a page applies to the whole page.
+pub(super) fn dark_mode_style(id: &str, used: &BTreeSet<Ink>) -> String {
+    let rules = used.iter().map(|ink| {
+        let (light, dark) = (ink.value(Theme::Light), ink.value(Theme::Dark));
+        format!(
+            "#{id} [fill=\"{light}\"]{{fill:{dark}}}#{id} [stroke=\"{light}\"]{{stroke:{dark}}}"
+        )
+    });
+    let rules: String = rules.collect();
+    format!("<style>@media (prefers-color-scheme:dark){{{rules}}}</style>\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::quality::chart::score_chart::BAND_OPACITY;
+    use crate::quality::chart::time_axis::SHADE_OPACITY;
+
+    const BANDS: [Ink; 5] = [Ink::Excellent, Ink::Good, Ink::Fair, Ink::Poor, Ink::Bad];
+    const CAUSES: [Ink; 7] = [
+        Ink::Latency,
+        Ink::Jitter,
+        Ink::Loss,
+        Ink::Freezes,
+        Ink::Resolution,
+        Ink::FrameRate,
+        Ink::Bitrate,
+    ];
 
     #[test]
     fn every_color_is_unique_and_has_one_dark_mode_rule() {
-        let light_values: BTreeSet<String> = ALL.iter().map(|color| color.light()).collect();
+        let light_values: BTreeSet<String> =
+            ALL.iter().map(|ink| ink.value(Theme::Light)).collect();
         assert_eq!(light_values.len(), ALL.len());
-        let style = dark_mode_style();
-        for color in ALL {
-            let (light, dark) = (color.light(), color.dark());
+        let style = dark_mode_style("id", &ALL.iter().copied().collect());
+        for ink in ALL {
+            let (light, dark) = (ink.value(Theme::Auto), ink.value(Theme::Dark));
             for attribute in ["fill", "stroke"] {
-                let rule = format!("[{attribute}=\"{light}\"]{{{attribute}:{dark}}}");
-                assert_eq!(style.matches(&rule).count(), 1, "{color:?}");
+                let rule = format!("#id [{attribute}=\"{light}\"]{{{attribute}:{dark}}}");
+                assert_eq!(style.matches(&rule).count(), 1, "{ink:?}");
             }
         }
     }
 
-    fn luminance(rgb: Rgb) -> f64 {
-        let [red, green, blue] = rgb.map(|channel| {
+    /// The red, green and blue of both themes, 0 to 1 and linear in light.
+    type Linear = [f64; 3];
+
+    fn linear(rgb: Rgb) -> Linear {
+        rgb.map(|channel| {
             let normalized = f64::from(channel) / 255.0;
             if normalized <= 0.04045 {
                 normalized / 12.92
             } else {
                 ((normalized + 0.055) / 1.055).powf(2.4)
             }
-        });
+        })
+    }
+
+    fn luminance([red, green, blue]: Linear) -> f64 {
         0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
 
-    /// The contrast ratio of WCAG 2: the lower of light and dark mode.
-    fn contrast(a: Ink, b: Ink) -> f64 {
-        let ratio = |a: Rgb, b: Rgb| {
-            let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
-            if a > b { a / b } else { b / a }
+    /// A color over a background.
+    fn blend(color: Rgb, background: Rgb, opacity: f64) -> Rgb {
+        let mix = |index: usize| {
+            let (over, under) = (f64::from(color[index]), f64::from(background[index]));
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a mean of two bytes is a byte"
+            )]
+            let mixed = (over * opacity + under * (1.0 - opacity)).round() as u8;
+            mixed
         };
-        ratio(a.pair().0, b.pair().0).min(ratio(a.pair().1, b.pair().1))
+        [mix(0), mix(1), mix(2)]
+    }
+
+    /// The contrast ratio of WCAG 2.
+    fn ratio(a: Rgb, b: Rgb) -> f64 {
+        let (a, b) = (luminance(linear(a)) + 0.05, luminance(linear(b)) + 0.05);
+        if a > b { a / b } else { b / a }
+    }
+
+    /// Each theme's value of an ink.
+    fn both(ink: Ink) -> [Rgb; 2] {
+        let (light, dark) = ink.pair();
+        [light, dark]
+    }
+
+    /// The lower contrast of the two themes, over a background of layers.
+    fn contrast(ink: Ink, layers: &[(Ink, f64)]) -> f64 {
+        let background = |theme: usize| {
+            layers.iter().fold(both(Ink::Page)[theme], |below, (layer, opacity)| {
+                blend(both(*layer)[theme], below, *opacity)
+            })
+        };
+        (0..2).map(|theme| ratio(both(ink)[theme], background(theme))).fold(f64::MAX, f64::min)
     }
 
     #[test]
     fn text_has_sufficient_contrast() {
-        use Ink::{BadTint, ExcellentTint, FairTint, GoodTint, PoorTint};
-        for color in [Ink::Text, Ink::Quiet, Ink::Latency, Ink::Jitter, Ink::Loss, Ink::Freeze] {
-            assert!(contrast(color, Ink::Page) >= 4.5, "{color:?}");
+        let shade = (Ink::Shade, SHADE_OPACITY);
+        for ink in [Ink::Text, Ink::Quiet] {
+            for layers in [&[][..], &[shade]] {
+                assert!(contrast(ink, layers) >= 4.5, "{ink:?} {layers:?}");
+            }
         }
-        for tint in [ExcellentTint, GoodTint, FairTint, PoorTint, BadTint] {
-            assert!(contrast(Ink::Opinion, tint) >= 4.5, "{tint:?}");
+        for band in BANDS {
+            let layers = [(band, BAND_OPACITY), shade];
+            assert!(contrast(Ink::Text, &layers[..1]) >= 4.5, "{band:?}");
+            assert!(contrast(Ink::Text, &layers) >= 4.5, "{band:?}");
         }
-        assert!(contrast(Ink::Outline, Ink::Page) >= 3.0);
+    }
+
+    /// Large text and graphics need a ratio of 3.
+    #[test]
+    fn graphics_have_sufficient_contrast() {
+        let shade = (Ink::Shade, SHADE_OPACITY);
+        for ink in BANDS.into_iter().chain(CAUSES).chain([Ink::Threshold]) {
+            assert!(contrast(ink, &[]) >= 3.0, "{ink:?}");
+        }
+        for ink in CAUSES {
+            assert!(contrast(ink, &[shade]) >= 3.0, "{ink:?}");
+        }
+    }
+
+    /// The color as a person without red or without green cones sees it (Viénot, Brettel and
+    /// Mollon 1999), in CIE Lab.
+    fn seen(rgb: Rgb, is_protan: bool) -> [f64; 3] {
+        let [red, green, blue] = linear(rgb);
+        let (red, green, blue) = if is_protan {
+            let mixed = 0.112_38 * red + 0.887_62 * green;
+            (mixed, mixed, 0.004_01 * red - 0.004_01 * green + blue)
+        } else {
+            let mixed = 0.292_75 * red + 0.707_25 * green;
+            (mixed, mixed, -0.022_34 * red + 0.022_34 * green + blue)
+        };
+        let xyz = [
+            (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505,
+            0.2126 * red + 0.7152 * green + 0.0722 * blue,
+            (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089,
+        ];
+        let [x, y, z] =
+            xyz.map(
+                |value| {
+                    if value > 0.008_856 { value.cbrt() } else { 7.787 * value + 16.0 / 116.0 }
+                },
+            );
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    /// A difference of 10 is clearly visible side by side.
+    #[test]
+    fn colors_differ_without_red_and_green() {
+        for inks in [&BANDS[..], &CAUSES] {
+            for (index, a) in inks.iter().enumerate() {
+                for b in &inks[index + 1..] {
+                    for (theme, is_protan) in [(0, false), (0, true), (1, false), (1, true)] {
+                        let (a_seen, b_seen) =
+                            (seen(both(*a)[theme], is_protan), seen(both(*b)[theme], is_protan));
+                        let squares = a_seen.iter().zip(b_seen).map(|(a, b)| (a - b).powi(2));
+                        let difference = squares.sum::<f64>().sqrt();
+                        assert!(
+                            difference >= 10.0,
+                            "{a:?} {b:?} {theme} {is_protan}: {difference}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

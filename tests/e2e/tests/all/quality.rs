@@ -471,8 +471,8 @@ async fn get_quality_counted(app: &TestApp, user: &str) -> (Value, (u64, u64)) {
 }
 
 /// The requests of a computed response whose summary is stored: the call, the summary, all data,
-/// and the new summary; at Stream the report.
-const COMPUTED: (u64, u64) = (5, 1);
+/// the names that Stream does not have, and the new summary; at Stream the report.
+const COMPUTED: (u64, u64) = (6, 1);
 /// The requests of a response from the final summary: the account and the summary.
 const REUSED: (u64, u64) = (2, 0);
 
@@ -606,7 +606,7 @@ async fn chart_is_returned_on_request() {
     for (path, headers) in [
         ("/call/quality/c1?format=svg", &[][..]),
         ("/call/quality/c1", &accept),
-        ("/call/quality/c1?format=svg&width=360", &[]),
+        ("/call/quality/c1?format=svg&width=360&theme=auto", &[]),
     ] {
         let response = get_chart(&app, path, headers).await;
         assert_eq!(response.status, 200, "{}", response.text);
@@ -620,13 +620,25 @@ async fn chart_is_returned_on_request() {
         }
         assert!(response.text.contains("@media (prefers-color-scheme:dark)"));
     }
+    for (theme, page) in [("light", "#FFFFFF"), ("dark", "#0D1117")] {
+        let path = format!("/call/quality/c1?format=svg&theme={theme}");
+        let chart = get_chart(&app, &path, &[]).await.text;
+        assert!(chart.contains(page) && !chart.contains("@media"), "{theme}");
+    }
     // The parameter takes precedence over the header.
     assert!(
         get_chart(&app, "/call/quality/c1?format=json", &accept).await.body["quality"].is_object()
     );
-    for query in
-        ["format=png", "width=319", "width=1601", "width=wide", "height=9", "format=svg&format=svg"]
-    {
+    for query in [
+        "format=png",
+        "width=319",
+        "width=1601",
+        "width=wide",
+        "theme=sepia",
+        "theme=",
+        "height=9",
+        "format=svg&format=svg",
+    ] {
         let response = get_chart(&app, &format!("/call/quality/c1?{query}"), &[]).await;
         assert_eq!(response.outcome(), (400, "invalid_query"), "{query}");
     }
@@ -636,5 +648,30 @@ async fn chart_is_returned_on_request() {
 async fn chart_of_an_unmeasured_call_is_unknown() {
     let app = TestApp::with_call("c1").await;
     let response = get_chart(&app, "/call/quality/c1?format=svg", &[]).await;
-    assert!(svg_text(&response.text).contains("unknown"));
+    assert!(svg_text(&response.text).contains("Unknown quality"));
+}
+
+#[tokio::test]
+async fn name_comes_from_the_profile_if_stream_has_none() {
+    let (app, _) = app_with_twenty_minute_call().await;
+    let profile = json!({"userData": {"name": "Bob of the table"}});
+    let _ = app.post("/user/upsert", "bob", profile).await.expect_success();
+    let quality = get_quality(&app, "alice").await;
+    let names = |quality: &Value| {
+        let participants = quality["participants"].as_array().unwrap().iter();
+        participants.map(|participant| participant["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&quality), [json!("Bob of the table"), json!(null)]);
+    let chart = get_chart(&app, "/call/quality/c1?format=svg", &[]).await;
+    assert!(svg_text(&chart.text).contains("Bob of the table"));
+    let stats = |name: &str| ParticipantStats {
+        user_id: name.to_owned(),
+        name: Some(format!("{name} at Stream")),
+        sessions: vec![SessionStats::default()],
+    };
+    let participants = vec![stats("alice"), stats("bob")];
+    app.stream().set_report("default:c1", CallReport { participants, ..CallReport::default() });
+    app.advance_time(Duration::from_secs(6)).await;
+    let quality = get_quality(&app, "alice").await;
+    assert_eq!(names(&quality), [json!("bob at Stream"), json!("alice at Stream")]);
 }

@@ -38,7 +38,7 @@ async fn every_endpoint_makes_the_documented_number_of_requests() {
     assert_eq!(cost(Box::pin(app.post_as_service("/call/c1/extend", extend))).await, (2, 1));
     let report = json!({"samples": [{"timestamp": app.now_millis(), "jitter": 0.01}]});
     assert_eq!(cost(Box::pin(app.post("/call/quality/c1", "alice", report))).await, (4, 0));
-    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (5, 1));
+    assert_eq!(cost(Box::pin(app.get("/call/quality/c1", "alice"))).await, (6, 1));
     assert_eq!(cost(Box::pin(app.get("/config", "alice"))).await, (0, 0));
     assert_eq!(cost(Box::pin(app.get("/config?deep=true", "alice"))).await, (1, 4));
     let end = json!({"callId": "c1"});
