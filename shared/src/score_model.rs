@@ -30,7 +30,6 @@ impl ScoreModel {
     }
 
     /// Whether this is the version of items without one.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()

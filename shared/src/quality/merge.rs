@@ -150,15 +150,13 @@ fn assess_participant(
     };
     let inbound = direction_quality(|track| &track.inbound);
     let outbound = direction_quality(|track| &track.outbound);
+    let worse = worse_direction(inbound.as_ref(), outbound.as_ref());
     let (direction, assessment, metrics, inputs) =
-        match worse_direction(inbound.as_ref(), outbound.as_ref()) {
-            Some((direction, (quality, inputs))) => {
-                (Some(direction), quality.assessment.clone(), quality.metrics, *inputs)
-            }
-            None => {
-                let missing = inputs_of(&stream_metrics).missing().unwrap_or(MissingInput::Data);
-                (None, Assessment::unknown(missing), stream_metrics, None)
-            }
+        if let Some((direction, (quality, inputs))) = worse {
+            (Some(direction), quality.assessment.clone(), quality.metrics, *inputs)
+        } else {
+            let missing = inputs_of(&stream_metrics).missing().unwrap_or(MissingInput::Data);
+            (None, Assessment::unknown(missing), stream_metrics, None)
         };
     // Freezes are always inbound: they are what the participant sees.
     let inbound_metrics = inbound.as_ref().map_or(metrics, |(quality, _)| quality.metrics);

@@ -380,16 +380,6 @@ impl Quality {
         Some(CallScore { mos, label, data_complete: self.samples.complete, model })
     }
 
-    /// The quality without the last minute, after the end of the call.
-    #[must_use]
-    pub(super) fn without_recent(mut self) -> Self {
-        self.recent = None;
-        for participant in &mut self.participants {
-            participant.recent = None;
-        }
-        self
-    }
-
     /// The call's mean opinion score.
     #[must_use]
     pub fn score(&self) -> Option<f64> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join;
 
 use crate::auth::Caller;
-use crate::calls::{self, Call, CallState, CallStore};
+use crate::calls::{self, Call, CallStore};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId};
@@ -89,10 +89,6 @@ impl QualityService {
         let call = calls::get_authorized(&*self.calls, id, is_accessible).await?;
         let quality = summary.map(|summary| summary.quality);
         Ok(match quality.filter(|quality| summary::is_reusable(quality, &call, now)) {
-            // The summary may be from before the end of the call.
-            Some(quality) if call.state != CallState::Active => {
-                FindResult::Summary(quality.without_recent())
-            }
             Some(quality) => FindResult::Summary(quality),
             None => FindResult::Call(call),
         })

@@ -37,7 +37,7 @@ impl Codec {
     /// narrowband scale of G.107.
     pub(super) const OPUS: Self = Self { impairment: 0.0, robustness: 16.0 };
 
-    /// The values of a codec. The factors of FEC and of redundancy are those by which LiveKit's
+    /// The values of a codec. The factors of FEC and of redundancy are those by which `LiveKit`'s
     /// server reduces the weight of packet loss.
     pub(in crate::quality) fn new(codec: AudioCodec, has_fec: bool) -> Self {
         const FEC_FACTOR: f64 = 1.5;
@@ -111,8 +111,8 @@ impl AudioImpairment {
     }
 }
 
-/// The delay impairment factor for a one-way delay in milliseconds (ITU-T G.107: `Id = Idte + Idle
-/// + Idd`), with TELR 65 dB and WEPL 110 dB.
+/// The delay impairment factor for a one-way delay in milliseconds, with TELR 65 dB and WEPL 110 dB
+/// (ITU-T G.107: `Id`).
 pub(super) fn delay_impairment(delay_ms: f64) -> f64 {
     talker_echo(delay_ms) + listener_echo(2.0 * delay_ms) + excessive_delay(delay_ms)
 }

@@ -77,6 +77,11 @@ fn loss_follows_g107() {
 }
 
 /// The constants of the formula, computed from the default values of G.107 (06/2015).
+#[expect(
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "the names of the Recommendation"
+)]
 #[test]
 fn constants_follow_from_the_defaults_of_g107() {
     let (slr, rlr, stmr, lstr, ds): (f64, f64, f64, f64, f64) = (8.0, 2.0, 15.0, 18.0, 3.0);
@@ -192,7 +197,7 @@ fn degradations_follow_p1203() {
     }
 }
 
-/// The packet loss at which LiveKit's server falls to `good` and to `poor`
+/// The packet loss at which `LiveKit`'s server falls to `good` and to `poor`
 /// (`getPacketLossWeight` in `pkg/sfu/connectionquality/connectionstats.go`).
 #[test]
 fn codecs_have_the_order_of_livekit() {
@@ -316,7 +321,7 @@ const WORSEN: [(&str, Worsen); 10] = [
     ("robustness", |inputs, level| inputs.robustness = Some(48.0 - 44.0 * level)),
     ("freezes", |inputs, level| inputs.frozen_percent = Some(100.0 * level)),
     ("resolution", |inputs, level| {
-        inputs.pixels = Some((16_384.0 * 16_384.0) * (1e-8_f64).powf(level))
+        inputs.pixels = Some((16_384.0 * 16_384.0) * (1e-8_f64).powf(level));
     }),
     ("frame rate", |inputs, level| inputs.frame_rate = Some(240.0 * (1.0 - level).powi(3))),
     ("bitrate", |inputs, level| inputs.video_kbps = Some(1e6 * (1e-7_f64).powf(level))),

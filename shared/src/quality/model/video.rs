@@ -111,15 +111,15 @@ fn frame_rate_factor(frame_rate: f64) -> f64 {
 /// The quality, 0 to 100, of a mean opinion score: the inverse of P.1203's `MOSfromR`, which is
 /// `1.05 + 0.0385·Q + Q(Q − 60)(100 − Q)·7e-6`. It is the middle root of that cubic.
 pub(super) fn quality_of_mos(mos: f64) -> f64 {
+    // `y³ + p·y + q = 0` with `Q = y + 160/3`.
+    const P: f64 = 500.0 - 160.0 * 160.0 / 3.0;
+    const CONSTANT: f64 = -2.0 * 160.0 * 160.0 * 160.0 / 27.0 + 160.0 * 500.0 / 3.0;
     if mos <= 1.05 {
         return 0.0;
     }
     if mos >= 4.9 {
         return 100.0;
     }
-    // `y³ + p·y + q = 0` with `Q = y + 160/3`.
-    const P: f64 = 500.0 - 160.0 * 160.0 / 3.0;
-    const CONSTANT: f64 = -2.0 * 160.0 * 160.0 * 160.0 / 27.0 + 160.0 * 500.0 / 3.0;
     let q = CONSTANT + (mos - 1.05) / 7e-6;
     let angle = (1.5 * q / P * (-3.0 / P).sqrt()).clamp(-1.0, 1.0).acos();
     let root = 2.0 * (-P / 3.0).sqrt() * ((angle - std::f64::consts::TAU) / 3.0).cos();
