@@ -50,7 +50,7 @@ impl SampleGenerator {
             "jitter": self.between(0.001, 0.03),
             "packetsLost": lost,
             "packetsReceived": self.between(700.0, 1_400.0).round(),
-            "freezeCount": if is_frozen { 1 } else { 0 },
+            "freezeCount": u8::from(is_frozen),
             "totalFreezesDuration": frozen,
             "frameWidth": 1280,
             "frameHeight": 720,

@@ -105,7 +105,7 @@ async fn reconciliation_emits_its_success_and_the_orphans() {
         assert_eq!(metrics_by_dimension(run, &json!([[]])), names);
     }
     let values = |name: &str| -> Vec<u64> {
-        runs.iter().map(|run| run[name].as_f64().unwrap() as u64).collect()
+        runs.iter().map(|run| run[name].as_u64().unwrap()).collect()
     };
     assert_eq!(values("Reconciliations"), [0, 1, 1]);
     // The failed run has ended the call, and the next one has deleted the channel.
