@@ -94,6 +94,7 @@ async fn client_sends_changes_and_deletes_messages() {
     assert_eq!(edited["message"]["text"], json!("edited"));
     assert_eq!(edited["message"].get("mood"), None);
     call_as(&emulator, "alice", "POST /messages/m1", edit, 403).await;
+    call_as(&emulator, "alice", "PUT /messages/m1", json!({}), 403).await;
     let patch = json!({ "set": { "text": "e2", "mood": "fine" } });
     let patched = call_as(&emulator, "bob", "PUT /messages/m1", patch, 201).await;
     assert_eq!(patched["message"]["mood"], json!("fine"));

@@ -59,11 +59,20 @@ impl UpdateChannel {
         self.remove_members.iter().flatten().map(String::as_str)
     }
 
-    /// Whether the request changes roles, which no client may do without a permission for members.
+    /// Whether the request sets the role of a member, which has a permission of its own.
     pub(super) fn changes_roles(&self) -> bool {
         let moderators = self.add_moderators.iter().chain(&self.demote_moderators).flatten();
         let has_roles = self.assign_roles.iter().flatten().next().is_some();
-        moderators.count() > 0 || has_roles
+        let mut added = self.add_members.iter().chain(&self.invites).flatten();
+        moderators.count() > 0 || has_roles || added.any(MemberRequest::has_role)
+    }
+
+    /// Whether the request changes the channel or its members.
+    pub(super) fn has_changes(&self) -> bool {
+        self.added_ids().chain(self.removed_ids()).next().is_some()
+            || self.changes_roles()
+            || self.has_data()
+            || self.responds_to_invite()
     }
 
     pub(super) fn has_data(&self) -> bool {
@@ -79,7 +88,7 @@ impl UpdateChannel {
         self.data.as_ref().is_some_and(|data| data.frozen.is_some())
     }
 
-    pub(super) fn answers_invite(&self) -> bool {
+    pub(super) fn responds_to_invite(&self) -> bool {
         self.accept_invite == Some(true) || self.reject_invite == Some(true)
     }
 
@@ -162,7 +171,7 @@ impl World {
                 StreamError::invalid_input(format!("user {id:?} is not a member of the channel"))
             })?;
         }
-        if request.answers_invite() {
+        if request.responds_to_invite() {
             let user = acting_user.as_deref();
             let member = user.and_then(|user| channel.member(user));
             let is_invited = member.is_some_and(|member| member.invite.is_some());
@@ -175,7 +184,7 @@ impl World {
         changes.invite(self, request.invites);
         changes.set_roles(self, roles);
         changes.remove(self, request.remove_members);
-        changes.answer_invite(self, answer);
+        changes.respond_to_invite(self, answer);
         let channel = self.find_channel_mut(cid)?;
         channel.updated_at = now;
         let added_tags = request.add_filter_tags.unwrap_or_default();
@@ -241,8 +250,17 @@ struct MemberChanges<'a> {
 }
 
 impl MemberChanges<'_> {
+    /// The members to add. Stream ignores a user who has blocked the acting user.
+    fn addable(&self, world: &World, members: Option<Vec<MemberRequest>>) -> Vec<MemberRequest> {
+        let has_blocked = |request: &MemberRequest| {
+            self.acting_user.is_some_and(|user| world.has_blocked(request.user_id(), user))
+        };
+        let members = members.into_iter().flatten();
+        members.filter(|request| !has_blocked(request)).collect()
+    }
+
     fn add(&self, world: &mut World, members: Option<Vec<MemberRequest>>, hides_history: bool) {
-        for request in members.unwrap_or_default() {
+        for request in self.addable(world, members) {
             let id = request.user_id().to_owned();
             let Some(channel) = world.channels.get_mut(self.cid) else { return };
             if !channel.add_member(request, self.now) {
@@ -256,7 +274,7 @@ impl MemberChanges<'_> {
     }
 
     fn invite(&self, world: &mut World, members: Option<Vec<MemberRequest>>) {
-        for request in members.unwrap_or_default() {
+        for request in self.addable(world, members) {
             let id = request.user_id().to_owned();
             let channel = world.channels.get_mut(self.cid);
             if channel.is_some_and(|channel| channel.invite(request, self.now)) {
@@ -291,7 +309,7 @@ impl MemberChanges<'_> {
         }
     }
 
-    fn answer_invite(&mut self, world: &mut World, answer: (Option<bool>, Option<bool>)) {
+    fn respond_to_invite(&mut self, world: &mut World, answer: (Option<bool>, Option<bool>)) {
         let Some(user_id) = self.acting_user else { return };
         let channel = world.channels.get_mut(self.cid);
         let invite = channel
@@ -333,6 +351,28 @@ mod tests {
         update(&mut world, json!({ "remove_members": ["bob", "unknown"] })).expect("updated");
         let channel = world.channel_view("messaging:c").expect("the channel");
         assert_eq!(channel.members, ["alice", "carol"]);
+    }
+
+    #[test]
+    fn user_who_blocked_the_acting_user_is_not_added() {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
+        create_channel(&mut world, &["alice"]).expect("a channel");
+        let block = from_json(json!({ "blocked_user_id": "alice" }));
+        world.block_user(Some("bob"), block, at(3)).expect("blocked");
+        world.take_events();
+        for request in [json!({ "add_members": ["bob"] }), json!({ "invites": ["bob"] })] {
+            let request = from_json(request);
+            let outcome = world.update_channel(Some("alice"), &messaging_cid("c"), request, at(5));
+            assert_eq!(outcome.expect("a response")["members"].as_array().map(Vec::len), Some(1));
+        }
+        assert!(world.take_events().is_empty());
+        // A block has one direction, and a request without an acting user ignores it.
+        for (user, id, count) in [(Some("alice"), "carol", 2), (None, "bob", 3)] {
+            let request = from_json(json!({ "add_members": [id] }));
+            let outcome = world.update_channel(user, &messaging_cid("c"), request, at(5));
+            let members = outcome.expect("a response")["members"].clone();
+            assert_eq!(members.as_array().map(Vec::len), Some(count));
+        }
     }
 
     #[test]

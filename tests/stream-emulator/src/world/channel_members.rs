@@ -76,6 +76,11 @@ impl MemberRequest {
     pub(super) fn channel_role(&self) -> Option<&str> {
         self.channel_role.as_deref()
     }
+
+    /// Whether the request gives another role than the default one.
+    pub(super) fn has_role(&self) -> bool {
+        self.channel_role.as_deref().is_some_and(|role| role != DEFAULT_ROLE)
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -116,6 +116,13 @@ impl GetOrCreateChannel {
         self
     }
 
+    /// Whether the request gives a member another role than the default one.
+    pub(super) fn sets_roles(&self) -> bool {
+        let data = self.data.iter();
+        let mut members = data.flat_map(|data| data.members.iter().chain(&data.invites)).flatten();
+        members.any(MemberRequest::has_role)
+    }
+
     /// The sorted ids of the members of a channel without an id of its own.
     pub(super) fn distinct_members(&self) -> Result<Vec<&str>, StreamError> {
         let members = self.data.iter().flat_map(|data| &data.members).flatten();
