@@ -349,19 +349,25 @@ fn dispatch_video_for_user(
 
 /// The events that a client missed.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SyncRequest {
     channel_cids: Vec<String>,
     last_sync_at: String,
+    with_inaccessible_cids: Option<bool>,
+    watch: Option<bool>,
 }
 
-/// The events of channels after an instant, in order. A channel that the user cannot read is listed
-/// as inaccessible.
+/// The events of channels after an instant, in order. The request decides whether the response has
+/// the channels that the user cannot read.
 fn sync(
     inner: &mut Inner,
     request: &SyncRequest,
     user: &TokenUser,
     now: Timestamp,
 ) -> Result<Value, StreamError> {
+    if request.watch == Some(true) {
+        return Err(StreamError::not_emulated("watch of sync"));
+    }
     let last_sync_at = Timestamp::parse(&request.last_sync_at)
         .ok_or_else(|| StreamError::invalid_input("last_sync_at is not an RFC 3339 time"))?;
     let Inner { world, events, .. } = inner;
@@ -372,7 +378,11 @@ fn sync(
         readable.iter().flat_map(|cid| events.of_cid_after(cid, last_sync_at)).collect();
     missed.sort_by_key(|logged| logged.sequence);
     let missed: Vec<&Value> = missed.iter().map(|logged| &logged.event).collect();
-    Ok(json!({ "events": missed, "inaccessible_cids": inaccessible }))
+    let mut response = json!({ "events": missed });
+    if request.with_inaccessible_cids == Some(true) {
+        response["inaccessible_cids"] = json!(inaccessible);
+    }
+    Ok(response)
 }
 
 /// The rate-limit status of the operations in `endpoints`, or of all operations without it.

@@ -368,12 +368,50 @@ async fn sync_returns_the_missed_events() {
     let sync = json!({
         "channel_cids": ["messaging:c", "messaging:d", "messaging:x"],
         "last_sync_at": "2026-01-01T00:00:01.000Z",
+        "with_inaccessible_cids": true,
     });
-    let missed = call_as(&emulator, "bob", "POST /sync", sync, 201).await;
+    let missed = call_as(&emulator, "bob", "POST /sync", sync.clone(), 201).await;
     assert_eq!(missed["events"].as_array().map(Vec::len), Some(1));
     assert_eq!(missed["events"][0]["type"], json!("message.new"));
     assert_eq!(missed["events"][0]["message"]["mood"], json!("good"));
     assert_eq!(missed["inaccessible_cids"], json!(["messaging:d", "messaging:x"]));
+    let mut without = sync;
+    without["with_inaccessible_cids"] = json!(false);
+    let missed = call_as(&emulator, "bob", "POST /sync", without, 201).await;
+    assert_eq!(missed.get("inaccessible_cids"), None);
+}
+
+#[tokio::test]
+async fn option_without_emulation_fails_the_request() {
+    let emulator = emulator_with_channel().await;
+    let message = json!({ "message": { "id": "m1", "text": "hello" } });
+    call_as(&emulator, "bob", "POST /channels/messaging/c/message", message, 201).await;
+    call_as(&emulator, "bob", "DELETE /messages/m1", json!({}), 200).await;
+    let members = json!({ "type": "messaging", "id": "c", "user_id_gt": "a" });
+    let search = json!({ "query": "x", "message_options": {} });
+    let since = json!({ "channel_cids": [], "last_sync_at": "2026-01-01T00:00:01Z" });
+    let sync = |option: &str| {
+        let mut request = since.clone();
+        request[option] = json!(true);
+        request
+    };
+    let pinned = query("/channels/messaging/c/pinned_messages", &json!({ "id_lt": "m1" }));
+    let watchers = json!({ "watchers": { "id_gt": "a" } });
+    for (start, body, expected) in [
+        (pinned.as_str(), json!({}), 400),
+        (&query("/members", &members), json!({}), 400),
+        (&query("/search", &search), json!({}), 400),
+        ("POST /sync", sync("limit"), 400),
+        ("POST /sync", sync("watch"), 501),
+        ("POST /channels/messaging/c/query", watchers, 400),
+    ] {
+        call_as(&emulator, "bob", start, body, expected).await;
+    }
+    let restored = json!({ "user_ids": ["bob"], "restore_messages": true });
+    let response = post(&emulator, "users/reactivate", &restored).await;
+    assert_eq!(status(&response), 501, "{response}");
+    let response = post(&emulator, "chat/messages/m1/undelete", &json!({ "by": "bob" })).await;
+    assert_eq!(status(&response), 400, "{response}");
 }
 
 #[tokio::test]

@@ -8,10 +8,11 @@ use super::channel_updates::ChannelUpdate;
 use super::cid::Cid;
 use super::messages::MessageRequest;
 use super::users::UserRef;
-use super::validation::{self, check_max, ensure, require};
-use super::{ApiResult, World};
+use super::validation::{self, check_max, ensure, parse_field, require};
+use super::{ApiResult, CustomFields, World};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
+use crate::v1::is_member_field;
 
 const MAX_BATCH_SIZE: usize = 100;
 const MODERATOR_ROLE: &str = "channel_moderator";
@@ -117,38 +118,35 @@ impl UpdateChannel {
 
 impl Member {
     fn set_field(&mut self, key: String, value: Value, now: Timestamp) -> Result<(), StreamError> {
-        let flag = |value: &Value| {
-            let is_set = value.as_bool();
-            is_set.ok_or_else(|| StreamError::invalid_input(format!("{key} must be a boolean")))
-        };
         match key.as_str() {
-            "pinned" => self.pinned_at = flag(&value)?.then_some(now),
-            "archived" => self.archived_at = flag(&value)?.then_some(now),
-            "custom" => {
-                let custom = value.as_object().cloned();
-                let custom =
-                    custom.ok_or_else(|| StreamError::invalid_input("custom must be an object"))?;
-                self.custom.extend(custom);
-            }
-            "user_id" | "user" | "channel_role" | "created_at" | "updated_at" => {
-                return Err(StreamError::invalid_input(format!("field {key:?} is reserved")));
-            }
+            "pinned" => self.pinned_at = parse_field::<bool>(&key, value)?.then_some(now),
+            "archived" => self.archived_at = parse_field::<bool>(&key, value)?.then_some(now),
+            "custom" => self.custom.extend(parse_field::<CustomFields>(&key, value)?),
             _ => {
+                check_not_reserved(&key)?;
                 self.custom.insert(key, value);
             }
         }
         Ok(())
     }
 
-    fn unset_field(&mut self, key: &str) {
+    fn unset_field(&mut self, key: &str) -> Result<(), StreamError> {
         match key {
             "pinned" => self.pinned_at = None,
             "archived" => self.archived_at = None,
             _ => {
+                check_not_reserved(key)?;
                 self.custom.remove(key);
             }
         }
+        Ok(())
     }
+}
+
+fn check_not_reserved(key: &str) -> Result<(), StreamError> {
+    ensure(!is_member_field(key), || {
+        StreamError::invalid_input(format!("field {key:?} is reserved"))
+    })
 }
 
 impl World {
@@ -178,7 +176,8 @@ impl World {
             require(is_invited, "the user has no invite to the channel")?;
         }
         let answer = (request.accept_invite, request.reject_invite);
-        let (data, message) = (request.data, request.message);
+        let data = request.data;
+        let message = self.new_system_message(cid, request.message, acting_user.as_deref(), now)?;
         let mut changes = MemberChanges { acting_user: acting_user.as_deref(), cid, now };
         changes.add(self, request.add_members, request.hide_history == Some(true));
         changes.invite(self, request.invites);
@@ -199,7 +198,7 @@ impl World {
             self.emit_channel_state("channel.updated", cid, acting_user.as_deref(), now);
         }
         if let Some(message) = message {
-            self.send_system_message(cid, message, acting_user.as_deref(), now)?;
+            self.store_message(message, true, now)?;
         }
         let channel = self.find_channel(cid)?;
         let members = channel.member_responses(&channel.members, self);
@@ -214,17 +213,20 @@ impl World {
         now: Timestamp,
     ) -> ApiResult {
         let channel = self.find_channel_mut(cid)?;
-        let member = channel.member_mut(user_id).ok_or_else(|| {
+        let stored = channel.member_mut(user_id).ok_or_else(|| {
             StreamError::not_found(format!("user {user_id:?} is not a member of the channel"))
         })?;
+        // A rejected request changes nothing.
+        let mut member = stored.clone();
         for (key, value) in request.set.unwrap_or_default() {
             member.set_field(key, value, now)?;
         }
         for key in request.unset.unwrap_or_default() {
-            member.unset_field(&key);
+            member.unset_field(&key)?;
         }
         validation::check_size("custom", &member.custom)?;
         member.updated_at = now;
+        *stored = member;
         self.emit_member("member.updated", cid, user_id, now);
         let member = self.find_channel(cid)?.membership_response(user_id, self);
         Ok(json!({ "channel_member": member }))
@@ -454,6 +456,15 @@ mod tests {
         );
         let member = patch(json!({ "unset": ["pinned", "seat"] })).expect("updated");
         assert_eq!(member["channel_member"].get("pinned_at"), None);
-        assert_eq!(expect_error(patch(json!({ "set": { "user_id": "bob" } }))).1, 4);
+        for rejected in [
+            json!({ "set": { "user_id": "bob" } }),
+            json!({ "set": { "seat": 2, "status": "member" } }),
+            json!({ "set": { "seat": 2, "pinned": 1 } }),
+            json!({ "unset": ["channel_role"] }),
+        ] {
+            assert_eq!(expect_error(patch(rejected)).1, 4);
+        }
+        let members = &world.channels[&messaging_cid("c")].members;
+        assert!(members[0].custom.is_empty(), "a rejected request changes nothing");
     }
 }

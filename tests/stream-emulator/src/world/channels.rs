@@ -62,7 +62,7 @@ pub(crate) struct GetOrCreateChannel {
     #[serde(rename = "presence")]
     _presence: Option<bool>,
     #[serde(rename = "watchers")]
-    _watchers: Option<Value>,
+    _watchers: Option<MemberPage>,
 }
 
 #[derive(Debug, Default, Deserialize)]
