@@ -99,7 +99,7 @@ async fn client_sends_changes_and_deletes_messages() {
     let patched = call_as(&emulator, "bob", "PUT /messages/m1", patch, 201).await;
     assert_eq!(patched["message"]["mood"], json!("fine"));
     // A member pins the message of another member, but does not change its text.
-    let pin = json!({ "set": { "pinned": true } });
+    let pin = json!({ "set": { "pinned": true, "pin_expires": null, "pinned_at": null } });
     call_as(&emulator, "alice", "PUT /messages/m1", pin, 201).await;
     let pinned =
         call_as(&emulator, "bob", "GET /channels/messaging/c/pinned_messages", json!({}), 200);

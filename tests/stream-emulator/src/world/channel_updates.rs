@@ -14,6 +14,9 @@ use crate::timestamp::Timestamp;
 use crate::v1::is_channel_field;
 
 const MAX_FILTER_TAGS: usize = 10;
+/// Fields of Stream that a patch must not store as custom fields.
+const NOT_EMULATED_FIELDS: [&str; 3] =
+    ["auto_translation_enabled", "auto_translation_language", "cooldown"];
 
 /// The new data of a channel. It replaces the custom fields.
 #[derive(Debug, Deserialize)]
@@ -138,8 +141,9 @@ impl PatchedFields {
     }
 }
 
-/// Stream accepts `config_overrides` from servers. The emulator does not implement it.
 fn check_not_read_only(key: &str) -> Result<(), StreamError> {
+    ensure(!NOT_EMULATED_FIELDS.contains(&key), || StreamError::not_emulated(key))?;
+    // Stream accepts `config_overrides` from servers. The emulator does not implement it.
     ensure(!is_channel_field(key), || {
         StreamError::invalid_input(format!("field {key:?} cannot be updated"))
     })
@@ -316,6 +320,8 @@ mod tests {
         ] {
             assert_eq!(expect_error(patch(&mut world, json!({ "set": set }))).1, 4);
         }
+        let slow = json!({ "set": { "cooldown": 5 } });
+        assert_eq!(expect_error(patch(&mut world, slow)).0, 501);
         let message = json!({ "id": "m1", "text": "x", "user_id": "alice" });
         let truncate = from_json(json!({ "message": message }));
         let outcome = world.truncate_channel(None, &messaging_cid("c"), truncate, at(6));

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::message::{Message, Pin, REGULAR_KIND};
-use super::messages::{EXPIRY_WITHOUT_PIN, MessageRequest, check_text, parse_pin_expiry};
+use super::messages::{EXPIRY_WITHOUT_PIN, MessageRequest, check_text, parse_pin_time};
 use super::users::UserRef;
 use super::validation::{self, ensure, parse_field, require};
 use super::{ApiResult, World};
@@ -85,7 +85,7 @@ impl UpdateMessagePartial {
     pub(super) fn change(&self) -> MessageChange {
         let keys = self.set.iter().flat_map(Map::keys).chain(self.unset.iter().flatten());
         let (pins, others): (Vec<&String>, Vec<&String>) =
-            keys.partition(|key| matches!(key.as_str(), "pinned" | "pin_expires"));
+            keys.partition(|key| matches!(key.as_str(), "pinned" | "pinned_at" | "pin_expires"));
         MessageChange { changes_content: !others.is_empty(), changes_pin: !pins.is_empty() }
     }
 }
@@ -104,6 +104,8 @@ enum PinExpiry {
 struct PinChange {
     /// `None` if the message stays pinned or not pinned.
     is_pinned: Option<bool>,
+    /// `None` if the request does not name the time of the pin.
+    pinned_at: Option<Timestamp>,
     expiry: PinExpiry,
 }
 
@@ -114,10 +116,17 @@ impl PinChange {
         if let Some(value) = set.remove("pinned") {
             change.is_pinned = Some(parse_field("pinned", value)?);
         }
+        if let Some(value) = set.remove("pinned_at") {
+            let text: Option<String> = parse_field("pinned_at", value)?;
+            change.pinned_at =
+                text.as_deref().map(|text| parse_pin_time("pinned_at", text)).transpose()?;
+        }
         if let Some(value) = set.remove("pin_expires") {
             change.expiry = parse_field::<Option<String>>("pin_expires", value)?
                 .filter(|text| !text.is_empty())
-                .map_or(Ok(PinExpiry::Never), |text| parse_pin_expiry(&text).map(PinExpiry::At))?;
+                .map_or(Ok(PinExpiry::Never), |text| {
+                    parse_pin_time("pin_expires", &text).map(PinExpiry::At)
+                })?;
         }
         unset.retain(|key| match key.as_str() {
             "pinned" => {
@@ -142,7 +151,7 @@ impl Message {
         now: Timestamp,
     ) -> Result<(), StreamError> {
         let expiry = request.pin_expires_at()?.map_or(PinExpiry::Unchanged, PinExpiry::At);
-        let pin = PinChange { is_pinned: request.pinned, expiry };
+        let pin = PinChange { is_pinned: request.pinned, expiry, ..PinChange::default() };
         self.change_pin(&pin, acting_user, now)?;
         self.set_text(request.text.unwrap_or_default(), now);
         self.attachments = request.attachments.unwrap_or_default();
@@ -176,6 +185,9 @@ impl Message {
                 self.pin = Some(Pin { by: acting_user.to_owned(), at: now, expires_at: None });
             }
             Some(true) | None => {}
+        }
+        if let (Some(pinned_at), Some(pin)) = (change.pinned_at, &mut self.pin) {
+            pin.at = pinned_at;
         }
         match (change.expiry, &mut self.pin) {
             (PinExpiry::At(expires_at), Some(pin)) => pin.expires_at = Some(expires_at),
@@ -441,6 +453,13 @@ mod tests {
         let response = update(&mut world, message).expect("updated");
         assert_eq!(response["message"]["pin_expires"], json!(at(120)));
         assert_eq!(response["message"]["pinned_at"], json!(at(5)));
+        // A client library names the time of a pin, which can be null.
+        for (pinned_at, expected) in [(json!(null), 5), (json!("2026-01-01T00:00:03Z"), 3)] {
+            let set = json!({ "pinned": true, "pinned_at": pinned_at });
+            let response = patch(&mut world, json!({ "set": set })).expect("updated");
+            assert_eq!(response["message"]["pinned_at"], json!(at(expected)));
+            assert_eq!(response["message"]["pin_expires"], json!(at(120)));
+        }
         for request in [json!({ "pin_expires": "soon" }), json!({ "pin_expires": 1 })] {
             assert_eq!(expect_error(patch(&mut world, json!({ "set": request }))).1, 4);
         }

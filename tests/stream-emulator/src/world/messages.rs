@@ -83,7 +83,8 @@ impl MessageRequest {
     }
 
     pub(super) fn pin_expires_at(&self) -> Result<Option<Timestamp>, StreamError> {
-        self.pin_expires.as_deref().map(parse_pin_expiry).transpose()
+        let text = self.pin_expires.as_deref();
+        text.map(|text| parse_pin_time("pin_expires", text)).transpose()
     }
 
     fn into_message(
@@ -126,9 +127,9 @@ impl MessageRequest {
     }
 }
 
-pub(super) fn parse_pin_expiry(text: &str) -> Result<Timestamp, StreamError> {
+pub(super) fn parse_pin_time(name: &str, text: &str) -> Result<Timestamp, StreamError> {
     Timestamp::parse(text)
-        .ok_or_else(|| StreamError::invalid_input("pin_expires is not an RFC 3339 time"))
+        .ok_or_else(|| StreamError::invalid_input(format!("{name} is not an RFC 3339 time")))
 }
 
 pub(super) fn check_text(text: &str) -> Result<(), StreamError> {
