@@ -1,5 +1,6 @@
 //! The operations of chat clients, with user tokens and the paths and shapes of v1.
 
+use super::socket_client::SocketClient;
 use super::*;
 
 /// A request with a `payload`.
@@ -379,6 +380,27 @@ async fn sync_returns_the_missed_events() {
     without["with_inaccessible_cids"] = json!(false);
     let missed = call_as(&emulator, "bob", "POST /sync", without, 201).await;
     assert_eq!(missed.get("inaccessible_cids"), None);
+}
+
+#[tokio::test]
+async fn response_has_a_page_of_watchers() {
+    let emulator = emulator_with_channel().await;
+    let mut sockets = Vec::new();
+    for (user, page, expected) in [
+        ("alice", json!({}), json!(["alice"])),
+        ("bob", json!({}), json!(["alice", "bob"])),
+        ("bob", json!({ "limit": 1 }), json!(["alice"])),
+        ("alice", json!({ "limit": 1, "offset": 1 }), json!(["bob"])),
+    ] {
+        let socket = SocketClient::chat(&emulator, user).await;
+        let id = socket.connection_id();
+        let start = format!("POST /channels/messaging/c/query?connection_id={id}");
+        let body = json!({ "watch": true, "watchers": page });
+        let state = call_as(&emulator, user, &start, body, 201).await;
+        let watchers = state["watchers"].as_array().expect("watchers").iter();
+        assert_eq!(watchers.map(|it| it["id"].clone()).collect::<Value>(), expected);
+        sockets.push(socket);
+    }
 }
 
 #[tokio::test]
