@@ -8,6 +8,7 @@ use super::acting_user::ActingUser;
 use super::channels::Channel;
 use super::cid::Cid;
 use super::message::{Message, Pin, REGULAR_KIND};
+use super::message_pin::{EXPIRY_WITHOUT_PIN, parse_pin_time};
 use super::permissions::TokenUser;
 use super::users::UserRef;
 use super::validation::{self, check_max, ensure, require};
@@ -18,7 +19,6 @@ use crate::views::MessageView;
 
 /// The maximum length of a text, in characters.
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
-pub(super) const EXPIRY_WITHOUT_PIN: &str = "pin_expires requires a pinned message";
 const MAX_ID_BYTES: usize = 255;
 const MAX_BATCH_SIZE: usize = 50;
 
@@ -125,11 +125,6 @@ impl MessageRequest {
             deleted_at: None,
         })
     }
-}
-
-pub(super) fn parse_pin_time(name: &str, text: &str) -> Result<Timestamp, StreamError> {
-    Timestamp::parse(text)
-        .ok_or_else(|| StreamError::invalid_input(format!("{name} is not an RFC 3339 time")))
 }
 
 pub(super) fn check_text(text: &str) -> Result<(), StreamError> {
