@@ -343,9 +343,13 @@ async fn banned_client_reads_but_does_not_write() {
     call_as(&emulator, "bob", "GET /messages/m1", json!({}), 200).await;
     let edit = json!({ "set": { "text": "x" } });
     let reaction = json!({ "reaction": { "type": "like" } });
-    for (start, body) in
-        [(send, message), ("PUT /messages/m1", edit), ("POST /messages/m1/reaction", reaction)]
-    {
+    let event = json!({ "event": { "type": "my.event" } });
+    for (start, body) in [
+        (send, message),
+        ("PUT /messages/m1", edit),
+        ("POST /messages/m1/reaction", reaction),
+        ("POST /channels/messaging/c/event", event),
+    ] {
         let refused = call_as(&emulator, "bob", start, body, 403).await;
         let text = refused["message"].as_str().unwrap_or_default().to_owned();
         assert!(text.contains("currently suspended from chat"), "{start}: {text}");
