@@ -372,19 +372,25 @@ fn dispatch_video_for_user(
 
 /// The events that a client missed.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SyncRequest {
     channel_cids: Vec<String>,
     last_sync_at: String,
+    with_inaccessible_cids: Option<bool>,
+    watch: Option<bool>,
 }
 
-/// The events of channels after an instant that the user may receive, in order. A channel that the user cannot read is listed
-/// as inaccessible.
+/// The events of channels after an instant that the user may receive, in order. The request decides
+/// whether the response has the channels that the user cannot read.
 fn sync(
     inner: &mut Inner,
     request: &SyncRequest,
     user: &TokenUser,
     now: Timestamp,
 ) -> Result<Value, StreamError> {
+    if request.watch == Some(true) {
+        return Err(StreamError::not_emulated("watch of sync"));
+    }
     let last_sync_at = Timestamp::parse(&request.last_sync_at)
         .ok_or_else(|| StreamError::invalid_input("last_sync_at is not an RFC 3339 time"))?;
     let Inner { world, events, .. } = inner;
@@ -396,7 +402,11 @@ fn sync(
     missed.sort_by_key(|logged| logged.sequence);
     let missed = missed.iter().filter(|logged| may_receive(&logged.event, user.id(), world));
     let missed: Vec<Value> = missed.map(|logged| without_request_info(&logged.event)).collect();
-    Ok(json!({ "events": missed, "inaccessible_cids": inaccessible }))
+    let mut response = json!({ "events": missed });
+    if request.with_inaccessible_cids == Some(true) {
+        response["inaccessible_cids"] = json!(inaccessible);
+    }
+    Ok(response)
 }
 
 /// An event as clients get it.

@@ -53,7 +53,8 @@
 //! A client that joins a call gets, by [`JoinMode`], an error or the credentials of an endpoint of
 //! the emulator. In the latter case the user participates until that endpoint's socket or the last
 //! video socket of the user closes. A join of an ended call is refused. Assumed: a client deletes
-//! messages softly only, and changes the roles of members only if it may ban them.
+//! messages softly only, and changes the roles of members only if it may ban them. Assumed: the
+//! response to a sync has the inaccessible channels only if the request asks for them.
 //!
 //! Not emulated for clients: media, push notifications, uploads, threads and polls.
 

@@ -143,7 +143,26 @@ const EVENT: Shape = Shape {
     read_only: &["cid", "channel_id", "channel_type", "created_at", "received_at"],
 };
 
+/// Whether Stream defines a field of channels, so that no custom field can have the name.
+pub(crate) fn is_channel_field(name: &str) -> bool {
+    CHANNEL.defines(name)
+}
+
+/// Whether Stream defines a field of members, so that no custom field can have the name.
+pub(crate) fn is_member_field(name: &str) -> bool {
+    MEMBER.defines(name)
+}
+
+/// Whether Stream defines a field of messages, so that no custom field can have the name.
+pub(crate) fn is_message_field(name: &str) -> bool {
+    MESSAGE.defines(name)
+}
+
 impl Shape {
+    fn defines(&self, name: &str) -> bool {
+        self.known.contains(&name) || self.read_only.contains(&name)
+    }
+
     /// Moves the custom fields of an object into `custom`. Another value is not changed.
     fn gather(&self, value: &mut Value) {
         let Value::Object(fields) = value else { return };

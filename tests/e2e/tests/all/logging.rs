@@ -104,9 +104,8 @@ async fn reconciliation_emits_its_success_and_the_orphans() {
         let names = name_set(&["Reconciliations", "OrphansRemoved"]);
         assert_eq!(metrics_by_dimension(run, &json!([[]])), names);
     }
-    let values = |name: &str| -> Vec<u64> {
-        runs.iter().map(|run| run[name].as_u64().unwrap()).collect()
-    };
+    let values =
+        |name: &str| -> Vec<u64> { runs.iter().map(|run| run[name].as_u64().unwrap()).collect() };
     assert_eq!(values("Reconciliations"), [0, 1, 1]);
     // The failed run has ended the call, and the next one has deleted the channel.
     assert_eq!(values("OrphansRemoved"), [1, 1, 0]);

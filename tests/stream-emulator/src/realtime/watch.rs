@@ -16,6 +16,9 @@ use crate::settings::Settings;
 use crate::state::Inner;
 use crate::timestamp::Timestamp;
 
+/// The maximum number of watchers in a response.
+const MAX_WATCHERS: usize = 100;
+
 /// The part of a request that subscribes a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WatchRequest {
@@ -23,12 +26,29 @@ pub(crate) struct WatchRequest {
     product: Product,
     watch: bool,
     presence: bool,
+    watchers: WatcherPage,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct WatchFlags {
     watch: Option<bool>,
     presence: Option<bool>,
+    watchers: Option<WatcherPage>,
+}
+
+/// The page of watchers in the response to a request for one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WatcherPage {
+    limit: Option<usize>,
+    offset: Option<usize>,
+}
+
+impl WatcherPage {
+    fn select<T>(self, watchers: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        let offset = self.offset.unwrap_or_default();
+        watchers.into_iter().skip(offset).take(self.limit.unwrap_or(MAX_WATCHERS))
+    }
 }
 
 impl WatchRequest {
@@ -43,7 +63,7 @@ impl WatchRequest {
             Route::QueryCalls => (Product::Video, request.body()),
             Route::GetCall(_) | Route::GetOrCreateCall(_) | Route::JoinCall(_) => {
                 let watch = Some(connection_id.is_some());
-                (Product::Video, Ok(WatchFlags { watch, presence: None }))
+                (Product::Video, Ok(WatchFlags { watch, ..WatchFlags::default() }))
             }
             _ => return Ok(None),
         };
@@ -57,7 +77,8 @@ impl WatchRequest {
         let connection_id = connection_id.ok_or_else(|| {
             StreamError::invalid_input("watch and presence require a connection_id")
         })?;
-        Ok(Some(Self { connection_id, product, watch, presence }))
+        let watchers = flags.watchers.unwrap_or_default();
+        Ok(Some(Self { connection_id, product, watch, presence, watchers }))
     }
 }
 
@@ -101,7 +122,7 @@ impl Inner {
         }
         drop(entries);
         if request.product == Product::Chat {
-            self.add_watchers(response);
+            self.add_watchers(request.watchers, response);
         }
     }
 
@@ -142,12 +163,13 @@ impl Inner {
         }
     }
 
-    fn add_watchers(&self, response: &mut Value) {
+    fn add_watchers(&self, page: WatcherPage, response: &mut Value) {
         let add = |entry: &mut Value| {
             let Some(cid) = cid(entry) else { return };
             let watchers = self.realtime.watchers(cid);
             entry["watcher_count"] = json!(watchers.len());
-            entry["watchers"] = watchers.iter().map(|id| self.world.user_response(id)).collect();
+            entry["watchers"] =
+                page.select(&watchers).map(|id| self.world.user_response(id)).collect();
         };
         match response.get_mut("channels") {
             Some(Value::Array(channels)) => channels.iter_mut().for_each(add),
@@ -191,13 +213,15 @@ mod tests {
     fn flags_or_the_connection_id_subscribe() {
         let chat = |watch, presence| {
             let connection_id = "x".to_owned();
-            Some(WatchRequest { connection_id, product: Product::Chat, watch, presence })
+            let watchers = WatcherPage::default();
+            Some(WatchRequest { connection_id, product: Product::Chat, watch, presence, watchers })
         };
         let video = WatchRequest {
             connection_id: "x".to_owned(),
             product: Product::Video,
             watch: true,
             presence: false,
+            watchers: WatcherPage::default(),
         };
         let watch = json!({ "watch": true });
         let none = json!({});
@@ -217,6 +241,18 @@ mod tests {
         ] {
             assert_eq!(watch_request(start, body), Ok(expected), "{start}");
         }
+    }
+
+    #[test]
+    fn page_of_watchers_has_a_limit_and_an_offset() {
+        let selected = |page: Value| {
+            let page: WatcherPage = serde_json::from_value(page).expect("a page");
+            page.select(["a", "b", "c"]).collect::<String>()
+        };
+        assert_eq!(selected(json!({})), "abc");
+        assert_eq!(selected(json!({ "limit": 1, "offset": 1 })), "b");
+        assert_eq!(selected(json!({ "limit": 0 })), "");
+        assert!(serde_json::from_value::<WatcherPage>(json!({ "id_gt": "a" })).is_err());
     }
 
     #[test]

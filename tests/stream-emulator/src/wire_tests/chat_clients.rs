@@ -1,5 +1,6 @@
 //! The operations of chat clients, with user tokens and the paths and shapes of v1.
 
+use super::socket_client::SocketClient;
 use super::*;
 
 /// A request with a `payload`.
@@ -94,11 +95,12 @@ async fn client_sends_changes_and_deletes_messages() {
     assert_eq!(edited["message"]["text"], json!("edited"));
     assert_eq!(edited["message"].get("mood"), None);
     call_as(&emulator, "alice", "POST /messages/m1", edit, 403).await;
+    call_as(&emulator, "alice", "PUT /messages/m1", json!({}), 403).await;
     let patch = json!({ "set": { "text": "e2", "mood": "fine" } });
     let patched = call_as(&emulator, "bob", "PUT /messages/m1", patch, 201).await;
     assert_eq!(patched["message"]["mood"], json!("fine"));
     // A member pins the message of another member, but does not change its text.
-    let pin = json!({ "set": { "pinned": true } });
+    let pin = json!({ "set": { "pinned": true, "pin_expires": null, "pinned_at": null } });
     call_as(&emulator, "alice", "PUT /messages/m1", pin, 201).await;
     let pinned =
         call_as(&emulator, "bob", "GET /channels/messaging/c/pinned_messages", json!({}), 200);
@@ -341,9 +343,13 @@ async fn banned_client_reads_but_does_not_write() {
     call_as(&emulator, "bob", "GET /messages/m1", json!({}), 200).await;
     let edit = json!({ "set": { "text": "x" } });
     let reaction = json!({ "reaction": { "type": "like" } });
-    for (start, body) in
-        [(send, message), ("PUT /messages/m1", edit), ("POST /messages/m1/reaction", reaction)]
-    {
+    let event = json!({ "event": { "type": "my.event" } });
+    for (start, body) in [
+        (send, message),
+        ("PUT /messages/m1", edit),
+        ("POST /messages/m1/reaction", reaction),
+        ("POST /channels/messaging/c/event", event),
+    ] {
         let refused = call_as(&emulator, "bob", start, body, 403).await;
         let text = refused["message"].as_str().unwrap_or_default().to_owned();
         assert!(text.contains("currently suspended from chat"), "{start}: {text}");
@@ -367,12 +373,71 @@ async fn sync_returns_the_missed_events() {
     let sync = json!({
         "channel_cids": ["messaging:c", "messaging:d", "messaging:x"],
         "last_sync_at": "2026-01-01T00:00:01.000Z",
+        "with_inaccessible_cids": true,
     });
-    let missed = call_as(&emulator, "bob", "POST /sync", sync, 201).await;
+    let missed = call_as(&emulator, "bob", "POST /sync", sync.clone(), 201).await;
     assert_eq!(missed["events"].as_array().map(Vec::len), Some(1));
     assert_eq!(missed["events"][0]["type"], json!("message.new"));
     assert_eq!(missed["events"][0]["message"]["mood"], json!("good"));
     assert_eq!(missed["inaccessible_cids"], json!(["messaging:d", "messaging:x"]));
+    let mut without = sync;
+    without["with_inaccessible_cids"] = json!(false);
+    let missed = call_as(&emulator, "bob", "POST /sync", without, 201).await;
+    assert_eq!(missed.get("inaccessible_cids"), None);
+}
+
+#[tokio::test]
+async fn response_has_a_page_of_watchers() {
+    let emulator = emulator_with_channel().await;
+    let mut sockets = Vec::new();
+    for (user, page, expected) in [
+        ("alice", json!({}), json!(["alice"])),
+        ("bob", json!({}), json!(["alice", "bob"])),
+        ("bob", json!({ "limit": 1 }), json!(["alice"])),
+        ("alice", json!({ "limit": 1, "offset": 1 }), json!(["bob"])),
+    ] {
+        let socket = SocketClient::chat(&emulator, user).await;
+        let id = socket.connection_id();
+        let start = format!("POST /channels/messaging/c/query?connection_id={id}");
+        let body = json!({ "watch": true, "watchers": page });
+        let state = call_as(&emulator, user, &start, body, 201).await;
+        let watchers = state["watchers"].as_array().expect("watchers").iter();
+        assert_eq!(watchers.map(|it| it["id"].clone()).collect::<Value>(), expected);
+        sockets.push(socket);
+    }
+}
+
+#[tokio::test]
+async fn option_without_emulation_fails_the_request() {
+    let emulator = emulator_with_channel().await;
+    let message = json!({ "message": { "id": "m1", "text": "hello" } });
+    call_as(&emulator, "bob", "POST /channels/messaging/c/message", message, 201).await;
+    call_as(&emulator, "bob", "DELETE /messages/m1", json!({}), 200).await;
+    let members = json!({ "type": "messaging", "id": "c", "user_id_gt": "a" });
+    let search = json!({ "query": "x", "message_options": {} });
+    let since = json!({ "channel_cids": [], "last_sync_at": "2026-01-01T00:00:01Z" });
+    let sync = |option: &str| {
+        let mut request = since.clone();
+        request[option] = json!(true);
+        request
+    };
+    let pinned = query("/channels/messaging/c/pinned_messages", &json!({ "id_lt": "m1" }));
+    let watchers = json!({ "watchers": { "id_gt": "a" } });
+    for (start, body, expected) in [
+        (pinned.as_str(), json!({}), 400),
+        (&query("/members", &members), json!({}), 400),
+        (&query("/search", &search), json!({}), 400),
+        ("POST /sync", sync("limit"), 400),
+        ("POST /sync", sync("watch"), 501),
+        ("POST /channels/messaging/c/query", watchers, 400),
+    ] {
+        call_as(&emulator, "bob", start, body, expected).await;
+    }
+    let restored = json!({ "user_ids": ["bob"], "restore_messages": true });
+    let response = post(&emulator, "users/reactivate", &restored).await;
+    assert_eq!(status(&response), 501, "{response}");
+    let response = post(&emulator, "chat/messages/m1/undelete", &json!({ "by": "bob" })).await;
+    assert_eq!(status(&response), 400, "{response}");
 }
 
 #[tokio::test]

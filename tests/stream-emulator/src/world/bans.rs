@@ -175,6 +175,13 @@ impl World {
         ensure(!is_banned, || StreamError::forbidden(SUSPENDED_TEXT))
     }
 
+    /// Whether a user is under a shadow ban from the app or from the channel.
+    pub(super) fn has_shadow_ban(&self, user_id: &str, cid: &Cid) -> bool {
+        let app_ban = self.users.get(user_id).and_then(|user| user.ban.as_ref());
+        let channel_ban = self.channels.get(cid).and_then(|channel| channel.bans.get(user_id));
+        app_ban.into_iter().chain(channel_ban).any(Ban::is_shadow)
+    }
+
     /// Replaces an earlier ban from the same channel or from the app.
     pub(super) fn add_ban(
         &mut self,
@@ -268,7 +275,8 @@ fn parse_channel(
 #[cfg(test)]
 mod tests {
     use super::super::testing::{
-        at, create_channel, event_types, expect_error, from_json, messaging_cid, world_with_users,
+        at, create_channel, event_types, expect_error, from_json, messaging_cid, send_message,
+        world_with_users,
     };
     use super::*;
 
@@ -363,6 +371,25 @@ mod tests {
         assert_eq!(world.ban_views().len(), 1);
         assert_eq!(world.user_response("alice")["banned"], json!(false));
         assert_eq!(world.user_response("alice")["shadow_banned"], json!(true));
+    }
+
+    #[test]
+    fn message_under_a_shadow_ban_is_visible_to_its_sender_only() {
+        let in_channel = json!({ "channel_cid": "messaging:c" });
+        for scope in [json!({}), in_channel] {
+            let mut world = world_with_users(&["alice", "bob"]);
+            create_channel(&mut world, &["alice", "bob"]).expect("a channel");
+            let shadow = json!({ "target_user_id": "alice", "shadow": true });
+            ban(&mut world, merge(shadow, scope)).expect("banned");
+            world.take_events();
+            let response = send_message(&mut world, "m1").expect("a message");
+            assert_eq!(response["message"]["shadowed"], json!(true));
+            assert_eq!(world.take_events()[0]["message"]["shadowed"], json!(true));
+            let count = |viewer: Option<&str>| {
+                world.channels[&messaging_cid("c")].listed_messages(viewer).len()
+            };
+            assert_eq!([Some("alice"), Some("bob"), None].map(count), [1, 0, 1]);
+        }
     }
 
     #[test]

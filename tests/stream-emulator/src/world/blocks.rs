@@ -90,6 +90,11 @@ impl World {
         blocks.map(|block| block.blocked_user_id.as_str()).collect()
     }
 
+    /// Whether a user has blocked another user.
+    pub(super) fn has_blocked(&self, user_id: &str, blocked_user_id: &str) -> bool {
+        self.blocked_user_ids(user_id).contains(&blocked_user_id)
+    }
+
     /// Whether a channel is one-to-one with a user whom the viewer has blocked.
     pub(super) fn is_blocked_for(&self, viewer: &str, channel: &Channel) -> bool {
         let blocked = self.blocked_user_ids(viewer);

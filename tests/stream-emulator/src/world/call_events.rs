@@ -31,7 +31,7 @@ pub(crate) struct SendCallReaction {
     user: Option<UserRef>,
 }
 
-/// A rating of a call. What else a client says about itself has no effect.
+/// A rating of a call. Other fields are ignored.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CallFeedback {
     rating: Option<u8>,

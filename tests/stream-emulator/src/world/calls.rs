@@ -42,7 +42,7 @@ struct CallData {
     starts_at: Option<String>,
     #[serde(default)]
     settings_override: Value,
-    /// Whether the call is a video call, which only the ring says.
+    /// Whether the call is a video call. Only `call.ring` has it.
     #[serde(rename = "video")]
     _video: Option<bool>,
 }

@@ -8,10 +8,11 @@ use super::channel_updates::ChannelUpdate;
 use super::cid::Cid;
 use super::messages::MessageRequest;
 use super::users::UserRef;
-use super::validation::{self, check_max, ensure, require};
-use super::{ApiResult, World};
+use super::validation::{self, check_max, ensure, parse_field, require};
+use super::{ApiResult, CustomFields, World};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
+use crate::v1::is_member_field;
 
 const MAX_BATCH_SIZE: usize = 100;
 const MODERATOR_ROLE: &str = "channel_moderator";
@@ -59,11 +60,20 @@ impl UpdateChannel {
         self.remove_members.iter().flatten().map(String::as_str)
     }
 
-    /// Whether the request changes roles, which no client may do without a permission for members.
+    /// Whether the request sets the role of a member, which has a permission of its own.
     pub(super) fn changes_roles(&self) -> bool {
         let moderators = self.add_moderators.iter().chain(&self.demote_moderators).flatten();
         let has_roles = self.assign_roles.iter().flatten().next().is_some();
-        moderators.count() > 0 || has_roles
+        let mut added = self.add_members.iter().chain(&self.invites).flatten();
+        moderators.count() > 0 || has_roles || added.any(MemberRequest::has_role)
+    }
+
+    /// Whether the request changes the channel or its members.
+    pub(super) fn has_changes(&self) -> bool {
+        self.added_ids().chain(self.removed_ids()).next().is_some()
+            || self.changes_roles()
+            || self.has_data()
+            || self.responds_to_invite()
     }
 
     pub(super) fn has_data(&self) -> bool {
@@ -79,7 +89,7 @@ impl UpdateChannel {
         self.data.as_ref().is_some_and(|data| data.frozen.is_some())
     }
 
-    pub(super) fn answers_invite(&self) -> bool {
+    pub(super) fn responds_to_invite(&self) -> bool {
         self.accept_invite == Some(true) || self.reject_invite == Some(true)
     }
 
@@ -108,38 +118,35 @@ impl UpdateChannel {
 
 impl Member {
     fn set_field(&mut self, key: String, value: Value, now: Timestamp) -> Result<(), StreamError> {
-        let flag = |value: &Value| {
-            let is_set = value.as_bool();
-            is_set.ok_or_else(|| StreamError::invalid_input(format!("{key} must be a boolean")))
-        };
         match key.as_str() {
-            "pinned" => self.pinned_at = flag(&value)?.then_some(now),
-            "archived" => self.archived_at = flag(&value)?.then_some(now),
-            "custom" => {
-                let custom = value.as_object().cloned();
-                let custom =
-                    custom.ok_or_else(|| StreamError::invalid_input("custom must be an object"))?;
-                self.custom.extend(custom);
-            }
-            "user_id" | "user" | "channel_role" | "created_at" | "updated_at" => {
-                return Err(StreamError::invalid_input(format!("field {key:?} is reserved")));
-            }
+            "pinned" => self.pinned_at = parse_field::<bool>(&key, value)?.then_some(now),
+            "archived" => self.archived_at = parse_field::<bool>(&key, value)?.then_some(now),
+            "custom" => self.custom.extend(parse_field::<CustomFields>(&key, value)?),
             _ => {
+                check_not_reserved(&key)?;
                 self.custom.insert(key, value);
             }
         }
         Ok(())
     }
 
-    fn unset_field(&mut self, key: &str) {
+    fn unset_field(&mut self, key: &str) -> Result<(), StreamError> {
         match key {
             "pinned" => self.pinned_at = None,
             "archived" => self.archived_at = None,
             _ => {
+                check_not_reserved(key)?;
                 self.custom.remove(key);
             }
         }
+        Ok(())
     }
+}
+
+fn check_not_reserved(key: &str) -> Result<(), StreamError> {
+    ensure(!is_member_field(key), || {
+        StreamError::invalid_input(format!("field {key:?} is reserved"))
+    })
 }
 
 impl World {
@@ -162,20 +169,21 @@ impl World {
                 StreamError::invalid_input(format!("user {id:?} is not a member of the channel"))
             })?;
         }
-        if request.answers_invite() {
+        if request.responds_to_invite() {
             let user = acting_user.as_deref();
             let member = user.and_then(|user| channel.member(user));
             let is_invited = member.is_some_and(|member| member.invite.is_some());
             require(is_invited, "the user has no invite to the channel")?;
         }
         let answer = (request.accept_invite, request.reject_invite);
-        let (data, message) = (request.data, request.message);
+        let data = request.data;
+        let message = self.new_system_message(cid, request.message, acting_user.as_deref(), now)?;
         let mut changes = MemberChanges { acting_user: acting_user.as_deref(), cid, now };
         changes.add(self, request.add_members, request.hide_history == Some(true));
         changes.invite(self, request.invites);
         changes.set_roles(self, roles);
         changes.remove(self, request.remove_members);
-        changes.answer_invite(self, answer);
+        changes.respond_to_invite(self, answer);
         let channel = self.find_channel_mut(cid)?;
         channel.updated_at = now;
         let added_tags = request.add_filter_tags.unwrap_or_default();
@@ -190,7 +198,7 @@ impl World {
             self.emit_channel_state("channel.updated", cid, acting_user.as_deref(), now);
         }
         if let Some(message) = message {
-            self.send_system_message(cid, message, acting_user.as_deref(), now)?;
+            self.store_message(message, true, now)?;
         }
         let channel = self.find_channel(cid)?;
         let members = channel.member_responses(&channel.members, self);
@@ -205,17 +213,20 @@ impl World {
         now: Timestamp,
     ) -> ApiResult {
         let channel = self.find_channel_mut(cid)?;
-        let member = channel.member_mut(user_id).ok_or_else(|| {
+        let stored = channel.member_mut(user_id).ok_or_else(|| {
             StreamError::not_found(format!("user {user_id:?} is not a member of the channel"))
         })?;
+        // A rejected request changes nothing.
+        let mut member = stored.clone();
         for (key, value) in request.set.unwrap_or_default() {
             member.set_field(key, value, now)?;
         }
         for key in request.unset.unwrap_or_default() {
-            member.unset_field(&key);
+            member.unset_field(&key)?;
         }
         validation::check_size("custom", &member.custom)?;
         member.updated_at = now;
+        *stored = member;
         self.emit_member("member.updated", cid, user_id, now);
         let member = self.find_channel(cid)?.membership_response(user_id, self);
         Ok(json!({ "channel_member": member }))
@@ -241,8 +252,17 @@ struct MemberChanges<'a> {
 }
 
 impl MemberChanges<'_> {
+    /// The members to add. Stream ignores a user who has blocked the acting user.
+    fn addable(&self, world: &World, members: Option<Vec<MemberRequest>>) -> Vec<MemberRequest> {
+        let has_blocked = |request: &MemberRequest| {
+            self.acting_user.is_some_and(|user| world.has_blocked(request.user_id(), user))
+        };
+        let members = members.into_iter().flatten();
+        members.filter(|request| !has_blocked(request)).collect()
+    }
+
     fn add(&self, world: &mut World, members: Option<Vec<MemberRequest>>, hides_history: bool) {
-        for request in members.unwrap_or_default() {
+        for request in self.addable(world, members) {
             let id = request.user_id().to_owned();
             let Some(channel) = world.channels.get_mut(self.cid) else { return };
             if !channel.add_member(request, self.now) {
@@ -256,7 +276,7 @@ impl MemberChanges<'_> {
     }
 
     fn invite(&self, world: &mut World, members: Option<Vec<MemberRequest>>) {
-        for request in members.unwrap_or_default() {
+        for request in self.addable(world, members) {
             let id = request.user_id().to_owned();
             let channel = world.channels.get_mut(self.cid);
             if channel.is_some_and(|channel| channel.invite(request, self.now)) {
@@ -291,7 +311,7 @@ impl MemberChanges<'_> {
         }
     }
 
-    fn answer_invite(&mut self, world: &mut World, answer: (Option<bool>, Option<bool>)) {
+    fn respond_to_invite(&mut self, world: &mut World, answer: (Option<bool>, Option<bool>)) {
         let Some(user_id) = self.acting_user else { return };
         let channel = world.channels.get_mut(self.cid);
         let invite = channel
@@ -333,6 +353,28 @@ mod tests {
         update(&mut world, json!({ "remove_members": ["bob", "unknown"] })).expect("updated");
         let channel = world.channel_view("messaging:c").expect("the channel");
         assert_eq!(channel.members, ["alice", "carol"]);
+    }
+
+    #[test]
+    fn user_who_blocked_the_acting_user_is_not_added() {
+        let mut world = world_with_users(&["alice", "bob", "carol"]);
+        create_channel(&mut world, &["alice"]).expect("a channel");
+        let block = from_json(json!({ "blocked_user_id": "alice" }));
+        world.block_user(Some("bob"), block, at(3)).expect("blocked");
+        world.take_events();
+        for request in [json!({ "add_members": ["bob"] }), json!({ "invites": ["bob"] })] {
+            let request = from_json(request);
+            let outcome = world.update_channel(Some("alice"), &messaging_cid("c"), request, at(5));
+            assert_eq!(outcome.expect("a response")["members"].as_array().map(Vec::len), Some(1));
+        }
+        assert!(world.take_events().is_empty());
+        // A block has one direction, and a request without an acting user ignores it.
+        for (user, id, count) in [(Some("alice"), "carol", 2), (None, "bob", 3)] {
+            let request = from_json(json!({ "add_members": [id] }));
+            let outcome = world.update_channel(user, &messaging_cid("c"), request, at(5));
+            let members = outcome.expect("a response")["members"].clone();
+            assert_eq!(members.as_array().map(Vec::len), Some(count));
+        }
     }
 
     #[test]
@@ -414,6 +456,15 @@ mod tests {
         );
         let member = patch(json!({ "unset": ["pinned", "seat"] })).expect("updated");
         assert_eq!(member["channel_member"].get("pinned_at"), None);
-        assert_eq!(expect_error(patch(json!({ "set": { "user_id": "bob" } }))).1, 4);
+        for rejected in [
+            json!({ "set": { "user_id": "bob" } }),
+            json!({ "set": { "seat": 2, "status": "member" } }),
+            json!({ "set": { "seat": 2, "pinned": 1 } }),
+            json!({ "unset": ["channel_role"] }),
+        ] {
+            assert_eq!(expect_error(patch(rejected)).1, 4);
+        }
+        let members = &world.channels[&messaging_cid("c")].members;
+        assert!(members[0].custom.is_empty(), "a rejected request changes nothing");
     }
 }

@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 const MAX_BATCH_SIZE: usize = 100;
 pub(super) const DEFAULT_ROLE: &str = "channel_member";
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Member {
     pub(super) user_id: String,
     pub(super) role: String,
@@ -28,7 +28,7 @@ pub(super) struct Member {
 }
 
 /// The invite of a member, who is a member before accepting it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Invite {
     pub(super) accepted_at: Option<Timestamp>,
     pub(super) rejected_at: Option<Timestamp>,
@@ -76,9 +76,15 @@ impl MemberRequest {
     pub(super) fn channel_role(&self) -> Option<&str> {
         self.channel_role.as_deref()
     }
+
+    /// Whether the request gives another role than the default one.
+    pub(super) fn has_role(&self) -> bool {
+        self.channel_role.as_deref().is_some_and(|role| role != DEFAULT_ROLE)
+    }
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct QueryMembers {
     #[serde(rename = "type")]
     kind: String,

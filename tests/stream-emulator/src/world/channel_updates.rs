@@ -7,23 +7,16 @@ use super::channels::Channel;
 use super::cid::Cid;
 use super::messages::MessageRequest;
 use super::users::UserRef;
-use super::validation::{self, ensure, require};
+use super::validation::{self, check_max, ensure, parse_field};
 use super::{ApiResult, CustomFields, World, strip_nulls};
 use crate::error::StreamError;
 use crate::timestamp::Timestamp;
+use crate::v1::is_channel_field;
 
-/// The fields that no update can change.
-const READ_ONLY_FIELDS: [&str; 8] = [
-    "cid",
-    "type",
-    "id",
-    "created_at",
-    "updated_at",
-    "created_by",
-    "created_by_id",
-    // Stream accepts it from servers. The emulator does not implement it.
-    "config_overrides",
-];
+const MAX_FILTER_TAGS: usize = 10;
+/// Fields of Stream that a patch must not store as custom fields.
+const NOT_EMULATED_FIELDS: [&str; 3] =
+    ["auto_translation_enabled", "auto_translation_language", "cooldown"];
 
 /// The new data of a channel. It replaces the custom fields.
 #[derive(Debug, Deserialize)]
@@ -83,23 +76,75 @@ impl UpdateChannelPartial {
         let set = self.set.iter().flat_map(Map::keys);
         set.chain(self.unset.iter().flatten()).map(String::as_str)
     }
+}
 
-    fn validate(&self) -> Result<(), StreamError> {
-        for (key, value) in self.set.iter().flatten() {
-            match key.as_str() {
-                "frozen" | "disabled" => {
-                    require(value.is_boolean(), "frozen and disabled must be booleans")?;
-                }
-                "custom" => require(value.is_object(), "custom must be an object")?,
-                key => check_not_read_only(key)?,
+/// The fields that a patch can change.
+struct PatchedFields {
+    frozen: bool,
+    disabled: bool,
+    team: Option<String>,
+    filter_tags: Vec<String>,
+    custom: CustomFields,
+}
+
+impl PatchedFields {
+    fn of(channel: &Channel) -> Self {
+        Self {
+            frozen: channel.frozen,
+            disabled: channel.disabled,
+            team: channel.team.clone(),
+            filter_tags: channel.filter_tags.clone(),
+            custom: channel.custom.clone(),
+        }
+    }
+
+    fn apply(mut self, patch: UpdateChannelPartial) -> Result<Self, StreamError> {
+        for (key, value) in patch.set.unwrap_or_default() {
+            self.set(key, value)?;
+        }
+        for key in patch.unset.unwrap_or_default() {
+            self.unset(&key)?;
+        }
+        check_max("filter_tags", self.filter_tags.len(), MAX_FILTER_TAGS)?;
+        validation::check_size("custom", &self.custom)?;
+        Ok(self)
+    }
+
+    fn set(&mut self, key: String, value: Value) -> Result<(), StreamError> {
+        match key.as_str() {
+            "frozen" => self.frozen = parse_field(&key, value)?,
+            "disabled" => self.disabled = parse_field(&key, value)?,
+            "team" => self.team = parse_field(&key, value)?,
+            "filter_tags" => self.filter_tags = parse_field(&key, value)?,
+            "custom" => self.custom.extend(parse_field::<CustomFields>(&key, value)?),
+            _ => {
+                check_not_read_only(&key)?;
+                self.custom.insert(key, value);
             }
         }
-        self.unset.iter().flatten().try_for_each(|key| check_not_read_only(key))
+        Ok(())
+    }
+
+    fn unset(&mut self, key: &str) -> Result<(), StreamError> {
+        match key {
+            "frozen" => self.frozen = false,
+            "disabled" => self.disabled = false,
+            "team" => self.team = None,
+            "filter_tags" => self.filter_tags.clear(),
+            "custom" => self.custom.clear(),
+            _ => {
+                check_not_read_only(key)?;
+                self.custom.remove(key);
+            }
+        }
+        Ok(())
     }
 }
 
 fn check_not_read_only(key: &str) -> Result<(), StreamError> {
-    ensure(!READ_ONLY_FIELDS.contains(&key), || {
+    ensure(!NOT_EMULATED_FIELDS.contains(&key), || StreamError::not_emulated(key))?;
+    // Stream accepts `config_overrides` from servers. The emulator does not implement it.
+    ensure(!is_channel_field(key), || {
         StreamError::invalid_input(format!("field {key:?} cannot be updated"))
     })
 }
@@ -117,20 +162,16 @@ impl Channel {
         }
     }
 
-    fn apply_patch(&mut self, patch: UpdateChannelPartial) {
-        for (key, value) in patch.set.unwrap_or_default() {
-            match (key.as_str(), value) {
-                ("frozen", Value::Bool(frozen)) => self.frozen = frozen,
-                ("disabled", Value::Bool(disabled)) => self.disabled = disabled,
-                ("custom", Value::Object(custom)) => self.custom.extend(custom),
-                (key, value) => {
-                    self.custom.insert(key.to_owned(), value);
-                }
-            }
-        }
-        for key in patch.unset.unwrap_or_default() {
-            self.custom.remove(&key);
-        }
+    /// Applies all changes of a patch, or none if one of them is not valid.
+    fn apply_patch(&mut self, patch: UpdateChannelPartial) -> Result<(), StreamError> {
+        let PatchedFields { frozen, disabled, team, filter_tags, custom } =
+            PatchedFields::of(self).apply(patch)?;
+        self.frozen = frozen;
+        self.disabled = disabled;
+        self.team = team;
+        self.filter_tags = filter_tags;
+        self.custom = custom;
+        Ok(())
     }
 }
 
@@ -142,11 +183,10 @@ impl World {
         request: UpdateChannelPartial,
         now: Timestamp,
     ) -> ApiResult {
-        request.validate()?;
         let named_user = request.user_id.clone().or(request.user.as_ref().map(|it| it.id.clone()));
         let acting_user = token_user.map(str::to_owned).or(named_user);
         let channel = self.find_channel_mut(cid)?;
-        channel.apply_patch(request);
+        channel.apply_patch(request)?;
         channel.updated_at = now;
         self.emit_channel_state("channel.updated", cid, acting_user.as_deref(), now);
         let channel = self.find_channel(cid)?;
@@ -165,6 +205,8 @@ impl World {
         let TruncateChannel { message, truncated_at, user_id, user, .. } = request;
         let acting_user = token_user.map(str::to_owned).or(user_id).or(user.map(|it| it.id));
         let before = truncated_at.as_deref().map(parse_truncated_at).transpose()?;
+        self.find_channel(cid)?;
+        let message = self.new_system_message(cid, message, acting_user.as_deref(), now)?;
         let channel = self.find_channel_mut(cid)?;
         channel.messages.retain(|message| before.is_some_and(|at| message.created_at >= at));
         channel.last_message_at = channel.messages.last().map(|message| message.created_at);
@@ -174,7 +216,7 @@ impl World {
         }
         self.emit_channel_state("channel.truncated", cid, acting_user.as_deref(), now);
         if let Some(message) = message {
-            self.send_system_message(cid, message, acting_user.as_deref(), now)?;
+            self.store_message(message, true, now)?;
         }
         Ok(json!({ "channel": self.find_channel(cid)?.response(self) }))
     }
@@ -204,11 +246,13 @@ fn parse_truncated_at(text: &str) -> Result<Timestamp, StreamError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::channels::ChannelStateOptions;
     use super::super::testing::{
         at, create_channel, event_types, expect_error, from_json, messaging_cid, send_message,
         world_with_users,
     };
     use super::*;
+    use crate::request::Query;
 
     fn world_with_channel() -> World {
         let mut world = world_with_users(&["alice"]);
@@ -243,6 +287,50 @@ mod tests {
         }
         world.delete_channel(&messaging_cid("c"), at(6)).expect("deleted");
         assert_eq!(expect_error(patch(&mut world, json!({}))).1, 16);
+    }
+
+    #[test]
+    fn patch_sets_and_unsets_fields_of_stream() {
+        let mut world = world_with_channel();
+        let set = json!({ "team": "red", "filter_tags": ["a"], "frozen": true });
+        let channel = patch(&mut world, json!({ "set": set })).expect("updated")["channel"].clone();
+        assert_eq!((&channel["team"], &channel["filter_tags"]), (&json!("red"), &json!(["a"])));
+        assert_eq!(channel["custom"], json!({}));
+        let unset = json!({ "unset": ["team", "filter_tags", "frozen"] });
+        let channel = patch(&mut world, unset).expect("updated")["channel"].clone();
+        assert_eq!((channel.get("team"), &channel["filter_tags"]), (None, &json!([])));
+        assert_eq!(channel["frozen"], json!(false));
+    }
+
+    #[test]
+    fn rejected_request_changes_nothing() {
+        let mut world = world_with_channel();
+        send_message(&mut world, "m1").expect("a message");
+        world.take_events();
+        let options = ChannelStateOptions::from_query(&Query::default()).expect("options");
+        let state = |world: &World| {
+            world.get_channel(None, &messaging_cid("c"), &options, at(9)).expect("the channel")
+        };
+        let before = state(&world);
+        for set in [
+            json!({ "color": "red", "frozen": 1 }),
+            json!({ "color": "red", "member_count": 5 }),
+            json!({ "color": "red", "own_capabilities": [] }),
+            json!({ "color": "x".repeat(6_000) }),
+        ] {
+            assert_eq!(expect_error(patch(&mut world, json!({ "set": set }))).1, 4);
+        }
+        let slow = json!({ "set": { "cooldown": 5 } });
+        assert_eq!(expect_error(patch(&mut world, slow)).0, 501);
+        let message = json!({ "id": "m1", "text": "x", "user_id": "alice" });
+        let truncate = from_json(json!({ "message": message }));
+        let outcome = world.truncate_channel(None, &messaging_cid("c"), truncate, at(6));
+        assert_eq!(expect_error(outcome).1, 4);
+        let update = json!({ "remove_members": ["alice"], "message": message });
+        let outcome = world.update_channel(None, &messaging_cid("c"), from_json(update), at(6));
+        assert_eq!(expect_error(outcome).1, 4);
+        assert_eq!(state(&world), before);
+        assert!(world.take_events().is_empty());
     }
 
     #[test]

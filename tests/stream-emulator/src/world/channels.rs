@@ -62,7 +62,7 @@ pub(crate) struct GetOrCreateChannel {
     #[serde(rename = "presence")]
     _presence: Option<bool>,
     #[serde(rename = "watchers")]
-    _watchers: Option<Value>,
+    _watchers: Option<MemberPage>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,6 +114,13 @@ impl GetOrCreateChannel {
         let data = self.data.get_or_insert_default();
         data.created_by_id = Some(user_id.to_owned());
         self
+    }
+
+    /// Whether the request gives a member another role than the default one.
+    pub(super) fn sets_roles(&self) -> bool {
+        let data = self.data.iter();
+        let mut members = data.flat_map(|data| data.members.iter().chain(&data.invites)).flatten();
+        members.any(MemberRequest::has_role)
     }
 
     /// The sorted ids of the members of a channel without an id of its own.

@@ -117,7 +117,11 @@ impl World {
         let Some(channel) = channel else { return json!({}) };
         let member = channel.members.iter().find(|member| member.user_id == user_id);
         let member = channel.member_responses(member, self).pop();
-        let channel = channel.response(self);
+        let mut channel = channel.response(self);
+        if let Value::Object(fields) = &mut channel {
+            // Those of a server. The client keeps its own capabilities.
+            fields.remove("own_capabilities");
+        }
         super::strip_nulls(json!({ "channel": channel, "member": member }))
     }
 
@@ -142,7 +146,7 @@ pub(crate) enum ObjectKind {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, event_types, expect_error, world_with_users};
+    use super::super::testing::{at, create_channel, event_types, expect_error, world_with_users};
     use super::*;
 
     fn details(details: Value) -> UserDetails {
@@ -208,6 +212,16 @@ mod tests {
             assert!(me.get(field).is_some(), "{field}");
         }
         assert_eq!(me["online"], json!(true));
+    }
+
+    #[test]
+    fn channel_of_a_notification_has_no_capabilities() {
+        let mut world = world_with_users(&["alice", "bob"]);
+        create_channel(&mut world, &["alice", "bob"]).expect("a channel");
+        let fields = world.notification_fields("messaging:c", "bob");
+        assert_eq!(fields["channel"]["cid"], json!("messaging:c"));
+        assert_eq!(fields["channel"].get("own_capabilities"), None);
+        assert_eq!(fields["member"]["user_id"], json!("bob"));
     }
 
     #[test]

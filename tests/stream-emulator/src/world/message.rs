@@ -13,7 +13,7 @@ use crate::views::MessageView;
 pub(super) const REGULAR_KIND: &str = "regular";
 pub(super) const DELETED_KIND: &str = "deleted";
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) cid: Cid,
@@ -29,6 +29,8 @@ pub(super) struct Message {
     pub(super) show_in_channel: bool,
     pub(super) quoted_message_id: Option<String>,
     pub(super) silent: bool,
+    /// Whether the sender was under a shadow ban. Other users do not see the message.
+    pub(super) shadowed: bool,
     pub(super) pin: Option<Pin>,
     pub(super) reactions: Vec<Reaction>,
     /// The senders of the replies, in the order of their first reply.
@@ -42,7 +44,7 @@ pub(super) struct Message {
 }
 
 /// The pin of a message, which the channel then lists among its pinned messages.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Pin {
     pub(super) by: String,
     pub(super) at: Timestamp,
@@ -101,7 +103,7 @@ impl Message {
             "pinned_by": self.pin.as_ref().map(|pin| world.user_response(&pin.by)),
             "pin_expires": self.pin.as_ref().and_then(|pin| pin.expires_at),
             "reply_count": self.reply_count,
-            "shadowed": false,
+            "shadowed": self.shadowed,
         });
         merge(message, state)
     }
@@ -126,9 +128,9 @@ impl Message {
     /// Whether a user can see the message. `None` is a server.
     pub(super) fn is_visible_to(&self, viewer: Option<&str>) -> bool {
         let Some(viewer) = viewer else { return true };
-        self.restricted_visibility.is_empty()
-            || self.user_id == viewer
-            || self.restricted_visibility.iter().any(|id| id == viewer)
+        let is_listed = self.restricted_visibility.is_empty()
+            || self.restricted_visibility.iter().any(|id| id == viewer);
+        self.user_id == viewer || (is_listed && !self.shadowed)
     }
 
     /// Whether the channel lists the message for a user.

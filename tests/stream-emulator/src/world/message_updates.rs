@@ -1,17 +1,18 @@
 //! Changes to messages: updates, soft and hard deletion, and its undoing.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::message::{Message, Pin, REGULAR_KIND};
+use super::message::{Message, REGULAR_KIND};
+use super::message_pin::PinChange;
 use super::messages::{MessageRequest, check_text};
 use super::users::UserRef;
-use super::validation::{self, ensure, require};
+use super::validation::{self, ensure, parse_field, require};
 use super::{ApiResult, World};
 use crate::error::StreamError;
 use crate::request::Query;
 use crate::timestamp::Timestamp;
+use crate::v1::is_message_field;
 
 /// The new content of a message. It replaces the text, the attachments and the custom fields.
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,7 @@ pub(crate) struct DeleteMessage {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UndeleteMessage {
     undeleted_by: Option<String>,
 }
@@ -73,7 +75,9 @@ pub(super) struct MessageChange {
 impl UpdateMessage {
     /// The change to a message.
     pub(super) fn change(&self, message: &Message) -> MessageChange {
-        let changes_pin = self.message.pinned.unwrap_or_default() != message.pin.is_some();
+        let has_pin = message.pin.is_some();
+        let changes_pin = self.message.pinned.is_some_and(|is_pinned| is_pinned != has_pin)
+            || self.message.pin_expires.is_some();
         MessageChange { changes_content: true, changes_pin }
     }
 }
@@ -82,7 +86,7 @@ impl UpdateMessagePartial {
     pub(super) fn change(&self) -> MessageChange {
         let keys = self.set.iter().flat_map(Map::keys).chain(self.unset.iter().flatten());
         let (pins, others): (Vec<&String>, Vec<&String>) =
-            keys.partition(|key| matches!(key.as_str(), "pinned" | "pin_expires"));
+            keys.partition(|key| matches!(key.as_str(), "pinned" | "pinned_at" | "pin_expires"));
         MessageChange { changes_content: !others.is_empty(), changes_pin: !pins.is_empty() }
     }
 }
@@ -94,10 +98,7 @@ impl Message {
         acting_user: &str,
         now: Timestamp,
     ) -> Result<(), StreamError> {
-        let expires_at = request.pin_expires_at()?;
-        if let Some(is_pinned) = request.pinned {
-            self.set_pinned(is_pinned, acting_user, expires_at, now);
-        }
+        self.change_pin(&PinChange::of_message(&request)?, acting_user, now)?;
         self.set_text(request.text.unwrap_or_default(), now);
         self.attachments = request.attachments.unwrap_or_default();
         self.mentioned_users = request.mentioned_users.unwrap_or_default();
@@ -118,27 +119,7 @@ impl Message {
         }
     }
 
-    fn set_pinned(
-        &mut self,
-        is_pinned: bool,
-        acting_user: &str,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) {
-        if !is_pinned {
-            self.pin = None;
-        } else if self.pin.is_none() {
-            self.pin = Some(Pin { by: acting_user.to_owned(), at: now, expires_at });
-        }
-    }
-
-    fn set_field(
-        &mut self,
-        key: String,
-        value: Value,
-        acting_user: &str,
-        now: Timestamp,
-    ) -> Result<(), StreamError> {
+    fn set_field(&mut self, key: String, value: Value, now: Timestamp) -> Result<(), StreamError> {
         match key.as_str() {
             "text" => {
                 let text: String = parse_field(&key, value)?;
@@ -150,46 +131,50 @@ impl Message {
             "restricted_visibility" => self.restricted_visibility = parse_field(&key, value)?,
             "silent" => self.silent = parse_field(&key, value)?,
             "show_in_channel" => self.show_in_channel = parse_field(&key, value)?,
-            "pinned" => self.set_pinned(parse_field(&key, value)?, acting_user, None, now),
-            "pin_expires" => {
-                let text: Option<String> = parse_field(&key, value)?;
-                let expires_at = text.as_deref().and_then(Timestamp::parse);
-                if let Some(pin) = &mut self.pin {
-                    pin.expires_at = expires_at;
-                }
-            }
             "custom" => {
                 let custom: Map<String, Value> = parse_field(&key, value)?;
                 self.custom.extend(custom);
             }
-            "id" | "cid" | "type" | "user" | "user_id" | "created_at" | "updated_at"
-            | "deleted_at" | "parent_id" | "html" | "latest_reactions" | "own_reactions"
-            | "reaction_counts" | "reply_count" => {
-                return Err(StreamError::invalid_input(format!("field {key:?} is reserved")));
-            }
             _ => {
+                check_not_reserved(&key)?;
                 self.custom.insert(key, value);
             }
         }
         Ok(())
     }
 
-    fn unset_field(&mut self, key: &str, now: Timestamp) {
+    fn unset_field(&mut self, key: &str, now: Timestamp) -> Result<(), StreamError> {
         match key {
             "text" => self.set_text(String::new(), now),
             "attachments" => self.attachments.clear(),
             "mentioned_users" => self.mentioned_users.clear(),
-            "pinned" => self.pin = None,
+            "restricted_visibility" => self.restricted_visibility.clear(),
+            "silent" => self.silent = false,
+            "show_in_channel" => self.show_in_channel = false,
+            "custom" => self.custom.clear(),
             _ => {
+                check_not_reserved(key)?;
                 self.custom.remove(key);
             }
         }
+        Ok(())
+    }
+
+    /// Checks that an update names the kind and the thread of the message, which cannot change.
+    fn check_identity(&self, request: &MessageRequest) -> Result<(), StreamError> {
+        let kind = request.kind.as_deref().filter(|kind| !kind.is_empty());
+        require(kind.is_none_or(|kind| kind == self.kind), "message.type cannot be updated")?;
+        let parent_id = request.parent_id.as_deref();
+        require(
+            parent_id.is_none_or(|id| self.parent_id.as_deref() == Some(id)),
+            "message.parent_id cannot be updated",
+        )
     }
 }
 
-fn parse_field<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StreamError> {
-    serde_json::from_value(value).map_err(|_| {
-        StreamError::invalid_input(format!("field {key:?} has a value that is not valid"))
+fn check_not_reserved(key: &str) -> Result<(), StreamError> {
+    ensure(!is_message_field(key), || {
+        StreamError::invalid_input(format!("field {key:?} is reserved"))
     })
 }
 
@@ -208,11 +193,15 @@ impl World {
         let has_same_id = request.id.as_deref().is_none_or(|named| named == id);
         require(has_same_id, "message.id differs from the id in the path")?;
         let named = request.user_id.take().or(request.user.take().map(|user| user.id));
-        let message = self.find_message_mut(id)?;
-        require(message.deleted_at.is_none(), "the message is deleted")?;
-        let acting_user = acting_user(token_user, named, message);
+        let stored = self.find_message_mut(id)?;
+        require(stored.deleted_at.is_none(), "the message is deleted")?;
+        stored.check_identity(&request)?;
+        let acting_user = acting_user(token_user, named, stored);
+        // A rejected request changes nothing.
+        let mut message = stored.clone();
         message.replace_content(request, &acting_user, now)?;
         message.updated_at = now;
+        *stored = message;
         self.emit_message("message.updated", id, &acting_user, json!({}), now)
     }
 
@@ -224,17 +213,23 @@ impl World {
         now: Timestamp,
     ) -> ApiResult {
         let named = request.user_id.or(request.user.map(|user| user.id));
-        let message = self.find_message_mut(id)?;
-        require(message.deleted_at.is_none(), "the message is deleted")?;
-        let acting_user = acting_user(token_user, named, message);
-        for (key, value) in request.set.unwrap_or_default() {
-            message.set_field(key, value, &acting_user, now)?;
+        let stored = self.find_message_mut(id)?;
+        require(stored.deleted_at.is_none(), "the message is deleted")?;
+        let acting_user = acting_user(token_user, named, stored);
+        let (mut set, mut unset) =
+            (request.set.unwrap_or_default(), request.unset.unwrap_or_default());
+        // A rejected request changes nothing.
+        let mut message = stored.clone();
+        message.change_pin(&PinChange::take(&mut set, &mut unset)?, &acting_user, now)?;
+        for (key, value) in set {
+            message.set_field(key, value, now)?;
         }
-        for key in request.unset.unwrap_or_default() {
-            message.unset_field(&key, now);
+        for key in unset {
+            message.unset_field(&key, now)?;
         }
         validation::check_size("custom", &message.custom)?;
         message.updated_at = now;
+        *stored = message;
         self.emit_message("message.updated", id, &acting_user, json!({}), now)
     }
 
@@ -362,6 +357,45 @@ mod tests {
         for invalid in [json!({ "id": "m2" }), json!({ "text": 1 }), json!({ "user": {} })] {
             assert_eq!(expect_error(patch(&mut world, json!({ "set": invalid }))).1, 4);
         }
+    }
+
+    #[test]
+    fn unset_resets_fields_of_stream() {
+        let mut world = world_with_message();
+        let set = json!({
+            "silent": true,
+            "show_in_channel": true,
+            "restricted_visibility": ["bob"],
+        });
+        patch(&mut world, json!({ "set": set })).expect("updated");
+        let unset = json!({ "unset": ["silent", "show_in_channel", "restricted_visibility"] });
+        let message = patch(&mut world, unset).expect("updated")["message"].clone();
+        assert_eq!(message["silent"], json!(false));
+        assert_eq!(message.get("show_in_channel"), None);
+        assert_eq!(message["restricted_visibility"], json!([]));
+        assert_eq!(expect_error(patch(&mut world, json!({ "unset": ["reply_count"] }))).1, 4);
+    }
+
+    #[test]
+    fn rejected_update_changes_nothing() {
+        let mut world = world_with_message();
+        let stored = world.get_message("m1", false);
+        for set in [
+            json!({ "text": "edited", "type": "system" }),
+            json!({ "attachments": [], "a": 1, "silent": "no" }),
+            json!({ "custom": { "a": "x".repeat(6_000) } }),
+        ] {
+            assert_eq!(expect_error(patch(&mut world, json!({ "set": set }))).1, 4);
+        }
+        for message in [
+            json!({ "text": "edited", "type": "system" }),
+            json!({ "text": "edited", "parent_id": "m0" }),
+        ] {
+            let request = from_json(json!({ "message": message }));
+            assert_eq!(expect_error(world.update_message(None, "m1", request, at(5))).1, 4);
+        }
+        assert_eq!(world.get_message("m1", false), stored);
+        assert!(world.take_events().is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::acting_user::ActingUser;
 use super::channels::Channel;
 use super::cid::Cid;
 use super::message::{Message, Pin, REGULAR_KIND};
+use super::message_pin::{EXPIRY_WITHOUT_PIN, parse_pin_time};
 use super::permissions::TokenUser;
 use super::users::UserRef;
 use super::validation::{self, check_max, ensure, require};
@@ -53,7 +54,7 @@ pub(super) struct MessageRequest {
     pub(super) pinned: Option<bool>,
     pub(super) pin_expires: Option<String>,
     pub(super) custom: Option<CustomFields>,
-    /// Rendered from the text, whatever the request says.
+    /// The value is ignored.
     #[serde(rename = "html")]
     _html: Option<Value>,
 }
@@ -82,10 +83,8 @@ impl MessageRequest {
     }
 
     pub(super) fn pin_expires_at(&self) -> Result<Option<Timestamp>, StreamError> {
-        let Some(text) = self.pin_expires.as_deref() else { return Ok(None) };
-        Timestamp::parse(text)
-            .map(Some)
-            .ok_or_else(|| StreamError::invalid_input("pin_expires is not an RFC 3339 time"))
+        let text = self.pin_expires.as_deref();
+        text.map(|text| parse_pin_time("pin_expires", text)).transpose()
     }
 
     fn into_message(
@@ -97,6 +96,7 @@ impl MessageRequest {
     ) -> Result<Message, StreamError> {
         let expires_at = self.pin_expires_at()?;
         let is_pinned = self.pinned == Some(true);
+        require(is_pinned || expires_at.is_none(), EXPIRY_WITHOUT_PIN)?;
         let pin = is_pinned.then(|| Pin { by: user_id.clone(), at: now, expires_at });
         let kind = self.kind.filter(|kind| !kind.is_empty());
         Ok(Message {
@@ -113,6 +113,7 @@ impl MessageRequest {
             show_in_channel: self.show_in_channel.unwrap_or_default(),
             quoted_message_id: self.quoted_message_id,
             silent: self.silent.unwrap_or_default(),
+            shadowed: false,
             pin,
             reactions: Vec::new(),
             thread_participants: Vec::new(),
@@ -183,15 +184,27 @@ impl World {
         let user_id = request.take_user(user)?;
         self.check_users_exist_for("message create", [user_id.as_str()])?;
         self.check_related_messages(cid, &request)?;
-        let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
-        ensure(!self.message_ids.contains(&id), || {
-            StreamError::invalid_input(format!("a message with ID {id} already exists"))
-        })?;
-        let message = request.into_message(id, cid, user_id, now)?;
+        let message = self.new_message(cid, request, user_id, now)?;
         if let Some(response) = self.intercept_message(&message, user, now)? {
             return Ok(json!({ "message": response }));
         }
         Ok(json!({ "message": self.store_message(message, keeps_hidden, now)? }))
+    }
+
+    /// A message that is not stored yet.
+    fn new_message(
+        &mut self,
+        cid: &Cid,
+        mut request: MessageRequest,
+        user_id: String,
+        now: Timestamp,
+    ) -> Result<Message, StreamError> {
+        let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
+        ensure(!self.message_ids.contains(&id), || {
+            StreamError::invalid_input(format!("a message with ID {id} already exists"))
+        })?;
+        let shadowed = self.has_shadow_ban(&user_id, cid);
+        Ok(Message { shadowed, ..request.into_message(id, cid, user_id, now)? })
     }
 
     /// Stores a message and emits `message.new`. Returns the message.
@@ -225,25 +238,21 @@ impl World {
         Ok(response)
     }
 
-    /// A system message that an update of a channel adds.
-    pub(super) fn send_system_message(
+    /// The system message of a change to a channel. The change stores it after it has succeeded.
+    pub(super) fn new_system_message(
         &mut self,
         cid: &Cid,
-        mut request: MessageRequest,
+        request: Option<MessageRequest>,
         acting_user: Option<&str>,
         now: Timestamp,
-    ) -> Result<(), StreamError> {
+    ) -> Result<Option<Message>, StreamError> {
+        let Some(mut request) = request else { return Ok(None) };
         request.validate()?;
         let named = ActingUser::new(request.user_id.take(), request.user.take());
         let user_id = named.resolve("message", acting_user)?;
         self.check_users_exist_for("message create", [user_id.as_str()])?;
-        let id = request.id.take().unwrap_or_else(|| self.next_id("message"));
-        ensure(!self.message_ids.contains(&id), || {
-            StreamError::invalid_input(format!("a message with ID {id} already exists"))
-        })?;
         request.kind = Some("system".to_owned());
-        let message = request.into_message(id, cid, user_id, now)?;
-        self.store_message(message, true, now).map(|_| ())
+        self.new_message(cid, request, user_id, now).map(Some)
     }
 
     /// Checks that the parent and the quoted message are in the channel. A reply has no replies.

@@ -33,6 +33,7 @@ mod flags;
 mod grants;
 mod message;
 mod message_page;
+mod message_pin;
 mod message_updates;
 mod messages;
 mod moderation;

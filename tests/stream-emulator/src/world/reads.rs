@@ -129,6 +129,27 @@ impl Channel {
         Ok(())
     }
 
+    /// Marks a message and those before it as read.
+    fn mark_read_until(&mut self, user_id: &str, id: &str) -> Result<(), StreamError> {
+        let is_requested =
+            |message: &Message| message.id == id && message.is_visible_to(Some(user_id));
+        let position = self.messages.iter().position(is_requested).ok_or_else(|| {
+            StreamError::invalid_input(format!("message {id:?} is not in the channel"))
+        })?;
+        let message = &self.messages[position];
+        let later = self.messages[position + 1..].iter();
+        let counts = |it: &&Message| {
+            it.is_unread() && it.user_id != user_id && it.is_visible_to(Some(user_id))
+        };
+        let state = ReadState {
+            last_read: message.created_at,
+            last_read_message_id: Some(message.id.clone()),
+            unread: later.filter(counts).count(),
+        };
+        self.reads.insert(user_id.to_owned(), state);
+        Ok(())
+    }
+
     pub(super) fn read_responses(&self, world: &World) -> Vec<Value> {
         let responses = self.reads.iter().map(|(user_id, read)| {
             strip_nulls(json!({
@@ -160,12 +181,10 @@ impl World {
         }
         let user_id = ActingUser::new(request.user_id, request.user).resolve("read", token_user)?;
         self.check_users_exist_for("mark read", [user_id.as_str()])?;
-        self.find_channel_mut(cid)?.mark_all_read(&user_id, now);
-        if let Some(id) = request.message_id {
-            self.find_channel(cid)?;
-            if let Some(read) = self.find_channel_mut(cid)?.reads.get_mut(&user_id) {
-                read.last_read_message_id = Some(id);
-            }
+        let channel = self.find_channel_mut(cid)?;
+        match request.message_id {
+            None => channel.mark_all_read(&user_id, now),
+            Some(id) => channel.mark_read_until(&user_id, &id)?,
         }
         Ok(json!({ "event": self.emit_read(cid, &user_id, now)? }))
     }
@@ -331,6 +350,27 @@ mod tests {
         let events = world.take_events();
         assert_eq!(event_types(&events), ["message.read"]);
         assert_eq!(events[0]["user"]["id"], json!("bob"));
+    }
+
+    #[test]
+    fn channel_is_read_until_the_message() {
+        let mut world = world_with_messages();
+        let cid = messaging_cid("c");
+        let read = |world: &mut World, id: &str| {
+            world.mark_read(Some("bob"), &cid, from_json(json!({ "message_id": id })), at(5))
+        };
+        let response = read(&mut world, "m2").expect("read");
+        assert_eq!(response["event"]["last_read_message_id"], json!("m2"));
+        assert_eq!(unread(&world, "bob"), (1, 1));
+        let reads = world.channels[&cid].read_responses(&world);
+        assert_eq!(
+            (&reads[1]["user"]["id"], &reads[1]["last_read"]),
+            (&json!("bob"), &json!(at(2)))
+        );
+        world.take_events();
+        assert_eq!(expect_error(read(&mut world, "x")).1, 4);
+        assert_eq!(unread(&world, "bob"), (1, 1));
+        assert!(world.take_events().is_empty());
     }
 
     #[test]

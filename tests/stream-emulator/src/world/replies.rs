@@ -16,6 +16,7 @@ const MAX_PAGE_SIZE: usize = 100;
 const DEFAULT_PAGE_SIZE: usize = 10;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SearchMessages {
     #[serde(default)]
     filter_conditions: Value,
@@ -29,6 +30,7 @@ pub(crate) struct SearchMessages {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PinnedMessages {
     sort: Option<Vec<Sort>>,
     limit: Option<usize>,

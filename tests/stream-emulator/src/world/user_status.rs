@@ -49,8 +49,14 @@ pub(crate) struct RestoreUsers {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ReactivateUsers {
     user_ids: Vec<String>,
+    restore_messages: Option<bool>,
+    restore_channels: Option<bool>,
+    /// No event names the acting user.
+    #[serde(rename = "created_by_id")]
+    _created_by_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,6 +163,12 @@ impl World {
         now: Timestamp,
     ) -> ApiResult {
         self.check_users_exist(&request.user_ids)?;
+        for (name, value) in [
+            ("restore_messages", request.restore_messages),
+            ("restore_channels", request.restore_channels),
+        ] {
+            ensure(value != Some(true), || StreamError::not_emulated(name))?;
+        }
         for id in &request.user_ids {
             self.mark_reactivated(id, None, now);
         }

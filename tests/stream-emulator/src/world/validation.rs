@@ -1,6 +1,8 @@
 //! Validation of names and sizes, with Stream's limits.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::cid::Cid;
 use crate::error::StreamError;
@@ -32,6 +34,13 @@ pub(super) fn check_max(name: &str, count: usize, max: usize) -> Result<(), Stre
 pub(super) fn check_count(name: &str, count: usize, max: usize) -> Result<(), StreamError> {
     ensure(count > 0, || StreamError::invalid_input(format!("{name} is a required field")))?;
     check_max(name, count, max)
+}
+
+/// The value of one field of a patch.
+pub(super) fn parse_field<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StreamError> {
+    serde_json::from_value(value).map_err(|_| {
+        StreamError::invalid_input(format!("field {key:?} has a value that is not valid"))
+    })
 }
 
 /// Checks the size limit of users and custom data.

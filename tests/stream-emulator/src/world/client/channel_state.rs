@@ -32,14 +32,14 @@ impl Client<'_> {
         self.world.get_unread(Some(&self.user.id), None)
     }
 
-    /// The permission to read a channel includes typing. Custom events have their own.
+    /// The permission to read a channel includes typing. Custom events have their own, and a ban
+    /// forbids them.
     pub(crate) fn send_event(&mut self, cid: &Cid, request: SendEvent) -> ApiResult {
-        let permission = if request.is_custom() {
-            Permission::SEND_CUSTOM_EVENT
-        } else {
-            Permission::READ_CHANNEL
-        };
-        self.check_existing_channel(cid, permission)?;
+        self.check_existing_channel(cid, Permission::READ_CHANNEL)?;
+        if request.is_custom() {
+            self.check_channel(cid, Permission::SEND_CUSTOM_EVENT)?;
+            self.world.check_not_banned(&self.user.id, cid)?;
+        }
         self.world.send_event(Some(&self.user.id), cid, request, self.now)
     }
 

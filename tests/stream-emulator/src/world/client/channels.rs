@@ -42,6 +42,9 @@ impl Client<'_> {
         let exists = self.world.channels.contains_key(cid);
         let permission = if exists { Permission::READ_CHANNEL } else { Permission::CREATE_CHANNEL };
         self.check_channel(cid, permission)?;
+        if !exists && request.sets_roles() {
+            self.check_role_change(cid)?;
+        }
         let request = request.created_by(&self.user.id);
         let viewer = Some(self.user.id.as_str());
         let response = self.world.get_or_create_channel_for(viewer, cid, request, self.now)?;
@@ -73,7 +76,7 @@ impl Client<'_> {
     }
 
     pub(crate) fn update_channel(&mut self, cid: &Cid, request: UpdateChannel) -> ApiResult {
-        self.world.find_channel(cid)?;
+        self.check_existing_channel(cid, Permission::READ_CHANNEL)?;
         let own = Permission::ADD_OWN_CHANNEL_MEMBERSHIP;
         self.check_member_change(cid, request.added_ids(), own)?;
         let own = Permission::REMOVE_OWN_CHANNEL_MEMBERSHIP;
@@ -82,17 +85,25 @@ impl Client<'_> {
             self.check_channel(cid, Permission::UPDATE_CHANNEL_MEMBERS)?;
             self.check_role_change(cid)?;
         }
-        if request.has_data() {
+        let has_message = request.has_message();
+        if request.has_data() || (!request.has_changes() && !has_message) {
             self.check_channel(cid, Permission::UPDATE_CHANNEL)?;
         }
-        if request.has_message() {
-            self.check_channel(cid, Permission::CREATE_MESSAGE)?;
+        if has_message {
+            // A permitted change announces itself with a system message.
+            let permission = if request.has_changes() {
+                Permission::CREATE_MESSAGE
+            } else {
+                Permission::CREATE_SYSTEM_MESSAGE
+            };
+            self.check_channel(cid, permission)?;
             self.world.check_not_banned(&self.user.id, cid)?;
         }
         if request.changes_frozen() {
             self.check_channel(cid, Permission::UPDATE_CHANNEL_FROZEN)?;
         }
-        self.world.update_channel(Some(&self.user.id), cid, request, self.now)
+        let response = self.world.update_channel(Some(&self.user.id), cid, request, self.now)?;
+        self.with_channel_capabilities(cid, response)
     }
 
     pub(crate) fn update_channel_partial(
@@ -100,23 +111,27 @@ impl Client<'_> {
         cid: &Cid,
         request: UpdateChannelPartial,
     ) -> ApiResult {
-        self.world.find_channel(cid)?;
+        self.check_existing_channel(cid, Permission::READ_CHANNEL)?;
         if request.changes("config_overrides") {
             let message = "config_overrides can only be updated using server-side auth";
             return Err(StreamError::forbidden(message));
         }
-        if request.changes("frozen") {
+        let changes_frozen = request.changes("frozen");
+        if changes_frozen {
             self.check_channel(cid, Permission::UPDATE_CHANNEL_FROZEN)?;
         }
-        if request.changes_other_than("frozen") {
+        if !changes_frozen || request.changes_other_than("frozen") {
             self.check_channel(cid, Permission::UPDATE_CHANNEL)?;
         }
-        self.world.update_channel_partial(Some(&self.user.id), cid, request, self.now)
+        let user_id = Some(self.user.id.as_str());
+        let response = self.world.update_channel_partial(user_id, cid, request, self.now)?;
+        self.with_channel_capabilities(cid, response)
     }
 
     pub(crate) fn truncate_channel(&mut self, cid: &Cid, request: TruncateChannel) -> ApiResult {
         self.check_existing_channel(cid, Permission::TRUNCATE_CHANNEL)?;
-        self.world.truncate_channel(Some(&self.user.id), cid, request, self.now)
+        let response = self.world.truncate_channel(Some(&self.user.id), cid, request, self.now)?;
+        self.with_channel_capabilities(cid, response)
     }
 
     pub(crate) fn delete_channel(&mut self, cid: &Cid) -> ApiResult {
@@ -160,7 +175,7 @@ impl Client<'_> {
         access.check(if is_own && !access.permits(any) { own } else { any })
     }
 
-    /// A member cannot become a moderator by a client, except by one who may ban members.
+    /// Only a user who may ban members gives another role than the default one.
     fn check_role_change(&self, cid: &Cid) -> Result<(), StreamError> {
         let access = self.world.channel_access(self.user, cid)?;
         ensure(access.permits(Permission::BAN_CHANNEL_MEMBER), || {
@@ -237,6 +252,19 @@ mod tests {
         let own_id = client.user.id.clone();
         let mut update = |request: Value| client.update_channel(&cid, from_json(request));
         match operation {
+            "empty update" => update(json!({})),
+            "message only" => update(json!({ "message": { "text": "hello" } })),
+            "invite as moderator" => {
+                let invite = json!({ "user_id": "dave", "channel_role": "channel_moderator" });
+                update(json!({ "invites": [invite] }))
+            }
+            "add moderator" => {
+                let member = json!({ "user_id": "dave", "channel_role": "channel_moderator" });
+                update(json!({ "add_members": [member] }))
+            }
+            "add with message" => {
+                update(json!({ "add_members": ["dave"], "message": { "text": "hello" } }))
+            }
             "update" => update(json!({ "data": { "custom": { "a": 1 } } })),
             "freeze" => update(json!({ "data": { "frozen": true } })),
             "add member" => update(json!({ "add_members": ["dave"] })),
@@ -245,10 +273,16 @@ mod tests {
             "leave" => update(json!({ "remove_members": [own_id] })),
             "read" => client.get_or_create_channel(&cid, from_json(json!({}))),
             "create" => client.get_or_create_channel(&messaging_cid("new"), from_json(json!({}))),
+            "create with moderator" => {
+                let member = json!({ "user_id": "dave", "channel_role": "channel_moderator" });
+                let request = from_json(json!({ "data": { "members": [member] } }));
+                client.get_or_create_channel(&messaging_cid("new"), request)
+            }
             "send" => send(client, &json!({ "text": "hello" })),
             "send system" => send(client, &json!({ "text": "hello", "type": "system" })),
             "ban" => send(client, &json!({ "text": "/ban @dave" })),
             "mute" => send(client, &json!({ "text": "/mute @dave" })),
+            "empty patch" => client.update_channel_partial(&cid, from_json(json!({}))),
             "patch" => client.update_channel_partial(&cid, from_json(json!({ "set": { "a": 1 } }))),
             "patch frozen" => {
                 client.update_channel_partial(&cid, from_json(json!({ "set": { "frozen": true } })))
@@ -267,7 +301,11 @@ mod tests {
         let mut world = world_with_channel();
         let user = user(user_id);
         let outcome = attempt(&mut world.client(&user, at(5)), operation);
-        outcome.map_or_else(|error| error.status() != 403, |_| true)
+        match outcome {
+            Ok(_) => true,
+            Err(error) if error.status() == 403 => false,
+            Err(error) => panic!("{user_id}: {operation}: {error:?}"),
+        }
     }
 
     #[test]
@@ -276,10 +314,17 @@ mod tests {
         for (operation, expected) in [
             ("read", [true, true, true, false, true]),
             ("create", [true, true, true, true, true]),
+            ("create with moderator", [false, false, false, false, true]),
             ("send", [true, true, true, false, true]),
             ("send system", [false, false, true, false, true]),
             ("ban", [false, false, true, false, true]),
             ("mute", [true, true, true, false, true]),
+            ("empty update", [true, false, true, false, true]),
+            ("empty patch", [true, false, true, false, true]),
+            ("message only", [false, false, true, false, true]),
+            ("add with message", [true, false, true, false, true]),
+            ("add moderator", [false, false, true, false, true]),
+            ("invite as moderator", [false, false, true, false, true]),
             ("update", [true, false, true, false, true]),
             ("freeze", [false, false, true, false, true]),
             ("patch", [true, false, true, false, true]),
@@ -313,6 +358,20 @@ mod tests {
         world.app_mut().disable_permissions_checks = true;
         assert!(attempt(&mut world.client(&carol, at(5)), "delete").is_ok());
         assert_eq!(expect_error(attempt(&mut world.client(&carol, at(5)), "send")).1, 16);
+    }
+
+    #[test]
+    fn response_to_a_change_has_the_own_capabilities() {
+        for operation in ["update", "patch", "truncate"] {
+            let mut world = world_with_channel();
+            let alice = user("alice");
+            let mut client = world.client(&alice, at(5));
+            let mut capabilities = |operation: &str| {
+                let response = attempt(&mut client, operation).expect("a response");
+                response["channel"]["own_capabilities"].clone()
+            };
+            assert_eq!(capabilities(operation), capabilities("read"), "{operation}");
+        }
     }
 
     #[test]

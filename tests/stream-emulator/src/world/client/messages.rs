@@ -100,7 +100,7 @@ impl Client<'_> {
     fn check_change(&self, id: &str, change: MessageChange) -> Result<(), StreamError> {
         let cid = self.check_readable(id)?;
         self.world.check_not_banned(&self.user.id, &cid)?;
-        if change.changes_content {
+        if change.changes_content || !change.changes_pin {
             self.check_message(id, Permission::UPDATE_MESSAGE)?;
         }
         if change.changes_pin {
