@@ -84,7 +84,8 @@ class ApiDescription:
 
     def error_table(self) -> dict[str, tuple[int, str]]:
         """Status and title of each error code."""
-        rows = [row["properties"] for row in self.contents["components"]["schemas"]["ErrorTable"]["oneOf"]]
+        problem = self.contents["components"]["schemas"]["Problem"]
+        rows = [row["properties"] for row in problem["dependentSchemas"]["code"]["oneOf"]]
         return {row["code"]["const"]: (row["status"]["const"], row["title"]["const"]) for row in rows}
 
     def examples(self, container: dict[str, Any]) -> list[Any]:
