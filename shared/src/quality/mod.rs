@@ -26,7 +26,7 @@ pub use merge::merge;
 pub use metrics::CallMetricsEmitter;
 use response::Metrics;
 pub use response::Quality;
-pub use sample::{Direction, QualityLimitationReason, Sample};
+pub use sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};
 pub use service::QualityService;
 pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::quality::unit::{
-    BitsPerSecond, Count, EpochMillis, Fraction, FramesPerSecond, KilobitsPerSecond, Millis,
-    Percent, Pixels, Seconds, round_to_thousandth,
+    BitsPerSecond, BurstRatio, Count, EpochMillis, Fraction, FramesPerSecond, KilobitsPerSecond,
+    Millis, Percent, Pixels, Seconds, round_to_thousandth,
 };
 
 /// The direction of the media, from the participant's view.
@@ -36,6 +36,42 @@ pub enum QualityLimitationReason {
     /// The bandwidth.
     Bandwidth,
     /// Another limit.
+    Other,
+}
+
+/// The audio codec of a stream (`mimeType` of its codec, without `audio/`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioCodec {
+    /// Opus (RFC 6716).
+    Opus,
+    /// Opus with redundant copies of earlier packets (RFC 2198).
+    Red,
+    /// G.711, µ-law.
+    Pcmu,
+    /// G.711, A-law.
+    Pcma,
+    /// G.722.
+    G722,
+    /// Another codec.
+    Other,
+}
+
+/// The video codec of a stream (`mimeType` of its codec, without `video/`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VideoCodec {
+    /// VP8.
+    Vp8,
+    /// VP9.
+    Vp9,
+    /// H.264.
+    H264,
+    /// H.265.
+    H265,
+    /// AV1.
+    Av1,
+    /// Another codec.
     Other,
 }
 
@@ -66,6 +102,20 @@ pub struct RawSample {
     concealed_samples: Option<Count>,
     total_samples_received: Option<Count>,
     quality_limitation_reason: Option<QualityLimitationReason>,
+    /// The mean delay of the audio in the jitter buffer since the previous sample.
+    jitter_buffer_delay: Option<Seconds>,
+    audio_codec: Option<AudioCodec>,
+    /// Whether the audio has forward error correction in its packets.
+    fec_enabled: Option<bool>,
+    /// The audio's part of `packets_lost`.
+    audio_packets_lost: Option<Count>,
+    /// The audio's part of `packets_received`.
+    audio_packets_received: Option<Count>,
+    /// Gaps in the audio. Together with the concealed samples they give the length of a gap.
+    concealment_events: Option<Count>,
+    video_codec: Option<VideoCodec>,
+    /// The video's part of `bitrate`.
+    video_bitrate: Option<BitsPerSecond>,
 }
 
 /// A sample in the units of the response.
@@ -102,14 +152,24 @@ pub struct Sample {
     pub concealment: Option<Percent>,
     /// The limit of the video encoder.
     pub quality_limitation_reason: Option<QualityLimitationReason>,
+    /// The mean delay of the audio in the jitter buffer.
+    pub jitter_buffer_delay: Option<Millis>,
+    /// The audio codec.
+    pub audio_codec: Option<AudioCodec>,
+    /// Whether the audio has forward error correction.
+    pub fec_enabled: Option<bool>,
+    /// The packet loss of the audio alone.
+    pub audio_packet_loss: Option<Percent>,
+    /// The burst ratio of the audio's packet loss, 1 for random loss.
+    pub burst_ratio: Option<BurstRatio>,
+    /// The video codec.
+    pub video_codec: Option<VideoCodec>,
+    /// The bitrate of the video alone.
+    pub video_bitrate: Option<KilobitsPerSecond>,
 }
 
 impl From<RawSample> for Sample {
     fn from(raw: RawSample) -> Self {
-        let counted_loss = match (raw.packets_lost, raw.packets_received) {
-            (Some(lost), Some(received)) => lost.percent_of(lost.get() + received.get()),
-            _ => None,
-        };
         let concealment = match (raw.concealed_samples, raw.total_samples_received) {
             // `totalSamplesReceived` includes the concealed samples.
             (Some(concealed), Some(total)) => {
@@ -123,7 +183,8 @@ impl From<RawSample> for Sample {
             round_trip_time: raw.round_trip_time.map(Millis::from),
             latency: raw.latency.map(Millis::from),
             jitter: raw.jitter.map(Millis::from),
-            packet_loss: counted_loss.or(raw.fraction_lost.map(Percent::from)),
+            packet_loss: loss(raw.packets_lost, raw.packets_received)
+                .or(raw.fraction_lost.map(Percent::from)),
             freeze_count: raw.freeze_count.map(|count| count.get().round()),
             freeze_duration: raw.total_freezes_duration.map(Millis::from),
             frame_width: raw.frame_width.map(|width| width.get().round()),
@@ -133,7 +194,33 @@ impl From<RawSample> for Sample {
             audio_level: raw.audio_level.map(|level| round_to_thousandth(level.get())),
             concealment,
             quality_limitation_reason: raw.quality_limitation_reason,
+            jitter_buffer_delay: raw.jitter_buffer_delay.map(Millis::from),
+            audio_codec: raw.audio_codec,
+            fec_enabled: raw.fec_enabled,
+            audio_packet_loss: loss(raw.audio_packets_lost, raw.audio_packets_received),
+            burst_ratio: raw.burst_ratio(),
+            video_codec: raw.video_codec,
+            video_bitrate: raw.video_bitrate.map(KilobitsPerSecond::from),
         }
+    }
+}
+
+/// Lost packets in relation to all expected packets.
+fn loss(lost: Option<Count>, received: Option<Count>) -> Option<Percent> {
+    let lost = lost?;
+    lost.percent_of(lost.get() + received?.get())
+}
+
+impl RawSample {
+    /// The mean length of a gap in packets, in relation to that of random loss, which is
+    /// `1 / (1 − loss)` (ITU-T G.107, `BurstR`). The concealed audio gives the length.
+    fn burst_ratio(&self) -> Option<BurstRatio> {
+        let received = self.audio_packets_received?.get();
+        let expected = self.audio_packets_lost?.get() + received;
+        let total = self.total_samples_received?.get();
+        let gap_samples = self.concealed_samples?.get() / self.concealment_events?.get();
+        // `expected / total` is the number of packets per audio sample.
+        BurstRatio::clamped(gap_samples * (expected / total) * (received / expected))
     }
 }
 
@@ -169,6 +256,14 @@ struct CompactSample(
     Option<f64>,
     Option<Percent>,
     Option<QualityLimitationReason>,
+    // Samples that were stored before these fields end here.
+    #[serde(default)] Option<Millis>,
+    #[serde(default)] Option<AudioCodec>,
+    #[serde(default)] Option<bool>,
+    #[serde(default)] Option<Percent>,
+    #[serde(default)] Option<BurstRatio>,
+    #[serde(default)] Option<VideoCodec>,
+    #[serde(default)] Option<KilobitsPerSecond>,
 );
 
 impl From<Sample> for CompactSample {
@@ -189,6 +284,13 @@ impl From<Sample> for CompactSample {
             sample.audio_level,
             sample.concealment,
             sample.quality_limitation_reason,
+            sample.jitter_buffer_delay,
+            sample.audio_codec,
+            sample.fec_enabled,
+            sample.audio_packet_loss,
+            sample.burst_ratio,
+            sample.video_codec,
+            sample.video_bitrate,
         )
     }
 }
@@ -211,6 +313,13 @@ impl From<CompactSample> for Sample {
             audio_level: compact.12,
             concealment: compact.13,
             quality_limitation_reason: compact.14,
+            jitter_buffer_delay: compact.15,
+            audio_codec: compact.16,
+            fec_enabled: compact.17,
+            audio_packet_loss: compact.18,
+            burst_ratio: compact.19,
+            video_codec: compact.20,
+            video_bitrate: compact.21,
         }
     }
 }
@@ -245,6 +354,24 @@ mod tests {
         })
     }
 
+    /// The same with the values that only the second version of the score reads.
+    fn full_raw_sample() -> serde_json::Value {
+        let mut raw = raw_sample();
+        let added = json!({
+            "jitterBufferDelay": 0.0625,
+            "audioCodec": "red",
+            "fecEnabled": true,
+            "audioPacketsLost": 2,
+            "audioPacketsReceived": 48,
+            "concealedSamples": 1_920,
+            "concealmentEvents": 1,
+            "videoCodec": "vp9",
+            "videoBitrate": 1_200_000,
+        });
+        raw.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+        raw
+    }
+
     #[test]
     fn get_stats_values_are_converted() {
         let expected = Sample {
@@ -263,6 +390,13 @@ mod tests {
             audio_level: Some(0.25),
             concealment: Count::try_from(1.0).unwrap().percent_of(100.0),
             quality_limitation_reason: None,
+            jitter_buffer_delay: None,
+            audio_codec: None,
+            fec_enabled: None,
+            audio_packet_loss: None,
+            burst_ratio: None,
+            video_codec: None,
+            video_bitrate: None,
         };
         assert_eq!(parse_sample(raw_sample()), expected);
         assert_eq!(expected.one_way_latency(), Millis::from_stream(41.7));
@@ -293,10 +427,49 @@ mod tests {
     }
 
     #[test]
+    fn audio_and_video_are_measured_apart() {
+        let sample = parse_sample(full_raw_sample());
+        assert_eq!(sample.jitter_buffer_delay, Millis::from_stream(62.5));
+        assert_eq!((sample.audio_codec, sample.fec_enabled), (Some(AudioCodec::Red), Some(true)));
+        assert_eq!(sample.audio_packet_loss, Count::try_from(4.0).unwrap().percent_of(100.0));
+        assert_eq!(sample.video_codec, Some(VideoCodec::Vp9));
+        assert_eq!(sample.video_bitrate.map(KilobitsPerSecond::get), Some(1_200.0));
+    }
+
+    #[test]
+    fn burst_ratio_is_the_length_of_a_gap() {
+        let burst_ratio = |events: i64, concealed: i64, received: i64| {
+            let mut raw = full_raw_sample();
+            raw["concealmentEvents"] = json!(events);
+            raw["concealedSamples"] = json!(concealed);
+            raw["audioPacketsReceived"] = json!(received);
+            parse_sample(raw).burst_ratio.map(BurstRatio::get)
+        };
+        // A packet has 960 samples. A gap of two packets with 4 % loss: 2 · 0.96.
+        assert_eq!(burst_ratio(1, 1_920, 48), Some(1.92));
+        assert_eq!(burst_ratio(2, 1_920, 48), Some(1.0));
+        // All packets are lost in one gap.
+        assert_eq!(burst_ratio(1, 48_000, 0), Some(1.0));
+        assert_eq!(burst_ratio(1, 24_000, 48), Some(8.0));
+        assert_eq!(burst_ratio(0, 0, 48), None);
+        // The gap began before the previous sample.
+        assert_eq!(burst_ratio(0, 1_920, 48), None);
+        assert_eq!(parse_sample(raw_sample()).burst_ratio, None);
+    }
+
+    #[test]
     fn stored_sample_round_trips() {
-        let stored = serde_json::to_string(&parse_sample(raw_sample())).unwrap();
-        assert!(stored.len() < 120, "{stored}");
-        assert_eq!(serde_json::from_str::<Sample>(&stored).unwrap(), parse_sample(raw_sample()));
+        for raw in [raw_sample(), full_raw_sample()] {
+            let stored = serde_json::to_string(&parse_sample(raw.clone())).unwrap();
+            assert!(stored.len() < 170, "{stored}");
+            assert_eq!(serde_json::from_str::<Sample>(&stored).unwrap(), parse_sample(raw));
+        }
+    }
+
+    #[test]
+    fn sample_without_the_newer_fields_is_read() {
+        let stored = r#"[1767225600123,"inbound",83.4,null,5.0,1.0,1.0,250.0,1280.0,720.0,24.0,1250.0,0.25,1.0,null]"#;
+        assert_eq!(serde_json::from_str::<Sample>(stored).unwrap(), parse_sample(raw_sample()));
     }
 
     #[test]
@@ -322,6 +495,13 @@ mod tests {
             ("audioLevel", json!(2)),
             ("direction", json!("sideways")),
             ("qualityLimitationReason", json!("mood")),
+            ("jitterBufferDelay", json!(60.1)),
+            ("audioCodec", json!("audio/opus")),
+            ("fecEnabled", json!(1)),
+            ("audioPacketsLost", json!(-1)),
+            ("concealmentEvents", json!(-1)),
+            ("videoCodec", json!("VP8")),
+            ("videoBitrate", json!(1_000_000_001_i64)),
             ("userId", json!("bob")),
         ] {
             assert!(!parse_error_with(name, value.clone()).is_empty(), "{name} {value}");

@@ -136,6 +136,26 @@ pub struct Percent(f64);
 #[serde(transparent)]
 pub struct KilobitsPerSecond(f64);
 
+/// The burst ratio of packet loss (ITU-T G.107, `BurstR`), 1 to 8: the mean length of a gap in
+/// relation to that of random loss.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BurstRatio(f64);
+
+impl BurstRatio {
+    /// The ratio within its bounds; `None` for NaN and infinity.
+    #[must_use]
+    pub fn clamped(value: f64) -> Option<Self> {
+        value.is_finite().then(|| Self(round_to_thousandth(value.clamp(1.0, 8.0))))
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
 impl Millis {
     /// A value of Stream in milliseconds; `None` outside 0 to one day, the longest call.
     #[must_use]
