@@ -566,6 +566,22 @@ export interface components {
             totalSamplesReceived?: number | null;
             /** @enum {string|null} */
             qualityLimitationReason?: "none" | "cpu" | "bandwidth" | "other" | null;
+            /** @description The mean delay of the audio in the jitter buffer since the previous sample, in seconds. */
+            jitterBufferDelay?: number | null;
+            /** @enum {string|null} */
+            audioCodec?: "opus" | "red" | "pcmu" | "pcma" | "g722" | "other" | null;
+            /** @description Whether the audio has forward error correction in its packets. */
+            fecEnabled?: boolean | null;
+            /** @description The audio's part of `packetsLost`; used only together with `audioPacketsReceived`. */
+            audioPacketsLost?: number | null;
+            /** @description The audio's part of `packetsReceived`. */
+            audioPacketsReceived?: number | null;
+            /** @description Gaps in the audio since the previous sample; they give the burst ratio of the packet loss. */
+            concealmentEvents?: number | null;
+            /** @enum {string|null} */
+            videoCodec?: "vp8" | "vp9" | "h264" | "h265" | "av1" | "other" | null;
+            /** @description The video's part of `bitrate`, in bits per second. */
+            videoBitrate?: number | null;
         };
         MessageSendRequest: {
             channelId: components["schemas"]["ChannelId"];

@@ -1,5 +1,6 @@
 /** The sample of the received media. */
-import { max, mean, sum, without } from './numbers.js';
+import { audioCodecOf, fecOf, videoCodecOf } from './codecs.js';
+import { max, mean, quotient, sum, without } from './numbers.js';
 import type { Interval } from './reading.js';
 import { pairRoundTrip } from './round-trip.js';
 import type { Measurement } from './sample.js';
@@ -14,6 +15,10 @@ export function inboundMeasurement(interval: Interval): Measurement | undefined 
   // Jitter and audio level of a muted stream stay constant.
   const flowing = streams.filter((stream) => (interval.increase(stream, 'packetsReceived') ?? 0) > 0);
   const video = largestVideo(ofKind(stats, flowing, 'video'));
+  const audios = ofKind(stats, streams, 'audio');
+  const audio = ofKind(stats, flowing, 'audio')[0];
+  const audioIncreases = (name: string) => interval.increases(audios, name);
+  const videoIncreases = (name: string) => interval.increases(ofKind(stats, streams, 'video'), name);
   const remoteRoundTrips = ofType(stats, 'remote-outbound-rtp').map((remote) => numberOf(remote, 'roundTripTime'));
   return {
     direction: 'inbound',
@@ -31,5 +36,17 @@ export function inboundMeasurement(interval: Interval): Measurement | undefined 
     // Concealed silence is not a gap.
     concealedSamples: without(sum(increases('concealedSamples')), sum(increases('silentConcealedSamples'))),
     totalSamplesReceived: sum(increases('totalSamplesReceived')),
+    concealmentEvents: sum(increases('concealmentEvents')),
+    // The counter is the sum of the delays of all emitted samples.
+    jitterBufferDelay: quotient(
+      sum(audioIncreases('jitterBufferDelay')),
+      sum(audioIncreases('jitterBufferEmittedCount')),
+    ),
+    audioCodec: audioCodecOf(stats, audio),
+    fecEnabled: fecOf(stats, audio),
+    audioPacketsLost: sum(audioIncreases('packetsLost')),
+    audioPacketsReceived: sum(audioIncreases('packetsReceived')),
+    videoCodec: videoCodecOf(stats, video),
+    videoBitrate: interval.bitrate(sum(videoIncreases('bytesReceived'))),
   };
 }

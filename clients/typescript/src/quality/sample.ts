@@ -5,11 +5,17 @@ import type { Schemas } from '../operations.js';
 export type Sample = Schemas['Sample'];
 
 /** The values that are measured for a sample. They can be missing or out of bounds. */
-export type Measurement = {
-  readonly direction: 'inbound' | 'outbound';
-} & { readonly [Name in NumberField]?: number | undefined } & { readonly qualityLimitationReason?: string | undefined };
+export type Measurement = { readonly direction: 'inbound' | 'outbound' } & {
+  readonly [Name in NumberField]?: number | undefined;
+} & {
+  readonly audioCodec?: Sample['audioCodec'] | undefined;
+  readonly videoCodec?: Sample['videoCodec'] | undefined;
+  readonly fecEnabled?: boolean | undefined;
+  readonly qualityLimitationReason?: string | undefined;
+};
 
-type NumberField = Exclude<keyof Sample, 'timestamp' | 'direction' | 'qualityLimitationReason'>;
+type OtherField = 'timestamp' | 'direction' | 'audioCodec' | 'videoCodec' | 'fecEnabled' | 'qualityLimitationReason';
+type NumberField = Exclude<keyof Sample, OtherField>;
 
 /** The lowest timestamp and the highest one, 2000 to 2100. */
 const MIN_TIMESTAMP = 946_684_800_000;
@@ -32,6 +38,11 @@ export const MAXIMUM: Readonly<Record<NumberField, number>> = {
   audioLevel: 1,
   concealedSamples: 1e9,
   totalSamplesReceived: 1e9,
+  jitterBufferDelay: 60,
+  audioPacketsLost: 1e9,
+  audioPacketsReceived: 1e9,
+  concealmentEvents: 1e9,
+  videoBitrate: 1e9,
 };
 
 const LIMITATIONS = ['none', 'cpu', 'bandwidth', 'other'] as const;
@@ -50,6 +61,10 @@ export function toSample(timestamp: number, measurement: Measurement): Sample | 
     if (name === 'totalFreezesDuration') value = Math.min(value, MAXIMUM[name]);
     if (value >= 0 && value <= MAXIMUM[name]) sample[name] = roundToMillionth(value);
   }
+  const { audioCodec, videoCodec, fecEnabled } = measurement;
+  if (audioCodec) sample.audioCodec = audioCodec;
+  if (videoCodec) sample.videoCodec = videoCodec;
+  if (fecEnabled !== undefined) sample.fecEnabled = fecEnabled;
   const limitation = LIMITATIONS.find((reason) => reason === measurement.qualityLimitationReason);
   if (limitation) sample.qualityLimitationReason = limitation;
   const hasValues = Object.keys(sample).length > 2;
