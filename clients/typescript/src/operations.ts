@@ -18,15 +18,15 @@ type ProblemCodeOf<Response> = Response extends {
   : never;
 
 /** The body of an operation's success. Two success statuses differ in the field `status`. */
-export type Success<Op extends OperationId> = {
-  [Status in keyof Responses<Op> & (200 | 202)]: JsonOf<Responses<Op>[Status]>;
-}[keyof Responses<Op> & (200 | 202)];
+export type Success<Op extends OperationId> = Op extends OperationId
+  ? { [Status in keyof Responses<Op> & (200 | 202)]: JsonOf<Responses<Op>[Status]> }[keyof Responses<Op> & (200 | 202)]
+  : never;
 
 /** The error codes that an operation returns. */
-export type ProblemCode<Op extends OperationId> = {
-  [Status in keyof Responses<Op>]: ProblemCodeOf<Responses<Op>[Status]>;
-}[keyof Responses<Op>] &
-  Schemas['ErrorCode'];
+export type ProblemCode<Op extends OperationId> = Op extends OperationId
+  ? { [Status in keyof Responses<Op>]: ProblemCodeOf<Responses<Op>[Status]> }[keyof Responses<Op>] &
+      Schemas['ErrorCode']
+  : never;
 
 /** The query parameters of an operation. */
 export type Query<Op extends OperationId> = NonNullable<operations[Op]['parameters']['query']>;
