@@ -24,9 +24,9 @@ export interface TokenProviderOptions {
 export type TokenProvider = () => Promise<string>;
 
 /**
- * The SDKs ask for a token at the first connection, and each time that Stream rejects one as expired or revoked (code
- * 40). They never stop if Stream goes on rejecting. So the provider passes the first tokens at once, and delays the
- * following ones.
+ * The SDKs call the provider at the first connection, and each time that Stream rejects a token as expired or revoked
+ * (code 40). They repeat that without a limit. So the first tokens are returned at once, and the following ones with a
+ * delay.
  */
 const FREE_TOKENS = 4;
 /** A pause of this length, in milliseconds, ends a series of tokens. */

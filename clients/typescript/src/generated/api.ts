@@ -494,9 +494,7 @@ export interface components {
             whenBusy?: "reject" | "ring";
         } & ({
             receiverId: components["schemas"]["UserId"];
-            memberIds?: null;
         } | {
-            receiverId?: null;
             memberIds: components["schemas"]["UserId"][];
         });
         /** @description A maximum duration in seconds; at most `CALL_MAX_DURATION_SECONDS`. */
@@ -715,7 +713,7 @@ export interface components {
             /** @description Whether this request rang the phones of members. */
             rung: boolean;
         } & (components["schemas"]["Envelope"] & components["schemas"]["Call"]);
-        /** @description A call, with its end once it is over. `status` tells the two apart. */
+        /** @description A call, with its end once it is over. `status` distinguishes the two. */
         CallWithEnd: components["schemas"]["Call"] & (components["schemas"]["OpenCallState"] | components["schemas"]["EndedCallState"]);
         OpenCallState: {
             /** @enum {string} */
@@ -954,7 +952,7 @@ export interface components {
             /** @description The time before the data of this response was read. */
             timestamp: components["schemas"]["Timestamp"];
         } & components["schemas"]["Assessment"];
-        /** @description A score with its causes, or the reason for a missing one. `quality` tells the two apart. */
+        /** @description A score with its causes, or the reason for a missing one. `quality` distinguishes the two. */
         Assessment: components["schemas"]["KnownAssessment"] | components["schemas"]["UnknownAssessment"];
         KnownAssessment: {
             /** @enum {string} */

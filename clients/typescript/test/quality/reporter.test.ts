@@ -9,10 +9,17 @@ import { fakeApi, problem, success, type RecordedRequest } from '../unit/fake-ap
 
 const START = 1_767_268_825_000;
 
-/** A peer connection that receives 50 packets per second, and loses one. */
+/** A peer connection that receives packets, and loses one per second. */
 class FakePeer {
-  private readonly createdAt = Date.now();
+  private createdAt = Date.now();
   failure: Error | undefined;
+
+  constructor(private readonly packetsPerSecond = 50) {}
+
+  /** Replaces the connection below the same object. */
+  restart(): void {
+    this.createdAt = Date.now();
+  }
 
   getStats(): Promise<unknown> {
     if (this.failure) return Promise.reject(this.failure);
@@ -22,7 +29,7 @@ class FakePeer {
       type: 'inbound-rtp',
       kind: 'audio',
       jitter: 0.006,
-      packetsReceived: Math.round(50 * seconds),
+      packetsReceived: Math.round(this.packetsPerSecond * seconds),
       packetsLost: Math.round(seconds),
     };
     const outbound = { id: 'OT01A1', type: 'outbound-rtp', kind: 'audio', packetsSent: Math.round(50 * seconds), bytesSent: 1 };
@@ -141,14 +148,17 @@ test('replaced connection is counted from its start', async (context) => {
   const { reporter, call, requests, advance } = setUp(context, [accepted()]);
   reporter.start();
   await advance(12);
-  call.subscriber = new FakePeer();
-  await advance(9);
+  // Its counters soon exceed those of the connection before.
+  call.subscriber = new FakePeer(200);
+  await advance(5);
+  call.subscriber.restart();
+  await advance(4);
   await reporter.stop();
   const inbound = batchOf(requests[0]).samples.filter(({ direction }) => direction === 'inbound');
-  // Three of the five seconds belong to the new connection.
+  // The third sample has three seconds of the second connection, and the fourth one three seconds of the third one.
   assert.deepEqual(
     inbound.map(({ packetsReceived }) => packetsReceived),
-    [250, 250, 150, 250, 50],
+    [250, 250, 600, 600, 200],
   );
 });
 

@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { parse } from 'yaml';
 import { MAXIMUM, toSample } from '../../dist/quality/sample.js';
 import { Sampler } from '../../dist/quality/sampler.js';
-import { PLATFORMS, chrome, type PlatformShape } from './platforms.js';
+import { PLATFORMS, chrome, reactNativeIos, type PlatformShape } from './platforms.js';
 import { EXPECTED, publisherStats, subscriberStats, type RawStat } from './scenario.js';
 
 const START = 1_767_268_825_000;
@@ -76,6 +76,17 @@ test('jitter of streams of an unknown kind is used', async (context) => {
   const [inbound] = await samplesOf(context, chrome, change);
   assert.equal(inbound?.jitter, 0.013);
   assert.equal(inbound?.packetsReceived, 750);
+});
+
+test('paused layer is left out, also if it has sent packets before', async (context) => {
+  let packetsSent = 0;
+  const change: Change = (stat) => {
+    if (stat.id !== 'OT01V4444') return stat;
+    packetsSent += 10;
+    return { ...stat, packetsSent };
+  };
+  const [, outbound] = await samplesOf(context, reactNativeIos, change);
+  assert.equal(outbound?.frameHeight, 360);
 });
 
 test('lost share is used if no lost packets are counted', async (context) => {

@@ -168,7 +168,7 @@ test('responses of others than the functions have codes of the client', async ()
   }
 });
 
-/** A server that accepts the connection and sends nothing, whatever the signal says. */
+/** A server that accepts the connection and sends nothing. It ignores the signal. */
 const silent = () => new Promise<Response>(() => undefined);
 
 test('silent server is a timeout, and the request is aborted', async () => {

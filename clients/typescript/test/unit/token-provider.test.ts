@@ -30,7 +30,7 @@ test('tokens that Stream rejects are issued at growing intervals', async (contex
   mockTime(context);
   const { client, requests } = fakeApi(Array.from({ length: 30 }, () => token()));
   const provide = client.tokenProvider();
-  // The SDK asks again as soon as Stream has rejected the last token with code 40.
+  // The SDK calls the provider again as soon as Stream has rejected the last token with code 40.
   const times: number[] = [];
   const start = Date.now();
   void (async () => {
