@@ -150,15 +150,15 @@ test('replaced connection is counted from its start', async (context) => {
   await advance(12);
   // Its counters soon exceed those of the connection before.
   call.subscriber = new FakePeer(200);
-  await advance(5);
+  await advance(6);
   call.subscriber.restart();
-  await advance(4);
+  await advance(3);
   await reporter.stop();
   const inbound = batchOf(requests[0]).samples.filter(({ direction }) => direction === 'inbound');
-  // The third sample has three seconds of the second connection, and the fourth one three seconds of the third one.
+  // The third sample has three seconds of the second connection, and the fourth one two seconds of the third one.
   assert.deepEqual(
     inbound.map(({ packetsReceived }) => packetsReceived),
-    [250, 250, 600, 600, 200],
+    [250, 250, 600, 400, 200],
   );
 });
 
