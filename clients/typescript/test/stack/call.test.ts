@@ -57,8 +57,14 @@ test('call is created, answered, extended, measured, ended and listed', async ()
   assert.deepEqual(older.messages.map(({ id }) => id), [message.messageId]);
 
   let reading: 0 | 1 = 0;
+  let firstReadAt = Infinity;
   const call = {
-    subscriber: { getStats: async () => chrome.report(subscriberStats(reading)) },
+    subscriber: {
+      getStats: async () => {
+        firstReadAt = Math.min(firstReadAt, Date.now());
+        return chrome.report(subscriberStats(reading));
+      },
+    },
     publisher: { getStats: async () => chrome.report(publisherStats(reading)) },
   };
   const errors: QualityReporterError[] = [];
@@ -71,7 +77,7 @@ test('call is created, answered, extended, measured, ended and listed', async ()
     onError: (error) => errors.push(error),
   }).start();
   // The first reading is taken at the start, and the second one at the end.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(async () => (Date.now() > firstReadAt ? true : undefined));
   reading = 1;
   await reporter.stop();
   assert.deepEqual(errors, []);

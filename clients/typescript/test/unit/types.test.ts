@@ -27,6 +27,12 @@ test('every code of ERRORS.md is a member of the union', async () => {
   assert.deepEqual([...API_ERROR_CODES].sort(), documented.sort());
 });
 
+test('version is that of the API', async () => {
+  const description = parse(await read('docs/openapi.yaml')) as { info: { version: string } };
+  const manifest = JSON.parse(await read('clients/typescript/package.json')) as { version: string };
+  assert.equal(manifest.version, description.info.version);
+});
+
 test('every operation but the webhook has a method', async () => {
   const description = parse(await read('docs/openapi.yaml')) as { paths: Record<string, Record<string, object>> };
   const operations = Object.values(description.paths)
