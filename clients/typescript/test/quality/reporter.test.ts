@@ -32,8 +32,9 @@ class FakePeer {
       packetsReceived: Math.round(this.packetsPerSecond * seconds),
       packetsLost: Math.round(seconds),
     };
-    const outbound = { id: 'OT01A1', type: 'outbound-rtp', kind: 'audio', packetsSent: Math.round(50 * seconds), bytesSent: 1 };
-    return Promise.resolve(new Map<string, unknown>([[inbound.id, inbound], [outbound.id, outbound]]));
+    const packetsSent = Math.round(this.packetsPerSecond * seconds);
+    const outbound = { id: 'OT01A1', type: 'outbound-rtp', kind: 'audio', packetsSent, bytesSent: 1 };
+    return Promise.resolve([inbound, outbound]);
   }
 }
 
