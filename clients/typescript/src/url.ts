@@ -7,9 +7,13 @@ export function normalizeBaseUrl(baseUrl: string): string {
   return baseUrl.replace(/\/+$/, '');
 }
 
-/** A path segment. `fetch` resolves dot segments, so their dots are encoded, and the API rejects them. */
+/**
+ * A path segment. `fetch` resolves dot segments, also encoded ones, and an empty segment can name another route. So
+ * these become other invalid ids, which the API rejects (`invalid_id`, `invalid_path`).
+ */
 export function segment(value: string): string {
-  return value === '.' || value === '..' ? value.replace(/\./g, '%2E') : encodeURIComponent(value);
+  if (value === '') return '%20';
+  return value === '.' || value === '..' ? encodeURIComponent(value.replace(/\./g, '%2E')) : encodeURIComponent(value);
 }
 
 /** A query with its `?`, or an empty text without a value. */

@@ -14,8 +14,8 @@ function required(name: string): string {
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-export function sessionToken(userId: string, role: 'user' | 'service' = 'user'): string {
-  const now = Math.floor(Date.now() / 1_000);
+export function sessionToken(userId: string, role: 'user' | 'service' = 'user', ageSeconds = 0): string {
+  const now = Math.floor(Date.now() / 1_000) - ageSeconds;
   const claims = { sub: userId, role, iat: now, exp: now + 600 };
   const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
   return `${input}.${createHmac('sha256', JWT_SECRET).update(input).digest('base64url')}`;

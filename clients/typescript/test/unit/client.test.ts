@@ -23,10 +23,16 @@ test('request has path, query, body and session token', async () => {
   assert.equal(requests[0]?.headers['Content-Type'], undefined);
 });
 
-test('dot segments stay in the path', async () => {
-  const { client, requests } = fakeApi([problem(400, 'invalid_path')]);
-  await client.getCall('..');
-  assert.equal(requests[0]?.url, 'https://api.test/api/stream/call/%2E%2E');
+test('id names no other route', async () => {
+  for (const id of ['', '.', '..', 'a/b', 'a?b']) {
+    const { client, requests } = fakeApi([problem(400, 'invalid_id')]);
+    await client.getCall(id);
+    // As `fetch` normalizes it.
+    const segments = new URL(requests[0]?.url ?? '').pathname.split('/');
+    assert.deepEqual(segments.slice(0, 4), ['', 'api', 'stream', 'call']);
+    assert.equal(segments.length, 5);
+    assert.notEqual(segments[4], '');
+  }
 });
 
 test('retries of a create share its key, and each create has its own', async () => {
