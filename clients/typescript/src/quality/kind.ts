@@ -28,7 +28,7 @@ function ownKind(stats: Stats, stat: Stat): Kind | undefined {
   const reported = textOf(stat, 'kind') ?? textOf(stat, 'mediaType');
   if (reported === 'audio' || reported === 'video') return reported;
   const codec = stats.get(textOf(stat, 'codecId') ?? '');
-  return kindInText(textOf(codec, 'mimeType')) ?? kindInText(stat.id) ?? kindOfFields(stat);
+  return kindInText(textOf(codec, 'mimeType')) ?? kindInText(stat.id) ?? kindOfFields(stats, stat);
 }
 
 /** The kind of the report about the same stream, which the other end or the source has. */
@@ -54,8 +54,13 @@ function kindInText(text: string | undefined): Kind | undefined {
   return /video/i.test(text) ? 'video' : undefined;
 }
 
-function kindOfFields(stat: Stat): Kind | undefined {
-  const has = (name: string) => stat[name] !== undefined && stat[name] !== null;
-  if (VIDEO_FIELDS.some(has)) return 'video';
-  return AUDIO_FIELDS.some(has) ? 'audio' : undefined;
+function kindOfFields(stats: Stats, stat: Stat): Kind | undefined {
+  if (hasAny(stat, VIDEO_FIELDS)) return 'video';
+  if (hasAny(stat, AUDIO_FIELDS)) return 'audio';
+  // Sent audio has no field of its own. It is known if the platform reports such fields of the videos.
+  const isBesideVideo = [...stats.values()].some((other) => other.type === stat.type && hasAny(other, VIDEO_FIELDS));
+  return stat.type === 'outbound-rtp' && isBesideVideo ? 'audio' : undefined;
 }
+
+const hasAny = (stat: Stat, names: readonly string[]): boolean =>
+  names.some((name) => stat[name] !== undefined && stat[name] !== null);

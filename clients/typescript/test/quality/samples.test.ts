@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
 import { parse } from 'yaml';
+import { kindOf } from '../../dist/quality/kind.js';
+import { pairRoundTrip } from '../../dist/quality/round-trip.js';
 import { MAXIMUM, toSample } from '../../dist/quality/sample.js';
 import { Sampler } from '../../dist/quality/sampler.js';
+import { parseStats } from '../../dist/quality/stats.js';
 import { PLATFORMS, chrome, reactNativeIos, type PlatformShape } from './platforms.js';
 import { EXPECTED, publisherStats, subscriberStats, type RawStat } from './scenario.js';
 
@@ -63,9 +66,30 @@ test('kind is known from fields and from the other end', async (context) => {
   const codecFields = ['audioCodec', 'videoCodec', 'fecEnabled'];
   const [inbound, outbound] = await samplesOf(context, chrome, change);
   assert.deepEqual(omit(inbound ?? {}, ['timestamp']), omit(EXPECTED.inbound, codecFields));
-  // The sent audio has no field of its own, so the audio's part of the loss is unknown.
-  const audioFields = [...codecFields, 'audioPacketsLost', 'audioPacketsReceived', 'jitter'];
-  assert.deepEqual(omit(outbound ?? {}, ['timestamp', 'jitter']), omit(EXPECTED.outbound, audioFields));
+  assert.deepEqual(omit(outbound ?? {}, ['timestamp']), omit(EXPECTED.outbound, codecFields));
+});
+
+test('kind is known from the id and from the SSRC', () => {
+  const remote = { type: 'remote-inbound-rtp' };
+  const byId = { ...remote, id: 'RTCRemoteInboundRtpAudioStream_1' };
+  assert.equal(kindOf(parseStats([byId]), byId), 'audio');
+  const bySsrc = { ...remote, id: 'R1', ssrc: 7 };
+  const local = { id: 'O1', type: 'outbound-rtp', ssrc: 7, framesSent: 1 };
+  assert.equal(kindOf(parseStats([bySsrc, local]), bySsrc), 'video');
+  const unknown = { ...remote, id: 'R2' };
+  assert.equal(kindOf(parseStats([unknown, local]), unknown), undefined);
+});
+
+test('round-trip time is that of the pair in use', () => {
+  const pair = (id: string, fields: object) => ({ id, type: 'candidate-pair', state: 'succeeded', ...fields });
+  const old = pair('old', { nominated: true, bytesReceived: 10, currentRoundTripTime: 0.5 });
+  const busy = pair('busy', { nominated: 1, bytesReceived: 900, currentRoundTripTime: 0.1 });
+  const selected = pair('selected', { selected: 'true', currentRoundTripTime: '0.2' });
+  const transport = { id: 'T', type: 'transport', selectedCandidatePairId: 'old' };
+  assert.equal(pairRoundTrip(parseStats([old, busy])), 0.1);
+  assert.equal(pairRoundTrip(parseStats([old, busy, selected])), 0.2);
+  assert.equal(pairRoundTrip(parseStats([old, busy, selected, transport])), 0.5);
+  assert.equal(pairRoundTrip(parseStats([{ ...old, state: 'failed' }])), undefined);
 });
 
 test('jitter of streams of an unknown kind is used', async (context) => {
