@@ -37,6 +37,7 @@ mod redact;
 mod refresh;
 mod reloadable;
 pub mod schedule;
+pub mod score_model;
 mod secrets;
 pub mod store;
 pub mod stream;

@@ -13,6 +13,7 @@ use crate::calls::{CallScore, CallTimeouts, CallType, EndReason, NewCall, Settle
 use crate::clock::Timestamp;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId, CallTypeName, UserId};
+use crate::score_model::ScoreModel;
 use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::stream::ops::UserRef;
 
@@ -102,6 +103,9 @@ pub struct Call {
     /// The last of these changes that Stream has confirmed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limit_synced: u64,
+    /// The version of the formula of the call's score, since its creation.
+    #[serde(default, skip_serializing_if = "ScoreModel::is_default")]
+    pub score_model: ScoreModel,
     /// The quality, if the call had a score when the sweeper closed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<CallScore>,
@@ -150,6 +154,7 @@ impl Call {
             limit_version: 0,
             settlement: None,
             limit_synced: 0,
+            score_model: ScoreModel::CURRENT,
             quality: None,
             reemits: 0,
         }

@@ -197,6 +197,8 @@ pub(super) struct Quality {
     pub(super) mos: Mos,
     pub(super) label: Band,
     pub(super) data_complete: bool,
+    /// The name of the formula's version.
+    pub(super) model: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -79,6 +79,7 @@ fn quality(call: &Call, source: &EventSource) -> Option<Event> {
         mos: score.mos,
         label: score.label,
         data_complete: score.data_complete,
+        model: score.model.name(),
     };
     let (kind, time) = (EventType::CallQuality, settlement.settled_at);
     Some(Event::new(call.call_id.as_str(), kind, source, time, EventData::Quality(data)))

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Env;
 use crate::ids::{SessionId, UserId};
 use crate::quality_band::Band;
+use crate::score_model::ScoreModel;
 use crate::table_stream::{Change, ProfileImage};
 use crate::test_support::{active_call, user_id};
 use crate::users::UserStatus;
@@ -77,7 +78,12 @@ fn life() -> Life {
         talk_time: Duration::from_millis(60_125),
     };
     let settled = Call { settlement: Some(settlement), ..ended.clone() };
-    let quality = CallScore { mos: 4.2.into(), label: Band::Good, data_complete: true };
+    let quality = CallScore {
+        mos: 4.2.into(),
+        label: Band::Good,
+        data_complete: true,
+        model: ScoreModel::V2,
+    };
     let closed = Call { quality: Some(quality), ..settled.clone() };
     Life { creating, active, answered, ending, ended, settled, closed }
 }
@@ -215,6 +221,15 @@ fn deletion_of_a_user_is_announced_once() {
     assert_eq!(event, expected);
     assert!(events(&deleted, &profile(UserStatus::Deleted, 12)).is_empty());
     assert!(events(&active, &profile(UserStatus::Deactivated, 9)).is_empty());
+}
+
+#[test]
+fn score_has_the_version_of_its_formula() {
+    let Life { settled, closed, .. } = life();
+    assert_eq!(events(&settled, &closed)[0]["data"]["model"], "g107-p1203-2");
+    let score = closed.quality.clone().map(|score| CallScore { model: ScoreModel::V1, ..score });
+    let old = Call { quality: score, ..closed };
+    assert_eq!(events(&settled, &old)[0]["data"]["model"], "g107-field-1");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A field form of the E-model of ITU-T G.107: it maps network impairments to a mean opinion score.
+//! The mean opinion score of a rating factor, and version 1 of the formula: a field form of the
+//! E-model of ITU-T G.107, which maps network impairments to a rating factor.
 //!
 //! `eff = latency + 2·jitter + 10`; `R = 93.2 − eff/40` below an `eff` of 160 ms and
 //! `93.2 − (eff − 120)/10` from there; `R −= 2.5·loss`;
@@ -11,10 +12,8 @@
 
 use serde::Serialize;
 
+use crate::quality::model::Inputs;
 use crate::quality_band::Band;
-
-/// The model version, which every score includes.
-pub const MODEL_VERSION: &str = "g107-field-1";
 
 /// The network impairment of a call in one direction. NaN, infinity and negative values count as
 /// the worst value, so that invalid input never yields a good score.
@@ -53,6 +52,16 @@ pub struct Score {
 }
 
 impl Impairment {
+    /// `None` if an input is missing.
+    pub(super) fn from_inputs(inputs: &Inputs) -> Option<Self> {
+        Some(Self {
+            latency_ms: inputs.latency_ms?,
+            jitter_ms: inputs.jitter_ms?,
+            loss_percent: inputs.loss_percent?,
+            frozen_percent: inputs.frozen_percent?,
+        })
+    }
+
     /// The score of this impairment.
     #[must_use]
     pub fn score(self) -> Score {

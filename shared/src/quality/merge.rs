@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::calls::Call;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
+use crate::quality::aggregate::Aggregate;
 use crate::quality::batch::Batch;
-use crate::quality::emodel::Impairment;
+use crate::quality::model::{Inputs, mean_inputs, rate};
+use crate::quality::recent;
 use crate::quality::response::{
     Assessment, DirectionQuality, Metrics, MissingInput, Participant, Quality, Ratings,
     SampleSummary, UserRating,
@@ -20,11 +22,10 @@ use crate::quality::sample::Direction;
 use crate::quality::store::{StoredQualityData, StoredRating};
 use crate::quality::stream_stats::{StreamData, StreamStats};
 use crate::quality::timeline::{Buckets, ParticipantTimeline, timeline, worst_interval};
-use crate::quality::track::{
-    AlignedSample, ParticipantTrack, frozen_percent, metrics, participant_tracks,
-};
+use crate::quality::track::{AlignedSample, ParticipantTrack, participant_tracks};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{mean, stream_stats};
+use crate::score_model::ScoreModel;
 use crate::stream::ops::ParticipantStats;
 
 /// Merges the sources, with the individual ratings of all users. `now` is the time before the
@@ -49,7 +50,8 @@ pub fn merge(
                 .map(|(user, track)| (user.clone(), buckets.participant_timeline(track)))
                 .collect()
         });
-    let mut assessed = assess_participants(&tracks, &stream.participants);
+    let model = call.score_model;
+    let mut assessed = assess_participants(model, &tracks, &stream.participants);
     // The worst first. Participants without a score come last, ordered by Stream's score.
     assessed.sort_by(|a, b| {
         let sort_key = |assessed: &AssessedParticipant| {
@@ -58,8 +60,7 @@ pub fn merge(
         let (a, b) = (sort_key(a), sort_key(b));
         a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    let impairments: Vec<Impairment> =
-        assessed.iter().filter_map(|assessed| assessed.impairment).collect();
+    let inputs: Vec<Inputs> = assessed.iter().filter_map(|assessed| assessed.inputs).collect();
     let mut participants: Vec<Participant> =
         assessed.into_iter().map(|assessed| assessed.participant).collect();
     for participant in &mut participants {
@@ -71,6 +72,7 @@ pub fn merge(
             participant.freezes = timeline.freezes(buckets);
         }
     }
+    let recent = recent::assess(call, &tracks, &mut participants, now);
     let metrics = aggregate(&participants);
     let has_data = !participants.is_empty() || stream.has_data();
     let sources = [
@@ -80,7 +82,7 @@ pub fn merge(
     ];
     Quality {
         call_id: call.call_id.clone(),
-        assessment: assess_call(&impairments, &metrics, has_data),
+        assessment: assess_call(model, &inputs, &metrics, has_data),
         metrics,
         worst_participant: worst_participant(&participants),
         participants,
@@ -93,6 +95,7 @@ pub fn merge(
             .filter_map(|(name, is_used)| is_used.then_some(Cow::Borrowed(name)))
             .collect(),
         timeline: buckets.map(|buckets| timeline(&timelines, buckets)),
+        recent,
         timestamp: now,
     }
 }
@@ -100,7 +103,8 @@ pub fn merge(
 /// A participant and the input of its score.
 struct AssessedParticipant {
     participant: Participant,
-    impairment: Option<Impairment>,
+    /// The inputs of the participant's score, if it has one.
+    inputs: Option<Inputs>,
 }
 
 impl AssessedParticipant {
@@ -111,6 +115,7 @@ impl AssessedParticipant {
 
 /// All participants that appear in the samples or in Stream's statistics.
 fn assess_participants(
+    model: ScoreModel,
     tracks: &BTreeMap<UserId, ParticipantTrack>,
     stream_stats: &[ParticipantStats],
 ) -> Vec<AssessedParticipant> {
@@ -122,6 +127,7 @@ fn assess_participants(
         tracks_by_user.keys().chain(stats_by_user.keys()).copied().collect();
     let assess = |user: &str| {
         assess_participant(
+            model,
             user,
             tracks_by_user.get(user).copied(),
             stats_by_user.get(user).copied(),
@@ -131,6 +137,7 @@ fn assess_participants(
 }
 
 fn assess_participant(
+    model: ScoreModel,
     user: &str,
     track: Option<&ParticipantTrack>,
     stream_stats: Option<&ParticipantStats>,
@@ -139,26 +146,18 @@ fn assess_participant(
     let stream_metrics = stream_stats::metrics(sessions);
     let direction_quality = |samples_of: fn(&ParticipantTrack) -> &Vec<AlignedSample>| {
         let samples = track.map(samples_of).filter(|samples| !samples.is_empty())?;
-        Some(assess_direction(samples, &stream_metrics))
+        Some(assess_direction(model, samples, &stream_metrics))
     };
     let inbound = direction_quality(|track| &track.inbound);
     let outbound = direction_quality(|track| &track.outbound);
-    // The direction with the lower R. A direction with a score comes before one without, and
-    // inbound before outbound.
-    let r_or_max = |quality: &(DirectionQuality, Option<Impairment>)| {
-        quality.0.assessment.r.unwrap_or(f64::MAX)
-    };
-    let directions = [(Direction::Inbound, &inbound), (Direction::Outbound, &outbound)];
-    let directions = directions
-        .into_iter()
-        .filter_map(|(direction, quality)| Some((direction, quality.as_ref()?)));
-    let worse_direction = directions.min_by(|a, b| r_or_max(a.1).total_cmp(&r_or_max(b.1)));
-    let (direction, assessment, metrics, impairment) = match worse_direction {
-        Some((direction, (quality, impairment))) => {
-            (Some(direction), quality.assessment.clone(), quality.metrics, *impairment)
-        }
-        None => (None, Assessment::unknown(missing_input(&stream_metrics)), stream_metrics, None),
-    };
+    let worse = worse_direction(inbound.as_ref(), outbound.as_ref());
+    let (direction, assessment, metrics, inputs) =
+        if let Some((direction, (quality, inputs))) = worse {
+            (Some(direction), quality.assessment.clone(), quality.metrics, *inputs)
+        } else {
+            let missing = inputs_of(&stream_metrics).missing().unwrap_or(MissingInput::Data);
+            (None, Assessment::unknown(missing), stream_metrics, None)
+        };
     // Freezes are always inbound: they are what the participant sees.
     let inbound_metrics = inbound.as_ref().map_or(metrics, |(quality, _)| quality.metrics);
     let metrics = Metrics {
@@ -179,16 +178,35 @@ fn assess_participant(
         presence: stream_stats::presence(sessions),
         freezes: Vec::new(),
         timeline: Vec::new(),
+        recent: None,
     };
-    AssessedParticipant { participant, impairment }
+    AssessedParticipant { participant, inputs }
+}
+
+/// The quality of a direction, and the inputs of its score if it has one.
+pub(super) type AssessedDirection = (DirectionQuality, Option<Inputs>);
+
+/// The direction with the lower R. A direction with a score comes before one without, and inbound
+/// before outbound.
+pub(super) fn worse_direction<'a>(
+    inbound: Option<&'a AssessedDirection>,
+    outbound: Option<&'a AssessedDirection>,
+) -> Option<(Direction, &'a AssessedDirection)> {
+    let r_or_max = |(quality, _): &AssessedDirection| quality.assessment.r.unwrap_or(f64::MAX);
+    [(Direction::Inbound, inbound), (Direction::Outbound, outbound)]
+        .into_iter()
+        .filter_map(|(direction, quality)| Some((direction, quality?)))
+        .min_by(|a, b| r_or_max(a.1).total_cmp(&r_or_max(b.1)))
 }
 
 /// Assesses one direction. Stream's metrics replace those that no sample has.
-fn assess_direction(
+pub(super) fn assess_direction(
+    model: ScoreModel,
     samples: &[AlignedSample],
     stream_metrics: &Metrics,
-) -> (DirectionQuality, Option<Impairment>) {
-    let sample_metrics = metrics(samples);
+) -> AssessedDirection {
+    let aggregate = Aggregate::new(samples);
+    let sample_metrics = aggregate.metrics();
     let metrics = Metrics {
         latency: sample_metrics.latency.or(stream_metrics.latency),
         round_trip_time: sample_metrics.round_trip_time.or(stream_metrics.round_trip_time),
@@ -196,56 +214,40 @@ fn assess_direction(
         freezes: sample_metrics.freezes.or(stream_metrics.freezes),
         ..sample_metrics
     };
-    let impairment = impairment(&metrics, frozen_percent(samples).unwrap_or_default());
-    let assessment = match impairment {
-        Some(impairment) => Assessment::from_score(impairment.score(), impairment.costs()),
-        None => Assessment::unknown(missing_input(&metrics)),
+    let inputs = Inputs {
+        latency_ms: metrics.latency,
+        jitter_ms: metrics.jitter,
+        ..aggregate.inputs(model)
     };
-    (DirectionQuality { assessment, metrics }, impairment)
+    let ratings = rate(model, &inputs);
+    let assessment = Assessment::new(model, &ratings, inputs.missing());
+    (DirectionQuality { assessment, metrics }, ratings.overall.map(|_| inputs))
 }
 
-/// The input of a score; `None` if a part is missing.
-fn impairment(metrics: &Metrics, frozen_percent: f64) -> Option<Impairment> {
-    Some(Impairment {
-        latency_ms: metrics.latency?,
-        jitter_ms: metrics.jitter?,
-        loss_percent: metrics.packet_loss?,
-        frozen_percent,
-    })
-}
-
-/// The reason for a missing score.
-fn missing_input(metrics: &Metrics) -> MissingInput {
-    match (metrics.packet_loss, metrics.latency, metrics.jitter) {
-        (None, None, None) => MissingInput::Data,
-        (None, _, _) => MissingInput::PacketLoss,
-        (Some(_), None, _) => MissingInput::Latency,
-        (Some(_), Some(_), _) => MissingInput::Jitter,
+/// The inputs that Stream's statistics have.
+fn inputs_of(metrics: &Metrics) -> Inputs {
+    Inputs {
+        latency_ms: metrics.latency,
+        jitter_ms: metrics.jitter,
+        loss_percent: metrics.packet_loss,
+        ..Inputs::default()
     }
 }
 
-/// The score of the mean impairment of all participants with a score.
-fn assess_call(impairments: &[Impairment], metrics: &Metrics, has_data: bool) -> Assessment {
-    let mean_of = |value_of: fn(&Impairment) -> f64| {
-        mean(&impairments.iter().map(value_of).collect::<Vec<_>>())
+/// The score of the mean inputs of all participants with a score.
+fn assess_call(
+    model: ScoreModel,
+    inputs: &[Inputs],
+    metrics: &Metrics,
+    has_data: bool,
+) -> Assessment {
+    let missing = match inputs_of(metrics).missing() {
+        // Some source has data, such as Stream's score, so the reason is not `no_data`.
+        Some(MissingInput::Data) if has_data => MissingInput::PacketLoss,
+        Some(missing) => missing,
+        None => MissingInput::PacketLoss,
     };
-    let mean_impairment = || {
-        Some(Impairment {
-            latency_ms: mean_of(|impairment| impairment.latency_ms)?,
-            jitter_ms: mean_of(|impairment| impairment.jitter_ms)?,
-            loss_percent: mean_of(|impairment| impairment.loss_percent)?,
-            frozen_percent: mean_of(|impairment| impairment.frozen_percent)?,
-        })
-    };
-    match mean_impairment() {
-        Some(impairment) => Assessment::from_score(impairment.score(), impairment.costs()),
-        None if !has_data => Assessment::unknown(MissingInput::Data),
-        None => Assessment::unknown(match missing_input(metrics) {
-            // Some source has data, such as Stream's score, so the reason is not `no_data`.
-            MissingInput::Data => MissingInput::PacketLoss,
-            other => other,
-        }),
-    }
+    Assessment::new(model, &rate(model, &mean_inputs(inputs)), Some(missing))
 }
 
 /// Means over the participants, and sums of freezes.
@@ -274,6 +276,10 @@ fn aggregate(participants: &[Participant]) -> Metrics {
         bitrate: mean(|metrics| metrics.bitrate),
         audio_level: mean(|metrics| metrics.audio_level),
         concealment: mean(|metrics| metrics.concealment),
+        jitter_buffer_delay: mean(|metrics| metrics.jitter_buffer_delay),
+        audio_packet_loss: mean(|metrics| metrics.audio_packet_loss),
+        burst_ratio: mean(|metrics| metrics.burst_ratio),
+        video_bitrate: mean(|metrics| metrics.video_bitrate),
         limited_by_cpu: mean(|metrics| metrics.limited_by_cpu),
         limited_by_bandwidth: mean(|metrics| metrics.limited_by_bandwidth),
     }
@@ -322,8 +328,9 @@ mod tests {
         Timestamp::from_secs(START + seconds)
     }
 
+    /// A call from before version 2 of the formula.
     fn call() -> Call {
-        active_call(&["alice", "bob"], at(0))
+        Call { score_model: ScoreModel::V1, ..active_call(&["alice", "bob"], at(0)) }
     }
 
     fn parse_sample(json: Value) -> Sample {
@@ -484,6 +491,117 @@ mod tests {
         assert_eq!(bob["timeline"].as_array().unwrap().len(), 240);
         assert_eq!(quality["samples"], json!({"count": 480, "dropped": 0, "complete": true}));
         assert_eq!(quality["sources"], json!(["samples"]));
+    }
+
+    /// A sample with all inputs of version 2.
+    fn full_sample(time: i64) -> Value {
+        let mut raw = good_sample(time);
+        let added = json!({
+            "audioPacketsLost": 0, "audioPacketsReceived": 250, "jitterBufferDelay": 0.04,
+            "audioCodec": "opus", "fecEnabled": true, "frameWidth": 1280, "frameHeight": 720,
+            "framesPerSecond": 30, "videoCodec": "vp8", "videoBitrate": 1_500_000,
+            "totalFreezesDuration": 0,
+        });
+        raw.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+        raw
+    }
+
+    fn quality_v2(sample_at: impl Fn(i64) -> Value) -> Value {
+        let call = Call { score_model: ScoreModel::V2, ..call() };
+        let data = stored_batches(sample_batches("bob", 600, sample_at));
+        let quality = merge(&call, data, StreamStats::Unavailable, at(600));
+        assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
+        serde_json::to_value(quality).unwrap()
+    }
+
+    #[test]
+    fn audio_and_video_are_scored_apart() {
+        let quality = quality_v2(full_sample);
+        assert_eq!(
+            (&quality["model"], &quality["medium"]),
+            (&json!("g107-p1203-2"), &json!("audio"))
+        );
+        assert_eq!((&quality["r"], &quality["audio"]["r"]), (&json!(90.664), &json!(90.664)));
+        assert_eq!(
+            (&quality["video"]["r"], &quality["video"]["reasons"]),
+            (&json!(93.2), &json!([]))
+        );
+        assert_eq!(quality["reasons"], quality["audio"]["reasons"]);
+        let metrics = &quality["metrics"];
+        assert_eq!(
+            (&metrics["jitterBufferDelay"], &metrics["videoBitrate"]),
+            (&json!(40.0), &json!(1_500.0))
+        );
+        // A low resolution makes the video the worse medium.
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            raw["frameWidth"] = json!(640);
+            raw["frameHeight"] = json!(360);
+            raw["videoBitrate"] = json!(500_000);
+            raw
+        });
+        assert_eq!((&quality["medium"], &quality["quality"]), (&json!("video"), &json!("poor")));
+        let causes: Vec<&Value> =
+            quality["reasons"].as_array().unwrap().iter().map(|reason| &reason["cause"]).collect();
+        assert_eq!(causes, [&json!("resolution"), &json!("bitrate")]);
+        let bob = &quality["participants"][0];
+        for assessment in [bob, &bob["inbound"]] {
+            assert_eq!(assessment["audio"]["r"], 90.664);
+            assert_eq!(assessment["video"], quality["video"]);
+        }
+    }
+
+    #[test]
+    fn loss_of_the_audio_takes_precedence() {
+        let with_video_loss = |time: i64| {
+            let mut raw = full_sample(time);
+            raw["packetsLost"] = json!(50);
+            raw
+        };
+        assert_eq!(quality_v2(with_video_loss)["audio"]["r"], 90.664);
+        let without_audio_counts = |time: i64| {
+            let mut raw = with_video_loss(time);
+            raw["audioPacketsLost"] = Value::Null;
+            raw
+        };
+        assert!(quality_v2(without_audio_counts)["audio"]["r"].as_f64().unwrap() < 60.0);
+    }
+
+    #[test]
+    fn voice_call_has_no_video_score() {
+        let quality = quality_v2(|time| {
+            let mut raw = good_sample(time);
+            raw["totalFreezesDuration"] = json!(0);
+            raw
+        });
+        assert_eq!((&quality["video"], &quality["medium"]), (&json!(null), &json!("audio")));
+    }
+
+    #[test]
+    fn video_is_assessed_without_an_overall_score() {
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            for name in ["packetsLost", "packetsReceived", "audioPacketsLost"] {
+                raw[name] = Value::Null;
+            }
+            raw
+        });
+        assert_eq!(
+            (&quality["quality"], &quality["reason"]),
+            (&json!("unknown"), &json!("no_packet_loss"))
+        );
+        let inbound = &quality["participants"][0]["inbound"];
+        assert_eq!((&inbound["audio"], &inbound["video"]["r"]), (&json!(null), &json!(93.2)));
+    }
+
+    #[test]
+    fn old_call_has_no_scores_of_the_media() {
+        let data = stored_batches(sample_batches("bob", 60, full_sample));
+        let quality = quality_json(data, StreamStats::Unavailable);
+        assert_eq!((&quality["model"], &quality["r"]), (&json!("g107-field-1"), &json!(91.45)));
+        for key in ["medium", "audio", "video"] {
+            assert!(quality[key].is_null(), "{key}");
+        }
     }
 
     #[test]
@@ -673,7 +791,10 @@ mod tests {
 
         /// No valid sample yields NaN or infinity.
         #[test]
-        fn every_metric_is_finite(samples in proptest::collection::vec(any_sample(), 1..20)) {
+        fn every_metric_is_finite(
+            samples in proptest::collection::vec(any_sample(), 1..20),
+            score_model in proptest::sample::select(vec![ScoreModel::V1, ScoreModel::V2]),
+        ) {
             let batch = Batch {
                 id: BatchId::try_from("b".to_owned()).unwrap(),
                 user: user_id("bob"),
@@ -683,7 +804,8 @@ mod tests {
                 samples,
             };
             let data = stored_batches(vec![batch]);
-            let quality = merge(&call(), data, StreamStats::Unavailable, at(100));
+            let call = Call { score_model, ..call() };
+            let quality = merge(&call, data, StreamStats::Unavailable, at(100));
             prop_assert_eq!(stored_and_loaded(&quality), serde_json::to_value(&quality).unwrap());
             let score = quality.assessment.score;
             prop_assert!(score.is_none_or(|mos| (1.0..=4.5).contains(&mos)), "{score:?}");
@@ -705,6 +827,10 @@ mod tests {
             lost in proptest::option::of(0.0..1e7_f64),
             received in proptest::option::of(0.0..1e7_f64),
             frozen in proptest::option::of(0.0..60.0_f64),
+            buffer in proptest::option::of(0.0..60.0_f64),
+            height in proptest::option::of(0.0..16_384.0_f64),
+            rate in proptest::option::of(0.0..240.0_f64),
+            bitrate in proptest::option::of(0.0..1e9_f64),
         ) -> Sample {
             parse_sample(json!({
                 "timestamp": START * 1000 + time,
@@ -714,6 +840,10 @@ mod tests {
                 "packetsLost": lost,
                 "packetsReceived": received,
                 "totalFreezesDuration": frozen,
+                "jitterBufferDelay": buffer,
+                "frameHeight": height,
+                "framesPerSecond": rate,
+                "videoBitrate": bitrate,
             }))
         }
     }

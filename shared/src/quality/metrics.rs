@@ -87,7 +87,10 @@ impl ClosedCallObserver for CallMetricsEmitter {
                 tracing::error!(subject = %id, cause = %error, "writing call metrics failed");
             }
         };
-        Some(CloseReport { quality: quality.call_score(), on_closed: Some(Box::new(on_closed)) })
+        Some(CloseReport {
+            quality: quality.call_score(call.score_model),
+            on_closed: Some(Box::new(on_closed)),
+        })
     }
 }
 

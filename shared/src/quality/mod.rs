@@ -3,13 +3,18 @@
 //!
 //! Missing data is never estimated. `docs/QUALITY.md` defines the units and the formula.
 
+mod aggregate;
 mod batch;
 pub mod chart;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;
+#[cfg(test)]
+mod made_up_calls;
 mod merge;
 mod metrics;
+mod model;
+mod recent;
 pub mod response;
 mod sample;
 mod service;
@@ -24,6 +29,7 @@ pub use batch::{Batch, Platform, Samples, Slot};
 pub use ingest::{NewBatch, SampleIngest};
 pub use merge::merge;
 pub use metrics::CallMetricsEmitter;
+pub use model::Medium;
 use response::Metrics;
 pub use response::Quality;
 pub use sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};

@@ -8,10 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::calls::CallScore;
 use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
-use crate::quality::emodel::{Costs, MODEL_VERSION, Score};
+#[cfg(test)]
+use crate::quality::emodel::{Costs, Score};
+use crate::quality::model::{Medium, Rating, Ratings as MediumRatings};
 use crate::quality::unit::round_to_thousandth;
 use crate::quality::{Direction, Platform};
 use crate::quality_band::Band;
+use crate::score_model::ScoreModel;
 
 /// The quality of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +38,8 @@ pub struct Quality {
     pub(crate) sources: Vec<Cow<'static, str>>,
     /// `None` without samples.
     pub(crate) timeline: Option<Timeline>,
+    /// The last minute with samples of all participants; `None` after the end of the call.
+    pub(crate) recent: Option<CallRecent>,
     /// The time before the data was read: newer data may be missing.
     #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub(crate) timestamp: Timestamp,
@@ -54,6 +59,24 @@ pub struct Assessment {
     /// The reason for a missing score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<MissingInput>,
+    /// The costs in R, the highest first.
+    pub(crate) reasons: Vec<Reason>,
+    /// The medium that determines the score; `None` in version 1 and without a score.
+    pub(crate) medium: Option<Medium>,
+    /// The score of the audio; `None` in version 1.
+    pub(crate) audio: Option<MediumAssessment>,
+    /// The score of the video; `None` in version 1 and without video.
+    pub(crate) video: Option<MediumAssessment>,
+}
+
+/// The score of one medium and its reasons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediumAssessment {
+    pub(crate) quality: Band,
+    /// The mean opinion score, 1 to 4.5.
+    pub(crate) score: f64,
+    /// The transmission rating factor, 0 to 100.
+    pub(crate) r: f64,
     /// The costs in R, the highest first.
     pub(crate) reasons: Vec<Reason>,
 }
@@ -89,7 +112,7 @@ pub enum MissingInput {
 
 /// A cause of lower quality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// One-way delay.
     Latency,
@@ -99,6 +122,25 @@ pub enum Cause {
     Loss,
     /// Frozen video.
     Freezes,
+    /// Video with few pixels.
+    Resolution,
+    /// Video with few frames per second.
+    FrameRate,
+    /// Video with few bits per pixel and frame.
+    Bitrate,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 7] = [
+        Self::Latency,
+        Self::Jitter,
+        Self::Loss,
+        Self::Freezes,
+        Self::Resolution,
+        Self::FrameRate,
+        Self::Bitrate,
+    ];
 }
 
 /// A cause and its cost.
@@ -138,6 +180,14 @@ pub struct Metrics {
     pub(crate) audio_level: Option<f64>,
     /// The share of concealed audio samples, in percent.
     pub(crate) concealment: Option<f64>,
+    /// The mean delay of the audio in the jitter buffer, in milliseconds.
+    pub(crate) jitter_buffer_delay: Option<f64>,
+    /// Of the audio alone, in percent.
+    pub(crate) audio_packet_loss: Option<f64>,
+    /// Of the audio's packet loss, 1 for random loss.
+    pub(crate) burst_ratio: Option<f64>,
+    /// Of the video alone, in kilobits per second.
+    pub(crate) video_bitrate: Option<f64>,
     /// The share of time in which the CPU limited the video, in percent.
     pub(crate) limited_by_cpu: Option<f64>,
     /// The share of time in which the bandwidth limited the video, in percent.
@@ -166,6 +216,35 @@ pub struct Participant {
     pub(crate) freezes: Vec<Freeze>,
     /// The lowest score in each bucket of the time line.
     pub(crate) timeline: Vec<Option<f64>>,
+    /// The last minute with samples; `None` after the end of the call.
+    pub(crate) recent: Option<Recent>,
+}
+
+/// The last minute of a participant's samples.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recent {
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    pub(crate) from: Timestamp,
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    pub(crate) to: Timestamp,
+    /// The worse direction.
+    pub(crate) direction: Option<Direction>,
+    #[serde(flatten)]
+    pub(crate) assessment: Assessment,
+}
+
+/// The last minute of all participants' samples.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRecent {
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    pub(crate) from: Timestamp,
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    pub(crate) to: Timestamp,
+    /// The user id of the participant with the lowest R in this minute.
+    pub(crate) worst_participant: Option<String>,
+    #[serde(flatten)]
+    pub(crate) assessment: Assessment,
 }
 
 /// One direction of a participant's connection.
@@ -294,11 +373,11 @@ impl Quality {
         self
     }
 
-    /// The call's score, for its item.
-    pub(crate) fn call_score(&self) -> Option<CallScore> {
+    /// The call's score by this version of the formula, for its item.
+    pub(crate) fn call_score(&self, model: ScoreModel) -> Option<CallScore> {
         let QualityLabel::Known(label) = self.assessment.quality else { return None };
         let mos = self.assessment.score?.into();
-        Some(CallScore { mos, label, data_complete: self.samples.complete })
+        Some(CallScore { mos, label, data_complete: self.samples.complete, model })
     }
 
     /// The call's mean opinion score.
@@ -315,24 +394,40 @@ impl Quality {
 }
 
 impl Assessment {
-    /// An assessment with a score.
+    /// An assessment by version 1.
+    #[cfg(test)]
     pub(crate) fn from_score(score: Score, costs: Costs) -> Self {
-        let mut reasons = vec![
-            Reason { cause: Cause::Latency, cost: round_to_thousandth(costs.latency) },
-            Reason { cause: Cause::Jitter, cost: round_to_thousandth(costs.jitter) },
-            Reason { cause: Cause::Loss, cost: round_to_thousandth(costs.loss) },
-            Reason { cause: Cause::Freezes, cost: round_to_thousandth(costs.freezes) },
-        ];
-        reasons.retain(|reason| reason.cost > 0.0);
-        reasons.sort_by(|a, b| b.cost.total_cmp(&a.cost));
-        Self {
-            quality: QualityLabel::Known(score.band()),
-            score: Some(round_to_thousandth(score.mos)),
-            r: Some(round_to_thousandth(score.r)),
-            model: Some(MODEL_VERSION.into()),
+        let overall = Some(Rating { score, costs: costs.into() });
+        let ratings = MediumRatings { overall, ..MediumRatings::default() };
+        Self::new(ScoreModel::V1, &ratings, None)
+    }
+
+    /// An assessment of these ratings. Without an overall rating, `missing` is the reason.
+    pub(super) fn new(
+        model: ScoreModel,
+        ratings: &MediumRatings,
+        missing: Option<MissingInput>,
+    ) -> Self {
+        let media = |assessment: Self| Self {
+            audio: ratings.audio.as_ref().map(MediumAssessment::new),
+            video: ratings.video.as_ref().map(MediumAssessment::new),
+            ..assessment
+        };
+        let Some(overall) = &ratings.overall else {
+            return media(Self::unknown(missing.unwrap_or(MissingInput::Data)));
+        };
+        let MediumAssessment { quality, score, r, reasons } = MediumAssessment::new(overall);
+        media(Self {
+            quality: QualityLabel::Known(quality),
+            score: Some(score),
+            r: Some(r),
+            model: Some(model.name().into()),
             reason: None,
             reasons,
-        }
+            medium: ratings.medium,
+            audio: None,
+            video: None,
+        })
     }
 
     /// An assessment without a score.
@@ -344,6 +439,24 @@ impl Assessment {
             model: None,
             reason: Some(reason),
             reasons: Vec::new(),
+            medium: None,
+            audio: None,
+            video: None,
+        }
+    }
+}
+
+impl MediumAssessment {
+    fn new(Rating { score, costs }: &Rating) -> Self {
+        let reason = |(cause, cost)| Reason { cause, cost: round_to_thousandth(cost) };
+        let mut reasons: Vec<Reason> = costs.iter().map(reason).collect();
+        reasons.retain(|reason| reason.cost > 0.0);
+        reasons.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+        Self {
+            quality: score.band(),
+            score: round_to_thousandth(score.mos),
+            r: round_to_thousandth(score.r),
+            reasons,
         }
     }
 }

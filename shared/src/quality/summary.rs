@@ -33,7 +33,7 @@ const MAX_CONTENT_BYTES: usize = 300 * 1024;
 /// 4 KB, and a write unit costs five times as much.
 const WRITE_COST: usize = 20;
 /// The version of the content. Increase it with each change of [`Quality`] or its computation.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct NewContent<'a> {
@@ -86,6 +86,10 @@ pub(super) fn data_bytes(data: &StoredQualityData) -> usize {
 
 /// Whether a stored quality may be returned instead of a new one.
 pub(super) fn is_reusable(quality: &Quality, call: &Call, now: Timestamp) -> bool {
+    // The last minute describes an active call only.
+    if quality.recent.is_some() && call.state != CallState::Active {
+        return false;
+    }
     let max_age = if is_final(quality, call) { FINAL_REUSE } else { MAX_STALENESS };
     time_remaining(Some(quality.timestamp), max_age, now).is_some()
 }
@@ -145,6 +149,23 @@ mod tests {
                 let quality = quality_at(after(100), true);
                 assert_eq!(is_reusable(&quality, &call, after(now)), is_expected, "{now}");
             }
+        }
+    }
+
+    #[test]
+    fn last_minute_is_not_reused_after_the_call() {
+        let call = active_call(&["alice"], START);
+        let ending = Call { state: CallState::Ending, ending_at: Some(after(101)), ..call.clone() };
+        let ended = Call { state: CallState::Ended, ended_at: Some(after(101)), ..ending.clone() };
+        let mut quality = quality_at(after(100), true);
+        quality.recent = Some(crate::quality::response::CallRecent {
+            from: after(40),
+            to: after(100),
+            worst_participant: None,
+            assessment: quality.assessment.clone(),
+        });
+        for (call, is_expected) in [(call, true), (ending, false), (ended, false)] {
+            assert_eq!(is_reusable(&quality, &call, after(102)), is_expected, "{:?}", call.state);
         }
     }
 

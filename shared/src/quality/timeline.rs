@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::quality::emodel::{Costs, Score};
+use crate::quality::emodel::Score;
 use crate::quality::mean;
-use crate::quality::response::{Cause, Freeze, Interval, Timeline, TimelinePoint};
+use crate::quality::model::CauseCosts;
+use crate::quality::response::{Freeze, Interval, Timeline, TimelinePoint};
 use crate::quality::track::{AlignedSample, ParticipantTrack};
 use crate::quality::unit::{Millis, Percent, round_to_thousandth};
 
@@ -30,7 +31,7 @@ pub(super) struct Buckets {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct WorstSample {
     r: f64,
-    costs: Costs,
+    costs: CauseCosts,
 }
 
 /// The time line of one participant.
@@ -91,9 +92,8 @@ impl Buckets {
 impl ParticipantTimeline {
     fn add_sample(&mut self, aligned: &AlignedSample, buckets: Buckets) {
         let sample = &aligned.sample;
-        let worst = aligned
-            .impairment
-            .map(|impairment| WorstSample { r: impairment.score().r, costs: impairment.costs() });
+        let worst =
+            aligned.rating.map(|rating| WorstSample { r: rating.score.r, costs: rating.costs });
         let raise_max = |values: &mut [Option<f64>], index: usize, value: Option<f64>| {
             if let (Some(slot), Some(value)) = (values.get_mut(index), value) {
                 *slot = Some(slot.map_or(value, |current| current.max(value)));
@@ -169,21 +169,21 @@ impl ParticipantTimeline {
             entries.filter_map(|(_, worst)| *worst).collect::<Vec<_>>()
         };
         let (inside, outside) = (partition(true), partition(false));
-        let mean_of = |worst: &[WorstSample], figure: fn(&WorstSample) -> f64| {
-            mean(&worst.iter().map(figure).collect::<Vec<_>>())
-        };
-        let (r, rest_r) = (mean_of(&inside, |worst| worst.r)?, mean_of(&outside, |worst| worst.r)?);
+        let mean_r =
+            |worst: &[WorstSample]| mean(&worst.iter().map(|worst| worst.r).collect::<Vec<_>>());
+        let (r, rest_r) = (mean_r(&inside)?, mean_r(&outside)?);
         if rest_r - r < MIN_R_DROP {
             return None;
         }
-        let added_cost = |cost| Some(mean_of(&inside, cost)? - mean_of(&outside, cost)?);
-        let causes = [
-            (Cause::Latency, added_cost(|worst| worst.costs.latency)?),
-            (Cause::Jitter, added_cost(|worst| worst.costs.jitter)?),
-            (Cause::Loss, added_cost(|worst| worst.costs.loss)?),
-            (Cause::Freezes, added_cost(|worst| worst.costs.freezes)?),
-        ];
-        let (cause, _) = causes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let mut added_costs = CauseCosts::default();
+        for (worst, sign) in [(&inside, 1.0), (&outside, -1.0)] {
+            #[expect(clippy::cast_precision_loss, reason = "at most 240 buckets")]
+            let factor = sign / worst.len() as f64;
+            for sample in worst {
+                added_costs.add_scaled(&sample.costs, factor);
+            }
+        }
+        let (cause, _) = added_costs.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let interval = Interval {
             user_id: user.to_string(),
             cause,

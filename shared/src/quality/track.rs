@@ -13,12 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::calls::Call;
 use crate::clock::Timestamp;
 use crate::ids::{DeviceId, UserId};
-use crate::quality::Metrics;
 use crate::quality::batch::{Batch, Platform};
-use crate::quality::emodel::Impairment;
-use crate::quality::sample::{Direction, QualityLimitationReason, Sample};
-use crate::quality::unit::{KilobitsPerSecond, Millis, Percent, round_to_thousandth};
-use crate::quality_band::Band;
+use crate::quality::model::{Inputs, Rating, rate};
+use crate::quality::sample::{Direction, Sample};
+use crate::quality::unit::Millis;
+use crate::score_model::ScoreModel;
 
 /// The longest duration that a sample covers, in milliseconds: the documented batch interval.
 const MAX_SAMPLE_MS: i64 = 30_000;
@@ -56,7 +55,7 @@ pub(super) struct AlignedSample {
     /// One-way latency in milliseconds: the sample's, or that of the nearest sample.
     pub(super) latency: Option<f64>,
     /// `None` if an input of the score is missing.
-    pub(super) impairment: Option<Impairment>,
+    pub(super) rating: Option<Rating>,
 }
 
 impl ParticipantTrack {
@@ -100,7 +99,7 @@ fn participant_track(batches: &[Batch], call: &Call) -> ParticipantTrack {
         let mut aligned: Vec<(i64, Sample)> =
             samples.iter().filter(|(_, sample)| sample.direction == direction).copied().collect();
         aligned.sort_by_key(|(at_ms, _)| *at_ms);
-        align_samples(&aligned, &latencies)
+        align_samples(call.score_model, &aligned, &latencies)
     };
     ParticipantTrack {
         platform: batches.iter().rev().find_map(|batch| batch.platform),
@@ -175,7 +174,11 @@ fn clock_offset_ms(series: &[TimedBatch<'_>], call: &Call) -> Option<i64> {
     Some(offset_ms.min(end.as_millis().saturating_sub(last_ms)))
 }
 
-fn align_samples(samples: &[(i64, Sample)], latencies: &[(i64, f64)]) -> Vec<AlignedSample> {
+fn align_samples(
+    model: ScoreModel,
+    samples: &[(i64, Sample)],
+    latencies: &[(i64, f64)],
+) -> Vec<AlignedSample> {
     let times: Vec<i64> = samples.iter().map(|(at, _)| *at).collect();
     // The first sample covers as long a duration as the second.
     let first_ms =
@@ -186,27 +189,18 @@ fn align_samples(samples: &[(i64, Sample)], latencies: &[(i64, f64)]) -> Vec<Ali
         let duration_ms = duration_ms.clamp(1, MAX_SAMPLE_MS);
         let latency =
             sample.one_way_latency().map(Millis::get).or_else(|| nearest_latency(latencies, *at));
-        let impairment = impairment(sample, duration_ms, latency);
+        let frozen =
+            sample.freeze_duration.map(|freeze| percent_of_duration(freeze.get(), duration_ms));
+        let inputs = Inputs::of_sample(model, sample, latency, frozen);
         AlignedSample {
             at: Timestamp::from_millis(*at),
             duration_ms,
             sample: *sample,
             latency,
-            impairment,
+            rating: rate(model, &inputs).overall,
         }
     };
     samples.iter().zip(sample_spans).map(align).collect()
-}
-
-fn impairment(sample: &Sample, duration_ms: i64, latency: Option<f64>) -> Option<Impairment> {
-    Some(Impairment {
-        latency_ms: latency?,
-        jitter_ms: sample.jitter?.get(),
-        loss_percent: sample.packet_loss?.get(),
-        frozen_percent: sample
-            .freeze_duration
-            .map_or(0.0, |freeze| percent_of_duration(freeze.get(), duration_ms)),
-    })
 }
 
 /// The latency that is measured nearest to a time, within [`MAX_SAMPLE_MS`].
@@ -221,98 +215,21 @@ fn nearest_latency(latencies: &[(i64, f64)], at_ms: i64) -> Option<f64> {
 }
 
 /// `part_ms` as a percentage of `duration_ms`, at most 100.
-fn percent_of_duration(part_ms: f64, duration_ms: i64) -> f64 {
+pub(super) fn percent_of_duration(part_ms: f64, duration_ms: i64) -> f64 {
     (part_ms / millis_to_seconds(duration_ms) / 10.0).min(100.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a duration of at most some hours")]
-fn millis_to_seconds(millis: i64) -> f64 {
+pub(super) fn millis_to_seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
-}
-
-/// A mean that is weighted by duration.
-#[derive(Clone, Copy, Debug, Default)]
-struct WeightedMean {
-    sum: f64,
-    weight: f64,
-}
-
-impl WeightedMean {
-    fn compute(
-        samples: &[AlignedSample],
-        value_of: impl Fn(&AlignedSample) -> Option<f64>,
-    ) -> Option<f64> {
-        let mut mean = Self::default();
-        for sample in samples {
-            if let Some(value) = value_of(sample) {
-                let weight = millis_to_seconds(sample.duration_ms);
-                mean.sum += value * weight;
-                mean.weight += weight;
-            }
-        }
-        (mean.weight > 0.0).then(|| round_to_thousandth(mean.sum / mean.weight))
-    }
-}
-
-/// The metrics of one direction: means that are weighted by the duration of the samples, and sums
-/// of freezes.
-pub(super) fn metrics(samples: &[AlignedSample]) -> Metrics {
-    let sum = |value_of: fn(&Sample) -> Option<f64>| {
-        let values = samples.iter().filter_map(|aligned| value_of(&aligned.sample));
-        values.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or_default() + value))
-    };
-    let limited_percent = |reason: QualityLimitationReason| {
-        let percent = |actual: QualityLimitationReason| if actual == reason { 100.0 } else { 0.0 };
-        WeightedMean::compute(samples, |aligned| {
-            aligned.sample.quality_limitation_reason.map(percent)
-        })
-    };
-    let fair_percent = |impairment: Impairment| {
-        if impairment.score().band() >= Band::Fair { 100.0 } else { 0.0 }
-    };
-    Metrics {
-        latency: WeightedMean::compute(samples, |aligned| aligned.latency),
-        round_trip_time: WeightedMean::compute(samples, |aligned| {
-            aligned.sample.round_trip_time.map(Millis::get)
-        }),
-        jitter: WeightedMean::compute(samples, |aligned| aligned.sample.jitter.map(Millis::get)),
-        packet_loss: WeightedMean::compute(samples, |aligned| {
-            aligned.sample.packet_loss.map(Percent::get)
-        }),
-        freezes: sum(|sample| sample.freeze_duration.map(Millis::get)).map(round_to_thousandth),
-        freeze_count: sum(|sample| sample.freeze_count),
-        connection_stability: WeightedMean::compute(samples, |aligned| {
-            aligned.impairment.map(fair_percent)
-        }),
-        video_quality: WeightedMean::compute(samples, |aligned| aligned.sample.resolution()),
-        frame_rate: WeightedMean::compute(samples, |aligned| aligned.sample.frame_rate),
-        bitrate: WeightedMean::compute(samples, |aligned| {
-            aligned.sample.bitrate.map(KilobitsPerSecond::get)
-        }),
-        audio_level: WeightedMean::compute(samples, |aligned| aligned.sample.audio_level),
-        concealment: WeightedMean::compute(samples, |aligned| {
-            aligned.sample.concealment.map(Percent::get)
-        }),
-        limited_by_cpu: limited_percent(QualityLimitationReason::Cpu),
-        limited_by_bandwidth: limited_percent(QualityLimitationReason::Bandwidth),
-    }
-}
-
-/// The share of time with frozen video, in percent. One sample reports a whole freeze after its
-/// end, so the freeze can be longer than the sample. The share is therefore the ratio of the sums.
-pub(super) fn frozen_percent(samples: &[AlignedSample]) -> Option<f64> {
-    let reported = samples
-        .iter()
-        .filter_map(|aligned| Some((aligned.sample.freeze_duration?.get(), aligned.duration_ms)));
-    let (frozen_ms, duration_ms) = reported
-        .fold((0.0, 0), |sum, (frozen_ms, duration_ms)| (sum.0 + frozen_ms, sum.1 + duration_ms));
-    (duration_ms > 0).then(|| percent_of_duration(frozen_ms, duration_ms))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ids::BatchId;
+    use crate::quality::aggregate::Aggregate;
+    use crate::quality::emodel::Impairment;
     use crate::quality::sample::RawSample;
     use crate::test_support::new_call;
     use serde_json::{Value, json};
@@ -340,7 +257,8 @@ mod tests {
     }
 
     fn call() -> Call {
-        Call::new(&new_call(&["alice"], Timestamp::from_millis(START)))
+        let call = Call::new(&new_call(&["alice"], Timestamp::from_millis(START)));
+        Call { score_model: ScoreModel::V1, ..call }
     }
 
     fn times_and_durations(samples: &[AlignedSample]) -> Vec<(i64, i64)> {
@@ -496,7 +414,10 @@ mod tests {
         let frozen =
             |time: i64, seconds: i64| json!({"timestamp": time, "totalFreezesDuration": seconds});
         let track = alice_track(vec![batch("a", 20_000, &[frozen(10_000, 0), frozen(20_000, 15)])]);
-        assert_eq!(frozen_percent(&track.inbound), Some(75.0));
+        assert_eq!(
+            Aggregate::new(&track.inbound).inputs(ScoreModel::V1).frozen_percent,
+            Some(75.0)
+        );
     }
 
     #[test]
@@ -505,15 +426,16 @@ mod tests {
         let outbound = json!({"timestamp": 10_100, "direction": "outbound", "roundTripTime": 0.2});
         let track =
             alice_track(vec![batch("a", 60_000, &[inbound(10_000), inbound(60_000), outbound])]);
-        let impairments: Vec<_> = track.inbound.iter().map(|aligned| aligned.impairment).collect();
+        let scores: Vec<_> =
+            track.inbound.iter().map(|aligned| aligned.rating.map(|rating| rating.score)).collect();
         let expected = Impairment {
             latency_ms: 100.0,
             jitter_ms: 10.0,
             loss_percent: 1.0,
             frozen_percent: 0.0,
         };
-        assert_eq!(impairments, [Some(expected), None]);
-        assert_eq!(track.outbound[0].impairment, None);
+        assert_eq!(scores, [Some(expected.score()), None]);
+        assert_eq!(track.outbound[0].rating, None);
     }
 
     #[test]
@@ -535,7 +457,8 @@ mod tests {
             ],
         )]);
         // Both samples cover 20 seconds.
-        let metrics = metrics(&track.inbound);
+        let aggregate = Aggregate::new(&track.inbound);
+        let metrics = aggregate.metrics();
         assert_eq!(metrics.jitter, Some(25.0));
         assert_eq!(metrics.packet_loss, Some(15.0));
         assert_eq!(metrics.freezes, Some(3_000.0));
@@ -544,6 +467,6 @@ mod tests {
         assert_eq!(metrics.limited_by_cpu, Some(50.0));
         assert_eq!(metrics.connection_stability, Some(50.0));
         assert_eq!(metrics.bitrate, None);
-        assert_eq!(frozen_percent(&track.inbound), Some(7.5));
+        assert_eq!(aggregate.inputs(ScoreModel::V1).frozen_percent, Some(7.5));
     }
 }

@@ -35,6 +35,7 @@ fn participant(name: &str, mean_loss: f64, timeline: Vec<Option<f64>>) -> Partic
         presence: vec![Presence { joined_at: Some(at(5)), left_at: Some(at(3_590)) }],
         freezes: vec![Freeze { at: at(1_700), duration: 900.0 }],
         timeline,
+        recent: None,
     }
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn quality() -> Quality {
             step_seconds: STEP_SECONDS,
             points: points.collect(),
         }),
+        recent: None,
         timestamp: Timestamp::from_secs(START + 3_600),
     }
 }

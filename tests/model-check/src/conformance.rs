@@ -28,6 +28,7 @@ use shared::clock::Timestamp;
 use shared::config::StoreConfig;
 use shared::ids::{CallCid, CallId, CallTypeName, SessionId, UserId};
 use shared::quality_band::Band;
+use shared::score_model::ScoreModel;
 use shared::store::StoreError;
 
 use crate::explore::{self, Chooser as _, RandomChooser};
@@ -504,7 +505,12 @@ impl OpGenerator<'_> {
 
     fn random_quality(&mut self) -> Option<CallScore> {
         let label = if self.random_bool() { Band::Fair } else { Band::Good };
-        self.random_bool().then(|| CallScore { mos: 4.0.into(), label, data_complete: true })
+        self.random_bool().then(|| CallScore {
+            mos: 4.0.into(),
+            label,
+            data_complete: true,
+            model: ScoreModel::V2,
+        })
     }
 
     /// Settles a call, mostly by its current presence and due time.

@@ -17,6 +17,7 @@ use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
 use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
 use shared::quality_band::Band;
+use shared::score_model::ScoreModel;
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::{Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus};
@@ -65,7 +66,7 @@ fn scheduled_item(call: Call, due_at: Timestamp) -> CallItem {
 }
 
 fn any_score() -> CallScore {
-    CallScore { mos: 4.0.into(), label: Band::Fair, data_complete: true }
+    CallScore { mos: 4.0.into(), label: Band::Fair, data_complete: true, model: ScoreModel::V2 }
 }
 
 #[async_trait]

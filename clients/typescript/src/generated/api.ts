@@ -949,6 +949,8 @@ export interface components {
             sources: ("samples" | "stream" | "ratings")[];
             /** @description `null` without samples. */
             timeline: components["schemas"]["Timeline"] | null;
+            /** @description The last minute; `null` after the end of the call, and without recent samples. */
+            recent: components["schemas"]["CallRecent"] | null;
             /** @description The time before the data of this response was read. */
             timestamp: components["schemas"]["Timestamp"];
         } & components["schemas"]["Assessment"];
@@ -962,15 +964,20 @@ export interface components {
             /** @description The transmission rating factor R. */
             r: number;
             /**
-             * @description The version of the formula.
+             * @description The version of the formula. A call keeps the version of its creation.
              * @enum {string}
              */
-            model: "g107-field-1";
-            /** @description Points of R lost by cause, the largest first. */
-            reasons: {
-                cause: components["schemas"]["Cause"];
-                cost: number;
-            }[];
+            model: "g107-field-1" | "g107-p1203-2";
+            reasons: components["schemas"]["Reasons"];
+            /**
+             * @description The worse medium, whose score this is; `null` in `g107-field-1`.
+             * @enum {string|null}
+             */
+            medium: "audio" | "video" | null;
+            /** @description The score of the audio; `null` in `g107-field-1` and if an input is missing. */
+            audio: components["schemas"]["MediumAssessment"] | null;
+            /** @description The score of the video; `null` in `g107-field-1` and without video. */
+            video: components["schemas"]["MediumAssessment"] | null;
         };
         UnknownAssessment: {
             /** @constant */
@@ -984,9 +991,43 @@ export interface components {
              */
             reason: "no_data" | "no_packet_loss" | "no_latency" | "no_jitter";
             reasons: unknown[];
+            medium: null;
+            /** @description The score of the audio; `null` in `g107-field-1` and if an input is missing. */
+            audio: components["schemas"]["MediumAssessment"] | null;
+            /** @description The score of the video; `null` in `g107-field-1` and without video. */
+            video: components["schemas"]["MediumAssessment"] | null;
         };
+        /** @description The score of the audio or of the video. */
+        MediumAssessment: {
+            /** @enum {string} */
+            quality: "excellent" | "good" | "fair" | "poor" | "bad";
+            /** @description The mean opinion score (MOS). */
+            score: number;
+            /** @description The transmission rating factor R. */
+            r: number;
+            reasons: components["schemas"]["Reasons"];
+        };
+        /** @description Points of R lost by cause, the largest first. */
+        Reasons: {
+            cause: components["schemas"]["Cause"];
+            cost: number;
+        }[];
         /** @enum {string} */
-        Cause: "latency" | "jitter" | "loss" | "freezes";
+        Cause: "latency" | "jitter" | "loss" | "freezes" | "resolution" | "frame_rate" | "bitrate";
+        /** @description The last minute of a participant's samples. */
+        Recent: {
+            from: components["schemas"]["Timestamp"];
+            to: components["schemas"]["Timestamp"];
+            /** @description The worse direction, whose assessment this is. */
+            direction: components["schemas"]["Direction"];
+        } & components["schemas"]["Assessment"];
+        /** @description The last minute of all participants' samples. */
+        CallRecent: {
+            from: components["schemas"]["Timestamp"];
+            to: components["schemas"]["Timestamp"];
+            /** @description The user with the lowest `score` in this minute. */
+            worstParticipant: string | null;
+        } & components["schemas"]["Assessment"];
         /** @description A value without a source is `null`. */
         Metrics: {
             /** @description One-way latency, in ms. */
@@ -1015,6 +1056,14 @@ export interface components {
             audioLevel: number | null;
             /** @description Share of the audio that was synthesized to fill gaps, in %. */
             concealment: number | null;
+            /** @description Mean delay of the audio in the jitter buffer, in ms. */
+            jitterBufferDelay: number | null;
+            /** @description Packet loss of the audio alone, in %. */
+            audioPacketLoss: number | null;
+            /** @description Mean length of a gap in the audio in relation to random loss. */
+            burstRatio: number | null;
+            /** @description Of the video alone, in kbit/s. */
+            videoBitrate: number | null;
             /** @description Share of the time in which the CPU limited the video quality, in %. */
             limitedByCpu: number | null;
             /** @description Share of the time in which the bandwidth limited the video quality, in %. */
@@ -1048,6 +1097,8 @@ export interface components {
             }[];
             /** @description The lowest score in each step of the timeline; empty without samples. */
             timeline: (number | null)[];
+            /** @description The last minute; `null` after the end of the call, and without recent samples. */
+            recent: components["schemas"]["Recent"] | null;
         } & components["schemas"]["Assessment"];
         /** @description The interval in which a participant's quality was much worse than in the rest of the time. */
         Interval: {

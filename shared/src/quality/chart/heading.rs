@@ -77,6 +77,9 @@ fn interval_text(quality: &Quality, timeline: &Timeline, interval: &Interval) ->
         Cause::Jitter => "jitter",
         Cause::Loss => "packet loss",
         Cause::Freezes => "frozen picture",
+        Cause::Resolution => "low resolution",
+        Cause::FrameRate => "low frame rate",
+        Cause::Bitrate => "low bitrate",
     };
     format!("Worst interval: {name}, {from} to {to}, {cause} (score {:.2})", interval.score)
 }

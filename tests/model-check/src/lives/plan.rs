@@ -6,6 +6,7 @@ use shared::calls::presence::MAX_INTERVALS;
 use shared::calls::{CallScore, CallTimeouts};
 use shared::clock::Timestamp;
 use shared::quality_band::Band;
+use shared::score_model::ScoreModel;
 
 use super::rng::Rng;
 use crate::actors::TIMEOUTS;
@@ -157,7 +158,12 @@ impl Plan {
             consumers_paused: rng.pick([0, 0, 0, 0, 90, 4_000, 70_000].map(Duration::from_secs)),
             score: rng.one_in(2).then(|| {
                 let mos = f64::from(u32::try_from(rng.below(3_500)).unwrap_or(0)) / 1_000.0;
-                CallScore { mos: (1.0 + mos).into(), label: Band::Good, data_complete: true }
+                CallScore {
+                    mos: (1.0 + mos).into(),
+                    label: Band::Good,
+                    data_complete: true,
+                    model: ScoreModel::V2,
+                }
             }),
         };
         if plan.deliveries.unkeyed > 0 {
