@@ -146,6 +146,15 @@ test('rejected session is renewed once', async () => {
   );
 });
 
+test('renewal of the session is no attempt of the policy', async () => {
+  const busy = () => Promise.resolve(problem(503, 'stream_busy'));
+  const { client, requests } = fakeApi([problem(401, 'unauthenticated'), busy, busy, success()], {
+    getSessionToken: ({ refresh }) => (refresh ? 'new' : 'old'),
+  });
+  assert.ok((await client.getCall('demo-1')).ok);
+  assert.equal(requests.length, 4);
+});
+
 test('same session token is not sent again', async () => {
   const { client, requests } = fakeApi([problem(403, 'session_revoked')]);
   assert.equal((await client.createToken()).error?.code, 'session_revoked');
