@@ -84,7 +84,8 @@ class ApiDescription:
 
     def error_table(self) -> dict[str, tuple[int, str]]:
         """Status and title of each error code."""
-        rows = [row["properties"] for row in self.contents["components"]["schemas"]["ErrorTable"]["oneOf"]]
+        problem = self.contents["components"]["schemas"]["Problem"]
+        rows = [row["properties"] for row in problem["dependentSchemas"]["code"]["oneOf"]]
         return {row["code"]["const"]: (row["status"]["const"], row["title"]["const"]) for row in rows}
 
     def examples(self, container: dict[str, Any]) -> list[Any]:
@@ -147,6 +148,12 @@ def error_table(document: ApiDescription) -> Iterator[str]:
     for code in sorted(expected.keys() | found.keys()):
         if expected.get(code) != found.get(code):
             yield f"{code}: {found.get(code, 'missing')} here, {expected.get(code, 'missing')} in ERRORS.md"
+    schemas = document.contents["components"]["schemas"]
+    # The problem of this code has a field of its own.
+    other_codes = [code for code in found if code != "invalid_body"]
+    for name, listed in (("ErrorCode", list(found)), ("OtherErrorCode", other_codes)):
+        if schemas[name]["enum"] != listed:
+            yield f"{name} does not list the codes of the table, in its order"
 
 
 def codes(document: ApiDescription) -> Iterator[str]:
@@ -253,7 +260,7 @@ CHECKS = {
     "docs/openapi.yaml is valid OpenAPI 3.1": spec_is_valid,
     "its version is that of the workspace": version,
     "its operations are the routes of template.yaml, with the function as operationId": routes,
-    "its error table matches docs/ERRORS.md": error_table,
+    "its error table and its enumerations of codes match docs/ERRORS.md": error_table,
     "every error code is returned by an operation, under its own status": codes,
     "every parameter, request and response has an example, and every example is valid": examples,
     "every object forbids additional properties, or allows them explicitly": objects_are_closed,

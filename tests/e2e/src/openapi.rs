@@ -42,7 +42,8 @@ impl OpenApiSpec {
     /// The documented error codes, each with its status and title.
     #[must_use]
     pub fn error_table(&self) -> BTreeSet<(String, u64, String)> {
-        let rows = self.document["components"]["schemas"]["ErrorTable"]["oneOf"].as_array();
+        let problem = &self.document["components"]["schemas"]["Problem"];
+        let rows = problem["dependentSchemas"]["code"]["oneOf"].as_array();
         let row = |row: &Value| {
             let const_value = |name: &str| row["properties"][name]["const"].clone();
             let text = |name: &str| const_value(name).as_str().unwrap_or_default().to_owned();
