@@ -23,6 +23,7 @@ from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 
 from restore import deployment
 from restore.deployment import Clients
+from restore.tables import Tables
 from stack import STACK, template
 
 
@@ -44,6 +45,12 @@ class Stage:
         self.deployment = deployment.find(self.clients, STACK)
         self.table = self.deployment.table
         self.waits: list[float] = []
+        # The parameters of each request that changes a table, since moto ignores some.
+        self.requests: list[tuple[str, dict]] = []
+        for operation in ('DeleteTable', 'UpdateTable', 'RestoreTableToPointInTime'):
+            self.clients.dynamodb.meta.events.register(
+                f'before-parameter-build.dynamodb.{operation}',
+                lambda params, model, **_: self.requests.append((model.name, dict(params))))
         self._backend = dynamodb_backends[ACCOUNT][REGION]
         self.clients.dynamodb.update_continuous_backups(
             TableName=self.table, PointInTimeRecoverySpecification={'PointInTimeRecoveryEnabled': True})
@@ -88,6 +95,18 @@ class Stage:
         mapping, = self.deployment.mappings
         stream = self.clients.dynamodb.describe_table(TableName=self.table)['Table']['LatestStreamArn']
         lambda_simple_backends[ACCOUNT][REGION]._event_source_mappings[mapping].event_source_arn = stream
+
+    def describe_with_throughput(self, monkeypatch) -> None:
+        """moto has no throughput of on-demand tables. The live table gets that of the template, and a new one none."""
+        throughput = {'MaxReadRequestUnits': 4000, 'MaxWriteRequestUnits': 2000}
+        original = Tables.settings
+
+        def settings(tables, table):
+            has_limits = table == self.table and ('DeleteTable', {'TableName': table}) not in self.requests
+            found = original(tables, table)
+            return found | ({'throughput': throughput, 'index_throughput': {'due': throughput}} if has_limits else {})
+
+        monkeypatch.setattr(Tables, 'settings', settings)
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from restore.items import Accounts, Classified, Delete, Malformed, Put, classify, erasure_item, replay
+from restore.items import Accounts, Classified, Delete, Malformed, Put, classify, erasure_item, is_blocked, replay
 from samples import CREATED_AT, call, item, number, personal, quality, text, tombstone, user
 
 ALL = [user('dora'), tombstone('dora'), call('c1', 'dora', 'bob'), *quality('c1', 'dora'), *personal('dora', 'c1'),
@@ -81,3 +81,29 @@ def test_newer_revocation_status_and_ban_win(restored, live, expected):
     change = replay(user('eve', **restored), accounts(user('eve', **live)), set())
     result = user('eve', **restored) if change is None else change.item
     assert result == user('eve', **expected)
+
+
+@pytest.mark.parametrize('poisoned', [
+    item('USER#dora', 'PROFILE', name=text('Dora')),
+    item('CALL#c1', 'SAMPLES#dora#004', samples=text('poisoned')),
+    item('USER#dora', 'IN_CALL'),
+], ids=lambda poisoned: f"{poisoned['pk']['S']}/{poisoned['sk']['S']}")
+def test_malformed_item_does_not_bring_a_user_back(poisoned):
+    change = replay(poisoned, accounts(tombstone('dora')), set())
+    assert change in (Put(tombstone('dora')), Delete((poisoned['pk']['S'], poisoned['sk']['S'])))
+
+
+@pytest.mark.parametrize('live, expected', [
+    (user('eve', banUntil=number(9), banAt=number(2)), True),
+    (user('eve', revokedAt=number(9)), True),
+    (user('eve'), False),
+    (item('USER#eve', 'PROFILE', banUntil=number(9), banAt=number(2)), False),
+    (user('eve', banUntil=text('poisoned'), banAt=number(2)), False),
+])
+def test_only_a_well_formed_user_is_carried_over(live, expected):
+    assert is_blocked(live) is expected
+
+
+def test_malformed_ban_of_the_live_table_is_ignored():
+    live = accounts(user('eve', banUntil={'BOOL': True}, banAt=number(2)))
+    assert replay(user('eve'), live, set()) is None

@@ -1,5 +1,6 @@
 """The whole procedure on moto: a poisoned table, and an erased user who must not return."""
 
+import datetime
 import json
 import pathlib
 
@@ -7,6 +8,8 @@ import pytest
 
 from restore.cli import main
 from restore.deployment import find
+from restore.scan import Writer
+from restore.tables import Tables
 from stack import STACK
 from samples import CREATED_AT, call, item, number, personal, quality, text, tombstone, user
 
@@ -99,7 +102,7 @@ def saved(name: str):
 
 
 STEPS = ['stop traffic', 'back up', 'restore', 'verify', 'erase again', 'back up the restored table', 'replace',
-         'settings', 'compare']
+         'compare', 'settings']
 
 
 @pytest.mark.parametrize('step', STEPS)
@@ -163,12 +166,125 @@ def test_table_without_recovery_is_rejected(poisoned, capsys):
     assert 'has no point-in-time recovery' in capsys.readouterr().out
 
 
-def test_state_of_another_restore_is_rejected(poisoned, capsys):
+def test_table_that_is_being_replaced_keeps_its_time(poisoned, capsys):
     first = arguments(poisoned, '--yes')
     assert main(first, clients=poisoned.clients, sleep=poisoned.sleep) == 3
     other = ['table', '--stack', STACK, '--to', '2026-01-31T12:00:00Z', '--yes']
     assert main(other, clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    assert 'Complete that restore first' in capsys.readouterr().out
+
+
+def test_state_of_another_stack_is_rejected(poisoned, capsys):
+    pathlib.Path('other.json').write_text(json.dumps(
+        {'target': {'stack': 'other', 'table': 'other', 'to': '2026-01-31T12:00:00+00:00'}, 'done': [], 'saved': {}}))
+    command = arguments(poisoned, '--yes', '--state', 'other.json')
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 1
     assert 'belongs to another restore' in capsys.readouterr().out
+
+
+def test_restore_to_another_time_keeps_the_reservations(poisoned, monkeypatch):
+    """The first time has malformed items, so the operator chooses an earlier one."""
+    reserved = function_named(poisoned, RESERVED)
+    poisoned.clients.lambda_.put_function_concurrency(FunctionName=reserved, ReservedConcurrentExecutions=7)
+    good = poisoned.recorded
+    poisoned.put({**call('c9', 'bob', 'eve'), 'state': {'N': '5'}})
+    poisoned.record()
+    assert main(arguments(poisoned, '--yes'), clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    poisoned.recorded = good
+    time = poisoned.restorable_time()
+    window = (time - datetime.timedelta(hours=1), time)
+    monkeypatch.setattr(Tables, 'restorable_window', lambda tables, table: window)
+    earlier = window[0].isoformat()
+    command = ['table', '--stack', STACK, '--to', earlier, '--yes']
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    poisoned.redeploy()
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 0
+    concurrency = poisoned.clients.lambda_.get_function_concurrency
+    assert concurrency(FunctionName=reserved)['ReservedConcurrentExecutions'] == 7
+    assert ('CALL#c9', 'CALL') not in poisoned.items()
+    times = [params['RestoreDateTime'].isoformat() for name, params in poisoned.requests if 'PointInTime' in name]
+    assert times == [time.isoformat(), earlier]
+
+
+def test_stopped_functions_without_a_state_are_rejected(poisoned, capsys):
+    command = arguments(poisoned, '--yes')
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    poisoned.clients.dynamodb.delete_table(TableName=f'{poisoned.table}-restored')
+    fresh = arguments(poisoned, '--yes', '--state', 'fresh.json')
+    poisoned.clients.dynamodb.update_continuous_backups(
+        TableName=poisoned.table, PointInTimeRecoverySpecification={'PointInTimeRecoveryEnabled': True})
+    assert main(fresh, clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    assert 'is stopped, and the state file lacks' in capsys.readouterr().out
+
+
+def test_resume_starts_the_traffic_of_a_table_that_was_not_replaced(poisoned, capsys):
+    reserved = function_named(poisoned, RESERVED)
+    poisoned.clients.lambda_.put_function_concurrency(FunctionName=reserved, ReservedConcurrentExecutions=7)
+    resume = ['resume', '--stack', STACK]
+    assert main(resume, clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    poisoned.put({**call('c9', 'bob', 'eve'), 'state': {'N': '5'}})
+    poisoned.record()
+    assert main(arguments(poisoned, '--yes'), clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    assert main(resume, clients=poisoned.clients, sleep=poisoned.sleep) == 0
+    concurrency = poisoned.clients.lambda_.get_function_concurrency
+    assert concurrency(FunctionName=reserved)['ReservedConcurrentExecutions'] == 7
+    assert poisoned.schedule_states() == {'ENABLED'}
+
+
+def test_resume_is_rejected_while_the_table_is_being_replaced(poisoned, monkeypatch, capsys):
+    command = arguments(poisoned, '--yes')
+    with monkeypatch.context() as patch:
+        patch.setattr(Tables, 'restore_backup', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            main(command, clients=poisoned.clients, sleep=poisoned.sleep)
+    assert main(['resume', '--stack', STACK], clients=poisoned.clients, sleep=poisoned.sleep) == 1
+    # The stack's table is absent: the same command goes on with its restore.
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    assert poisoned.items()['USER#bob', 'PROFILE'] == user('bob')
+
+
+def interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize('batches', range(3))
+def test_interrupted_erasure_is_queued(poisoned, monkeypatch, batches):
+    """The process dies between two batches of the repeated erasure."""
+    command, flush, count = arguments(poisoned, '--yes'), Writer.flush, iter(range(100))
+    monkeypatch.setattr('restore.scan.BATCH_SIZE', 2)
+
+    def flush_that_dies(writer):
+        if next(count) == batches:
+            raise KeyboardInterrupt
+        flush(writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, 'flush', flush_that_dies)
+        with pytest.raises(KeyboardInterrupt):
+            main(command, clients=poisoned.clients, sleep=poisoned.sleep)
+    assert main(command, clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    items = poisoned.items()
+    assert items['ERASURES', 'dora']['userId'] == text('dora')
+    assert items['USER#dora', 'PROFILE'] == tombstone('dora')
+
+
+def test_limits_of_table_and_index_are_set_again(poisoned, monkeypatch):
+    poisoned.describe_with_throughput(monkeypatch)
+    assert main(arguments(poisoned, '--yes'), clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    throughput = {'MaxReadRequestUnits': 4000, 'MaxWriteRequestUnits': 2000}
+    updates = [params for name, params in poisoned.requests if name == 'UpdateTable']
+    assert {'TableName': poisoned.table, 'OnDemandThroughput': throughput} in updates
+    index = [{'Update': {'IndexName': 'due', 'OnDemandThroughput': throughput}}]
+    assert {'TableName': poisoned.table, 'GlobalSecondaryIndexUpdates': index} in updates
+
+
+def test_user_who_was_banned_after_the_creation_stays_banned(poisoned):
+    banned = user('frank', banUntil=number(CREATED_AT * 2), banAt=number(CREATED_AT + 1))
+    poisoned.put(banned, user('grace'))
+    assert main(arguments(poisoned, '--yes'), clients=poisoned.clients, sleep=poisoned.sleep) == 3
+    items = poisoned.items()
+    assert items['USER#frank', 'PROFILE'] == banned
+    assert ('USER#grace', 'PROFILE') not in items
 
 
 def test_unknown_stack_is_reported(stage, capsys):

@@ -14,6 +14,7 @@ from restore.deployment import Clients
 from restore.progress import Progress, StateMismatch
 from restore.steps import ActionRequired, Restore, RestoreError
 from restore.tables import TableNotReady
+from restore.traffic import AlreadyStopped
 from restore.verify import verify
 
 EXIT_CODES = """exit codes:
@@ -35,7 +36,8 @@ def main(arguments: list[str], *, clients: Clients | None = None, sleep=time.sle
     except ActionRequired as error:
         log(f'action required: {error}')
         return 3
-    except (RestoreError, StateMismatch, TableNotReady, LookupError, BotoCoreError, ClientError) as error:
+    except (AlreadyStopped, RestoreError, StateMismatch, TableNotReady, LookupError, BotoCoreError,
+            ClientError) as error:
         log(f'stopped: {error}')
         return 1
 
@@ -53,6 +55,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     table.add_argument('--accept-malformed', action='store_true', help='go on with items that no function can read')
     table.add_argument('--state', type=pathlib.Path, help='the file of the progress; default restore-<stack>.json')
     table.set_defaults(run=restore_table)
+
+    resume = commands.add_parser('resume', help='start the traffic again, without a restore')
+    resume.add_argument('--stack', required=True, help='the name of the stack')
+    resume.add_argument('--state', type=pathlib.Path, help='the file of the progress; default restore-<stack>.json')
+    resume.set_defaults(run=resume_traffic)
 
     check = commands.add_parser('verify', help='check every item of a table')
     check.add_argument('--table', required=True)
@@ -87,6 +94,17 @@ def restore_table(args: argparse.Namespace, clients: Clients, sleep) -> int:
         return 0
     restore.run()
     log(f'complete. {restore.restored} and both backups remain: delete them when they are no longer needed.')
+    return 0
+
+
+def resume_traffic(args: argparse.Namespace, clients: Clients, sleep) -> int:
+    found = deployment.find(clients, args.stack)
+    path = args.state or pathlib.Path(f'restore-{args.stack}.json')
+    if not path.exists():
+        raise RestoreError(f'{path} is missing: it has the reservations of the functions')
+    progress = Progress.open(path)
+    Restore(clients, found, progress.time, progress, sleep, log).resume_traffic()
+    path.unlink()
     return 0
 
 

@@ -1,11 +1,11 @@
-"""Applies to a restored table what must not return to the past: erasures, revocations, states and bans of users."""
+"""Applies erasures, revocations, states and bans of the live table to a restored table."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 
-from restore.items import (Accounts, Delete, Put, erased_members, erasure_item, key, replay)
+from restore.items import Accounts, Delete, Put, erased_members, erasure_item, is_blocked, key, replay
 from restore.scan import Writer, scan
 
 
@@ -50,13 +50,21 @@ def replay_accounts(dynamodb, live: str, restored: str, sleep: Callable[[float],
     # The id of a user who was created and erased since the restored time must not become free.
     missing = accounts.erased.keys() - profiles
     changes += [Put(accounts.erased[user]) for user in sorted(missing)]
-    # The sweeper completes these erasures, also at Stream.
-    changes += [Put(erasure_item(user, accounts)) for user in sorted(returned | accounts.erasures.keys())]
+    # A user who was created and then blocked since must stay blocked.
+    newer = accounts.changed.keys() - profiles
+    changes += [Put(accounts.changed[user]) for user in sorted(newer) if is_blocked(accounts.changed[user])]
+    # The sweeper completes these erasures, also at Stream. They are written first: once a tombstone is written, a
+    # repeat after an interruption does not find the user.
+    erasures = [Put(erasure_item(user, accounts)) for user in sorted(returned | accounts.erasures.keys())]
+    changes = erasures + changes
     result.erased_again = len(returned)
     result.puts = sum(isinstance(change, Put) for change in changes)
     result.deletes = len(changes) - result.puts
     if not is_dry_run:
-        for change in changes:
+        for change in erasures:
+            writer.add(change)
+        writer.flush()
+        for change in changes[len(erasures):]:
             writer.add(change)
         writer.flush()
     return result

@@ -40,8 +40,12 @@ PATTERNS = [(kind, re.compile(pk), re.compile(sk), required) for kind, pk, sk, r
 TOMBSTONE = ('pk', 'sk', 'userId', 'version', 'synced', 'status', 'statusAt', 'erasedAt', 'revokedAt',
              'sessionsRevokedAt')
 # Attributes of a user item that a restore must not set back, each group with the attribute that dates it.
-DATED = {'revokedAt': ('revokedAt',), 'sessionsRevokedAt': ('sessionsRevokedAt',), 'statusAt': ('status', 'statusAt'),
-         'banAt': ('banUntil', 'banAt')}
+DATED = {
+    'revokedAt': {'revokedAt': 'N'},
+    'sessionsRevokedAt': {'sessionsRevokedAt': 'N'},
+    'statusAt': {'status': 'S', 'statusAt': 'N'},
+    'banAt': {'banUntil': 'N', 'banAt': 'N'},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +81,16 @@ def classify(item: Item) -> Classified | Malformed:
     return Malformed(reason or 'unknown key')
 
 
+def user_of(item: Item) -> str | None:
+    """The user whom an item belongs to, by its key alone: the other attributes may be malformed."""
+    pk, sk = key(item)
+    for _, pk_pattern, sk_pattern, _ in PATTERNS:
+        matches = pk_pattern.fullmatch(pk), sk_pattern.fullmatch(sk)
+        if all(matches):
+            return next((match['user'] for match in matches if 'user' in match.re.groupindex), None)
+    return None
+
+
 def number(item: Item, name: str) -> int:
     """A number, or 0 if it is absent or malformed: the live table may be the poisoned one."""
     try:
@@ -91,7 +105,7 @@ def text(item: Item, name: str) -> str | None:
 
 @dataclasses.dataclass
 class Accounts:
-    """What the live table knows of its users, read before it is replaced."""
+    """The accounts of the live table, read before it is replaced."""
     erased: dict[str, Item] = dataclasses.field(default_factory=dict)
     erasures: dict[str, Item] = dataclasses.field(default_factory=dict)
     changed: dict[str, Item] = dataclasses.field(default_factory=dict)
@@ -107,7 +121,7 @@ class Accounts:
             if text(item, 'status') == 'deleted' and 'createdAt' not in item:
                 self.erased[user] = {name: item[name] for name in TOMBSTONE if name in item}
             elif any(name in item for name in DATED):
-                self.changed[user] = {name: item[name] for names in DATED.values() for name in names if name in item}
+                self.changed[user] = item
 
     def users_to_erase(self) -> set[str]:
         return self.erased.keys() | self.erasures.keys()
@@ -124,12 +138,11 @@ class Delete:
 
 
 def replay(item: Item, accounts: Accounts, calls_of_erased: set[str]) -> Put | Delete | None:
-    """The change that brings a restored item to what the live table knows; `None` if there is none.
+    """The change of a restored item to the state of the live table; `None` if there is none.
 
     `calls_of_erased` are the calls with an erased member: their statistics name all members."""
     pk, sk = key(item)
-    classified = classify(item)
-    user = classified.user if isinstance(classified, Classified) else None
+    user = user_of(item)
     erased = accounts.users_to_erase()
     if pk.startswith('CALL#') and pk.removeprefix('CALL#') in calls_of_erased:
         if sk.startswith('REPORT#') or sk == 'QUALITY#SUMMARY':
@@ -161,13 +174,20 @@ def tombstone_of(item: Item, accounts: Accounts) -> Item:
 def merge_account(item: Item, newer: Item) -> Item:
     """The restored user with the revocations, status and ban of the live table, where those are newer."""
     merged = dict(item)
-    for dated, names in DATED.items():
-        if number(newer, dated) > number(item, dated):
-            for name in names:
+    for dated, types in DATED.items():
+        has_types = all(kind in newer[name] for name, kind in types.items() if name in newer)
+        if has_types and number(newer, dated) > number(item, dated):
+            for name in types:
                 merged.pop(name, None)
                 if name in newer:
                     merged[name] = newer[name]
     return merged
+
+
+def is_blocked(item: Item) -> bool:
+    """Whether a user of the live table, whom the restored table lacks, must not start anew."""
+    is_well_formed = isinstance(classify(item), Classified)
+    return is_well_formed and merge_account({}, item) != {}
 
 
 def erased_members(item: Item, erased: set[str]) -> bool:

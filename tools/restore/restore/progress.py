@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -12,14 +13,41 @@ class StateMismatch(Exception):
     """The file belongs to another restore."""
 
 
+# The steps and values of a stopped deployment, which a restore to another time keeps.
+STOPPED_STEPS = ('stop traffic', 'back up')
+STOPPED_VALUES = ('reservations', 'settings', 'faulty backup')
+
+
 class Progress:
     def __init__(self, path: pathlib.Path, target: dict) -> None:
         self._path = path
         self._data = {'target': target, 'done': [], 'saved': {}}
         if path.exists():
-            self._data = json.loads(path.read_text())
-            if self._data['target'] != target:
-                raise StateMismatch(f'{path} belongs to another restore: {self._data["target"]}. Use another --state.')
+            self._data = self._load(target)
+
+    def _load(self, target: dict) -> dict:
+        data = json.loads(self._path.read_text())
+        if data['target'] == target:
+            return data
+        if {**data['target'], 'to': target['to']} != target:
+            raise StateMismatch(f'{self._path} belongs to another restore: {data["target"]}. Use another --state.')
+        if data['saved'].get('replacing'):
+            raise StateMismatch(f'{self._path}: the table is being replaced by its state of {data["target"]["to"]}. '
+                                'Complete that restore first.')
+        # Another time: the deployment stays stopped, and its reservations are those before the stop.
+        saved = {name: value for name, value in data['saved'].items() if name in STOPPED_VALUES}
+        saved['has stale copy'] = True
+        return {'target': target, 'done': [step for step in data['done'] if step in STOPPED_STEPS], 'saved': saved}
+
+    @classmethod
+    def open(cls, path: pathlib.Path) -> Progress:
+        """The progress in an existing file."""
+        return cls(path, json.loads(path.read_text())['target'])
+
+    @property
+    def time(self) -> datetime.datetime:
+        """The time to restore."""
+        return datetime.datetime.fromisoformat(self._data['target']['to'])
 
     def is_done(self, step: str) -> bool:
         return step in self._data['done']

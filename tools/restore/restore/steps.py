@@ -66,8 +66,9 @@ class Restore:
              self.erase_again),
             ('back up the restored table', f'create a backup of {self.restored}', self.back_up_restored),
             ('replace', f'delete {self.live}, and restore that backup under its name', self.replace),
-            ('settings', f'set TTL, recovery, throughput, stream and protection of {self.live}', self.settings),
+            # Before the settings: with a TTL, DynamoDB deletes the expired items of one of the two tables.
             ('compare', f'compare the items of {self.live} with those of {self.restored}', self.compare),
+            ('settings', f'set TTL, recovery, throughput, stream and protection of {self.live}', self.settings),
             ('consumers', "check that the stream's consumers read the new stream", self.check_consumers),
             ('start traffic', 'restore the concurrency of the functions, and enable the schedules', self.start_traffic),
         ]
@@ -93,6 +94,9 @@ class Restore:
         self._back_up(self.live, 'faulty backup')
 
     def restore(self) -> None:
+        if self.progress.get('has stale copy'):
+            self.tables.delete(self.restored)
+            self.progress.save('has stale copy', False)
         self.tables.restore_to_time(self.live, self.restored, self.time)
 
     def verify(self) -> None:
@@ -107,6 +111,8 @@ class Restore:
             raise RestoreError(f'{len(returned)} erased users are still in {self.restored}: run the command again')
         self.log(f'{result.erased_users} erased users, {result.erased_again} of them erased again, '
                  f'{result.puts} items written, {result.deletes} deleted')
+        # The live table may be the faulty one.
+        self._verify(self.restored)
 
     def back_up_restored(self) -> None:
         self._back_up(self.restored, 'correct backup')
@@ -142,6 +148,12 @@ class Restore:
             raise ActionRequired(
                 f'{", ".join(stale)} still read the stream of the deleted table. Deploy with another value of '
                 'TableMaxReadUnits, so that CloudFormation replaces them. Then run this command again.')
+
+    def resume_traffic(self) -> None:
+        """Starts the traffic without a restore. The live table must be in place."""
+        if self.progress.get('replacing') and not self.progress.is_done('settings'):
+            raise RestoreError(f'{self.live} is being replaced: complete the restore')
+        self.start_traffic()
 
     def start_traffic(self) -> None:
         traffic.start(self.clients, self.deployment, self.progress, self.log)

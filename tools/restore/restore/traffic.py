@@ -11,6 +11,10 @@ SCHEDULE_SETTINGS = ('Name', 'GroupName', 'ScheduleExpression', 'ScheduleExpress
                      'Target', 'Description', 'StartDate', 'EndDate', 'KmsKeyArn', 'ActionAfterCompletion')
 
 
+class AlreadyStopped(Exception):
+    """A function was stopped before this restore, so its reservation is unknown."""
+
+
 def stop(clients: Clients, deployment: Deployment, progress: Progress, sleep: Callable[[float], None],
          log: Callable[[str], None]) -> None:
     """Disables the schedules, and lets no function start. Returns when no invocation is running."""
@@ -22,7 +26,11 @@ def stop(clients: Clients, deployment: Deployment, progress: Progress, sleep: Ca
         reservations = progress.get('reservations', {})
         if function not in reservations:
             current = clients.lambda_.get_function_concurrency(FunctionName=function)
-            progress.save('reservations', {**reservations, function: current.get('ReservedConcurrentExecutions')})
+            reserved = current.get('ReservedConcurrentExecutions')
+            if reserved == 0:
+                raise AlreadyStopped(f'{function} is stopped, and the state file lacks its reservation before that. '
+                                     'Use the file of the first run, or set the reservation by hand')
+            progress.save('reservations', {**reservations, function: reserved})
         clients.lambda_.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
         timeout = max(timeout, clients.lambda_.get_function_configuration(FunctionName=function)['Timeout'])
     log(f'{len(deployment.functions)} functions stopped; waiting {timeout} s for running invocations')
@@ -30,7 +38,7 @@ def stop(clients: Clients, deployment: Deployment, progress: Progress, sleep: Ca
 
 
 def start(clients: Clients, deployment: Deployment, progress: Progress, log: Callable[[str], None]) -> None:
-    """Restores the reservations that [`stop`] saved, and enables the schedules."""
+    """Sets the reservations that `stop` has saved, and enables the schedules."""
     for function in deployment.functions:
         reservation = progress.get('reservations', {}).get(function)
         if reservation is None:

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Callable
 
-from restore.items import Accounts, Malformed, classify, key
+from restore.items import Accounts, Malformed, classify, key, user_of
 from restore.scan import scan
 
 SHOWN_KEYS = 10
@@ -46,8 +46,7 @@ def returned_users(dynamodb, restored: str, accounts: Accounts, log: Callable[[s
     erased, returned = accounts.users_to_erase(), set()
     for item in scan(dynamodb, restored, log):
         pk, sk = key(item)
-        classified = classify(item)
-        user = None if isinstance(classified, Malformed) else classified.user
+        user = user_of(item)
         if user in erased and pk != 'ERASURES' and (sk != 'PROFILE' or 'createdAt' in item):
             returned.add(user)
     return sorted(returned)
