@@ -94,7 +94,7 @@ async fn worst_participant_cause_and_interval_are_reported() {
             assert!(app.stream().channel("messaging:call-c1").is_none());
             app.stream().add_fault(FaultRule::for_any_operation(Fault::Status(503)));
         }
-        let quality = get_quality(&app, "alice").await;
+        let mut quality = get_quality(&app, "alice").await;
         assert_eq!(quality["quality"], "good");
         assert_eq!(quality["worstParticipant"], "bob");
         let bob = &quality["participants"][0];
@@ -124,9 +124,14 @@ async fn worst_participant_cause_and_interval_are_reported() {
         assert!((200..=240).contains(&points.len()), "{}", points.len());
         assert_eq!(quality["samples"], json!({"count": 480, "dropped": 0, "complete": true}));
         assert_eq!(quality["stream"]["reachable"], !ended);
+        // Only an active call has a last minute.
+        assert_eq!(quality["recent"].is_null(), ended);
+        for participant in quality["participants"].as_array_mut().unwrap() {
+            assert_eq!(participant["recent"].take().is_null(), ended);
+        }
         results.push(quality);
     }
-    // The result does not change after the end of the call.
+    // The rest of the result does not change after the end of the call.
     for key in ["score", "r", "participants", "timeline", "worstInterval"] {
         assert_eq!(results[0][key], results[1][key], "{key}");
     }

@@ -76,7 +76,7 @@ async fn requests_in_sequence_are_as_few_as_documented() {
             ("/message/call-c2", 1, 1),
             ("/call/c2", 1, 0),
             ("/call/quality/c2", 2, 0),
-            ("/call/quality/c2", 3, 1),
+            ("/call/quality/c2", 4, 1),
             ("/call/end", 3, 2),
             ("/token/revoke", 3, 2),
         ]
