@@ -1,5 +1,5 @@
 /** The client: a method for each operation of the API. */
-import { sleep, type Fetch } from './attempt.js';
+import { sleep, withDeadline, type Fetch } from './attempt.js';
 import type { RequestError } from './errors.js';
 import { randomId } from './ids.js';
 import type { OperationId, Query, Schemas, Success, TokenRequest } from './operations.js';
@@ -99,13 +99,13 @@ export interface Client {
 
 /** Creates a client. It has no connection and no state except that of its token providers. */
 export function createClient(options: ClientOptions): Client {
-  const { getSessionToken, generateId = randomId } = options;
+  const { getSessionToken, generateId = randomId, timeoutMs = 15_000 } = options;
   const transport = createTransport({
     baseUrl: normalizeBaseUrl(options.baseUrl),
     getSessionToken,
     // `fetch` of a browser must be called on the global object.
     fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
-    timeoutMs: options.timeoutMs ?? 15_000,
+    timeoutMs,
     retry: { ...DEFAULT_RETRY, ...options.retry },
   });
 
@@ -121,7 +121,8 @@ export function createClient(options: ClientOptions): Client {
 
   const currentSession = async (): Promise<string | undefined> => {
     try {
-      return await getSessionToken({ refresh: false });
+      const outcome = await withDeadline(timeoutMs, undefined, async () => getSessionToken({ refresh: false }));
+      return outcome.kind === 'done' ? outcome.value : undefined;
     } catch {
       return undefined;
     }
