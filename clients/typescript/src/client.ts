@@ -111,13 +111,16 @@ export function createClient(options: ClientOptions): Client {
 
   // The types are those of the description, which the end-to-end tests compare with the responses.
   const send = <Op extends OperationId, Data = Success<Op>>(
-    request: OperationRequest & { operation: Op },
+    operation: Op,
+    build: () => OperationRequest,
     requestOptions?: RequestOptions,
-  ): Promise<OperationResult<Op, Data>> =>
-    transport(request, requestOptions) as Promise<Result<unknown, RequestError>> as Promise<OperationResult<Op, Data>>;
+  ): Promise<OperationResult<Op, Data>> => {
+    const result: Promise<Result<unknown, RequestError>> = transport(operation, build, requestOptions);
+    return result as Promise<OperationResult<Op, Data>>;
+  };
 
   const createToken: Client['createToken'] = (body = {}, requestOptions) =>
-    send({ operation: 'token', method: 'POST', path: '/token', body }, requestOptions);
+    send('token', () => ({ method: 'POST', path: '/token', body }), requestOptions);
 
   const currentSession = async (): Promise<string | undefined> => {
     try {
@@ -136,47 +139,59 @@ export function createClient(options: ClientOptions): Client {
         providerOptions,
       ),
     revokeTokens: (body = {}, requestOptions) =>
-      send({ operation: 'token-revoke', method: 'POST', path: '/token/revoke', body }, requestOptions),
+      send('token-revoke', () => ({ method: 'POST', path: '/token/revoke', body }), requestOptions),
     upsertUser: (body, requestOptions) =>
-      send({ operation: 'user-upsert', method: 'POST', path: '/user/upsert', body }, requestOptions),
+      send('user-upsert', () => ({ method: 'POST', path: '/user/upsert', body }), requestOptions),
     deleteUser: (userId, requestOptions) =>
-      send({ operation: 'user-delete', method: 'DELETE', path: `/user/${segment(userId)}` }, requestOptions),
+      send('user-delete', () => ({ method: 'DELETE', path: `/user/${segment(userId)}` }), requestOptions),
     createCall: (body, { idempotencyKey, ...requestOptions } = {}) => {
-      // The API ignores the key beside a `callId`, which identifies the request by itself.
-      const headers = { 'Idempotency-Key': idempotencyKey ?? generateId() };
-      return send({ operation: 'call-create', method: 'POST', path: '/call/create', body, headers }, requestOptions);
+      const build = (): OperationRequest => {
+        // The API ignores the key beside a `callId`, which identifies the request by itself.
+        const headers = { 'Idempotency-Key': idempotencyKey ?? generateId() };
+        return { method: 'POST', path: '/call/create', body, headers };
+      };
+      return send('call-create', build, requestOptions);
     },
     getCall: (callId, requestOptions) =>
-      send({ operation: 'call-get', method: 'GET', path: `/call/${segment(callId)}` }, requestOptions),
+      send('call-get', () => ({ method: 'GET', path: `/call/${segment(callId)}` }), requestOptions),
     listCalls: (query = {}, requestOptions) =>
-      send({ operation: 'call-list', method: 'GET', path: `/call${queryString(query)}` }, requestOptions),
+      send('call-list', () => ({ method: 'GET', path: `/call${queryString(query)}` }), requestOptions),
     extendCall: (callId, body, requestOptions) =>
-      send({ operation: 'call-extend', method: 'POST', path: `/call/${segment(callId)}/extend`, body }, requestOptions),
+      send('call-extend', () => ({ method: 'POST', path: `/call/${segment(callId)}/extend`, body }), requestOptions),
     endCall: (body, requestOptions) =>
-      send({ operation: 'call-end', method: 'POST', path: '/call/end', body }, requestOptions),
-    getCallQuality: (callId, requestOptions) =>
-      send(
-        { operation: 'call-quality', method: 'GET', path: `/call/quality/${segment(callId)}?format=json` },
-        requestOptions,
-      ),
+      send('call-end', () => ({ method: 'POST', path: '/call/end', body }), requestOptions),
+    getCallQuality: (callId, requestOptions) => {
+      const build = (): OperationRequest => ({ method: 'GET', path: `/call/quality/${segment(callId)}?format=json` });
+      return send('call-quality', build, requestOptions);
+    },
     getCallQualityChart: (callId, query = {}, requestOptions) => {
-      const path = `/call/quality/${segment(callId)}${queryString({ ...query, format: 'svg' })}`;
-      return send({ operation: 'call-quality', method: 'GET', path, format: 'text' }, requestOptions);
+      const build = (): OperationRequest => {
+        const path = `/call/quality/${segment(callId)}${queryString({ ...query, format: 'svg' })}`;
+        return { method: 'GET', path, format: 'text' };
+      };
+      return send('call-quality', build, requestOptions);
     },
     reportQuality: (callId, request, requestOptions) => {
-      const body = { ...request, batchId: request.batchId ?? generateId() };
-      const path = `/call/quality/${segment(callId)}`;
-      return send({ operation: 'quality-report', method: 'POST', path, body }, requestOptions);
+      const build = (): OperationRequest => {
+        const body = { ...request, batchId: request.batchId ?? generateId() };
+        return { method: 'POST', path: `/call/quality/${segment(callId)}`, body };
+      };
+      return send('quality-report', build, requestOptions);
     },
     sendMessage: (request, requestOptions) => {
-      const body = { ...request, messageId: request.messageId ?? generateId() };
-      return send({ operation: 'message-send', method: 'POST', path: '/message/send', body }, requestOptions);
+      const build = (): OperationRequest => {
+        const body = { ...request, messageId: request.messageId ?? generateId() };
+        return { method: 'POST', path: '/message/send', body };
+      };
+      return send('message-send', build, requestOptions);
     },
     listMessages: (channelId, query = {}, requestOptions) => {
-      const path = `/message/${segment(channelId)}${queryString(query)}`;
-      return send({ operation: 'message-list', method: 'GET', path }, requestOptions);
+      const build = (): OperationRequest => {
+        return { method: 'GET', path: `/message/${segment(channelId)}${queryString(query)}` };
+      };
+      return send('message-list', build, requestOptions);
     },
     getConfig: (query = {}, requestOptions) =>
-      send({ operation: 'config', method: 'GET', path: `/config${queryString(query)}` }, requestOptions),
+      send('config', () => ({ method: 'GET', path: `/config${queryString(query)}` }), requestOptions),
   };
 }
