@@ -1,5 +1,5 @@
 /** The client: a method for each operation of the API. */
-import { sleep, type Fetch } from './attempt.js';
+import { sleep, withDeadline, type Fetch } from './attempt.js';
 import type { RequestError } from './errors.js';
 import { randomId } from './ids.js';
 import type { OperationId, Query, Schemas, Success, TokenRequest } from './operations.js';
@@ -99,29 +99,33 @@ export interface Client {
 
 /** Creates a client. It has no connection and no state except that of its token providers. */
 export function createClient(options: ClientOptions): Client {
-  const { getSessionToken, generateId = randomId } = options;
+  const { getSessionToken, generateId = randomId, timeoutMs = 15_000 } = options;
   const transport = createTransport({
     baseUrl: normalizeBaseUrl(options.baseUrl),
     getSessionToken,
     // `fetch` of a browser must be called on the global object.
     fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
-    timeoutMs: options.timeoutMs ?? 15_000,
+    timeoutMs,
     retry: { ...DEFAULT_RETRY, ...options.retry },
   });
 
   // The types are those of the description, which the end-to-end tests compare with the responses.
   const send = <Op extends OperationId, Data = Success<Op>>(
-    request: OperationRequest & { operation: Op },
+    operation: Op,
+    build: () => OperationRequest,
     requestOptions?: RequestOptions,
-  ): Promise<OperationResult<Op, Data>> =>
-    transport(request, requestOptions) as Promise<Result<unknown, RequestError>> as Promise<OperationResult<Op, Data>>;
+  ): Promise<OperationResult<Op, Data>> => {
+    const result: Promise<Result<unknown, RequestError>> = transport(operation, build, requestOptions);
+    return result as Promise<OperationResult<Op, Data>>;
+  };
 
   const createToken: Client['createToken'] = (body = {}, requestOptions) =>
-    send({ operation: 'token', method: 'POST', path: '/token', body }, requestOptions);
+    send('token', () => ({ method: 'POST', path: '/token', body }), requestOptions);
 
   const currentSession = async (): Promise<string | undefined> => {
     try {
-      return await getSessionToken({ refresh: false });
+      const outcome = await withDeadline(timeoutMs, undefined, async () => getSessionToken({ refresh: false }));
+      return outcome.kind === 'done' ? outcome.value : undefined;
     } catch {
       return undefined;
     }
@@ -135,47 +139,59 @@ export function createClient(options: ClientOptions): Client {
         providerOptions,
       ),
     revokeTokens: (body = {}, requestOptions) =>
-      send({ operation: 'token-revoke', method: 'POST', path: '/token/revoke', body }, requestOptions),
+      send('token-revoke', () => ({ method: 'POST', path: '/token/revoke', body }), requestOptions),
     upsertUser: (body, requestOptions) =>
-      send({ operation: 'user-upsert', method: 'POST', path: '/user/upsert', body }, requestOptions),
+      send('user-upsert', () => ({ method: 'POST', path: '/user/upsert', body }), requestOptions),
     deleteUser: (userId, requestOptions) =>
-      send({ operation: 'user-delete', method: 'DELETE', path: `/user/${segment(userId)}` }, requestOptions),
+      send('user-delete', () => ({ method: 'DELETE', path: `/user/${segment(userId)}` }), requestOptions),
     createCall: (body, { idempotencyKey, ...requestOptions } = {}) => {
-      // The API ignores the key beside a `callId`, which identifies the request by itself.
-      const headers = { 'Idempotency-Key': idempotencyKey ?? generateId() };
-      return send({ operation: 'call-create', method: 'POST', path: '/call/create', body, headers }, requestOptions);
+      const build = (): OperationRequest => {
+        // The API ignores the key beside a `callId`, which identifies the request by itself.
+        const headers = { 'Idempotency-Key': idempotencyKey ?? generateId() };
+        return { method: 'POST', path: '/call/create', body, headers };
+      };
+      return send('call-create', build, requestOptions);
     },
     getCall: (callId, requestOptions) =>
-      send({ operation: 'call-get', method: 'GET', path: `/call/${segment(callId)}` }, requestOptions),
+      send('call-get', () => ({ method: 'GET', path: `/call/${segment(callId)}` }), requestOptions),
     listCalls: (query = {}, requestOptions) =>
-      send({ operation: 'call-list', method: 'GET', path: `/call${queryString(query)}` }, requestOptions),
+      send('call-list', () => ({ method: 'GET', path: `/call${queryString(query)}` }), requestOptions),
     extendCall: (callId, body, requestOptions) =>
-      send({ operation: 'call-extend', method: 'POST', path: `/call/${segment(callId)}/extend`, body }, requestOptions),
+      send('call-extend', () => ({ method: 'POST', path: `/call/${segment(callId)}/extend`, body }), requestOptions),
     endCall: (body, requestOptions) =>
-      send({ operation: 'call-end', method: 'POST', path: '/call/end', body }, requestOptions),
-    getCallQuality: (callId, requestOptions) =>
-      send(
-        { operation: 'call-quality', method: 'GET', path: `/call/quality/${segment(callId)}?format=json` },
-        requestOptions,
-      ),
+      send('call-end', () => ({ method: 'POST', path: '/call/end', body }), requestOptions),
+    getCallQuality: (callId, requestOptions) => {
+      const build = (): OperationRequest => ({ method: 'GET', path: `/call/quality/${segment(callId)}?format=json` });
+      return send('call-quality', build, requestOptions);
+    },
     getCallQualityChart: (callId, query = {}, requestOptions) => {
-      const path = `/call/quality/${segment(callId)}${queryString({ ...query, format: 'svg' })}`;
-      return send({ operation: 'call-quality', method: 'GET', path, format: 'text' }, requestOptions);
+      const build = (): OperationRequest => {
+        const path = `/call/quality/${segment(callId)}${queryString({ ...query, format: 'svg' })}`;
+        return { method: 'GET', path, format: 'text' };
+      };
+      return send('call-quality', build, requestOptions);
     },
     reportQuality: (callId, request, requestOptions) => {
-      const body = { ...request, batchId: request.batchId ?? generateId() };
-      const path = `/call/quality/${segment(callId)}`;
-      return send({ operation: 'quality-report', method: 'POST', path, body }, requestOptions);
+      const build = (): OperationRequest => {
+        const body = { ...request, batchId: request.batchId ?? generateId() };
+        return { method: 'POST', path: `/call/quality/${segment(callId)}`, body };
+      };
+      return send('quality-report', build, requestOptions);
     },
     sendMessage: (request, requestOptions) => {
-      const body = { ...request, messageId: request.messageId ?? generateId() };
-      return send({ operation: 'message-send', method: 'POST', path: '/message/send', body }, requestOptions);
+      const build = (): OperationRequest => {
+        const body = { ...request, messageId: request.messageId ?? generateId() };
+        return { method: 'POST', path: '/message/send', body };
+      };
+      return send('message-send', build, requestOptions);
     },
     listMessages: (channelId, query = {}, requestOptions) => {
-      const path = `/message/${segment(channelId)}${queryString(query)}`;
-      return send({ operation: 'message-list', method: 'GET', path }, requestOptions);
+      const build = (): OperationRequest => {
+        return { method: 'GET', path: `/message/${segment(channelId)}${queryString(query)}` };
+      };
+      return send('message-list', build, requestOptions);
     },
     getConfig: (query = {}, requestOptions) =>
-      send({ operation: 'config', method: 'GET', path: `/config${queryString(query)}` }, requestOptions),
+      send('config', () => ({ method: 'GET', path: `/config${queryString(query)}` }), requestOptions),
   };
 }

@@ -10,6 +10,8 @@ export type ApiErrorCode = Schemas['ErrorCode'];
  * - `network_error`: no response. The request may have taken effect.
  * - `timeout`: no response within `timeoutMs`. The request may have taken effect.
  * - `aborted`: the signal of the caller aborted the request. It may have taken effect.
+ * - `invalid_argument`: the arguments give no request, for example an id with half of a surrogate pair, or `generateId`
+ *   failed. No request was sent.
  * - `session_token_unavailable`: `getSessionToken` failed or returned no token. No request was sent.
  * - `gateway_error`: API Gateway responded, and no function did. `status` has the cause.
  * - `invalid_response`: the response is not one of the API, for example the page of a captive portal.
@@ -18,6 +20,7 @@ export type ClientErrorCode =
   | 'network_error'
   | 'timeout'
   | 'aborted'
+  | 'invalid_argument'
   | 'session_token_unavailable'
   | 'gateway_error'
   | 'invalid_response';
@@ -54,7 +57,7 @@ export class RequestError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** The invalid fields; only with `invalid_body`. */
   readonly errors: readonly FieldError[] | undefined;
-  /** The error of `fetch` or `getSessionToken`. */
+  /** The error of `fetch`, `getSessionToken` or `generateId`, or that of an invalid argument. */
   readonly cause: unknown;
 
   constructor(message: string, info: RequestErrorInfo) {

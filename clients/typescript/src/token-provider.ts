@@ -1,4 +1,5 @@
 /** The token provider of Stream's SDKs. */
+import { notify } from './callback.js';
 import type { OperationError } from './errors.js';
 import type { OperationResult } from './result.js';
 import type { TokenRequest } from './operations.js';
@@ -12,8 +13,9 @@ export interface TokenProviderOptions {
   /** The profile that other users see, the lifetime in seconds, or the only call of the token. */
   request?: TokenRequest | undefined;
   /**
-   * The session has ended (`unauthenticated`, `session_revoked`) and could not be renewed: sign in again. Until the
-   * session token changes, the provider sends no further request.
+   * The session has ended (`unauthenticated`, `session_revoked`) and could not be renewed: sign in again. For 60
+   * seconds, or until the session token changes, the provider throws the same error without a request. If the next
+   * request fails as well, the callback is called again.
    */
   onSignInRequired?: ((error: TokenError) => void) | undefined;
   /** Each failure, `onSignInRequired` included. The SDK gets the same error. */
@@ -33,7 +35,10 @@ const FREE_TOKENS = 4;
 const SERIES_GAP_MS = 60_000;
 const FIRST_DELAY_MS = 2_000;
 const MAX_DELAY_MS = 30_000;
-/** How long an error that a retry cannot correct is returned without a request, in milliseconds. */
+/**
+ * How long an error that a retry cannot correct is returned without a request, in milliseconds. It has an end, because
+ * the backend can be corrected while the session token stays the same.
+ */
 const PERMANENT_ERROR_MS = 60_000;
 
 export interface TokenProviderDeps {
@@ -46,11 +51,11 @@ export interface TokenProviderDeps {
 export function createTokenProvider(deps: TokenProviderDeps, options: TokenProviderOptions): TokenProvider {
   let inFlight: Promise<string> | undefined;
   let series = { tokens: 0, lastAt: -Infinity };
-  let block: { error: TokenError; until: number; session: string | undefined } | undefined;
+  let block: { error: TokenError; until: number; session: Promise<string | undefined> } | undefined;
 
   const report = (error: TokenError): never => {
-    if (needsNewSession(error)) options.onSignInRequired?.(error);
-    options.onError?.(error);
+    if (needsNewSession(error)) notify(options.onSignInRequired, error);
+    notify(options.onError, error);
     throw error;
   };
 
@@ -59,7 +64,10 @@ export function createTokenProvider(deps: TokenProviderDeps, options: TokenProvi
       // The clock of a phone can be set back, so a longer wait than was set is none.
       const remaining = block.until - deps.now();
       const isWaiting = remaining > 0 && remaining <= PERMANENT_ERROR_MS;
-      if (isWaiting && block.session === (await deps.currentSession())) throw block.error;
+      if (isWaiting) {
+        const [rejected, current] = await Promise.all([block.session, deps.currentSession()]);
+        if (rejected === current) throw block.error;
+      }
       block = undefined;
     }
     const now = deps.now();
@@ -76,7 +84,8 @@ export function createTokenProvider(deps: TokenProviderDeps, options: TokenProvi
     const blockedMs = isRetryable(error) ? (error.retryAfterSeconds ?? 0) * 1_000 : PERMANENT_ERROR_MS;
     const isLocal = error.code === 'aborted' || error.code === 'session_token_unavailable';
     if (blockedMs > 0 && !isLocal) {
-      const session = await deps.currentSession();
+      // Started before `onSignInRequired`, which can replace the session. The error does not wait for it.
+      const session = deps.currentSession();
       block = { error, until: deps.now() + Math.min(blockedMs, PERMANENT_ERROR_MS), session };
     }
     return report(error);

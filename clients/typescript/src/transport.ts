@@ -32,7 +32,6 @@ export interface TransportConfig {
 
 /** A request of an operation, without its session token. */
 export interface OperationRequest {
-  operation: OperationId;
   method: HttpRequest['method'];
   /** The path after `/api/stream`, with its query. */
   path: string;
@@ -41,20 +40,26 @@ export interface OperationRequest {
   format?: ResponseFormat;
 }
 
-export type Transport = (request: OperationRequest, options?: RequestOptions) => Promise<Result<unknown, RequestError>>;
+/** Sends the request that `build` returns. An exception of `build` is the error `invalid_argument`. */
+export type Transport = (
+  operation: OperationId,
+  build: () => OperationRequest,
+  options?: RequestOptions,
+) => Promise<Result<unknown, RequestError>>;
 
 export function createTransport(config: TransportConfig): Transport {
-  return async (request, options = {}) => {
-    const { operation, format = 'json' } = request;
+  return async (operation, build, options = {}) => {
     const { signal, timeoutMs = config.timeoutMs } = options;
     const policy = { ...config.retry, attempts: options.attempts ?? config.retry.attempts };
     const failed = (error: RequestError) => ({ ok: false as const, data: undefined, error });
+    const request = prepare(config.baseUrl, operation, build);
+    if (request instanceof RequestError) return failed(request);
     let session = await sessionToken(config, operation, 0, false, timeoutMs, signal);
     if (session instanceof RequestError) return failed(session);
     let isRenewed = false;
     for (let attempts = 1; ; attempts += 1) {
-      const outcome = await attempt(config.fetch, httpRequest(config.baseUrl, request, session), timeoutMs, signal);
-      const parsed = parseOutcome(operation, attempts, format, outcome);
+      const outcome = await attempt(config.fetch, withSession(request.http, session), timeoutMs, signal);
+      const parsed = parseOutcome(operation, attempts, request.format, outcome);
       if ('data' in parsed) return { ok: true, data: parsed.data, error: undefined };
       const { error } = parsed;
       if (needsNewSession(error) && !isRenewed) {
@@ -99,16 +104,40 @@ async function sessionToken(
   }
 }
 
-function httpRequest(baseUrl: string, request: OperationRequest, session: string): HttpRequest {
+/** A request that only lacks its session token. All attempts send the same body. */
+interface PreparedRequest {
+  readonly http: HttpRequest;
+  readonly format: ResponseFormat;
+}
+
+/** The request of `build`, or the reason why it cannot be sent. */
+function prepare(
+  baseUrl: string,
+  operation: OperationId,
+  build: () => OperationRequest,
+): PreparedRequest | RequestError {
+  try {
+    const request = build();
+    return { http: httpRequest(baseUrl, request), format: request.format ?? 'json' };
+  } catch (cause) {
+    const info = { code: 'invalid_argument' as const, operation, attempts: 0, cause };
+    return new RequestError('The request cannot be built from its arguments', info);
+  }
+}
+
+function httpRequest(baseUrl: string, request: OperationRequest): HttpRequest {
   const { method, path, body, format } = request;
   const headers: Record<string, string> = {
     ...request.headers,
     Accept: format === 'text' ? 'image/svg+xml, application/problem+json' : 'application/json, application/problem+json',
-    Authorization: `Bearer ${session}`,
   };
   const url = `${baseUrl}/api/stream${path}`;
   if (body === undefined) return { method, url, headers };
   // Without the media type `fetch` declares a text as text/plain, which the API rejects.
   headers['Content-Type'] = 'application/json';
   return { method, url, headers, body: JSON.stringify(body) };
+}
+
+function withSession(request: HttpRequest, session: string): HttpRequest {
+  return { ...request, headers: { ...request.headers, Authorization: `Bearer ${session}` } };
 }

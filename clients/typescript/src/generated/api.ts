@@ -540,7 +540,7 @@ export interface components {
             platform?: components["schemas"]["Platform"] | null;
             /**
              * @description Any stable id of the app's installation. All batches with this id have the same clock. Without it the
-             *     function tells the devices of a user apart by their platforms and clocks.
+             *     function distinguishes the devices of a user by their platforms and clocks.
              */
             deviceId?: components["schemas"]["DeviceId"] | null;
             samples: components["schemas"]["Sample"][];

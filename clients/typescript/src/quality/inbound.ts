@@ -4,7 +4,7 @@ import { max, mean, quotient, sum, without } from './numbers.js';
 import type { Interval } from './reading.js';
 import { pairRoundTrip } from './round-trip.js';
 import type { Measurement } from './sample.js';
-import { numberOf, ofType } from './stats.js';
+import { numberOf, ofType, type Stat } from './stats.js';
 import { jitterOf, largestVideo, ofKind } from './streams.js';
 
 export function inboundMeasurement(interval: Interval): Measurement | undefined {
@@ -19,6 +19,7 @@ export function inboundMeasurement(interval: Interval): Measurement | undefined 
   const audio = ofKind(stats, flowing, 'audio')[0];
   const audioIncreases = (name: string) => interval.increases(audios, name);
   const videoIncreases = (name: string) => interval.increases(ofKind(stats, streams, 'video'), name);
+  const gaps = streams.map((stream) => gapsOf(interval, stream));
   const remoteRoundTrips = ofType(stats, 'remote-outbound-rtp').map((remote) => numberOf(remote, 'roundTripTime'));
   return {
     direction: 'inbound',
@@ -33,10 +34,9 @@ export function inboundMeasurement(interval: Interval): Measurement | undefined 
     framesPerSecond: numberOf(video, 'framesPerSecond'),
     bitrate: interval.bitrate(sum(increases('bytesReceived'))),
     audioLevel: max(flowing.map((stream) => numberOf(stream, 'audioLevel'))),
-    // Concealed silence is not a gap.
-    concealedSamples: without(sum(increases('concealedSamples')), sum(increases('silentConcealedSamples'))),
+    concealedSamples: sum(gaps.map(({ samples }) => samples)),
     totalSamplesReceived: sum(increases('totalSamplesReceived')),
-    concealmentEvents: sum(increases('concealmentEvents')),
+    concealmentEvents: sum(gaps.map(({ events }) => events)),
     // The counter is the sum of the delays of all emitted samples.
     jitterBufferDelay: quotient(
       sum(audioIncreases('jitterBufferDelay')),
@@ -49,4 +49,16 @@ export function inboundMeasurement(interval: Interval): Measurement | undefined 
     videoCodec: videoCodecOf(stats, video),
     videoBitrate: interval.bitrate(sum(videoIncreases('bytesReceived'))),
   };
+}
+
+/**
+ * The audible gaps of a stream. Concealed silence is not a gap. WebRTC has no counter of the silent events, so they
+ * remain in `events` if the stream has audible gaps as well. The burst ratio of such a sample is too low.
+ */
+function gapsOf(interval: Interval, stream: Stat) {
+  const increase = (name: string) => interval.increase(stream, name);
+  const samples = without(increase('concealedSamples'), increase('silentConcealedSamples'));
+  const events = increase('concealmentEvents');
+  const isSilent = samples === 0 && events !== undefined;
+  return { samples, events: isSilent ? 0 : events };
 }

@@ -1,13 +1,15 @@
 /** Measures the quality of a call, and sends it. docs/QUALITY.md describes the samples. */
 import type { Client } from '../client.js';
-import type { OperationError } from '../errors.js';
+import { notify } from '../callback.js';
+import { RequestError, type OperationError } from '../errors.js';
+import type { OperationResult } from '../result.js';
 import { Backlog, type Batch } from './backlog.js';
 import { Sampler, type CallConnections, type Direction } from './sampler.js';
 
 /** A failure of the reporter. It goes on, except after `stopped`. */
 export type QualityReporterError =
   /**
-   * A batch was not stored. `retry`: it is sent again with the next batch. `dropped`: the API rejects it for good.
+   * A batch was not stored. `retry`: it is sent again with the next batch. `dropped`: a repeat fails as well.
    * `stopped`: the API accepts no more samples of this call from this user.
    */
   | {
@@ -17,7 +19,7 @@ export type QualityReporterError =
       /** The number of samples concerned. */
       readonly samples: number;
     }
-  /** `getStats()` failed, so the direction has no sample. The first of a series is reported. */
+  /** The connection or its `getStats()` failed, so the direction has no sample. The first of a series is reported. */
   | { readonly kind: 'stats'; readonly direction: Direction; readonly error: unknown }
   /** After an hour without a network the oldest samples are dropped. */
   | { readonly kind: 'backlog'; readonly samples: number };
@@ -33,7 +35,7 @@ export interface QualityReporterOptions {
   deviceId: string;
   /** `Platform.OS` of React Native. Other texts than `ios`, `android` and `web` are sent as `other`. */
   platform: string;
-  /** Each failure. Without it failures are not visible. */
+  /** Each failure. Without it failures are not visible. An exception of the callback is ignored. */
   onError?: ((error: QualityReporterError) => void) | undefined;
   /** `unsent` of an earlier reporter of the same call. */
   unsent?: readonly Batch[] | undefined;
@@ -58,12 +60,12 @@ export class QualityReporter {
 
   /** @throws {TypeError} `deviceId` has other characters, or more than 64. */
   constructor(private readonly options: QualityReporterOptions) {
-    const { call, deviceId, platform, onError, unsent } = options;
+    const { call, deviceId, platform, unsent } = options;
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(deviceId)) {
       throw new TypeError('deviceId must have 1 to 64 of A-Z a-z 0-9 _ -');
     }
     this.backlog = new Backlog({ platform: platformOf(platform), deviceId }, unsent);
-    this.sampler = new Sampler(call, (direction, error) => onError?.({ kind: 'stats', direction, error }));
+    this.sampler = new Sampler(call, (direction, error) => this.report({ kind: 'stats', direction, error }));
   }
 
   /** Takes a sample of each direction every 5 seconds, and sends a batch every minute. */
@@ -87,8 +89,11 @@ export class QualityReporter {
    * fail are sent again every minute, until they are stored or the app ends.
    */
   async stop(): Promise<void> {
-    if (this.sampleTimer !== undefined) await this.sample();
-    this.stopSampling();
+    try {
+      if (this.sampleTimer !== undefined) await this.sample();
+    } finally {
+      this.stopSampling();
+    }
     await this.send();
   }
 
@@ -122,7 +127,7 @@ export class QualityReporter {
 
   private closeBatch(): void {
     const samples = this.backlog.close();
-    if (samples > 0) this.options.onError?.({ kind: 'backlog', samples });
+    if (samples > 0) this.report({ kind: 'backlog', samples });
   }
 
   private async send(): Promise<void> {
@@ -136,9 +141,8 @@ export class QualityReporter {
 
   /** Sends the batches, the oldest first, until one fails. */
   private async sendBatches(): Promise<void> {
-    const { client, callId, onError } = this.options;
     for (let batch = this.backlog.next(); batch; batch = this.backlog.next()) {
-      const result = await client.reportQuality(callId, batch);
+      const result = await this.sendBatch(batch);
       if (result.ok) {
         this.backlog.remove(batch);
         continue;
@@ -152,9 +156,25 @@ export class QualityReporter {
         this.stopSampling();
         this.stopSending();
       }
-      onError?.({ kind: 'send', outcome, error, samples });
+      this.report({ kind: 'send', outcome, error, samples });
       if (outcome !== 'dropped') return;
     }
+  }
+
+  private async sendBatch(batch: Batch): Promise<OperationResult<'quality-report'>> {
+    const { client, callId } = this.options;
+    try {
+      return await client.reportQuality(callId, batch);
+    } catch (cause) {
+      // Only a client of the app's own throws. Its batch is sent again.
+      const info = { code: 'network_error' as const, operation: 'quality-report' as const, attempts: 0, cause };
+      const error = new RequestError('reportQuality failed', info) as OperationError<'quality-report'>;
+      return { ok: false, data: undefined, error };
+    }
+  }
+
+  private report(error: QualityReporterError): void {
+    notify(this.options.onError, error);
   }
 }
 
@@ -166,6 +186,8 @@ function outcomeOf(error: OperationError<'quality-report'>): 'retry' | 'dropped'
     case 'too_many_batches':
     case 'user_deleted':
       return 'stopped';
+    case 'invalid_argument':
+      return 'dropped';
     default:
       return error.status === 400 || error.status === 413 || error.status === 415 ? 'dropped' : 'retry';
   }

@@ -36,33 +36,40 @@ export class Sampler {
   /** The samples since the previous time: none at first, and none for a direction without streams. */
   async take(): Promise<Sample[]> {
     const taken = await Promise.all([
-      this.takeOne('inbound', this.call.subscriber),
-      this.takeOne('outbound', this.call.publisher),
+      this.takeOne('inbound', () => this.call.subscriber),
+      this.takeOne('outbound', () => this.call.publisher),
     ]);
     return taken.filter((sample): sample is Sample => sample !== undefined);
   }
 
-  private async takeOne(direction: Direction, source: StatsSource | undefined): Promise<Sample | undefined> {
-    if (!source) return undefined;
-    const reading = await this.read(direction, source);
-    if (!reading) return undefined;
-    const interval = Interval.between(this.previous.get(direction), reading);
-    this.previous.set(direction, reading);
-    const measurement = interval && MEASURE[direction](interval);
-    return measurement && toSample(reading.at, measurement);
-  }
-
-  private async read(direction: Direction, source: StatsSource): Promise<Reading | undefined> {
+  private async takeOne(
+    direction: Direction,
+    sourceOf: () => StatsSource | undefined,
+  ): Promise<Sample | undefined> {
     try {
-      const outcome = await withDeadline(READ_TIMEOUT_MS, undefined, () => source.getStats());
-      if (outcome.kind !== 'done') throw new Error('getStats did not respond in time');
-      const reading = { source, at: Date.now(), stats: parseStats(outcome.value) };
+      const source = sourceOf();
+      if (!source) return undefined;
+      const sample = this.sampleOf(direction, await read(source));
       this.failing.delete(direction);
-      return reading;
+      return sample;
     } catch (error) {
       if (!this.failing.has(direction)) this.onError(direction, error);
       this.failing.add(direction);
       return undefined;
     }
   }
+
+  /** The sample since the previous reading of the direction. */
+  private sampleOf(direction: Direction, reading: Reading): Sample | undefined {
+    const interval = Interval.between(this.previous.get(direction), reading);
+    this.previous.set(direction, reading);
+    const measurement = interval && MEASURE[direction](interval);
+    return measurement && toSample(reading.at, measurement);
+  }
+}
+
+async function read(source: StatsSource): Promise<Reading> {
+  const outcome = await withDeadline(READ_TIMEOUT_MS, undefined, () => source.getStats());
+  if (outcome.kind !== 'done') throw new Error('getStats did not respond in time');
+  return { source, at: Date.now(), stats: parseStats(outcome.value) };
 }

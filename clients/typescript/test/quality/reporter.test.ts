@@ -245,6 +245,70 @@ test('failing getStats is reported once, and the samples go on after it', async 
   assert.deepEqual(inbound.map(({ packetsReceived }) => packetsReceived), [250, 750, 50]);
 });
 
+const throwing = () => {
+  throw new Error('the app is broken');
+};
+
+test('exception of onError ends neither the samples nor the batches', async (context) => {
+  const steps = [new TypeError('offline'), accepted(), accepted(), accepted()];
+  const { reporter, call, requests, advance } = setUp(context, steps, { onError: throwing });
+  reporter.start();
+  await advance(121);
+  assert.equal(requests.length, 3);
+  call.subscriber.failure = new Error('closed');
+  await advance(6);
+  await reporter.stop();
+  assert.equal(requests.length, 4);
+  await advance(180);
+  assert.equal(requests.length, 4);
+});
+
+test('connection that cannot be read is reported, and the other direction has samples', async (context) => {
+  const failure = new Error('the call was left');
+  const call = {
+    get subscriber(): never {
+      throw failure;
+    },
+    publisher: new FakePeer(),
+  };
+  const { reporter, requests, errors, advance } = setUp(context, [accepted()], { call });
+  reporter.start();
+  await advance(12);
+  await reporter.stop();
+  assert.deepEqual(errors, [{ kind: 'stats', direction: 'inbound', error: failure }]);
+  assert.ok(batchOf(requests[0]).samples.every(({ direction }) => direction === 'outbound'));
+  await advance(180);
+  assert.equal(requests.length, 1);
+});
+
+test('batch is sent again after an exception of the client', async (context) => {
+  const { client, requests } = fakeApi([accepted()]);
+  let calls = 0;
+  const reportQuality: typeof client.reportQuality = (...parameters) => {
+    calls += 1;
+    return calls === 1 ? throwing() : client.reportQuality(...parameters);
+  };
+  const { reporter, errors, advance } = setUp(context, [], { client: { reportQuality } });
+  reporter.start();
+  await advance(12);
+  await reporter.stop();
+  await advance(61);
+  assert.equal(requests.length, 1);
+  assert.deepEqual(errors.map((error) => error.kind === 'send' && error.outcome), ['retry']);
+  await advance(180);
+  assert.equal(calls, 2);
+});
+
+test('batch of an invalid call id is dropped', async (context) => {
+  const { reporter, requests, errors, advance } = setUp(context, [], { callId: 'demo-\ud83d' });
+  reporter.start();
+  await advance(12);
+  await reporter.stop();
+  assert.deepEqual(errors.map((error) => error.kind === 'send' && error.outcome), ['dropped']);
+  assert.deepEqual(reporter.unsent, []);
+  assert.equal(requests.length, 0);
+});
+
 test('invalid device id is rejected', (context) => {
   assert.throws(() => setUp(context, [], { deviceId: 'not valid' }), TypeError);
 });

@@ -102,6 +102,27 @@ test('jitter of streams of an unknown kind is used', async (context) => {
   assert.equal(inbound?.packetsReceived, 750);
 });
 
+test('concealed silence has no gap', async (context) => {
+  // The sender is muted, so that all concealed samples are silent.
+  const silent: Change = (stat) =>
+    stat.id === 'IT01A1111' ? { ...stat, silentConcealedSamples: stat['concealedSamples'] } : stat;
+  const [inbound] = await samplesOf(context, chrome, silent);
+  assert.deepEqual([inbound?.concealedSamples, inbound?.concealmentEvents], [0, 0]);
+  const [unknown] = await samplesOf(context, chrome, (stat) => drop('concealmentEvents')(silent(stat) ?? stat));
+  assert.deepEqual([unknown?.concealedSamples, unknown?.concealmentEvents], [0, undefined]);
+});
+
+test('silent stream has no gap beside an audible one', async (context) => {
+  const change: Change = (stat) => {
+    if (stat.id !== 'IT01V2222') return stat;
+    const { id, type, packetsReceived, packetsLost } = stat;
+    const counters = { concealedSamples: packetsReceived, silentConcealedSamples: packetsReceived, concealmentEvents: packetsLost };
+    return { id, type, kind: 'audio', packetsReceived, ...counters };
+  };
+  const [inbound] = await samplesOf(context, chrome, change);
+  assert.deepEqual([inbound?.concealedSamples, inbound?.concealmentEvents], [1_920, 2]);
+});
+
 test('paused layer is left out, also if it has sent packets before', async (context) => {
   let packetsSent = 0;
   const change: Change = (stat) => {

@@ -176,6 +176,30 @@ test('missing session token sends no request', async () => {
   }
 });
 
+test('arguments that give no request are an error, and are not sent', async () => {
+  const failure = new Error('no entropy');
+  const generateId = () => {
+    throw failure;
+  };
+  const halfPair = 'demo-\ud83d';
+  const { client, requests } = fakeApi([], { generateId });
+  const results = [
+    client.createCall({ receiverId: 'bob' }),
+    client.sendMessage({ channelId: 'call-demo-1', message: 'Hello' }),
+    client.reportQuality('demo-1', { samples: [{ timestamp: 1_767_268_825_000 }] }),
+    client.getCall(halfPair),
+    client.deleteUser(halfPair),
+    client.listCalls({ cursor: halfPair }),
+    client.endCall({ callId: 1n as unknown as string }),
+  ];
+  const errors = (await Promise.all(results)).map(({ error }) => error);
+  assert.deepEqual(new Set(errors.map((error) => error?.code)), new Set(['invalid_argument']));
+  assert.equal(errors[0]?.cause, failure);
+  assert.equal(errors[0]?.attempts, 0);
+  assert.ok(errors[3]?.cause instanceof URIError);
+  assert.equal(requests.length, 0);
+});
+
 test('responses of others than the functions have codes of the client', async () => {
   for (const [step, code] of [
     [json(404, { message: 'Not Found' }), 'gateway_error'],

@@ -73,6 +73,66 @@ test('ended session is reported once, and repeated without requests', async () =
   }
 });
 
+test('ended session is tried again after a minute', async (context) => {
+  mockTime(context);
+  const { client, requests } = fakeApi([problem(403, 'session_revoked'), problem(403, 'session_revoked'), token()]);
+  const signIns: TokenError[] = [];
+  const provide = client.tokenProvider({ onSignInRequired: (error) => signIns.push(error) });
+  for (const count of [1, 2]) {
+    await assert.rejects(provide, { code: 'session_revoked' });
+    context.mock.timers.tick(59_999);
+    await assert.rejects(provide, { code: 'session_revoked' });
+    assert.deepEqual([requests.length, signIns.length], [count, count]);
+    context.mock.timers.tick(1);
+  }
+  assert.equal(await provide(), 'a.b.c');
+});
+
+test('hanging getSessionToken does not delay the error, and blocks no later request', async (context) => {
+  mockTime(context);
+  let reads = 0;
+  const getSessionToken = ({ refresh }: { refresh: boolean }) => {
+    reads += refresh ? 0 : 1;
+    return reads === 1 ? 'session-1' : new Promise<string>(() => undefined);
+  };
+  const { client } = fakeApi([problem(401, 'unauthenticated')], { getSessionToken });
+  const errors: TokenError[] = [];
+  const provide = client.tokenProvider({ onError: (error) => errors.push(error) });
+  await assert.rejects(provide, { code: 'unauthenticated' });
+  assert.equal(errors.length, 1);
+  for (let count = 0; count < 2; count += 1) {
+    const repeated = assert.rejects(provide, { code: 'unauthenticated' });
+    await settle();
+    context.mock.timers.tick(15_000);
+    await repeated;
+  }
+});
+
+test('session that the callback renews ends the block', async () => {
+  let session = 'first';
+  const { client } = fakeApi([problem(403, 'session_revoked'), token()], { getSessionToken: () => session });
+  const provide = client.tokenProvider({
+    onSignInRequired: () => {
+      session = 'second';
+    },
+  });
+  await assert.rejects(provide, { code: 'session_revoked' });
+  assert.equal(await provide(), 'a.b.c');
+});
+
+test('exception of a callback does not replace the error', async () => {
+  const { client } = fakeApi([problem(403, 'session_revoked')]);
+  const errors: TokenError[] = [];
+  const provide = client.tokenProvider({
+    onSignInRequired: () => {
+      throw new Error('the app is broken');
+    },
+    onError: (error) => errors.push(error),
+  });
+  await assert.rejects(provide, { code: 'session_revoked' });
+  assert.equal(errors.length, 1);
+});
+
 test('new session ends the block', async () => {
   let session = 'first';
   const { client } = fakeApi([problem(403, 'session_revoked'), token()], { getSessionToken: () => session });
