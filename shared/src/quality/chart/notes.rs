@@ -39,7 +39,7 @@ fn origin(quality: &Quality) -> Vec<String> {
     let model = quality.assessment.model.as_deref();
     let source_name = |source: &str| if source == "stream" { "Stream" } else { source }.to_owned();
     let sources: Vec<String> = quality.sources.iter().map(|it| source_name(it)).collect();
-    let truncated = "Only the first 16 MB of samples".to_owned();
+    let truncated = "Only a part of the samples".to_owned();
     let notes = [
         model.map(|model| format!("Score 1 to 4.5, {model}")),
         (!sources.is_empty()).then(|| format!("From {}", sources.join(", "))),
