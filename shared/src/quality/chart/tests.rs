@@ -477,9 +477,8 @@ fn right_to_left_name_is_isolated_in_a_line() {
     assert!(svg.contains("direction=\"ltr\""));
 }
 
-/// The text alternative names score, person, cause and time.
 #[test]
-fn text_alternative_says_what_the_picture_says() {
+fn text_alternative_contains_the_values_of_the_chart() {
     let elements = elements(&fixtures::quality(), 800);
     let root = &elements[0];
     assert_eq!(root.attribute("role"), "img");
@@ -498,6 +497,17 @@ fn text_alternative_says_what_the_picture_says() {
     ] {
         assert!(text.text.contains(part), "{part} is missing in {}", text.text);
     }
+}
+
+#[test]
+fn long_name_is_shortened_in_the_text_alternative() {
+    let mut quality = fixtures::quality();
+    for participant in &mut quality.participants {
+        participant.name = Some("x".repeat(10_000));
+    }
+    let elements = elements(&quality, 800);
+    let text = &elements.iter().find(|it| it.name == "desc").unwrap().text;
+    assert!(text.len() < 1_000, "{}", text.len());
 }
 
 #[test]
