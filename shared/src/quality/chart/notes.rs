@@ -3,7 +3,7 @@
 use crate::quality::chart::canvas::{Canvas, TextStyle};
 use crate::quality::chart::font::SMALL;
 use crate::quality::chart::layout::{SECTION_GAP, TimeAxis};
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::chart::participants::has_gap;
 use crate::quality::chart::text::flow;
 use crate::quality::chart::time::format_date;
@@ -12,7 +12,7 @@ use crate::quality::response::{Participant, Quality};
 pub(super) fn draw_notes(canvas: &mut Canvas, time_axis: Option<&TimeAxis>, quality: &Quality) {
     canvas.y += if time_axis.is_some() { 8.0 } else { SECTION_GAP };
     let (width, left) = (canvas.layout.content_width(), canvas.layout.margin);
-    let style = TextStyle::new(SMALL, Ink::Quiet);
+    let style = TextStyle::new(SMALL, Color::Quiet);
     for notes in [symbols(time_axis, quality), origin(quality)] {
         canvas.lines(&flow(&notes, SMALL, width), left, style);
     }
