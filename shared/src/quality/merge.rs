@@ -604,7 +604,7 @@ mod tests {
         let quality = quality_v2_of(all);
         let participants = &quality["participants"];
         let (bob, alice) = (number(&participants[0]["r"]), number(&participants[1]["r"]));
-        assert_eq!(alice, 90.664);
+        assert_eq!(participants[1]["r"], 90.664);
         // 50 ms, (40 + 2 · 150) / 2 ms and 10 ms of coding.
         let expected = 93.355_253_5 - delay_impairment(50.0 + 170.0 + 10.0);
         let r = number(&quality["r"]);
