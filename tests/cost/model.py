@@ -230,8 +230,9 @@ class Model:
         return math.ceil(self.batch_bytes() / 1024)
 
     def quality_bytes(self) -> float:
-        """The quality data of a call; at most 16 MB are read."""
-        return min(16 * 1024**2, self.batches() * self.batch_bytes())
+        """The quality data of a call; at most 16 MB and 150,000 samples are read."""
+        batches = min(self.batches(), 150_000 * self.sample_seconds / (2 * self.batch_seconds))
+        return min(16 * 1024**2, batches * self.batch_bytes())
 
     def quality_units(self) -> int:
         """Read units for all quality data of a call."""

@@ -1,6 +1,6 @@
 //! Runs the scheduled tasks: every minute `sweep` closes due calls, continues user deletions and
-//! pushes queued profiles,
-//! every hour `reconcile` removes owned channels and calls at Stream that have no call item.
+//! pushes queued profiles, every hour `reconcile` removes owned channels and calls at Stream that
+//! have no call item.
 
 use std::process::ExitCode;
 

@@ -2,8 +2,7 @@
 //! weighted by the duration of the samples, and sums of freezes.
 
 use crate::quality::Metrics;
-use crate::quality::model::video::codec_efficiency;
-use crate::quality::model::{Inputs, pixels, robustness, video_kbps};
+use crate::quality::model::{Inputs, VideoInputs, playout_ms, playout_of_jitter, robustness};
 use crate::quality::sample::{QualityLimitationReason, Sample};
 use crate::quality::track::{AlignedSample, millis_to_seconds, percent_of_duration};
 use crate::quality::unit::{BurstRatio, KilobitsPerSecond, Millis, Percent, round_to_thousandth};
@@ -62,12 +61,15 @@ pub(super) struct Aggregate {
     limited_by_cpu: WeightedMean,
     limited_by_bandwidth: WeightedMean,
     jitter_buffer_delay: WeightedMean,
+    playout: WeightedMean,
     audio_packet_loss: WeightedMean,
     audible_packet_loss: WeightedMean,
+    /// Weighted by the loss, too: each ratio describes the gaps of its loss.
     burst_ratio: WeightedMean,
     robustness: WeightedMean,
     pixels: WeightedMean,
     video_bitrate: WeightedMean,
+    visible_frame_rate: WeightedMean,
     visible_bitrate: WeightedMean,
     codec_efficiency: WeightedMean,
 }
@@ -92,6 +94,7 @@ impl Aggregate {
         };
         let audio_packet_loss = sample.audio_packet_loss.map(Percent::get);
         let packet_loss = sample.packet_loss.map(Percent::get);
+        let video = VideoInputs::of_sample(sample);
         for (mean, value) in [
             (&mut self.latency, latency),
             (&mut self.round_trip_time, sample.round_trip_time.map(Millis::get)),
@@ -106,17 +109,20 @@ impl Aggregate {
             (&mut self.limited_by_cpu, limited_by(QualityLimitationReason::Cpu)),
             (&mut self.limited_by_bandwidth, limited_by(QualityLimitationReason::Bandwidth)),
             (&mut self.jitter_buffer_delay, sample.jitter_buffer_delay.map(Millis::get)),
+            (&mut self.playout, playout_ms(sample)),
             (&mut self.audio_packet_loss, audio_packet_loss),
             (&mut self.audible_packet_loss, audio_packet_loss.or(packet_loss)),
-            (&mut self.burst_ratio, sample.burst_ratio.map(BurstRatio::get)),
             (&mut self.robustness, robustness(sample)),
-            (&mut self.pixels, pixels(sample)),
+            (&mut self.pixels, video.pixels),
+            (&mut self.visible_frame_rate, video.frame_rate),
             (&mut self.video_bitrate, sample.video_bitrate.map(KilobitsPerSecond::get)),
-            (&mut self.visible_bitrate, video_kbps(sample)),
-            (&mut self.codec_efficiency, sample.video_codec.map(codec_efficiency)),
+            (&mut self.visible_bitrate, video.kbps),
+            (&mut self.codec_efficiency, video.codec_efficiency),
         ] {
             mean.add(value, weight);
         }
+        let burst_ratio = sample.burst_ratio.map(BurstRatio::get);
+        self.burst_ratio.add(burst_ratio, weight * audio_packet_loss.unwrap_or_default());
         self.add_freezes(sample, duration_ms);
     }
 
@@ -156,7 +162,7 @@ impl Aggregate {
         let frozen_percent = self.frozen_percent();
         let basic = Inputs {
             latency_ms: self.latency.get(),
-            jitter_ms: self.jitter.get(),
+            playout_ms: self.jitter.get().map(playout_of_jitter),
             loss_percent: self.packet_loss.get(),
             frozen_percent,
             ..Inputs::default()
@@ -164,12 +170,12 @@ impl Aggregate {
         match model {
             ScoreModel::V1 => Inputs { frozen_percent: frozen_percent.or(Some(0.0)), ..basic },
             ScoreModel::V2 => Inputs {
-                jitter_buffer_ms: self.jitter_buffer_delay.get(),
+                playout_ms: self.playout.get(),
                 loss_percent: self.audible_packet_loss.get(),
                 burst_ratio: self.burst_ratio.get(),
                 robustness: self.robustness.get(),
                 pixels: self.pixels.get(),
-                frame_rate: self.frame_rate.get(),
+                frame_rate: self.visible_frame_rate.get(),
                 video_kbps: self.visible_bitrate.get(),
                 codec_efficiency: self.codec_efficiency.get(),
                 ..basic

@@ -26,7 +26,8 @@ use crate::quality::batch::{Batch, Platform, Slot};
 use crate::quality::codec;
 use crate::quality::sample::Sample;
 use crate::quality::store::{
-    MAX_PAGES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport,
+    MAX_PAGES, MAX_SAMPLES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating,
+    StoredReport,
 };
 use crate::quality::summary::SETTLE_TIME;
 use crate::store::StoreError;
@@ -222,15 +223,13 @@ impl QualityStore for DynamoQualityStore {
         for _ in 0..MAX_PAGES {
             let query = self.query_request(call).set_exclusive_start_key(start_key);
             let page = query.send().await.map_err(map_sdk_error)?;
-            for item in page.items.unwrap_or_default() {
-                add_item(&mut data, item)?;
-            }
+            add_page(&mut data, page.items.unwrap_or_default())?;
             start_key = page.last_evaluated_key;
-            if start_key.is_none() {
+            if data.truncated || start_key.is_none() {
                 break;
             }
         }
-        data.truncated = start_key.is_some();
+        data.truncated |= start_key.is_some();
         data.reports.sort_by_key(|report| report.at);
         Ok(data)
     }
@@ -289,11 +288,26 @@ fn summary_key(call: &CallId) -> Item {
     key(format!("CALL#{call}"), "QUALITY#SUMMARY")
 }
 
-/// Adds an item, by the prefix of its sort key.
-fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> {
+/// Adds the items of a page, up to [`MAX_SAMPLES`]. The samples are the last items of a call.
+fn add_page(data: &mut StoredQualityData, items: Vec<Item>) -> Result<(), StoreError> {
+    let mut count: usize = data.batches.iter().map(|batch| batch.samples.len()).sum();
+    for item in items {
+        count += add_item(data, item)?;
+        if count > MAX_SAMPLES {
+            data.batches.pop();
+            data.truncated = true;
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Adds an item, by the prefix of its sort key. Returns the number of its samples.
+fn add_item(data: &mut StoredQualityData, item: Item) -> Result<usize, StoreError> {
     let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     if sort_key.starts_with("SAMPLES#") {
         let BatchItem { at, batch, user_id, platform, device_id, samples } = parse_item(item)?;
+        let count = samples.0.len();
         data.batches.push(Batch {
             id: batch,
             user: user_id,
@@ -302,6 +316,7 @@ fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> 
             received_at: at,
             samples: samples.0,
         });
+        return Ok(count);
     } else if sort_key.starts_with("REPORT#") {
         let ReportItem { at, session, figures } = parse_item(item)?;
         data.reports.push(StoredReport { at, session, stats_json: figures });
@@ -309,12 +324,13 @@ fn add_item(data: &mut StoredQualityData, item: Item) -> Result<(), StoreError> 
         let RatingItem { user_id, rating, reason } = parse_item(item)?;
         data.ratings.push(StoredRating { user: user_id, rating, reason });
     }
-    Ok(())
+    Ok(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Samples;
     use crate::test_support::samples::SampleGenerator;
     use crate::test_support::user_id;
 
@@ -373,6 +389,31 @@ mod tests {
         let mut data = StoredQualityData::default();
         add_item(&mut data, batch_item(&call, &batch, slot).unwrap()).unwrap();
         assert_eq!(data.batches, [batch]);
+    }
+
+    /// A batch of equal samples, which needs the fewest bytes.
+    fn dense_batch() -> Batch {
+        let samples = minute_batch(1, "alice", "b1", "phone-1").samples;
+        let samples = vec![samples[0]; Samples::MAX_COUNT];
+        Batch { samples, ..minute_batch(1, "alice", "b1", "phone-1") }
+    }
+
+    #[test]
+    fn samples_beyond_the_limit_are_not_read() {
+        let call = CallId::try_from("c1".to_owned()).unwrap();
+        let batch = dense_batch();
+        let slot = Slot::probe_sequence(&batch.id).next().unwrap();
+        let item = batch_item(&call, &batch, slot).unwrap();
+        let max_batches = MAX_SAMPLES / Samples::MAX_COUNT;
+        // The size of the items does not limit their samples.
+        assert!((max_batches + 1) * item_size(&item) < 1024 * 1024);
+        let mut data = StoredQualityData::default();
+        add_page(&mut data, vec![item.clone(); max_batches - 1]).unwrap();
+        assert!(!data.truncated);
+        add_page(&mut data, vec![item.clone()]).unwrap();
+        assert_eq!((data.batches.len(), data.truncated), (max_batches, false));
+        add_page(&mut data, vec![item]).unwrap();
+        assert_eq!((data.batches.len(), data.truncated), (max_batches, true));
     }
 
     #[test]

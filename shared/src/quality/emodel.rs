@@ -56,7 +56,7 @@ impl Impairment {
     pub(super) fn from_inputs(inputs: &Inputs) -> Option<Self> {
         Some(Self {
             latency_ms: inputs.latency_ms?,
-            jitter_ms: inputs.jitter_ms?,
+            jitter_ms: inputs.playout_ms? / 2.0,
             loss_percent: inputs.loss_percent?,
             frozen_percent: inputs.frozen_percent?,
         })

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::quality::aggregate::Aggregate;
 use crate::quality::batch::Batch;
-use crate::quality::model::{Inputs, mean_inputs, rate};
+use crate::quality::model::{Inputs, mean_inputs, playout_of_jitter, rate};
 use crate::quality::recent;
 use crate::quality::response::{
     Assessment, DirectionQuality, Metrics, MissingInput, Participant, Quality, Ratings,
@@ -155,7 +155,7 @@ fn assess_participant(
         if let Some((direction, (quality, inputs))) = worse {
             (Some(direction), quality.assessment.clone(), quality.metrics, *inputs)
         } else {
-            let missing = inputs_of(&stream_metrics).missing().unwrap_or(MissingInput::Data);
+            let missing = inputs_of(model, &stream_metrics).missing().unwrap_or(MissingInput::Data);
             (None, Assessment::unknown(missing), stream_metrics, None)
         };
     // Freezes are always inbound: they are what the participant sees.
@@ -214,22 +214,27 @@ pub(super) fn assess_direction(
         freezes: sample_metrics.freezes.or(stream_metrics.freezes),
         ..sample_metrics
     };
+    let sample_inputs = aggregate.inputs(model);
     let inputs = Inputs {
         latency_ms: metrics.latency,
-        jitter_ms: metrics.jitter,
-        ..aggregate.inputs(model)
+        playout_ms: sample_inputs.playout_ms.or(metrics.jitter.map(playout_of_jitter)),
+        ..sample_inputs
     };
     let ratings = rate(model, &inputs);
     let assessment = Assessment::new(model, &ratings, inputs.missing());
     (DirectionQuality { assessment, metrics }, ratings.overall.map(|_| inputs))
 }
 
-/// The inputs that Stream's statistics have.
-fn inputs_of(metrics: &Metrics) -> Inputs {
+/// The inputs of these metrics on which the existence of a score depends.
+fn inputs_of(model: ScoreModel, metrics: &Metrics) -> Inputs {
+    let (jitter_buffer_delay, audio_packet_loss) = match model {
+        ScoreModel::V1 => (None, None),
+        ScoreModel::V2 => (metrics.jitter_buffer_delay, metrics.audio_packet_loss),
+    };
     Inputs {
         latency_ms: metrics.latency,
-        jitter_ms: metrics.jitter,
-        loss_percent: metrics.packet_loss,
+        playout_ms: jitter_buffer_delay.or(metrics.jitter.map(playout_of_jitter)),
+        loss_percent: audio_packet_loss.or(metrics.packet_loss),
         ..Inputs::default()
     }
 }
@@ -241,7 +246,7 @@ fn assess_call(
     metrics: &Metrics,
     has_data: bool,
 ) -> Assessment {
-    let missing = match inputs_of(metrics).missing() {
+    let missing = match inputs_of(model, metrics).missing() {
         // Some source has data, such as Stream's score, so the reason is not `no_data`.
         Some(MissingInput::Data) if has_data => MissingInput::PacketLoss,
         Some(missing) => missing,
@@ -317,6 +322,7 @@ mod tests {
     use crate::ids::BatchId;
     use crate::quality::Platform;
     use crate::quality::emodel::Score;
+    use crate::quality::model::audio::delay_impairment;
     use crate::quality::sample::{RawSample, Sample};
     use crate::quality::store::StoredReport;
     use crate::quality::summary;
@@ -565,6 +571,150 @@ mod tests {
             raw
         };
         assert!(quality_v2(without_audio_counts)["audio"]["r"].as_f64().unwrap() < 60.0);
+    }
+
+    /// The batches of a participant whose samples are all outbound.
+    fn outbound_batches(user: &str, sample_at: impl Fn(i64) -> Value) -> Vec<Batch> {
+        sample_batches(user, 600, |time| {
+            let mut raw = sample_at(time);
+            raw["direction"] = json!("outbound");
+            raw
+        })
+    }
+
+    fn quality_v2_of(batches: Vec<Batch>) -> Value {
+        let call = Call { score_model: ScoreModel::V2, ..call() };
+        let quality = merge(&call, stored_batches(batches), StreamStats::Unavailable, at(600));
+        serde_json::to_value(quality).unwrap()
+    }
+
+    fn number(value: &Value) -> f64 {
+        value.as_f64().unwrap()
+    }
+
+    #[test]
+    fn jitter_counts_beside_a_jitter_buffer_of_another_participant() {
+        let jittery_sample = |time: i64| {
+            let mut raw = good_sample(time);
+            raw["jitter"] = json!(0.15);
+            raw
+        };
+        let mut all = sample_batches("alice", 600, full_sample);
+        all.extend(outbound_batches("bob", jittery_sample));
+        let quality = quality_v2_of(all);
+        let participants = &quality["participants"];
+        let (bob, alice) = (number(&participants[0]["r"]), number(&participants[1]["r"]));
+        assert_eq!(participants[1]["r"], 90.664);
+        // 50 ms, (40 + 2 · 150) / 2 ms and 10 ms of coding.
+        let expected = 93.355_253_5 - delay_impairment(50.0 + 170.0 + 10.0);
+        let r = number(&quality["r"]);
+        assert!((r - expected).abs() < 0.001, "{r} {expected}");
+        assert!(bob < r && r < alice);
+    }
+
+    #[test]
+    fn jitter_counts_beside_a_jitter_buffer_of_another_sample() {
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            if time > 300 {
+                raw["jitter"] = json!(0.15);
+                raw["jitterBufferDelay"] = Value::Null;
+            }
+            raw
+        });
+        let expected = 93.355_253_5 - delay_impairment(50.0 + 170.0 + 10.0);
+        let r = number(&quality["audio"]["r"]);
+        assert!((r - expected).abs() < 0.001, "{r} {expected}");
+    }
+
+    #[test]
+    fn camera_that_is_off_does_not_lower_the_video_score() {
+        let set_off: [fn(&mut Value); 3] = [
+            // The client reports no video.
+            |raw| {
+                for name in ["framesPerSecond", "videoCodec", "videoBitrate"] {
+                    raw[name] = Value::Null;
+                }
+                raw["bitrate"] = json!(32_000);
+            },
+            |raw| {
+                raw["framesPerSecond"] = Value::Null;
+                raw["videoBitrate"] = json!(0);
+            },
+            |raw| {
+                raw["framesPerSecond"] = json!(0);
+                raw["videoBitrate"] = json!(0);
+            },
+        ];
+        for set_off in set_off {
+            let quality = quality_v2(|time| {
+                let mut raw = full_sample(time);
+                if time > 60 {
+                    raw["frameWidth"] = Value::Null;
+                    raw["frameHeight"] = Value::Null;
+                    set_off(&mut raw);
+                }
+                raw
+            });
+            assert_eq!(quality["video"]["r"], 93.2, "{}", quality["video"]);
+        }
+    }
+
+    #[test]
+    fn freezes_of_a_participant_are_a_part_of_the_call() {
+        let frozen_sample = |time: i64| {
+            let mut raw = full_sample(time);
+            raw["totalFreezesDuration"] = json!(1);
+            raw
+        };
+        let sent_sample = |time: i64| {
+            let mut raw = full_sample(time);
+            raw["totalFreezesDuration"] = Value::Null;
+            raw
+        };
+        let mut all = sample_batches("alice", 600, frozen_sample);
+        all.extend(outbound_batches("bob", sent_sample));
+        let quality = quality_v2_of(all);
+        // Alice's video is frozen for 20 % of the time, Bob's for none.
+        assert_eq!(quality["participants"][0]["video"]["r"], 43.2);
+        assert_eq!(quality["video"]["r"], 68.2);
+    }
+
+    #[test]
+    fn burst_ratio_is_that_of_the_loss() {
+        let quality = quality_v2(|time| {
+            let mut raw = full_sample(time);
+            let (lost, events) = if time > 300 { (50, 5) } else { (0, 4) };
+            raw["audioPacketsLost"] = json!(lost);
+            raw["audioPacketsReceived"] = json!(250 - lost);
+            raw["totalSamplesReceived"] = json!(240_000);
+            raw["concealedSamples"] = json!(lost.max(8) * 960);
+            raw["concealmentEvents"] = json!(events);
+            raw
+        });
+        // Gaps of 10 packets with 20 % of loss: 10 · 0.8.
+        assert_eq!(quality["metrics"]["burstRatio"], 8.0);
+    }
+
+    #[test]
+    fn call_has_the_reason_of_its_participant() {
+        let removals: [&[&str]; 4] = [
+            &["packetsLost", "roundTripTime"],
+            &["packetsLost", "jitter", "jitterBufferDelay"],
+            &["roundTripTime", "jitter"],
+            &["packetsLost", "audioPacketsLost"],
+        ];
+        for removed in removals {
+            let quality = quality_v2(|time| {
+                let mut raw = full_sample(time);
+                for name in removed {
+                    raw[*name] = Value::Null;
+                }
+                raw
+            });
+            assert!(quality["reason"].is_string(), "{removed:?}");
+            assert_eq!(quality["reason"], quality["participants"][0]["reason"], "{removed:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,8 @@ use crate::store::StoreError;
 use crate::sync::lock;
 use crate::telemetry;
 
-/// The number of calls whose data is read at a time, since each one has up to some megabytes.
+/// The number of calls whose data is read at a time. With `MAX_SAMPLES` in each they take half of
+/// the sweeper's 512 MB.
 const MAX_READS: usize = 4;
 
 /// Computes the quality of every closed call, and writes a line of metrics for it.
@@ -190,6 +191,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::quality::sample::Sample;
+    use crate::quality::store::MAX_SAMPLES;
+
+    #[test]
+    fn samples_of_the_reads_fit_in_half_of_the_memory() {
+        let bytes = MAX_READS * MAX_SAMPLES * size_of::<Sample>();
+        assert!(bytes <= 256 * 1024 * 1024, "{bytes}");
+    }
 
     fn sample_metrics() -> ClosedCallMetrics {
         ClosedCallMetrics {

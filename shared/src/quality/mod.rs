@@ -10,8 +10,6 @@ pub(crate) mod codec;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;
-#[cfg(test)]
-mod made_up_calls;
 mod merge;
 mod metrics;
 mod model;
@@ -22,6 +20,8 @@ mod service;
 mod store;
 mod stream_stats;
 mod summary;
+#[cfg(test)]
+mod synthetic_calls;
 mod timeline;
 mod track;
 pub mod unit;

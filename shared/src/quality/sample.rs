@@ -214,8 +214,13 @@ impl RawSample {
     /// The mean length of a gap in packets, in relation to that of random loss, which is
     /// `1 / (1 − loss)` (ITU-T G.107, `BurstR`). The concealed audio gives the length.
     fn burst_ratio(&self) -> Option<BurstRatio> {
+        // Late packets cause gaps, too. Without a loss the gaps are only theirs.
+        let lost = self.audio_packets_lost?.get();
+        if lost <= 0.0 {
+            return None;
+        }
         let received = self.audio_packets_received?.get();
-        let expected = self.audio_packets_lost?.get() + received;
+        let expected = lost + received;
         let total = self.total_samples_received?.get();
         let gap_samples = self.concealed_samples?.get() / self.concealment_events?.get();
         // `expected / total` is the number of packets per audio sample.
@@ -365,6 +370,10 @@ mod tests {
         assert_eq!(burst_ratio(1, 48_000, 0), Some(1.0));
         assert_eq!(burst_ratio(1, 24_000, 48), Some(8.0));
         assert_eq!(burst_ratio(0, 0, 48), None);
+        // Late packets caused the gaps.
+        let mut without_loss = full_raw_sample();
+        without_loss["audioPacketsLost"] = json!(0);
+        assert_eq!(parse_sample(without_loss).burst_ratio, None);
         // The gap began before the previous sample.
         assert_eq!(burst_ratio(0, 1_920, 48), None);
         assert_eq!(parse_sample(raw_sample()).burst_ratio, None);

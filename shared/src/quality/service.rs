@@ -113,7 +113,11 @@ impl QualityService {
         let data = data?;
         let data_bytes = summary::data_bytes(&data);
         let mut quality = merge(call, data, stream_stats, now);
-        self.add_names(&mut quality).await?;
+        if let Err(error) = self.add_names(&mut quality).await {
+            ApiError::from(error).log("reading names failed, returning user ids", id);
+            // A stored summary would lack the names for an hour.
+            return Ok(quality);
+        }
         let content = summary::encode(&quality, call)
             .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
         if summary::is_worth_storing(&quality, &content, data_bytes, call)

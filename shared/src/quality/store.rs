@@ -86,7 +86,7 @@ pub trait QualityStore: Send + Sync {
     /// participants. The summary includes them, too: the caller then invalidates it.
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError>;
 
-    /// Reads the quality data of a call, up to 16 MB, without the summary.
+    /// Reads the quality data of a call without the summary, up to 16 MB and 150,000 samples.
     async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError>;
 
     /// Reads the content of a call's summary. `None` if there is none or it was invalidated.
@@ -105,6 +105,9 @@ pub trait QualityStore: Send + Sync {
     async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError>;
 }
 
-/// The maximum pages of 1 MB to read per call. They hold all batches that two members can store
-/// (997 batches each, at most 6.5 KB a batch), and the usual number of batches of more members.
+/// The maximum pages of 1 MB to read per call. They hold all batches that two members can store:
+/// 997 batches each, at most 6.5 KB a batch.
 pub(super) const MAX_PAGES: usize = 16;
+/// The maximum samples to read per call, which bounds the memory: a sample has about 400 bytes, and
+/// its bytes in the table depend on its values. All batches of two members have fewer samples.
+pub(super) const MAX_SAMPLES: usize = 150_000;

@@ -36,6 +36,8 @@ const MAX_CONTENT_BYTES: usize = 300 * 1024;
 /// Writing a byte costs as much as reading this many bytes: a write unit has 1 KB, a read unit has
 /// 4 KB, and a write unit costs five times as much.
 const WRITE_COST: usize = 20;
+/// A content with longer JSON is ignored, far above that of a call of a hundred users.
+const MAX_JSON_BYTES: u64 = 8 * 1024 * 1024;
 /// The version of the content. Increase it with each change of [`Quality`] or its computation.
 const FORMAT: u32 = 2;
 
@@ -65,7 +67,6 @@ struct NewContent<'a> {
 #[derive(Deserialize)]
 struct StoredContent {
     format: u32,
-    #[serde(default)]
     access: Option<Access>,
     quality: Quality,
 }
@@ -82,10 +83,17 @@ pub(super) fn encode(quality: &Quality, call: &Call) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+/// The JSON of a content; `None` if it is longer than [`MAX_JSON_BYTES`].
+fn decompress(content: &[u8]) -> Option<Vec<u8>> {
+    let mut json = Vec::new();
+    let limit = MAX_JSON_BYTES + 1;
+    let length = ZlibDecoder::new(content).take(limit).read_to_end(&mut json).ok()?;
+    (u64::try_from(length).ok()? < limit).then_some(json)
+}
+
 /// The summary of a content; `None` if the content has another version.
 pub(super) fn decode(content: &[u8]) -> Option<Summary> {
-    let mut json = Vec::new();
-    ZlibDecoder::new(content).read_to_end(&mut json).ok()?;
+    let json = decompress(content)?;
     let StoredContent { format, access, quality } = serde_json::from_slice(&json).ok()?;
     (format == FORMAT).then_some(Summary { quality, access })
 }
@@ -279,11 +287,16 @@ mod tests {
     }
 
     #[test]
-    fn summary_of_an_earlier_version_requires_the_call() {
-        let quality = quality_at(after(100), true);
-        let json = serde_json::json!({"format": FORMAT, "quality": quality}).to_string();
-        let summary = decode(&compress(&json)).unwrap();
-        assert!(!summary.is_reusable_for(&caller("alice"), after(101)));
+    fn long_content_is_not_decompressed() {
+        let max = usize::try_from(MAX_JSON_BYTES).unwrap();
+        for (length, is_valid) in [(max, true), (max + 1, false), (4 * max, false)] {
+            let content = compress(&vec![0; length]);
+            assert!(content.len() < 100_000);
+            assert_eq!(
+                decompress(&content).map(|json| json.len() == length),
+                is_valid.then_some(true)
+            );
+        }
     }
 
     #[test]
@@ -294,13 +307,15 @@ mod tests {
         assert!(decode(&content).is_some());
         assert!(decode(&content[1..]).is_none());
         assert!(decode(b"").is_none());
-        let json = serde_json::json!({"format": FORMAT + 1, "quality": quality}).to_string();
-        assert!(decode(&compress(&json)).is_none());
+        for format in [FORMAT - 1, FORMAT + 1] {
+            let json = serde_json::json!({"format": format, "quality": quality}).to_string();
+            assert!(decode(&compress(json.as_bytes())).is_none(), "{format}");
+        }
     }
 
-    fn compress(json: &str) -> Vec<u8> {
+    fn compress(json: &[u8]) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(json.as_bytes()).unwrap();
+        encoder.write_all(json).unwrap();
         encoder.finish().unwrap()
     }
 }

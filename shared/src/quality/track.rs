@@ -19,7 +19,7 @@ use crate::quality::sample::{Direction, Sample};
 use crate::quality::unit::Millis;
 use crate::score_model::ScoreModel;
 
-/// The longest duration that a sample covers, in milliseconds: the documented batch interval.
+/// The longest gap between samples that is covered, in milliseconds.
 const MAX_SAMPLE_MS: i64 = 30_000;
 /// The duration that a single sample covers, in milliseconds: the documented sample interval.
 const DEFAULT_SAMPLE_MS: i64 = 5_000;

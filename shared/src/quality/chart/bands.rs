@@ -2,7 +2,7 @@
 //! heights.
 
 use crate::quality::chart::layout::Axis;
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::emodel::Score;
 use crate::quality::response::QualityLabel;
 use crate::quality_band::Band;
@@ -22,21 +22,21 @@ pub(super) struct BandStyle {
     pub(super) name: &'static str,
     /// The lowest score in the band.
     pub(super) min_mos: f64,
-    pub(super) ink: Ink,
+    pub(super) color: Color,
     /// The height in the score chart. The lowest band has half of the range of scores, and would
     /// fill most of a linear scale.
     pub(super) height: f64,
 }
 
 pub(super) fn band_style(band: Band) -> BandStyle {
-    let (name, min_mos, ink, height) = match band {
-        Band::Excellent => ("excellent", 4.34, Ink::Excellent, 22.0),
-        Band::Good => ("good", 4.02, Ink::Good, 22.0),
-        Band::Fair => ("fair", 3.60, Ink::Fair, 22.0),
-        Band::Poor => ("poor", 3.10, Ink::Poor, 22.0),
-        Band::Bad => ("bad", MIN_MOS, Ink::Bad, 34.0),
+    let (name, min_mos, color, height) = match band {
+        Band::Excellent => ("excellent", 4.34, Color::Excellent, 22.0),
+        Band::Good => ("good", 4.02, Color::Good, 22.0),
+        Band::Fair => ("fair", 3.60, Color::Fair, 22.0),
+        Band::Poor => ("poor", 3.10, Color::Poor, 22.0),
+        Band::Bad => ("bad", MIN_MOS, Color::Bad, 34.0),
     };
-    BandStyle { name, min_mos, ink, height }
+    BandStyle { name, min_mos, color, height }
 }
 
 /// The band of a mean opinion score.
@@ -54,10 +54,10 @@ pub(super) fn label_text(label: QualityLabel) -> &'static str {
 }
 
 /// The color of the band.
-pub(super) fn label_ink(label: QualityLabel) -> Ink {
+pub(super) fn label_color(label: QualityLabel) -> Color {
     match label {
-        QualityLabel::Unknown => Ink::Quiet,
-        QualityLabel::Known(band) => band_style(band).ink,
+        QualityLabel::Unknown => Color::Quiet,
+        QualityLabel::Known(band) => band_style(band).color,
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::quality::chart::font::Font;
 use crate::quality::chart::layout::Layout;
-use crate::quality::chart::palette::{Ink, dark_mode_style};
+use crate::quality::chart::palette::{Color, dark_mode_style};
 use crate::quality::chart::text::escape_xml;
 use crate::quality::chart::theme::Theme;
 
@@ -29,13 +29,13 @@ pub(super) enum Anchor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextStyle {
     pub(super) font: Font,
-    pub(super) ink: Ink,
+    pub(super) color: Color,
     pub(super) anchor: Anchor,
 }
 
 impl TextStyle {
-    pub(super) fn new(font: Font, ink: Ink) -> Self {
-        Self { font, ink, anchor: Anchor::Start }
+    pub(super) fn new(font: Font, color: Color) -> Self {
+        Self { font, color, anchor: Anchor::Start }
     }
 
     pub(super) fn anchored(self, anchor: Anchor) -> Self {
@@ -69,7 +69,7 @@ pub(super) struct Canvas {
     /// The top of the next element.
     pub(super) y: f64,
     theme: Theme,
-    used_inks: BTreeSet<Ink>,
+    used_colors: BTreeSet<Color>,
     backdrop: String,
     shade: String,
     front: String,
@@ -81,21 +81,21 @@ impl Canvas {
             layout,
             y: layout.margin,
             theme,
-            used_inks: BTreeSet::new(),
+            used_colors: BTreeSet::new(),
             backdrop: String::new(),
             shade: String::new(),
             front: String::new(),
         }
     }
 
-    fn ink(&mut self, ink: Ink) -> String {
-        self.used_inks.insert(ink);
-        ink.value(self.theme)
+    fn color(&mut self, color: Color) -> String {
+        self.used_colors.insert(color);
+        color.value(self.theme)
     }
 
     /// A translucent rectangle behind all other elements.
-    pub(super) fn tint(&mut self, area: Area, ink: Ink, opacity: f64) {
-        let fill = self.ink(ink);
+    pub(super) fn tint(&mut self, area: Area, color: Color, opacity: f64) {
+        let fill = self.color(color);
         let path = rect_attributes(area);
         push(
             &mut self.backdrop,
@@ -104,8 +104,8 @@ impl Canvas {
     }
 
     /// A translucent rectangle between the tints and the other elements.
-    pub(super) fn shade(&mut self, area: Area, ink: Ink, opacity: f64) {
-        let fill = self.ink(ink);
+    pub(super) fn shade(&mut self, area: Area, color: Color, opacity: f64) {
+        let fill = self.color(color);
         let path = rect_attributes(area);
         push(
             &mut self.shade,
@@ -114,8 +114,8 @@ impl Canvas {
     }
 
     /// A filled rectangle with rounded corners.
-    pub(super) fn bar(&mut self, area: Area, corners: Corners, ink: Ink) {
-        let fill = self.ink(ink);
+    pub(super) fn bar(&mut self, area: Area, corners: Corners, color: Color) {
+        let fill = self.color(color);
         let Area { left, top, right, bottom } = area;
         let max_radius = ((right - left) / 2.0).min((bottom - top) / 2.0).max(0.0);
         let (left_radius, right_radius) = (corners.0.min(max_radius), corners.1.min(max_radius));
@@ -134,8 +134,8 @@ impl Canvas {
         push(&mut self.front, format_args!("<path d=\"{path}\" fill=\"{fill}\"/>"));
     }
 
-    pub(super) fn dot(&mut self, (x, y): Position, radius: f64, ink: Ink) {
-        let fill = self.ink(ink);
+    pub(super) fn dot(&mut self, (x, y): Position, radius: f64, color: Color) {
+        let fill = self.color(color);
         let (x, y, radius) = (px(x), px(y), px(radius));
         push(
             &mut self.front,
@@ -144,8 +144,8 @@ impl Canvas {
     }
 
     /// A line through these positions.
-    pub(super) fn line(&mut self, positions: &[Position], width: f64, ink: Ink) {
-        let stroke = self.ink(ink);
+    pub(super) fn line(&mut self, positions: &[Position], width: f64, color: Color) {
+        let stroke = self.color(color);
         let (points, width) = (points(positions), px(width));
         push(
             &mut self.front,
@@ -156,9 +156,15 @@ impl Canvas {
     }
 
     /// The area between a line and its base.
-    pub(super) fn area_below(&mut self, positions: &[Position], base: f64, ink: Ink, opacity: f64) {
+    pub(super) fn area_below(
+        &mut self,
+        positions: &[Position],
+        base: f64,
+        color: Color,
+        opacity: f64,
+    ) {
         let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return };
-        let fill = self.ink(ink);
+        let fill = self.color(color);
         let corners = [&[(first.0, base)], positions, &[(last.0, base)]].concat();
         let points = points(&corners);
         push(
@@ -170,8 +176,14 @@ impl Canvas {
     }
 
     /// A horizontal line.
-    pub(super) fn rule(&mut self, (left, right): (f64, f64), y: f64, ink: Ink, is_dashed: bool) {
-        let stroke = self.ink(ink);
+    pub(super) fn rule(
+        &mut self,
+        (left, right): (f64, f64),
+        y: f64,
+        color: Color,
+        is_dashed: bool,
+    ) {
+        let stroke = self.color(color);
         let (left, right, y) = (px(left), px(right), px(y));
         let dashes = if is_dashed { " stroke-dasharray=\"3 4\"" } else { "" };
         push(
@@ -183,11 +195,11 @@ impl Canvas {
     }
 
     /// A ring, of which a share is filled clockwise from the top.
-    pub(super) fn ring(&mut self, center: Position, radius: f64, ink: Ink, share: Option<f64>) {
+    pub(super) fn ring(&mut self, center: Position, radius: f64, color: Color, share: Option<f64>) {
         const WIDTH: f64 = 7.0;
         /// The lowest score has a visible part of the ring, too.
         const MIN_SHARE: f64 = 0.02;
-        let (track, stroke) = (self.ink(Ink::Track), self.ink(ink));
+        let (track, stroke) = (self.color(Color::Track), self.color(color));
         let (x, y) = (px(center.0), px(center.1));
         let circle = format!(
             "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"none\" stroke-width=\"{WIDTH}\"",
@@ -212,8 +224,8 @@ impl Canvas {
         if text.is_empty() {
             return;
         }
-        let TextStyle { font, ink, anchor } = style;
-        let fill = self.ink(ink);
+        let TextStyle { font, color, anchor } = style;
+        let fill = self.color(color);
         let (x, y, size) = (px(x), px(y), font.size);
         let weight = if font.is_bold { " font-weight=\"600\"" } else { "" };
         let anchor = match anchor {
@@ -241,7 +253,7 @@ impl Canvas {
 
     /// The SVG.
     pub(super) fn render(mut self, description: &Description) -> String {
-        let page = self.ink(Ink::Page);
+        let page = self.color(Color::Page);
         let (width, height) = (px(self.layout.width), px((self.y + self.layout.margin).ceil()));
         let Description { id, title, text } = description;
         let (title, text) = (escape_xml(title), escape_xml(text));
@@ -250,7 +262,7 @@ impl Canvas {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" id=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-desc\" lang=\"en\" direction=\"ltr\" font-family=\"{FONT_FAMILY}\">\n<title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-desc\">{text}</desc>\n"
         );
         if self.theme == Theme::Auto {
-            svg.push_str(&dark_mode_style(id, &self.used_inks));
+            svg.push_str(&dark_mode_style(id, &self.used_colors));
         }
         push(
             &mut svg,

@@ -1,6 +1,6 @@
 //! The names and colors of the causes of lower quality.
 
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::response::Cause;
 
 /// The style of a cause.
@@ -8,20 +8,20 @@ pub(super) struct CauseStyle {
     pub(super) name: &'static str,
     /// The name after `incoming` or `outgoing`.
     pub(super) short_name: &'static str,
-    pub(super) ink: Ink,
+    pub(super) color: Color,
 }
 
 pub(super) fn cause_style(cause: Cause) -> CauseStyle {
-    let (name, short_name, ink) = match cause {
-        Cause::Latency => ("latency", "latency", Ink::Latency),
-        Cause::Jitter => ("jitter", "jitter", Ink::Jitter),
-        Cause::Loss => ("packet loss", "loss", Ink::Loss),
-        Cause::Freezes => ("frozen video", "freezes", Ink::Freezes),
-        Cause::Resolution => ("low resolution", "resolution", Ink::Resolution),
-        Cause::FrameRate => ("low frame rate", "frame rate", Ink::FrameRate),
-        Cause::Bitrate => ("low bitrate", "bitrate", Ink::Bitrate),
+    let (name, short_name, color) = match cause {
+        Cause::Latency => ("latency", "latency", Color::Latency),
+        Cause::Jitter => ("jitter", "jitter", Color::Jitter),
+        Cause::Loss => ("packet loss", "loss", Color::Loss),
+        Cause::Freezes => ("frozen video", "freezes", Color::Freezes),
+        Cause::Resolution => ("low resolution", "resolution", Color::Resolution),
+        Cause::FrameRate => ("low frame rate", "frame rate", Color::FrameRate),
+        Cause::Bitrate => ("low bitrate", "bitrate", Color::Bitrate),
     };
-    CauseStyle { name, short_name, ink }
+    CauseStyle { name, short_name, color }
 }
 
 /// The text with a capital first letter.

@@ -5,7 +5,7 @@ use crate::quality::chart::canvas::{Anchor, Area, Canvas, TextStyle};
 use crate::quality::chart::causes::{capitalize, cause_style};
 use crate::quality::chart::font::{BODY, CAPTION};
 use crate::quality::chart::layout::{Axis, SECTION_GAP};
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::response::{Assessment, Reason};
 
 /// The highest R, without any cost.
@@ -28,8 +28,8 @@ pub(super) fn draw_cost(canvas: &mut Canvas, assessment: &Assessment) {
     let total: f64 = reasons.iter().map(|reason| reason.cost).sum();
     let (left, right) = (canvas.layout.margin, canvas.layout.content_right);
     canvas.y += SECTION_GAP + CAPTION.height();
-    canvas.text(title(assessment), (left, canvas.y), TextStyle::new(CAPTION, Ink::Text));
-    let sum = TextStyle::new(BODY, Ink::Quiet).anchored(Anchor::End);
+    canvas.text(title(assessment), (left, canvas.y), TextStyle::new(CAPTION, Color::Text));
+    let sum = TextStyle::new(BODY, Color::Quiet).anchored(Anchor::End);
     let sum_text = if reasons.is_empty() {
         "nothing".to_owned()
     } else {
@@ -39,7 +39,7 @@ pub(super) fn draw_cost(canvas: &mut Canvas, assessment: &Assessment) {
     canvas.y += GAP_TO_BAR;
     let (top, bottom) = (canvas.y, canvas.y + BAR_HEIGHT);
     let radius = BAR_HEIGHT / 2.0;
-    canvas.bar(Area { left, top, right, bottom }, (radius, radius), Ink::Track);
+    canvas.bar(Area { left, top, right, bottom }, (radius, radius), Color::Track);
     // If R is limited to 0, the costs add up to more.
     let axis = Axis::new(0.0, MAX_R.max(total), (left, right));
     let (mut cost, mut start) = (0.0, left);
@@ -51,7 +51,7 @@ pub(super) fn draw_cost(canvas: &mut Canvas, assessment: &Assessment) {
             if end + SEGMENT_GAP >= right { radius } else { 0.0 },
         );
         let area = Area { left: start.min(end), top, right: end, bottom };
-        canvas.bar(area, corners, cause_style(reason.cause).ink);
+        canvas.bar(area, corners, cause_style(reason.cause).color);
         start = end + SEGMENT_GAP;
     }
     canvas.y = bottom;
@@ -91,8 +91,8 @@ fn draw_labels(canvas: &mut Canvas, reasons: &[Reason]) {
             canvas.y += BODY.line_height() + 1.0;
         }
         let middle = canvas.y - BODY.half_capital();
-        canvas.dot((left + DOT_RADIUS, middle), DOT_RADIUS, style.ink);
-        canvas.text(&label, (left + text_left, canvas.y), TextStyle::new(BODY, Ink::Quiet));
+        canvas.dot((left + DOT_RADIUS, middle), DOT_RADIUS, style.color);
+        canvas.text(&label, (left + text_left, canvas.y), TextStyle::new(BODY, Color::Quiet));
         left += width + 14.0;
     }
     canvas.y += 4.0;

@@ -50,7 +50,7 @@ fn costs(quality: &Quality) -> Option<String> {
     })
 }
 
-/// Who, when and why.
+/// The participant, times and cause of the worst interval.
 fn worst_interval(quality: &Quality) -> Option<String> {
     let timeline = quality.timeline.as_ref()?;
     let Some(interval) = &quality.worst_interval else {

@@ -6,7 +6,7 @@ use crate::quality::chart::canvas::{Anchor, Canvas, TextStyle};
 use crate::quality::chart::causes::{capitalize, cause_style};
 use crate::quality::chart::font::{BODY, CAPTION, FIGURE, Font, HEADLINE};
 use crate::quality::chart::names::user_name;
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::chart::text::{flow, isolate};
 use crate::quality::chart::time::{format_date, format_duration, format_elapsed};
 use crate::quality::response::{
@@ -19,7 +19,7 @@ const FULL_RING_MOS: f64 = 4.4;
 pub(super) fn draw_heading(canvas: &mut Canvas, quality: &Quality) {
     let radius = if canvas.layout.is_wide { 34.0 } else { 30.0 };
     let (top, assessment) = (canvas.y + 4.0, &quality.assessment);
-    let ink = bands::label_ink(assessment.quality);
+    let color = bands::label_color(assessment.quality);
     let left = canvas.layout.margin + 2.0 * radius + 24.0;
     let max_width = canvas.layout.content_right - left;
     let facts = flow(&facts(quality), BODY, max_width);
@@ -32,14 +32,14 @@ pub(super) fn draw_heading(canvas: &mut Canvas, quality: &Quality) {
     let height = text_height.max(ring_height);
     let center = (canvas.layout.margin + radius + 4.0, top + ring_height / 2.0);
     let share = assessment.score.map_or(0.0, |mos| (mos - MIN_MOS) / (FULL_RING_MOS - MIN_MOS));
-    canvas.ring(center, radius, ink, assessment.score.map(|_| share));
+    canvas.ring(center, radius, color, assessment.score.map(|_| share));
     let figure = assessment.score.map_or_else(|| "–".to_owned(), |mos| format!("{mos:.1}"));
-    let style = TextStyle::new(FIGURE, ink).anchored(Anchor::Middle);
+    let style = TextStyle::new(FIGURE, color).anchored(Anchor::Middle);
     canvas.text(&figure, (center.0, center.1 + FIGURE.half_capital()), style);
     canvas.y = top + ((ring_height - text_height) / 2.0).max(0.0);
-    canvas.lines(&[headline(assessment)], left, TextStyle::new(HEADLINE, Ink::Text));
-    canvas.lines(&facts, left, TextStyle::new(BODY, Ink::Quiet));
-    canvas.lines(&notes, left, TextStyle::new(CAPTION, Ink::Text));
+    canvas.lines(&[headline(assessment)], left, TextStyle::new(HEADLINE, Color::Text));
+    canvas.lines(&facts, left, TextStyle::new(BODY, Color::Quiet));
+    canvas.lines(&notes, left, TextStyle::new(CAPTION, Color::Text));
     canvas.y = top + height;
 }
 

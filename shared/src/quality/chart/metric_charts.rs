@@ -4,7 +4,7 @@ use crate::quality::chart::canvas::{Anchor, Canvas, TextStyle};
 use crate::quality::chart::font::{BODY, CAPTION, SMALL, VALUE};
 use crate::quality::chart::layout::{Axis, GAP, TimeAxis};
 use crate::quality::chart::lines::paths;
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::response::{Metrics, Quality, TimelinePoint};
 
 /// The height of a chart.
@@ -15,7 +15,7 @@ struct MetricChart {
     name: &'static str,
     note: &'static str,
     unit: &'static str,
-    ink: Ink,
+    color: Color,
     /// Higher values are noticeable.
     threshold: f64,
     value_of: fn(&TimelinePoint) -> Option<f64>,
@@ -28,7 +28,7 @@ const METRIC_CHARTS: [MetricChart; 3] = [
         name: "Latency",
         note: "one way",
         unit: "ms",
-        ink: Ink::Latency,
+        color: Color::Latency,
         threshold: 150.0,
         value_of: |point| point.latency,
         mean_of: |metrics| metrics.latency,
@@ -37,7 +37,7 @@ const METRIC_CHARTS: [MetricChart; 3] = [
         name: "Jitter",
         note: "",
         unit: "ms",
-        ink: Ink::Jitter,
+        color: Color::Jitter,
         threshold: 30.0,
         value_of: |point| point.jitter,
         mean_of: |metrics| metrics.jitter,
@@ -46,7 +46,7 @@ const METRIC_CHARTS: [MetricChart; 3] = [
         name: "Packet loss",
         note: "",
         unit: "%",
-        ink: Ink::Loss,
+        color: Color::Loss,
         threshold: 2.0,
         value_of: |point| point.packet_loss,
         mean_of: |metrics| metrics.packet_loss,
@@ -77,11 +77,11 @@ impl MetricChart {
     ) {
         let layout = canvas.layout;
         let (left, right) = (layout.plot_left, layout.plot_right);
-        let name = TextStyle::new(CAPTION, Ink::Text);
+        let name = TextStyle::new(CAPTION, Color::Text);
         canvas.y += if layout.is_wide { 16.0 } else { 14.0 + CAPTION.height() };
         let summary = Summary { unit: self.unit, max_value, mean };
         if !layout.is_wide {
-            let value = TextStyle::new(BODY, Ink::Quiet).anchored(Anchor::End);
+            let value = TextStyle::new(BODY, Color::Quiet).anchored(Anchor::End);
             let text = summary.line();
             let max_width = layout.content_width() - BODY.text_width(&text) - GAP;
             let title = format!("{}, {}", self.name, self.note);
@@ -96,31 +96,31 @@ impl MetricChart {
             let base = top + 18.0;
             canvas.text(self.name, (layout.margin, base), name);
             if !self.note.is_empty() {
-                let style = TextStyle::new(SMALL, Ink::Quiet);
+                let style = TextStyle::new(SMALL, Color::Quiet);
                 canvas.text(self.note, (layout.margin, base + SMALL.line_height()), style);
             }
             let (max_text, mean_text) = summary.parts();
             let value_left = right + GAP + 4.0;
-            canvas.text(&max_text, (value_left, base), TextStyle::new(VALUE, Ink::Text));
+            canvas.text(&max_text, (value_left, base), TextStyle::new(VALUE, Color::Text));
             let at = (value_left, base + SMALL.line_height());
-            canvas.text(&mean_text, at, TextStyle::new(SMALL, Ink::Quiet));
+            canvas.text(&mean_text, at, TextStyle::new(SMALL, Color::Quiet));
         }
-        canvas.rule((left, right), bottom, Ink::Axis, false);
+        canvas.rule((left, right), bottom, Color::Axis, false);
         if max_value.is_some() {
             let max_axis = max_value.unwrap_or_default().max(self.threshold * 4.0 / 3.0);
             let axis = Axis::new(0.0, max_axis, (bottom, top));
             // Near the base line, the label would touch that of the time axis or the next chart.
             let y = axis.position(self.threshold);
-            let label = TextStyle::new(SMALL, Ink::Quiet).anchored(Anchor::End);
+            let label = TextStyle::new(SMALL, Color::Quiet).anchored(Anchor::End);
             let base = (y + SMALL.half_capital()).min(bottom);
             canvas.text(&format!("{} {}", self.threshold, self.unit), (left - GAP, base), label);
             for path in
                 paths(time_axis, points.iter().map(self.value_of), |value| axis.position(value))
             {
-                canvas.area_below(&path, bottom, self.ink, 0.12);
-                canvas.line(&path, 2.0, self.ink);
+                canvas.area_below(&path, bottom, self.color, 0.12);
+                canvas.line(&path, 2.0, self.color);
             }
-            canvas.rule((left, right), y, Ink::Threshold, true);
+            canvas.rule((left, right), y, Color::Threshold, true);
         }
         canvas.y = bottom;
     }

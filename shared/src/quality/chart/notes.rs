@@ -3,7 +3,7 @@
 use crate::quality::chart::canvas::{Canvas, TextStyle};
 use crate::quality::chart::font::SMALL;
 use crate::quality::chart::layout::{SECTION_GAP, TimeAxis};
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::chart::participants::has_gap;
 use crate::quality::chart::text::flow;
 use crate::quality::chart::time::format_date;
@@ -12,7 +12,7 @@ use crate::quality::response::{Participant, Quality};
 pub(super) fn draw_notes(canvas: &mut Canvas, time_axis: Option<&TimeAxis>, quality: &Quality) {
     canvas.y += if time_axis.is_some() { 8.0 } else { SECTION_GAP };
     let (width, left) = (canvas.layout.content_width(), canvas.layout.margin);
-    let style = TextStyle::new(SMALL, Ink::Quiet);
+    let style = TextStyle::new(SMALL, Color::Quiet);
     for notes in [symbols(time_axis, quality), origin(quality)] {
         canvas.lines(&flow(&notes, SMALL, width), left, style);
     }
@@ -39,7 +39,7 @@ fn origin(quality: &Quality) -> Vec<String> {
     let model = quality.assessment.model.as_deref();
     let source_name = |source: &str| if source == "stream" { "Stream" } else { source }.to_owned();
     let sources: Vec<String> = quality.sources.iter().map(|it| source_name(it)).collect();
-    let truncated = "Only the first 16 MB of samples".to_owned();
+    let truncated = "Only a part of the samples".to_owned();
     let notes = [
         model.map(|model| format!("Score 1 to 4.5, {model}")),
         (!sources.is_empty()).then(|| format!("From {}", sources.join(", "))),

@@ -10,18 +10,18 @@ use crate::quality::chart::theme::Theme;
 
 type Rgb = [u8; 3];
 
-macro_rules! inks {
+macro_rules! colors {
     ($($name:ident: $light:expr, $dark:expr;)*) => {
         /// The purpose of a color.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(super) enum Ink {
+        pub(super) enum Color {
             $($name,)*
         }
 
         #[cfg(test)]
-        const ALL: &[Ink] = &[$(Ink::$name),*];
+        const ALL: &[Color] = &[$(Color::$name),*];
 
-        impl Ink {
+        impl Color {
             /// The light and the dark value.
             fn pair(self) -> (Rgb, Rgb) {
                 match self {
@@ -32,7 +32,7 @@ macro_rules! inks {
     };
 }
 
-inks! {
+colors! {
     Page: [0xFF, 0xFF, 0xFF], [0x0D, 0x11, 0x17]; // page background
     Text: [0x1F, 0x23, 0x28], [0xE6, 0xED, 0xF3]; // text and the score line
     Quiet: [0x59, 0x63, 0x6E], [0x9D, 0xA7, 0xB1]; // secondary text
@@ -54,7 +54,7 @@ inks! {
     Bad: [0x94, 0x10, 0x1F], [0xD9, 0x3A, 0x40]; // a bad score
 }
 
-impl Ink {
+impl Color {
     /// The value that an SVG of this theme has as attribute.
     pub(super) fn value(self, theme: Theme) -> String {
         let (light, dark) = self.pair();
@@ -68,9 +68,9 @@ fn hex([red, green, blue]: Rgb) -> String {
 
 /// The style rules for dark mode. They are limited to the element with this id, because a style of
 /// an SVG within a page applies to the whole page.
-pub(super) fn dark_mode_style(id: &str, used: &BTreeSet<Ink>) -> String {
-    let rules = used.iter().map(|ink| {
-        let (light, dark) = (ink.value(Theme::Light), ink.value(Theme::Dark));
+pub(super) fn dark_mode_style(id: &str, used: &BTreeSet<Color>) -> String {
+    let rules = used.iter().map(|color| {
+        let (light, dark) = (color.value(Theme::Light), color.value(Theme::Dark));
         format!(
             "#{id} [fill=\"{light}\"]{{fill:{dark}}}#{id} [stroke=\"{light}\"]{{stroke:{dark}}}"
         )
@@ -85,28 +85,28 @@ mod tests {
     use crate::quality::chart::score_chart::BAND_OPACITY;
     use crate::quality::chart::time_axis::SHADE_OPACITY;
 
-    const BANDS: [Ink; 5] = [Ink::Excellent, Ink::Good, Ink::Fair, Ink::Poor, Ink::Bad];
-    const CAUSES: [Ink; 7] = [
-        Ink::Latency,
-        Ink::Jitter,
-        Ink::Loss,
-        Ink::Freezes,
-        Ink::Resolution,
-        Ink::FrameRate,
-        Ink::Bitrate,
+    const BANDS: [Color; 5] = [Color::Excellent, Color::Good, Color::Fair, Color::Poor, Color::Bad];
+    const CAUSES: [Color; 7] = [
+        Color::Latency,
+        Color::Jitter,
+        Color::Loss,
+        Color::Freezes,
+        Color::Resolution,
+        Color::FrameRate,
+        Color::Bitrate,
     ];
 
     #[test]
     fn every_color_is_unique_and_has_one_dark_mode_rule() {
         let light_values: BTreeSet<String> =
-            ALL.iter().map(|ink| ink.value(Theme::Light)).collect();
+            ALL.iter().map(|color| color.value(Theme::Light)).collect();
         assert_eq!(light_values.len(), ALL.len());
         let style = dark_mode_style("id", &ALL.iter().copied().collect());
-        for ink in ALL {
-            let (light, dark) = (ink.value(Theme::Auto), ink.value(Theme::Dark));
+        for color in ALL {
+            let (light, dark) = (color.value(Theme::Auto), color.value(Theme::Dark));
             for attribute in ["fill", "stroke"] {
                 let rule = format!("#id [{attribute}=\"{light}\"]{{{attribute}:{dark}}}");
-                assert_eq!(style.matches(&rule).count(), 1, "{ink:?}");
+                assert_eq!(style.matches(&rule).count(), 1, "{color:?}");
             }
         }
     }
@@ -150,46 +150,46 @@ mod tests {
         if a > b { a / b } else { b / a }
     }
 
-    /// Each theme's value of an ink.
-    fn both(ink: Ink) -> [Rgb; 2] {
-        let (light, dark) = ink.pair();
+    /// Each theme's value of a color.
+    fn both(color: Color) -> [Rgb; 2] {
+        let (light, dark) = color.pair();
         [light, dark]
     }
 
     /// The lower contrast of the two themes, over a background of layers.
-    fn contrast(ink: Ink, layers: &[(Ink, f64)]) -> f64 {
+    fn contrast(color: Color, layers: &[(Color, f64)]) -> f64 {
         let background = |theme: usize| {
-            layers.iter().fold(both(Ink::Page)[theme], |below, (layer, opacity)| {
+            layers.iter().fold(both(Color::Page)[theme], |below, (layer, opacity)| {
                 blend(both(*layer)[theme], below, *opacity)
             })
         };
-        (0..2).map(|theme| ratio(both(ink)[theme], background(theme))).fold(f64::MAX, f64::min)
+        (0..2).map(|theme| ratio(both(color)[theme], background(theme))).fold(f64::MAX, f64::min)
     }
 
     #[test]
     fn text_has_sufficient_contrast() {
-        let shade = (Ink::Shade, SHADE_OPACITY);
-        for ink in [Ink::Text, Ink::Quiet] {
+        let shade = (Color::Shade, SHADE_OPACITY);
+        for color in [Color::Text, Color::Quiet] {
             for layers in [&[][..], &[shade]] {
-                assert!(contrast(ink, layers) >= 4.5, "{ink:?} {layers:?}");
+                assert!(contrast(color, layers) >= 4.5, "{color:?} {layers:?}");
             }
         }
         for band in BANDS {
             let layers = [(band, BAND_OPACITY), shade];
-            assert!(contrast(Ink::Text, &layers[..1]) >= 4.5, "{band:?}");
-            assert!(contrast(Ink::Text, &layers) >= 4.5, "{band:?}");
+            assert!(contrast(Color::Text, &layers[..1]) >= 4.5, "{band:?}");
+            assert!(contrast(Color::Text, &layers) >= 4.5, "{band:?}");
         }
     }
 
     /// Large text and graphics need a ratio of 3.
     #[test]
     fn graphics_have_sufficient_contrast() {
-        let shade = (Ink::Shade, SHADE_OPACITY);
-        for ink in BANDS.into_iter().chain(CAUSES).chain([Ink::Threshold]) {
-            assert!(contrast(ink, &[]) >= 3.0, "{ink:?}");
+        let shade = (Color::Shade, SHADE_OPACITY);
+        for color in BANDS.into_iter().chain(CAUSES).chain([Color::Threshold]) {
+            assert!(contrast(color, &[]) >= 3.0, "{color:?}");
         }
-        for ink in CAUSES {
-            assert!(contrast(ink, &[shade]) >= 3.0, "{ink:?}");
+        for color in CAUSES {
+            assert!(contrast(color, &[shade]) >= 3.0, "{color:?}");
         }
     }
 
@@ -221,9 +221,9 @@ mod tests {
     /// A difference of 10 is clearly visible side by side.
     #[test]
     fn colors_differ_without_red_and_green() {
-        for inks in [&BANDS[..], &CAUSES] {
-            for (index, a) in inks.iter().enumerate() {
-                for b in &inks[index + 1..] {
+        for colors in [&BANDS[..], &CAUSES] {
+            for (index, a) in colors.iter().enumerate() {
+                for b in &colors[index + 1..] {
                     for (theme, is_protan) in [(0, false), (0, true), (1, false), (1, true)] {
                         let (a_seen, b_seen) =
                             (seen(both(*a)[theme], is_protan), seen(both(*b)[theme], is_protan));

@@ -11,7 +11,7 @@ use crate::quality::chart::font::{BODY, CAPTION, SMALL, VALUE};
 use crate::quality::chart::layout::{GAP, SECTION_GAP, TimeAxis};
 use crate::quality::chart::metric_charts::format_value;
 use crate::quality::chart::names::display_name;
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::chart::text::isolate;
 use crate::quality::response::{Participant, QualityLabel};
 use crate::quality::{Direction, Platform};
@@ -34,7 +34,7 @@ pub(super) fn draw_participants(
     canvas.y += SECTION_GAP + CAPTION.height();
     let caption = if participants.len() > 1 { "People, worst first" } else { "People" };
     let at = (canvas.layout.margin, canvas.y);
-    canvas.text(caption, at, TextStyle::new(CAPTION, Ink::Text));
+    canvas.text(caption, at, TextStyle::new(CAPTION, Color::Text));
     canvas.y += 6.0;
     for participant in participants.iter().take(MAX_ROWS) {
         if canvas.layout.is_wide {
@@ -47,7 +47,7 @@ pub(super) fn draw_participants(
     if hidden_count > 0 {
         let text = format!("and {hidden_count} more");
         let left = canvas.layout.margin;
-        canvas.lines(&[text], left, TextStyle::new(BODY, Ink::Quiet));
+        canvas.lines(&[text], left, TextStyle::new(BODY, Color::Quiet));
     }
 }
 
@@ -59,17 +59,17 @@ fn draw_wide_row(canvas: &mut Canvas, time_axis: Option<&TimeAxis>, participant:
     let max_width = layout.plot_left - layout.margin - GAP;
     let (name_base, note_base) = (canvas.y + 15.0, canvas.y + 30.0);
     let name = isolate(&CAPTION.truncate(&display_name(participant), max_width));
-    canvas.text(&name, (layout.margin, name_base), TextStyle::new(CAPTION, Ink::Text));
+    canvas.text(&name, (layout.margin, name_base), TextStyle::new(CAPTION, Color::Text));
     let note = SMALL.truncate(&note(participant), max_width);
-    canvas.text(&note, (layout.margin, note_base), TextStyle::new(SMALL, Ink::Quiet));
+    canvas.text(&note, (layout.margin, note_base), TextStyle::new(SMALL, Color::Quiet));
     let value_left = layout.plot_right + GAP + 4.0;
     if let Some(mos) = participant.assessment.score {
-        let ink = bands::label_ink(participant.assessment.quality);
-        canvas.dot((value_left + 4.5, name_base - VALUE.half_capital()), 4.5, ink);
+        let color = bands::label_color(participant.assessment.quality);
+        canvas.dot((value_left + 4.5, name_base - VALUE.half_capital()), 4.5, color);
         let at = (value_left + 14.0, name_base);
-        canvas.text(&format!("{mos:.1}"), at, TextStyle::new(VALUE, Ink::Text));
+        canvas.text(&format!("{mos:.1}"), at, TextStyle::new(VALUE, Color::Text));
         let label = bands::label_text(participant.assessment.quality);
-        canvas.text(label, (value_left, note_base), TextStyle::new(SMALL, Ink::Quiet));
+        canvas.text(label, (value_left, note_base), TextStyle::new(SMALL, Color::Quiet));
     }
     let top = canvas.y + 8.0;
     draw_content(canvas, time_axis, participant, (top, top + BAR_HEIGHT));
@@ -85,16 +85,16 @@ fn draw_narrow_row(canvas: &mut Canvas, time_axis: Option<&TimeAxis>, participan
     let note = SMALL.truncate(&note(participant), layout.content_width() * 0.6);
     let max_width = layout.content_width() - SMALL.text_width(&note) - GAP;
     let name = isolate(&CAPTION.truncate(&display_name(participant), max_width));
-    canvas.text(&name, (layout.margin, base), TextStyle::new(CAPTION, Ink::Text));
-    let style = TextStyle::new(SMALL, Ink::Quiet).anchored(Anchor::End);
+    canvas.text(&name, (layout.margin, base), TextStyle::new(CAPTION, Color::Text));
+    let style = TextStyle::new(SMALL, Color::Quiet).anchored(Anchor::End);
     canvas.text(&note, (layout.content_right, base), style);
     let (top, bottom) = (canvas.y + 24.0, canvas.y + 24.0 + BAR_HEIGHT);
     if let Some(mos) = participant.assessment.score {
         let middle = f64::midpoint(top, bottom);
-        let ink = bands::label_ink(participant.assessment.quality);
-        canvas.dot((layout.margin + 4.5, middle), 4.5, ink);
+        let color = bands::label_color(participant.assessment.quality);
+        canvas.dot((layout.margin + 4.5, middle), 4.5, color);
         let at = (layout.margin + 14.0, middle + VALUE.half_capital());
-        canvas.text(&format!("{mos:.1}"), at, TextStyle::new(VALUE, Ink::Text));
+        canvas.text(&format!("{mos:.1}"), at, TextStyle::new(VALUE, Color::Text));
     }
     draw_content(canvas, time_axis, participant, (top, bottom));
     canvas.y += PITCH;
@@ -141,7 +141,7 @@ fn draw_content(
     let (left, base) =
         if layout.is_wide { (layout.plot_left, top + 7.0) } else { (layout.margin, middle) };
     let text = BODY.truncate(&stream_values(participant), layout.content_right - left);
-    canvas.text(&text, (left, base), TextStyle::new(BODY, Ink::Quiet));
+    canvas.text(&text, (left, base), TextStyle::new(BODY, Color::Quiet));
 }
 
 /// The values that Stream has of a participant.
@@ -167,14 +167,14 @@ fn draw_bar(
 ) {
     for (left, right) in presence(time_axis, participant) {
         let area = Area { left, top, right: right.max(left + 2.0), bottom };
-        canvas.bar(area, (CORNER_RADIUS, CORNER_RADIUS), Ink::Track);
+        canvas.bar(area, (CORNER_RADIUS, CORNER_RADIUS), Color::Track);
     }
     for Cell { band, left, right, corners } in cells(time_axis, &participant.timeline) {
-        canvas.bar(Area { left, top, right, bottom }, corners, bands::band_style(band).ink);
+        canvas.bar(Area { left, top, right, bottom }, corners, bands::band_style(band).color);
     }
     for (left, right) in notches(time_axis, participant) {
         let area = Area { left, top: bottom - NOTCH_HEIGHT, right, bottom };
-        canvas.bar(area, (0.0, 0.0), Ink::Page);
+        canvas.bar(area, (0.0, 0.0), Color::Page);
     }
 }
 
@@ -184,11 +184,11 @@ fn presence(time_axis: &TimeAxis, participant: &Participant) -> Vec<(f64, f64)> 
     if participant.presence.is_empty() {
         return vec![(plot_left, plot_right)];
     }
-    let stays = participant.presence.iter().map(|stay| {
-        let left = stay.joined_at.map_or(plot_left, |at| time_axis.instant_x(at));
-        (left, stay.left_at.map_or(plot_right, |at| time_axis.instant_x(at)))
+    let periods = participant.presence.iter().map(|period| {
+        let left = period.joined_at.map_or(plot_left, |at| time_axis.instant_x(at));
+        (left, period.left_at.map_or(plot_right, |at| time_axis.instant_x(at)))
     });
-    stays.collect()
+    periods.collect()
 }
 
 /// A run of buckets in the same band.
@@ -226,8 +226,8 @@ fn cells(time_axis: &TimeAxis, scores: &[Option<f64>]) -> Vec<Cell> {
 
 /// Whether the track is visible below the cells.
 pub(super) fn has_gap(time_axis: &TimeAxis, participant: &Participant) -> bool {
-    let stays = presence(time_axis, participant);
-    let is_present = |x: f64| stays.iter().any(|(left, right)| (*left..*right).contains(&x));
+    let periods = presence(time_axis, participant);
+    let is_present = |x: f64| periods.iter().any(|(left, right)| (*left..*right).contains(&x));
     let unmeasured = (0..).zip(&participant.timeline).filter(|(_, score)| score.is_none());
     participant.timeline.is_empty()
         || unmeasured.map(|(bucket, _)| time_axis.bucket_middle_x(bucket)).any(is_present)

@@ -3,7 +3,7 @@
 use crate::quality::chart::canvas::{Anchor, Area, Canvas, TextStyle};
 use crate::quality::chart::font::SMALL;
 use crate::quality::chart::layout::{GAP, TimeAxis};
-use crate::quality::chart::palette::Ink;
+use crate::quality::chart::palette::Color;
 use crate::quality::response::Interval;
 
 /// The opacity of the shade.
@@ -13,7 +13,7 @@ const HOUR_SECONDS: u32 = 3_600;
 /// Draws the labels below all charts.
 pub(super) fn draw_time_labels(canvas: &mut Canvas, time_axis: &TimeAxis) {
     let layout = canvas.layout;
-    let style = TextStyle::new(SMALL, Ink::Quiet);
+    let style = TextStyle::new(SMALL, Color::Quiet);
     let base = canvas.y + SMALL.line_height();
     let has_hours = time_axis.total_seconds >= HOUR_SECONDS;
     let unit = if has_hours { "h:min" } else { "min:s" };
@@ -38,5 +38,5 @@ pub(super) fn draw_time_labels(canvas: &mut Canvas, time_axis: &TimeAxis) {
 pub(super) fn draw_shade(canvas: &mut Canvas, time_axis: &TimeAxis, interval: &Interval, top: f64) {
     let (left, right) = (time_axis.instant_x(interval.from), time_axis.instant_x(interval.to));
     let area = Area { left, top, right: right.max(left + 1.0), bottom: canvas.y };
-    canvas.shade(area, Ink::Shade, SHADE_OPACITY);
+    canvas.shade(area, Color::Shade, SHADE_OPACITY);
 }

@@ -11,7 +11,7 @@ use crate::quality::unit::{KilobitsPerSecond, Millis, Percent};
 
 /// A sample without field names.
 #[derive(Deserialize)]
-struct Row(
+struct CompactSample(
     Timestamp,
     Direction,
     Option<Millis>,
@@ -35,27 +35,27 @@ struct Row(
 ///
 /// The text is not a list of samples.
 pub(in crate::quality) fn decode_json(text: &str) -> Result<Vec<Sample>, InvalidEncoding> {
-    let rows: Vec<Row> = serde_json::from_str(text).map_err(|_| InvalidEncoding)?;
-    Ok(rows.into_iter().map(Sample::from).collect())
+    let samples: Vec<CompactSample> = serde_json::from_str(text).map_err(|_| InvalidEncoding)?;
+    Ok(samples.into_iter().map(Sample::from).collect())
 }
 
-impl From<Row> for Sample {
-    fn from(row: Row) -> Self {
+impl From<CompactSample> for Sample {
+    fn from(sample: CompactSample) -> Self {
         Self {
-            round_trip_time: row.2,
-            latency: row.3,
-            jitter: row.4,
-            packet_loss: row.5,
-            freeze_count: row.6,
-            freeze_duration: row.7,
-            frame_width: row.8,
-            frame_height: row.9,
-            frame_rate: row.10,
-            bitrate: row.11,
-            audio_level: row.12,
-            concealment: row.13,
-            quality_limitation_reason: row.14,
-            ..sample_without_values(row.0, row.1)
+            round_trip_time: sample.2,
+            latency: sample.3,
+            jitter: sample.4,
+            packet_loss: sample.5,
+            freeze_count: sample.6,
+            freeze_duration: sample.7,
+            frame_width: sample.8,
+            frame_height: sample.9,
+            frame_rate: sample.10,
+            bitrate: sample.11,
+            audio_level: sample.12,
+            concealment: sample.13,
+            quality_limitation_reason: sample.14,
+            ..sample_without_values(sample.0, sample.1)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The stored form of a batch's samples: bit-packed columns in one binary attribute.
 //!
 //! JSON of a minute's samples takes three write units, this form takes one
-//! (`docs/adr/0034-compact-sample-batches.md`). It is lossless, because a [`Sample`] contains
+//! (`docs/adr/0036-binary-sample-batches.md`). It is lossless, because a [`Sample`] contains
 //! milliseconds, thousandths, counts and enums only.
 //!
 //! Layout: a version byte, then bits. The bits are the number of samples, their directions, and for
@@ -13,6 +13,7 @@ mod fields;
 mod json;
 
 use crate::clock::Timestamp;
+use crate::quality::batch::Samples;
 use crate::quality::sample::{Direction, Sample};
 use bits::{BitReader, BitWriter};
 use fields::{FIELDS, sample_without_values};
@@ -21,9 +22,6 @@ pub(super) use json::decode_json;
 /// The version of the layout. A changed layout needs another version, and code that still reads
 /// this one: batches stay in the table for 30 days.
 const VERSION: u8 = 1;
-/// The maximum number of samples to decode, far above that of a batch. It bounds the memory that
-/// invalid bytes can cause.
-const MAX_COUNT: i64 = 4_096;
 
 /// The bytes are not an encoded batch, or have an unknown version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,8 +63,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Sample>, InvalidEncoding> {
 }
 
 fn decode_bits(reader: &mut BitReader<'_>) -> Option<Vec<Sample>> {
-    let count = reader.read_integer().filter(|count| (0..=MAX_COUNT).contains(count))?;
-    let directions = column::read_all(reader, usize::try_from(count).ok()?)?;
+    let count = reader.read_integer().and_then(|count| usize::try_from(count).ok())?;
+    if count > Samples::MAX_COUNT {
+        return None;
+    }
+    let directions = column::read_all(reader, count)?;
     let directions: Vec<Direction> =
         directions.into_iter().map(direction_from_code).collect::<Option<_>>()?;
     let mut inbound = decode_direction(reader, &directions, Direction::Inbound)?.into_iter();
@@ -140,7 +141,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::quality::Samples;
     use crate::test_support::samples::SampleGenerator;
 
     /// A number of JSON in a range, often at its bounds.
@@ -263,6 +263,14 @@ mod tests {
             "01830302aa0050b5ed36e7409c4012409c0a00e80300006082800a02002ac45d6dbbcd400dd0070000000000",
         );
         assert_eq!(decode(&hex::decode(encoded).unwrap()).unwrap(), samples.into_vec());
+    }
+
+    #[test]
+    fn more_samples_than_a_batch_has_are_rejected() {
+        let sample = SampleGenerator::new(1).next_minute().as_slice()[0];
+        for (count, is_valid) in [(Samples::MAX_COUNT, true), (Samples::MAX_COUNT + 1, false)] {
+            assert_eq!(decode(&encode(&vec![sample; count])).is_ok(), is_valid, "{count}");
+        }
     }
 
     #[test]

@@ -75,11 +75,10 @@ pub(super) struct AudioImpairment {
 impl AudioImpairment {
     /// `None` if latency, jitter or packet loss is missing.
     pub(super) fn from_inputs(inputs: &Inputs) -> Option<Self> {
-        let double_jitter = || Some(2.0 * inputs.jitter_ms?);
         let codec = inputs.robustness.map(|robustness| Codec { robustness, ..Codec::OPUS });
         Some(Self {
             latency_ms: inputs.latency_ms?,
-            playout_ms: inputs.jitter_buffer_ms.or_else(double_jitter)?,
+            playout_ms: inputs.playout_ms?,
             loss_percent: inputs.loss_percent?,
             burst_ratio: inputs.burst_ratio.unwrap_or(1.0),
             codec: codec.unwrap_or(Codec::G711_CONCEALED),
@@ -113,7 +112,7 @@ impl AudioImpairment {
 
 /// The delay impairment factor for a one-way delay in milliseconds, with TELR 65 dB and WEPL 110 dB
 /// (ITU-T G.107: `Id`).
-pub(super) fn delay_impairment(delay_ms: f64) -> f64 {
+pub(in crate::quality) fn delay_impairment(delay_ms: f64) -> f64 {
     talker_echo(delay_ms) + listener_echo(2.0 * delay_ms) + excessive_delay(delay_ms)
 }
 

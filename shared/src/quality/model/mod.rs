@@ -11,7 +11,9 @@ mod reference_tests;
 pub(super) mod video;
 
 pub(super) use costs::CauseCosts;
-pub(super) use inputs::{Inputs, mean_inputs, pixels, robustness, video_kbps};
+pub(super) use inputs::{
+    Inputs, VideoInputs, mean_inputs, playout_ms, playout_of_jitter, robustness,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::quality::emodel::{Impairment, Score};

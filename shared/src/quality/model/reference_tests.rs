@@ -1,13 +1,14 @@
 //! Version 2 of the formula against published references, and its properties.
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::audio::{AudioImpairment, Codec, delay_impairment};
 use super::video::{VideoImpairment, coding_degradation, quality_of_mos};
-use super::{Inputs, Medium, rate};
+use super::{Inputs, Medium, mean_inputs, rate};
 use crate::quality::emodel::Score;
 use crate::quality::response::Cause;
-use crate::quality::sample::{AudioCodec, VideoCodec};
+use crate::quality::sample::{AudioCodec, RawSample, VideoCodec};
 use crate::quality_band::Band;
 use crate::score_model::ScoreModel;
 
@@ -261,7 +262,7 @@ fn latency_and_jitter_share_the_cost_of_their_delay() {
 fn good_inputs() -> Inputs {
     Inputs {
         latency_ms: Some(50.0),
-        jitter_ms: Some(5.0),
+        playout_ms: Some(10.0),
         loss_percent: Some(0.0),
         frozen_percent: Some(0.0),
         pixels: Some(P720),
@@ -296,12 +297,45 @@ fn video_alone_has_no_overall_score() {
 
 #[test]
 fn jitter_buffer_replaces_the_jitter() {
-    let r = |inputs: Inputs| rate(ScoreModel::V2, &inputs).audio.unwrap().score.r;
-    let measured = Inputs { jitter_ms: None, jitter_buffer_ms: Some(80.0), ..good_inputs() };
-    let jitter = Inputs { jitter_ms: Some(40.0), ..good_inputs() };
-    assert_near(r(measured), r(jitter), 1e-9, "80 ms are twice 40 ms");
-    let both = Inputs { jitter_ms: Some(40.0), ..measured };
-    assert_near(r(both), r(measured), 1e-9, "the buffer counts");
+    let playout_ms = |jitter: Value, buffer: Value| {
+        let raw = json!({
+            "timestamp": 1_767_225_600_000_i64, "jitter": jitter, "jitterBufferDelay": buffer,
+        });
+        let sample = serde_json::from_value::<RawSample>(raw).unwrap().into();
+        Inputs::of_sample(ScoreModel::V2, &sample, None, None).playout_ms
+    };
+    let unknown = Value::Null;
+    assert_eq!(playout_ms(json!(0.04), unknown.clone()), Some(80.0));
+    assert_eq!(playout_ms(json!(0.04), json!(0.06)), Some(60.0));
+    assert_eq!(playout_ms(unknown.clone(), json!(0.06)), Some(60.0));
+    assert_eq!(playout_ms(unknown.clone(), unknown), None);
+}
+
+#[test]
+fn missing_freezes_count_for_participants_with_video() {
+    let frozen_percent = |other: Inputs| {
+        let frozen = Inputs { frozen_percent: Some(20.0), ..good_inputs() };
+        mean_inputs(&[frozen, other]).frozen_percent
+    };
+    let sender = Inputs { frozen_percent: None, ..good_inputs() };
+    assert_eq!(frozen_percent(sender), Some(10.0));
+    let voice = Inputs { pixels: None, frame_rate: None, ..sender };
+    assert_eq!(frozen_percent(voice), Some(20.0));
+}
+
+#[test]
+fn burst_ratios_are_weighted_by_their_loss() {
+    let burst_ratio = |values: [(Option<f64>, f64); 2]| {
+        let inputs = values.map(|(burst_ratio, loss)| Inputs {
+            burst_ratio,
+            loss_percent: Some(loss),
+            ..good_inputs()
+        });
+        mean_inputs(&inputs).burst_ratio
+    };
+    assert_eq!(burst_ratio([(Some(1.0), 1.0), (Some(3.0), 3.0)]), Some(2.5));
+    assert_eq!(burst_ratio([(Some(3.0), 3.0), (None, 10.0)]), Some(3.0));
+    assert_eq!(burst_ratio([(Some(3.0), 0.0), (None, 10.0)]), None);
 }
 
 /// Any number, with the special ones.
@@ -312,10 +346,9 @@ fn any_value() -> impl Strategy<Value = Option<f64>> {
 /// Each input, from the best to the worst value: a function of a level from 0 to 1.
 type Worsen = fn(&mut Inputs, f64);
 
-const WORSEN: [(&str, Worsen); 10] = [
+const WORSEN: [(&str, Worsen); 9] = [
     ("latency", |inputs, level| inputs.latency_ms = Some(60_000.0 * level * level)),
-    ("jitter", |inputs, level| inputs.jitter_ms = Some(60_000.0 * level * level)),
-    ("jitter buffer", |inputs, level| inputs.jitter_buffer_ms = Some(60_000.0 * level * level)),
+    ("playout", |inputs, level| inputs.playout_ms = Some(120_000.0 * level * level)),
     ("loss", |inputs, level| inputs.loss_percent = Some(100.0 * level)),
     ("burst ratio", |inputs, level| inputs.burst_ratio = Some(1.0 + 7.0 * level)),
     ("robustness", |inputs, level| inputs.robustness = Some(48.0 - 44.0 * level)),
@@ -362,13 +395,12 @@ proptest! {
 
     /// Every input yields numbers within their bounds, even NaN and infinity.
     #[test]
-    fn score_is_within_its_bounds(values in proptest::collection::vec(any_value(), 11)) {
+    fn score_is_within_its_bounds(values in proptest::collection::vec(any_value(), 10)) {
         let mut values = values.into_iter();
         let mut next = || values.next().flatten();
         let inputs = Inputs {
             latency_ms: next(),
-            jitter_ms: next(),
-            jitter_buffer_ms: next(),
+            playout_ms: next(),
             loss_percent: next(),
             burst_ratio: next(),
             robustness: next(),

@@ -14,7 +14,7 @@ use crate::quality::sample::VideoCodec;
 const BEST_R: f64 = 93.2;
 /// The pixels of the display, to which a smaller frame is scaled up.
 const DISPLAY_PIXELS: f64 = 1_280.0 * 720.0;
-/// The frame rate from which P.1203.1 sees no degradation.
+/// The frame rate from which P.1203.1 has no degradation.
 const FULL_FRAME_RATE: f64 = 24.0;
 /// The degradation of coding at the target: `coding_degradation` of 1,500 kbit/s.
 const TARGET_CODING_DEGRADATION: f64 = 22.671_670_1;
@@ -34,11 +34,7 @@ pub(super) struct VideoImpairment {
 impl VideoImpairment {
     /// `None` without video: no frame has a size, no frame rate is above 0, and nothing froze.
     pub(super) fn from_inputs(inputs: &Inputs) -> Option<Self> {
-        let is_positive = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
-        let has_video = is_positive(inputs.pixels)
-            || is_positive(inputs.frame_rate)
-            || is_positive(inputs.frozen_percent);
-        has_video.then_some(Self {
+        inputs.has_video().then_some(Self {
             pixels: inputs.pixels,
             frame_rate: inputs.frame_rate,
             kbps: inputs.video_kbps,

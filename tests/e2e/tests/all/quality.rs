@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use e2e::{TestApp, TestResponse};
 use http::Method;
+use local::dynamo;
 use quick_xml::events::Event as Xml;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
@@ -679,4 +680,23 @@ async fn name_comes_from_the_profile_if_stream_has_none() {
     app.advance_time(Duration::from_secs(6)).await;
     let quality = get_quality(&app, "alice").await;
     assert_eq!(names(&quality), [json!("bob at Stream"), json!("alice at Stream")]);
+}
+
+#[tokio::test]
+async fn quality_is_returned_without_names_if_reading_them_fails() {
+    let app = app_with_settled_call().await;
+    let profile = json!({"userData": {"name": "Bob of the table"}});
+    let _ = app.post("/user/upsert", "bob", profile).await.expect_success();
+    let fault = dynamo::Rule::next("BatchGetItem", dynamo::Fault::InternalError);
+    app.stack().dynamo().inject_fault(dynamo::Rule { times: u32::MAX, ..fault });
+    let quality = get_quality(&app, "alice").await;
+    let bob = &quality["participants"][0];
+    assert_eq!((&bob["userId"], &bob["name"]), (&json!("bob"), &json!(null)));
+    assert_eq!(quality["quality"], "good");
+    // A stored summary would be returned for an hour.
+    assert!(app.get_item("CALL#c1", "QUALITY#SUMMARY").await["quality"].is_null());
+    app.stack().dynamo().clear_faults();
+    let quality = get_quality(&app, "alice").await;
+    assert_eq!(quality["participants"][0]["name"], "Bob of the table");
+    assert!(app.get_item("CALL#c1", "QUALITY#SUMMARY").await["quality"].is_object());
 }

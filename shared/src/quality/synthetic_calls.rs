@@ -44,7 +44,7 @@ impl Rng {
     }
 }
 
-/// Who has which problem, and when.
+/// The problem of one participant, and its time.
 #[derive(Clone, Copy, Debug)]
 struct Problem {
     user: &'static str,
@@ -55,7 +55,7 @@ struct Problem {
     to: i64,
 }
 
-struct MadeUpCall {
+struct SyntheticCall {
     users: usize,
     seconds: i64,
     is_video: bool,
@@ -64,7 +64,7 @@ struct MadeUpCall {
     problem: Problem,
 }
 
-impl MadeUpCall {
+impl SyntheticCall {
     fn new(rng: &mut Rng) -> Self {
         let cause = rng.one_of(&Cause::ALL);
         let users = usize::try_from(rng.integer(2, 4)).unwrap();
@@ -166,7 +166,7 @@ impl MadeUpCall {
 fn every_problem_is_named() {
     for seed in 0..100 {
         let mut rng = Rng(seed);
-        let call = MadeUpCall::new(&mut rng);
+        let call = SyntheticCall::new(&mut rng);
         let problem = call.problem;
         let quality = call.quality(&mut rng);
         let case = format!("seed {seed}: {problem:?}");
@@ -192,7 +192,7 @@ fn every_problem_is_named() {
 /// The seeds cover each cause, in both directions.
 #[test]
 fn seeds_cover_all_causes_and_directions() {
-    let problems = (0..100).map(|seed| MadeUpCall::new(&mut Rng(seed)).problem);
+    let problems = (0..100).map(|seed| SyntheticCall::new(&mut Rng(seed)).problem);
     let problems: Vec<Problem> = problems.collect();
     for cause in Cause::ALL {
         for is_outbound in [false, true] {
