@@ -1,8 +1,8 @@
 //! The metrics and the score inputs of one direction, aggregated over its samples: means that are
 //! weighted by the duration of the samples, and sums of freezes.
 
-use crate::quality::Metrics;
 use crate::quality::model::{Inputs, VideoInputs, playout_ms, playout_of_jitter, robustness};
+use crate::quality::response::Metrics;
 use crate::quality::sample::{QualityLimitationReason, Sample};
 use crate::quality::track::{AlignedSample, millis_to_seconds, percent_of_duration};
 use crate::quality::unit::{BurstRatio, KilobitsPerSecond, Millis, Percent, round_to_thousandth};

@@ -10,10 +10,8 @@
 //! is the share of time with frozen video in percent. This term is not part of ITU-T G.107;
 //! `docs/adr/0013-video-freeze-impairment.md` gives the reasons.
 
-use serde::Serialize;
-
-use crate::quality::model::Inputs;
-use crate::quality_band::Band;
+use crate::quality::model::inputs::Inputs;
+use crate::quality::score::Score;
 
 /// The network impairment of a call in one direction. NaN, infinity and negative values count as
 /// the worst value, so that invalid input never yields a good score.
@@ -40,15 +38,6 @@ pub struct Costs {
     pub loss: f64,
     /// The cost of frozen video.
     pub freezes: f64,
-}
-
-/// The perceived quality as numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Score {
-    /// The transmission rating factor, 0 to 100.
-    pub r: f64,
-    /// The mean opinion score, 1 to 4.5.
-    pub mos: f64,
 }
 
 impl Impairment {
@@ -109,33 +98,12 @@ fn delay_cost(effective_delay_ms: f64) -> f64 {
     }
 }
 
-impl Score {
-    /// The score of a rating factor, which is clamped to 0..100.
-    #[must_use]
-    pub fn from_r(r: f64) -> Self {
-        let r = r.clamp(0.0, 100.0);
-        let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-        Self { r, mos: mos.max(1.0) }
-    }
-
-    /// The band of the score.
-    #[must_use]
-    pub fn band(self) -> Band {
-        match self.mos {
-            mos if mos >= 4.34 => Band::Excellent,
-            mos if mos >= 4.02 => Band::Good,
-            mos if mos >= 3.60 => Band::Fair,
-            mos if mos >= 3.10 => Band::Poor,
-            _ => Band::Bad,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::quality_band::Band;
 
     fn impairment(latency_ms: f64, jitter_ms: f64, loss_percent: f64) -> Impairment {
         Impairment { latency_ms, jitter_ms, loss_percent, frozen_percent: 0.0 }

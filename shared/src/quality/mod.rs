@@ -4,18 +4,22 @@
 //! Missing data is never estimated. `docs/QUALITY.md` defines the units and the formula.
 
 mod aggregate;
+mod assess;
 mod batch;
+pub mod cause;
 pub mod chart;
 pub(crate) mod codec;
 pub mod dynamo;
 pub mod emodel;
 mod ingest;
+mod mean;
 mod merge;
 mod metrics;
 mod model;
 mod recent;
 pub mod response;
 mod sample;
+pub mod score;
 mod service;
 mod store;
 mod stream_stats;
@@ -31,7 +35,6 @@ pub use ingest::{NewBatch, SampleIngest};
 pub use merge::merge;
 pub use metrics::CallMetricsEmitter;
 pub use model::Medium;
-use response::Metrics;
 pub use response::Quality;
 pub use sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};
 pub use service::QualityService;
@@ -40,10 +43,3 @@ pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating,
 pub(crate) use stream_stats::ReportStats;
 pub use stream_stats::StreamStats;
 pub use summary::write_and_invalidate;
-
-/// The mean; `None` for no values.
-fn mean(values: &[f64]) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "at most some thousands of values")]
-    let count = values.len() as f64;
-    (count > 0.0).then(|| values.iter().sum::<f64>() / count)
-}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::calls::{Call, CallState};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::quality::merge::{assess_direction, worse_direction};
+use crate::quality::assess::{assess_direction, worse_direction};
 use crate::quality::model::{Inputs, mean_inputs, rate};
 use crate::quality::response::{Assessment, CallRecent, Metrics, Participant, Recent};
 use crate::quality::track::{AlignedSample, ParticipantTrack};

@@ -9,9 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::calls::CallScore;
 use crate::clock::{Timestamp, from_rfc3339, from_rfc3339_option, rfc3339, rfc3339_option};
 use crate::ids::{CallId, UserId};
+use crate::quality::batch::Platform;
+use crate::quality::cause::{Cause, MissingInput};
 use crate::quality::model::{Medium, Rating, Ratings as MediumRatings};
+use crate::quality::sample::Direction;
 use crate::quality::unit::round_to_thousandth;
-use crate::quality::{Direction, Platform};
 use crate::quality_band::Band;
 use crate::score_model::ScoreModel;
 
@@ -89,57 +91,6 @@ pub enum QualityLabel {
     /// The score's band.
     #[serde(untagged)]
     Known(Band),
-}
-
-/// The reason for a missing score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MissingInput {
-    /// No source has data.
-    #[serde(rename = "no_data")]
-    Data,
-    /// No source has the packet loss. Stream never has it.
-    #[serde(rename = "no_packet_loss")]
-    PacketLoss,
-    /// No source has the latency.
-    #[serde(rename = "no_latency")]
-    Latency,
-    /// No source has the jitter.
-    #[serde(rename = "no_jitter")]
-    Jitter,
-}
-
-/// A cause of lower quality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// One-way delay.
-    Latency,
-    /// Jitter.
-    Jitter,
-    /// Packet loss.
-    Loss,
-    /// Frozen video.
-    Freezes,
-    /// Video with few pixels.
-    Resolution,
-    /// Video with few frames per second.
-    FrameRate,
-    /// Video with few bits per pixel and frame.
-    Bitrate,
-}
-
-impl Cause {
-    /// All causes.
-    pub const ALL: [Self; 7] = [
-        Self::Latency,
-        Self::Jitter,
-        Self::Loss,
-        Self::Freezes,
-        Self::Resolution,
-        Self::FrameRate,
-        Self::Bitrate,
-    ];
 }
 
 /// A cause and its cost.

@@ -3,8 +3,7 @@
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
-use crate::quality::Metrics;
-use crate::quality::response::{Presence, StreamSummary};
+use crate::quality::response::{Metrics, Presence, StreamSummary};
 use crate::quality::store::StoredReport;
 use crate::quality::unit::{Millis, round_to_thousandth};
 use crate::stream::lenient::entries;
@@ -117,7 +116,7 @@ pub(super) fn metrics(sessions: &[SessionStats]) -> Metrics {
         let values = sessions.iter().filter_map(figure).filter_map(Millis::from_stream);
         values.map(Millis::get).collect::<Vec<f64>>()
     };
-    let mean = |figure| super::mean(&values(figure)).map(round_to_thousandth);
+    let mean = |figure| crate::quality::mean::mean(&values(figure)).map(round_to_thousandth);
     let round_trip_time = mean(|session| session.latency_ms);
     let freezes = values(|session| session.freezes_duration_ms);
     Metrics {

@@ -7,7 +7,7 @@ use crate::calls::Call;
 use crate::clock::Timestamp;
 use crate::ids::BatchId;
 use crate::quality::batch::{Batch, Samples};
-use crate::quality::response::Cause;
+use crate::quality::cause::Cause;
 use crate::quality::{Quality, StoredQualityData, StreamStats, merge};
 use crate::test_support::{active_call, user_id};
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::quality::emodel::Score;
-use crate::quality::mean;
+use crate::quality::mean::mean;
 use crate::quality::model::CauseCosts;
 use crate::quality::response::{Freeze, Interval, Timeline, TimelinePoint};
+use crate::quality::score::Score;
 use crate::quality::track::{AlignedSample, ParticipantTrack};
 use crate::quality::unit::{Millis, Percent, round_to_thousandth};
 

@@ -3,8 +3,8 @@
 
 use crate::quality::chart::layout::Axis;
 use crate::quality::chart::palette::Color;
-use crate::quality::emodel::Score;
 use crate::quality::response::QualityLabel;
+use crate::quality::score::Score;
 use crate::quality_band::Band;
 
 /// The lowest score.

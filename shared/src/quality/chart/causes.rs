@@ -1,7 +1,7 @@
 //! The names and colors of the causes of lower quality.
 
+use crate::quality::cause::Cause;
 use crate::quality::chart::palette::Color;
-use crate::quality::response::Cause;
 
 /// The style of a cause.
 pub(super) struct CauseStyle {

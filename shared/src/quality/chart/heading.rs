@@ -1,6 +1,7 @@
 //! The heading of the chart: the score in a ring, the facts of the call and its worst interval.
 
 use crate::clock::Timestamp;
+use crate::quality::cause::MissingInput;
 use crate::quality::chart::bands::{self, MIN_MOS};
 use crate::quality::chart::canvas::{Anchor, Canvas, TextStyle};
 use crate::quality::chart::causes::{capitalize, cause_style};
@@ -9,9 +10,7 @@ use crate::quality::chart::names::user_name;
 use crate::quality::chart::palette::Color;
 use crate::quality::chart::text::{flow, isolate};
 use crate::quality::chart::time::{format_date, format_duration, format_elapsed};
-use crate::quality::response::{
-    Assessment, Interval, MediumAssessment, MissingInput, Quality, Timeline,
-};
+use crate::quality::response::{Assessment, Interval, MediumAssessment, Quality, Timeline};
 
 /// The score of a full ring: the highest R, 93.2, has a score of 4.41.
 const FULL_RING_MOS: f64 = 4.4;

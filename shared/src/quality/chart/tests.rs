@@ -11,7 +11,8 @@ use super::causes::cause_style;
 use super::font::Font;
 use super::palette::Color;
 use super::*;
-use crate::quality::response::{Cause, Participant, Reason, TimelinePoint};
+use crate::quality::cause::Cause;
+use crate::quality::response::{Participant, Reason, TimelinePoint};
 use crate::test_support::quality as fixtures;
 
 /// The elements of a chart. An app's renderer may support no others.

@@ -4,10 +4,13 @@
 //! delay `Ta = T`, `Tr = 2T`, the packet loss, its burst ratio, and the codec. `docs/QUALITY.md`
 //! lists the values of the codecs and their sources.
 
-use crate::quality::emodel::Score;
-use crate::quality::model::{CauseCosts, Inputs, Rating, sanitize};
-use crate::quality::response::Cause;
-use crate::quality::sample::AudioCodec;
+use crate::quality::cause::Cause;
+use crate::quality::model::codec::Codec;
+use crate::quality::model::costs::CauseCosts;
+use crate::quality::model::inputs::Inputs;
+use crate::quality::model::rating::Rating;
+use crate::quality::model::sanitize::sanitize;
+use crate::quality::score::Score;
 
 /// `Ro − Is`, with all parameters at their default values.
 pub(super) const UNDELAYED_R: f64 = 93.355_253_5;
@@ -19,46 +22,6 @@ const CODING_DELAY_MS: f64 = 10.0;
 pub(super) const CODING_DELAY_IMPAIRMENT: f64 = 0.507_392_366;
 /// The worst delay, in milliseconds: one day.
 const MAX_DELAY_MS: f64 = 86_400_000.0;
-
-/// The impairment factor and the packet-loss robustness of a codec (ITU-T G.107: `Ie`, `Bpl`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::quality) struct Codec {
-    pub(in crate::quality) impairment: f64,
-    pub(in crate::quality) robustness: f64,
-}
-
-impl Codec {
-    /// G.711 with packet-loss concealment (ITU-T G.113, appendix I).
-    pub(super) const G711_CONCEALED: Self = Self { impairment: 0.0, robustness: 25.1 };
-    /// G.711 without packet-loss concealment, the least robust codec of ITU-T G.113, appendix I.
-    pub(super) const G711: Self = Self { impairment: 0.0, robustness: 4.3 };
-    /// Opus, narrowband at 11 kbit/s, from instrumental measurements
-    /// (<https://doi.org/10.1145/3458751>). `WebRTC`'s higher bitrates have no impairment on the
-    /// narrowband scale of G.107.
-    pub(super) const OPUS: Self = Self { impairment: 0.0, robustness: 16.0 };
-
-    /// The values of a codec. The factors of FEC and of redundancy are those by which `LiveKit`'s
-    /// server reduces the weight of packet loss.
-    pub(in crate::quality) fn new(codec: AudioCodec, has_fec: bool) -> Self {
-        const FEC_FACTOR: f64 = 1.5;
-        const REDUNDANCY_FACTOR: f64 = 2.0;
-        let robustness = match codec {
-            AudioCodec::Opus => Self::OPUS.robustness,
-            AudioCodec::Red => Self::OPUS.robustness * REDUNDANCY_FACTOR,
-            AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 | AudioCodec::Other => {
-                return Self::G711_CONCEALED;
-            }
-        };
-        let factor = if has_fec { FEC_FACTOR } else { 1.0 };
-        Self { robustness: robustness * factor, ..Self::OPUS }
-    }
-
-    /// The effective equipment impairment factor (ITU-T G.107, 7-29: `Ie,eff`).
-    pub(super) fn effective_impairment(self, loss_percent: f64, burst_ratio: f64) -> f64 {
-        let Self { impairment, robustness } = self;
-        impairment + (95.0 - impairment) * loss_percent / (loss_percent / burst_ratio + robustness)
-    }
-}
 
 /// The impairment of the audio in one direction. Values out of range count as the worst value.
 #[derive(Clone, Copy, Debug, PartialEq)]

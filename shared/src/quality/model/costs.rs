@@ -1,7 +1,7 @@
 //! The costs in R of the causes of lower quality.
 
+use crate::quality::cause::Cause;
 use crate::quality::emodel::Costs;
-use crate::quality::response::Cause;
 
 /// The cost in R of each cause. The sum may exceed R.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

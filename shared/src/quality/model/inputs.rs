@@ -1,9 +1,8 @@
 //! The measured inputs of a score.
 
-use crate::quality::mean;
-use crate::quality::model::audio::Codec;
-use crate::quality::model::video;
-use crate::quality::response::MissingInput;
+use crate::quality::cause::MissingInput;
+use crate::quality::mean::mean;
+use crate::quality::model::codec::{Codec, codec_efficiency};
 use crate::quality::sample::Sample;
 use crate::quality::unit::{BurstRatio, KilobitsPerSecond, Millis, Percent};
 use crate::score_model::ScoreModel;
@@ -127,7 +126,7 @@ impl VideoInputs {
             pixels,
             frame_rate: sample.frame_rate,
             kbps: sample.video_bitrate.or(sample.bitrate).map(KilobitsPerSecond::get),
-            codec_efficiency: sample.video_codec.map(video::codec_efficiency),
+            codec_efficiency: sample.video_codec.map(codec_efficiency),
         }
     }
 }

@@ -4,50 +4,26 @@
 //! [`audio`] and [`video`] apart, and the worse of the two is the score.
 
 pub(super) mod audio;
+pub(super) mod codec;
 mod costs;
-mod inputs;
+pub(super) mod inputs;
+mod rating;
 #[cfg(test)]
 mod reference_tests;
-pub(super) mod video;
+mod sanitize;
+mod video;
 
 pub(super) use costs::CauseCosts;
 pub(super) use inputs::{
     Inputs, VideoInputs, mean_inputs, playout_ms, playout_of_jitter, robustness,
 };
-use serde::{Deserialize, Serialize};
+pub use rating::Medium;
+pub(super) use rating::{Rating, Ratings};
 
-use crate::quality::emodel::{Impairment, Score};
+use crate::quality::emodel::Impairment;
 use crate::quality::model::audio::AudioImpairment;
 use crate::quality::model::video::VideoImpairment;
 use crate::score_model::ScoreModel;
-
-/// A medium of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Medium {
-    /// The audio.
-    Audio,
-    /// The video.
-    Video,
-}
-
-/// A score and the cost of each cause.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rating {
-    pub(super) score: Score,
-    pub(super) costs: CauseCosts,
-}
-
-/// The ratings of a direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Ratings {
-    /// The rating of the direction; `None` if an input is missing.
-    pub(super) overall: Option<Rating>,
-    /// The medium that determines the rating; `None` in version 1.
-    pub(super) medium: Option<Medium>,
-    pub(super) audio: Option<Rating>,
-    pub(super) video: Option<Rating>,
-}
 
 /// Rates a direction. The video alone yields no overall rating: without packet loss, a call with
 /// inaudible audio would be rated excellent.
@@ -77,9 +53,4 @@ pub(super) fn rate(model: ScoreModel, inputs: &Inputs) -> Ratings {
             }
         }
     }
-}
-
-/// The value, or `worst` if it is outside `min..=max`. NaN is outside every range.
-fn sanitize(value: f64, min: f64, max: f64, worst: f64) -> f64 {
-    if (min..=max).contains(&value) { value } else { worst }
 }

@@ -3,12 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::audio::{AudioImpairment, Codec, delay_impairment};
+use super::audio::{AudioImpairment, delay_impairment};
+use super::codec::Codec;
 use super::video::{VideoImpairment, coding_degradation, quality_of_mos};
 use super::{Inputs, Medium, mean_inputs, rate};
-use crate::quality::emodel::Score;
-use crate::quality::response::Cause;
+use crate::quality::cause::Cause;
 use crate::quality::sample::{AudioCodec, RawSample, VideoCodec};
+use crate::quality::score::Score;
 use crate::quality_band::Band;
 use crate::score_model::ScoreModel;
 
@@ -426,7 +427,7 @@ proptest! {
     #[test]
     fn efficient_codec_is_never_worse(kbps in 0.0..1e5_f64, frame_rate in 0.0..60.0_f64, pixels in 1.0..1e7_f64) {
         let r = |codec: VideoCodec| {
-            let codec_efficiency = Some(super::video::codec_efficiency(codec));
+            let codec_efficiency = Some(super::codec::codec_efficiency(codec));
             VideoImpairment { codec_efficiency, ..video(pixels, frame_rate, kbps, 0.0) }.rating().score.r
         };
         prop_assert!(r(VideoCodec::Vp9) >= r(VideoCodec::Vp8) - 1e-9);

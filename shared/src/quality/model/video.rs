@@ -5,10 +5,12 @@
 //! they are subtracted from the best R of ITU-T G.107, so that audio and video have one scale. The
 //! degradation of coding counts beyond that of Stream's default target, 1280 × 720 at 1.5 Mbit/s.
 
-use crate::quality::emodel::Score;
-use crate::quality::model::{CauseCosts, Inputs, Rating, sanitize};
-use crate::quality::response::Cause;
-use crate::quality::sample::VideoCodec;
+use crate::quality::cause::Cause;
+use crate::quality::model::costs::CauseCosts;
+use crate::quality::model::inputs::Inputs;
+use crate::quality::model::rating::Rating;
+use crate::quality::model::sanitize::sanitize;
+use crate::quality::score::Score;
 
 /// The best R.
 const BEST_R: f64 = 93.2;
@@ -26,7 +28,7 @@ pub(super) struct VideoImpairment {
     pub(super) pixels: Option<f64>,
     pub(super) frame_rate: Option<f64>,
     pub(super) kbps: Option<f64>,
-    /// See [`codec_efficiency`].
+    /// See [`codec_efficiency`](super::codec::codec_efficiency).
     pub(super) codec_efficiency: Option<f64>,
     pub(super) frozen_percent: Option<f64>,
 }
@@ -65,15 +67,6 @@ impl VideoImpairment {
             (Cause::Bitrate, coding - TARGET_CODING_DEGRADATION),
         ]);
         Rating { score: Score::from_r(BEST_R - costs.total()), costs }
-    }
-}
-
-/// The bitrate that H.264 needs for the same picture, in relation to that of the codec. rtcscore
-/// has 1.2 for VP9. Newer codecs are at least as efficient.
-pub(in crate::quality) fn codec_efficiency(codec: VideoCodec) -> f64 {
-    match codec {
-        VideoCodec::Vp8 | VideoCodec::H264 | VideoCodec::Other => 1.0,
-        VideoCodec::Vp9 | VideoCodec::H265 | VideoCodec::Av1 => 1.2,
     }
 }
 
