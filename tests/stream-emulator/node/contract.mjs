@@ -159,19 +159,19 @@ await test('queryUsers finds users by id', async () => {
 });
 
 await test('a user token is rejected for server operations', async () => {
-  const getAppWith = (token) =>
-    fetch(`${basePath}/api/v2/app?api_key=${apiKey}`, {
+  const getRolesWith = (token) =>
+    fetch(`${basePath}/api/v2/roles?api_key=${apiKey}`, {
       headers: { Authorization: token, 'stream-auth-type': 'jwt' },
     });
   const token = client.generateUserToken({ user_id: alice, validity_in_seconds: 60 });
-  const forbidden = await getAppWith(token);
+  const forbidden = await getRolesWith(token);
   assert.equal(forbidden.status, 403);
   assert.equal((await forbidden.json()).code, 17);
   const iat = Math.floor(Date.now() / 1000) - 120;
-  const expired = await getAppWith(client.generateUserToken({ user_id: alice, iat, exp: iat + 60 }));
+  const expired = await getRolesWith(client.generateUserToken({ user_id: alice, iat, exp: iat + 60 }));
   assert.equal(expired.status, 401);
   assert.equal((await expired.json()).code, 40);
-  const notYetValid = await getAppWith(client.generateUserToken({ user_id: alice, iat: iat + 720 }));
+  const notYetValid = await getRolesWith(client.generateUserToken({ user_id: alice, iat: iat + 720 }));
   assert.equal((await notYetValid.json()).code, 42);
 });
 
