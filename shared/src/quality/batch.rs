@@ -13,8 +13,8 @@ use crate::quality::{Sample, codec};
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// The maximum per batch: two and a half minutes of both directions at five seconds.
-    pub const MAX_COUNT: usize = 60;
+    /// The maximum per batch.
+    pub const MAX_COUNT: usize = Sample::MAX_PER_BATCH;
 
     /// The samples as a slice.
     #[must_use]

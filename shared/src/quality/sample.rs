@@ -229,6 +229,9 @@ impl RawSample {
 }
 
 impl Sample {
+    /// The maximum per batch: two and a half minutes of both directions at five seconds.
+    pub const MAX_PER_BATCH: usize = 60;
+
     /// The one-way latency: the app's value, or else half of the round-trip time.
     #[must_use]
     pub fn one_way_latency(&self) -> Option<Millis> {

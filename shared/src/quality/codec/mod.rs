@@ -13,7 +13,6 @@ mod fields;
 mod json;
 
 use crate::clock::Timestamp;
-use crate::quality::batch::Samples;
 use crate::quality::sample::{Direction, Sample};
 use bits::{BitReader, BitWriter};
 use fields::{FIELDS, sample_without_values};
@@ -64,7 +63,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Sample>, InvalidEncoding> {
 
 fn decode_bits(reader: &mut BitReader<'_>) -> Option<Vec<Sample>> {
     let count = reader.read_integer().and_then(|count| usize::try_from(count).ok())?;
-    if count > Samples::MAX_COUNT {
+    if count > Sample::MAX_PER_BATCH {
         return None;
     }
     let directions = column::read_all(reader, count)?;
@@ -206,7 +205,7 @@ mod tests {
     proptest! {
         #[test]
         fn encoded_samples_are_decoded_without_loss(
-            samples in proptest::collection::vec(sample(), 1..=Samples::MAX_COUNT)
+            samples in proptest::collection::vec(sample(), 1..=Sample::MAX_PER_BATCH)
         ) {
             let samples: Samples = serde_json::from_value(json!(samples)).unwrap();
             let encoded = encode(samples.as_slice());
@@ -268,7 +267,8 @@ mod tests {
     #[test]
     fn more_samples_than_a_batch_has_are_rejected() {
         let sample = SampleGenerator::new(1).next_minute().as_slice()[0];
-        for (count, is_valid) in [(Samples::MAX_COUNT, true), (Samples::MAX_COUNT + 1, false)] {
+        for (count, is_valid) in [(Sample::MAX_PER_BATCH, true), (Sample::MAX_PER_BATCH + 1, false)]
+        {
             assert_eq!(decode(&encode(&vec![sample; count])).is_ok(), is_valid, "{count}");
         }
     }
