@@ -67,7 +67,6 @@ def call(api: Api, caller: str, callee: str) -> None:
     if created['callId'] != call_id or not created['created']:
         raise StepFailed('POST /call/create returned another call')
     expect_status(api, call_id, 'active')
-    api.send('GET', f'/message/{created["channelId"]}')
     api.send('POST', '/call/end', {'callId': call_id}, expect=(200, 202))
     expect_status(api, call_id, 'ending', 'ended')
 
