@@ -116,7 +116,8 @@ def verify_table(args: argparse.Namespace, clients: Clients, _sleep) -> int:
 
 
 def erase_table(args: argparse.Namespace, clients: Clients, sleep) -> int:
-    result = erasures.replay_accounts(clients.dynamodb, args.live, args.table, sleep, log, is_dry_run=not args.yes)
+    accounts = erasures.read_accounts(clients.dynamodb, args.live, log)
+    result = erasures.replay_accounts(clients.dynamodb, accounts, args.table, sleep, log, is_dry_run=not args.yes)
     outcome = 'written' if args.yes else 'to write (dry run)'
     log(f'{result.erased_users} erased users, {result.erased_again} to erase again: '
         f'{result.puts} items {outcome}, {result.deletes} deletions')

@@ -26,10 +26,9 @@ def read_accounts(dynamodb, table: str, log: Callable[[str], None]) -> Accounts:
     return accounts
 
 
-def replay_accounts(dynamodb, live: str, restored: str, sleep: Callable[[float], None], log: Callable[[str], None],
-                    *, is_dry_run: bool) -> Replayed:
+def replay_accounts(dynamodb, accounts: Accounts, restored: str, sleep: Callable[[float], None],
+                    log: Callable[[str], None], *, is_dry_run: bool) -> Replayed:
     """Brings the accounts of the restored table to those of the live table. A repeat changes nothing."""
-    accounts = read_accounts(dynamodb, live, log)
     erased = accounts.users_to_erase()
     calls = {key(item)[0].removeprefix('CALL#')
              for item in scan(dynamodb, restored, log) if erased_members(item, erased)}
@@ -56,15 +55,12 @@ def replay_accounts(dynamodb, live: str, restored: str, sleep: Callable[[float],
     # The sweeper completes these erasures, also at Stream. They are written first: once a tombstone is written, a
     # repeat after an interruption does not find the user.
     erasures = [Put(erasure_item(user, accounts)) for user in sorted(returned | accounts.erasures.keys())]
-    changes = erasures + changes
     result.erased_again = len(returned)
-    result.puts = sum(isinstance(change, Put) for change in changes)
-    result.deletes = len(changes) - result.puts
+    result.deletes = sum(isinstance(change, Delete) for change in changes)
+    result.puts = len(erasures) + len(changes) - result.deletes
     if not is_dry_run:
-        for change in erasures:
-            writer.add(change)
-        writer.flush()
-        for change in changes[len(erasures):]:
-            writer.add(change)
-        writer.flush()
+        for group in (erasures, changes):
+            for change in group:
+                writer.add(change)
+            writer.flush()
     return result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 
 Item = dict[str, dict]
 Key = tuple[str, str]
@@ -50,9 +51,8 @@ DATED = {
 
 @dataclasses.dataclass(frozen=True)
 class Classified:
-    """A well-formed item: its kind, and the user whom it belongs to, if any."""
+    """A well-formed item."""
     kind: str
-    user: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,30 +65,29 @@ def key(item: Item) -> Key:
     return item.get('pk', {}).get('S', ''), item.get('sk', {}).get('S', '')
 
 
-def classify(item: Item) -> Classified | Malformed:
-    """The kind of an item. The reason of a malformed one contains names of attributes and no values."""
+def matching_kinds(item: Item) -> Iterator[tuple[str, dict[str, str], str | None]]:
+    """The kinds whose key an item has: the kind, its required attributes, and the user in the key, if any."""
     pk, sk = key(item)
-    reason = None
     for kind, pk_pattern, sk_pattern, required in PATTERNS:
         matches = pk_pattern.fullmatch(pk), sk_pattern.fullmatch(sk)
-        if not all(matches):
-            continue
+        if all(matches):
+            yield kind, required, next((match['user'] for match in matches if 'user' in match.re.groupindex), None)
+
+
+def classify(item: Item) -> Classified | Malformed:
+    """The kind of an item. The reason of a malformed one contains names of attributes and no values."""
+    reason = None
+    for kind, required, _ in matching_kinds(item):
         invalid = [f'{name} ({kind_})' for name, kind_ in required.items() if kind_ not in item.get(name, {})]
         if not invalid:
-            users = [match['user'] for match in matches if 'user' in match.re.groupindex]
-            return Classified(kind, users[0] if users else None)
+            return Classified(kind)
         reason = reason or f'{kind} without {", ".join(invalid)}'
     return Malformed(reason or 'unknown key')
 
 
 def user_of(item: Item) -> str | None:
     """The user whom an item belongs to, by its key alone: the other attributes may be malformed."""
-    pk, sk = key(item)
-    for _, pk_pattern, sk_pattern, _ in PATTERNS:
-        matches = pk_pattern.fullmatch(pk), sk_pattern.fullmatch(sk)
-        if all(matches):
-            return next((match['user'] for match in matches if 'user' in match.re.groupindex), None)
-    return None
+    return next((user for _, _, user in matching_kinds(item)), None)
 
 
 def number(item: Item, name: str) -> int:

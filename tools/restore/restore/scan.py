@@ -29,18 +29,14 @@ class Writer:
     def __init__(self, dynamodb, table: str, sleep: Callable[[float], None]) -> None:
         self._dynamodb, self._table, self._sleep = dynamodb, table, sleep
         self._pending: dict[tuple[str, str], dict] = {}
-        self.puts = 0
-        self.deletes = 0
 
     def add(self, change: Put | Delete) -> None:
         match change:
             case Put(item):
                 # A later change of the same key replaces the earlier one: a batch must not repeat a key.
                 self._pending[item['pk']['S'], item['sk']['S']] = {'PutRequest': {'Item': item}}
-                self.puts += 1
             case Delete(key):
                 self._pending[key] = {'DeleteRequest': {'Key': {'pk': {'S': key[0]}, 'sk': {'S': key[1]}}}}
-                self.deletes += 1
         if len(self._pending) == BATCH_SIZE:
             self.flush()
 

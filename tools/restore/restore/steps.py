@@ -104,8 +104,8 @@ class Restore:
 
     def erase_again(self) -> None:
         dynamodb = self.clients.dynamodb
-        result = erasures.replay_accounts(dynamodb, self.live, self.restored, self.sleep, self.log, is_dry_run=False)
         accounts = erasures.read_accounts(dynamodb, self.live, self.log)
+        result = erasures.replay_accounts(dynamodb, accounts, self.restored, self.sleep, self.log, is_dry_run=False)
         returned = returned_users(dynamodb, self.restored, accounts, self.log)
         if returned:
             raise RestoreError(f'{len(returned)} erased users are still in {self.restored}: run the command again')
