@@ -20,8 +20,7 @@ use crate::quality::response::{
     Assessment, Metrics, Participant, Quality, Ratings, SampleSummary, UserRating,
 };
 use crate::quality::store::{StoredQualityData, StoredRating};
-use crate::quality::stream_stats;
-use crate::quality::stream_stats::{StreamData, StreamStats};
+use crate::quality::stream_stats::{self, StreamData, StreamStats};
 use crate::quality::timeline::{Buckets, ParticipantTimeline, timeline, worst_interval};
 use crate::quality::track::{AlignedSample, ParticipantTrack, participant_tracks};
 use crate::quality::unit::round_to_thousandth;
