@@ -140,6 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::quality::Samples;
     use crate::test_support::samples::SampleGenerator;
 
     /// A number of JSON in a range, often at its bounds.
