@@ -17,6 +17,7 @@
 //! - `secrets` is Secrets Manager.
 //! - `client_access`, `listener`, `tls` and `cors` open the API to phones and browsers, and
 //!   `stream_proxy` does so for the Stream emulator.
+//! - `api_reference` is the page `/docs`.
 //! - `console` prints a short line for each request, and `output` stores the functions' output.
 //! - `webhooks` sends the Stream emulator's events to the API.
 //! - `clock` is the stack's clock, which a test can advance.
@@ -24,6 +25,7 @@
 //!
 //! `args`, `env_file`, `login`, `printout` and `sample_requests` belong to the binary.
 
+mod api_reference;
 mod backends;
 mod cargo_build;
 mod client_access;

@@ -48,6 +48,7 @@ pub(crate) fn print_stack(
         Some(_) => println!("Schedules  {}", format_schedules(&local::schedules()?)),
         None => println!("Schedules  none: they would remove the calls of other deployments"),
     }
+    println!("Reference  {}/docs", stack.api_url());
     println!("Events     {}/_local/events", stack.api_url());
     println!("Log        {}", functions_log.display());
     print_backends(stack.dynamo(), stack.stream_address(), clients, login)?;

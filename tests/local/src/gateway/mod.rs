@@ -29,6 +29,7 @@ use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
+use crate::api_reference;
 use crate::clock::StackClock;
 use crate::console::{Console, RequestLine, ResponseError, caller};
 use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response, read_at_most};
@@ -114,6 +115,13 @@ impl Gateway {
         {
             let mut response = json_response(StatusCode::OK, certificate.clone());
             response.headers_mut().insert(CONTENT_TYPE, CA_CONTENT_TYPE);
+            return response;
+        }
+        // Only the stack of a developer has a console.
+        if parts.method == Method::GET
+            && self.console.is_some()
+            && let Some(response) = api_reference::response(wire_path)
+        {
             return response;
         }
         if wire_path == clock_control::CLOCK_PATH {
