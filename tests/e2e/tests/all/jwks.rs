@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::outages::{Expected, Outage};
+
 /// The behavior of the key server.
 #[derive(Clone)]
 enum ServerBehavior {
@@ -412,6 +414,26 @@ async fn missing_keys_return_503_until_fetched() {
     server.set_keys(&[&signer]);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     assert_accepted(&app, &signer.token()).await;
+}
+
+#[tokio::test]
+async fn unreachable_key_server_raises_an_alarm() {
+    let signer = Signer::ed25519("a");
+    let server = KeyServer::start(ServerBehavior::CloseConnection).await;
+    let app = app_with_jwks(&server).await;
+    let outage = Outage::start(&app);
+    let _ = assert_unavailable(&app, &signer.token()).await;
+    let alarms = [("KeysUnavailableAlarm", Expected::Fires)];
+    outage.record(app, "a key server that is down", &alarms).await;
+
+    let server = KeyServer::with_keys(&[&signer]).await;
+    let app = app_with_jwks(&server).await;
+    assert_accepted(&app, &signer.token()).await;
+    server.set_behavior(ServerBehavior::CloseConnection);
+    let outage = Outage::start(&app);
+    assert_accepted(&app, &signer.token()).await;
+    let alarms = [("KeysUnavailableAlarm", Expected::Quiet)];
+    outage.record(app, "a key server that is down, with cached keys", &alarms).await;
 }
 
 #[tokio::test]

@@ -7,12 +7,7 @@ use e2e::TestApp;
 use serde_json::{Value, json};
 use stream_emulator::{Fault, FaultRule, Operation};
 
-/// The printed lines with metrics.
-fn metric_lines(output: &str) -> Vec<Value> {
-    let lines = output.lines().map(|line| &line[line.find('{').unwrap_or(line.len())..]);
-    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line.get("_aws").is_some()).collect()
-}
+use crate::outages::metric_lines;
 
 /// The names of the metrics that a line reports for these dimensions.
 fn metrics_by_dimension(line: &Value, dimensions: &Value) -> BTreeSet<String> {

@@ -28,6 +28,7 @@ mod layers;
 mod logging;
 mod messages;
 mod openapi;
+mod outages;
 mod output;
 mod presence;
 mod profile_pushes;
