@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.awslambda.models import LambdaBackend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Stack
@@ -154,6 +155,8 @@ def install() -> None:
     ChangeSet.apply = apply
     # moto has no object of a resource whose type it does not know.
     Stack.stack_resources = property(lambda stack: [it for it in stack.resource_map.values() if it is not None])
+    # The mappings of the stream do not run, so the records stay in the stream.
+    LambdaBackend.send_dynamodb_items = lambda *_: False
     Archive.physical_resource_id = property(lambda archive: archive.name)
     parsing.get_model_list.cache_clear()
     parsing.get_model_map.cache_clear()

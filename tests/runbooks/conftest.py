@@ -1,6 +1,5 @@
 """An operator's machine: a copy of the project, a shell with the tools of the documents, AWS and Stream on loopback."""
 
-import functools
 import json
 import os
 import pathlib
@@ -128,13 +127,13 @@ def session(cloud) -> boto3.Session:
     return boto3.Session(region_name=REGION)
 
 
-def local_stack(directory: pathlib.Path, *options: str, **variables: str):
+def local_stack(directory: pathlib.Path, **variables: str):
     """Starts `local`. Returns the process and its ports, once it serves requests."""
     ports = {name: str(free_port()) for name in ('port', 'dynamodb-port', 'stream-port')}
     log = directory / 'local.txt'
     arguments = [text for name, port in ports.items() for text in (f'--{name}', port)]
     with log.open('w') as output:
-        process = subprocess.Popen([TARGET / 'debug/local', *arguments, *options], cwd=directory, stdout=output,
+        process = subprocess.Popen([TARGET / 'debug/local', *arguments], cwd=directory, stdout=output,
                                    stderr=subprocess.STDOUT, env=environment([], **variables))
     with subprocess.Popen(['tail', f'--pid={process.pid}', '-n', '+1', '-f', log], text=True,
                           stdout=subprocess.PIPE) as lines:
@@ -153,7 +152,7 @@ def stop(process: subprocess.Popen) -> None:
 @pytest.fixture(scope='session')
 def stream_url(tmp_path_factory):
     """The emulated Stream app of the deployment on AWS."""
-    process, ports = local_stack(tmp_path_factory.mktemp('stream'), '--backends')
+    process, ports = local_stack(tmp_path_factory.mktemp('stream'))
     yield f'http://127.0.0.1:{ports["stream-port"]}'
     stop(process)
 
@@ -164,7 +163,7 @@ def shells(project, tools, cloud, stream_url):
     opened = []
 
     def open_shell() -> Shell:
-        variables = {**CREDENTIALS, 'AWS_ENDPOINT_URL': cloud.url, 'AWS_REGION': REGION, 'AWS_PAGER': '',
+        variables = {**CREDENTIALS, 'AWS_ENDPOINT_URL': cloud.url, 'AWS_PAGER': '',
                      'SAM_CLI_TELEMETRY': '0', 'STREAM_BASE_URL': stream_url, 'CARGO_TARGET_DIR': str(TARGET),
                      'DYNAMODB_ENDPOINT': cloud.url, 'PYTHONPATH': str(ROOT / 'tests/runbooks/site')}
         opened.append(Shell(project, environment(tools, **variables)))
@@ -182,11 +181,6 @@ def operator(request, shells):
     yield operator
     declared = set(getattr(request.function, 'declared', []))
     assert declared <= operator.done, f'declared, but not run: {declared - operator.done}'
-
-
-@functools.cache
-def secret_name(environment_name: str, kind: str) -> str:
-    return f'stream-functions/{environment_name}/{kind}'
 
 
 def secret_value(session: boto3.Session, name: str) -> dict:

@@ -34,7 +34,8 @@ class Shell:
         script, given, out, err = (self._files / name for name in ('script', 'stdin', 'stdout', 'stderr'))
         script.write_text(text)
         given.write_text(stdin)
-        status = self._send(f'source {script} <{given} >{out} 2>{err}')
+        # Some commands open /dev/stdout, which truncates a file, so the output passes a pipe.
+        status = self._send(f'source {script} <{given} > >(cat >{out}) 2>{err}; status=$?; wait $!; (exit $status)')
         if status != 0:
             raise CommandFailed(f'{command}\n{text}\nexit status {status}\n{out.read_text()}{err.read_text()}')
         return out.read_text()

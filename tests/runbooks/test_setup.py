@@ -8,7 +8,7 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 
 from cloud import ACCOUNT, CONCURRENCY, REGION
-from conftest import STREAM_KEY, STREAM_SECRET, covers, local_stack, secret_value, stop
+from conftest import STREAM_KEY, STREAM_SECRET, Operator, covers, local_stack, secret_value, stop
 
 STREAM_APP = {"STREAM_API_KEY='...'": f"STREAM_API_KEY='{STREAM_KEY}'",
               "STREAM_API_SECRET='...'": f"STREAM_API_SECRET='{STREAM_SECRET}'"}
@@ -27,10 +27,16 @@ def set_parameters(directory, environment: str, **values: str) -> None:
     path.write_text(f'{head}[{environment}.deploy.parameters]{section}{separator}{tail}')
 
 
+@pytest.fixture
+def operator(operator):
+    """An operator in the region of the document."""
+    operator.run_part('SETUP', '3. Secrets', 0, r'^export AWS_REGION.*?$')
+    return operator
+
+
 @pytest.fixture(scope='module')
 def secrets(shells) -> dict[str, str]:
     """The ARNs that the commands print."""
-    from conftest import Operator
     operator = Operator(shells())
     stream, jwt = ARN.findall(operator.run('SETUP', '3. Secrets', 0, stdin=f'{STREAM_SECRET}\n'))
     return {'StreamSecretArn': stream, 'JwtSecretArn': jwt}
@@ -39,8 +45,8 @@ def secrets(shells) -> dict[str, str]:
 @pytest.fixture(scope='module')
 def dev(shells, secrets, session):
     """The stack of the first deployment."""
-    from conftest import Operator
     operator = Operator(shells())
+    operator.run_part('SETUP', '3. Secrets', 0, r'^export AWS_REGION.*?$')
     operator.run_part('SETUP', '4. Deployment', 0, r'^cp .*?$')
     set_parameters(operator.directory, 'dev', StreamApiKey=STREAM_KEY, **secrets)
     output = operator.run_part('SETUP', '4. Deployment', 0, r'^sam build .*')

@@ -19,7 +19,8 @@ from typing import Any
 import alarms
 from project import Project
 
-NAMESPACE = "StreamFunctions/local"
+# That of the local stack, instead of StreamFunctions/<stack>.
+NAMESPACE = "StreamFunctions"
 
 # The alarms that only AWS's own metrics raise, without a line of a function. alarms.py evaluates them.
 WITHOUT_LINES = {
@@ -65,6 +66,8 @@ def embedded_metrics(line: dict[str, Any]) -> Iterator[Datum]:
 
 def metrics_of_aws(line: dict[str, Any], functions: dict[str, str]) -> Iterator[Datum]:
     """What API Gateway and Lambda count for an invocation that completed."""
+    if "function" not in line:
+        return  # the metrics of a closed call
     at, status = line["_aws"]["Timestamp"], line.get("status", 0)
     yield Datum(at, "AWS/Lambda", "Invocations", (("FunctionName", functions[line["function"]]),), 1)
     if "route" in line:

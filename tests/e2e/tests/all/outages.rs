@@ -9,7 +9,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::Duration;
 
-use e2e::TestApp;
+use e2e::{TestApp, sample_event};
 use http::Method;
 use local::{Options, Queue, SecretSource, dynamo};
 use serde_json::{Value, json};
@@ -84,11 +84,13 @@ async fn app_with(options: Options) -> TestApp {
     TestApp::with_options(options).await
 }
 
-/// Sends token requests of Alice in two periods of five minutes. Some have no token.
-async fn request_tokens(app: &TestApp, count: usize, without_token: usize) {
+/// Sends token requests with a token in two periods of five minutes, and some without one.
+async fn request_tokens(app: &TestApp, token: &str, count: usize, without_token: usize) {
+    let authorization = format!("Bearer {token}");
     for _ in 0..2 {
         for _ in 0..count {
-            let _ = app.post("/token", "alice", json!({})).await;
+            let headers = [("authorization", authorization.as_str())];
+            let _ = app.post_with_headers("/token", &headers, "{}").await;
         }
         for _ in 0..without_token {
             assert_eq!(app.send(Method::POST, "/token", &[], "{}").await.status, 401);
@@ -101,12 +103,13 @@ async fn request_tokens(app: &TestApp, count: usize, without_token: usize) {
 async fn wrong_audience_refuses_all_callers() {
     let app = TestApp::with_env([("JWT_AUDIENCE", "another-api")]).await;
     let outage = Outage::start(&app);
-    request_tokens(&app, 20, 0).await;
+    let claims = json!({"sub": "alice", "aud": "apps", "exp": 4_102_444_800_i64});
+    request_tokens(&app, &app.stack().sign_token(claims), 20, 0).await;
     outage.record(app, "a wrong audience", &[("RefusedCallersAlarm", Expected::Fires)]).await;
 
     let app = TestApp::start().await;
     let normal = Outage::start(&app);
-    request_tokens(&app, 25, 20).await;
+    request_tokens(&app, &app.stack().token_for("alice"), 25, 20).await;
     let alarms = [("RefusedCallersAlarm", Expected::Quiet), ("ServerErrorsAlarm", Expected::Quiet)];
     normal.record(app, "callers beside a scanner", &alarms).await;
 }
@@ -181,22 +184,27 @@ async fn lost_item_leaves_an_orphan() {
     outage.record(app, "a lost item of a call", &[("OrphansAlarm", Expected::Fires)]).await;
 }
 
+/// Invokes `call-events` with changes of this age, as a pipe that is behind the stream does.
+async fn process_changes(app: &TestApp, age: Duration) {
+    let created_at = app.now_millis() / 1_000 - i64::try_from(age.as_secs()).unwrap();
+    let mut records = sample_event("call-events");
+    for record in records.as_array_mut().unwrap() {
+        record["dynamodb"]["ApproximateCreationDateTime"] = json!(created_at);
+    }
+    let events = app.stack().invoke("call-events", records).await.unwrap();
+    assert!(!events.as_array().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn pipe_is_late() {
-    for (delay, expected) in [(16, Expected::Fires), (1, Expected::Quiet)] {
-        let app = app_with(Options { streams: true, ..Options::default() }).await;
-        app.create_calls(&["c1", "c2"]).await;
-        app.advance_time(Duration::from_mins(delay)).await;
+    for (minutes, expected) in [(16, Expected::Fires), (14, Expected::Quiet)] {
+        let app = TestApp::start().await;
         let outage = Outage::start(&app);
-        app.drain_streams().await;
-        app.advance_time(CLIENT_PERIOD).await;
-        let end = json!({"callId": "c1"});
-        let _ = app.post("/call/end", "alice", end).await.expect_success();
-        app.advance_time(Duration::from_mins(delay)).await;
-        app.drain_streams().await;
-        // The second late batch falls into the third period after the first one.
-        let periods = if expected == Expected::Fires { "late" } else { "prompt" };
-        let situation = format!("{periods} batches of the pipe");
+        for _ in 0..2 {
+            process_changes(&app, Duration::from_mins(minutes)).await;
+            app.advance_time(CLIENT_PERIOD).await;
+        }
+        let situation = format!("a pipe that is {minutes} minutes behind the stream");
         outage.record(app, &situation, &[("EventDelayAlarm", expected)]).await;
     }
 }
@@ -307,7 +315,7 @@ async fn secrets_manager_is_unavailable() {
     app.provision_users(&["alice"]).await;
     app.stack().secrets().unwrap().set_unavailable(true);
     let outage = Outage::start(&app);
-    app.advance_time(Duration::from_mins(6)).await;
+    // The process has its secrets.
     app.provision_users(&["alice"]).await;
     let alarms =
         [("SecretsUnavailableAlarm", Expected::Quiet), ("StreamCredentialsAlarm", Expected::Quiet)];
@@ -341,8 +349,14 @@ async fn limits_of_stream_are_exhausted() {
     for (count, expected) in [(11, Expected::Fires), (10, Expected::Quiet)] {
         let app = TestApp::start().await;
         let outage = Outage::start(&app);
+        app.provision_users(&["alice", "bob"]).await;
         let fault = Fault::TooManyRequests { retry_after: None };
-        request_tokens_of_new_users(&app, count, fault, "stream_busy").await;
+        app.stream().add_fault(FaultRule::for_any_operation(fault));
+        for _ in 0..count {
+            let create = json!({"receiverId": "bob", "callId": "c1"});
+            let rejected = app.post("/call/create", "alice", create).await;
+            assert_eq!(rejected.outcome(), (503, "stream_busy"));
+        }
         let situation = format!("{count} requests over Stream's limit");
         outage.record(app, &situation, &[("StreamLimitsAlarm", expected)]).await;
     }
@@ -404,13 +418,13 @@ async fn function_with_an_invalid_variable_does_not_start() {
 async fn discarded_records_are_dead_letters() {
     let app = app_with(Options { streams: true, ..Options::default() }).await;
     app.create_calls(&["c1"]).await;
-    let mut outage = Outage::start(&app);
     let alarms = [
         (Queue::HistoryDeadLetters, "HistoryDeadLettersAlarm"),
         (Queue::EventDeadLetters, "EventDeadLettersAlarm"),
     ];
     // Older than the 12 hours of both consumers.
     app.advance_time(13 * HOUR).await;
+    let mut outage = Outage::start(&app);
     app.drain_streams().await;
     for (queue, _) in alarms {
         let depth = app.stack().queue_depth(queue);
