@@ -83,8 +83,8 @@ class Schedule(CloudFormationModel):
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **_):
         settings = cloudformation_json['Properties']
         scheduler_backends[account_id][region_name].create_schedule(
-            '', '', settings['FlexibleTimeWindow'], 'default', '', resource_name, settings['ScheduleExpression'],
-            'UTC', '', settings.get('State', 'ENABLED'), settings['Target'], None)
+            None, None, settings['FlexibleTimeWindow'], 'default', None, resource_name, settings['ScheduleExpression'],
+            'UTC', None, settings.get('State', 'ENABLED'), settings['Target'], None)
         resource = cls()
         resource.physical_resource_id = resource_name
         return resource
