@@ -38,6 +38,8 @@ def prod(shells, session):
     for page in cloudformation.get_paginator('list_stack_resources').paginate(StackName=STACK):
         resources |= {it['LogicalResourceId']: it['PhysicalResourceId'] for it in page['StackResourceSummaries']
                       if 'LogicalResourceId' in it}
+    # moto's CloudFormation keeps the text of the parameter, and ignores the recovery.
+    session.client('dynamodb').update_table(TableName=resources['Table'], DeletionProtectionEnabled=True)
     session.client('dynamodb').update_continuous_backups(
         TableName=resources['Table'], PointInTimeRecoverySpecification={'PointInTimeRecoveryEnabled': True})
     return {'outputs': {it['OutputKey']: it['OutputValue'] for it in stack['Outputs']}, 'resources': resources}
