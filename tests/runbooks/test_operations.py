@@ -378,7 +378,8 @@ def test_complete_table_is_restored(operator, prod, session, restorable, shells)
     assert not {it['BackupArn'] for it in dynamodb.list_backups()['BackupSummaries']} & set(arns)
     assert f'{name}-restored' not in dynamodb.list_tables()['TableNames']
 
-    put(session, name, profile('dora', status={'S': 'deleted'}, statusAt={'N': '1767225600000'}))
+    erased = {'status': {'S': 'deleted'}, 'statusAt': {'N': '1767225600000'}, 'erasedAt': {'N': '1767225604000'}}
+    put(session, name, profile('dora', **erased))
     dynamodb.create_table(TableName='my-table', BillingMode='PAY_PER_REQUEST', **{
         key: dynamodb.describe_table(TableName=name)['Table'][key] for key in ('KeySchema',)},
         AttributeDefinitions=[{'AttributeName': key, 'AttributeType': 'S'} for key in ('pk', 'sk')])
