@@ -378,8 +378,9 @@ def test_complete_table_is_restored(operator, prod, session, restorable, shells)
     assert not {it['BackupArn'] for it in dynamodb.list_backups()['BackupSummaries']} & set(arns)
     assert f'{name}-restored' not in dynamodb.list_tables()['TableNames']
 
-    erased = {'status': {'S': 'deleted'}, 'statusAt': {'N': '1767225600000'}, 'erasedAt': {'N': '1767225604000'}}
-    put(session, name, profile('dora', **erased))
+    tombstone = profile('dora', status={'S': 'deleted'}, statusAt={'N': '1767225600000'})
+    del tombstone['createdAt']
+    put(session, name, tombstone)
     dynamodb.create_table(TableName='my-table', BillingMode='PAY_PER_REQUEST', **{
         key: dynamodb.describe_table(TableName=name)['Table'][key] for key in ('KeySchema',)},
         AttributeDefinitions=[{'AttributeName': key, 'AttributeType': 'S'} for key in ('pk', 'sk')])
