@@ -16,9 +16,10 @@ use crate::options::{
     StreamLimits,
 };
 use crate::secrets::SecretStore;
-use crate::stream_proxy::StreamProxy;
+use crate::stream_proxy::{FunctionStreamProxy, StreamProxy};
 use crate::template::Template;
 use crate::tokens::{self, Holder};
+use crate::trace::Recorder;
 use crate::webhooks;
 
 /// The purpose of the listeners of Stream.
@@ -29,6 +30,8 @@ pub struct Backends {
     dynamo: LocalDynamo,
     stream: Option<Emulator>,
     stream_proxy: Option<StreamProxy>,
+    /// The proxy that records the requests of the functions, with a console.
+    function_proxy: Option<FunctionStreamProxy>,
     /// The address of Stream for clients on this machine.
     stream_address: Option<SocketAddr>,
     secrets: Option<SecretStore>,
@@ -42,7 +45,8 @@ impl Backends {
         let api_url = format!("http://localhost:{}", options.api_port);
         let template = Template::load_for(options)?;
         let endpoints = ClientEndpoints::new(options.clients.as_ref())?;
-        Self::start_for_api(&api_url, options, &endpoints, &template, StackClock::default()).await
+        let clock = StackClock::default();
+        Self::start_for_api(&api_url, options, &endpoints, &template, clock, None).await
     }
 
     pub(crate) async fn start_for_api(
@@ -51,15 +55,17 @@ impl Backends {
         endpoints: &ClientEndpoints,
         template: &Template,
         clock: StackClock,
+        recorder: Option<&Recorder>,
     ) -> Result<Self, StartError> {
-        let dynamo = LocalDynamo::start(template, options, &clock).await?;
-        let (mut stream_proxy, mut stream_address) = (None, None);
+        let dynamo = LocalDynamo::start(template, options, &clock, recorder.cloned()).await?;
+        let (mut stream_proxy, mut stream_address, mut function_proxy) = (None, None, None);
         let stream = match options.stream {
             StreamChoice::Emulated => {
                 let listener = if options.clients.is_some() {
                     let (listeners, address) = endpoints.bind(STREAM, options.stream_port).await?;
                     let (listener, emulator_address) = bind_localhost(STREAM, 0).await?;
-                    stream_proxy = Some(StreamProxy::start(listeners, emulator_address));
+                    let proxy = StreamProxy::start(listeners, emulator_address, recorder);
+                    stream_proxy = Some(proxy);
                     stream_address = Some(address);
                     listener
                 } else {
@@ -67,6 +73,10 @@ impl Backends {
                     stream_address = Some(address);
                     listener
                 };
+                if let Some(recorder) = recorder {
+                    let emulator = listener.local_addr().map_err(StartError::StreamEmulator)?;
+                    function_proxy = Some(FunctionStreamProxy::start(emulator, recorder).await?);
+                }
                 let emulator_clock = clock.clone();
                 let settings = Settings::new(STREAM_API_KEY, STREAM_API_SECRET)
                     .with_join_mode(JoinMode::Pretend)
@@ -100,7 +110,16 @@ impl Backends {
                 Some(store)
             }
         };
-        Ok(Self { dynamo, stream, stream_proxy, stream_address, secrets, variables, clock })
+        Ok(Self {
+            dynamo,
+            stream,
+            stream_proxy,
+            function_proxy,
+            stream_address,
+            secrets,
+            variables,
+            clock,
+        })
     }
 
     /// DynamoDB.
@@ -119,6 +138,11 @@ impl Backends {
     #[must_use]
     pub fn stream_address(&self) -> Option<SocketAddr> {
         self.stream_address
+    }
+
+    /// The base URL of the proxy that records the requests of the functions to Stream.
+    pub(crate) fn recording_stream_url(&self) -> Option<&str> {
+        self.function_proxy.as_ref().map(FunctionStreamProxy::url)
     }
 
     /// Secrets Manager. `None` if the functions get their secrets as variables.
@@ -163,6 +187,9 @@ impl Backends {
         if let Some(secrets) = self.secrets {
             secrets.stop().await;
         }
+        if let Some(function_proxy) = self.function_proxy {
+            function_proxy.stop().await;
+        }
         if let Some(stream_proxy) = self.stream_proxy {
             stream_proxy.stop().await;
         }
@@ -190,7 +217,7 @@ mod tests {
     async fn start_backends(options: &Options, clock: &StackClock) -> Backends {
         let template = Template::load().unwrap();
         let endpoints = ClientEndpoints::new(options.clients.as_ref()).unwrap();
-        Backends::start_for_api("http://api", options, &endpoints, &template, clock.clone())
+        Backends::start_for_api("http://api", options, &endpoints, &template, clock.clone(), None)
             .await
             .unwrap()
     }

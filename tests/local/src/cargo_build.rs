@@ -15,9 +15,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::console::write_line;
 use crate::error::{BuildError, StartError};
 use crate::options::BuildMode;
+use crate::terminal::write_line;
 
 /// Variables that Cargo sets for the program that it runs. A nested Cargo must not inherit them:
 /// build scripts that depend on them would run again, with everything that depends on their output.

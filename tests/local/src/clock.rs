@@ -7,11 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
+
 /// The clock of one stack. All clones share the offset.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct StackClock {
     /// Whole seconds, since a process gets its offset in seconds.
     offset_seconds: Arc<AtomicU64>,
+    /// Notified when the offset has changed.
+    advanced: watch::Sender<()>,
+}
+
+impl Default for StackClock {
+    fn default() -> Self {
+        Self { offset_seconds: Arc::default(), advanced: watch::Sender::new(()) }
+    }
 }
 
 impl StackClock {
@@ -28,6 +38,12 @@ impl StackClock {
     pub(crate) fn advance(&self, by: Duration) {
         let seconds = by.as_secs() + u64::from(by.subsec_nanos() > 0);
         self.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+        self.advanced.send_replace(());
+    }
+
+    /// A receiver that is notified when the offset has changed.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.advanced.subscribe()
     }
 }
 

@@ -1,10 +1,13 @@
 //! CORS of the local stack: a web app of any origin may use the API and the Stream emulator.
 //!
 //! A deployment has the origins of `CorsOrigins` instead. The control paths `/_local` and
-//! `/_emulator` reject every request with `Origin`: a simple request of a web page has an effect
-//! even if the page cannot read the response.
+//! `/_emulator` accept no web page but the console: a simple request of a page has an effect even if
+//! the page cannot read the response. The console has the origin of the request's own host, and that
+//! host is `localhost` or an address. So a foreign name that resolves to this machine (DNS
+//! rebinding) has no access.
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,11 +15,11 @@ use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::http_server::{ConnectionDropped, HttpResponse, json_response};
+use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response};
 
 /// The paths that control the stack.
 const CONTROL_PREFIXES: [&str; 2] = ["/_local", "/_emulator"];
@@ -24,8 +27,11 @@ const CONTROL_PREFIXES: [&str; 2] = ["/_local", "/_emulator"];
 /// The media endpoints of joined calls, which clients in browsers use too.
 const MEDIA_PREFIX: &str = "/_emulator/media/";
 
-const CONTROL_REJECTED: &str =
-    r#"{"message":"web pages cannot use control paths: send the request without Origin"}"#;
+const CONTROL_REJECTED: &str = r#"{"message":"web pages cannot use control paths: send the request without Origin, and to localhost or an address"}"#;
+
+/// The relation of the page that sends a request to the requested host.
+/// <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -33,19 +39,24 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// Answers a preflight request, or handles a request and allows any origin to read its response.
-/// A web page gets 403 from a control path.
+/// A web page other than the console gets 403 from a control path.
 pub(crate) async fn allow_any_origin<F>(
     request: Request<Incoming>,
+    peer: Peer,
     handle: impl FnOnce(Request<Incoming>) -> F,
 ) -> Result<HttpResponse, ConnectionDropped>
 where
     F: Future<Output = Result<HttpResponse, ConnectionDropped>>,
 {
+    if is_control_path(request.uri().path()) {
+        return if may_control(request.headers(), peer) {
+            handle(request).await
+        } else {
+            Ok(json_response(StatusCode::FORBIDDEN, CONTROL_REJECTED))
+        };
+    }
     if !request.headers().contains_key(ORIGIN) {
         return handle(request).await;
-    }
-    if is_control_path(request.uri().path()) {
-        return Ok(json_response(StatusCode::FORBIDDEN, CONTROL_REJECTED));
     }
     if is_preflight(request.method(), request.headers()) {
         return Ok(preflight_response(request.headers()));
@@ -61,6 +72,38 @@ where
 fn is_control_path(path: &str) -> bool {
     let is_media = path.starts_with(MEDIA_PREFIX);
     !is_media && CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Whether a request may use control paths: that of the console, or one that no web page sends.
+fn may_control(headers: &HeaderMap, peer: Peer) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    let has_own_origin =
+        text(&ORIGIN).is_none_or(|origin| Some(origin) == own_origin(headers, peer).as_deref());
+    let is_same_site = text(&FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
+    is_trusted_host(headers) && has_own_origin && is_same_site
+}
+
+/// The origin of the pages that this server serves, such as `http://localhost:9000`.
+pub(crate) fn own_origin(headers: &HeaderMap, peer: Peer) -> Option<String> {
+    let scheme = if peer.is_tls { "https" } else { "http" };
+    Some(format!("{scheme}://{}", headers.get(HOST)?.to_str().ok()?))
+}
+
+/// Whether the requested host is `localhost` or an address. No browser omits the host.
+pub(crate) fn is_trusted_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    host.to_str().is_ok_and(|host| {
+        let name = host_name(host);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    })
+}
+
+/// The host without its port, and an IPv6 address without its brackets.
+pub(crate) fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    }
 }
 
 /// Whether a browser asks for permission before the request itself.
@@ -113,8 +156,8 @@ mod tests {
     async fn send(request: http::request::Builder, path: &str) -> (StatusCode, HeaderMap) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
-        let server = Server::start(listener, |request, _| {
-            allow_any_origin(request, |_| async {
+        let server = Server::start(listener, |request, peer| {
+            allow_any_origin(request, peer, |_| async {
                 let mut response = json_response(StatusCode::TOO_MANY_REQUESTS, "{}");
                 let limit = HeaderValue::from_static("60");
                 response.headers_mut().insert("x-ratelimit-limit", limit);
@@ -170,6 +213,35 @@ mod tests {
             }
             let (status, _) = send(Request::post("/"), path).await;
             assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_console_may_control() {
+        let console = ("origin", "http://localhost:9000");
+        let cases: [(&str, &[(&str, &str)], bool); 12] = [
+            ("localhost:9000", &[], true),
+            ("localhost:9000", &[console], true),
+            ("127.0.0.1:9000", &[("origin", "http://127.0.0.1:9000")], true),
+            ("[::1]:9000", &[("origin", "http://[::1]:9000")], true),
+            ("192.168.1.5:9000", &[("sec-fetch-site", "same-origin")], true),
+            ("localhost:9000", &[("sec-fetch-site", "none")], true),
+            ("localhost:9000", &[("origin", "https://localhost:9000")], false),
+            ("localhost:9000", &[("origin", "http://localhost:8081")], false),
+            ("localhost:9000", &[("sec-fetch-site", "cross-site")], false),
+            ("localhost:9000", &[("sec-fetch-site", "same-site")], false),
+            // A name that resolves to this machine has the origin of its own page.
+            ("evil.example:9000", &[("origin", "http://evil.example:9000")], false),
+            ("localhost.evil.example", &[], false),
+        ];
+        for (host, headers, expected) in cases {
+            let mut map = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            for (name, value) in headers {
+                let name = HeaderName::from_static(name);
+                map.insert(name, HeaderValue::from_static(value));
+            }
+            let peer = Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false };
+            assert_eq!(may_control(&map, peer), expected, "{host} {headers:?}");
         }
     }
 

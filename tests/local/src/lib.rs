@@ -17,8 +17,10 @@
 //! - `secrets` is Secrets Manager.
 //! - `client_access`, `listener`, `tls` and `cors` open the API to phones and browsers, and
 //!   `stream_proxy` does so for the Stream emulator.
+//! - `terminal` prints a short line for each request, and `output` stores the functions' output.
 //! - `api_reference` is the page `/docs`.
-//! - `console` prints a short line for each request, and `output` stores the functions' output.
+//! - `console` is the page that shows what happens, with its endpoints; `trace` records the requests
+//!   for it. `control` has the other paths that control the stack.
 //! - `webhooks` sends the Stream emulator's events to the API.
 //! - `clock` is the stack's clock, which a test can advance.
 //! - `backends` and `stack` combine the parts.
@@ -31,6 +33,7 @@ mod cargo_build;
 mod client_access;
 mod clock;
 mod console;
+mod control;
 mod cors;
 pub mod dynamo;
 mod environment;
@@ -48,13 +51,16 @@ mod stream_proxy;
 mod streams;
 mod sync;
 mod template;
+mod terminal;
 mod tls;
 mod tokens;
+mod trace;
 mod webhooks;
 
 pub use backends::Backends;
 pub use cargo_build::workspace_root;
 pub use client_access::ClientAccess;
+pub use console::{ConsoleOptions, ConsoleUser};
 pub use error::{
     BuildError, InvokeError, PatternError, StartError, TableStreamError, TemplateError,
 };

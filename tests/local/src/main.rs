@@ -18,7 +18,10 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use args::{Args, Command};
-use local::{BuildMode, ClientAccess, Options, Stack, StreamChoice, UserLimits, workspace_root};
+use local::{
+    BuildMode, ClientAccess, ConsoleOptions, ConsoleUser, Options, Stack, StreamChoice, UserLimits,
+    workspace_root,
+};
 use login::Login;
 
 /// The directory of the certificate authority, in the root of the workspace. Git ignores it.
@@ -62,6 +65,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         dynamo_port: args.dynamodb_port,
         stream_port: args.stream_port,
         clients: Some(clients.clone()),
+        console: Some(ConsoleOptions { users: console_users(&args, &login) }),
         data_dir: args.data_dir.clone(),
         webhooks: true,
         streams: true,
@@ -86,6 +90,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
 fn client_access(args: &Args) -> ClientAccess {
     let tls_dir = args.has_tls.then(|| workspace_root().join(TLS_DIR));
     ClientAccess { host: args.host, tls_dir }
+}
+
+/// The users of the console. The functions would reject the tokens of the stack if it cannot sign.
+fn console_users(args: &Args, login: &Login) -> Vec<ConsoleUser> {
+    if !login.can_issue_tokens() {
+        return Vec::new();
+    }
+    let users = sample_requests::named_users(&args.users).into_iter();
+    users.map(|(id, name)| ConsoleUser { id: id.to_owned(), name: name.to_owned() }).collect()
 }
 
 /// The file for the functions' output. Stacks on several ports have a file each.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::client_access::ClientAccess;
+use crate::console::ConsoleOptions;
 
 /// The default secret of the session JWTs. [`Options::env`] can override it.
 pub const JWT_SECRET: &str = "local-session-jwt-secret-never-deploy-this-one";
@@ -38,6 +39,8 @@ pub struct Options {
     /// The access of clients. Without it, the API and the emulator listen on loopback only, without
     /// CORS and TLS.
     pub clients: Option<ClientAccess>,
+    /// The console, on the port of the API. Without it, nothing is recorded.
+    pub console: Option<ConsoleOptions>,
     /// The port of the API; 0 is any free port.
     pub api_port: u16,
     /// The port of DynamoDB; 0 is any free port.
@@ -84,6 +87,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clients: None,
+            console: None,
             api_port: 0,
             dynamo_port: 0,
             stream_port: 0,

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::console::{Console, write_line};
 use crate::error::StartError;
 use crate::sync::lock;
+use crate::terminal::{Terminal, write_line};
 
 /// Everything that the functions of a stack have printed.
 #[derive(Clone)]
@@ -18,10 +18,10 @@ pub(crate) enum FunctionOutput {
     Log(Arc<OutputLog>),
 }
 
-/// A file with all lines, and a console with the short ones.
+/// A file with all lines, and a terminal with the short ones.
 pub(crate) struct OutputLog {
     file: Mutex<File>,
-    console: Arc<Console>,
+    terminal: Arc<Terminal>,
 }
 
 impl FunctionOutput {
@@ -36,14 +36,14 @@ impl FunctionOutput {
             fs::create_dir_all(dir).map_err(file_error)?;
         }
         let file = Mutex::new(File::create(path).map_err(file_error)?);
-        Ok(Self::Log(Arc::new(OutputLog { file, console: Arc::new(Console::new()) })))
+        Ok(Self::Log(Arc::new(OutputLog { file, terminal: Arc::new(Terminal::new()) })))
     }
 
-    /// The console, if there is one.
-    pub(crate) fn console(&self) -> Option<&Arc<Console>> {
+    /// The terminal, if there is one.
+    pub(crate) fn terminal(&self) -> Option<&Arc<Terminal>> {
         match self {
             Self::Memory(_) => None,
-            Self::Log(log) => Some(&log.console),
+            Self::Log(log) => Some(&log.terminal),
         }
     }
 
@@ -60,7 +60,7 @@ impl FunctionOutput {
                 if let Err(error) = lock(&log.file).write_all(json_line.as_bytes()) {
                     report_error(&format!("writing the functions' output failed: {error}"));
                 }
-                log.console.show_output(function, line);
+                log.terminal.show_output(function, line);
             }
         }
     }
@@ -82,7 +82,7 @@ fn json_line(function: &str, line: &str) -> String {
     }
 }
 
-/// Prints an error of the stack to stderr, also without a console.
+/// Prints an error of the stack to stderr, also without a terminal.
 pub(crate) fn report_error(message: &str) {
     write_line(&format!("local: {message}"));
 }

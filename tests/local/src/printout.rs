@@ -40,6 +40,7 @@ pub(crate) fn print_stack(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let api_urls = urls(stack.api_address(), clients)?;
     println!();
+    println!("Console    {}", console_url(stack.api_address(), clients));
     print_urls("API", &api_urls, "");
     if let Some(path) = stack.ca_path() {
         println!("CA         {} and {}{path}", ca_file(clients), http_url(&api_urls));
@@ -75,6 +76,15 @@ pub(crate) fn print_backends(
     Ok(())
 }
 
+/// The URL of the console for a browser on this machine.
+fn console_url(api: SocketAddr, clients: &ClientAccess) -> String {
+    format!("{}://localhost:{}/", scheme(clients), api.port())
+}
+
+fn scheme(clients: &ClientAccess) -> &'static str {
+    if clients.tls_dir.is_some() { "https" } else { "http" }
+}
+
 /// The file of the certificate authority.
 fn ca_file(clients: &ClientAccess) -> String {
     let dir = clients.tls_dir.as_deref().unwrap_or(Path::new(""));
@@ -88,7 +98,7 @@ fn http_url(urls: &[String]) -> String {
 
 /// The URLs of a server. The first one is for this machine.
 fn urls(local: SocketAddr, clients: &ClientAccess) -> Result<Vec<String>, StartError> {
-    let scheme = if clients.tls_dir.is_some() { "https" } else { "http" };
+    let scheme = scheme(clients);
     let addresses = clients.addresses()?;
     let reachable = addresses.into_iter().map(|address| SocketAddr::new(address, local.port()));
     Ok([local].into_iter().chain(reachable).map(|at| format!("{scheme}://{at}")).collect())
@@ -195,6 +205,8 @@ mod tests {
         };
         let loopback = urls(local, &clients("127.0.0.1", None)).unwrap();
         assert_eq!(loopback, ["http://127.0.0.1:9000"]);
+        let console = console_url(local, &clients("127.0.0.1", None));
+        assert_eq!(console, "http://localhost:9000/");
         let device = urls(local, &clients("192.168.1.5", Some("local-tls"))).unwrap();
         assert_eq!(device, ["https://127.0.0.1:9000", "https://192.168.1.5:9000"]);
         assert_eq!(http_url(&device), "http://192.168.1.5:9000");

@@ -64,9 +64,14 @@ enum Sender {
 
 /// The users whose tokens are printed: alice, bob, and the further users of the command line.
 pub(crate) fn users(further: &[String]) -> Vec<&str> {
-    let fixed = USERS.map(|(user, _)| user);
-    let further = further.iter().map(String::as_str).filter(|user| !fixed.contains(user));
-    fixed.into_iter().chain(further).collect()
+    named_users(further).into_iter().map(|(user, _)| user).collect()
+}
+
+/// The same users, with their names. The name of a further user is the id.
+pub(crate) fn named_users(further: &[String]) -> Vec<(&str, &str)> {
+    let is_further = |user: &&str| USERS.iter().all(|(fixed, _)| fixed != user);
+    let further = further.iter().map(String::as_str).filter(is_further);
+    USERS.into_iter().chain(further.map(|user| (user, user))).collect()
 }
 
 /// The requests. `$CALL` is an open call. `$ENDED_CALL` is a call of its own, so that the line
@@ -270,6 +275,7 @@ mod tests {
     fn further_users_are_listed_once() {
         let further = ["carol".to_owned(), "alice".to_owned()];
         assert_eq!(users(&further), ["alice", "bob", "carol"]);
+        assert_eq!(named_users(&further)[1..], [("bob", "Bob"), ("carol", "carol")]);
         assert_eq!(all(&further).len(), all(&[]).len() + 2);
     }
 

@@ -1,7 +1,7 @@
 //! The whole local stack.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -10,12 +10,14 @@ use stream_emulator::Emulator;
 use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
+use crate::console::{Addresses, Console, ResendClient, sweep_event};
+use crate::control::{CA_PATH, Control};
 use crate::cors;
 use crate::dynamo::LocalDynamo;
 use crate::error::{InvokeError, StartError, TableStreamError};
-use crate::gateway::{CA_PATH, Gateway, Routes};
+use crate::gateway::{Gateway, Routes};
 use crate::http_server::Server;
-use crate::lambda::{Functions, RuntimeApi};
+use crate::lambda::{Functions, RuntimeApi, Tracing};
 use crate::listener::{ClientEndpoints, bind_localhost};
 use crate::options::Options;
 use crate::output::FunctionOutput;
@@ -27,6 +29,7 @@ use crate::streams::{
 use crate::template::Template;
 use crate::tls::LocalTls;
 use crate::tokens;
+use crate::trace::Recorder;
 
 /// The API with all its functions, DynamoDB and Stream.
 ///
@@ -57,9 +60,16 @@ impl Stack {
         let (api_listeners, api_address) = endpoints.bind("the API", options.api_port).await?;
         let api_url = format!("http://{api_address}");
         let clock = StackClock::default();
-        let backends =
-            Backends::start_for_api(&api_url, &options, &endpoints, &template, clock.clone())
-                .await?;
+        let recorder = options.console.is_some().then(|| Recorder::new(clock.clone()));
+        let backends = Backends::start_for_api(
+            &api_url,
+            &options,
+            &endpoints,
+            &template,
+            clock.clone(),
+            recorder.as_ref(),
+        )
+        .await?;
         let output = match &options.functions_log {
             Some(path) => FunctionOutput::in_file(path)?,
             None => FunctionOutput::in_memory(),
@@ -67,6 +77,10 @@ impl Stack {
         let binaries = Binaries::prepare(options.build_mode, template.functions.len()).await?;
         let (listener, address) = bind_localhost("the Runtime API", 0).await?;
         let runtime_api = RuntimeApi::start(listener, address, output.clone());
+        let tracing = recorder.clone().map(|recorder| Tracing {
+            recorder,
+            stream_url: backends.recording_stream_url().map(str::to_owned),
+        });
         let functions = Arc::new(Functions::new(
             &template.functions,
             &binaries,
@@ -75,6 +89,7 @@ impl Stack {
             &runtime_api,
             &output,
             options.max_instances,
+            tracing.as_ref(),
         )?);
         let invoker = FunctionInvoker::new(Arc::clone(&functions), options.schedules);
         let invoker: Arc<dyn Invoke> = Arc::new(invoker);
@@ -83,28 +98,58 @@ impl Stack {
             table: backends.dynamo().table_name().to_owned(),
         });
         let streams = Arc::new(Streams::start(&template, source, &clock, &invoker).await?);
+        let console = options.console.clone().zip(recorder.clone());
+        let console = console.map(|(options, recorder)| Console {
+            options,
+            recorder,
+            clock: clock.clone(),
+            functions: Arc::clone(&functions),
+            streams: Arc::clone(&streams),
+            stream: backends.stream().cloned(),
+            dynamo: backends.dynamo().controls(),
+            variables: backends.variables().clone(),
+            addresses: Addresses {
+                api: api_address,
+                dynamo: backends.dynamo().address(),
+                stream: backends.stream_address(),
+            },
+            function_names: template.functions.iter().map(|it| it.name.clone()).collect(),
+            sweep_event: sweep_event(&template.functions),
+            started_at: clock.now(),
+            tokens: Mutex::default(),
+            client: ResendClient::default(),
+        });
+        // The console needs the checks of the control paths.
+        let is_open_to_browsers = options.clients.is_some() || console.is_some();
         let gateway = Arc::new(Gateway {
             routes: Routes::new(&template.functions),
             functions: Arc::clone(&functions),
-            streams: Arc::clone(&streams),
+            control: Control {
+                streams: Arc::clone(&streams),
+                functions: Arc::clone(&functions),
+                clock: clock.clone(),
+                stream: backends.stream().cloned(),
+                ca_certificate: endpoints.tls().map(LocalTls::ca_certificate),
+                console,
+            },
             clock: clock.clone(),
-            ca_certificate: endpoints.tls().map(LocalTls::ca_certificate),
             user_id_claim: tokens::user_id_claim(backends.variables()).to_owned(),
-            console: output.console().cloned(),
+            terminal: output.terminal().cloned(),
+            recorder,
         });
-        let is_open_to_browsers = options.clients.is_some();
         let api_server = Server::start_for_clients(api_listeners, move |request, peer| {
             let gateway = Arc::clone(&gateway);
             async move {
                 if is_open_to_browsers {
-                    cors::allow_any_origin(request, |request| gateway.handle(request, peer)).await
+                    cors::allow_any_origin(request, peer, |request| gateway.handle(request, peer))
+                        .await
                 } else {
                     gateway.handle(request, peer).await
                 }
             }
         });
         let scheduler =
-            options.schedules.then(|| Scheduler::start(&template.functions, &functions));
+            options.schedules.then(|| Scheduler::start(&template.functions, &functions, &clock));
         let stream_poller = options.schedules.then(|| StreamPoller::start(&streams));
         Ok(Self {
             api_url,

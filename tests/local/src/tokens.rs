@@ -2,14 +2,18 @@
 //! test.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
 
-const SESSION_LIFETIME_SECONDS: u64 = 12 * 60 * 60;
+/// The lifetime of a session token.
+pub(crate) const SESSION_LIFETIME: Duration = Duration::from_hours(12);
+
+/// The user id in the session token of a service.
+pub(crate) const SERVICE_SUBJECT: &str = "demo-service";
 
 /// Signs claims with the `JWT_SECRET` of these variables (HS256, RFC 7515).
 pub(crate) fn sign(variables: &BTreeMap<String, String>, claims: &Value) -> String {
@@ -50,14 +54,14 @@ pub(crate) fn session_token(
     let setting = |name: &str| setting(variables, name);
     let (user, role) = match holder {
         Holder::User(user) => (user, "user"),
-        Holder::Service => ("demo-service", setting("JWT_SERVICE_ROLE").unwrap_or("service")),
+        Holder::Service => (SERVICE_SUBJECT, setting("JWT_SERVICE_ROLE").unwrap_or("service")),
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut claims = json!({
         user_id_claim(variables): user,
         setting("JWT_ROLE_CLAIM").unwrap_or("role"): role,
         "iat": now,
-        "exp": now + SESSION_LIFETIME_SECONDS,
+        "exp": now + SESSION_LIFETIME.as_secs(),
     });
     let first = |name: &str| setting(name).and_then(|list| list.split(',').next()).map(str::trim);
     if let Some(issuer) = first("JWT_ISSUER") {
@@ -79,8 +83,6 @@ pub(crate) fn session_token(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -109,7 +111,7 @@ mod tests {
         assert_eq!(default_claims["sub"], "alice");
         assert_eq!(default_claims["role"], "user");
         assert_eq!(default_claims["iat"], 1_767_225_600);
-        assert_eq!(default_claims["exp"], 1_767_225_600 + SESSION_LIFETIME_SECONDS);
+        assert_eq!(default_claims["exp"], 1_767_225_600 + SESSION_LIFETIME.as_secs());
         assert!(default_claims.get("iss").is_none() && default_claims.get("aud").is_none());
         let service_claims = claims(&session_token(
             &variables(&[("JWT_SECRET", "s"), ("JWT_SERVICE_ROLE", "backend")]),

@@ -152,6 +152,17 @@ impl FaultScript {
         self.0.clear();
     }
 
+    /// The rules that still apply, with what is left of them.
+    pub(crate) fn remaining(&self) -> Vec<FaultRule> {
+        let remaining = |state: &RuleState| {
+            let rule = &state.rule;
+            let times = rule.times.map(|times| times.saturating_sub(state.fired));
+            let skip = rule.skip.saturating_sub(state.skipped);
+            (times != Some(0)).then(|| FaultRule { skip, times, ..rule.clone() })
+        };
+        self.0.iter().filter_map(remaining).collect()
+    }
+
     /// Counts a request for this operation in every matching rule and returns the fault to apply.
     pub(crate) fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
         let mut fault = None;
@@ -212,6 +223,18 @@ mod tests {
             .once()]);
         assert_eq!(which_requests_fail(&mut script, Operation::GetCall, 4), [false; 4]);
         assert_eq!(which_requests_fail(&mut script, Operation::EndCall, 3), [false, true, false]);
+    }
+
+    #[test]
+    fn remaining_rules_have_the_rest_of_their_requests() {
+        let end = FaultRule::for_operation(Operation::EndCall, Fault::Status(500));
+        let mut script = script([end.clone().skip_first(1).times(2), end.clone()]);
+        for _ in 0..2 {
+            script.next_fault(Operation::EndCall);
+        }
+        assert_eq!(script.remaining(), [end.clone().times(1), end.clone()]);
+        script.next_fault(Operation::EndCall);
+        assert_eq!(script.remaining(), [end]);
     }
 
     #[test]

@@ -92,11 +92,15 @@ pub use emulator::Emulator;
 pub use error::StreamErrorView;
 pub use faults::{Fault, FaultRule};
 pub use operation::{Operation, RequestCounts};
+pub use response::FAULT_HEADER;
 pub use settings::{Clock, Settings};
 pub use views::{
     BanView, CallReport, CallTypeView, CallView, ChannelView, JoinView, MessageView,
     ParticipantSessionFaults, ParticipantStats, RingView, SessionStats, SocketView, UserAction,
     UserToken, UserView,
 };
-pub use webhooks::{DeliveryAttempt, GzipMode, WebhookScript, WebhookTimes};
+pub use webhooks::{
+    AttemptOutcomeView, AttemptView, DeliveryAttempt, DeliveryView, GzipMode, WebhookScript,
+    WebhookTimes,
+};
 pub use world::{APP_OBJECT_SECRET, JoinMode};

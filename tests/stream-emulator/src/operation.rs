@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use http::Method;
 use serde::{Deserialize, Serialize};
+
+use crate::route::Route;
 
 /// One line per operation: its documentation, Stream's name for it, and the rate limit in requests
 /// per minute. Limits that Stream does not publish, such as those for video, are assumed.
@@ -231,6 +234,14 @@ operations! {
     NotEmulated: 1_000,
     /// Any other request: returns 404
     Unknown: 1_000,
+}
+
+impl Operation {
+    /// The operation of a request with this method and path.
+    #[must_use]
+    pub fn of_request(method: &Method, path: &str) -> Self {
+        Route::parse(method, path).operation()
+    }
 }
 
 impl fmt::Display for Operation {

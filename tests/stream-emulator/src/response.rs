@@ -16,6 +16,9 @@ use serde::Serialize;
 use crate::error::StreamError;
 use crate::rate_limit::RateLimitStatus;
 
+/// The header of a response that a fault rule has changed.
+pub const FAULT_HEADER: &str = "x-emulator-fault";
+
 /// A response before it is sent.
 #[derive(Debug)]
 pub(crate) struct ApiResponse {
@@ -86,6 +89,11 @@ impl ApiResponse {
             Some(seconds) => self.with_header(RETRY_AFTER, &seconds.to_string()),
             None => self,
         }
+    }
+
+    /// Marks the response of a fault rule, so that a proxy can distinguish it.
+    pub(crate) fn with_fault_mark(self) -> Self {
+        self.with_header(FAULT_HEADER, "injected")
     }
 
     pub(crate) fn with_date(self, date: &str) -> Self {

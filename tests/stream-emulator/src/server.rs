@@ -22,7 +22,7 @@ use crate::faults::Fault;
 use crate::realtime::{Endpoint, upgrade};
 use crate::request::ApiRequest;
 use crate::response::{ApiResponse, ConnectionDropped, ResponseBody};
-use crate::state::State;
+use crate::state::{RequestFault, State};
 
 /// Far above Stream's own limits.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -119,7 +119,10 @@ impl ConnectionContext {
         }
         match fault {
             None => Ok(self.state.handle(&request)),
-            Some(fault) => self.apply_fault(request, fault).await,
+            Some(RequestFault::RateLimited(fault)) => self.apply_fault(request, fault).await,
+            Some(RequestFault::Injected(fault)) => {
+                Ok(self.apply_fault(request, fault).await?.with_fault_mark())
+            }
         }
     }
 

@@ -39,6 +39,15 @@ pub(crate) struct State {
     delivery_finished: Notify,
 }
 
+/// Why a request fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RequestFault {
+    /// By a fault rule.
+    Injected(Fault),
+    /// By an exceeded rate limit.
+    RateLimited(Fault),
+}
+
 /// The state behind the mutex.
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
@@ -74,7 +83,7 @@ impl State {
     pub(crate) fn with_inner<T>(&self, action: impl FnOnce(&mut Inner, Timestamp) -> T) -> T {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let now = Timestamp::from_system_time((self.settings.now)());
+        let now = self.now();
         self.run_due(inner, now);
         inner.close_unauthorized_sockets(now);
         inner.publish(&self.settings, now);
@@ -96,14 +105,16 @@ impl State {
 
     /// Counts an arriving request and returns the fault to apply: that of a fault rule or else that
     /// of an exceeded rate limit.
-    pub(crate) fn record_request(&self, operation: Operation) -> Option<Fault> {
+    pub(crate) fn record_request(&self, operation: Operation) -> Option<RequestFault> {
         self.with_inner(|inner, now| {
             inner.request_counts.increment(operation);
             let is_within_limit = inner.rate_windows.try_acquire(operation, now);
             let is_rate_limited = self.settings.enforce_rate_limits && !is_within_limit;
             let scripted = inner.faults.next_fault(operation);
+            let limited = Fault::TooManyRequests { retry_after: None };
             scripted
-                .or_else(|| is_rate_limited.then_some(Fault::TooManyRequests { retry_after: None }))
+                .map(RequestFault::Injected)
+                .or_else(|| is_rate_limited.then_some(RequestFault::RateLimited(limited)))
         })
     }
 
@@ -166,8 +177,14 @@ impl State {
         self.delivery_queued.notified().await;
     }
 
-    pub(crate) fn record_attempt(&self, attempt: DeliveryAttempt) {
-        self.lock().webhooks.record_attempt(attempt);
+    pub(crate) fn begin_attempt(&self, delivery: &PendingDelivery) {
+        let now = self.now();
+        self.lock().webhooks.begin_attempt(delivery.webhook_id(), delivery.copy(), now);
+    }
+
+    pub(crate) fn record_attempt(&self, attempt: DeliveryAttempt, backoff: Option<Duration>) {
+        let now = self.now();
+        self.lock().webhooks.record_attempt(attempt, backoff, now);
     }
 
     /// Marks a webhook as delivered or abandoned.
@@ -197,6 +214,10 @@ impl State {
         inner.webhooks.close();
         drop(inner);
         self.delivery_finished.notify_waiters();
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_system_time((self.settings.now)())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -293,7 +314,7 @@ impl Inner {
             for event in events {
                 self.realtime.deliver(&event, &self.world);
                 if is_webhook_event(event["type"].as_str().unwrap_or_default()) {
-                    self.webhooks.handle_event(&event, self.world.app(), settings);
+                    self.webhooks.handle_event(&event, self.world.app(), settings, now);
                 }
                 self.events.push(event, now);
             }

@@ -1,131 +1,175 @@
-//! The terminal of a developer: a short line for each request, run and problem.
+//! The console: a page that shows what happens in the stack, and its endpoints. It is served by
+//! `cargo run -p local` alone.
 //!
-//! The details of an error are in the function's own log line, which the gateway does not see. So
-//! the gateway announces a request, and the reader of the function's output adds the details.
+//! `GET /` is the page, and its files are in `tests/local/console`. The endpoints are below
+//! `/_local/console`: `state`, `requests`, `calls`, `webhooks`, `faults` and `sweep`. They accept no
+//! other web page ([`crate::cors`]). A response has no token, except for the session tokens in
+//! `state`, which the page needs to act as the users.
 
-mod function_line;
-mod request_line;
-mod style;
+mod assets;
+mod calls;
+mod faults;
+mod options;
+mod presence;
+mod requests;
+mod resend;
+mod state;
+mod stored_call;
+mod webhooks;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::SystemTime;
 
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use bytes::Bytes;
+use http::request::Parts;
+use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+use stream_emulator::Emulator;
 
-use crate::sync::lock;
-use function_line::{FunctionLine, RequestOutcome};
-pub(crate) use request_line::{RequestLine, ResponseError, caller};
-use style::Style;
+use crate::clock::StackClock;
+use crate::control::message_response;
+use crate::cors;
+use crate::dynamo::DynamoControls;
+use crate::http_server::{HttpResponse, Peer, json_response};
+use crate::lambda::Functions;
+use crate::streams::Streams;
+use crate::template::{Function, Schedule};
+use crate::trace::{Recorder, RequestKind};
+pub use options::{ConsoleOptions, ConsoleUser};
+pub(crate) use resend::ResendClient;
+use state::SessionTokens;
 
-/// How long the line of a failed request waits for the function's log line, which arrives by
-/// another pipe than the response.
-const LOG_LINE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The prefix of the endpoints.
+const PREFIX: &str = "/_local/console/";
 
-/// The terminal, or a file in its place. Lines go to stderr.
+/// The function that closes calls.
+const SWEEPER: &str = "sweeper";
+
+/// What the console shows and controls.
 pub(crate) struct Console {
-    style: Style,
-    /// The requests in progress, by the request id of the gateway.
-    pending: Mutex<BTreeMap<String, oneshot::Sender<RequestOutcome>>>,
+    pub(crate) options: ConsoleOptions,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: StackClock,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) stream: Option<Emulator>,
+    pub(crate) dynamo: DynamoControls,
+    /// The variables of the stack.
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) addresses: Addresses,
+    pub(crate) function_names: Vec<String>,
+    /// The event of a sweep.
+    pub(crate) sweep_event: Option<Bytes>,
+    pub(crate) started_at: SystemTime,
+    pub(crate) tokens: Mutex<SessionTokens>,
+    pub(crate) client: ResendClient,
 }
 
-/// A request in progress.
-pub(crate) struct PendingRequest {
-    id: String,
-    outcome: oneshot::Receiver<RequestOutcome>,
+/// The addresses of the stack's servers on this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) api: SocketAddr,
+    pub(crate) dynamo: SocketAddr,
+    pub(crate) stream: Option<SocketAddr>,
+}
+
+/// The event of the schedule that runs most often.
+pub(crate) fn sweep_event(functions: &[Function]) -> Option<Bytes> {
+    let sweeper = functions.iter().find(|function| function.name == SWEEPER)?;
+    let Schedule { input, .. } = sweeper.schedules.iter().min_by_key(|it| it.interval)?;
+    Some(Bytes::from(input.to_string()))
 }
 
 impl Console {
-    /// A console with colours if stderr is a terminal and `NO_COLOR` is not set.
-    /// <https://no-color.org>
-    pub(crate) fn new() -> Self {
-        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let style = Style::new(io::stderr().is_terminal() && !is_plain);
-        Self { style, pending: Mutex::default() }
+    /// Handles a request. `None` for a path of the stack or the API.
+    pub(crate) async fn handle(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        peer: Peer,
+    ) -> Option<HttpResponse> {
+        let path = parts.uri.path();
+        let response = match path.strip_prefix(PREFIX) {
+            Some(path) => self.handle_endpoint(parts, path, body, peer).await,
+            None if path == "/" && parts.method == Method::GET => self.page(parts, peer),
+            None => return None,
+        };
+        Some(protected(response))
     }
 
-    /// Announces a request to a function.
-    pub(crate) fn begin_request(&self, id: &str) -> PendingRequest {
-        let (sender, outcome) = oneshot::channel();
-        lock(&self.pending).insert(id.to_owned(), sender);
-        PendingRequest { id: id.to_owned(), outcome }
+    fn page(&self, parts: &Parts, peer: Peer) -> HttpResponse {
+        if !cors::is_trusted_host(&parts.headers) {
+            return message_response(StatusCode::FORBIDDEN, "open the console by an address");
+        }
+        let stream = self.stream_origin(parts, peer);
+        assets::page(stream.as_deref())
     }
 
-    /// Prints the line of a request, without a delay of its response.
-    pub(crate) fn finish_request(self: &Arc<Self>, pending: PendingRequest, line: RequestLine) {
-        let console = Arc::clone(self);
-        tokio::spawn(async move {
-            let PendingRequest { id, outcome } = pending;
-            let outcome = if line.is_error() {
-                timeout(LOG_LINE_TIMEOUT, outcome).await.ok().and_then(Result::ok)
-            } else {
-                None
-            };
-            lock(&console.pending).remove(&id);
-            write_line(&line.format(outcome.as_ref(), console.style));
-        });
-    }
-
-    /// Prints a line of a function's output, unless it is the log line of a request.
-    pub(crate) fn show_output(&self, function: &str, text: &str) {
-        match FunctionLine::parse(text) {
-            FunctionLine::Request { id, outcome } => {
-                let pending = lock(&self.pending).remove(&id);
-                if let Some(pending) = pending {
-                    // An error means that the line of the request is already printed.
-                    let _ = pending.send(outcome);
-                }
+    async fn handle_endpoint(
+        &self,
+        parts: &Parts,
+        path: &str,
+        body: &[u8],
+        peer: Peer,
+    ) -> HttpResponse {
+        let segments: Vec<&str> = path.split('/').collect();
+        match (parts.method.as_str(), segments.as_slice()) {
+            ("GET", ["assets", file]) => assets::file(file),
+            ("GET", ["state"]) => json_value(&self.state(parts, peer)),
+            ("GET", ["requests"]) => {
+                let query = parts.uri.query().unwrap_or_default();
+                json_value(&requests::read(&self.recorder, query).await)
             }
-            line => {
-                if let Some(text) = line.format(function, self.style) {
-                    write_line(&text);
-                }
+            ("POST", ["requests", id, "resend"]) => self.resend(id),
+            ("GET", ["calls"]) => self.calls().await,
+            ("GET", ["webhooks"]) => json_value(&self.webhooks()),
+            ("POST", ["webhooks"]) => self.set_webhooks(body),
+            ("POST", ["faults"]) => self.add_fault(body),
+            ("DELETE", ["faults"]) => self.clear_faults(),
+            ("POST", ["sweep"]) => self.sweep().await,
+            _ => message_response(StatusCode::NOT_FOUND, "the console has no such endpoint"),
+        }
+    }
+
+    /// Runs the sweeper now.
+    async fn sweep(&self) -> HttpResponse {
+        let Some(event) = self.sweep_event.clone() else {
+            return message_response(StatusCode::NOT_FOUND, "the template has no sweeper");
+        };
+        match self.functions.run(RequestKind::Schedule, SWEEPER, event).await {
+            Ok(payload) => {
+                let summary: Value = serde_json::from_slice(&payload).unwrap_or_default();
+                json_value(&json!({ "summary": summary }))
             }
+            Err(error) => message_response(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
 }
 
-/// Writes a line to stderr with one call, so that lines of several functions do not mix.
-pub(crate) fn write_line(line: &str) {
-    // If stderr is closed, no other channel is left.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+fn json_value(value: &Value) -> HttpResponse {
+    json_response(StatusCode::OK, value.to_string())
 }
 
-/// A text of a client without control characters, which could move the cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| {
-            let is_control = character.is_control();
-            let escaped = is_control.then(|| character.escape_default());
-            let plain = (!is_control).then_some(character);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
+/// The response to a control request that has succeeded.
+fn done() -> HttpResponse {
+    json_value(&json!({ "ok": true }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("al\u{1b}[2Jice\n"), "al\\u{1b}[2Jice\\n");
-        assert_eq!(printable("Zoë@1"), "Zoë@1");
+/// A response that other web pages cannot embed, and that is never cached.
+fn protected(mut response: HttpResponse) -> HttpResponse {
+    const HEADERS: [(&str, &str); 4] = [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-
-    #[tokio::test]
-    async fn log_line_reaches_its_request_only() {
-        let console = Console::new();
-        let (first, second) = (console.begin_request("r1"), console.begin_request("r2"));
-        let line = r#"{"message":"request completed","requestId":"r2","code":"unauthenticated",
-                       "cause":"the token has expired"}"#;
-        console.show_output("token", line);
-        let outcome = second.outcome.await.unwrap();
-        assert_eq!(outcome.code, "unauthenticated");
-        assert_eq!(outcome.cause.as_deref(), Some("the token has expired"));
-        drop(console);
-        assert!(first.outcome.await.is_err());
-    }
+    response
 }

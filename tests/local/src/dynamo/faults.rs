@@ -58,6 +58,11 @@ impl FaultRules {
         self.0.clear();
     }
 
+    /// The rules that still apply to a request.
+    pub(super) fn remaining(&self) -> Vec<Rule> {
+        self.0.iter().filter(|rule| rule.times > 0).cloned().collect()
+    }
+
     /// The fault for a request of this operation. The request counts for every matching rule that
     /// skips it. The first rule that does not skip it applies.
     pub(super) fn next_fault(&mut self, operation: &str) -> Option<Fault> {
@@ -91,6 +96,9 @@ mod tests {
         let has_fault = ["PutItem", "GetItem", "PutItem", "PutItem", "PutItem"]
             .map(|operation| rules.next_fault(operation).is_some());
         assert_eq!(has_fault, [false, false, true, true, false]);
+        assert!(rules.remaining().is_empty());
+        rules.add(Rule::next("GetItem", Fault::Throttled));
+        assert_eq!(rules.remaining().len(), 1);
     }
 
     #[test]

@@ -7,11 +7,13 @@
 //! expiry of items. Data in a directory gets them from the machine's clock.
 
 mod client;
+mod controls;
 mod faults;
 mod proxy;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::StackClock;
@@ -20,8 +22,10 @@ use crate::http_server::Server;
 use crate::listener::bind_localhost;
 use crate::options::Options;
 use crate::template::{TableAction, Template};
+use crate::trace::Recorder;
 pub(crate) use client::{CallError, call_streams};
 pub use client::{call, create_table_at};
+pub(crate) use controls::DynamoControls;
 pub use faults::{Fault, Rule};
 use proxy::Proxy;
 use upstream::Upstream;
@@ -29,6 +33,7 @@ use upstream::Upstream;
 /// A running DynamoDB.
 pub struct LocalDynamo {
     url: String,
+    address: SocketAddr,
     table_name: String,
     proxy: Arc<Proxy>,
     server: Server,
@@ -40,26 +45,38 @@ impl LocalDynamo {
         template: &Template,
         options: &Options,
         clock: &StackClock,
+        recorder: Option<Recorder>,
     ) -> Result<Self, StartError> {
         let (listener, address) = bind_localhost("DynamoDB", options.dynamo_port).await?;
         let (upstream, table_name) = match options.dynamo_server {
             Some(address) => Upstream::connect(address, &template.table, options.streams).await?,
             None => Upstream::start(&template.table, options, clock).await?,
         };
-        let proxy = Arc::new(Proxy::new(upstream.address(), template.policies()));
+        let proxy = Arc::new(Proxy::new(upstream.address(), template.policies(), recorder));
         let server_proxy = Arc::clone(&proxy);
         let server = Server::start(listener, move |request, _| {
             let proxy = Arc::clone(&server_proxy);
             async move { proxy.handle(request).await }
         });
         let url = format!("http://{address}");
-        Ok(Self { url, table_name, proxy, server, upstream })
+        Ok(Self { url, address, table_name, proxy, server, upstream })
     }
 
     /// The endpoint, such as `http://127.0.0.1:8000`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What the console reads and controls.
+    pub(crate) fn controls(&self) -> DynamoControls {
+        let endpoint = self.stream_endpoint();
+        DynamoControls::new(Arc::clone(&self.proxy), endpoint, self.table_name.clone())
+    }
+
+    /// The address of the endpoint.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The name of the table.
@@ -108,6 +125,12 @@ impl LocalDynamo {
     /// Makes some of the following requests fail. Earlier rules take precedence.
     pub fn inject_fault(&self, rule: Rule) {
         self.proxy.inject_fault(rule);
+    }
+
+    /// The rules that still apply to a request.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Rule> {
+        self.proxy.faults()
     }
 
     /// Removes all rules.

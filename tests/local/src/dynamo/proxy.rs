@@ -23,6 +23,11 @@ use super::faults::{Fault, FaultRules, Rule};
 use crate::http_server::{self, ConnectionDropped, HttpResponse, remove_hop_by_hop};
 use crate::sync::lock;
 use crate::template::TableAction;
+use crate::trace::{Recorder, Service, StepDetails};
+
+/// The header with the session token of the credentials. With a console it has the id of the
+/// process.
+const SECURITY_TOKEN: &str = "x-amz-security-token";
 
 /// The content type of DynamoDB's responses.
 const JSON_CONTENT_TYPE: &str = "application/x-amz-json-1.0";
@@ -37,6 +42,7 @@ pub(super) struct Proxy {
     rounds: Mutex<Rounds>,
     used_actions: Mutex<BTreeSet<(String, TableAction)>>,
     fault_rules: Mutex<FaultRules>,
+    recorder: Option<Recorder>,
 }
 
 /// Counts the rounds of requests: a request that arrives while another one is in progress belongs to
@@ -65,10 +71,18 @@ impl Drop for InProgress<'_> {
     }
 }
 
+/// The result of an operation.
+struct Handled {
+    response: Result<HttpResponse, ConnectionDropped>,
+    /// Whether a fault was injected.
+    is_fault: bool,
+}
+
 impl Proxy {
     pub(super) fn new(
         upstream: SocketAddr,
         policies: BTreeMap<String, BTreeSet<TableAction>>,
+        recorder: Option<Recorder>,
     ) -> Self {
         Self {
             upstream,
@@ -78,6 +92,7 @@ impl Proxy {
             counts: Mutex::default(),
             rounds: Mutex::default(),
             fault_rules: Mutex::default(),
+            recorder,
         }
     }
 
@@ -106,31 +121,58 @@ impl Proxy {
         lock(&self.fault_rules).clear();
     }
 
+    /// The rules that still apply to a request.
+    pub(super) fn faults(&self) -> Vec<Rule> {
+        lock(&self.fault_rules).remaining()
+    }
+
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
     ) -> Result<HttpResponse, ConnectionDropped> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
         let Some(operation) = operation(&parts.headers).map(str::to_owned) else {
             return self.forward(parts, body).await;
         };
+        let process = parts.headers.remove(SECURITY_TOKEN);
+        let step = self.recorder.as_ref().and_then(|recorder| {
+            recorder.begin_step(process?.to_str().ok()?, Service::Dynamodb, &operation)
+        });
+        let Some(step) = step else {
+            return self.handle_operation(parts, body, &operation).await.response;
+        };
+        let handled = self.handle_operation(parts, body.clone(), &operation).await;
+        let response = match &handled.response {
+            // A clone of a whole body shares its bytes.
+            Ok(response) => Some((
+                response.status().as_u16(),
+                response.body().clone().collect().await.map(|body| body.to_bytes()),
+            )),
+            Err(_) => None,
+        };
+        let response_body = response.as_ref().and_then(|(_, body)| body.as_ref().ok());
+        let details = StepDetails::dynamodb(&operation, &body, response_body.map(|body| &body[..]));
+        step.end(response.as_ref().map(|(status, _)| *status), details, handled.is_fault);
+        handled.response
+    }
+
+    async fn handle_operation(&self, parts: Parts, body: Bytes, operation: &str) -> Handled {
         if let Some((function, allowed)) = self.caller_policy(&parts.headers) {
-            let action = TableAction::new(&operation, uses_index(&body));
+            let action = TableAction::new(operation, uses_index(&body));
             if !allowed.contains(&action) {
-                return Ok(access_denied(function, &action));
+                return Handled { response: Ok(access_denied(function, &action)), is_fault: false };
             }
             lock(&self.used_actions).insert((function.to_owned(), action));
         }
         let _in_progress = InProgress::begin(&self.rounds);
-        let fault = lock(&self.fault_rules).next_fault(&operation);
-        *lock(&self.counts).entry(operation).or_default() += 1;
-        match fault {
+        let fault = lock(&self.fault_rules).next_fault(operation);
+        *lock(&self.counts).entry(operation.to_owned()).or_default() += 1;
+        let response = match fault {
             None => self.forward(parts, body).await,
             Some(Fault::ConnectionClosed) => Err(ConnectionDropped),
             Some(Fault::AppliedThenLost) => {
-                self.forward(parts, body).await?;
-                Err(ConnectionDropped)
+                self.forward(parts, body).await.and(Err(ConnectionDropped))
             }
             Some(Fault::Throttled) => Ok(throttled()),
             Some(Fault::InternalError) => Ok(internal_error()),
@@ -138,7 +180,8 @@ impl Proxy {
                 sleep(delay).await;
                 self.forward(parts, body).await
             }
-        }
+        };
+        Handled { response, is_fault: fault.is_some() }
     }
 
     /// The function that sent the request, and its allowed actions.

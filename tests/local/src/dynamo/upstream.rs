@@ -198,7 +198,7 @@ Resources:
             let clock = StackClock::default();
             let data_dir = Some(folder.clone());
             let options = Options { data_dir, streams, ..Options::default() };
-            let dynamo = LocalDynamo::start(&template, &options, &clock).await.unwrap();
+            let dynamo = LocalDynamo::start(&template, &options, &clock, None).await.unwrap();
             let response = call_streams(&dynamo.stream_endpoint(), "ListStreams", &json!({})).await;
             arns.push(response.unwrap()["Streams"][0]["StreamArn"].as_str().map(str::to_owned));
             dynamo.stop().await;

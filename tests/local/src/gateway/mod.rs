@@ -1,17 +1,13 @@
 //! A local API Gateway: finds the route, invokes the function with an event, and converts the
 //! result into an HTTP response.
 //!
-//! - `GET /_local/events` is not a route of the API: it returns the events on the bus and the
-//!   messages in the dead-letter queues. `GET /_local/ca.crt` returns the certificate authority of
-//!   the stack's TLS, which a device downloads to trust it.
-//! - `/_local/clock` is the clock of the stack: a `POST` advances it.
+//! - The paths that control the stack are not routes of the API: [`crate::control`] handles them.
 //! - A request without a matching route returns 404. A body over 10 MB returns 413.
 //! - If a function fails, crashes or exceeds its timeout, the client gets 500. If it runs longer
 //!   than 30 s, the limit of an HTTP API, the client gets 503 and the invocation continues.
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 //!   <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html>
 
-mod clock_control;
 mod event;
 mod path;
 mod response;
@@ -24,17 +20,19 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::HeaderValue;
+use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::api_reference;
 use crate::clock::StackClock;
-use crate::console::{Console, RequestLine, ResponseError, caller};
+use crate::control::Control;
 use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response, read_at_most};
 use crate::lambda::{Functions, ids};
-use crate::streams::{EVENTS_PATH, Streams};
+use crate::terminal::{RequestLine, ResponseError, Terminal, caller};
+use crate::trace::{
+    Message, Recorder, RequestEnd, RequestKind, RequestStart, Span, call_id_of_channel,
+};
 pub(crate) use routes::Routes;
 
 /// The maximum size of a body.
@@ -43,23 +41,20 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// How long an HTTP API waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The path of the certificate authority.
-pub(crate) const CA_PATH: &str = "/_local/ca.crt";
-
-/// The content type with which iOS and Android offer to install a certificate.
-const CA_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-x509-ca-cert");
+/// The function that handles Stream's webhooks.
+const WEBHOOK: &str = "webhook";
 
 /// The handler of the API's HTTP requests.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) functions: Arc<Functions>,
-    pub(crate) streams: Arc<Streams>,
+    pub(crate) control: Control,
     pub(crate) clock: StackClock,
-    /// The certificate of the authority, with TLS.
-    pub(crate) ca_certificate: Option<Bytes>,
-    /// The claim of the session tokens with the user, which the console shows.
+    /// The claim of the session tokens with the user, which the terminal shows.
     pub(crate) user_id_claim: String,
-    pub(crate) console: Option<Arc<Console>>,
+    pub(crate) terminal: Option<Arc<Terminal>>,
+    /// Records the requests, with a console.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Gateway {
@@ -70,17 +65,30 @@ impl Gateway {
         peer: Peer,
     ) -> Result<HttpResponse, ConnectionDropped> {
         let started_at = Instant::now();
-        let request_id = ids::gateway_request_id();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         // An oversized body is read to its end too: a client that is still sending would not read
         // the response.
         let body = read_body(body).await?;
-        let pending = self.console.as_ref().map(|console| console.begin_request(&request_id));
+        if let Some(response) =
+            self.control.handle(&parts, body.as_deref().unwrap_or_default(), peer).await
+        {
+            return Ok(response);
+        }
+        let resend = self.recorder.as_ref().and_then(|it| it.take_resend(&mut parts.headers));
+        let (request_id, resent_from) = match resend {
+            Some(resend) => (resend.id, Some(resend.from)),
+            None => (ids::gateway_request_id(), None),
+        };
+        let pending = self.terminal.as_ref().map(|terminal| terminal.begin_request(&request_id));
+        let span = self.begin_span(&parts, body.as_ref(), &request_id, resent_from);
         let mut response = match &body {
-            Some(body) => self.dispatch(&parts, body, peer, &request_id).await,
+            Some(body) => self.dispatch(&parts, body, peer, &request_id, &span).await,
             None => error_response(StatusCode::PAYLOAD_TOO_LARGE),
         };
-        if let (Some(console), Some(pending)) = (&self.console, pending) {
+        if self.recorder.is_some() {
+            span.end(end_of(&response).await);
+        }
+        if let (Some(terminal), Some(pending)) = (&self.terminal, pending) {
             let line = RequestLine {
                 status: response.status(),
                 duration: started_at.elapsed(),
@@ -89,12 +97,47 @@ impl Gateway {
                 path: parts.uri.path().to_owned(),
                 method: parts.method,
             };
-            console.finish_request(pending, line);
+            terminal.finish_request(pending, line);
         }
         if let Ok(id) = HeaderValue::try_from(request_id) {
             response.headers_mut().insert("apigw-requestid", id);
         }
         Ok(response)
+    }
+
+    /// Records a request, with a console.
+    fn begin_span(
+        &self,
+        parts: &Parts,
+        body: Option<&Bytes>,
+        request_id: &str,
+        resent_from: Option<String>,
+    ) -> Span {
+        let Some(recorder) = &self.recorder else { return Span::default() };
+        let route = self.routes.find(parts.method.as_str(), parts.uri.path());
+        let function = route.as_ref().map(|route| route.function.to_owned());
+        let is_webhook = function.as_deref() == Some(WEBHOOK);
+        let call_id = route.as_ref().and_then(|route| {
+            let channel = route.parameters.get("channelId").map(String::as_str);
+            let call = route.parameters.get("callId").map(String::as_str);
+            call.or_else(|| channel.and_then(call_id_of_channel)).map(str::to_owned)
+        });
+        let empty = Bytes::new();
+        let body = body.unwrap_or(&empty);
+        recorder.begin(RequestStart {
+            id: request_id.to_owned(),
+            kind: if is_webhook { RequestKind::Webhook } else { RequestKind::Http },
+            method: parts.method.to_string(),
+            path_and_query: parts
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
+            function,
+            caller: caller(parts, body, &self.user_id_claim),
+            call_id,
+            request: Message::new(parts.headers.clone(), body),
+            resent_from,
+        })
     }
 
     async fn dispatch(
@@ -103,31 +146,9 @@ impl Gateway {
         body: &[u8],
         peer: Peer,
         request_id: &str,
+        span: &Span,
     ) -> HttpResponse {
         let wire_path = parts.uri.path();
-        if parts.method == Method::GET && wire_path == EVENTS_PATH {
-            let report = self.streams.report(parts.uri.query().unwrap_or_default());
-            return json_response(StatusCode::OK, report.to_string());
-        }
-        if parts.method == Method::GET
-            && wire_path == CA_PATH
-            && let Some(certificate) = &self.ca_certificate
-        {
-            let mut response = json_response(StatusCode::OK, certificate.clone());
-            response.headers_mut().insert(CONTENT_TYPE, CA_CONTENT_TYPE);
-            return response;
-        }
-        // Only the stack of a developer has a console.
-        if parts.method == Method::GET
-            && self.console.is_some()
-            && let Some(response) = api_reference::response(wire_path)
-        {
-            return response;
-        }
-        if wire_path == clock_control::CLOCK_PATH {
-            let (clock, functions) = (&self.clock, &self.functions);
-            return clock_control::handle(&parts.method, body, clock, functions).await;
-        }
         let Some(path) = path::raw_path(wire_path) else {
             return error_response(StatusCode::BAD_REQUEST);
         };
@@ -145,13 +166,25 @@ impl Gateway {
             },
             &route,
         );
-        let invocation = self.functions.invoke(route.function, event.to_string().into());
+        let invocation =
+            self.functions.invoke_in(span.clone(), route.function, event.to_string().into());
         match timeout(INTEGRATION_TIMEOUT, invocation).await {
             Ok(Ok(payload)) => response::from_payload(&payload)
                 .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR)),
             Ok(Err(_)) => error_response(StatusCode::INTERNAL_SERVER_ERROR),
             Err(_) => error_response(StatusCode::SERVICE_UNAVAILABLE),
         }
+    }
+}
+
+/// The end of a recorded request.
+async fn end_of(response: &HttpResponse) -> RequestEnd {
+    // A clone of a whole body shares its bytes, and reading it cannot fail.
+    let body = response.body().clone().collect().await.map(|body| body.to_bytes());
+    RequestEnd {
+        status: Some(response.status().as_u16()),
+        response: Message::new(response.headers().clone(), &body.unwrap_or_default()),
+        failure: None,
     }
 }
 

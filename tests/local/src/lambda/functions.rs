@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::instance::Instance;
-use super::launcher::Launcher;
+use super::launcher::{Launcher, Tracing};
 use super::process::ProcessIds;
 use super::runtime_api::RuntimeApi;
 use crate::cargo_build::Binaries;
@@ -18,6 +18,7 @@ use crate::error::{InvokeError, StartError};
 use crate::output::{FunctionOutput, report_error};
 use crate::sync::{ShutdownSignal, ShutdownTrigger, lock};
 use crate::template::Function;
+use crate::trace::{Recorder, RequestKind, Span};
 
 /// The upper limit of [`Options::max_instances`](crate::options::Options::max_instances).
 const MAX_INSTANCES: usize = 100;
@@ -26,6 +27,7 @@ pub(crate) struct Functions {
     pools: BTreeMap<String, InstancePool>,
     pids: ProcessIds,
     shutdown: ShutdownTrigger,
+    recorder: Option<Recorder>,
 }
 
 /// The execution environments of one function.
@@ -42,6 +44,7 @@ struct InstancePool {
 
 impl Functions {
     /// No process starts before the first invocation.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the stack")]
     pub(crate) fn new(
         functions: &[Function],
         binaries: &Binaries,
@@ -50,6 +53,7 @@ impl Functions {
         api: &RuntimeApi,
         output: &FunctionOutput,
         max_instances: usize,
+        tracing: Option<&Tracing>,
     ) -> Result<Self, StartError> {
         let capacity = max_instances.clamp(1, MAX_INSTANCES);
         let pids = ProcessIds::default();
@@ -66,6 +70,7 @@ impl Functions {
                 connections: api.connections(),
                 output: output.clone(),
                 pids: pids.clone(),
+                tracing: tracing.cloned(),
             };
             let pool = InstancePool {
                 launcher,
@@ -76,7 +81,8 @@ impl Functions {
             };
             pools.insert(function.name.clone(), pool);
         }
-        Ok(Self { pools, pids, shutdown: ShutdownTrigger::new() })
+        let recorder = tracing.map(|tracing| tracing.recorder.clone());
+        Ok(Self { pools, pids, shutdown: ShutdownTrigger::new(), recorder })
     }
 
     /// Invokes a function and returns its response. As on Lambda, the invocation continues if the
@@ -86,11 +92,36 @@ impl Functions {
         function: &str,
         event: Bytes,
     ) -> Result<Bytes, InvokeError> {
+        self.invoke_in(Span::default(), function, event).await
+    }
+
+    /// Invokes a function without an HTTP request, and records the run with a console.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        kind: RequestKind,
+        function: &str,
+        event: Bytes,
+    ) -> Result<Bytes, InvokeError> {
+        let recorder = self.recorder.as_ref();
+        let span = recorder.map(|recorder| recorder.begin_run(kind, function, &event));
+        let span = span.unwrap_or_default();
+        let result = self.invoke_in(span.clone(), function, event).await;
+        span.end_run(&result);
+        result
+    }
+
+    /// Invokes a function for a recorded request.
+    pub(crate) async fn invoke_in(
+        self: &Arc<Self>,
+        span: Span,
+        function: &str,
+        event: Bytes,
+    ) -> Result<Bytes, InvokeError> {
         let functions = Arc::clone(self);
         let function = function.to_owned();
         let invocation = tokio::spawn(async move {
             match functions.pools.get(&function) {
-                Some(pool) => pool.invoke(event, functions.shutdown.subscribe()).await,
+                Some(pool) => pool.invoke(event, &span, functions.shutdown.subscribe()).await,
                 None => Err(InvokeError::UnknownFunction(function)),
             }
         });
@@ -131,25 +162,31 @@ impl InstancePool {
     async fn invoke(
         &self,
         event: Bytes,
+        span: &Span,
         mut shutdown: ShutdownSignal,
     ) -> Result<Bytes, InvokeError> {
         let _permit = self.permits.acquire().await.map_err(|_| InvokeError::ShuttingDown)?;
         if shutdown.is_triggered() {
             return Err(InvokeError::ShuttingDown);
         }
-        let result = self.run(event, &mut shutdown).await;
+        let result = self.run(event, span, &mut shutdown).await;
         if let Err(error) = &result {
             self.report_start_failure(error);
         }
         result
     }
 
-    async fn run(&self, event: Bytes, shutdown: &mut ShutdownSignal) -> Result<Bytes, InvokeError> {
+    async fn run(
+        &self,
+        event: Bytes,
+        span: &Span,
+        shutdown: &mut ShutdownSignal,
+    ) -> Result<Bytes, InvokeError> {
         let mut instance = match self.take_idle() {
             Some(instance) => instance,
             None => self.launcher.start_instance()?,
         };
-        let result = instance.invoke(event, shutdown).await;
+        let result = instance.invoke(event, span, shutdown).await;
         match &result {
             // After an error that the function reported, Lambda reuses the environment.
             Ok(_) | Err(InvokeError::FunctionError { .. }) => self.return_to_pool(instance).await,

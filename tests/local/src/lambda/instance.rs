@@ -1,7 +1,7 @@
 //! An execution environment: a process that runs one invocation at a time.
 
 use std::pin::pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -11,6 +11,7 @@ use super::process::Process;
 use super::runtime_api::{Invocation, ProcessConnection, RuntimeMessage};
 use crate::error::InvokeError;
 use crate::sync::ShutdownSignal;
+use crate::trace::{ProcessTrace, Span};
 
 /// The time limit from the start of a process to its first request for an invocation. Lambda allows
 /// 10 s. A debug build on a busy machine needs more.
@@ -25,6 +26,8 @@ pub(super) struct Instance {
     connection: ProcessConnection,
     /// Whether the process has requested an invocation.
     is_initialized: bool,
+    started_at: Instant,
+    trace: ProcessTrace,
 }
 
 impl Instance {
@@ -34,8 +37,18 @@ impl Instance {
         clock_offset: Duration,
         process: Process,
         connection: ProcessConnection,
+        trace: ProcessTrace,
     ) -> Self {
-        Self { function, timeout, clock_offset, process, connection, is_initialized: false }
+        Self {
+            function,
+            timeout,
+            clock_offset,
+            process,
+            connection,
+            is_initialized: false,
+            started_at: Instant::now(),
+            trace,
+        }
     }
 
     pub(super) fn clock_offset(&self) -> Duration {
@@ -50,10 +63,12 @@ impl Instance {
     pub(super) async fn invoke(
         &mut self,
         event: Bytes,
+        span: &Span,
         shutdown: &mut ShutdownSignal,
     ) -> Result<Bytes, InvokeError> {
         let id = ids::invocation_id();
-        self.send_invocation(&id, &event, shutdown).await?;
+        span.bind(self.trace.id(), &id, !self.is_initialized);
+        self.send_invocation(&id, &event, span, shutdown).await?;
         let mut timed_out = pin!(sleep(self.timeout));
         loop {
             // The order matters: a response is valid even if the process exits right after it.
@@ -89,6 +104,7 @@ impl Instance {
         &mut self,
         id: &str,
         event: &Bytes,
+        span: &Span,
         shutdown: &mut ShutdownSignal,
     ) -> Result<(), InvokeError> {
         let mut timed_out = pin!(sleep(INIT_TIMEOUT));
@@ -109,6 +125,9 @@ impl Instance {
                 Some(_) => continue,
                 None => return Err(InvokeError::ShuttingDown),
             };
+            if !self.is_initialized {
+                span.set_init(self.started_at.elapsed());
+            }
             self.is_initialized = true;
             let invocation = Invocation {
                 request_id: id.to_owned(),
@@ -139,6 +158,12 @@ impl Instance {
                 last_output: self.process.last_lines(),
             }
         }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.trace.end();
     }
 }
 

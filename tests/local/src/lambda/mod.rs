@@ -13,4 +13,5 @@ mod process;
 mod runtime_api;
 
 pub(crate) use functions::Functions;
+pub(crate) use launcher::Tracing;
 pub(crate) use runtime_api::RuntimeApi;

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::output::FunctionOutput;
 use crate::sync::lock;
+use crate::trace::ProcessTrace;
 
 /// The number of lines that are kept for an error message.
 const MAX_LAST_LINES: usize = 20;
@@ -40,6 +41,7 @@ impl Process {
         name: &str,
         output: &FunctionOutput,
         pids: &ProcessIds,
+        trace: &ProcessTrace,
     ) -> io::Result<Self> {
         let child = command
             .stdin(Stdio::null())
@@ -54,6 +56,7 @@ impl Process {
         let reader = LineReader {
             name: name.to_owned(),
             output: output.clone(),
+            trace: trace.clone(),
             last_lines: last_lines.clone(),
         };
         tokio::spawn(supervise(child, kill_requested, reader, pids.clone(), status_sender));
@@ -135,6 +138,7 @@ impl LastLines {
 struct LineReader {
     name: String,
     output: FunctionOutput,
+    trace: ProcessTrace,
     last_lines: LastLines,
 }
 
@@ -145,6 +149,7 @@ impl LineReader {
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
             self.output.push_line(&self.name, &line);
+            self.trace.log(&line);
             self.last_lines.push(line);
         }
     }
@@ -158,7 +163,7 @@ mod tests {
     fn shell(script: &str, output: &FunctionOutput, pids: &ProcessIds) -> Process {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        Process::start(command, "sh", output, pids).unwrap()
+        Process::start(command, "sh", output, pids, &ProcessTrace::none()).unwrap()
     }
 
     #[tokio::test]

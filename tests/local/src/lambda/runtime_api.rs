@@ -168,6 +168,11 @@ impl RegisteredProcess {
 }
 
 impl ProcessConnection {
+    /// The token of the process, which identifies it.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The value of the process's `AWS_LAMBDA_RUNTIME_API`.
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}/{}", self.registry.address, self.token)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::error::{InvokeError, TableStreamError};
 use crate::lambda::Functions;
 use crate::output::report_error;
+use crate::trace::RequestKind;
 
 /// A future of a trait object's method.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -42,7 +43,7 @@ impl Invoke for FunctionInvoker {
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Bytes, InvokeError>> {
         Box::pin(async move {
-            let result = self.functions.invoke(function, payload).await;
+            let result = self.functions.run(RequestKind::TableStream, function, payload).await;
             if self.prints_errors
                 && let Err(error) = &result
             {

@@ -244,7 +244,7 @@ Resources:
     async fn start_dynamo(clock: &StackClock) -> LocalDynamo {
         let template = Template::parse(TEMPLATE).unwrap();
         let options = Options { streams: true, ..Options::default() };
-        LocalDynamo::start(&template, &options, clock).await.unwrap()
+        LocalDynamo::start(&template, &options, clock, None).await.unwrap()
     }
 
     /// A table with a stream: in the embedded emulator, or in the DynamoDB at
@@ -404,7 +404,7 @@ Resources:
         let template = Template::parse(TEMPLATE).unwrap();
         let clock = StackClock::default();
         let options = Options::default();
-        let dynamo = LocalDynamo::start(&template, &options, &clock).await.unwrap();
+        let dynamo = LocalDynamo::start(&template, &options, &clock, None).await.unwrap();
         let opened = StreamReader::open(&dynamo.stream_endpoint(), dynamo.table_name()).await;
         let error = opened.err().unwrap().to_string();
         assert!(error.ends_with("the table stream-local has no stream"), "{error}");

@@ -108,13 +108,17 @@ mod tests {
     use crate::faults::Fault;
     use crate::operation::Operation;
     use crate::settings::Settings;
+    use crate::state::RequestFault;
 
     #[test]
     fn fault_rule_is_added_and_cleared() {
         let state = State::new(Settings::new("k", "s"));
         let send = |method, body: &[u8]| handle(&state, &method, "/_emulator/faults", body);
         send(Method::POST, br#"{"operation":"GetApp","fault":{"status":503}}"#);
-        assert_eq!(state.record_request(Operation::GetApp), Some(Fault::Status(503)));
+        assert_eq!(
+            state.record_request(Operation::GetApp),
+            Some(RequestFault::Injected(Fault::Status(503)))
+        );
         send(Method::DELETE, b"");
         assert_eq!(state.record_request(Operation::GetApp), None);
         send(Method::POST, b"not JSON");

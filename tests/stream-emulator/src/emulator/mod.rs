@@ -90,6 +90,12 @@ impl Emulator {
         self.state().with_inner(|inner, _| inner.faults.add(rule));
     }
 
+    /// The fault rules that still apply to a request, with the remaining number of requests.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultRule> {
+        self.state().with_inner(|inner, _| inner.faults.remaining())
+    }
+
     /// Removes all fault rules.
     pub fn clear_faults(&self) {
         self.state().with_inner(|inner, _| inner.faults.clear());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Emulator;
-use crate::webhooks::{DeliveryAttempt, WebhookScript, sign};
+use crate::webhooks::{DeliveryAttempt, DeliveryView, WebhookScript, sign};
 
 impl Emulator {
     /// Sets the app's `event_hooks`, as the dashboard does.
@@ -20,6 +20,19 @@ impl Emulator {
     /// stay held.
     pub fn set_webhook_script(&self, script: WebhookScript) {
         self.state().with_inner(|inner, _| inner.webhooks.set_script(script));
+    }
+
+    /// How new webhooks are delivered.
+    #[must_use]
+    pub fn webhook_script(&self) -> WebhookScript {
+        self.state().with_inner(|inner, _| inner.webhooks.script().clone())
+    }
+
+    /// The last 1,000 deliveries with their attempts, oldest first. Those that the script drops are
+    /// included.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliveryView> {
+        self.state().with_inner(|inner, _| inner.webhooks.deliveries())
     }
 
     /// Sends the held webhooks, in the order that the script's seed determines.

@@ -65,6 +65,14 @@ impl PendingDelivery {
         &self.url
     }
 
+    pub(crate) fn webhook_id(&self) -> &str {
+        &self.webhook_id
+    }
+
+    pub(crate) const fn copy(&self) -> u32 {
+        self.copy
+    }
+
     pub(super) const fn due_at(&self) -> Instant {
         self.not_before
     }
@@ -105,14 +113,6 @@ impl PendingDelivery {
 impl PendingDelivery {
     pub(super) fn event_type(&self) -> &str {
         &self.event_type
-    }
-
-    pub(super) fn webhook_id(&self) -> &str {
-        &self.webhook_id
-    }
-
-    pub(super) const fn copy(&self) -> u32 {
-        self.copy
     }
 
     pub(super) const fn is_compressed(&self) -> bool {

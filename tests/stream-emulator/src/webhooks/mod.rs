@@ -4,6 +4,7 @@
 //! and whether they are compressed. `sender` only sends the queued deliveries.
 
 mod delivery;
+mod history;
 mod hook;
 mod retry_policy;
 mod script;
@@ -12,15 +13,19 @@ mod signature;
 mod times;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::rng::SplitMix64;
 use crate::settings::Settings;
+use crate::timestamp::Timestamp;
 use crate::world::App;
 
 pub(crate) use delivery::PendingDelivery;
+use history::DeliveryHistory;
+pub use history::{AttemptOutcomeView, AttemptView, DeliveryView};
 pub use script::{GzipMode, WebhookScript};
 pub(crate) use sender::run_sender;
 pub(crate) use signature::sign;
@@ -58,6 +63,7 @@ pub(crate) struct Webhooks {
     in_flight: BTreeMap<String, usize>,
     /// The last attempts, in the order in which they ended.
     attempts: VecDeque<DeliveryAttempt>,
+    history: DeliveryHistory,
     id_rng: SplitMix64,
     /// Whether [`GzipMode::EveryOther`] compresses the next delivery.
     compress_next: bool,
@@ -66,13 +72,23 @@ pub(crate) struct Webhooks {
 
 impl Webhooks {
     /// Queues or holds an event's deliveries to every hook that matches.
-    pub(crate) fn handle_event(&mut self, event: &Value, app: &App, settings: &Settings) {
-        let hooks = app.event_hooks.iter().filter(|_| !self.closed && !self.script.drop_all);
+    pub(crate) fn handle_event(
+        &mut self,
+        event: &Value,
+        app: &App,
+        settings: &Settings,
+        now: Timestamp,
+    ) {
+        let hooks = app.event_hooks.iter().filter(|_| !self.closed);
         let urls: Vec<&str> = hooks.filter_map(|hook| hook::target_url(hook, event)).collect();
         let event = self.script.times.unwrap_or(settings.webhook_times).format(event);
         let mut deliveries = Vec::new();
         for url in urls {
             let webhook_id = self.id_rng.uuid();
+            self.history.add(&webhook_id, &event, now, self.script.drop_all);
+            if self.script.drop_all {
+                continue;
+            }
             for copy in 1..=self.script.copies {
                 let compressed = self.should_compress(app);
                 deliveries.push(PendingDelivery::new(
@@ -126,7 +142,18 @@ impl Webhooks {
         }
     }
 
-    pub(crate) fn record_attempt(&mut self, attempt: DeliveryAttempt) {
+    pub(crate) fn begin_attempt(&mut self, webhook_id: &str, copy: u32, now: Timestamp) {
+        self.history.begin_attempt(webhook_id, copy, now);
+    }
+
+    /// Records an attempt. `backoff` is the time until the next one.
+    pub(crate) fn record_attempt(
+        &mut self,
+        attempt: DeliveryAttempt,
+        backoff: Option<Duration>,
+        now: Timestamp,
+    ) {
+        self.history.end_attempt(&attempt, backoff, now);
         push_bounded(&mut self.attempts, attempt);
     }
 
@@ -144,6 +171,15 @@ impl Webhooks {
         self.queue.clear();
         self.held.clear();
         self.in_flight.clear();
+    }
+
+    pub(crate) fn script(&self) -> &WebhookScript {
+        &self.script
+    }
+
+    /// The deliveries with their attempts, oldest first.
+    pub(crate) fn deliveries(&self) -> Vec<DeliveryView> {
+        self.history.list()
     }
 
     pub(crate) fn attempts(&self) -> Vec<DeliveryAttempt> {
@@ -212,7 +248,8 @@ mod tests {
     }
 
     fn emit(webhooks: &mut Webhooks, kind: &str) {
-        webhooks.handle_event(&json!({ "type": kind }), &app(), &settings());
+        let now = Timestamp::from_nanos(1);
+        webhooks.handle_event(&json!({ "type": kind }), &app(), &settings(), now);
     }
 
     /// Takes and finishes all queued deliveries.
@@ -285,7 +322,8 @@ mod tests {
             let mut webhooks = webhooks_with(WebhookScript { gzip, ..WebhookScript::default() });
             let app = App { hook_compression: app_setting, ..app() };
             for _ in 0..3 {
-                webhooks.handle_event(&json!({ "type": "call.ended" }), &app, &settings());
+                let now = Timestamp::from_nanos(1);
+                webhooks.handle_event(&json!({ "type": "call.ended" }), &app, &settings(), now);
             }
             drain(&mut webhooks).iter().map(PendingDelivery::is_compressed).collect::<Vec<_>>()
         };

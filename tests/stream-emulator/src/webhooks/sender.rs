@@ -40,8 +40,20 @@ pub(crate) async fn run_sender(state: Arc<State>, mut stop: watch::Receiver<bool
 }
 
 async fn run_delivery(sender: WebhookSender, state: Arc<State>, delivery: PendingDelivery) {
-    sender.deliver(&delivery, |attempt| state.record_attempt(attempt)).await;
+    let log = |progress| match progress {
+        AttemptProgress::Begun => state.begin_attempt(&delivery),
+        AttemptProgress::Ended { attempt, backoff } => state.record_attempt(attempt, backoff),
+    };
+    sender.deliver(&delivery, log).await;
     state.finish_delivery(delivery.url());
+}
+
+/// The progress of a delivery.
+enum AttemptProgress {
+    /// An attempt begins.
+    Begun,
+    /// An attempt has ended. `backoff` is the time until the next one.
+    Ended { attempt: DeliveryAttempt, backoff: Option<Duration> },
 }
 
 /// The HTTP client for deliveries, with its retry policy.
@@ -63,11 +75,12 @@ impl WebhookSender {
     }
 
     /// Attempts the delivery until it succeeds or the retry policy ends it.
-    async fn deliver(&self, delivery: &PendingDelivery, log: impl Fn(DeliveryAttempt)) {
+    async fn deliver(&self, delivery: &PendingDelivery, log: impl Fn(AttemptProgress)) {
         sleep_until(delivery.due_at()).await;
         let start = Instant::now();
         for attempt in 1.. {
             let attempt_start = Instant::now();
+            log(AttemptProgress::Begun);
             let outcome = self
                 .send_attempt(
                     delivery,
@@ -75,8 +88,11 @@ impl WebhookSender {
                     self.retry_policy.next_attempt_timeout(start.elapsed()),
                 )
                 .await;
-            log(delivery.attempt_record(attempt, outcome.status(), attempt_start.elapsed()));
-            match self.retry_policy.backoff(outcome, attempt, start.elapsed()) {
+            let record =
+                delivery.attempt_record(attempt, outcome.status(), attempt_start.elapsed());
+            let backoff = self.retry_policy.backoff(outcome, attempt, start.elapsed());
+            log(AttemptProgress::Ended { attempt: record, backoff });
+            match backoff {
                 Some(backoff) => sleep(backoff).await,
                 None => return,
             }
@@ -120,8 +136,10 @@ mod tests {
         let delivery =
             PendingDelivery::new(&event, url, "an-id", 1, false, &Settings::new("k", "s"));
         let log = Mutex::new(Vec::new());
-        let record = |attempt: DeliveryAttempt| {
-            log.lock().expect("the log").push((attempt.attempt, attempt.status));
+        let record = |progress| {
+            if let AttemptProgress::Ended { attempt, .. } = progress {
+                log.lock().expect("the log").push((attempt.attempt, attempt.status));
+            }
         };
         WebhookSender::new(retry_policy).deliver(&delivery, record).await;
         let log = log.into_inner().expect("the log");

@@ -1,35 +1,31 @@
 //! A proxy in front of the Stream emulator: clients reach the emulator at the host of the options,
-//! with CORS and TLS. The functions use the emulator itself. `x-forwarded-proto` names the scheme of
-//! the client, from which the emulator makes the addresses in its responses.
+//! with CORS and TLS. `x-forwarded-proto` names the scheme of the client, from which the emulator
+//! makes the addresses in its responses. With a console, the requests are recorded.
 //!
 //! A WebSocket is passed on as bytes in both directions. A connection that the emulator closes
 //! without a response is closed without a response.
+//!
+//! The functions use the emulator itself, or with a console the proxy of [`FunctionStreamProxy`].
+
+mod client_requests;
+mod for_functions;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, UPGRADE};
-use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::copy_bidirectional;
-use tokio::net::TcpStream;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
 
 use crate::cors;
-use crate::http_server::{
-    ConnectionDropped, HttpResponse, Peer, Server, read_at_most, remove_hop_by_hop,
-};
+use crate::http_server::{ConnectionDropped, HttpResponse, Peer, Server};
 use crate::listener::ClientListeners;
-use crate::sync::{ShutdownSignal, ShutdownTrigger};
-
-/// One byte more than the emulator accepts, so that the emulator rejects the request.
-const MAX_BODY_BYTES: usize = 1024 * 1024 + 1;
+use crate::sync::ShutdownTrigger;
+use crate::trace::Recorder;
+use client_requests::RecordedClients;
+pub(crate) use for_functions::FunctionStreamProxy;
+use upstream::Upstream;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -42,17 +38,20 @@ pub(crate) struct StreamProxy {
 
 impl StreamProxy {
     /// Passes requests on to the emulator at this address.
-    pub(crate) fn start(listeners: ClientListeners, emulator: SocketAddr) -> Self {
+    pub(crate) fn start(
+        listeners: ClientListeners,
+        emulator: SocketAddr,
+        recorder: Option<&Recorder>,
+    ) -> Self {
         let shutdown = ShutdownTrigger::new();
-        let upstream = Arc::new(Upstream {
-            address: emulator,
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            shutdown: shutdown.subscribe(),
+        let handler = Arc::new(Handler {
+            upstream: Upstream::new(emulator, shutdown.subscribe()),
+            recorded: recorder.cloned().map(RecordedClients::new),
         });
         let server = Server::start_for_clients(listeners, move |request, peer| {
-            let upstream = Arc::clone(&upstream);
-            cors::allow_any_origin(request, move |request| async move {
-                upstream.forward(request, peer).await
+            let handler = Arc::clone(&handler);
+            cors::allow_any_origin(request, peer, move |request| async move {
+                handler.handle(request, peer).await
             })
         });
         Self { server, shutdown }
@@ -64,57 +63,31 @@ impl StreamProxy {
     }
 }
 
-/// The emulator.
-struct Upstream {
-    address: SocketAddr,
-    client: Client<HttpConnector, Full<Bytes>>,
-    shutdown: ShutdownSignal,
+struct Handler {
+    upstream: Upstream,
+    recorded: Option<RecordedClients>,
 }
 
-impl Upstream {
-    async fn forward(
+impl Handler {
+    async fn handle(
         &self,
         mut request: Request<Incoming>,
         peer: Peer,
     ) -> Result<HttpResponse, ConnectionDropped> {
         set_scheme(request.headers_mut(), peer);
         if request.headers().contains_key(UPGRADE) {
-            return self.forward_upgrade(request).await;
+            return self.upstream.forward_upgrade(request).await;
         }
-        let (mut parts, body) = request.into_parts();
-        let body = read_at_most(body, MAX_BODY_BYTES).await?;
-        remove_hop_by_hop(&mut parts.headers);
-        // The body may be shorter than that of the client.
-        parts.headers.remove(CONTENT_LENGTH);
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let uri = format!("http://{}{path}", self.address);
-        parts.uri = uri.parse().map_err(|_| ConnectionDropped)?;
-        let request = Request::from_parts(parts, Full::new(body));
-        let response = self.client.request(request).await.map_err(|_| ConnectionDropped)?;
-        read_response(response).await
-    }
-
-    /// Opens a connection of its own for a WebSocket.
-    async fn forward_upgrade(
-        &self,
-        mut request: Request<Incoming>,
-    ) -> Result<HttpResponse, ConnectionDropped> {
-        let stream = TcpStream::connect(self.address).await.map_err(|_| ConnectionDropped)?;
-        // Frames are small. Without this option they are only slower.
-        let _ = stream.set_nodelay(true);
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| ConnectionDropped)?;
-        // An error means that the emulator closed the connection.
-        tokio::spawn(connection.with_upgrades());
-        let client_side = hyper::upgrade::on(&mut request);
-        let mut response = sender.send_request(request).await.map_err(|_| ConnectionDropped)?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return read_response(response).await;
+        let (mut parts, body) = upstream::read_request(request).await?;
+        match &self.recorded {
+            None => Ok(self.upstream.send(parts, body).await?.response),
+            Some(recorded) => {
+                let span = recorded.begin(&mut parts, &body);
+                let result = self.upstream.send(parts, body.clone()).await;
+                span.end(&body, &result).await;
+                Ok(result?.response)
+            }
         }
-        let emulator_side = hyper::upgrade::on(&mut response);
-        tokio::spawn(copy_until_closed(client_side, emulator_side, self.shutdown.clone()));
-        let (parts, _) = response.into_parts();
-        Ok(Response::from_parts(parts, Full::new(Bytes::new())))
     }
 }
 
@@ -124,33 +97,6 @@ fn set_scheme(headers: &mut HeaderMap, peer: Peer) {
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
 }
 
-/// A response with its whole body. A truncated body closes the connection.
-async fn read_response(response: Response<Incoming>) -> Result<HttpResponse, ConnectionDropped> {
-    let (mut parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
-    remove_hop_by_hop(&mut parts.headers);
-    Ok(Response::from_parts(parts, Full::new(body)))
-}
-
-/// Copies bytes in both directions until both sides are closed, or the proxy stops.
-async fn copy_until_closed(
-    client_side: OnUpgrade,
-    emulator_side: OnUpgrade,
-    mut shutdown: ShutdownSignal,
-) {
-    // An error means that a side closed the connection before the upgrade.
-    let Ok((client_side, emulator_side)) = tokio::try_join!(client_side, emulator_side) else {
-        return;
-    };
-    let (mut client_side, mut emulator_side) =
-        (TokioIo::new(client_side), TokioIo::new(emulator_side));
-    tokio::select! {
-        // An error means that a side was closed without a closing handshake.
-        _ = copy_bidirectional(&mut client_side, &mut emulator_side) => {}
-        () = shutdown.triggered() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -158,8 +104,9 @@ mod tests {
     use serde_json::json;
     use stream_emulator::{Emulator, Fault, FaultRule, JoinMode, Operation, Settings};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
+    use super::upstream::MAX_BODY_BYTES;
     use super::*;
     use crate::client_access::ClientAccess;
     use crate::listener::{ClientEndpoints, bind_localhost};
@@ -170,7 +117,7 @@ mod tests {
     async fn start_proxy(emulator: SocketAddr) -> (StreamProxy, SocketAddr) {
         let endpoints = ClientEndpoints::new(None).unwrap();
         let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
-        (StreamProxy::start(listeners, emulator), address)
+        (StreamProxy::start(listeners, emulator, None), address)
     }
 
     async fn start_emulator() -> (Emulator, SocketAddr) {
@@ -231,7 +178,7 @@ mod tests {
         emulator.set_join_mode(JoinMode::Pretend);
         emulator.create_user("alice");
         let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
-        let proxy = StreamProxy::start(listeners, emulator_address);
+        let proxy = StreamProxy::start(listeners, emulator_address, None);
         let plain = exchange(address, &join_request("https")).await;
         assert!(plain.contains("\"ws://phone/_emulator/media/"), "{plain}");
         assert!(plain.contains("\"http://phone/_emulator/media/"), "{plain}");
@@ -338,7 +285,7 @@ mod tests {
         let access = ClientAccess { host, tls_dir: Some(dir.0.clone()) };
         let endpoints = ClientEndpoints::new(Some(&access)).unwrap();
         let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
-        let proxy = StreamProxy::start(listeners, start_echo_server().await);
+        let proxy = StreamProxy::start(listeners, start_echo_server().await, None);
         let ca_certificate = endpoints.tls().unwrap().ca_certificate();
         let stream = TcpStream::connect(address).await.unwrap();
         let secure = connect(stream, "localhost", &ca_certificate).await.unwrap();
@@ -349,7 +296,7 @@ mod tests {
 
         let (emulator, emulator_address) = start_emulator().await;
         let (listeners, address) = endpoints.bind("the Stream emulator", 0).await.unwrap();
-        let proxy = StreamProxy::start(listeners, emulator_address);
+        let proxy = StreamProxy::start(listeners, emulator_address, None);
         assert!(exchange(address, GET_APP).await.starts_with("HTTP/1.1 401 "));
         proxy.stop().await;
         emulator.stop().await;

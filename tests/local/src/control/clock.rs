@@ -1,6 +1,7 @@
 //! The stack's clock for other processes: `GET /_local/clock` returns it, and `POST` advances it.
 //!
-//! A client test moves it past the end of a token instead of waiting.
+//! A client test moves it past the end of a token instead of waiting. The timers of the Stream
+//! emulator that are due then run before the response, and the schedules right after it.
 
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use stream_emulator::Emulator;
 
+use super::{message_response, parse_body};
 use crate::clock::StackClock;
 use crate::http_server::{HttpResponse, json_response};
 use crate::lambda::Functions;
@@ -28,20 +31,21 @@ pub(super) async fn handle(
     body: &[u8],
     clock: &StackClock,
     functions: &Functions,
+    stream: Option<&Emulator>,
 ) -> HttpResponse {
     match *method {
         Method::GET => {}
-        Method::POST => match serde_json::from_slice::<AdvanceRequest>(body) {
+        Method::POST => match parse_body::<AdvanceRequest>(body) {
             Ok(AdvanceRequest { advance_seconds }) => {
                 clock.advance(Duration::from_secs(advance_seconds.into()));
                 functions.retire_idle_instances().await;
+                if let Some(stream) = stream {
+                    stream.tick();
+                }
             }
-            Err(error) => {
-                let message = json!({ "message": error.to_string() });
-                return json_response(StatusCode::BAD_REQUEST, message.to_string());
-            }
+            Err(response) => return response,
         },
-        _ => return super::error_response(StatusCode::NOT_FOUND),
+        _ => return message_response(StatusCode::NOT_FOUND, "Not Found"),
     }
     let now = Timestamp::try_from(clock.now()).unwrap_or(Timestamp::MAX);
     json_response(StatusCode::OK, json!({ "now": now.to_string() }).to_string())
