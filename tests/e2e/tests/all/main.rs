@@ -12,6 +12,7 @@ mod call_gate;
 mod call_outcomes;
 mod concurrency;
 mod config;
+mod console;
 mod documents;
 mod erasure;
 mod events;

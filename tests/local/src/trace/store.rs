@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::log_line::LogLine;
-use super::record::{Record, RecordKey, RequestEnd, RequestKind, RequestStart, Step};
+use super::record::{Record, RecordKey, RequestEnd, RequestStart, Step};
 
 /// The number of requests that are kept.
 const MAX_RECORDS: usize = 500;
@@ -61,20 +61,16 @@ impl Trace {
     ) {
         let Some(record) = self.record_mut(key) else { return };
         record.is_cold_start = is_cold_start;
-        // A consumer of the table's stream prints no request line.
-        let awaited = (record.start.kind != RequestKind::TableStream)
-            .then(|| AwaitedLine { key, ids: [record.start.id.clone(), invocation_id.to_owned()] });
+        let awaited = AwaitedLine { key, ids: [record.start.id.clone(), invocation_id.to_owned()] };
         let state = self
             .processes
             .entry(process.to_owned())
             .or_insert_with(|| ProcessState { current: key, awaiting: VecDeque::new() });
         state.current = key;
-        if let Some(awaited) = awaited {
-            if state.awaiting.len() == MAX_AWAITING {
-                state.awaiting.pop_front();
-            }
-            state.awaiting.push_back(awaited);
+        if state.awaiting.len() == MAX_AWAITING {
+            state.awaiting.pop_front();
         }
+        state.awaiting.push_back(awaited);
     }
 
     /// Forgets a process that has ended.
@@ -180,14 +176,14 @@ impl Trace {
 mod tests {
     use serde_json::json;
 
-    use super::super::record::{Message, Service};
+    use super::super::record::{Message, RequestKind, Service};
     use super::super::step_details::StepDetails;
     use super::*;
 
-    fn start(id: &str, kind: RequestKind) -> RequestStart {
+    fn start(id: &str) -> RequestStart {
         RequestStart {
             id: id.to_owned(),
-            kind,
+            kind: RequestKind::Http,
             method: "POST".to_owned(),
             path_and_query: "/api/stream/token".to_owned(),
             function: Some("token".to_owned()),
@@ -199,7 +195,7 @@ mod tests {
     }
 
     fn begin(trace: &mut Trace, id: &str) -> RecordKey {
-        trace.begin(start(id, RequestKind::Http), Timestamp::UNIX_EPOCH, Instant::now())
+        trace.begin(start(id), Timestamp::UNIX_EPOCH, Instant::now())
     }
 
     fn end(trace: &mut Trace, key: RecordKey) {
@@ -292,16 +288,15 @@ mod tests {
     }
 
     #[test]
-    fn consumer_without_a_request_line_takes_lines_at_once() {
+    fn outstanding_request_lines_are_bounded() {
         let mut trace = Trace::default();
-        let start_of = |id: &str| start(id, RequestKind::TableStream);
-        for id in ["r1", "r2"] {
-            let key = trace.begin(start_of(id), Timestamp::UNIX_EPOCH, Instant::now());
-            trace.bind(key, "p1", "i", false);
-            trace.add_log("p1", line(id, None));
+        for number in 0..=MAX_AWAITING {
+            let key = begin(&mut trace, &format!("r{number}"));
+            trace.bind(key, "p1", &format!("i{number}"), false);
         }
-        assert_eq!(messages(&trace, "r1"), ["r1"]);
-        assert_eq!(messages(&trace, "r2"), ["r2"]);
+        trace.add_log("p1", line("of the first that is awaited", None));
+        assert!(messages(&trace, "r0").is_empty());
+        assert_eq!(messages(&trace, "r1"), ["of the first that is awaited"]);
     }
 
     #[test]

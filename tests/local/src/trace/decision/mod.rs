@@ -1,10 +1,31 @@
-//! The decision behind a response, in one sentence.
+//! The decision behind a response, in one sentence. It is read from the response, the log line and
+//! the steps. Without a fact that decided, there is no sentence.
+//!
+//! - `rejections` has the sentences of errors, by their code.
+//! - `endpoints` has those of successful requests, by their function; `webhook` those of Stream's
+//!   events, `runs` those of the sweeper and the consumers, `client` those of the emulator.
+//! - `facts` is what they read, and `words` has the names of ends and lists.
 
-use super::record::Record;
+mod client;
+mod endpoints;
+mod facts;
+mod rejections;
+mod runs;
+mod webhook;
+mod words;
 
-/// Explains an ended request. `None` if the facts do not say what decided.
+use facts::Facts;
+
+use super::record::{Record, RequestKind};
+
+/// Explains an ended request.
 pub(super) fn explain(record: &Record) -> Option<String> {
-    let line = record.request_line()?;
-    let (code, cause) = (line.code.as_deref()?, line.cause.as_deref()?);
-    Some(format!("Rejected as {code}: {cause}."))
+    let facts = Facts::new(record)?;
+    match record.start.kind {
+        RequestKind::Client => client::explain(&facts),
+        _ if facts.is_error() => rejections::explain(&facts),
+        RequestKind::Http => endpoints::explain(&facts),
+        RequestKind::Webhook => webhook::explain(&facts),
+        RequestKind::Schedule | RequestKind::TableStream => runs::explain(&facts),
+    }
 }
