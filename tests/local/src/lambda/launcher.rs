@@ -72,11 +72,13 @@ impl Launcher {
         let clock_offset = self.clock.offset();
         let recorder = self.tracing.as_ref().map(|tracing| &tracing.recorder);
         let trace = ProcessTrace::new(recorder, connection.token());
+        // Both read the variables, whose lock lasts until the end of a statement.
+        let tracing_variables = self.tracing_variables(connection.token());
         let mut command = Command::new(&self.program);
         command
             .env_clear()
             .envs(&*lock(&self.variables))
-            .envs(self.tracing_variables(connection.token()))
+            .envs(tracing_variables)
             .envs(environment::clock_variable(clock_offset))
             .env("AWS_LAMBDA_RUNTIME_API", connection.endpoint())
             .env("AWS_LAMBDA_FUNCTION_NAME", &self.function)

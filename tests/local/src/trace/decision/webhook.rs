@@ -65,7 +65,7 @@ fn unchanged(facts: &Facts<'_>) -> Option<String> {
     if has_read && facts.calls().next().is_none() {
         return Some("Ignored: no call of this stack has this id.".to_owned());
     }
-    let is_refused = |purpose: &&str| facts.was_refused(purpose);
+    let is_refused = |purpose: &&'static str| facts.was_refused(purpose);
     if ["presence", "first join", "status", "ban", "schedule check"].iter().any(is_refused) {
         return Some("Nothing changed: the event was known, too late or from before.".to_owned());
     }
