@@ -329,7 +329,8 @@ mod tests {
         assert_eq!(changes["next"], 1);
         assert_eq!(changes["requests"][0]["id"], "r1");
         // A page that has seen an earlier stack gets all requests at once.
-        let changes = recorder.changes(77, Duration::from_secs(60)).await;
+        let changes = recorder.changes(77, Duration::from_secs(60));
+        let changes = timeout(Duration::from_secs(10), changes).await.unwrap();
         assert_eq!(changes["requests"][0]["id"], "r1");
     }
 
@@ -351,14 +352,5 @@ mod tests {
         assert_eq!(recorder.take_resend(&mut headers), None);
         assert_eq!(recorder.announce_resend("r2").err(), Some(ResendError::Unknown));
         recorder.begin_run(RequestKind::Schedule, "sweeper", &Bytes::new());
-    }
-
-    #[test]
-    fn span_without_a_console_records_nothing() {
-        let span = Span::default();
-        span.bind(Some("p"), "i", true);
-        span.set_init(Duration::ZERO);
-        span.end_run(&Ok(Bytes::new()));
-        assert!(span.begin_step(Service::Stream, "GetCall").is_none());
     }
 }

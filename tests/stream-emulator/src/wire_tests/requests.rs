@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::{Fault, FaultRule, Operation};
+use crate::{FAULT_HEADER, Fault, FaultRule, Operation};
 
 #[tokio::test]
 async fn response_has_body_and_headers() {
@@ -137,6 +137,18 @@ async fn applied_late_takes_effect_after_the_connection_closes() {
         }
     }
     panic!("the delayed request never took effect");
+}
+
+#[tokio::test]
+async fn response_of_a_fault_rule_is_marked() {
+    let emulator = emulator().await;
+    let fault = FaultRule::for_operation(Operation::UpdateUsers, Fault::Status(503)).once();
+    emulator.add_fault(fault.clone());
+    assert_eq!(emulator.faults(), [fault]);
+    let mark = |response: &str| header(response, FAULT_HEADER).is_some();
+    assert!(mark(&upsert_alice(&emulator).await));
+    assert!(!mark(&upsert_alice(&emulator).await));
+    assert!(emulator.faults().is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::webhook_receiver::{Webhook, WebhookReceiver, hook};
 use super::*;
-use crate::{GzipMode, WebhookScript, WebhookTimes};
+use crate::{AttemptOutcomeView, GzipMode, WebhookScript, WebhookTimes};
 
 /// Sequential delivery, so that tests can check the order.
 fn one_at_a_time() -> WebhookScript {
@@ -298,6 +298,35 @@ async fn settings_determine_the_times_without_a_script() {
     emulator.emit_event(json!({ "type": "call.ended", "created_at": "2026-01-01T00:00:00Z" }));
     emulator.webhooks_idle().await;
     assert_eq!(receiver.webhooks()[0].event()["created_at"], json!(nanos_after_start(0)));
+}
+
+#[tokio::test]
+async fn deliveries_have_their_attempts_also_if_they_are_dropped() {
+    let (emulator, _receiver) = emulator_with_receiver(&[503, 200]).await;
+    emulator.emit_event(json!({ "type": "call.ended", "call_cid": "default:c" }));
+    emulator.webhooks_idle().await;
+    emulator.set_webhook_script(WebhookScript { drop_all: true, ..one_at_a_time() });
+    assert!(emulator.webhook_script().drop_all);
+    emulator.emit_event(json!({ "type": "message.new", "cid": "messaging:c" }));
+    let outcomes: Vec<_> = emulator
+        .deliveries()
+        .iter()
+        .map(|delivery| {
+            let attempts = delivery.attempts.iter();
+            let attempts: Vec<_> =
+                attempts.map(|it| (it.status, it.outcome, it.next_at.is_some())).collect();
+            (delivery.event.clone(), attempts)
+        })
+        .collect();
+    let failed = (Some(503), AttemptOutcomeView::Failed, true);
+    let delivered = (Some(200), AttemptOutcomeView::Delivered, false);
+    let dropped = (None, AttemptOutcomeView::Dropped, false);
+    let expected = [
+        ("call.ended".to_owned(), vec![failed, delivered]),
+        ("message.new".to_owned(), vec![dropped]),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!(emulator.delivery_attempts().len(), 2);
 }
 
 #[tokio::test]
