@@ -218,10 +218,10 @@ mod tests {
 
     #[test]
     fn only_the_console_may_control() {
-        let console = ("origin", "http://localhost:9000");
-        let cases: [(&str, &[(&str, &str)], bool); 12] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Headers, bool); 12] = [
             ("localhost:9000", &[], true),
-            ("localhost:9000", &[console], true),
+            ("localhost:9000", &[("origin", "http://localhost:9000")], true),
             ("127.0.0.1:9000", &[("origin", "http://127.0.0.1:9000")], true),
             ("[::1]:9000", &[("origin", "http://[::1]:9000")], true),
             ("192.168.1.5:9000", &[("sec-fetch-site", "same-origin")], true),

@@ -204,6 +204,13 @@ pub(crate) fn json_response(status: StatusCode, body: impl Into<Bytes>) -> HttpR
     response
 }
 
+/// The body of a response, which stays complete.
+pub(crate) async fn copy_body(response: &HttpResponse) -> Bytes {
+    // A clone of a whole body shares its bytes, and reading it cannot fail.
+    let body = response.body().clone().collect().await;
+    body.map(http_body_util::Collected::to_bytes).unwrap_or_default()
+}
+
 /// The first bytes of a body. The rest is read and discarded, so that the client gets a response.
 pub(crate) async fn read_at_most(
     mut body: Incoming,

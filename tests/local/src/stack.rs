@@ -10,7 +10,7 @@ use stream_emulator::Emulator;
 use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
-use crate::console::{Addresses, Console, ResendClient, sweep_event};
+use crate::console::{Addresses, Console, ConsoleOptions, ResendClient, sweep_event};
 use crate::control::{CA_PATH, Control};
 use crate::cors;
 use crate::dynamo::LocalDynamo;
@@ -98,40 +98,29 @@ impl Stack {
             table: backends.dynamo().table_name().to_owned(),
         });
         let streams = Arc::new(Streams::start(&template, source, &clock, &invoker).await?);
-        let console = options.console.clone().zip(recorder.clone());
-        let console = console.map(|(options, recorder)| Console {
-            options,
-            recorder,
-            clock: clock.clone(),
-            functions: Arc::clone(&functions),
+        let mut control = Control {
             streams: Arc::clone(&streams),
+            functions: Arc::clone(&functions),
+            clock: clock.clone(),
             stream: backends.stream().cloned(),
-            dynamo: backends.dynamo().controls(),
-            variables: backends.variables().clone(),
-            addresses: Addresses {
+            ca_certificate: endpoints.tls().map(LocalTls::ca_certificate),
+            console: None,
+        };
+        if let Some((options, recorder)) = options.console.clone().zip(recorder.clone()) {
+            let addresses = Addresses {
                 api: api_address,
                 dynamo: backends.dynamo().address(),
                 stream: backends.stream_address(),
-            },
-            function_names: template.functions.iter().map(|it| it.name.clone()).collect(),
-            sweep_event: sweep_event(&template.functions),
-            started_at: clock.now(),
-            tokens: Mutex::default(),
-            client: ResendClient::default(),
-        });
+            };
+            let console = console(options, recorder, addresses, &control, &backends, &template);
+            control.console = Some(console);
+        }
         // The console needs the checks of the control paths.
-        let is_open_to_browsers = options.clients.is_some() || console.is_some();
+        let is_open_to_browsers = options.clients.is_some() || control.console.is_some();
         let gateway = Arc::new(Gateway {
             routes: Routes::new(&template.functions),
             functions: Arc::clone(&functions),
-            control: Control {
-                streams: Arc::clone(&streams),
-                functions: Arc::clone(&functions),
-                clock: clock.clone(),
-                stream: backends.stream().cloned(),
-                ca_certificate: endpoints.tls().map(LocalTls::ca_certificate),
-                console,
-            },
+            control,
             clock: clock.clone(),
             user_id_claim: tokens::user_id_claim(backends.variables()).to_owned(),
             terminal: output.terminal().cloned(),
@@ -356,5 +345,32 @@ impl Stack {
         self.runtime_api.stop().await;
         self.backends.stop().await;
         self.output.text()
+    }
+}
+
+/// The console of a stack, which shows what the control paths control.
+fn console(
+    options: ConsoleOptions,
+    recorder: Recorder,
+    addresses: Addresses,
+    control: &Control,
+    backends: &Backends,
+    template: &Template,
+) -> Console {
+    Console {
+        options,
+        recorder,
+        addresses,
+        clock: control.clock.clone(),
+        functions: Arc::clone(&control.functions),
+        streams: Arc::clone(&control.streams),
+        stream: control.stream.clone(),
+        dynamo: backends.dynamo().controls(),
+        variables: backends.variables().clone(),
+        function_names: template.functions.iter().map(|it| it.name.clone()).collect(),
+        sweep_event: sweep_event(&template.functions),
+        started_at: control.clock.now(),
+        tokens: Mutex::default(),
+        client: ResendClient::default(),
     }
 }

@@ -264,6 +264,9 @@ async fn only_the_users_of_the_state_have_tokens() {
     let create = json!({"receiverId": "bob", "callId": "c2"});
     let _ = app.post("/call/create", "alice", create).await.expect_success();
     phone(&app, "alice", "/video/call/default/c2/join").await;
+    // A token in a text that goes to Stream and comes back as a webhook.
+    let message = json!({"channelId": "call-c2", "message": app.stack().token_for("alice")});
+    let _ = app.post("/message/send", "alice", message).await.expect_success();
     app.stream().webhooks_idle().await;
     wait_for(&app, |requests| requests.iter().any(|it| it["kind"] == "client")).await;
     for path in ["requests?after=0", "calls", "webhooks"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stream_emulator::{Fault as StreamFault, FaultRule, Operation};
+use stream_emulator::{Emulator, Fault as StreamFault, FaultRule, Operation};
 
 use super::{Console, done};
 use crate::control::{message_response, parse_body};
@@ -92,7 +92,7 @@ impl Console {
     pub(super) fn add_fault(&self, body: &[u8]) -> HttpResponse {
         let FaultRequest { service, operation, kind, times } = match parse_body(body) {
             Ok(request) => request,
-            Err(response) => return response,
+            Err(message) => return message_response(StatusCode::BAD_REQUEST, &message),
         };
         let bad_request = |message: &str| message_response(StatusCode::BAD_REQUEST, message);
         let Some(fault) = FaultKind::parse(&kind) else {
@@ -147,7 +147,7 @@ impl Console {
             let operation = operation.unwrap_or(ANY_OPERATION);
             json!({ "service": service, "operation": operation, "kind": kind, "times": times })
         };
-        let stream = self.stream.iter().flat_map(|stream| stream.faults()).map(|rule| {
+        let stream = self.stream.iter().flat_map(Emulator::faults).map(|rule| {
             let operation = rule.operation.map(Operation::as_str);
             entry("stream", operation, stream_kind(&rule.fault), rule.times)
         });

@@ -62,12 +62,16 @@ pub(super) struct StoredSettlement {
 #[serde(default)]
 pub(super) struct StoredPresence {
     users: Vec<String>,
-    /// The index of the user, the session, the join, and after the join the leave, the last instant
-    /// at which the user was seen, and the first one at which not.
-    intervals: Vec<(usize, String, i64, Option<i64>, i64, Option<i64>)>,
-    /// The index of the user, the session, the time, and the duration: leaves without a known join.
-    leaves: Vec<(usize, String, i64, Option<i64>)>,
+    intervals: Vec<StoredInterval>,
+    leaves: Vec<StoredLeave>,
 }
+
+/// The index of the user, the session, the join, and after the join the leave, the last instant at
+/// which the user was seen, and the first one at which not.
+type StoredInterval = (usize, String, i64, Option<i64>, i64, Option<i64>);
+
+/// A leave without a known join: the index of the user, the session, the time, and the duration.
+type StoredLeave = (usize, String, i64, Option<i64>);
 
 impl StoredCall {
     /// Reads an item in DynamoDB's JSON. `None` if it is no call.

@@ -1,9 +1,10 @@
 //! The webhooks of the emulator with their attempts, and our events on the bus.
 
+use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stream_emulator::{AttemptView, DeliveryView, WebhookScript};
+use stream_emulator::{AttemptView, DeliveryView, Emulator, WebhookScript};
 
 use super::{Console, done};
 use crate::control::{message_response, parse_body};
@@ -22,7 +23,7 @@ struct WebhooksRequest {
 impl Console {
     /// The deliveries and the events, newest first.
     pub(super) fn webhooks(&self) -> Value {
-        let deliveries = self.stream.as_ref().map(|stream| stream.deliveries()).unwrap_or_default();
+        let deliveries = self.stream.as_ref().map(Emulator::deliveries).unwrap_or_default();
         let events = self.streams.events();
         json!({
             "deliveries": newest_first(&deliveries, delivery),
@@ -38,11 +39,11 @@ impl Console {
     pub(super) fn set_webhooks(&self, body: &[u8]) -> HttpResponse {
         let WebhooksRequest { drop_all } = match parse_body(body) {
             Ok(request) => request,
-            Err(response) => return response,
+            Err(message) => return message_response(StatusCode::BAD_REQUEST, &message),
         };
         let Some(stream) = &self.stream else {
             return message_response(
-                hyper::StatusCode::BAD_REQUEST,
+                StatusCode::BAD_REQUEST,
                 "a real Stream app sends its webhooks itself",
             );
         };

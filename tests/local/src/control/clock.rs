@@ -43,7 +43,7 @@ pub(super) async fn handle(
                     stream.tick();
                 }
             }
-            Err(response) => return response,
+            Err(message) => return message_response(StatusCode::BAD_REQUEST, &message),
         },
         _ => return message_response(StatusCode::NOT_FOUND, "Not Found"),
     }

@@ -88,8 +88,7 @@ pub(crate) fn message_response(status: StatusCode, message: &str) -> HttpRespons
     json_response(status, json!({ "message": message }).to_string())
 }
 
-/// The body of a request, or the response that says what is wrong with it.
-pub(crate) fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpResponse> {
-    serde_json::from_slice(body)
-        .map_err(|error| message_response(StatusCode::BAD_REQUEST, &error.to_string()))
+/// The body of a request, or a text that says what is wrong with it.
+pub(crate) fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::client::DUMMY_AUTHORIZATION;
 use super::faults::{Fault, FaultRules, Rule};
-use crate::http_server::{self, ConnectionDropped, HttpResponse, remove_hop_by_hop};
+use crate::http_server::{self, ConnectionDropped, HttpResponse, copy_body, remove_hop_by_hop};
 use crate::sync::lock;
 use crate::template::TableAction;
 use crate::trace::{Recorder, Service, StepDetails};
@@ -143,17 +143,12 @@ impl Proxy {
             return self.handle_operation(parts, body, &operation).await.response;
         };
         let handled = self.handle_operation(parts, body.clone(), &operation).await;
-        let response = match &handled.response {
-            // A clone of a whole body shares its bytes.
-            Ok(response) => Some((
-                response.status().as_u16(),
-                response.body().clone().collect().await.map(|body| body.to_bytes()),
-            )),
-            Err(_) => None,
+        let (status, response) = match &handled.response {
+            Ok(response) => (Some(response.status().as_u16()), Some(copy_body(response).await)),
+            Err(_) => (None, None),
         };
-        let response_body = response.as_ref().and_then(|(_, body)| body.as_ref().ok());
-        let details = StepDetails::dynamodb(&operation, &body, response_body.map(|body| &body[..]));
-        step.end(response.as_ref().map(|(status, _)| *status), details, handled.is_fault);
+        let details = StepDetails::dynamodb(&operation, &body, response.as_deref());
+        step.end(status, details, handled.is_fault);
         handled.response
     }
 

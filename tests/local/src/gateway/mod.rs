@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
@@ -27,7 +26,9 @@ use tokio::time::timeout;
 
 use crate::clock::StackClock;
 use crate::control::Control;
-use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response, read_at_most};
+use crate::http_server::{
+    ConnectionDropped, HttpResponse, Peer, copy_body, json_response, read_at_most,
+};
 use crate::lambda::{Functions, ids};
 use crate::terminal::{RequestLine, ResponseError, Terminal, caller};
 use crate::trace::{
@@ -179,21 +180,16 @@ impl Gateway {
 
 /// The end of a recorded request.
 async fn end_of(response: &HttpResponse) -> RequestEnd {
-    // A clone of a whole body shares its bytes, and reading it cannot fail.
-    let body = response.body().clone().collect().await.map(|body| body.to_bytes());
     RequestEnd {
         status: Some(response.status().as_u16()),
-        response: Message::new(response.headers().clone(), &body.unwrap_or_default()),
+        response: Message::new(response.headers().clone(), &copy_body(response).await),
         failure: None,
     }
 }
 
 /// The error in the body of a response, which stays complete.
 async fn read_error(response: &HttpResponse) -> Option<ResponseError> {
-    let status = response.status();
-    // A clone of a whole body shares its bytes.
-    let body = response.body().clone().collect().await.ok()?.to_bytes();
-    ResponseError::read(status, &body)
+    ResponseError::read(response.status(), &copy_body(response).await)
 }
 
 /// The body, or `None` if it is too large.

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http_body_util::BodyExt as _;
 use stream_emulator::Operation;
 
 use super::upstream::EmulatorResponse;
-use crate::http_server::ConnectionDropped;
+use crate::http_server::{ConnectionDropped, copy_body};
 use crate::lambda::ids;
 use crate::terminal::caller;
 use crate::trace::{
@@ -93,9 +92,7 @@ pub(super) async fn end_of(
         let end = RequestEnd { status: None, response: Message::default(), failure };
         return (StepDetails::stream(operation, request_body, None), end);
     };
-    // A clone of a whole body shares its bytes, and reading it cannot fail.
-    let body = response.body().clone().collect().await.map(|body| body.to_bytes());
-    let body = body.unwrap_or_default();
+    let body = copy_body(response).await;
     let end = RequestEnd {
         status: Some(response.status().as_u16()),
         response: Message::new(response.headers().clone(), &body),

@@ -322,14 +322,14 @@ mod tests {
         assert_eq!(none, json!({"next": 0, "requests": []}));
         let span = recorder.begin(start("r1", b"{}"));
         let reader = recorder.clone();
-        let read = tokio::spawn(async move { reader.changes(0, Duration::from_secs(60)).await });
+        let read = tokio::spawn(async move { reader.changes(0, Duration::from_mins(1)).await });
         let end = RequestEnd { status: Some(200), response: Message::default(), failure: None };
         span.end(end);
         let changes = read.await.unwrap();
         assert_eq!(changes["next"], 1);
         assert_eq!(changes["requests"][0]["id"], "r1");
         // A page that has seen an earlier stack gets all requests at once.
-        let changes = recorder.changes(77, Duration::from_secs(60));
+        let changes = recorder.changes(77, Duration::from_mins(1));
         let changes = timeout(Duration::from_secs(10), changes).await.unwrap();
         assert_eq!(changes["requests"][0]["id"], "r1");
     }

@@ -71,7 +71,7 @@ fn call_create(facts: &Facts<'_>) -> Option<String> {
     let members: Vec<&str> = members.collect();
     let names = list(&members);
     let rung = facts.response["rung"] == true;
-    let ring = if rung { " The phones ring." } else { "" };
+    let phones = if rung { " The phones ring." } else { "" };
     if facts.response["created"] == true {
         let new_id = facts.text("callId")?;
         let replaced = facts.calls().find(|call| call.id != new_id && call.end_reason.is_some());
@@ -86,7 +86,7 @@ fn call_create(facts: &Facts<'_>) -> Option<String> {
             }
             None => format!("{names} had no open call"),
         };
-        return Some(format!("New call: {why}.{ring}"));
+        return Some(format!("New call: {why}.{phones}"));
     }
     let again = if rung { " The phones ring again." } else { "" };
     // The open-call pointer named another call, or the reservation found the same id.

@@ -99,9 +99,8 @@ impl<'a> Facts<'a> {
     /// The last step of a service that failed.
     pub(super) fn last_failure(&self, service: Service) -> Option<&'a Step> {
         let is_failure = |step: &&Step| {
-            step.service == service
-                && step.status.is_none_or(|status| status == 429 || status >= 500)
-                || step.service == service && step.is_fault
+            let has_failed = step.status.is_none_or(|status| status == 429 || status >= 500);
+            step.service == service && (has_failed || step.is_fault)
         };
         self.steps().rev().find(is_failure)
     }
