@@ -191,8 +191,8 @@ async fn steps_and_lines_belong_to_their_request() {
         create("bob", "ring-2", "alice", true),
         create("alice", "silent-1", "bob", false),
         create("bob", "silent-2", "alice", false),
-        create("alice", "unknown-1", "nobody", false),
-        create("bob", "unknown-2", "nobody", true),
+        create("alice", "unknown-1", "stranger", false),
+        create("bob", "unknown-2", "stranger", true),
         create("alice", "ring-3", "carol", true),
         create("bob", "silent-3", "carol", false),
     );
