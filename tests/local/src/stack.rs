@@ -29,7 +29,7 @@ use crate::streams::{
 use crate::template::Template;
 use crate::tls::LocalTls;
 use crate::tokens;
-use crate::trace::Recorder;
+use crate::trace::{Recorder, RequestKind};
 
 /// The API with all its functions, DynamoDB and Stream.
 ///
@@ -205,7 +205,8 @@ impl Stack {
 
     /// Invokes a function, by the name of its binary, with this event.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
-        let payload = self.functions.invoke(function, event.to_string().into()).await?;
+        let event = event.to_string().into();
+        let payload = self.functions.run(RequestKind::Schedule, function, event).await?;
         serde_json::from_slice(&payload).map_err(|reason| InvokeError::InvalidResponse {
             function: function.to_owned(),
             reason,

@@ -12,10 +12,15 @@ use serde_json::{Value, json};
 use super::{Console, ConsoleUser};
 use crate::cors;
 use crate::http_server::Peer;
+use crate::options::JWT_SECRET;
 use crate::sync::lock;
 use crate::tokens::{self, Holder, SERVICE_SUBJECT, SESSION_LIFETIME};
 
-/// The session tokens of the page. A token is replaced after half of its lifetime.
+/// How long a token is kept. A revocation rejects the sessions that began before it, so the page
+/// soon gets a token of a new one.
+const RENEW_AFTER: Duration = Duration::from_secs(5);
+
+/// The session tokens of the page.
 #[derive(Default)]
 pub(crate) struct SessionTokens(HashMap<String, SessionToken>);
 
@@ -37,7 +42,7 @@ impl SessionTokens {
         let key = user.unwrap_or_default().to_owned();
         let is_fresh = |token: &SessionToken| {
             let remaining = token.expires_at.duration_since(now).unwrap_or_default();
-            remaining > SESSION_LIFETIME / 2
+            remaining + RENEW_AFTER > SESSION_LIFETIME
         };
         if let Some(token) = self.0.get(&key).filter(|token| is_fresh(token)) {
             return token.clone();
@@ -67,7 +72,7 @@ impl Console {
             },
             "streamIsEmulated": self.stream.is_some(),
             "apiKey": self.variables.get("STREAM_API_KEY"),
-            "users": self.users(now),
+            "users": if self.may_have_tokens(peer) { self.users(now) } else { Vec::new() },
             "webhooks": { "dropAll": self.drops_webhooks() },
             "faults": self.faults(),
             "functions": self.function_names,
@@ -82,6 +87,13 @@ impl Console {
         let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
         let scheme = if peer.is_tls { "https" } else { "http" };
         Some(format!("{scheme}://{name}:{port}"))
+    }
+
+    /// Whether a page may get session tokens. A device in the network gets only those of the stack's
+    /// own key and emulator, which it could not use anywhere else.
+    fn may_have_tokens(&self, peer: Peer) -> bool {
+        let key = self.variables.get("JWT_SECRET").map(String::as_str);
+        may_have_tokens(peer, key, self.stream.is_some())
     }
 
     fn users(&self, now: SystemTime) -> Vec<Value> {
@@ -107,6 +119,10 @@ impl Console {
     }
 }
 
+fn may_have_tokens(peer: Peer, key: Option<&str>, is_emulated: bool) -> bool {
+    peer.address.ip().is_loopback() || (is_emulated && key == Some(JWT_SECRET))
+}
+
 /// A time in RFC 3339.
 pub(super) fn rfc3339(time: SystemTime) -> String {
     Timestamp::try_from(time).unwrap_or(Timestamp::MAX).to_string()
@@ -129,16 +145,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn token_is_kept_for_half_of_its_lifetime() {
+    fn device_gets_tokens_of_the_stack_alone() {
+        let peer = |ip: [u8; 4]| Peer { address: (ip, 1).into(), is_tls: false };
+        let (local, device) = (peer([127, 0, 0, 1]), peer([192, 168, 1, 5]));
+        for (peer, key, is_emulated, expected) in [
+            (local, Some("a secret of the app"), false, true),
+            (device, Some(JWT_SECRET), true, true),
+            (device, Some(JWT_SECRET), false, false),
+            (device, Some("a secret of the app"), true, false),
+            (device, None, true, false),
+        ] {
+            assert_eq!(may_have_tokens(peer, key, is_emulated), expected);
+        }
+    }
+
+    #[test]
+    fn token_is_replaced_after_some_seconds() {
         let variables = BTreeMap::from([("JWT_SECRET".to_owned(), "secret".to_owned())]);
         let mut tokens = SessionTokens::default();
         let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds);
-        let half = SESSION_LIFETIME.as_secs() / 2;
         let first = tokens.get(Some("alice"), &variables, at(0)).token;
-        assert_eq!(tokens.get(Some("alice"), &variables, at(half - 1)).token, first);
-        let second = tokens.get(Some("alice"), &variables, at(half));
+        assert_eq!(tokens.get(Some("alice"), &variables, at(4)).token, first);
+        let second = tokens.get(Some("alice"), &variables, at(5));
         assert_ne!(second.token, first);
-        assert_eq!(second.expires_at, at(half) + SESSION_LIFETIME);
-        assert_ne!(tokens.get(None, &variables, at(half)).token, second.token);
+        assert_eq!(second.expires_at, at(5) + SESSION_LIFETIME);
+        assert_ne!(tokens.get(None, &variables, at(5)).token, second.token);
     }
 }

@@ -82,12 +82,12 @@ impl Gateway {
         };
         let pending = self.terminal.as_ref().map(|terminal| terminal.begin_request(&request_id));
         let span = self.begin_span(&parts, body.as_ref(), &request_id, resent_from);
-        let mut response = match &body {
+        let Dispatched { mut response, failure } = match &body {
             Some(body) => self.dispatch(&parts, body, peer, &request_id, &span).await,
-            None => error_response(StatusCode::PAYLOAD_TOO_LARGE),
+            None => error_response(StatusCode::PAYLOAD_TOO_LARGE).into(),
         };
         if self.recorder.is_some() {
-            span.end(end_of(&response).await);
+            span.end(RequestEnd { failure, ..end_of(&response).await });
         }
         if let (Some(terminal), Some(pending)) = (&self.terminal, pending) {
             let line = RequestLine {
@@ -124,6 +124,7 @@ impl Gateway {
             call.or_else(|| channel.and_then(call_id_of_channel)).map(str::to_owned)
         });
         let empty = Bytes::new();
+        let is_too_large = body.is_none();
         let body = body.unwrap_or(&empty);
         recorder.begin(RequestStart {
             id: request_id.to_owned(),
@@ -136,7 +137,11 @@ impl Gateway {
             function,
             caller: caller(parts, body, &self.user_id_claim),
             call_id,
-            request: Message::new(parts.headers.clone(), body),
+            request: if is_too_large {
+                Message::without_body(parts.headers.clone())
+            } else {
+                Message::new(parts.headers.clone(), body)
+            },
             resent_from,
         })
     }
@@ -148,13 +153,13 @@ impl Gateway {
         peer: Peer,
         request_id: &str,
         span: &Span,
-    ) -> HttpResponse {
+    ) -> Dispatched {
         let wire_path = parts.uri.path();
         let Some(path) = path::raw_path(wire_path) else {
-            return error_response(StatusCode::BAD_REQUEST);
+            return error_response(StatusCode::BAD_REQUEST).into();
         };
         let Some(route) = self.routes.find(parts.method.as_str(), wire_path) else {
-            return error_response(StatusCode::NOT_FOUND);
+            return error_response(StatusCode::NOT_FOUND).into();
         };
         let event = event::build_event(
             &event::GatewayRequest {
@@ -170,11 +175,35 @@ impl Gateway {
         let invocation =
             self.functions.invoke_in(span.clone(), route.function, event.to_string().into());
         match timeout(INTEGRATION_TIMEOUT, invocation).await {
-            Ok(Ok(payload)) => response::from_payload(&payload)
-                .unwrap_or_else(|| error_response(StatusCode::INTERNAL_SERVER_ERROR)),
-            Ok(Err(_)) => error_response(StatusCode::INTERNAL_SERVER_ERROR),
-            Err(_) => error_response(StatusCode::SERVICE_UNAVAILABLE),
+            Ok(Ok(payload)) => match response::from_payload(&payload) {
+                Some(response) => response.into(),
+                None => Dispatched {
+                    response: error_response(StatusCode::INTERNAL_SERVER_ERROR),
+                    failure: Some("the function returned no valid response".to_owned()),
+                },
+            },
+            Ok(Err(error)) => Dispatched {
+                response: error_response(StatusCode::INTERNAL_SERVER_ERROR),
+                failure: Some(error.to_string()),
+            },
+            Err(_) => Dispatched {
+                response: error_response(StatusCode::SERVICE_UNAVAILABLE),
+                failure: Some("the function did not respond within 30 seconds".to_owned()),
+            },
         }
+    }
+}
+
+/// The response to a request of the API.
+struct Dispatched {
+    response: HttpResponse,
+    /// What failed, if the response does not say it.
+    failure: Option<String>,
+}
+
+impl From<HttpResponse> for Dispatched {
+    fn from(response: HttpResponse) -> Self {
+        Self { response, failure: None }
     }
 }
 

@@ -85,16 +85,6 @@ impl Functions {
         Ok(Self { pools, pids, shutdown: ShutdownTrigger::new(), recorder })
     }
 
-    /// Invokes a function and returns its response. As on Lambda, the invocation continues if the
-    /// caller stops waiting.
-    pub(crate) async fn invoke(
-        self: &Arc<Self>,
-        function: &str,
-        event: Bytes,
-    ) -> Result<Bytes, InvokeError> {
-        self.invoke_in(Span::default(), function, event).await
-    }
-
     /// Invokes a function without an HTTP request, and records the run with a console.
     pub(crate) async fn run(
         self: &Arc<Self>,
@@ -110,7 +100,8 @@ impl Functions {
         result
     }
 
-    /// Invokes a function for a recorded request.
+    /// Invokes a function for a request, and returns its response. As on Lambda, the invocation
+    /// continues if the caller stops waiting.
     pub(crate) async fn invoke_in(
         self: &Arc<Self>,
         span: Span,

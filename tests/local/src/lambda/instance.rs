@@ -67,7 +67,11 @@ impl Instance {
         shutdown: &mut ShutdownSignal,
     ) -> Result<Bytes, InvokeError> {
         let id = ids::invocation_id();
-        span.bind(self.trace.id(), &id, !self.is_initialized);
+        // The requests of a start belong to the first invocation. A later one begins when the process
+        // asks for it, so that work after a response stays with its own request.
+        if !self.is_initialized {
+            span.bind(self.trace.id(), &id, true);
+        }
         self.send_invocation(&id, &event, span, shutdown).await?;
         let mut timed_out = pin!(sleep(self.timeout));
         loop {
@@ -125,7 +129,9 @@ impl Instance {
                 Some(_) => continue,
                 None => return Err(InvokeError::ShuttingDown),
             };
-            if !self.is_initialized {
+            if self.is_initialized {
+                span.bind(self.trace.id(), id, false);
+            } else {
                 span.set_init(self.started_at.elapsed());
             }
             self.is_initialized = true;

@@ -58,6 +58,10 @@ async fn forward(
 ) -> Result<HttpResponse, ConnectionDropped> {
     let (mut parts, body) = upstream::read_request(request).await?;
     let (process, uri) = split_process(&parts.uri).ok_or(ConnectionDropped)?;
+    // A loopback port is open to every program of this machine.
+    if !recorder.has_process(&process) || uri.path().starts_with("/_emulator") {
+        return Err(ConnectionDropped);
+    }
     let operation = Operation::of_request(&parts.method, uri.path()).as_str();
     parts.uri = uri;
     let step = recorder.begin_step(&process, Service::Stream, operation);

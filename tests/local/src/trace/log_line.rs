@@ -48,7 +48,14 @@ impl LogLine {
             message: cut(text.trim_end()),
             ..Self::default()
         });
-        (!line.message.trim().is_empty()).then(|| Self { message: cut(&line.message), ..line })
+        let short = |text: Option<String>| text.map(|text| cut(&text));
+        (!line.message.trim().is_empty()).then(|| Self {
+            message: cut(&line.message),
+            subject: short(line.subject),
+            cause: short(line.cause),
+            summary: short(line.summary),
+            ..line
+        })
     }
 
     /// Whether this is the request line, which a request has exactly once.
@@ -106,6 +113,9 @@ mod tests {
         assert_eq!((panic.level.as_str(), panic.message.as_str()), expected);
         assert_eq!(LogLine::parse(r#"{"CallId": "c", "CallDuration": 9}"#), None);
         assert_eq!(LogLine::parse("  "), None);
-        assert_eq!(LogLine::parse(&"x".repeat(9_000)).unwrap().message.len(), MAX_TEXT_BYTES);
+        let long = "x".repeat(9_000);
+        assert_eq!(LogLine::parse(&long).unwrap().message.len(), MAX_TEXT_BYTES);
+        let line = json!({"message": "m", "cause": long}).to_string();
+        assert_eq!(LogLine::parse(&line).unwrap().cause.unwrap().len(), MAX_TEXT_BYTES);
     }
 }

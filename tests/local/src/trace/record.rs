@@ -67,6 +67,11 @@ impl Message {
         Self { headers, body: kept, total_bytes: body.len() }
     }
 
+    /// A message whose body was discarded, because it was too large.
+    pub(crate) fn without_body(headers: HeaderMap) -> Self {
+        Self { headers, body: Bytes::new(), total_bytes: usize::MAX }
+    }
+
     pub(super) fn body(&self) -> &Bytes {
         &self.body
     }
@@ -206,6 +211,7 @@ mod tests {
         let message = Message::new(HeaderMap::new(), &body);
         assert_eq!((message.body().len(), message.total_bytes()), (MAX_BODY_BYTES, body.len()));
         assert!(!message.is_complete());
+        assert!(!Message::without_body(HeaderMap::new()).is_complete());
         let mut headers = HeaderMap::new();
         headers.insert("authorization", http::HeaderValue::from_static("hidden"));
         let message = Message::new(headers, &Bytes::from_static(b"hidden"));

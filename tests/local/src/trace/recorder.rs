@@ -113,6 +113,11 @@ impl Recorder {
         Some(StepSpan::new(self, key, began, service, operation))
     }
 
+    /// Whether a process of this stack has this id.
+    pub(crate) fn has_process(&self, process: &str) -> bool {
+        lock(&self.0.trace).has_process(process)
+    }
+
     pub(super) fn log(&self, process: &str, line: &str) {
         if let Some(line) = LogLine::parse(line) {
             self.change(|trace| trace.add_log(process, line));

@@ -11,8 +11,17 @@ const REDACTED: &str = "<redacted>";
 const JWT_START: &str = "eyJ";
 
 /// The members of JSON bodies, and the parameters of queries, whose values are secret.
-const SECRET_NAMES: [&str; 6] =
-    ["token", "access_token", "refresh_token", "secret", "api_secret", "password"];
+const SECRET_NAMES: [&str; 9] = [
+    "token",
+    "access_token",
+    "refresh_token",
+    "user_token",
+    "authorization",
+    "secret",
+    "client_secret",
+    "api_secret",
+    "password",
+];
 
 /// A text without JWTs, and without the values of secret members of JSON.
 pub(super) fn redact_text(text: &str) -> String {

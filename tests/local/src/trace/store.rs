@@ -89,6 +89,10 @@ impl Trace {
         self.record(key).map(|record| (key, record.began))
     }
 
+    pub(super) fn has_process(&self, process: &str) -> bool {
+        self.processes.contains_key(process)
+    }
+
     /// When a request began.
     pub(super) fn began(&self, key: RecordKey) -> Option<Instant> {
         self.record(key).map(|record| record.began)
@@ -264,6 +268,7 @@ mod tests {
         let operations: Vec<_> = steps.iter().map(|step| step.operation.as_str()).collect();
         assert_eq!(operations, ["PutItem", "GetItem", "Query"]);
         assert_eq!(trace.current("p2"), None);
+        assert!(trace.has_process("p1") && !trace.has_process("p2"));
         trace.unbind("p1");
         assert_eq!(trace.current("p1"), None);
     }

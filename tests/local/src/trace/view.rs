@@ -13,6 +13,9 @@ use super::redact::{redact_headers, redact_path, redact_text};
 pub(super) fn request(record: &Record) -> Value {
     let Record { start, end, .. } = record;
     let is_webhook = start.kind == RequestKind::Webhook;
+    // The claims of a rejected token are not verified.
+    let is_rejected = end.as_ref().is_some_and(|end| end.status == Some(401));
+    let caller = start.caller.as_ref().filter(|_| !is_rejected);
     // The query of an SDK names the app and its connection only.
     let path = match start.kind {
         RequestKind::Client => start.path_and_query.split('?').next().unwrap_or_default(),
@@ -29,8 +32,8 @@ pub(super) fn request(record: &Record) -> Value {
         "durationMs": millis(record.duration),
         "function": start.function,
         "isColdStart": record.is_cold_start,
-        "user": start.caller.as_ref().filter(|_| !is_webhook),
-        "caller": start.caller,
+        "user": caller.filter(|_| !is_webhook),
+        "caller": caller,
         "callId": call_id(record),
         "error": error(record),
         "decision": decision::explain(record).map(|text| redact_text(&text)),
@@ -67,7 +70,7 @@ fn error(record: &Record) -> Option<Value> {
     let code = match &body["code"] {
         Value::String(code) => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
-        _ => line.and_then(|line| line.code.clone()),
+        _ => line.and_then(|line| line.code.clone()).filter(|code| code != "ok"),
     };
     let message = body["message"].as_str().map(redact_text);
     let mut error = json!({
@@ -127,7 +130,7 @@ fn message(message: &Message) -> Value {
         }
         Err(_) => None,
     };
-    let body = body.filter(|_| message.total_bytes() > 0).map(|text| {
+    let body = body.filter(|_| !message.body().is_empty()).map(|text| {
         if message.is_complete() {
             text
         } else {
@@ -210,7 +213,9 @@ mod tests {
             "code": "unauthenticated", "message": "Sign in again",
             "cause": "the token has expired",
         });
-        assert_eq!(request(&record)["error"], expected);
+        let view = request(&record);
+        assert_eq!(view["error"], expected);
+        assert_eq!((&view["user"], &view["caller"]), (&Value::Null, &Value::Null));
     }
 
     #[test]

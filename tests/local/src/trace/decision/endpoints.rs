@@ -1,5 +1,6 @@
 //! What a successful request did.
 
+use super::super::step_details::CallItem;
 use super::facts::Facts;
 use super::words::{count, end_of_call, list};
 
@@ -30,7 +31,7 @@ pub(super) fn explain(facts: &Facts<'_>) -> Option<String> {
         "message-send" if facts.has_done_at_stream("SendMessage") => {
             Some(format!("{caller} may write to the channel, so Stream has the message."))
         }
-        "message-send" => {
+        "message-send" if facts.has_done_at_stream("GetMessage") => {
             Some("Stream had this message already, so it was not sent again.".to_owned())
         }
         "quality-report" => {
@@ -74,7 +75,13 @@ fn call_create(facts: &Facts<'_>) -> Option<String> {
     let phones = if rung { " The phones ring." } else { "" };
     if facts.response["created"] == true {
         let new_id = facts.text("callId")?;
-        let replaced = facts.calls().find(|call| call.id != new_id && call.end_reason.is_some());
+        let is_theirs = |call: &CallItem| {
+            call.members.len() == members.len()
+                && call.members.iter().all(|it| members.contains(&it.as_str()))
+        };
+        let replaced = facts
+            .calls()
+            .find(|call| call.id != new_id && call.end_reason.is_some() && is_theirs(call));
         let why = match replaced {
             Some(call) => {
                 let reason = call.end_reason.as_deref().unwrap_or_default();
@@ -175,12 +182,20 @@ mod tests {
     fn create_is_new_or_returns_an_open_call() {
         let response = |created: bool, rung: bool| json!({"callId": "c1", "members": ["alice", "bob"], "created": created, "rung": rung});
         let replaced = call("c0", "ending", Some(("left", "system")));
+        let mut others = replaced.clone();
+        others.members = vec!["bob".to_owned(), "carol".to_owned()];
         for (request, response, steps, expected) in [
             (
                 json!({}),
                 response(true, true),
                 vec![write("open call", true)],
                 "New call: alice and bob had no open call. The phones ring.",
+            ),
+            (
+                json!({}),
+                response(true, false),
+                vec![write_with("read call", others)],
+                "New call: alice and bob had no open call.",
             ),
             (
                 json!({"allowParallel": true}),
@@ -305,6 +320,7 @@ mod tests {
                 Vec::new(),
                 Some("The erasure of bob has begun; the sweeper completes it."),
             ),
+            ("message-send", none.clone(), none.clone(), Vec::new(), None),
             ("health", none.clone(), none.clone(), Vec::new(), None),
         ] {
             let text = sentence(function, &request, &response, steps);

@@ -45,7 +45,8 @@ impl<'a> Facts<'a> {
 
     /// The code of the response, or of the request line.
     pub(super) fn code(&self) -> Option<&str> {
-        let line = || self.record.request_line()?.code.as_deref();
+        // A function that ends after the gateway's timeout has no part in the response.
+        let line = || self.record.request_line()?.code.as_deref().filter(|code| *code != "ok");
         self.response["code"].as_str().or_else(line)
     }
 

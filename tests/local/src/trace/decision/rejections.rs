@@ -53,8 +53,6 @@ fn without_a_code(facts: &Facts<'_>) -> Option<String> {
     Some(match facts.status()? {
         404 if facts.function().is_none() => "Rejected: the API has no such route.".to_owned(),
         413 => "Rejected: the body is larger than API Gateway accepts.".to_owned(),
-        500 => "Failed: the function did not start, or ended without a response.".to_owned(),
-        503 => "Failed: the function did not respond in time.".to_owned(),
         _ => return None,
     })
 }
@@ -255,13 +253,18 @@ mod tests {
         let of = |status: u16, function: Option<&str>| {
             let none = json!({});
             let mut record = record(RequestKind::Http, "token", &none, status, &none);
+            record.add_log(request_line("ok", None, &Value::Null));
+            if status == 503 {
+                let failure = Some("the function did not respond within 30 seconds".to_owned());
+                record.end.as_mut().unwrap().failure = failure;
+            }
             record.start.function = function.map(str::to_owned);
             explain(&record)
         };
         assert_eq!(of(404, None).unwrap(), "Rejected: the API has no such route.");
         assert_eq!(
             of(503, Some("token")).unwrap(),
-            "Failed: the function did not respond in time."
+            "Failed: the function did not respond within 30 seconds."
         );
         assert_eq!(of(418, Some("token")), None);
     }

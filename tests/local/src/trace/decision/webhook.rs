@@ -7,13 +7,10 @@ use super::words::end_of_call;
 /// The sentence of an event. The caller of a webhook is the type of the event.
 pub(super) fn explain(facts: &Facts<'_>) -> Option<String> {
     if facts.steps().next().is_none() {
-        return Some("Ignored: an event of this type changes nothing here.".to_owned());
+        return Some("Ignored: the event caused no request to the table.".to_owned());
     }
     if let Some(ended) = facts.writes("end").find(|step| step.is_success()) {
         return ended_call(ended);
-    }
-    if facts.was_refused("end") {
-        return Some("Nothing changed: the call had ended or changed before.".to_owned());
     }
     let user = user(facts);
     let named = user.unwrap_or("a user");
@@ -31,6 +28,9 @@ pub(super) fn explain(facts: &Facts<'_>) -> Option<String> {
         if facts.has_done(purpose) {
             return Some(format!("{text}{rest}"));
         }
+    }
+    if facts.was_refused("end") {
+        return Some("Nothing changed: the call had ended or changed before.".to_owned());
     }
     if continues {
         return Some("Nothing changed. Stream was asked, and the call goes on.".to_owned());
@@ -108,6 +108,12 @@ mod tests {
                 "Nothing changed: the call had ended or changed before.",
             ),
             (
+                "call.session_participant_left",
+                joined.clone(),
+                vec![write("presence", true), write("end", false)],
+                "Recorded that bob left.",
+            ),
+            (
                 "call.session_participant_joined",
                 joined.clone(),
                 vec![write("presence", true)],
@@ -153,7 +159,7 @@ mod tests {
                 "message.new",
                 json!({}),
                 Vec::new(),
-                "Ignored: an event of this type changes nothing here.",
+                "Ignored: the event caused no request to the table.",
             ),
         ] {
             assert_eq!(sentence(event, &body, steps).unwrap(), expected, "{event}");

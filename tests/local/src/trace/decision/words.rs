@@ -2,7 +2,7 @@
 
 /// Why a call ended. `docs/CALLS.md` has the reasons.
 pub(super) fn end_of_call(reason: &str, actor: Option<&str>) -> String {
-    let actor = actor.unwrap_or("a member");
+    let Some(actor) = actor else { return end_without_an_actor(reason) };
     match reason {
         "not_created" => "its creation did not finish".to_owned(),
         "not_joined" => "no member joined in time".to_owned(),
@@ -16,6 +16,19 @@ pub(super) fn end_of_call(reason: &str, actor: Option<&str>) -> String {
         "ended_at_stream" => format!("{actor} ended it at Stream"),
         "ended" => format!("{actor} ended it"),
         other => format!("{actor} ended it with the reason {other}"),
+    }
+}
+
+/// The same where the actor is unknown.
+fn end_without_an_actor(reason: &str) -> String {
+    match reason {
+        "cancelled" => "it was cancelled before the answer".to_owned(),
+        "declined" => "it was declined".to_owned(),
+        "ended_at_stream" => "it ended at Stream".to_owned(),
+        "not_created" | "not_joined" | "not_answered" | "left" | "too_long" | "user_deleted" => {
+            end_of_call(reason, Some("system"))
+        }
+        other => format!("the reason is {other}"),
     }
 }
 
@@ -45,7 +58,9 @@ mod tests {
             ("not_answered", Some("system"), "no called member answered in time"),
             ("ended_at_stream", Some("stream"), "it ended at Stream"),
             ("ended_at_stream", Some("bob"), "bob ended it at Stream"),
-            ("ended", None, "a member ended it"),
+            ("ended_at_stream", None, "it ended at Stream"),
+            ("left", None, "the members left it"),
+            ("ended", None, "the reason is ended"),
             ("broke", Some("service"), "service ended it with the reason broke"),
         ] {
             assert_eq!(end_of_call(reason, actor), expected);
