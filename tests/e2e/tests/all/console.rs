@@ -152,7 +152,7 @@ async fn life_of_a_call_is_in_the_trace() {
     assert_eq!((&webhook["kind"], &webhook["user"]), (&json!("webhook"), &Value::Null));
     assert_eq!(webhook["callId"], "c1");
     let decision = webhook["decision"].as_str().unwrap();
-    assert!(decision.starts_with("Recorded that "), "{decision}");
+    assert!(decision.ends_with(" joined."), "{decision}");
 
     let end = of(&requests, "call-end")[0];
     let decision = end["decision"].as_str().unwrap();
