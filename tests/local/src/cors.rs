@@ -20,6 +20,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::http_server::{ConnectionDropped, HttpResponse, Peer, json_response};
+use crate::tls::CA_PATH;
 
 /// The paths that control the stack.
 const CONTROL_PREFIXES: [&str; 2] = ["/_local", "/_emulator"];
@@ -70,8 +71,9 @@ where
 }
 
 fn is_control_path(path: &str) -> bool {
-    let is_media = path.starts_with(MEDIA_PREFIX);
-    !is_media && CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
+    // The certificate is public, and a device can use any name of this machine.
+    let is_open = path.starts_with(MEDIA_PREFIX) || path == CA_PATH;
+    !is_open && CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Whether a request may use control paths: that of the console, or one that no web page sends.
@@ -246,9 +248,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn web_page_may_use_media_endpoints() {
-        let request = Request::get("/").header("origin", "http://localhost:8081");
-        let (status, _) = send(request, "/_emulator/media/id").await;
-        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    async fn media_endpoints_and_the_certificate_are_open() {
+        for path in ["/_emulator/media/id", CA_PATH] {
+            let request = Request::get("/").header("origin", "http://localhost:8081");
+            let request = request.header("host", "my-machine.local:9000");
+            let (status, _) = send(request, path).await;
+            assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::backends::Backends;
 use crate::cargo_build::Binaries;
 use crate::clock::StackClock;
 use crate::console::{Addresses, Console, ConsoleOptions, ResendClient, sweep_event};
-use crate::control::{CA_PATH, Control};
+use crate::control::Control;
 use crate::cors;
 use crate::dynamo::LocalDynamo;
 use crate::error::{InvokeError, StartError, TableStreamError};
@@ -27,7 +27,7 @@ use crate::streams::{
     FunctionInvoker, Invoke, Queue, RuleId, StreamFault, StreamPoller, StreamSource, Streams,
 };
 use crate::template::Template;
-use crate::tls::LocalTls;
+use crate::tls::{CA_PATH, LocalTls};
 use crate::tokens;
 use crate::trace::{Recorder, RequestKind};
 

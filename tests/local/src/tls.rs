@@ -24,6 +24,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::error::StartError;
 
+/// The path at the API where a device downloads the certificate of the authority.
+pub(crate) const CA_PATH: &str = "/_local/ca.crt";
+
 /// The certificate of the authority, which a device trusts.
 const CA_CERTIFICATE_FILE: &str = "ca.crt";
 

@@ -23,9 +23,7 @@ use crate::console::Console;
 use crate::http_server::{HttpResponse, Peer, json_response};
 use crate::lambda::Functions;
 use crate::streams::{EVENTS_PATH, Streams};
-
-/// The path of the certificate authority.
-pub(crate) const CA_PATH: &str = "/_local/ca.crt";
+use crate::tls::CA_PATH;
 
 /// The content type with which iOS and Android offer to install a certificate.
 const CA_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-x509-ca-cert");

@@ -92,28 +92,31 @@ fn redact_jwts(text: &str) -> String {
 }
 
 /// Replaces the text of each secret member of JSON, such as `"token": "…"`. The text stays as it
-/// is otherwise, also if it is not complete JSON.
+/// is otherwise, also if it is not complete JSON. Each character is read once.
 fn redact_members(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(value_start) = next_secret_value(rest) {
-        let (before, value) = rest.split_at(value_start);
+    while let Some(quote) = rest.find('"') {
+        let (before, after) = rest.split_at(quote + 1);
         redacted.push_str(before);
-        redacted.push_str(REDACTED);
-        rest = &value[string_length(value)..];
+        rest = after;
+        if let Some(value_start) = secret_value_start(rest) {
+            let (member, value) = rest.split_at(value_start);
+            redacted.push_str(member);
+            redacted.push_str(REDACTED);
+            rest = &value[string_length(value)..];
+        }
     }
     redacted.push_str(rest);
     redacted
 }
 
-/// Where the text of the next secret member begins, after its quote.
-fn next_secret_value(text: &str) -> Option<usize> {
-    let value_of = |name: &str| {
-        let member = format!("\"{name}\"");
-        let positions = text.match_indices(&member);
-        positions.filter_map(|(at, _)| value_start(text, at + member.len())).min()
-    };
-    SECRET_NAMES.into_iter().filter_map(value_of).min()
+/// Where the text of a secret member begins, in the JSON after the opening quote of its name.
+fn secret_value_start(text: &str) -> Option<usize> {
+    let is_member =
+        |name: &str| text.strip_prefix(name).is_some_and(|after_name| after_name.starts_with('"'));
+    let name = SECRET_NAMES.into_iter().find(|name| is_member(name))?;
+    value_start(text, name.len() + 1)
 }
 
 /// Where the text begins, if a colon and a quote follow.
@@ -161,6 +164,11 @@ mod tests {
                 r#"{"secret":"<redacted>","token":"<redacted>"}"#,
             ),
             (r#"{"token":"cut off"#.to_owned(), r#"{"token":"<redacted>"#),
+            (
+                r#"{"token":"a","token":"b"}"#.to_owned(),
+                r#"{"token":"<redacted>","token":"<redacted>"}"#,
+            ),
+            (r#"{"a":"token","secret" :["x"]}"#.to_owned(), r#"{"a":"token","secret" :["x"]}"#),
             (r#"{"token":null,"tokens":["a"]}"#.to_owned(), r#"{"token":null,"tokens":["a"]}"#),
             ("eyJub3QgYSB0b2tlbg".to_owned(), "eyJub3QgYSB0b2tlbg"),
         ] {
