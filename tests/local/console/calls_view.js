@@ -52,7 +52,10 @@ function overlap({ presence }) {
 
 /** @param {StackCall} call */
 function state(call) {
-  const note = call.status === 'ended' || call.status === 'ending' ? call.endReason : call.ringing && !call.answeredAt ? 'ringing' : '';
+  const isOver = call.status === 'ended' || call.status === 'ending';
+  const reason = isOver ? call.endReason : call.ringing && !call.answeredAt ? 'ringing' : '';
+  // `ended` is the reason of a request without one.
+  const note = reason === 'ended' ? '' : reason;
   return stateChip(call.status, call.status, note && h('span', { class: 'chip-note' }, ` · ${words(note)}`));
 }
 

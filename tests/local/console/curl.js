@@ -3,7 +3,7 @@
 /** @typedef {import('./types').StackRequest} StackRequest */
 
 /** Headers that curl or the connection adds by itself. */
-const SKIPPED = /^(host|connection|content-length|accept|accept-encoding|accept-language|user-agent|origin|referer|sec-.*|cache-control|pragma|x-forwarded-.*|x-amzn-.*|forwarded|te|upgrade.*)$/;
+const SKIPPED = /^(host|connection|content-length|accept|accept-encoding|accept-language|user-agent|origin|referer|sec-.*|cache-control|pragma|x-forwarded-.*|x-amzn-.*|forwarded|x-console|te|upgrade.*)$/;
 
 /** @param {string} text */
 const quote = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;

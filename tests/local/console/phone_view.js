@@ -6,6 +6,7 @@ import { formatMillis, formatSeconds, formatTime } from './format.js';
 import { NETWORKS } from './network.js';
 import { avatar, callTag, hueOf, icon } from './parts.js';
 import { otherPhone, phones } from './phone.js';
+import { shortPath } from './request_words.js';
 import { stackNow } from './stack_clock.js';
 import { addView, invalidate, nameOf, store } from './store.js';
 
@@ -246,7 +247,7 @@ function lastRequest(phone) {
       'aria-label': `Last request of ${nameOf(phone.userId)}: ${last.method} ${last.path}, ${last.status ?? last.error}, ${formatMillis(last.millis)}. Show it.`,
     },
     icon('why'),
-    h('span', { class: 'mono cut grow' }, last.path.replace(/^\/video\/call\/[^/]+\/[^/?]+/, '/video/call/…').replace(/\?.*$/, '')),
+    h('span', { class: 'mono cut grow' }, shortPath(last.path, phone.call?.callId).replace(/\?.*$/, '')),
     h('span', { class: isBad ? 'bad' : '' }, last.status === null ? 'failed' : isBad ? last.status : formatMillis(last.millis)),
   );
 }

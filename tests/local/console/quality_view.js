@@ -3,6 +3,7 @@
 import { RequestError, sendAs } from './app_api.js';
 import { byId, h, render } from './dom.js';
 import { callTag, emptyState } from './parts.js';
+import { PAGE_HEADER } from './request_words.js';
 import { visibleTheme } from './theme.js';
 import { addView, invalidate, store } from './store.js';
 
@@ -68,9 +69,10 @@ async function load(call, key, version) {
   loadedAt = performance.now();
   const path = `/call/quality/${encodeURIComponent(call.callId)}`;
   const reader = readerOf(call);
+  const headers = { [PAGE_HEADER]: 'picture' };
   try {
-    const svg = await sendAs(reader, 'GET', `${path}?format=svg&width=${width()}&theme=${visibleTheme()}`);
-    const { quality } = await sendAs(reader, 'GET', path);
+    const svg = await sendAs(reader, 'GET', `${path}?format=svg&width=${width()}&theme=${visibleTheme()}`, { headers });
+    const { quality } = await sendAs(reader, 'GET', path, { headers });
     if (picture) URL.revokeObjectURL(picture.url);
     const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
     picture = { key, version, url, text: describe(svg), quality };

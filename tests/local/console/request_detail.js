@@ -43,7 +43,7 @@ export function requestDetail(request, tab) {
       h('button', { class: 'button small', 'data-action': 'copy-curl', 'data-id': request.id }, icon('copy'), 'Copy as curl'),
       h(
         'button',
-        { class: 'button small primary', 'data-action': 'resend', 'data-id': request.id, disabled: !request.canResend, title: request.canResend ? '' : 'Only requests to the API can be sent again' },
+        { class: 'button small primary', 'data-action': 'resend', 'data-id': request.id, disabled: !request.canResend, title: request.canResend ? '' : 'This request cannot be sent again' },
         icon('again'),
         'Send again',
       ),

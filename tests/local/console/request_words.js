@@ -11,18 +11,31 @@ export const GROUPS = /** @type {const} */ ([
   { id: 'stream', label: 'App → Stream', kinds: ['client'] },
   { id: 'webhooks', label: 'Webhooks', kinds: ['webhook'] },
   { id: 'runs', label: 'Runs', kinds: ['schedule', 'tableStream'] },
+  { id: 'page', label: 'This page', kinds: [] },
 ]);
+
+/** The header of the requests with which the page itself reads, so that they do not hide those of the apps. */
+export const PAGE_HEADER = 'x-console';
 
 /** @typedef {(typeof GROUPS)[number]['id']} GroupId */
 
 /** @param {StackRequest} request @returns {GroupId} */
-export const groupOf = ({ kind }) => GROUPS.find(({ kinds }) => /** @type {readonly string[]} */ (kinds).includes(kind))?.id ?? 'api';
+export function groupOf({ kind, request }) {
+  if (PAGE_HEADER in request.headers) return 'page';
+  return GROUPS.find(({ kinds }) => /** @type {readonly string[]} */ (kinds).includes(kind))?.id ?? 'api';
+}
 
-/** The path without what all paths have in common. @param {StackRequest} request */
-export function pathOf({ kind, path, callId }) {
+/** The path without what all paths have in common, and without the call that stands beside it. @param {StackRequest} request */
+export const pathOf = ({ path, callId }) => shortPath(path, callId);
+
+/**
+ * @param {string} path
+ * @param {string | null} [callId]
+ */
+export function shortPath(path, callId) {
   const short = path.replace(/^\/api\/(stream|v2)(?=\/)/, '');
-  if (kind !== 'client' || !callId) return short;
-  return short.replace(`/default/${callId}`, '/…').replace(`/messaging/call-${callId}`, '/…').replace(callId, '…');
+  if (!callId) return short;
+  return short.replace(`/default/${callId}`, '/…').replace(`/messaging/call-${callId}`, '/…').replace(`call-${callId}`, '…').replace(callId, '…');
 }
 
 /** The event of a webhook. @param {StackRequest} request */

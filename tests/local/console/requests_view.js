@@ -18,10 +18,13 @@ import { addView, invalidate, isFollowed, store } from './store.js';
 /** How many rows a page of the list has. */
 const PAGE = 14;
 
+/** @type {GroupId[]} */
+const HIDDEN_AT_FIRST = ['page'];
+
 const list = {
   filter: '',
   /** @type {Set<GroupId>} */
-  hidden: new Set(),
+  hidden: new Set(HIDDEN_AT_FIRST),
   /** The requests at the time of the pause. @type {StackRequest[] | null} */
   paused: null,
   rows: PAGE,
@@ -219,7 +222,7 @@ export function showLastRequest({ lastRequest, userId }) {
 async function sendAgain(id) {
   const request = store.requests.get(id);
   if (!request?.canResend) {
-    notify('Only requests to the API can be sent again.', 'error');
+    notify('This request cannot be sent again.', 'error');
     return;
   }
   try {
@@ -296,7 +299,7 @@ export function startRequests() {
   });
   onAction('clear-filter', () => {
     list.filter = '';
-    list.hidden.clear();
+    list.hidden = new Set(HIDDEN_AT_FIRST);
     store.followedCall = null;
     /** @type {HTMLInputElement} */ (byId('filter')).value = '';
     invalidate();

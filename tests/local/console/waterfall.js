@@ -35,20 +35,17 @@ export function waterfall(request) {
   const span = (/** @type {number} */ start, /** @type {number} */ duration) => ({ '--start': percent(start), '--length': percent(duration) });
   const grid = { '--tick': `${(tick / end) * 100}%` };
 
+  // A request of an app to Stream is itself a step.
   const ownRow =
-    request.kind === 'client'
-      ? row('stream', 'Stream', pathOperation(request), '', [bar('stream', span(0, request.durationMs ?? 0))], request.durationMs)
-      : row(
-          'function',
-          'Function',
-          request.function ?? 'gateway',
-          request.isColdStart ? 'cold start' : '',
-          [
-            bar('function whole', span(0, request.durationMs ?? 0)),
-            request.isColdStart && request.initMs ? bar('function start', span(0, request.initMs)) : null,
-          ],
-          request.durationMs,
-        );
+    request.kind !== 'client' &&
+    row(
+      'function',
+      'Function',
+      request.function ?? 'gateway',
+      request.isColdStart ? 'cold start' : '',
+      [bar('function whole', span(0, request.durationMs ?? 0)), request.isColdStart && request.initMs ? bar('function start', span(0, request.initMs)) : null],
+      request.durationMs,
+    );
   return h(
     'div',
     { class: 'waterfall', vars: grid, role: 'table', 'aria-label': 'Steps' },
@@ -62,12 +59,6 @@ export function waterfall(request) {
     ownRow,
     request.steps.map((step) => stepRow(step, span(step.startMs, step.durationMs))),
   );
-}
-
-/** @param {StackRequest} request */
-function pathOperation(request) {
-  const last = request.path.split('?')[0]?.split('/').pop() ?? '';
-  return /^[a-z_]+$/.test(last) ? last : request.method;
 }
 
 /**
