@@ -50,6 +50,27 @@ after(async () => {
 const ALLOWED = [consoleUrl, streamUrl, streamUrl.replace('http', 'ws')];
 const isAllowed = (url) => /^(data|blob):/.test(url) || ALLOWED.includes(new URL(url).origin);
 
+let failures = 0;
+
+const control = async (method, path, body) => {
+  const response = await fetch(`${consoleUrl}/_local/console/${path}`, { method, body: body && JSON.stringify(body) });
+  assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+  return response.json().catch(() => ({}));
+};
+
+/** Undoes what an earlier test has left, if it failed: lost webhooks, faults, open calls. */
+async function resetStack() {
+  await control('POST', 'webhooks', { dropAll: false });
+  await control('DELETE', 'faults');
+  const { users } = await control('GET', 'state');
+  const service = users.find(({ role }) => role === 'service');
+  const { calls } = await control('GET', 'calls');
+  for (const { callId } of calls.filter(({ status }) => status === 'active')) {
+    const headers = { Authorization: `Bearer ${service.token}`, 'Content-Type': 'application/json' };
+    await fetch(`${consoleUrl}/api/stream/call/end`, { method: 'POST', headers, body: JSON.stringify({ callId }) });
+  }
+}
+
 /**
  * Opens the page, runs a test with it, and checks what went wrong in it.
  *
@@ -57,6 +78,7 @@ const isAllowed = (url) => /^(data|blob):/.test(url) || ALLOWED.includes(new URL
  * @param {{ width?: number, height?: number, theme?: 'light' | 'dark' }} [options]
  */
 export async function withPage(run, { width = 1_280, height = 900, theme = 'light' } = {}) {
+  await resetStack();
   const page = await context.newPage();
   const seen = { requests: [], problems: [] };
   page.on('request', (request) => seen.requests.push(request.url()));
@@ -79,6 +101,12 @@ export async function withPage(run, { width = 1_280, height = 900, theme = 'ligh
     assert.deepEqual(await page.evaluate(() => globalThis.policyViolations), []);
     assert.deepEqual(seen.problems, []);
     assert.deepEqual(seen.requests.filter((url) => !isAllowed(url)), []);
+  } catch (error) {
+    failures += 1;
+    if (process.env.FAILURES_DIR) {
+      await page.screenshot({ path: join(process.env.FAILURES_DIR, `failure-${failures}.png`), fullPage: true });
+    }
+    throw error;
   } finally {
     await page.close();
   }
@@ -100,11 +128,20 @@ export function elements(page) {
   const panel = (name) => page.getByRole('region', { name, exact: true });
   return {
     press: (name) => page.getByRole('button', { name, exact: true }).click(),
-    button: (name) => page.getByRole('button', { name, exact: true }),
     phone: (name) => page.getByRole('region', { name: `Phone of ${name}` }),
     panel,
     requests: (text) => panel('Requests').locator('.request').filter({ hasText: text }),
-    calls: () => panel('Calls').locator('tbody tr'),
+    /** The row of the call that the phones show. */
+    call: async () => {
+      const id = await panel('Phones').locator('header .call-tag').innerText();
+      return panel('Calls').locator('tbody tr').filter({ hasText: id });
+    },
+    /** Shows only the requests of a path, and returns those of the call that the phones show. */
+    find: async (text) => {
+      await page.getByLabel(/^Filter requests/).fill(text);
+      const id = await panel('Phones').locator('header .call-tag').innerText();
+      return panel('Requests').locator('.request').filter({ hasText: text }).filter({ hasText: id });
+    },
     clock: (words) => page.getByRole('button', { name: `Move the clock ${words} ahead` }).click(),
     say: async (name, text) => {
       await page.getByLabel(`Message as ${name}`).fill(text);
@@ -115,7 +152,7 @@ export function elements(page) {
 
 /** Ends the call that a test has left open, so that the next test finds idle phones. */
 export async function hangUp(page) {
-  const { button, panel } = elements(page);
-  await button('Hang up as Alice').click();
-  await panel('Calls').locator('tbody tr').first().getByText('ended').waitFor();
+  const { press, call } = elements(page);
+  await press('Hang up as Alice');
+  await (await call()).getByText('ended').waitFor();
 }

@@ -12,7 +12,7 @@ test('a whole call takes at most ten clicks', () =>
       // A press of Enter in a form also fires a click, without a pointer.
       document.addEventListener('click', (event) => (globalThis.clicks += event.detail > 0 ? 1 : 0), true);
     });
-    const { press, phone, panel, calls, requests } = elements(page);
+    const { press, phone, panel, call } = elements(page);
     await press('Call Bob as Alice');
     await phone('Bob').getByText('Incoming video call').waitFor();
     await phone('Alice').getByText('Ringing').waitFor();
@@ -32,7 +32,7 @@ test('a whole call takes at most ten clicks', () =>
     await press('Hang up as Bob');
     await phone('Alice').getByText(/Call ended · 0:0[2-9]|Call ended · 0:[1-5]/).waitFor();
     await phone('Bob').getByText(/Call ended · 0:/).waitFor();
-    const row = calls().first();
+    const row = await call();
     await row.getByText('ended').first().waitFor();
     assert.match(await row.locator('.cell-talk').innerText(), /^0:(0[2-9]|[1-5]\d)/);
     const picture = panel('Quality').getByRole('img');
@@ -46,38 +46,37 @@ test('a whole call takes at most ten clicks', () =>
     for (const name of ['Phones', 'Requests', 'Webhooks', 'Quality']) {
       await panel(name).locator('.call-tag').filter({ hasText: id }).first().waitFor();
     }
-    await requests('/call/create').first().waitFor();
     const clicks = await page.evaluate(() => globalThis.clicks);
     assert.ok(clicks <= 10, `${clicks} clicks`);
   }));
 
 test('a declined call ends on both phones and in the table', () =>
   withPage(async (page) => {
-    const { press, phone, calls } = elements(page);
+    const { press, phone, call } = elements(page);
     await press('Call Bob as Alice');
     await press('Decline as Bob');
     await phone('Alice').getByText('Bob declined').waitFor();
     await phone('Bob').getByText('You declined').waitFor();
-    await calls().first().getByText('declined').waitFor();
+    await (await call()).getByText('declined').waitFor();
   }));
 
 test('a busy user is shown to the caller', () =>
   withPage(async (page) => {
-    const { press, phone, calls } = elements(page);
+    const { press, phone, call } = elements(page);
     await press('Call Alice as Bob');
     await press('Reject as busy as Alice');
     await phone('Bob').getByText('Alice is busy').waitFor();
-    await calls().first().getByText('not answered').waitFor();
+    await (await call()).getByText('not answered').waitFor();
   }));
 
 test('a cancelled call stops ringing', () =>
   withPage(async (page) => {
-    const { press, phone, calls } = elements(page);
+    const { press, phone, call } = elements(page);
     await press('Call Bob as Alice');
     await phone('Bob').getByText('Incoming video call').waitFor();
     await press('Cancel the call as Alice');
     await phone('Bob').getByText('Alice cancelled').waitFor();
-    await calls().first().getByText('cancelled').waitFor();
+    await (await call()).getByText('cancelled').waitFor();
   }));
 
 test('a user who leaves can join again, and is in again after a lost connection', () =>
@@ -103,7 +102,7 @@ test('a user who leaves can join again, and is in again after a lost connection'
 
 test('a lost webhook and a moved clock close a call', () =>
   withPage(async (page) => {
-    const { press, phone, calls, clock, panel } = elements(page);
+    const { press, phone, call, clock, panel } = elements(page);
     await page.getByRole('switch').click();
     await panel('Webhooks').getByText('Lost: no event reaches the functions').waitFor();
     await press('Call Bob as Alice');
@@ -111,7 +110,7 @@ test('a lost webhook and a moved clock close a call', () =>
     await phone('Alice').getByText('Bob declined').waitFor();
     await panel('Webhooks').getByText('lost by the switch').first().waitFor();
     // The functions do not know yet.
-    const row = calls().first();
+    const row = await call();
     await row.getByText('active').waitFor();
     await row.locator('.call-tag').click();
     await clock('5 minutes');
@@ -131,7 +130,7 @@ test('a moved clock ends the tokens, and the phones renew theirs', () =>
       await clock('1 hour');
       await eventually(() => page.locator('#clock b').innerText(), (text) => text.slice(0, 2) !== before.slice(0, 2), 'the clock');
     }
-    await phone('Alice').getByText('Ready to call').waitFor();
+    await phone('Alice').getByText('online', { exact: true }).waitFor();
     await press('Call Bob as Alice');
     await press('Accept as Bob');
     await phone('Alice').getByText('in the call', { exact: true }).waitFor();

@@ -6,11 +6,11 @@ import { test } from 'node:test';
 import { consoleUrl, elements, hangUp, withPage } from './browser.mjs';
 
 async function openCall(page) {
-  const { press, phone, requests } = elements(page);
+  const { press, phone, find } = elements(page);
   await press('Call Bob as Alice');
   await press('Accept as Bob');
   await phone('Alice').getByText('in the call', { exact: true }).waitFor();
-  const row = requests('/call/create').first();
+  const row = (await find('/call/create')).first();
   await row.getByRole('button', { name: /^POST, \/call\/create/ }).click();
   await row.getByText('Decided:').waitFor();
 }

@@ -15,15 +15,15 @@ async function startCall(page) {
 
 test('a fault is shown where it hits, and the request succeeds when it is sent again', () =>
   withPage(async (page) => {
-    const { press, requests, calls } = elements(page);
+    const { press, requests, call, find } = elements(page);
     await startCall(page);
     await page.locator('#faults summary').click();
-    await page.getByRole('button', { name: /^EndCall answers 503, twice/ }).click();
-    await page.getByText('Stream EndCall answers 503, 2 times', { exact: true }).waitFor();
+    await page.getByRole('button', { name: /^EndCall answers 503, three times/ }).click();
+    await page.getByText('Stream EndCall answers 503, 3 times', { exact: true }).waitFor();
     await page.keyboard.press('Escape');
     await press('Hang up as Alice');
-    const row = requests('/call/end').first();
-    await row.getByText('202').waitFor();
+    const row = (await find('/call/end')).first();
+    await row.locator('.cell-status').getByText('202').waitFor();
     await row.getByRole('button', { name: /with an injected fault/ }).click();
     await row.getByText('Decided:').waitFor();
     await row.getByText('EndCall').first().waitFor();
@@ -32,17 +32,17 @@ test('a fault is shown where it hits, and the request succeeds when it is sent a
     await row.getByRole('button', { name: 'Send again' }).click();
     await eventually(() => requests('/call/end').count(), (now) => now === count + 1, 'the request that was sent again');
     const again = requests('/call/end').first();
-    await again.getByText('200').waitFor();
+    await again.locator('.cell-status').getByText('200').waitFor();
     await again.getByText('Sent again from').waitFor();
     assert.match(await again.getAttribute('class'), /open.*fresh/);
-    await calls().first().getByText('ended').waitFor();
+    await (await call()).getByText('ended').waitFor();
   }));
 
 test('an open request has its steps, logs, body and answer', () =>
   withPage(async (page) => {
-    const { requests } = elements(page);
+    const { find } = elements(page);
     await startCall(page);
-    const row = requests('/call/create').first();
+    const row = (await find('/call/create')).first();
     await row.getByRole('button', { name: /^POST, \/call\/create/ }).click();
     for (const text of ['call-create', 'GetOrCreateCall', 'GetOrCreateChannel', 'DynamoDB', 'Decided:']) await row.getByText(text).first().waitFor();
     const bar = await row.locator('.bar.stream').first().boundingBox();
@@ -58,9 +58,9 @@ test('an open request has its steps, logs, body and answer', () =>
 
 test('the copied curl command has the request and no token', () =>
   withPage(async (page) => {
-    const { requests } = elements(page);
+    const { find } = elements(page);
     await startCall(page);
-    const row = requests('/call/create').first();
+    const row = (await find('/call/create')).first();
     await row.getByRole('button', { name: /^POST, \/call\/create/ }).click();
     await row.getByRole('button', { name: 'Copy as curl' }).click();
     const command = await eventually(() => page.evaluate(() => navigator.clipboard.readText()), (text) => text.startsWith('curl'), 'the clipboard');
@@ -73,7 +73,7 @@ test('the copied curl command has the request and no token', () =>
 
 test('filters, kinds, a call and a pause select the requests', () =>
   withPage(async (page) => {
-    const { panel, press, requests, calls } = elements(page);
+    const { panel, press, requests, call } = elements(page);
     await startCall(page);
     await hangUp(page);
     const all = panel('Requests').locator('.request');
@@ -81,17 +81,17 @@ test('filters, kinds, a call and a pause select the requests', () =>
     await eventually(() => all.allInnerTexts(), (rows) => rows.length > 0 && rows.every((row) => /token/.test(row) && /Bob/.test(row)), 'filtered rows');
     await page.getByLabel(/^Filter requests/).fill('no such thing');
     await press('Show all requests');
-    for (const kind of ['API', 'Webhooks', 'Runs']) await page.getByRole('button', { name: new RegExp(`^${kind}`) }).click();
+    for (const kind of ['API', 'Webhooks', 'Sweeps']) await page.getByRole('button', { name: new RegExp(`^${kind}`) }).click();
     await eventually(() => all.allInnerTexts(), (rows) => rows.length > 0 && rows.every((row) => row.includes('→')), 'rows of the apps');
-    for (const kind of ['API', 'Webhooks', 'Runs']) await page.getByRole('button', { name: new RegExp(`^${kind}`) }).click();
+    for (const kind of ['API', 'Webhooks', 'Sweeps']) await page.getByRole('button', { name: new RegExp(`^${kind}`) }).click();
 
-    const tag = calls().first().locator('.call-tag');
+    const tag = (await call()).locator('.call-tag');
     const id = await tag.innerText();
     await tag.click();
     await page.getByText('All panels show the call').waitFor();
     await eventually(() => all.locator('.call-tag').allInnerTexts(), (ids) => ids.length > 3 && ids.every((it) => it === id), 'rows of the call');
     assert.equal(await all.count(), await all.locator('.call-tag').count());
-    assert.equal(await calls().count(), 1);
+    assert.equal(await panel('Calls').locator('tbody tr').count(), 1);
     await page.keyboard.press('Escape');
     await page.getByText('All panels show the call').waitFor({ state: 'detached' });
 
@@ -103,22 +103,21 @@ test('filters, kinds, a call and a pause select the requests', () =>
     await page.getByRole('button', { name: /^Continue/ }).click();
     await requests('/call/create').first().waitFor();
     await press('Cancel the call as Bob');
-    await calls().first().getByText('cancelled').waitFor();
+    await (await call()).getByText('cancelled').waitFor();
   }));
 
 test('keys walk through the requests', () =>
   withPage(async (page) => {
-    const { press, requests, calls } = elements(page);
+    const { press, requests, call } = elements(page);
     await press('Call Bob as Alice');
     await press('Decline as Bob');
-    await calls().first().getByText('declined').waitFor();
+    await (await call()).getByText('declined').waitFor();
     const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.id ?? '');
 
     await page.keyboard.press('/');
     assert.equal(await focused(), 'filter');
-    await page.keyboard.type('create');
-    await page.keyboard.press('Escape');
-    await page.keyboard.press('j');
+    await page.keyboard.type('call/create');
+    await page.keyboard.press('Enter');
     const first = await focused();
     assert.match(first, /^POST, \/call\/create, by Alice, 200/);
     await page.keyboard.press('j');
@@ -149,10 +148,11 @@ test('keys walk through the requests', () =>
 
 test('the last request of a phone opens in the list', () =>
   withPage(async (page) => {
-    const { press, phone, requests, calls } = elements(page);
+    const { press, phone, requests, call } = elements(page);
     await press('Call Bob as Alice');
+    await phone('Bob').getByText('The chat of the call is open').waitFor();
     await press('Decline as Bob');
-    await calls().first().getByText('declined').waitFor();
+    await (await call()).getByText('declined').waitFor();
     await phone('Bob').getByRole('button', { name: /^Last request of Bob: POST .*reject/ }).click();
-    await requests('/reject').first().getByRole('tab', { name: 'Steps' }).waitFor();
+    await requests('/reject').filter({ hasText: 'Bob' }).first().getByRole('tab', { name: 'Steps' }).waitFor();
   }));

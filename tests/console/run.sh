@@ -51,6 +51,10 @@ for _ in $(seq 3000); do
   sleep 0.2
 done
 
+# The page at the end of each test that fails.
+export FAILURES_DIR=$work/failures
+rm -rf "$FAILURES_DIR"
+mkdir "$FAILURES_DIR"
 export CONSOLE_URL=http://localhost:$api STREAM_URL=http://localhost:$stream
 # The stack is on loopback: a proxy of the environment must not see its requests.
 export NO_PROXY=localhost,127.0.0.1 no_proxy=localhost,127.0.0.1

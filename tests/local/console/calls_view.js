@@ -1,16 +1,19 @@
 // The calls of the table: state, presence, and when the sweeper is due.
 
+import { onAction } from './actions.js';
 import { byId, h, render } from './dom.js';
 import { formatSeconds, formatTime, words } from './format.js';
 import { avatar, callTag, emptyState, hueOf, icon, stateChip } from './parts.js';
 import { secondsUntil, stackNow } from './stack_clock.js';
-import { addView, isFollowed, nameOf, store } from './store.js';
+import { addView, invalidate, isFollowed, nameOf, store } from './store.js';
 
 /** @typedef {import('./types').StackCall} StackCall */
 
 /** A due time that is closer than this is marked. */
 const SOON_SECONDS = 60;
-const MAX_ROWS = 8;
+const PAGE = 8;
+
+let rows = PAGE;
 
 /** @param {StackCall} call */
 function answered(call) {
@@ -130,12 +133,16 @@ function view() {
       'table',
       { class: 'calls' },
       h('thead', null, h('tr', null, heads.map((head) => h('th', { scope: 'col', class: head === 'Talk time' ? 'right' : head === 'In the call' ? 'cell-presence' : '' }, head)))),
-      h('tbody', null, calls.slice(0, MAX_ROWS).map(row)),
+      h('tbody', null, calls.slice(0, rows).map(row)),
     ),
-    calls.length > MAX_ROWS && h('p', { class: 'more quiet small-text' }, `and ${calls.length - MAX_ROWS} older`),
+    calls.length > rows && h('div', { class: 'more' }, h('button', { class: 'button small', 'data-action': 'older-calls' }, `Show ${Math.min(PAGE * 2, calls.length - rows)} older`)),
   );
 }
 
 export function startCalls() {
   addView(view);
+  onAction('older-calls', () => {
+    rows += PAGE * 2;
+    invalidate();
+  });
 }

@@ -5,9 +5,9 @@
 /** @type {{ title: string, detail: string, fault: Fault }[]} */
 export const FAULT_PRESETS = [
   {
-    title: 'EndCall answers 503, twice',
-    detail: 'Hang up: the call stays ending, and the sweeper ends it.',
-    fault: { service: 'stream', operation: 'EndCall', kind: 'status 503', times: 2 },
+    title: 'EndCall answers 503, three times',
+    detail: 'Hang up: all attempts fail, the call is ending, and the sweeper ends it.',
+    fault: { service: 'stream', operation: 'EndCall', kind: 'status 503', times: 3 },
   },
   {
     title: 'The answer of a message is lost',

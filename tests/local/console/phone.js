@@ -163,7 +163,7 @@ export class Phone {
       this.#ring(event);
     } else if (event.type === 'message.new') {
       if (event.cid === `messaging:${this.call?.channelId}`) this.#addMessage(event.message);
-    } else if (this.call && event.call_cid === this.call.cid) {
+    } else if (this.call && event.call_cid && (event.call_cid === this.call.cid || !this.call.cid)) {
       this.call.receive(event);
     }
   }

@@ -29,6 +29,8 @@ export class PhoneCall {
   ringMillis = DEFAULT_RING_MILLIS;
   /** @type {QualityReporter | null} */
   #reporter = null;
+  /** Events that arrive before the response that names the call. @type {any[]} */
+  #early = [];
 
   /**
    * @param {Phone} phone
@@ -63,6 +65,9 @@ export class PhoneCall {
       this.#identify(created);
       this.ringStartedAt = stackNow();
       this.#enter('calling');
+      for (const event of this.#early.splice(0)) {
+        if (event.call_cid === this.cid) this.receive(event);
+      }
       await this.#synchronize();
     } catch (error) {
       phone.report(error);
@@ -119,7 +124,7 @@ export class PhoneCall {
     const { rejected_by: rejected = {}, missed_by: missed = {}, accepted_by: accepted = {} } = call.session ?? {};
     const { userId } = this.phone;
     if (this.phase === 'incoming' && (rejected[userId] || missed[userId])) this.#finish('Missed call');
-    else if (this.phase === 'calling' && rejected[this.other]) await this.#callerRejected('busy');
+    else if (this.phase === 'calling' && rejected[this.other]) await this.#callerRejected(undefined);
     else if (this.phase === 'calling' && (accepted[this.other] || this.participants.has(this.other))) await this.#join();
     if (this.isOver) return;
     const channel = await client.watchChannel(this.channelId);
@@ -268,6 +273,10 @@ export class PhoneCall {
    */
   receive(event) {
     if (this.isOver) return;
+    if (this.phase === 'dialing') {
+      this.#early.push(event);
+      return;
+    }
     const from = event.user?.id ?? event.participant?.user?.id;
     const { userId } = this.phone;
     switch (event.type) {

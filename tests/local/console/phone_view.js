@@ -270,7 +270,7 @@ function phoneView(phone) {
         h(
           'select',
           { 'data-change': 'phone-user', 'data-phone': phone.slot },
-          users.map((user) => h('option', { value: user.id, 'data-key': user.id, selected: user.id === phone.userId, disabled: user.id === otherPhone(phone).userId }, user.name)),
+          users.map((user) => h('option', { value: user.id, 'data-key': user.id, selected: user.id === phone.userId, disabled: user.id === otherPhone(phone).userId }, nameOf(user.id))),
         ),
         icon('down'),
       ),

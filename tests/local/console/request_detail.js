@@ -55,7 +55,7 @@ export function requestDetail(request, tab) {
 /** @param {StackRequest} request */
 function summary({ function: name, isColdStart, initMs, kind }) {
   if (kind === 'client') return 'the app’s own request to Stream · ';
-  const start = isColdStart ? `cold start${initMs ? ` ${formatMillis(initMs)}` : ''}` : 'warm';
+  const start = isColdStart ? `cold start${initMs && initMs >= 1 ? ` ${formatMillis(initMs)}` : ''}` : 'warm';
   return name ? `${name} · ${start} · ` : 'no function · ';
 }
 

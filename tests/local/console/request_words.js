@@ -10,7 +10,8 @@ export const GROUPS = /** @type {const} */ ([
   { id: 'api', label: 'API', kinds: ['http'] },
   { id: 'stream', label: 'App → Stream', kinds: ['client'] },
   { id: 'webhooks', label: 'Webhooks', kinds: ['webhook'] },
-  { id: 'runs', label: 'Runs', kinds: ['schedule', 'tableStream'] },
+  { id: 'runs', label: 'Sweeps', kinds: ['schedule'] },
+  { id: 'changes', label: 'Change stream', kinds: ['tableStream'] },
   { id: 'page', label: 'This page', kinds: [] },
 ]);
 
@@ -49,7 +50,7 @@ export function actorOf(request) {
     case 'schedule':
       return { kind: 'clock', id: 'timer', name: 'timer' };
     case 'tableStream':
-      return { kind: 'table', id: 'table', name: 'change stream' };
+      return { kind: 'table', id: 'table', name: 'table' };
     default: {
       const id = request.user ?? request.caller;
       return id ? { kind: 'user', id, name: nameOf(id) } : { kind: 'none', id: '', name: '–' };

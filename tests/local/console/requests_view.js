@@ -14,12 +14,16 @@ import { addView, invalidate, isFollowed, store } from './store.js';
 /** @typedef {import('./types').StackRequest} StackRequest */
 /** @typedef {import('./request_words.js').GroupId} GroupId */
 /** @typedef {import('./request_detail.js').DetailTab} DetailTab */
+/** @typedef {{ matches: (request: StackRequest) => boolean, isFresh: boolean, until: number }} Awaited */
+
+/** How long a request may take to appear. */
+const AWAIT_MILLIS = 5_000;
 
 /** How many rows a page of the list has. */
-const PAGE = 14;
+const PAGE = 18;
 
 /** @type {GroupId[]} */
-const HIDDEN_AT_FIRST = ['page'];
+const HIDDEN_AT_FIRST = ['changes', 'page'];
 
 const list = {
   filter: '',
@@ -32,7 +36,7 @@ const list = {
   openId: null,
   /** @type {DetailTab} */
   tab: 'steps',
-  /** A request that is sent again, and appears soon. @type {string | null} */
+  /** A request that appears soon: one that is sent again, or the last one of a phone. @type {Awaited | null} */
   awaited: null,
   /** @type {string | null} */
   highlighted: null,
@@ -116,13 +120,23 @@ function row(request) {
   );
 }
 
-function view() {
-  if (list.awaited && store.requests.has(list.awaited)) {
-    const id = list.awaited;
+/** Opens a request as soon as it is known. */
+function openAwaited() {
+  const { awaited } = list;
+  if (!awaited) return;
+  const found = newestFirst().find(awaited.matches);
+  if (found) {
     list.awaited = null;
-    list.highlighted = id;
-    openRequest(id);
+    if (awaited.isFresh) list.highlighted = found.id;
+    openRequest(found.id);
+  } else if (performance.now() > awaited.until) {
+    list.awaited = null;
+    notify('This request is no longer kept.', 'error');
   }
+}
+
+function view() {
+  openAwaited();
   const requests = visibleRequests();
   const total = store.requests.size;
   const shown = requests.slice(0, list.rows);
@@ -134,7 +148,8 @@ function view() {
     list.paused ? stateChip('ending', 'paused') : stateChip(store.isReachable ? 'active' : 'ended', store.isReachable ? 'live' : 'stopped'),
     h('span', { class: 'quiet small-text' }, `${shown.length} of ${total}`),
   );
-  const arrived = list.paused ? total - list.paused.length : 0;
+  const pausedIds = new Set(list.paused?.map(({ id }) => id));
+  const arrived = list.paused ? [...store.requests.keys()].filter((id) => !pausedIds.has(id)).length : 0;
   const pause = byId('pause');
   pause.setAttribute('aria-pressed', String(list.paused !== null));
   render(pause, icon(list.paused ? 'play' : 'pause'), list.paused ? `Continue${arrived > 0 ? ` · ${arrived} new` : ''}` : 'Pause');
@@ -211,11 +226,19 @@ export function showLastRequest({ lastRequest, userId }) {
   if (!lastRequest) return;
   const { id, method, path } = lastRequest;
   const bare = path.split('?')[0];
-  const found = id
-    ? store.requests.get(id)
-    : newestFirst().find((it) => it.kind === 'client' && it.user === userId && it.method === method && it.path.split('?')[0] === bare);
-  if (found) openRequest(found.id);
-  else notify('This request is not in the list.', 'error');
+  openWhenKnown(
+    (it) => (id ? it.id === id : it.kind === 'client' && it.caller === userId && it.method === method && it.path.split('?')[0] === bare),
+    false,
+  );
+}
+
+/**
+ * @param {Awaited['matches']} matches
+ * @param {boolean} isFresh
+ */
+function openWhenKnown(matches, isFresh) {
+  list.awaited = { matches, isFresh, until: performance.now() + AWAIT_MILLIS };
+  invalidate();
 }
 
 /** @param {string} id */
@@ -227,9 +250,8 @@ async function sendAgain(id) {
   }
   try {
     const sent = await resend(id);
-    list.awaited = sent.id;
+    openWhenKnown((it) => it.id === sent.id, true);
     notify(`Sent again: ${request.method} ${pathOf(request)}`);
-    invalidate();
   } catch (error) {
     notify(/** @type {Error} */ (error).message, 'error');
   }
@@ -297,6 +319,7 @@ export function startRequests() {
     list.rows = PAGE;
     invalidate();
   });
+  onAction('filter-done', () => requestKeys.move(1));
   onAction('clear-filter', () => {
     list.filter = '';
     list.hidden = new Set(HIDDEN_AT_FIRST);

@@ -11,7 +11,7 @@ const KEYS = /** @type {const} */ ([
   ['Enter', 'open or close the request', null],
   ['R', 'send the request again', () => requestKeys.resend()],
   ['C', 'copy the request as curl', () => requestKeys.copy()],
-  ['/', 'filter the requests', () => requestKeys.filter()],
+  ['/', 'filter the requests; Enter goes to the first one', () => requestKeys.filter()],
   ['Esc', 'show all calls again', null],
   ['?', 'this help', () => openHelp()],
 ]);

@@ -1,5 +1,7 @@
 // What the page knows, and which part of it is shown. Views read it and never change it.
 
+import { capitalize } from './format.js';
+
 /** @typedef {import('./types').StackState} StackState */
 /** @typedef {import('./types').StackRequest} StackRequest */
 /** @typedef {import('./types').StackCall} StackCall */
@@ -79,5 +81,8 @@ export const isFollowed = (callId) => store.followedCall === null || store.follo
 /** @param {string} userId */
 export const findUser = (userId) => store.stack?.users.find((user) => user.id === userId);
 
-/** The name of a user, if the stack has one. @param {string} userId */
-export const nameOf = (userId) => findUser(userId)?.name ?? userId.charAt(0).toUpperCase() + userId.slice(1);
+/** The name of a user. The stack names a user without a profile by the id. @param {string} userId */
+export function nameOf(userId) {
+  const name = findUser(userId)?.name ?? userId;
+  return name === userId ? capitalize(name) : name;
+}

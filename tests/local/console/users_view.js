@@ -6,7 +6,7 @@ import { formatSpan } from './format.js';
 import { copyText } from './notices.js';
 import { avatar, emptyState, icon, tabButton } from './parts.js';
 import { secondsUntil } from './stack_clock.js';
-import { addView, findUser, invalidate, store } from './store.js';
+import { addView, findUser, invalidate, nameOf, store } from './store.js';
 
 function view() {
   const users = store.stack?.users ?? [];
@@ -17,7 +17,7 @@ function view() {
       tabButton(
         { id: `user-${user.id}`, action: 'show-user', value: user.id, isSelected: user === shown, controls: 'user-token' },
         avatar(user.id),
-        user.role === 'service' ? 'Service' : user.name,
+        user.role === 'service' ? 'Service' : nameOf(user.id),
       ),
     ),
   );
@@ -53,6 +53,6 @@ export function startUsers() {
   });
   onAction('copy-token', ({ dataset }) => {
     const user = findUser(dataset.user ?? '');
-    if (user) void copyText(user.token, `Token of ${user.name} copied: use it as TOKEN.`);
+    if (user) void copyText(user.token, `Token of ${nameOf(user.id)} copied: use it as TOKEN.`);
   });
 }

@@ -9,6 +9,9 @@ import { icon } from './parts.js';
 
 const SERVICE_NAMES = { dynamodb: 'DynamoDB', stream: 'Stream' };
 
+/** DynamoDB's error for a conditional write that it did not do. */
+const CONDITION_NOT_MET = 'ConditionalCheckFailedException';
+
 /** Steps of an axis, in milliseconds. */
 const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 const MAX_TICKS = 6;
@@ -72,16 +75,18 @@ const bar = (kind, vars) => h('i', { class: `bar ${kind}`, vars });
  * @param {Record<string, string>} vars
  */
 function stepRow(step, vars) {
-  const isBad = Boolean(step.error) || (step.status !== null && step.status >= 400);
-  const problem = isBad ? (step.error ?? String(step.status)) : '';
-  return row(
-    step.service,
-    SERVICE_NAMES[step.service],
-    step.operation,
-    [step.purpose ? words(step.purpose) : '', isBad ? [h('span', { class: 'bad' }, problem), ' '] : '', step.isFault ? h('span', { class: 'warn fault-note' }, icon('bolt'), 'fault') : ''],
-    [bar(`${step.service} ${isBad ? 'failed' : ''}`, vars)],
-    step.durationMs,
-  );
+  const { service, operation, purpose, status, error, isFault, durationMs } = step;
+  // A condition that is not met is an answer, which the function expects.
+  const isUnmet = error === CONDITION_NOT_MET;
+  const isBad = !isUnmet && (Boolean(error) || (status !== null && status >= 400));
+  const notes = [
+    purpose && words(purpose),
+    isUnmet && 'condition not met',
+    isBad && h('span', { class: 'bad' }, error?.replace(/Exception$/, '') ?? String(status)),
+    isFault && h('span', { class: 'warn fault-note' }, icon('bolt'), 'fault'),
+  ].filter(Boolean);
+  const note = notes.flatMap((part, index) => (index ? [' · ', part] : [part]));
+  return row(service, SERVICE_NAMES[service], operation, note, [bar(`${service} ${isBad ? 'failed' : isUnmet ? 'unmet' : ''}`, vars)], durationMs);
 }
 
 /**
