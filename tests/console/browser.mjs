@@ -74,14 +74,20 @@ async function resetStack() {
 /**
  * Opens the page, runs a test with it, and checks what went wrong in it.
  *
- * @param {(page: import('playwright-core').Page, seen: { requests: string[], problems: string[] }) => Promise<void>} run
+ * @param {(page: import('playwright-core').Page, seen: { requests: string[], blocked: string[], problems: string[] }) => Promise<void>} run
  * @param {{ width?: number, height?: number, theme?: 'light' | 'dark' }} [options]
  */
 export async function withPage(run, { width = 1_280, height = 900, theme = 'light' } = {}) {
   await resetStack();
   const page = await context.newPage();
-  const seen = { requests: [], problems: [] };
+  const seen = { requests: [], blocked: [], problems: [] };
   page.on('request', (request) => seen.requests.push(request.url()));
+  page.on('requestfailed', (request) => {
+    // The policy of the page has stopped it before it was sent.
+    if (request.failure()?.errorText !== 'csp') return;
+    seen.blocked.push(request.url());
+    seen.requests.splice(seen.requests.indexOf(request.url()), 1);
+  });
   page.on('websocket', (socket) => seen.requests.push(socket.url()));
   page.on('pageerror', (error) => seen.problems.push(String(error)));
   page.on('console', (message) => {
@@ -100,6 +106,7 @@ export async function withPage(run, { width = 1_280, height = 900, theme = 'ligh
     await run(page, seen);
     assert.deepEqual(await page.evaluate(() => globalThis.policyViolations), []);
     assert.deepEqual(seen.problems, []);
+    assert.deepEqual(seen.blocked, []);
     assert.deepEqual(seen.requests.filter((url) => !isAllowed(url)), []);
   } catch (error) {
     failures += 1;

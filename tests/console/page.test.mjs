@@ -154,21 +154,23 @@ test('Tab reaches every control, with a visible focus', () =>
     const reached = new Set();
     for (let step = 0; step < 120; step += 1) {
       await page.keyboard.press('Tab');
-      const { name, isVisible } = await page.evaluate(() => {
+      const { name, isPage, isVisible } = await page.evaluate(() => {
         const element = document.activeElement;
         const label = element?.closest('label');
         const outlined = element?.classList.contains('unseen') ? label : element;
         const style = outlined && getComputedStyle(outlined, outlined.matches('.row-button') ? '::after' : null);
         return {
-          name: element?.getAttribute('aria-label') || label?.innerText.trim() || element?.innerText?.trim() || element?.id || '',
+          name: (element?.getAttribute('aria-label') || label?.innerText.trim() || element?.innerText?.trim() || element?.id || '').replace(/\s+/g, ' ').slice(0, 60),
+          isPage: element !== document.body,
           isVisible: !style || style.outlineStyle !== 'none',
         };
       });
-      if (reached.has('Deliveries') && reached.has(name) && name === 'Skip to the requests') break;
+      // The last control is behind it.
+      if (!isPage || (reached.size > 10 && name === 'Skip to the requests')) break;
       assert.ok(isVisible, `${name} has no visible focus`);
       reached.add(name);
     }
-    for (const expected of ['Skip to the requests', 'Move the clock 1 hour ahead', 'Webhooks reach the functions', 'Alice', 'Copy token', 'Call Bob as Alice', 'Call Alice as Bob', 'Pause', 'Sweep now', 'Deliveries']) {
+    for (const expected of ['Skip to the requests', 'Move the clock 1 hour ahead', 'Webhooks reach the functions', 'A Alice', 'Copy token', 'User of the left phone Alice Bob Carol', 'Call Bob as Alice', 'Call Alice as Bob', 'Pause', 'Sweep now', 'Deliveries']) {
       assert.ok(reached.has(expected), `${expected}: ${[...reached].join(' | ')}`);
     }
   }));
@@ -207,7 +209,9 @@ test('no request of the page can leave the machine', () =>
       return results;
     });
     assert.deepEqual(blocked, ['blocked', 'blocked', 'blocked']);
-    assert.deepEqual(seen.requests.filter((url) => url.includes('example.com')), []);
+    // A request that the policy blocks in a script is not even announced.
+    assert.ok(seen.blocked.every((url) => url.includes('example.com')));
+    seen.blocked.length = 0;
     seen.problems.length = 0;
   }));
 
