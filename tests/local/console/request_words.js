@@ -27,7 +27,7 @@ export function groupOf({ kind, request }) {
 }
 
 /** The path without what all paths have in common, and without the call that stands beside it. @param {StackRequest} request */
-export const pathOf = ({ path, callId }) => shortPath(path, callId);
+export const pathOf = ({ path, callId, kind }) => shortPath(kind === 'client' ? path.replace(/^\/video(?=\/)/, '') : path, callId);
 
 /**
  * @param {string} path

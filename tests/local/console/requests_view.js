@@ -158,10 +158,10 @@ function view() {
     byId('request-list'),
     shown.map(row),
     shown.length === 0 && h('li', { class: 'empty-row', 'data-key': 'empty' }, total ? noMatch() : firstSteps()),
+    requests.length > shown.length && h('li', { class: 'older', 'data-key': 'older' }, h('button', { class: 'button small', 'data-action': 'older' }, `Show ${Math.min(PAGE * 2, requests.length - shown.length)} older`)),
   );
   render(
     byId('request-legend'),
-    requests.length > shown.length && h('button', { class: 'button small', 'data-action': 'older' }, `Show ${Math.min(PAGE * 2, requests.length - shown.length)} older`),
     h('span', { class: 'legend-keys' }, ['function', 'dynamodb', 'stream'].map((kind) => h('span', { class: 'share' }, h('i', { class: `square ${kind}`, 'aria-hidden': 'true' }), { function: 'our function', dynamodb: 'DynamoDB', stream: 'Stream' }[kind]))),
     h('span', { class: 'spacer' }),
     h('span', { class: 'key-hints', 'aria-hidden': 'true' }, [['J K', 'move'], ['Enter', 'open'], ['R', 'send again'], ['C', 'copy'], ['?', 'all keys']].map(([keys = '', word = '']) => h('span', null, keys.split(' ').map((key) => h('kbd', null, key)), word))),
