@@ -100,6 +100,20 @@ test('a user who leaves can join again, and is in again after a lost connection'
     await hangUp(page);
   }));
 
+test('a reload of the page finds the open call', () =>
+  withPage(async (page) => {
+    const { press, phone } = elements(page);
+    await press('Call Bob as Alice');
+    await press('Accept as Bob');
+    await phone('Alice').getByText('in the call', { exact: true }).waitFor();
+    await page.reload();
+    await press('Join again as Alice');
+    await press('Join again as Bob');
+    await phone('Alice').getByText('in the call', { exact: true }).waitFor();
+    await phone('Bob').getByText('in the call', { exact: true }).waitFor();
+    await hangUp(page);
+  }));
+
 test('a lost webhook and a moved clock close a call', () =>
   withPage(async (page) => {
     const { press, phone, call, clock, panel } = elements(page);

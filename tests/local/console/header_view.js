@@ -124,6 +124,18 @@ async function perform(action) {
   await refreshAll();
 }
 
+/** Words for what a sweep did. @param {Record<string, unknown>} summary */
+function describeSweep(summary) {
+  const count = (/** @type {string} */ name) => {
+    const value = summary[name];
+    // Ended calls are counted by their reason.
+    const values = value && typeof value === 'object' ? Object.values(value) : [value];
+    return values.reduce((sum, it) => sum + (typeof it === 'number' ? it : 0), 0);
+  };
+  const parts = ['ended', 'cleaned', 'settled'].filter((name) => count(name)).map((name) => `${plural(count(name), 'call')} ${name}`);
+  return `Swept: ${parts.join(', ') || 'nothing was due'}.`;
+}
+
 export function startHeader() {
   for (const view of [renderHealth, renderClock, renderSwitch, renderFaults, renderBanner]) addView(view);
   onAction('clock', ({ dataset }) =>
@@ -167,9 +179,7 @@ export function startHeader() {
   onAction('sweep', () =>
     perform(async () => {
       const { summary } = await sweep();
-      const counts = summary && typeof summary === 'object' ? Object.entries(summary) : [];
-      const parts = counts.filter(([, count]) => typeof count === 'number' && count > 0).map(([name, count]) => `${count} ${name}`);
-      return `Swept: ${parts.join(', ') || `nothing due${store.calls.length ? '' : ', there is no call'}`}.`;
+      return describeSweep(/** @type {Record<string, unknown>} */ (summary ?? {}));
     }),
   );
   onAction('follow', ({ dataset }) => followCall(dataset.call === store.followedCall ? null : (dataset.call ?? null)));
@@ -181,5 +191,3 @@ export function startHeader() {
   });
 }
 
-/** How many calls are open. */
-export const countOpen = () => plural(store.calls.filter(({ status }) => status !== 'ended').length, 'call');

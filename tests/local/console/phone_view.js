@@ -85,11 +85,20 @@ const statusBar = (phone) =>
   h('div', { class: 'status-bar' }, h('span', { 'aria-hidden': 'true' }, formatTime(stackNow()).slice(0, 5)), h('span', { class: 'status-signal' }, signal(phone.network)));
 
 /** @param {Phone} phone */
+function whyNotReady({ network, userId }) {
+  const { stack } = store;
+  if (network === 'off') return 'No network';
+  if (stack && !stack.addresses.stream) return 'The phones need the emulator of Stream';
+  if (stack && !stack.users.some(({ id }) => id === userId)) return 'No session token of a user';
+  return 'Connecting…';
+}
+
+/** @param {Phone} phone */
 function idleStage(phone) {
   const other = otherPhone(phone).userId;
   const { call } = phone;
   const isReady = phone.state === 'online' && store.isReachable && other !== phone.userId;
-  const word = call?.result || (isReady ? `Ready to call ${nameOf(other)}` : phone.network === 'off' ? 'No network' : 'Connecting…');
+  const word = call?.result || (isReady ? `Ready to call ${nameOf(other)}` : whyNotReady(phone));
   return h(
     'div',
     { class: `stage calm ${hueOf(other)}`, 'data-key': 'calm' },
