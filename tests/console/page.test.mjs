@@ -73,7 +73,7 @@ const lowContrasts = () => {
   return found;
 };
 
-for (const width of [360, 768, 1_280, 1_920]) {
+for (const width of [360, 768, 1_180, 1_280, 1_920]) {
   for (const theme of ['light', 'dark']) {
     test(`the page fits ${width} px and has contrast when it is ${theme}`, () =>
       withPage(

@@ -59,7 +59,7 @@ function state(call) {
   const reason = isOver ? call.endReason : call.ringing && !call.answeredAt ? 'ringing' : '';
   // `ended` is the reason of a request without one.
   const note = reason === 'ended' ? '' : reason;
-  return stateChip(call.status, call.status, note && h('span', { class: 'chip-note' }, ` · ${words(note)}`));
+  return h('span', { class: 'state' }, stateChip(call.status, call.status), note && h('span', { class: 'quiet small-text' }, words(note)));
 }
 
 /** @param {StackCall} call */
@@ -108,7 +108,7 @@ function row(call) {
     h(
       'td',
       { class: 'cell-members' },
-      h('span', { class: 'row' }, h('span', { class: 'avatars' }, call.members.slice(0, 4).map((member) => avatar(member))), h('span', { class: 'small-text cut' }, call.members.map(nameOf).join(', '))),
+      h('span', { class: 'row' }, h('span', { class: 'avatars' }, call.members.slice(0, 4).map((member) => avatar(member))), h('span', { class: 'small-text' }, call.members.map(nameOf).join(', '))),
     ),
     h('td', { class: 'cell-presence' }, presence(call)),
     h('td', { class: 'small-text', 'data-label': 'Answered' }, answered(call)),
