@@ -292,7 +292,7 @@ function phoneView(phone) {
   );
 }
 
-/** How many messages each list has shown, so that a new one is scrolled to. @type {WeakMap<Element, number>} */
+/** The number of messages and the height that each list had, so that the last one stays visible. @type {WeakMap<Element, string>} */
 const shownMessages = new WeakMap();
 
 function view() {
@@ -307,8 +307,9 @@ function view() {
     if (radio instanceof HTMLInputElement) radio.checked = true;
   }
   for (const list of byId('phone-pair').querySelectorAll('.messages')) {
-    if (shownMessages.get(list) !== list.childElementCount) list.scrollTop = list.scrollHeight;
-    shownMessages.set(list, list.childElementCount);
+    const shown = `${list.childElementCount} ${list.clientHeight}`;
+    if (shownMessages.get(list) !== shown) list.scrollTop = list.scrollHeight;
+    shownMessages.set(list, shown);
   }
 }
 
