@@ -4,34 +4,224 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_dynamodb::Client;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint as _};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use aws_sdk_dynamodb::meta::PKG_VERSION;
+use aws_sdk_dynamodb::operation::batch_get_item::builders::BatchGetItemInputBuilder;
+use aws_sdk_dynamodb::operation::batch_get_item::{
+    BatchGetItem, BatchGetItemError, BatchGetItemOutput,
+};
+use aws_sdk_dynamodb::operation::batch_write_item::builders::BatchWriteItemInputBuilder;
+use aws_sdk_dynamodb::operation::batch_write_item::{
+    BatchWriteItem, BatchWriteItemError, BatchWriteItemOutput,
+};
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemInputBuilder;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItem, DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemInputBuilder;
+use aws_sdk_dynamodb::operation::get_item::{GetItem, GetItemError, GetItemOutput};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+use aws_sdk_dynamodb::operation::put_item::{PutItem, PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::query::{Query, QueryError, QueryOutput};
+use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
+use aws_sdk_dynamodb::operation::scan::{Scan, ScanError, ScanOutput};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItem, UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
+    WriteRequest,
+};
+use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::config::StoreConfig;
+use crate::error::BoxError;
+use crate::net::operation::{ClientParts, SdkOperation, Service};
 use crate::net::{self, sdk};
 use crate::store::StoreError;
 
 /// The attributes of an item, or of a part of it such as its key.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// The service, and the version of its crate.
+const SERVICE: Service = Service { name: "dynamodb", sdk_version: PKG_VERSION };
+
 /// The table.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Table {
-    pub(crate) client: Client,
     pub(crate) name: String,
+    client: Arc<Client>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The operations of DynamoDB. Each is built for its first request.
+struct Client {
+    parts: ClientParts,
+    batch_get_item: OnceLock<SdkOperation>,
+    batch_write_item: OnceLock<SdkOperation>,
+    delete_item: OnceLock<SdkOperation>,
+    get_item: OnceLock<SdkOperation>,
+    put_item: OnceLock<SdkOperation>,
+    query: OnceLock<SdkOperation>,
+    scan: OnceLock<SdkOperation>,
+    update_item: OnceLock<SdkOperation>,
+}
+
+impl Client {
+    fn new(parts: ClientParts) -> Self {
+        Self {
+            parts,
+            batch_get_item: OnceLock::new(),
+            batch_write_item: OnceLock::new(),
+            delete_item: OnceLock::new(),
+            get_item: OnceLock::new(),
+            put_item: OnceLock::new(),
+            query: OnceLock::new(),
+            scan: OnceLock::new(),
+            update_item: OnceLock::new(),
+        }
+    }
+}
+
+/// A request to the table.
+pub(crate) struct TableRequest<B> {
+    client: Arc<Client>,
+    input: B,
+}
+
+/// Defines the request of an operation.
+macro_rules! request {
+    ($request:ident: $operation:ident, $field:ident, $input:ident -> $output:ident, $error:ident) => {
+        pub(crate) type $request = TableRequest<$input>;
+
+        impl $request {
+            /// Sends the request, and repeats it after a retryable error.
+            pub(crate) async fn send(self) -> Result<$output, SdkError<$error>> {
+                let Self { client, input } = self;
+                let input = input.build().map_err(SdkError::construction_failure)?;
+                let operation = client.$field.get_or_init(|| {
+                    SdkOperation::new(&client.parts, stringify!($operation), &$operation::new())
+                });
+                operation.invoke(input, $error::unhandled).await
+            }
+        }
+    };
+}
+
+request!(
+    BatchGetItemRequest: BatchGetItem, batch_get_item, BatchGetItemInputBuilder
+        -> BatchGetItemOutput, BatchGetItemError
+);
+request!(
+    BatchWriteItemRequest: BatchWriteItem, batch_write_item, BatchWriteItemInputBuilder
+        -> BatchWriteItemOutput, BatchWriteItemError
+);
+request!(
+    DeleteItemRequest: DeleteItem, delete_item, DeleteItemInputBuilder
+        -> DeleteItemOutput, DeleteItemError
+);
+request!(GetItemRequest: GetItem, get_item, GetItemInputBuilder -> GetItemOutput, GetItemError);
+request!(PutItemRequest: PutItem, put_item, PutItemInputBuilder -> PutItemOutput, PutItemError);
+request!(QueryRequest: Query, query, QueryInputBuilder -> QueryOutput, QueryError);
+request!(ScanRequest: Scan, scan, ScanInputBuilder -> ScanOutput, ScanError);
+request!(
+    UpdateItemRequest: UpdateItem, update_item, UpdateItemInputBuilder
+        -> UpdateItemOutput, UpdateItemError
+);
+
+/// Defines setters of the SDK's builders for requests that have them.
+macro_rules! setters {
+    ([$($request:ident),+] $setters:tt) => {
+        $(setters! { $request $setters })+
+    };
+    ($request:ident { $($setter:ident($($argument:ident: $type:ty),+);)+ }) => {
+        impl $request {
+            $(
+                pub(crate) fn $setter(mut self, $($argument: $type),+) -> Self {
+                    self.input = self.input.$setter($($argument),+);
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! { BatchGetItemRequest {
+    set_request_items(items: Option<HashMap<String, KeysAndAttributes>>);
+} }
+setters! { BatchWriteItemRequest {
+    set_request_items(items: Option<HashMap<String, Vec<WriteRequest>>>);
+} }
+setters! { [DeleteItemRequest, PutItemRequest, UpdateItemRequest] {
+    condition_expression(expression: impl Into<String>);
+    return_values_on_condition_check_failure(values: ReturnValuesOnConditionCheckFailure);
+} }
+setters! { [DeleteItemRequest, PutItemRequest, QueryRequest, ScanRequest, UpdateItemRequest] {
+    expression_attribute_values(placeholder: impl Into<String>, value: AttributeValue);
+    set_expression_attribute_names(names: Option<HashMap<String, String>>);
+} }
+setters! { [DeleteItemRequest, PutItemRequest, QueryRequest, UpdateItemRequest] {
+    set_expression_attribute_values(values: Option<Item>);
+} }
+setters! { [PutItemRequest, UpdateItemRequest] {
+    return_values(values: ReturnValue);
+} }
+setters! { [GetItemRequest, UpdateItemRequest] {
+    expression_attribute_names(placeholder: impl Into<String>, name: impl Into<String>);
+} }
+setters! { [GetItemRequest, QueryRequest] {
+    consistent_read(is_consistent: bool);
+} }
+setters! { [GetItemRequest, QueryRequest, ScanRequest] {
+    projection_expression(expression: impl Into<String>);
+} }
+setters! { [QueryRequest, ScanRequest] {
+    set_exclusive_start_key(key: Option<Item>);
+} }
+setters! { QueryRequest {
+    index_name(name: impl Into<String>);
+    key_condition_expression(expression: impl Into<String>);
+    limit(limit: i32);
+    scan_index_forward(is_forward: bool);
+    select(select: Select);
+} }
+setters! { ScanRequest {
+    filter_expression(expression: impl Into<String>);
+} }
+setters! { UpdateItemRequest {
+    update_expression(expression: impl Into<String>);
+} }
+
+/// The endpoint of a region. Endpoints of the usual form need no rules, which read a table of all
+/// partitions. The SDK's rules resolve the others.
+fn resolve_endpoint(region: &str) -> Result<Endpoint, BoxError> {
+    const GEOGRAPHIES: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
+    let parts: Vec<&str> = region.split('-').collect();
+    if let [geography, direction, number] = parts[..]
+        && GEOGRAPHIES.contains(&geography)
+        && !direction.is_empty()
+        && direction.bytes().all(|byte| byte.is_ascii_lowercase())
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Ok(Endpoint::builder()
+            .url(format!("https://dynamodb.{region}.amazonaws.com"))
+            .build());
+    }
+    let params = Params::builder().region(region.to_owned()).build()?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).now_or_never();
+    endpoint.unwrap_or_else(|| Err("the endpoint is not resolved at once".into()))
 }
 
 impl Table {
@@ -39,7 +229,7 @@ impl Table {
     /// request.
     #[must_use]
     pub fn new(config: &StoreConfig, http: net::Client) -> Self {
-        Self::with_credentials(config, http, sdk::env_credentials())
+        Self::from_credentials(config, http, sdk::read_env_credentials())
     }
 
     /// As [`Table::new`], with other credentials.
@@ -47,41 +237,74 @@ impl Table {
     pub fn with_credentials(
         config: &StoreConfig,
         http: net::Client,
-        credentials: impl ProvideCredentials + 'static,
+        credentials: Credentials,
+    ) -> Self {
+        Self::from_credentials(config, http, Ok(credentials))
+    }
+
+    fn from_credentials(
+        config: &StoreConfig,
+        http: net::Client,
+        credentials: Result<Credentials, CredentialsError>,
     ) -> Self {
         let StoreConfig { table, region, endpoint } = config;
-        let sdk_config = sdk::config(region, endpoint.as_deref(), credentials, http);
-        Self { client: Client::new(&sdk_config), name: table.clone() }
+        let endpoint = match endpoint {
+            Some(url) => Ok(Endpoint::builder().url(url.clone()).build()),
+            None => resolve_endpoint(region),
+        };
+        let parts = ClientParts::new(SERVICE, region, endpoint, credentials, http);
+        Self { name: table.clone(), client: Arc::new(Client::new(parts)) }
+    }
+
+    fn request<B>(&self, input: B) -> TableRequest<B> {
+        TableRequest { client: Arc::clone(&self.client), input }
     }
 
     /// Checks that the table responds. Reads a nonexistent item, which costs half a read unit and
     /// needs only the permission to read.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        let request =
-            self.client.get_item().table_name(&self.name).set_key(Some(key("PROBE", "PROBE")));
-        request.send().await.map(|_| ()).map_err(map_sdk_error)
+        self.get_item(key("PROBE", "PROBE")).send().await.map(|_| ()).map_err(map_sdk_error)
     }
 
-    pub(crate) fn put_item(&self, item: Item) -> PutItemFluentBuilder {
-        self.client.put_item().table_name(&self.name).set_item(Some(item))
+    pub(crate) fn put_item(&self, item: Item) -> PutItemRequest {
+        let input = PutItemInputBuilder::default().table_name(&self.name).set_item(Some(item));
+        self.request(input)
     }
 
-    pub(crate) fn update_item(&self, key: Item) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.name).set_key(Some(key))
+    pub(crate) fn update_item(&self, key: Item) -> UpdateItemRequest {
+        let input = UpdateItemInputBuilder::default().table_name(&self.name).set_key(Some(key));
+        self.request(input)
     }
 
-    pub(crate) fn delete_item(&self, key: Item) -> DeleteItemFluentBuilder {
-        self.client.delete_item().table_name(&self.name).set_key(Some(key))
+    pub(crate) fn delete_item(&self, key: Item) -> DeleteItemRequest {
+        let input = DeleteItemInputBuilder::default().table_name(&self.name).set_key(Some(key));
+        self.request(input)
     }
 
-    pub(crate) fn query(&self) -> QueryFluentBuilder {
-        self.client.query().table_name(&self.name)
+    pub(crate) fn get_item(&self, key: Item) -> GetItemRequest {
+        let input = GetItemInputBuilder::default().table_name(&self.name).set_key(Some(key));
+        self.request(input)
+    }
+
+    pub(crate) fn query(&self) -> QueryRequest {
+        self.request(QueryInputBuilder::default().table_name(&self.name))
+    }
+
+    pub(crate) fn scan(&self) -> ScanRequest {
+        self.request(ScanInputBuilder::default().table_name(&self.name))
+    }
+
+    pub(crate) fn batch_write_item(&self) -> BatchWriteItemRequest {
+        self.request(BatchWriteItemInputBuilder::default())
+    }
+
+    fn batch_get_item(&self) -> BatchGetItemRequest {
+        self.request(BatchGetItemInputBuilder::default())
     }
 
     /// Reads an item with strong consistency.
     pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(key));
-        Ok(request.consistent_read(true).send().await.map_err(map_sdk_error)?.item)
+        Ok(self.get_item(key).consistent_read(true).send().await.map_err(map_sdk_error)?.item)
     }
 
     /// Reads up to 100 items with strong consistency, in no particular order. The result omits
@@ -98,7 +321,7 @@ impl Table {
         let mut pending = HashMap::from([(self.name.clone(), keys)]);
         let mut items = Vec::new();
         for _ in 0..MAX_ATTEMPTS {
-            let request = self.client.batch_get_item().set_request_items(Some(pending));
+            let request = self.batch_get_item().set_request_items(Some(pending));
             let output = request.send().await.map_err(map_sdk_error)?;
             items.extend(output.responses.unwrap_or_default().into_values().flatten());
             pending = output.unprocessed_keys.unwrap_or_default();
@@ -152,7 +375,13 @@ pub(crate) enum ConditionalResult {
 macro_rules! conditional_write {
     ($name:ident, $request:ty, $error:ident) => {
         pub(crate) async fn $name(request: $request) -> Result<ConditionalResult, StoreError> {
-            match request.return_values_on_condition_check_failure(AllOld).send().await {
+            match request
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .send()
+                .await
+            {
                 Ok(output) => Ok(ConditionalResult::Applied(output.attributes.unwrap_or_default())),
                 Err(error) => match error.as_service_error() {
                     Some($error::ConditionalCheckFailedException(failure)) => {
@@ -165,9 +394,9 @@ macro_rules! conditional_write {
     };
 }
 
-conditional_write!(update_conditionally, UpdateItemFluentBuilder, UpdateItemError);
-conditional_write!(put_conditionally, PutItemFluentBuilder, PutItemError);
-conditional_write!(delete_conditionally, DeleteItemFluentBuilder, DeleteItemError);
+conditional_write!(update_conditionally, UpdateItemRequest, UpdateItemError);
+conditional_write!(put_conditionally, PutItemRequest, PutItemError);
+conditional_write!(delete_conditionally, DeleteItemRequest, DeleteItemError);
 
 /// Maps an error of the SDK by whether a retry may succeed.
 pub(crate) fn map_sdk_error<E>(error: SdkError<E>) -> StoreError

@@ -109,7 +109,7 @@ async fn delete_batch(table: &Table, keys: &[Item]) -> Result<(), StoreError> {
     let writes = keys.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
     let mut pending = HashMap::from([(table.name.clone(), writes)]);
     for _ in 0..MAX_ATTEMPTS {
-        let request = table.client.batch_write_item().set_request_items(Some(pending));
+        let request = table.batch_write_item().set_request_items(Some(pending));
         let output = request.send().await.map_err(map_sdk_error)?;
         pending = output.unprocessed_items.unwrap_or_default();
         if pending.is_empty() {

@@ -7,8 +7,6 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt as _};
@@ -18,8 +16,8 @@ use serde::{Deserialize, Deserializer};
 use crate::calls::timeouts::TOMBSTONE_TTL;
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    ConditionalResult, Item, Table, attribute_names, key, map_sdk_error, number, parse_item,
-    put_conditionally, text,
+    ConditionalResult, Item, PutItemRequest, QueryRequest, Table, attribute_names, key,
+    map_sdk_error, number, parse_item, put_conditionally, text,
 };
 use crate::ids::{BatchId, CallId, DeviceId, UserId};
 use crate::quality::batch::{Batch, Platform, Slot};
@@ -104,13 +102,13 @@ impl DynamoQualityStore {
     }
 
     /// Prepares to put an item with its times.
-    fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemFluentBuilder {
+    fn put_request(&self, mut item: Item, at: Timestamp) -> PutItemRequest {
         insert_times(&mut item, at);
         self.0.put_item(item)
     }
 
     /// Prepares to read all quality data of a call, which is one range of sort keys.
-    fn query_request(&self, call: &CallId) -> QueryFluentBuilder {
+    fn query_request(&self, call: &CallId) -> QueryRequest {
         self.0
             .query()
             .consistent_read(true)

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,8 +13,8 @@ use serde_json::{Map, Value};
 use crate::auth::StreamRole;
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    ConditionalResult, Item, Table, attribute_names, delete_conditionally, key, map_sdk_error,
-    number, parse_item, text, update_conditionally,
+    ConditionalResult, Item, Table, UpdateItemRequest, attribute_names, delete_conditionally, key,
+    map_sdk_error, number, parse_item, text, update_conditionally,
 };
 use crate::error::ApiError;
 use crate::ids::{CallId, UserId};
@@ -246,12 +245,7 @@ impl ProfileUpdate<'_> {
     }
 
     /// Prepares the update.
-    fn request(
-        &self,
-        table: &Table,
-        id: &UserId,
-        custom: &CustomUpdate,
-    ) -> UpdateItemFluentBuilder {
+    fn request(&self, table: &Table, id: &UserId, custom: &CustomUpdate) -> UpdateItemRequest {
         let mut names = vec!["userId", "updatedAt", "createdAt", "version", "status"];
         let mut values = HashMap::from([
             (":userId".to_owned(), text(id.as_str())),
@@ -362,7 +356,7 @@ impl DynamoUserStore {
 
     /// Updates the status or the ban of an existing user by an event of this time. An event from
     /// before the item is ignored.
-    fn update_by_event(&self, id: &UserId, at: Timestamp) -> UpdateItemFluentBuilder {
+    fn update_by_event(&self, id: &UserId, at: Timestamp) -> UpdateItemRequest {
         let latest_start = at.plus(MAX_CLOCK_SKEW).as_millis();
         self.table
             .update_item(item_key(id))
@@ -592,10 +586,7 @@ impl AccountStore for DynamoUserStore {
     async fn get_account(&self, id: &UserId) -> Result<Option<Account>, StoreError> {
         let request = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(item_key(id)))
+            .get_item(item_key(id))
             .projection_expression(AccountItem::PROJECTION)
             .expression_attribute_names("#status", "status");
         let item = request.send().await.map_err(map_sdk_error)?.item;

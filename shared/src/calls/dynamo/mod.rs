@@ -19,7 +19,6 @@ pub use reemit::{SettledCalls, SettledPosition};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Serialize;
 
@@ -27,7 +26,8 @@ use crate::calls::sweep::Shard;
 use crate::calls::{Call, CallState, MemberSet};
 use crate::clock::Timestamp;
 use crate::dynamo::{
-    Item, Table, attribute_names, key, number, parse_item, text, update_conditionally,
+    Item, Table, UpdateItemRequest, attribute_names, key, number, parse_item, text,
+    update_conditionally,
 };
 use crate::ids::{CallCid, CallId, CallTypeName};
 use crate::minute_quota::MinuteQuota;
@@ -77,7 +77,7 @@ impl DynamoCallStore {
     }
 
     /// A conditional update of one call.
-    fn update(&self, id: &CallId, change: CallUpdate<'_>) -> UpdateItemFluentBuilder {
+    fn update(&self, id: &CallId, change: CallUpdate<'_>) -> UpdateItemRequest {
         self.table
             .update_item(item_key(id))
             .update_expression(change.expression)

@@ -42,9 +42,7 @@ impl DynamoCallStore {
     ) -> Result<SettledCalls, StoreError> {
         let scan = self
             .table
-            .client
             .scan()
-            .table_name(&self.table.name)
             .filter_expression("sk = :sort AND #settlement.#settledAt >= :since")
             .projection_expression("pk")
             .set_expression_attribute_names(Some(attribute_names(&["settlement", "settledAt"])))
