@@ -424,3 +424,6 @@ where
         StoreError::Internal(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
 use futures_util::lock::Mutex;
 
@@ -130,15 +129,10 @@ async fn send(
     let mut response = client.execute(request).await.map_err(connector_error)?;
     let body = body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map_err(connector_error)?;
     let body = body.ok_or_else(|| user_error("the response is too large".into()))?;
-    let status = StatusCode::try_from(response.status().as_u16())
-        .map_err(|error| ConnectorError::other(error.into(), None))?;
-    let mut sdk_response = Response::new(status, SdkBody::from(body.to_vec()));
-    for (name, value) in response.headers() {
-        if let Ok(value) = value.to_str() {
-            sdk_response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
-        }
-    }
-    Ok(sdk_response)
+    let mut sdk_response = http::Response::new(SdkBody::from(body));
+    *sdk_response.status_mut() = response.status();
+    *sdk_response.headers_mut() = std::mem::take(response.headers_mut());
+    HttpResponse::try_from(sdk_response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
 /// Maps an error to the kinds that the SDK's retry policy distinguishes.

@@ -8,9 +8,15 @@ pub(crate) async fn read_body(
     max_bytes: usize,
 ) -> Result<Option<Bytes>, reqwest::Error> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
+    let mut next = response.chunk().await?;
+    while let Some(chunk) = next {
         if body.len() + chunk.len() > max_bytes {
             return Ok(None);
+        }
+        next = response.chunk().await?;
+        // Most bodies have one chunk, which is not copied.
+        if next.is_none() && body.is_empty() {
+            return Ok(Some(chunk));
         }
         body.extend_from_slice(&chunk);
     }

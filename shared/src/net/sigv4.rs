@@ -96,7 +96,9 @@ impl DailyKeySigner {
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(12);
         headers.extend(request.headers().iter());
         headers.retain(|(name, _)| !UNSIGNED_HEADERS.contains(name));
-        headers.push(("host", host));
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            headers.push(("host", host));
+        }
         headers.push((DATE_HEADER, &date_time));
         if let Some(token) = credentials.session_token() {
             headers.push((TOKEN_HEADER, token));
@@ -308,5 +310,226 @@ fn push_hex(text: &mut String, hash: &[u8]) {
     // The length always fits: every hash here is a SHA-256.
     if hex::encode_to_slice(hash, &mut digits).is_ok() {
         text.extend(digits.iter().copied().map(char::from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use aws_runtime::auth::sigv4::SigV4AuthScheme;
+    use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource};
+    use aws_smithy_runtime::client::identity::IdentityCache;
+    use aws_smithy_runtime::client::orchestrator::endpoints::StaticUriEndpointResolver;
+    use aws_smithy_runtime::client::retries::strategy::StandardRetryStrategy;
+    use aws_smithy_runtime_api::client::auth::SharedAuthSchemeOptionResolver;
+    use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+    use aws_smithy_runtime_api::client::endpoint::SharedEndpointResolver;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::config_bag::Layer;
+    use aws_types::SigningName;
+    use aws_types::region::{Region, SigningRegion};
+    use serde_json::Value;
+
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    /// 2015-08-30T12:36:00Z
+    const TIME: u64 = 1_440_938_160;
+    /// 2024-02-29T23:59:59Z, the last second of a leap day.
+    const LEAP_DAY: u64 = 1_709_251_199;
+    /// 2025-12-31T23:59:59Z
+    const YEAR_END: u64 = 1_767_225_599;
+
+    /// Signs with a signer. Returns the request's headers, sorted by name.
+    fn sign(
+        signer: &dyn Sign,
+        mut request: HttpRequest,
+        credentials: Credentials,
+        seconds: u64,
+    ) -> Vec<(String, String)> {
+        let identity = Identity::new(credentials, None);
+        let endpoint = StaticUriEndpointResolver::http_localhost(1);
+        let components = RuntimeComponents::builder("test")
+            .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
+                StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
+            )))
+            .with_endpoint_resolver(Some(SharedEndpointResolver::new(endpoint)))
+            .with_auth_scheme(SigV4AuthScheme::new())
+            .with_identity_cache(Some(IdentityCache::no_cache()))
+            .with_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(identity.clone()))
+            .with_retry_strategy(Some(StandardRetryStrategy::new()))
+            .with_time_source(Some(SharedTimeSource::new(StaticTimeSource::from_secs(seconds))))
+            .build()
+            .unwrap();
+        let mut config = Layer::new("test");
+        config
+            .store_put(SigningName::from_static("dynamodb"))
+            .store_put(SigningRegion::from(Region::from_static("eu-west-1")))
+            .store_put(SigV4OperationSigningConfig::default());
+        let config = ConfigBag::of_layers([config]);
+        let endpoint = AuthSchemeEndpointConfig::empty();
+        signer.sign_http_request(&mut request, &identity, endpoint, &components, &config).unwrap();
+        let headers = request.headers().iter();
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        headers.sort();
+        headers
+    }
+
+    fn credentials(secret: &str, token: Option<&str>) -> Credentials {
+        Credentials::new("AKIDEXAMPLE", secret, token.map(str::to_owned), None, "test")
+    }
+
+    fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> HttpRequest {
+        let mut request = http::Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(SdkBody::from(body)).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn signature_is_that_of_the_sdk() {
+        let signer = DailyKeySigner::new("eu-west-1", "dynamodb");
+        let sdk_signer = SigV4Signer::new();
+        let headers = [
+            ("x-amz-target", "DynamoDB_20120810.UpdateItem"),
+            ("content-type", "application/x-amz-json-1.0"),
+            ("user-agent", "aws-sdk-rust/1"),
+            ("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"),
+        ];
+        let (next_day, next_year) = (LEAP_DAY + 1, YEAR_END + 1);
+        // The same signer signs them all: a new day or secret has to replace the cached key.
+        for seconds in [LEAP_DAY, next_day, LEAP_DAY, YEAR_END, next_year, TIME, 0, 59] {
+            for (secret, token) in [(SECRET, None), (SECRET, Some("to/ken==")), ("other", None)] {
+                for (url, body) in [
+                    ("https://dynamodb.eu-west-1.amazonaws.com/", ""),
+                    ("https://dynamodb.eu-west-1.amazonaws.com/", r#"{"Key": "ä"}"#),
+                    ("http://127.0.0.1:8000", "{}"),
+                    ("http://localhost:8000/", "{}"),
+                    // The SDK's signer signs the others.
+                    ("https://dynamodb.eu-west-1.amazonaws.com:443/", "{}"),
+                    ("https://example.com/a%20b/../c?x=1&a=2", "{}"),
+                ] {
+                    let request = || request("POST", url, &headers, body);
+                    let expected =
+                        sign(&sdk_signer, request(), credentials(secret, token), seconds);
+                    let signed = sign(&signer, request(), credentials(secret, token), seconds);
+                    assert_eq!(signed, expected, "{url} at {seconds}");
+                }
+            }
+        }
+        assert_eq!(lock(&signer.key).as_ref().unwrap().date, "19700101");
+    }
+
+    #[test]
+    fn unusual_requests_are_left_to_the_sdk() {
+        let signer = DailyKeySigner::new("us-east-1", "service");
+        let credentials = credentials(SECRET, None);
+        let is_signed_here = |url: &str, headers: &[(&str, &str)]| {
+            signer.sign(&request("POST", url, headers, ""), &credentials, TIME).is_some()
+        };
+        let url = "https://example.com/";
+        assert!(is_signed_here(url, &[("a", "b c"), ("host", "example.com")]));
+        for (url, headers) in [
+            ("https://example.com/a", &[][..]),
+            ("https://example.com/?a", &[]),
+            ("https://user@example.com/", &[]),
+            ("https://example.com:443/", &[]),
+            (url, &[("a", "b  c")]),
+            (url, &[("a", " b")]),
+            (url, &[("a", "b ")]),
+            (url, &[("a", "b"), ("a", "c")]),
+            (url, &[("x-amz-date", "20150830T123600Z")]),
+        ] {
+            assert!(!is_signed_here(url, headers), "{url} {headers:?}");
+        }
+    }
+
+    /// The folder of AWS's test suite, which is part of the source of `aws-sigv4`.
+    fn test_suite() -> PathBuf {
+        let metadata = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        let package = packages.iter().find(|package| package["name"] == "aws-sigv4").unwrap();
+        let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
+        manifest.with_file_name("aws-signing-test-suite").join("v4")
+    }
+
+    /// The signer signs those requests of the suite that have the form of a request to DynamoDB.
+    #[test]
+    fn published_test_suite_passes() {
+        let mut signed = Vec::new();
+        for case in std::fs::read_dir(test_suite()).unwrap() {
+            let folder = case.unwrap().path();
+            let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+            // Two cases have no expected signature.
+            let Ok(context) = std::fs::read_to_string(folder.join("context.json")) else {
+                continue;
+            };
+            let context: Value = serde_json::from_str(&context).unwrap();
+            // The other options are those of other services.
+            let is_supported = context["normalize"] == true
+                && context["sign_body"] == false
+                && context["omit_session_token"] != true;
+            let text = read("request.txt");
+            let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let mut lines = head.lines();
+            let mut request_line = lines.next().unwrap().split(' ');
+            let (method, path) = (request_line.next().unwrap(), request_line.next().unwrap());
+            let headers: Option<Vec<_>> = lines.map(|line| line.split_once(':')).collect();
+            let Some(headers) = headers.filter(|_| is_supported && path == "/") else { continue };
+            let url = "https://example.amazonaws.com/";
+            let request = request(method, url, &headers, body);
+
+            assert_eq!(context["timestamp"], "2015-08-30T12:36:00Z");
+            let signer = DailyKeySigner::new("us-east-1", "service");
+            let given = &context["credentials"];
+            let secret = given["secret_access_key"].as_str().unwrap();
+            let credentials = credentials(secret, given["token"].as_str());
+            let Some(Signature { authorization, .. }) = signer.sign(&request, &credentials, TIME)
+            else {
+                continue;
+            };
+            let expected = read("header-signed-request.txt");
+            let expected = expected.lines().find_map(|line| line.strip_prefix("Authorization:"));
+            let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+            assert_eq!(authorization, expected.unwrap().trim(), "{name}");
+            signed.push(name);
+        }
+        signed.sort();
+        let expected = [
+            "get-vanilla",
+            "get-vanilla-with-session-token",
+            "post-header-key-case",
+            "post-header-key-sort",
+            "post-header-value-case",
+            "post-sts-header-before",
+            "post-vanilla",
+            "post-x-www-form-urlencoded",
+            "post-x-www-form-urlencoded-parameters",
+        ];
+        assert_eq!(signed, expected);
+    }
+
+    #[test]
+    fn debug_output_contains_no_secret() {
+        let signer = Arc::new(DailyKeySigner::new("us-east-1", "service"));
+        let credentials = credentials(SECRET, Some("session-token"));
+        let request = request("POST", "https://example.com/", &[], "");
+        assert!(signer.sign(&request, &credentials, TIME).is_some());
+        let time = UNIX_EPOCH + Duration::from_secs(TIME);
+        let key = aws_sigv4::sign::v4::generate_signing_key(SECRET, time, "us-east-1", "service");
+        let scheme = DailyKeyScheme(Arc::clone(&signer));
+        let text = format!("{scheme:?} {:?}", ClockSkewDetector(signer));
+        for secret in [SECRET, "session-token", "AKIDEXAMPLE", &hex::encode(key.as_ref())] {
+            assert!(!text.contains(secret), "{text}");
+        }
     }
 }

@@ -175,13 +175,10 @@ fn parse_user(item: Item) -> Result<User, StoreError> {
 }
 
 fn parse_counted(item: Item) -> Result<GetAndCountResult, StoreError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct CountItem {
-        token_count: u32,
-    }
-    let CountItem { token_count } = parse_item(item.clone())?;
-    Ok(GetAndCountResult::Counted(parse_user(item)?, token_count))
+    let count = item.get("tokenCount").and_then(|count| count.as_n().ok());
+    let count = count.and_then(|count| count.parse().ok());
+    let count = count.ok_or_else(|| StoreError::Internal("tokenCount is not a count".into()))?;
+    Ok(GetAndCountResult::Counted(parse_user(item)?, count))
 }
 
 /// What an update does with a field that the profile has already.
