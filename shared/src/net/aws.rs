@@ -17,7 +17,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use futures_util::lock::Mutex;
 
+use crate::error::BoxError;
 use crate::net::body;
+use crate::sync::lock;
 
 /// The largest response body, in bytes. DynamoDB limits its responses to 16 MB.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
@@ -30,6 +32,23 @@ const MAX_WAIT: Duration = Duration::from_millis(300);
 pub(super) struct AwsHttpClient {
     client: reqwest::Client,
     gate: Arc<FirstConnectionGate>,
+    url: Arc<UrlCache>,
+}
+
+/// The URL of the latest request. All requests to a service have the same.
+type UrlCache = std::sync::Mutex<Option<(String, reqwest::Url)>>;
+
+/// Parses the URL of a request, unless it is that of the latest one.
+fn parse_url(cache: &UrlCache, uri: &str) -> Result<reqwest::Url, BoxError> {
+    let mut cache = lock(cache);
+    match &*cache {
+        Some((latest, url)) if latest == uri => Ok(url.clone()),
+        _ => {
+            let url = reqwest::Url::parse(uri)?;
+            *cache = Some((uri.to_owned(), url.clone()));
+            Ok(url)
+        }
+    }
 }
 
 /// Delays further requests until the first connection of a process has returned a response. Without
@@ -67,7 +86,7 @@ impl AwsHttpClient {
     /// An adapter for this client.
     #[must_use]
     pub(super) fn new(client: reqwest::Client) -> Self {
-        Self { client, gate: Arc::default() }
+        Self { client, gate: Arc::default(), url: Arc::default() }
     }
 }
 
@@ -87,6 +106,7 @@ impl HttpClient for AwsHttpClient {
         SharedHttpConnector::new(Connector {
             client: self.client.clone(),
             gate: Arc::clone(&self.gate),
+            url: Arc::clone(&self.url),
             read_timeout: settings.read_timeout(),
         })
     }
@@ -95,6 +115,7 @@ impl HttpClient for AwsHttpClient {
 struct Connector {
     client: reqwest::Client,
     gate: Arc<FirstConnectionGate>,
+    url: Arc<UrlCache>,
     read_timeout: Option<Duration>,
 }
 
@@ -107,24 +128,29 @@ impl fmt::Debug for Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (client, gate) = (self.client.clone(), Arc::clone(&self.gate));
+        let url = parse_url(&self.url, request.uri());
         let read_timeout = self.read_timeout;
-        HttpConnectorFuture::new(async move { gate.run(send(client, request, read_timeout)).await })
+        HttpConnectorFuture::new(async move {
+            let url = url.map_err(ConnectorError::user)?;
+            gate.run(send(client, url, request, read_timeout)).await
+        })
     }
 }
 
 async fn send(
     client: reqwest::Client,
+    url: reqwest::Url,
     request: HttpRequest,
     read_timeout: Option<Duration>,
 ) -> Result<HttpResponse, ConnectorError> {
-    let user_error = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
+    let user_error = |error: BoxError| ConnectorError::user(error);
     let request = request.try_into_http1x().map_err(|error| user_error(error.into()))?;
     let (parts, body) = request.into_parts();
     let body =
         body.bytes().ok_or_else(|| user_error("the request body is a stream".into()))?.to_vec();
-    let request = http::Request::from_parts(parts, body);
-    let mut request =
-        reqwest::Request::try_from(request).map_err(|error| user_error(error.into()))?;
+    let mut request = reqwest::Request::new(parts.method, url);
+    *request.headers_mut() = parts.headers;
+    *request.body_mut() = Some(body.into());
     *request.timeout_mut() = read_timeout;
     let mut response = client.execute(request).await.map_err(connector_error)?;
     let body = body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map_err(connector_error)?;
