@@ -403,9 +403,10 @@ mod tests {
             ("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"),
         ];
         let (next_day, next_year) = (LEAP_DAY + 1, YEAR_END + 1);
-        // The same signer signs them all: a new day or secret has to replace the cached key.
-        for seconds in [LEAP_DAY, next_day, LEAP_DAY, YEAR_END, next_year, TIME, 0, 59] {
-            for (secret, token) in [(SECRET, None), (SECRET, Some("to/ken==")), ("other", None)] {
+        // The same signer signs them all: a new day or secret has to replace the cached key. The first
+        // and the last time are on the same day.
+        for (secret, token) in [(SECRET, None), (SECRET, Some("to/ken==")), ("other", None)] {
+            for seconds in [0, LEAP_DAY, next_day, LEAP_DAY, YEAR_END, next_year, TIME, 59] {
                 for (url, body) in [
                     ("https://dynamodb.eu-west-1.amazonaws.com/", ""),
                     ("https://dynamodb.eu-west-1.amazonaws.com/", r#"{"Key": "ä"}"#),
