@@ -46,8 +46,8 @@ pub(super) struct DailyKeySigner {
     service: &'static str,
     sdk_signer: SigV4Signer,
     key: Mutex<Option<DailyKey>>,
-    /// The clock of the process differs from that of the service. Only the SDK's signer knows the
-    /// difference.
+    /// The clock of the process differs from that of the service. Only the SDK's signer can read
+    /// the difference.
     is_clock_skewed: AtomicBool,
 }
 
