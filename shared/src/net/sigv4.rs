@@ -419,8 +419,9 @@ mod tests {
                     let request = || request("POST", url, &headers, body);
                     let expected =
                         sign(&sdk_signer, request(), credentials(secret, token), seconds);
-                    let signed = sign(&signer, request(), credentials(secret, token), seconds);
-                    assert_eq!(signed, expected, "{url} at {seconds}");
+                    let headers_here =
+                        sign(&signer, request(), credentials(secret, token), seconds);
+                    assert_eq!(headers_here, expected, "{url} at {seconds}");
                 }
             }
         }
@@ -468,7 +469,7 @@ mod tests {
     /// The signer signs those requests of the suite that have the form of a request to DynamoDB.
     #[test]
     fn published_test_suite_passes() {
-        let mut signed = Vec::new();
+        let mut passed = Vec::new();
         for case in std::fs::read_dir(test_suite()).unwrap() {
             let folder = case.unwrap().path();
             let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
@@ -504,9 +505,9 @@ mod tests {
             let expected = expected.lines().find_map(|line| line.strip_prefix("Authorization:"));
             let name = folder.file_name().unwrap().to_string_lossy().into_owned();
             assert_eq!(authorization, expected.unwrap().trim(), "{name}");
-            signed.push(name);
+            passed.push(name);
         }
-        signed.sort();
+        passed.sort();
         let expected = [
             "get-vanilla",
             "get-vanilla-query",
@@ -517,7 +518,7 @@ mod tests {
             "post-sts-header-before",
             "post-vanilla",
         ];
-        assert_eq!(signed, expected);
+        assert_eq!(passed, expected);
     }
 
     #[test]
