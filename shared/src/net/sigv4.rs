@@ -54,8 +54,9 @@ pub(super) struct DailyKeySigner {
 /// The key of a day.
 struct DailyKey {
     day: u64,
-    /// The secret from which the key is derived.
-    secret: Arc<str>,
+    /// The credentials from which the key is derived. Their secret is cleared from memory when the
+    /// last copy is dropped.
+    credentials: Credentials,
     /// The day as `20150830`.
     date: String,
     key: hmac::Key,
@@ -90,7 +91,7 @@ impl DailyKeySigner {
         let body = request.body().bytes()?;
         let host = root_host(request.uri())?;
         let mut key = lock(&self.key);
-        let key = self.key_of_day(&mut key, credentials.secret_access_key(), seconds);
+        let key = self.key_of_day(&mut key, credentials, seconds);
         let date_time = format_date_time(&key.date, seconds);
 
         let mut headers: Vec<(&str, &str)> = Vec::with_capacity(12);
@@ -144,18 +145,23 @@ impl DailyKeySigner {
     fn key_of_day<'a>(
         &self,
         cached: &'a mut Option<DailyKey>,
-        secret: &str,
+        credentials: &Credentials,
         seconds: u64,
     ) -> &'a DailyKey {
         let day = seconds / SECONDS_PER_DAY;
-        if cached.as_ref().is_some_and(|key| key.day != day || *key.secret != *secret) {
+        let secret = credentials.secret_access_key();
+        if cached
+            .as_ref()
+            .is_some_and(|key| key.day != day || key.credentials.secret_access_key() != secret)
+        {
             *cached = None;
         }
         cached.get_or_insert_with(|| {
             let time = UNIX_EPOCH + Duration::from_secs(seconds);
             let key =
                 aws_sigv4::sign::v4::generate_signing_key(secret, time, &self.region, self.service);
-            DailyKey { day, secret: secret.into(), date: format_date(seconds), key: hmac_key(&key) }
+            let (credentials, date) = (credentials.clone(), format_date(seconds));
+            DailyKey { day, credentials, date, key: hmac_key(&key) }
         })
     }
 
