@@ -23,6 +23,8 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{GetIdentityResolver, RuntimeComponents};
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::SigningName;
+use aws_types::region::SigningRegion;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 use ring::{digest, hmac};
@@ -165,8 +167,12 @@ impl DailyKeySigner {
         })
     }
 
-    /// Whether the options of the operation are those of DynamoDB's operations.
-    fn supports(endpoint: &AuthSchemeEndpointConfig<'_>, config: &ConfigBag) -> bool {
+    /// Whether the scope is that of the key, and the options are those of DynamoDB's operations.
+    fn supports(&self, endpoint: &AuthSchemeEndpointConfig<'_>, config: &ConfigBag) -> bool {
+        let has_scope_of_key = config
+            .load::<SigningName>()
+            .is_some_and(|name| name.as_ref() == self.service)
+            && config.load::<SigningRegion>().is_some_and(|region| region.as_ref() == self.region);
         let is_endpoint_plain =
             ["signingName", "signingRegion", "disableDoubleEncoding", "disableNormalizePath"]
                 .iter()
@@ -174,7 +180,7 @@ impl DailyKeySigner {
         let options = config.load::<SigV4OperationSigningConfig>();
         let are_options_default =
             options.is_some_and(|config| config.signing_options == SigningOptions::default());
-        is_endpoint_plain && are_options_default
+        has_scope_of_key && is_endpoint_plain && are_options_default
     }
 }
 
@@ -198,7 +204,7 @@ impl Sign for DailyKeySigner {
     ) -> Result<(), BoxError> {
         let credentials = identity.data::<Credentials>();
         let is_supported =
-            !self.is_clock_skewed.load(Ordering::Relaxed) && Self::supports(&endpoint, config);
+            !self.is_clock_skewed.load(Ordering::Relaxed) && self.supports(&endpoint, config);
         let signature = match credentials {
             Some(credentials) if is_supported => {
                 let now = components.time_source().unwrap_or_default().now();
@@ -336,8 +342,7 @@ mod tests {
     use aws_smithy_runtime_api::client::endpoint::SharedEndpointResolver;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::config_bag::Layer;
-    use aws_types::SigningName;
-    use aws_types::region::{Region, SigningRegion};
+    use aws_types::region::Region;
     use serde_json::Value;
 
     use super::*;
@@ -432,6 +437,17 @@ mod tests {
             }
         }
         assert_eq!(lock(&signer.key).as_ref().unwrap().date, "19700101");
+    }
+
+    /// The operation's scope is `dynamodb` in `eu-west-1`.
+    #[test]
+    fn other_scopes_are_left_to_the_sdk() {
+        for (region, service) in [("us-east-1", "dynamodb"), ("eu-west-1", "dax")] {
+            let signer = DailyKeySigner::new(region, service);
+            let request = || request("POST", "https://example.com/", &[], "");
+            let expected = sign(&signer.sdk_signer, request(), credentials(SECRET, None), TIME);
+            assert_eq!(sign(&signer, request(), credentials(SECRET, None), TIME), expected);
+        }
     }
 
     #[test]
