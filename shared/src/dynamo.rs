@@ -100,7 +100,8 @@ pub(crate) struct TableRequest<B> {
     input: B,
 }
 
-/// Defines the request of an operation.
+/// Defines the request of an operation. `interceptors_of_operations_are_known` must check a new
+/// operation: [`SdkOperation::new`] drops its interceptors.
 macro_rules! request {
     ($request:ident: $operation:ident, $field:ident, $input:ident -> $output:ident, $error:ident) => {
         pub(crate) type $request = TableRequest<$input>;

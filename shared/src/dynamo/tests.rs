@@ -7,24 +7,36 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_dynamodb::Client as SdkClient;
+use aws_sdk_dynamodb::operation::batch_get_item::builders::BatchGetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::batch_write_item::builders::BatchWriteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Env;
+use crate::net::sigv4;
 use crate::sync::lock;
 
 use super::*;
 
 const REGION: &str = "eu-west-1";
-const HOUR: Duration = Duration::from_hours(1);
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
 
 /// A response of the service.
 #[derive(Clone, Debug)]
 enum Reply {
-    /// A status, a body, and how far the clock of the service is ahead.
-    Response(u16, Value, Duration),
+    /// A status, a body, and by how many seconds the clock of the service is ahead.
+    Response(u16, Value, i64),
     /// A response whose body is not JSON.
     Malformed,
     /// The connection is closed.
@@ -34,31 +46,68 @@ enum Reply {
 }
 
 fn ok() -> Reply {
-    Reply::Response(200, json!({"Attributes": {"pk": {"S": "a"}}}), Duration::ZERO)
+    let (item, end) = (json!({"pk": {"S": "a"}}), json!({"pk": {"S": "c"}}));
+    // Each operation reads its own part.
+    let body = json!({
+        "Attributes": item,
+        "Item": item,
+        "Items": [item],
+        "Count": 1,
+        "ScannedCount": 2,
+        "LastEvaluatedKey": end,
+        "Responses": {"table": [item]},
+        "UnprocessedKeys": {"table": {"Keys": [end]}},
+        "UnprocessedItems": {"table": [{"DeleteRequest": {"Key": end}}]},
+    });
+    Reply::Response(200, body, 0)
 }
 
 fn failure(status: u16, code: &str) -> Reply {
     let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
     let body = json!({"__type": code, "message": "m", "Item": {"pk": {"S": "b"}}});
-    Reply::Response(status, body, Duration::ZERO)
+    Reply::Response(status, body, 0)
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Request {
     headers: BTreeMap<String, String>,
+    text: String,
     body: Value,
 }
 
 impl Request {
-    /// The time of the signature, in seconds of its day.
-    fn second_of_day(&self) -> i64 {
-        let time = &self.headers["x-amz-date"][9..15];
-        let digits: i64 = time.parse().unwrap();
-        digits / 10_000 * 3_600 + digits / 100 % 100 * 60 + digits % 100
+    /// The time of the signature.
+    fn signed_at(&self) -> i64 {
+        let [year, month, day, hour, minute, second] =
+            [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(|part| &self.headers["x-amz-date"][part]);
+        let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+        DateTime::from_str(&text, DateTimeFormat::DateTime).unwrap().secs()
+    }
+
+    /// Compares the signature with that of the SDK's signer for the same request and time.
+    fn check_signature(&self) {
+        /// Headers that signing adds, and those that are added later.
+        const NOT_INPUT: [&str; 6] = [
+            "accept",
+            "amz-sdk-invocation-id",
+            "amz-sdk-request",
+            "authorization",
+            "x-amz-date",
+            "x-amz-security-token",
+        ];
+        let url = format!("http://{}/", self.headers["host"]);
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers = headers.filter(|(name, _)| !NOT_INPUT.contains(name));
+        let seconds = u64::try_from(self.signed_at()).unwrap();
+        let expected =
+            sigv4::tests::authorization_of_sdk(&url, headers, &self.text, credentials(), seconds);
+        assert_eq!(self.headers["authorization"], expected);
     }
 
     /// Without the headers that differ between two requests.
     fn without_variable_headers(mut self) -> Self {
+        // The order of a map's entries varies.
+        self.text.clear();
         for name in ["authorization", "x-amz-date", "amz-sdk-invocation-id", "host"] {
             assert!(self.headers.remove(name).is_some(), "{name}");
         }
@@ -112,12 +161,12 @@ async fn serve(socket: TcpStream, replies: Vec<Reply>, requests: Arc<Mutex<Vec<R
         };
         let (status, body, ahead) = match &replies[number] {
             Reply::Response(status, body, ahead) => (*status, body.to_string(), *ahead),
-            Reply::Malformed => (200, "{".to_owned(), Duration::ZERO),
+            Reply::Malformed => (200, "{".to_owned(), 0),
             Reply::Close => return,
             Reply::Hang => return std::future::pending().await,
         };
-        let now = u64::try_from(clock.now().as_secs()).unwrap();
-        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now) + ahead);
+        let now = u64::try_from(clock.now().as_secs() + ahead).unwrap();
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
         let length = body.len();
         let response = format!(
             "HTTP/1.1 {status} x\r\ndate: {date}\r\ncontent-length: {length}\r\n\
@@ -143,7 +192,8 @@ async fn read_request(socket: &mut BufReader<TcpStream>) -> Option<Request> {
     }
     let mut body = vec![0; headers["content-length"].parse().unwrap()];
     socket.read_exact(&mut body).await.unwrap();
-    Some(Request { headers, body: serde_json::from_slice(&body).unwrap() })
+    let text = String::from_utf8(body).unwrap();
+    Some(Request { headers, body: serde_json::from_str(&text).unwrap(), text })
 }
 
 fn credentials() -> Credentials {
@@ -182,49 +232,137 @@ where
     }
 }
 
-/// Sends an update twice with a client of the SDK.
-async fn send_by_sdk(
-    server: &Server,
-    credentials: impl ProvideCredentials + 'static,
-) -> Vec<String> {
-    let config = sdk::config(REGION, Some(&server.url), credentials, http());
-    let client = SdkClient::new(&config);
-    let mut outcomes = Vec::new();
-    for _ in 0..2 {
-        let update = client
-            .update_item()
-            .table_name("table")
-            .set_key(Some(key("a", "b")))
-            .update_expression("SET #x = :x")
-            .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_names(Some(attribute_names(&["x"])))
-            .expression_attribute_values(":x", text("ä"))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        outcomes.push(outcome(update.send().await));
+/// The SDK's client with the methods of the table.
+struct SdkTable(SdkClient);
+
+impl SdkTable {
+    fn new(server: &Server, credentials: impl ProvideCredentials + 'static) -> Self {
+        let config = sdk::config(REGION, Some(&server.url), credentials, http());
+        Self(SdkClient::new(&config))
     }
-    outcomes
+
+    fn batch_get_item(&self) -> BatchGetItemFluentBuilder {
+        self.0.batch_get_item()
+    }
+
+    fn batch_write_item(&self) -> BatchWriteItemFluentBuilder {
+        self.0.batch_write_item()
+    }
+
+    fn delete_item(&self, key: Item) -> DeleteItemFluentBuilder {
+        self.0.delete_item().table_name("table").set_key(Some(key))
+    }
+
+    fn get_item(&self, key: Item) -> GetItemFluentBuilder {
+        self.0.get_item().table_name("table").set_key(Some(key))
+    }
+
+    fn put_item(&self, item: Item) -> PutItemFluentBuilder {
+        self.0.put_item().table_name("table").set_item(Some(item))
+    }
+
+    fn query(&self) -> QueryFluentBuilder {
+        self.0.query().table_name("table")
+    }
+
+    fn scan(&self) -> ScanFluentBuilder {
+        self.0.scan().table_name("table")
+    }
+
+    fn update_item(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.0.update_item().table_name("table").set_key(Some(key))
+    }
 }
 
-/// Sends the same update twice to the table.
-async fn send_to_table(table: &Table) -> Vec<String> {
-    let mut outcomes = Vec::new();
-    for _ in 0..2 {
-        let update = table
-            .update_item(key("a", "b"))
-            .update_expression("SET #x = :x")
-            .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_names(Some(attribute_names(&["x"])))
-            .expression_attribute_values(":x", text("ä"))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        outcomes.push(outcome(update.send().await));
-    }
-    outcomes
+/// Defines the same requests for the table and for the SDK's client.
+macro_rules! requests {
+    ($table:ty) => {
+        impl $table {
+            /// Sends an update twice.
+            async fn send_update_twice(&self) -> Vec<String> {
+                vec![self.send_update().await, self.send_update().await]
+            }
+
+            async fn send_update(&self) -> String {
+                let request = self
+                    .update_item(key("a", "b"))
+                    .update_expression("SET #x = :x")
+                    .condition_expression("attribute_exists(pk)")
+                    .set_expression_attribute_names(Some(attribute_names(&["x"])))
+                    .expression_attribute_values(":x", text("ä"))
+                    .return_values(ReturnValue::AllNew)
+                    .return_values_on_condition_check_failure(
+                        ReturnValuesOnConditionCheckFailure::AllOld,
+                    );
+                outcome(request.send().await)
+            }
+
+            /// Sends a request of each operation.
+            async fn send_all(&self) -> [String; 8] {
+                let values = Item::from([(":x".to_owned(), number(1))]);
+                let keys = KeysAndAttributes::builder().keys(key("a", "b")).build().unwrap();
+                let get = self.batch_get_item();
+                let get = get.set_request_items(Some(HashMap::from([("table".to_owned(), keys)])));
+                let put = PutRequest::builder().set_item(Some(key("a", "b"))).build().unwrap();
+                let delete = DeleteRequest::builder().set_key(Some(key("c", "d"))).build().unwrap();
+                let writes = vec![
+                    WriteRequest::builder().put_request(put).build(),
+                    WriteRequest::builder().delete_request(delete).build(),
+                ];
+                let write = self.batch_write_item();
+                let write =
+                    write.set_request_items(Some(HashMap::from([("table".to_owned(), writes)])));
+                let delete = self
+                    .delete_item(key("a", "b"))
+                    .condition_expression("x = :x")
+                    .set_expression_attribute_values(Some(values.clone()));
+                let get_item = self
+                    .get_item(key("a", "b"))
+                    .consistent_read(true)
+                    .projection_expression("#x")
+                    .expression_attribute_names("#x", "x");
+                let put_item = self
+                    .put_item(key("a", "b"))
+                    .condition_expression("attribute_not_exists(pk)")
+                    .return_values(ReturnValue::AllOld);
+                let query = self
+                    .query()
+                    .index_name("index")
+                    .key_condition_expression("pk = :x")
+                    .set_expression_attribute_values(Some(values))
+                    .set_exclusive_start_key(Some(key("a", "b")))
+                    .scan_index_forward(false)
+                    .select(Select::AllAttributes)
+                    .limit(3);
+                let scan = self
+                    .scan()
+                    .filter_expression("#x = :x")
+                    .set_expression_attribute_names(Some(attribute_names(&["x"])))
+                    .expression_attribute_values(":x", text("x"));
+                [
+                    outcome(get.send().await),
+                    outcome(write.send().await),
+                    outcome(delete.send().await),
+                    outcome(get_item.send().await),
+                    outcome(put_item.send().await),
+                    outcome(query.send().await),
+                    outcome(scan.send().await),
+                    self.send_update().await,
+                ]
+            }
+        }
+    };
 }
+
+requests!(Table);
+requests!(SdkTable);
 
 fn without_variable_headers(requests: Vec<Request>) -> Vec<Request> {
     requests.into_iter().map(Request::without_variable_headers).collect()
+}
+
+fn debug(table: &Table) -> String {
+    format!("{:?}", table.client.parts)
 }
 
 #[tokio::test]
@@ -243,59 +381,151 @@ async fn requests_and_retries_are_those_of_the_sdk() {
         (vec![Reply::Close, ok()], 3),
     ] {
         let server = Server::start(replies.clone()).await;
-        let expected = send_by_sdk(&server, credentials()).await;
+        let expected = SdkTable::new(&server, credentials()).send_update_twice().await;
+        server.requests().iter().for_each(Request::check_signature);
         let expected_requests = without_variable_headers(server.requests());
         assert_eq!(expected_requests.len(), attempts, "{replies:?}");
         let server = Server::start(replies.clone()).await;
         let table = Table::with_credentials(&server.config(), http(), credentials());
-        assert_eq!(send_to_table(&table).await, expected, "{replies:?}");
+        assert_eq!(table.send_update_twice().await, expected, "{replies:?}");
+        assert!(debug(&table).contains("has_key: true"));
+        server.requests().iter().for_each(Request::check_signature);
         assert_eq!(without_variable_headers(server.requests()), expected_requests, "{replies:?}");
     }
 }
 
+#[tokio::test]
+async fn all_operations_are_those_of_the_sdk() {
+    let throttled = failure(400, "ThrottlingException");
+    for (replies, attempts) in [
+        (vec![ok()], 8),
+        (vec![failure(400, "ConditionalCheckFailedException")], 8),
+        (vec![failure(400, "ResourceNotFoundException")], 8),
+        (vec![[throttled, ok()]; 8].concat(), 16),
+    ] {
+        let server = Server::start(replies.clone()).await;
+        let expected = SdkTable::new(&server, credentials()).send_all().await;
+        let expected_requests = without_variable_headers(server.requests());
+        assert_eq!(expected_requests.len(), attempts, "{replies:?}");
+        let server = Server::start(replies.clone()).await;
+        let table = Table::with_credentials(&server.config(), http(), credentials());
+        assert_eq!(table.send_all().await, expected, "{replies:?}");
+        server.requests().iter().for_each(Request::check_signature);
+        assert_eq!(without_variable_headers(server.requests()), expected_requests, "{replies:?}");
+    }
+}
+
+/// `SdkOperation` drops these: telemetry has no receiver, the stalled stream protection is
+/// disabled, and the endpoint is static.
+#[test]
+fn interceptors_of_operations_are_known() {
+    let names = [
+        SdkOperation::dropped_interceptors(&BatchGetItem::new()),
+        SdkOperation::dropped_interceptors(&BatchWriteItem::new()),
+        SdkOperation::dropped_interceptors(&DeleteItem::new()),
+        SdkOperation::dropped_interceptors(&GetItem::new()),
+        SdkOperation::dropped_interceptors(&PutItem::new()),
+        SdkOperation::dropped_interceptors(&Query::new()),
+        SdkOperation::dropped_interceptors(&Scan::new()),
+        SdkOperation::dropped_interceptors(&UpdateItem::new()),
+    ];
+    let expected = [
+        ("BatchGetItem", false),
+        ("BatchWriteItem", false),
+        ("DeleteItem", true),
+        ("GetItem", true),
+        ("PutItem", true),
+        ("Query", true),
+        ("Scan", true),
+        ("UpdateItem", true),
+    ]
+    .map(|(operation, has_telemetry)| {
+        let mut names = Vec::new();
+        if has_telemetry {
+            names.push(format!("{operation}TelemetryInputCaptureInterceptor"));
+        }
+        names.push("StalledStreamProtectionInterceptor".to_owned());
+        names.push(format!("{operation}EndpointParamsInterceptor"));
+        names
+    });
+    assert_eq!(names, expected);
+}
+
 #[test]
 fn timeouts_are_those_of_the_sdk() {
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
+    let run = |is_sdk: bool| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()
-            .unwrap()
+            .unwrap();
+        runtime.block_on(async {
+            let server = Server::start(vec![Reply::Hang]).await;
+            let started_at = tokio::time::Instant::now();
+            let outcomes = if is_sdk {
+                SdkTable::new(&server, credentials()).send_update_twice().await
+            } else {
+                let table = Table::with_credentials(&server.config(), http(), credentials());
+                table.send_update_twice().await
+            };
+            (outcomes, server.requests().len(), started_at.elapsed())
+        })
     };
-    let expected = runtime().block_on(async {
-        let server = Server::start(vec![Reply::Hang]).await;
-        send_by_sdk(&server, credentials()).await
-    });
-    assert_eq!(expected, ["unavailable: timeout"; 2]);
-    let outcomes = runtime().block_on(async {
-        let server = Server::start(vec![Reply::Hang]).await;
-        let table = Table::with_credentials(&server.config(), http(), credentials());
-        let started_at = tokio::time::Instant::now();
-        let outcomes = send_to_table(&table).await;
-        let elapsed = started_at.elapsed();
-        assert!(elapsed <= 2 * Duration::from_millis(2_501), "{elapsed:?}");
-        outcomes
-    });
-    assert_eq!(outcomes, expected);
+    for is_sdk in [true, false] {
+        let (outcomes, attempts, elapsed) = run(is_sdk);
+        assert_eq!(outcomes, ["unavailable: timeout"; 2]);
+        // Two attempts take a second each, and the operation ends the third.
+        assert_eq!(attempts, 6);
+        let expected = Duration::from_secs(5)..Duration::from_millis(5_010);
+        assert!(expected.contains(&elapsed), "{elapsed:?}");
+    }
+}
+
+/// The seconds that the signatures of the requests are later than that of the first.
+fn offsets(server: &Server) -> Vec<i64> {
+    let requests = server.requests();
+    requests.iter().map(|request| request.signed_at() - requests[0].signed_at()).collect()
+}
+
+fn assert_close(offsets: &[i64], expected: &[i64]) {
+    assert_eq!(offsets.len(), expected.len(), "{offsets:?}");
+    for (offset, expected) in offsets.iter().zip(expected) {
+        assert!((offset - expected).abs() <= 30, "{offsets:?}");
+    }
 }
 
 #[tokio::test]
 async fn clock_skew_is_corrected() {
-    let rejected = Reply::Response(400, json!({"__type": "InvalidSignatureException"}), HOUR);
-    let accepted = Reply::Response(200, json!({}), HOUR);
-    let replies = vec![rejected, accepted];
-    let server = Server::start(replies.clone()).await;
-    let expected = send_by_sdk(&server, credentials()).await;
-    let sdk_requests = server.requests();
-    let server = Server::start(replies).await;
-    let table = Table::with_credentials(&server.config(), http(), credentials());
-    assert_eq!(send_to_table(&table).await, expected);
-    for requests in [sdk_requests, server.requests()] {
-        // The first request is repeated with the time of the service, and the second has it at once.
-        let times: Vec<_> = requests.iter().map(Request::second_of_day).collect();
-        let offsets = times.iter().map(|time| (time - times[0]).rem_euclid(24 * 60 * 60));
-        let hours: Vec<_> = offsets.map(|offset| (offset + 60) / 3_600).collect();
-        assert_eq!(hours, [0, 1, 1]);
+    for ahead in [HOUR, -HOUR, 5 * MINUTE, -5 * MINUTE] {
+        let rejected = Reply::Response(400, json!({"__type": "InvalidSignatureException"}), ahead);
+        let accepted = Reply::Response(200, json!({}), ahead);
+        let replies = vec![rejected, accepted];
+        let server = Server::start(replies.clone()).await;
+        let expected = SdkTable::new(&server, credentials()).send_update_twice().await;
+        // The first request is repeated with the time of the service. The second has it at once.
+        assert_close(&offsets(&server), &[0, ahead, ahead]);
+        let server = Server::start(replies).await;
+        let table = Table::with_credentials(&server.config(), http(), credentials());
+        assert_eq!(table.send_update_twice().await, expected);
+        assert_close(&offsets(&server), &[0, ahead, ahead]);
+        server.requests().iter().for_each(Request::check_signature);
+    }
+}
+
+/// The SDK's client corrects these too. DynamoDB accepts such signatures, or the response was no
+/// error.
+#[tokio::test]
+async fn clock_skew_is_ignored_without_need() {
+    for (status, ahead) in [(500, 3 * MINUTE), (500, -3 * MINUTE), (200, HOUR), (200, -HOUR)] {
+        let accepted = Reply::Response(200, json!({}), ahead);
+        let first = Reply::Response(status, json!({"__type": "InternalServerError"}), ahead);
+        let server = Server::start(vec![first, accepted]).await;
+        let table = Table::with_credentials(&server.config(), http(), credentials());
+        table.send_update_twice().await;
+        let offsets = offsets(&server);
+        assert_close(&offsets, &vec![0; if status == 500 { 3 } else { 2 }]);
+        let text = debug(&table);
+        assert!(text.contains("is_clock_skewed: false"), "{text}");
     }
 }
 
@@ -314,10 +544,10 @@ async fn missing_credentials_are_the_error_of_the_sdk() {
     }
 
     let server = Server::start(vec![ok()]).await;
-    let expected = send_by_sdk(&server, NoCredentials).await;
+    let expected = SdkTable::new(&server, NoCredentials).send_update_twice().await;
     let missing = Err(CredentialsError::not_loaded("unset"));
     let table = Table::from_credentials(&server.config(), http(), missing);
-    assert_eq!(send_to_table(&table).await, expected);
+    assert_eq!(table.send_update_twice().await, expected);
     assert_eq!(server.requests(), []);
 }
 
@@ -393,7 +623,7 @@ fn endpoints_are_those_of_the_sdk() {
 async fn debug_output_contains_no_credentials() {
     let server = Server::start(vec![ok()]).await;
     let table = Table::with_credentials(&server.config(), http(), credentials());
-    send_to_table(&table).await;
+    table.send_update().await;
     let parts = &table.client.parts;
     let text = format!("{table:?} {parts:?} {:?}", table.client.update_item);
     assert!(text.contains("DailyKeySigner"), "{text}");

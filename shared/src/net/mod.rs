@@ -5,7 +5,7 @@ mod aws;
 mod body;
 pub(crate) mod operation;
 pub(crate) mod sdk;
-mod sigv4;
+pub(crate) mod sigv4;
 
 pub(crate) use body::read_body;
 

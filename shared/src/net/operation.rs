@@ -58,9 +58,8 @@ use http::HeaderValue;
 use http::header::USER_AGENT;
 
 use crate::net::aws::AwsHttpClient;
-use crate::net::sdk;
 use crate::net::sigv4::{ClockSkewDetector, DailyKeyScheme, DailyKeySigner};
-use crate::net::{self};
+use crate::net::{self, sdk};
 
 /// The service of a client.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +161,11 @@ pub(crate) struct SdkOperation {
 }
 
 impl SdkOperation {
-    /// An operation with the serializers and the retry classifiers of the SDK's own plugin.
+    /// An operation with the configuration and the retry classifiers of the SDK's own plugin.
+    ///
+    /// **Warning:** the interceptors and all other components of that plugin are dropped. So are
+    /// plugins that the SDK's client adds to some operations, such as the idempotency token of
+    /// `TransactWriteItems`. Before using another operation, check that it needs none of them.
     pub(crate) fn new(
         parts: &ClientParts,
         name: &'static str,
@@ -182,6 +185,14 @@ impl SdkOperation {
         let plugins =
             RuntimePlugins::new().with_client_plugin(client).with_operation_plugin(operation);
         Self { service: parts.service.name, name, plugins }
+    }
+
+    /// The names of the interceptors of the SDK's own plugin, which `new` drops.
+    #[cfg(test)]
+    pub(crate) fn dropped_interceptors(sdk_plugin: &dyn RuntimePlugin) -> Vec<&'static str> {
+        let components = RuntimeComponentsBuilder::new("test");
+        let components = sdk_plugin.runtime_components(&components);
+        components.interceptors().map(|interceptor| interceptor.name()).collect()
     }
 
     /// Sends a request, with the retries of the client. `unhandled` converts an error of another
@@ -217,7 +228,7 @@ impl ResolveEndpoint for StaticEndpoint {
     }
 }
 
-/// Credentials that were read at the start. Their expiry does not count.
+/// Credentials that were read at the start. Their expiry is ignored.
 #[derive(Clone, Debug)]
 struct StaticIdentity(Result<Identity, Arc<CredentialsError>>);
 

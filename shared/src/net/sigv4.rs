@@ -48,8 +48,8 @@ pub(super) struct DailyKeySigner {
     service: &'static str,
     sdk_signer: SigV4Signer,
     key: Mutex<Option<DailyKey>>,
-    /// The clock of the process differs from that of the service. Only the SDK's signer can read
-    /// the difference.
+    /// The clock of the process differs from that of the service. The SDK keeps the difference in a
+    /// private type, which its own signer reads.
     is_clock_skewed: AtomicBool,
 }
 
@@ -189,6 +189,8 @@ impl fmt::Debug for DailyKeySigner {
         f.debug_struct("DailyKeySigner")
             .field("region", &self.region)
             .field("service", &self.service)
+            .field("has_key", &lock(&self.key).is_some())
+            .field("is_clock_skewed", &self.is_clock_skewed)
             .finish_non_exhaustive()
     }
 }
@@ -328,7 +330,7 @@ fn push_hex(text: &mut String, hash: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
@@ -401,6 +403,20 @@ mod tests {
             request = request.header(*name, *value);
         }
         request.body(SdkBody::from(body)).unwrap().try_into().unwrap()
+    }
+
+    /// The `authorization` of the SDK's signer for a request to DynamoDB in `eu-west-1`.
+    pub(crate) fn authorization_of_sdk<'a>(
+        url: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        body: &str,
+        credentials: Credentials,
+        seconds: u64,
+    ) -> String {
+        let headers: Vec<_> = headers.into_iter().collect();
+        let request = request("POST", url, &headers, body);
+        let signed = sign(&SigV4Signer::new(), request, credentials, seconds);
+        signed.into_iter().find(|(name, _)| name == "authorization").unwrap().1
     }
 
     #[test]
