@@ -96,6 +96,7 @@ fn dependencies_are_used_only_in_allowed_modules() {
         ("aws_runtime", &["shared/src/net/"]),
         ("aws_sigv4", &["shared/src/net/sigv4.rs"]),
         ("aws_smithy", &["shared/src/net/"]),
+        ("aws_types", &["shared/src/net/"]),
         (
             "reqwest",
             &[
