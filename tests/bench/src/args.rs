@@ -8,13 +8,19 @@ use crate::load::LoadOptions;
 pub(crate) const HELP: &str = "\
 Measures the CPU time, memory and latency of the functions.
 
-Usage: cargo run --profile tools -p bench -- [compare | load | growth] [options]
+Usage: cargo run --profile tools -p bench -- [compare | cold | concurrency | load | growth] [options]
 
 compare: first and later responses, beside a function that does nothing and beside Node.js
   --rounds N       processes of each function, interleaved (21)
   --answers N      later responses of each process (200)
   --json FILE      also write the results as JSON
   --no-node        skip the Node.js baseline
+
+cold: the time to the first response with the processor share of Lambda, as root
+  --rounds N       processes of each function, memory and network (11)
+
+concurrency: responses of one process with more and more requests at a time
+  --requests N     responses of each process (2000)
 
 load: concurrent users that create and end calls
   --users N        number of users (200)
@@ -46,6 +52,8 @@ pub(crate) struct Run {
 pub(crate) enum Mode {
     Compare(CompareOptions),
     Load(LoadOptions),
+    Cold { rounds: u32 },
+    Concurrency { requests: u32 },
     Growth { calls: u32 },
 }
 
@@ -81,6 +89,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
     let mode_name = args.next_if(|word| !word.starts_with("--"));
     let mut mode = match mode_name.as_deref() {
         None | Some("compare") => Mode::Compare(CompareOptions::default()),
+        Some("cold") => Mode::Cold { rounds: 11 },
+        Some("concurrency") => Mode::Concurrency { requests: 2_000 },
         Some("load") => Mode::Load(LoadOptions { users: 200, seconds: 60 }),
         Some("growth") => Mode::Growth { calls: 1_000_000 },
         Some(other) => return Err(ArgsError::UnknownOption(other.to_owned())),
@@ -99,6 +109,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
             }
             ("--json", Mode::Compare(compare)) => compare.json = Some(value()?.into()),
             ("--no-node", Mode::Compare(compare)) => compare.with_node = false,
+            ("--rounds", Mode::Cold { rounds }) => *rounds = parse_number(&option, &value()?)?,
+            ("--requests", Mode::Concurrency { requests }) => {
+                *requests = parse_number(&option, &value()?)?;
+            }
             ("--users", Mode::Load(load)) => load.users = parse_number(&option, &value()?)?,
             ("--seconds", Mode::Load(load)) => {
                 load.seconds = parse_number(&option, &value()?)?.into();
@@ -134,12 +148,15 @@ mod tests {
         let load = LoadOptions { users: 7, seconds: 2 };
         assert_eq!(parse_line("load --users 7 --seconds 2"), run(true, Mode::Load(load)));
         assert_eq!(parse_line("growth --calls 1000"), run(true, Mode::Growth { calls: 1_000 }));
+        assert_eq!(parse_line("cold --rounds 3"), run(true, Mode::Cold { rounds: 3 }));
+        let concurrency = Mode::Concurrency { requests: 9 };
+        assert_eq!(parse_line("concurrency --requests 9 --no-build"), run(false, concurrency));
         assert_eq!(parse_line("load --help"), Ok(Command::Help));
     }
 
     #[test]
     fn invalid_arguments_are_rejected() {
-        for unknown in ["--quick", "fly", "load --rounds 3"] {
+        for unknown in ["--quick", "fly", "load --rounds 3", "cold --requests 3"] {
             assert!(matches!(parse_line(unknown), Err(ArgsError::UnknownOption(_))), "{unknown}");
         }
         assert_eq!(parse_line("--rounds"), Err(ArgsError::MissingValue("--rounds".to_owned())));

@@ -2,6 +2,7 @@
 //! and known users.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use local::{Backends, Options, SecretSource, Stack, StreamLimits};
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use tokio::process::Command;
 
 use crate::process::Process;
 use crate::tls::CertificateAuthority;
-use crate::{BenchError, build, legacy_proxy};
+use crate::{BenchError, build, delay_proxy, legacy_proxy};
 
 pub(crate) struct Fixture {
     backends: Backends,
@@ -18,11 +19,34 @@ pub(crate) struct Fixture {
     ca_certificate: PathBuf,
 }
 
-/// The variable with the endpoint of Secrets Manager.
+/// The variables with the endpoints of the backends.
+const DYNAMODB: &str = "DYNAMODB_ENDPOINT";
 const SECRETS_MANAGER: &str = "SECRETS_MANAGER_ENDPOINT";
+const STREAM: &str = "STREAM_BASE_URL";
 
 fn is_secret_variable(variable: &str) -> bool {
     variable == SECRETS_MANAGER || variable.ends_with("_SECRET_ARN")
+}
+
+/// The times of a network round trip.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrips {
+    /// To DynamoDB and Secrets Manager.
+    pub(crate) aws: Duration,
+    pub(crate) stream: Duration,
+}
+
+/// The endpoints of the backends behind a network.
+#[derive(Clone)]
+pub(crate) struct Network {
+    endpoints: Vec<(&'static str, String)>,
+}
+
+impl Network {
+    /// Makes a function reach the backends through the network.
+    pub(crate) fn connect(&self, command: &mut Command) {
+        command.envs(self.endpoints.iter().map(|(variable, url)| (variable, url)));
+    }
 }
 
 /// The id of a known user.
@@ -60,8 +84,8 @@ impl Fixture {
         let stream =
             authority.start_tls_proxy(&legacy_proxy::start(&stream.base_url()).await?).await?;
         let mut variables = backends.variables().clone();
-        variables.insert("DYNAMODB_ENDPOINT".to_owned(), dynamo);
-        variables.insert("STREAM_BASE_URL".to_owned(), stream);
+        variables.insert(DYNAMODB.to_owned(), dynamo);
+        variables.insert(STREAM.to_owned(), stream);
         if let Some(url) = variables.get_mut(SECRETS_MANAGER) {
             *url = authority.start_tls_proxy(url).await?;
         }
@@ -94,6 +118,25 @@ impl Fixture {
             command.env_remove(secret);
         }
         command
+    }
+
+    /// Puts a network before the backends.
+    pub(crate) fn delay(&self, round_trips: RoundTrips) -> Result<Network, BenchError> {
+        let delays = [
+            (DYNAMODB, round_trips.aws),
+            (SECRETS_MANAGER, round_trips.aws),
+            (STREAM, round_trips.stream),
+        ];
+        let mut endpoints = Vec::new();
+        for (variable, round_trip) in delays {
+            let Some((_, url)) = self.environment.iter().find(|(name, _)| name == variable) else {
+                return Err(BenchError::new(format!("the backends have no {variable}")));
+            };
+            let upstream = url.trim_start_matches("https://").parse()?;
+            let address = delay_proxy::start(upstream, round_trip)?;
+            endpoints.push((variable, format!("https://{address}")));
+        }
+        Ok(Network { endpoints })
     }
 
     /// Sets the environment of any function, without inherited variables.

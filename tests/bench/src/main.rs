@@ -4,7 +4,11 @@
 
 mod args;
 mod build;
+mod cgroup;
 mod client;
+mod cold;
+mod concurrency;
+mod delay_proxy;
 mod error;
 mod fixture;
 mod growth;
@@ -48,6 +52,8 @@ async fn run() -> Result<(), BenchError> {
             }
             match mode {
                 Mode::Compare(options) => compare(&options).await?,
+                Mode::Cold { rounds } => cold::run(rounds).await?,
+                Mode::Concurrency { requests } => concurrency::run(requests).await?,
                 Mode::Load(options) => load::run(options).await?,
                 Mode::Growth { calls } => growth::run(calls).await?,
             }
@@ -117,7 +123,7 @@ async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
 }
 
 /// The directory for temporary files.
-fn work_dir() -> Result<PathBuf, BenchError> {
+pub(crate) fn work_dir() -> Result<PathBuf, BenchError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().unwrap_or(Path::new(".")).join("bench-files");
     std::fs::create_dir_all(&folder)?;

@@ -96,9 +96,29 @@ impl Process {
         }
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> Result<u32, BenchError> {
+        self.child.id().ok_or_else(|| BenchError::new("the process has exited"))
+    }
+
+    /// The wall time since the start of the process.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Sends an event and waits for the response, which must have the status 200.
     pub(crate) async fn invoke(&mut self, event: &Value) -> Result<Elapsed, BenchError> {
+        self.send(event);
+        self.receive().await
+    }
+
+    /// Sends an event.
+    pub(crate) fn send(&self, event: &Value) {
         let _ = self.events.send(event.to_string().into());
+    }
+
+    /// Waits for the next response, which must have the status 200.
+    pub(crate) async fn receive(&mut self) -> Result<Elapsed, BenchError> {
         loop {
             let call = self.next_call().await?;
             let RuntimeCallKind::Completed(body) = &call.kind else { continue };
@@ -112,9 +132,7 @@ impl Process {
 
     /// The peak resident memory, in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64, BenchError> {
-        resource_usage::peak_memory(
-            self.child.id().ok_or_else(|| BenchError::new("the process has exited"))?,
-        )
+        resource_usage::peak_memory(self.id()?)
     }
 
     /// Sends SIGTERM and waits for the exit.
