@@ -171,15 +171,21 @@ impl StreamConfig {
         else {
             return Ok(None);
         };
-        let base_url = env.get_or("STREAM_BASE_URL", DEFAULT_STREAM_BASE_URL).trim_end_matches('/');
-        if !fields::is_http_url(base_url) {
-            return Err(ConfigError::invalid("STREAM_BASE_URL", "must be an http or https URL"));
-        }
         Ok(Some(Self {
             api_key: api_key.to_owned(),
             api_secret: SecretString::from(api_secret),
-            base_url: base_url.to_owned(),
+            base_url: Self::base_url_from_env(env)?.to_owned(),
         }))
+    }
+
+    /// Reads `STREAM_BASE_URL`.
+    pub(crate) fn base_url_from_env(env: &Env) -> Result<&str, ConfigError> {
+        let base_url = env.get_or("STREAM_BASE_URL", DEFAULT_STREAM_BASE_URL).trim_end_matches('/');
+        if fields::is_http_url(base_url) {
+            Ok(base_url)
+        } else {
+            Err(ConfigError::invalid("STREAM_BASE_URL", "must be an http or https URL"))
+        }
     }
 }
 
@@ -207,6 +213,13 @@ impl StoreConfig {
             region: env.require("AWS_REGION")?.to_owned(),
             endpoint: env.get("DYNAMODB_ENDPOINT").map(str::to_owned),
         })
+    }
+
+    /// The URL of DynamoDB.
+    pub(crate) fn endpoint_url(&self) -> String {
+        let china = if self.region.starts_with("cn-") { ".cn" } else { "" };
+        let regional = || format!("https://dynamodb.{}.amazonaws.com{china}", self.region);
+        self.endpoint.clone().unwrap_or_else(regional)
     }
 }
 

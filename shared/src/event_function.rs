@@ -14,6 +14,7 @@ use crate::config::Env;
 use crate::context::{AppContext, StartError};
 use crate::error::{ApiError, Code};
 use crate::lambda;
+use crate::net::Connections;
 use crate::reloadable::Reloadable;
 use crate::stream::RequestStats;
 use crate::telemetry::{Gauge, RequestLog, Telemetry};
@@ -66,7 +67,7 @@ impl<S: Send + Sync + 'static> EventFunction<S> {
         build: impl Fn(&AppContext) -> Result<S, StartError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::from_env(&env)?);
-        let reloadable = Reloadable::new(env, clock.clone(), build)?;
+        let reloadable = Reloadable::new(env, clock.clone(), Connections::default(), build)?;
         Ok(Self { clock: clock.clone(), reloadable, log: RunLog { clock, telemetry } })
     }
 

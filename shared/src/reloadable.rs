@@ -13,7 +13,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::Env;
 use crate::context::{AppContext, StartError};
 use crate::error::{self, ApiError, Code};
-use crate::net;
+use crate::net::{self, Connections, Preconnect};
 use crate::refresh::{Loader, RefreshPolicy, RefreshingCache, TimedOut};
 use crate::secrets::{ResolvedSecrets, SecretRefs, SecretSource, SecretsError, SecretsManager};
 use crate::stream::StreamClient;
@@ -31,6 +31,8 @@ pub(crate) struct Reloadable<S: Send + Sync + 'static> {
     clock: Arc<dyn Clock>,
     /// Whether the configuration names secrets to fetch. If not, the state never changes.
     has_secrets: bool,
+    /// `None` in tests.
+    preconnect: Option<Preconnect>,
 }
 
 /// The state of a function and the Stream client that it uses.
@@ -69,6 +71,7 @@ impl<S: Send + Sync> Reloadable<S> {
     pub(crate) fn new(
         env: Env,
         clock: Arc<dyn Clock>,
+        connections: Connections,
         build: impl Fn(&AppContext) -> Result<S, StartError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let http = net::client_from_env(&env).map_err(StartError::Client)?;
@@ -79,13 +82,15 @@ impl<S: Send + Sync> Reloadable<S> {
             let manager = SecretsManager::from_env(&env, http.clone())?;
             Some(Box::new(manager) as Box<dyn SecretSource>)
         };
+        let preconnect = Some(Preconnect::new(connections, &env, http.clone()));
         let context_clock = Arc::clone(&clock);
         let build = move |env| {
             let context = AppContext::new(env, Arc::clone(&context_clock), http.clone())?;
             let stream = context.stream.as_ref().map(|stream| stream.client.clone());
             Ok(LoadedState { state: build(&context)?, stream })
         };
-        Ok(Self::with_source(env, clock, secret_refs, source, Box::new(build)))
+        let reloadable = Self::with_source(env, clock, secret_refs, source, Box::new(build));
+        Ok(Self { preconnect, ..reloadable })
     }
 
     fn with_source(
@@ -100,12 +105,16 @@ impl<S: Send + Sync> Reloadable<S> {
         let loader = StateLoader { env, secret_refs, source, build };
         let policy = RefreshPolicy { max_age, ..POLICY };
         let cache = RefreshingCache::new(loader, policy, Arc::clone(&clock));
-        Self { cache, clock, has_secrets }
+        Self { cache, clock, has_secrets, preconnect: None }
     }
 
-    /// Builds the state before the first event. An invalid configuration is an error. If the
-    /// secrets cannot be fetched, the first event fetches them again.
+    /// Opens connections in the background, and builds the state before the first event. An invalid
+    /// configuration is an error. If the secrets cannot be fetched, the first event fetches them
+    /// again.
     pub(crate) async fn init(&self) -> Result<(), StartError> {
+        if let Some(preconnect) = &self.preconnect {
+            preconnect.start();
+        }
         let deadline = Deadline::after(self.clock.now(), POLICY.load_timeout);
         match self.cache.refresh(deadline).await {
             Err(error @ StartError::Secrets(_)) => {

@@ -10,8 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-# docs/adr/0038-size-and-build.md
-MAX_BYTES = 2_500_000
+# Guards against growth. The goal is 2.5 MB (docs/adr/0039-cold-starts-and-size.md).
+MAX_BYTES = 3_800_000
 
 
 def zip_size(folder: Path) -> int:

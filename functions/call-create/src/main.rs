@@ -12,12 +12,13 @@ use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::fields::CustomData;
-use shared::http::{self, ApiResponse, IdempotencyKey, Json};
+use shared::http::{self, ApiResponse, Connections, IdempotencyKey, Json};
 use shared::ids::{CallId, UserId};
 use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), State::new, create_call)
+    let connections = Connections { table: 4, stream: 1 };
+    http::serve_connected(env!("CARGO_PKG_NAME"), connections, State::new, create_call)
 }
 
 struct State {

@@ -8,12 +8,13 @@ use shared::auth::Caller;
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
-use shared::http::{self, ApiResponse, Path, Query};
+use shared::http::{self, ApiResponse, Connections, Path, Query};
 use shared::ids::{ChannelId, MessageId};
 use shared::messages::{MessagePage, MessageService, PageLimit};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), State::new, list_messages)
+    let connections = Connections { table: 2, stream: 1 };
+    http::serve_connected(env!("CARGO_PKG_NAME"), connections, State::new, list_messages)
 }
 
 struct State {

@@ -8,13 +8,14 @@ use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::fields::MessageText;
-use shared::http::{self, ApiResponse, Json};
+use shared::http::{self, ApiResponse, Connections, Json};
 use shared::ids::{ChannelId, MessageId};
 use shared::messages::{Message, MessageService};
 use shared::rate_limiter::{RateLimiter, Route};
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), State::new, send_message)
+    let connections = Connections { table: 3, stream: 1 };
+    http::serve_connected(env!("CARGO_PKG_NAME"), connections, State::new, send_message)
 }
 
 struct State {

@@ -14,7 +14,7 @@ use shared::clock::{Deadline, Timestamp, rfc3339};
 use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, FieldError};
 use shared::fields::{DisplayName, ImageUrl};
-use shared::http::{self, ApiResponse, Json};
+use shared::http::{self, ApiResponse, Connections, Json};
 use shared::ids::{CallId, UserId};
 use shared::rate_limiter::{RateLimiter, Route};
 use shared::tokens::{TokenLifetime, TokenSigner};
@@ -25,7 +25,8 @@ mod user_data;
 use user_data::UserData;
 
 fn main() -> ExitCode {
-    http::serve(env!("CARGO_PKG_NAME"), State::new, create_token)
+    let connections = Connections { table: 1, stream: 0 };
+    http::serve_connected(env!("CARGO_PKG_NAME"), connections, State::new, create_token)
 }
 
 struct State {

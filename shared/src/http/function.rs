@@ -13,13 +13,11 @@ use crate::error::{ApiError, Code};
 use crate::http::request::RequestMeta;
 use crate::http::{Authenticate, Handler, Response, request, response};
 use crate::lambda;
+use crate::net::Connections;
 use crate::reloadable::{LoadedState, Reloadable};
 use crate::telemetry::{RequestLog, Telemetry, UserHasher};
 
 /// Runs a function until Lambda ends its process.
-///
-/// A function whose state needs Stream also starts without Stream's credentials. It then responds
-/// to authenticated callers with `stream_not_configured`.
 pub fn serve<S, P, A, H>(
     function_name: &'static str,
     build: fn(&AppContext) -> Result<S, StartError>,
@@ -30,8 +28,26 @@ where
     P: Authenticate,
     H: Handler<S, P, A>,
 {
+    serve_connected(function_name, Connections::default(), build, handler)
+}
+
+/// As [`serve`], with connections that are opened at init.
+///
+/// A function whose state needs Stream also starts without Stream's credentials. It then responds
+/// to authenticated callers with `stream_not_configured`.
+pub fn serve_connected<S, P, A, H>(
+    function_name: &'static str,
+    connections: Connections,
+    build: fn(&AppContext) -> Result<S, StartError>,
+    handler: H,
+) -> ExitCode
+where
+    S: Send + Sync + 'static,
+    P: Authenticate,
+    H: Handler<S, P, A>,
+{
     lambda::run_concurrent(
-        |env| HttpFunction::<S, P, H>::new(function_name, env, build, handler),
+        |env| HttpFunction::<S, P, H>::new(function_name, env, connections, build, handler),
         |function, event| async move { response::to_gateway(function.handle_event(event).await) },
     )
 }
@@ -66,6 +82,7 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
     fn new(
         function_name: &'static str,
         env: Env,
+        connections: Connections,
         build: impl Fn(&AppContext) -> Result<S, StartError> + Send + Sync + 'static,
         handler: H,
     ) -> Result<Self, StartError> {
@@ -79,7 +96,7 @@ impl<S: Send + Sync + 'static, P: Authenticate, H> HttpFunction<S, P, H> {
                 user_hasher: stream.map(|stream| UserHasher::new(&stream.config.api_secret)),
             })
         };
-        let reloadable = Reloadable::new(env, clock.clone(), build)?;
+        let reloadable = Reloadable::new(env, clock.clone(), connections, build)?;
         Ok(Self { clock, handler, reloadable, telemetry })
     }
 
@@ -209,9 +226,14 @@ mod tests {
     #[tokio::test]
     async fn panic_returns_500_and_next_request_succeeds() {
         let env = Env::from([("AWS_REGION", "us-east-1"), ("TABLE_NAME", "table")]);
-        let function =
-            HttpFunction::<_, Anonymous, _>::new("panicking", env, |_| Ok(()), panic_on_request)
-                .unwrap();
+        let function = HttpFunction::<_, Anonymous, _>::new(
+            "panicking",
+            env,
+            Connections::default(),
+            |_| Ok(()),
+            panic_on_request,
+        )
+        .unwrap();
         let function: &'static HttpFunction<_, _, _> = Box::leak(Box::new(function));
         for (panics, status) in [(true, 500), (false, 200), (true, 500), (false, 200)] {
             let event = serde_json::json!({

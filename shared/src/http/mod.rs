@@ -12,11 +12,12 @@ mod request;
 mod response;
 mod verified_webhook;
 
+pub use crate::net::Connections;
 pub use extract::{
     Accept, Authenticate, DomainName, FromRequest, IdempotencyKey, Json, Path, PathParameter,
     Public, Query,
 };
-pub use function::serve;
+pub use function::{serve, serve_connected};
 pub use handler::Handler;
 pub use response::{ApiResponse, IntoResponse, Svg};
 pub use verified_webhook::VerifiedWebhook;

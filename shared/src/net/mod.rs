@@ -4,10 +4,13 @@
 mod aws;
 mod body;
 pub(crate) mod operation;
+mod preconnect;
 pub(crate) mod sdk;
 pub(crate) mod sigv4;
 
 pub(crate) use body::read_body;
+pub use preconnect::Connections;
+pub(crate) use preconnect::Preconnect;
 
 use std::sync::Arc;
 use std::time::Duration;
