@@ -12,12 +12,15 @@ use crate::variant::{Kind, Variant};
 const FUNCTIONS: [&str; 2] = ["token", "call-create"];
 /// The numbers of requests at a time. Eight is AWS's default for Rust and one processor.
 const CONCURRENCIES: [u32; 4] = [1, 8, 32, 64];
+/// The number of users. Profiles beyond the quota of a minute would be queued, and a user without a
+/// profile at Stream cannot be called.
+const USERS: u32 = 200;
 const ROUND_TRIPS: RoundTrips =
     RoundTrips { aws: Duration::from_millis(5), stream: Duration::from_millis(30) };
 
 /// Measures the functions with each number of requests at a time, and prints a table.
 pub(crate) async fn run(requests: u32) -> Result<(), BenchError> {
-    let fixture = Fixture::start(&crate::work_dir()?, requests).await?;
+    let fixture = Fixture::start(&crate::work_dir()?, USERS).await?;
     let network = fixture.delay(ROUND_TRIPS)?;
     println!(
         "| function | requests at a time | responses a second | p50, ms | p99, ms | CPU of a \
@@ -38,7 +41,7 @@ pub(crate) async fn run(requests: u32) -> Result<(), BenchError> {
             // One at a time takes longest, and has the same rate with fewer requests.
             let count = if concurrency == 1 { requests.div_ceil(10) } else { requests };
             let events = (0..count)
-                .map(|number| variant.event(&fixture, number))
+                .map(|number| variant.event(&fixture, number % USERS))
                 .collect::<Result<Vec<_>, _>>()?;
             let cpu_before = resource_usage::cpu_time(process.id()?)?;
             let started = Instant::now();
