@@ -112,6 +112,10 @@ impl ConnectionContext {
     ) -> Result<ApiResponse, ConnectionDropped> {
         let is_too_large = body.is_none();
         let request = ApiRequest::new(head, body.unwrap_or_default());
+        // A function opens a connection with such a request. It is no operation of Stream.
+        if head.uri.path() == "/" {
+            return Ok(self.state.handle(&request));
+        }
         let fault = self.state.record_request(request.route.operation());
         if is_too_large && fault.is_none() {
             let error = StreamError::new(413, 22, "the request body is too big");

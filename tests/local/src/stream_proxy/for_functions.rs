@@ -63,8 +63,11 @@ async fn forward(
         return Err(ConnectionDropped);
     }
     let operation = Operation::of_request(&parts.method, uri.path()).as_str();
+    // A process opens a connection with a request for the root.
+    let is_operation = uri.path() != "/";
     parts.uri = uri;
-    let step = recorder.begin_step(&process, Service::Stream, operation);
+    let step =
+        is_operation.then(|| recorder.begin_step(&process, Service::Stream, operation)).flatten();
     let result = upstream.send(parts, body.clone()).await;
     if let Some(step) = step {
         let (details, end) = end_of(operation, &body, &result).await;

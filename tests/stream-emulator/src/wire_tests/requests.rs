@@ -61,6 +61,14 @@ async fn unauthorized_requests_are_rejected_and_counted() {
 }
 
 #[tokio::test]
+async fn request_for_the_root_is_no_operation() {
+    let emulator = emulator().await;
+    emulator.add_fault(FaultRule::for_any_operation(Fault::RefuseConnection).once());
+    assert!((400..500).contains(&status(&send_raw(&emulator, "GET /", "", "").await)));
+    assert_eq!(emulator.counts().total(), 0);
+}
+
+#[tokio::test]
 async fn suspended_app_rejects_every_request() {
     let emulator = emulator().await;
     emulator.set_app_suspended(true);
