@@ -53,8 +53,8 @@ function sentence(body, status, other) {
  */
 export async function sendAs(userId, method, path, options = {}) {
   let response = await attempt(userId, method, path, options);
-  if (response.status === 401) {
-    // The stack's clock has passed the end of the session: it signs new ones.
+  if (response.status === 401 || response.body?.code === 'session_revoked') {
+    // The session has expired by the stack's clock, or was revoked: the stack signs new ones.
     await refreshState().catch(() => {});
     response = await attempt(userId, method, path, options);
   }
