@@ -29,7 +29,8 @@ export class Phone {
   /** @type {NetworkName} */
   network = 'good';
   #deviceId = `console-${randomId().slice(0, 12)}`;
-  #hasRestored = false;
+  /** Rings that arrive while a call is dialed, which may be its own. @type {any[]} */
+  #heldRings = [];
 
   /**
    * @param {'left' | 'right'} slot
@@ -55,10 +56,12 @@ export class Phone {
     this.call?.abandon();
     this.call = null;
     this.messages = [];
+    this.#heldRings = [];
     this.#disconnect();
   }
 
   #disconnect() {
+    this.call?.closeMedia();
     this.client?.stop();
     this.client = null;
     invalidate();
@@ -69,7 +72,6 @@ export class Phone {
     const hasToken = store.stack?.users.some((user) => user.id === this.userId);
     if (!streamUrl || !hasToken || this.network === 'off' || this.client) return;
     this.problem = '';
-    this.#hasRestored = false;
     let wasOnline = false;
     const client = new StreamClient({
       streamUrl,
@@ -79,7 +81,7 @@ export class Phone {
       onEvent: (event) => this.#receive(event),
       onState: () => {
         const isOnline = this.client === client && client.state === 'online';
-        if (isOnline && !wasOnline) void this.#connected();
+        if (isOnline && !wasOnline) void this.#connected(client);
         wasOnline = isOnline;
         invalidate();
       },
@@ -97,26 +99,32 @@ export class Phone {
     invalidate();
   }
 
-  async #connected() {
-    if (this.call && !this.call.isOver) {
-      await this.call.reconnected();
-    } else if (!this.#hasRestored) {
-      await this.#restore();
-    }
+  /** @param {StreamClient} client */
+  async #connected(client) {
+    if (this.call && !this.call.isOver) await this.call.reconnected(client);
+    else await this.#restore(client);
   }
 
-  /** An open call that this app has not seen ring, as docs/RINGING.md asks for. */
-  async #restore() {
-    this.#hasRestored = true;
+  /**
+   * Takes up an open call that this app has not seen ring, as docs/RINGING.md asks for after each start
+   * and each lost connection.
+   *
+   * @param {StreamClient} client
+   */
+  async #restore(client) {
+    const isLate = () => this.client !== client || this.isBusy;
     try {
       const { calls } = await this.send('GET', '/call?state=open&limit=1');
       const [call] = calls;
-      if (!call || call.status !== 'active' || this.isBusy) return;
+      // The functions may not know yet that the last call is over.
+      if (!call || call.status !== 'active' || call.callCid === this.call?.cid || isLate()) return;
+      const { call: atStream } = await client.watchCall(call.callCid);
+      if (isLate()) return;
       const other = call.members.find((/** @type {string} */ id) => id !== this.userId);
-      this.call = new PhoneCall(this, other, call.members[0] === this.userId);
-      await this.call.restore(call);
+      this.call = new PhoneCall(this, client, other, atStream.created_by?.id === this.userId);
+      await this.call.restore(call, atStream);
     } catch (error) {
-      this.report(error);
+      if (this.client === client) this.report(error);
     }
   }
 
@@ -130,9 +138,10 @@ export class Phone {
    * @param {string} method
    * @param {string} path
    * @param {{ body?: object, headers?: Record<string, string>, other?: string }} [options]
+   * @param {string} [userId] the user of an earlier call
    */
-  send(method, path, options = {}) {
-    return sendAs(this.userId, method, path, { ...options, onDone: (last) => this.#setLastRequest(last) });
+  send(method, path, options = {}, userId = this.userId) {
+    return sendAs(userId, method, path, { ...options, onDone: (last) => this.#setLastRequest(last) });
   }
 
   /** @param {LastRequest} last */
@@ -149,12 +158,14 @@ export class Phone {
 
   /** @param {string} other */
   async dial(other) {
-    if (this.isBusy) return;
+    const { client } = this;
+    if (!client || this.isBusy) return;
     this.problem = '';
     this.messages = [];
-    this.call = new PhoneCall(this, other, true);
+    this.call = new PhoneCall(this, client, other, true);
     invalidate();
     await this.call.dial();
+    for (const event of this.#heldRings.splice(0)) this.#ring(event);
   }
 
   /** @param {any} event */
@@ -172,15 +183,20 @@ export class Phone {
   #ring(event) {
     const caller = event.user?.id ?? '';
     const cid = event.call_cid;
-    if (this.call && this.call.cid === cid && !this.call.isOver) return;
+    const { client } = this;
+    if (!client || (this.call?.cid === cid && this.isBusy)) return;
+    if (this.call?.phase === 'dialing') {
+      this.#heldRings.push(event);
+      return;
+    }
     if (this.isBusy) {
       // `rejectCallWhenBusy` of the SDK.
-      this.client?.reject(cid, 'busy').catch((error) => this.report(error));
+      client.reject(cid, 'busy').catch((error) => this.report(error));
       return;
     }
     this.problem = '';
     this.messages = [];
-    this.call = new PhoneCall(this, caller, false);
+    this.call = new PhoneCall(this, client, caller, false);
     void this.call.ring(cid);
   }
 
@@ -214,10 +230,11 @@ export class Phone {
 
   /** @param {string} callId */
   newReporter(callId) {
+    const { userId } = this;
     return new QualityReporter({
       network: () => this.network,
       deviceId: this.#deviceId,
-      send: (body) => this.send('POST', `/call/quality/${encodeURIComponent(callId)}`, { body }),
+      send: (body) => this.send('POST', `/call/quality/${encodeURIComponent(callId)}`, { body }, userId),
     });
   }
 }

@@ -8,6 +8,7 @@ import { stackNow } from './stack_clock.js';
 import { invalidate, nameOf } from './store.js';
 
 /** @typedef {import('./phone.js').Phone} Phone */
+/** @typedef {import('./stream_client.js').StreamClient} StreamClient */
 /** @typedef {'dialing' | 'calling' | 'incoming' | 'joining' | 'active' | 'open' | 'ending' | 'ended'} Phase */
 
 /** The ring timeout of the call type, if the call does not have one. */
@@ -31,14 +32,20 @@ export class PhoneCall {
   #reporter = null;
   /** Events that arrive before the response that names the call. @type {any[]} */
   #early = [];
+  /** @type {WebSocket | null} */
+  #media = null;
 
   /**
    * @param {Phone} phone
+   * @param {StreamClient} client
    * @param {string} other
    * @param {boolean} isCaller
    */
-  constructor(phone, other, isCaller) {
+  constructor(phone, client, other, isCaller) {
     this.phone = phone;
+    this.client = client;
+    // The phone may get another user while a request of this call is on its way.
+    this.userId = phone.userId;
     this.other = other;
     this.isCaller = isCaller;
   }
@@ -55,13 +62,14 @@ export class PhoneCall {
 
   /** `POST /call/create` with `ring`, and then what `onRingingCall` of the SDK does. */
   async dial() {
-    const { phone, other } = this;
+    const { other } = this;
     try {
-      const created = await phone.send('POST', '/call/create', {
+      const created = await this.#send('POST', '/call/create', {
         body: { receiverId: other, callType: 'video', ring: true },
         headers: { 'Idempotency-Key': randomId() },
         other: nameOf(other),
       });
+      if (this.isOver) return;
       this.#identify(created);
       this.ringStartedAt = stackNow();
       this.#enter('calling');
@@ -70,9 +78,23 @@ export class PhoneCall {
       }
       await this.#synchronize();
     } catch (error) {
-      phone.report(error);
+      this.#report(error);
       if (this.phase === 'dialing') this.#finish(/** @type {Error} */ (error).message);
     }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{ body?: object, headers?: Record<string, string>, other?: string }} [options]
+   */
+  #send(method, path, options) {
+    return this.phone.send(method, path, options, this.userId);
+  }
+
+  /** Shows an error, unless the phone has another call. @param {unknown} error */
+  #report(error) {
+    if (this.phone.call === this) this.phone.report(error);
   }
 
   /** @param {{ callId: string, callCid: string, channelId: string }} call */
@@ -92,7 +114,7 @@ export class PhoneCall {
     this.callId = cid.slice(cid.indexOf(':') + 1);
     this.#enter('incoming');
     await this.#attempt(async () => {
-      this.#identify(await this.phone.send('GET', `/call/${encodeURIComponent(this.callId)}`));
+      this.#identify(await this.#send('GET', `/call/${encodeURIComponent(this.callId)}`));
       await this.#synchronize();
     });
   }
@@ -101,18 +123,26 @@ export class PhoneCall {
    * Takes up an open call after a start of the app.
    *
    * @param {{ callId: string, callCid: string, channelId: string, answered: boolean }} call
+   * @param {any} atStream the same call at Stream
    */
-  async restore(call) {
+  async restore(call, atStream) {
     this.#identify(call);
+    this.ringStartedAt = Date.parse(atStream.created_at);
     this.#enter(call.answered ? 'open' : this.isCaller ? 'calling' : 'incoming');
-    await this.#attempt(() => this.#synchronize());
+    await this.#attempt(() => this.#update(atStream));
   }
 
-  /** Reads the state at Stream, since events may be lost, and opens the chat. */
+  /** Reads the state at Stream, since events may be lost. */
   async #synchronize() {
-    const { client } = this.phone;
-    if (!client || this.isOver) return;
-    const { call } = await client.watchCall(this.cid);
+    if (this.isOver) return;
+    const { call } = await this.client.watchCall(this.cid);
+    if (!this.isOver) await this.#update(call);
+  }
+
+  /** Follows the state at Stream, and opens the chat. @param {any} call */
+  async #update(call) {
+    // The other user may have dialed first.
+    this.isCaller = call.created_by?.id === this.userId;
     const ring = call.settings?.ring ?? {};
     const millis = this.isCaller ? ring.auto_cancel_timeout_ms : ring.incoming_call_timeout_ms;
     if (millis > 0) this.ringMillis = millis;
@@ -122,13 +152,14 @@ export class PhoneCall {
       return;
     }
     const { rejected_by: rejected = {}, missed_by: missed = {}, accepted_by: accepted = {} } = call.session ?? {};
-    const { userId } = this.phone;
+    const { userId } = this;
     if (this.phase === 'incoming' && (rejected[userId] || missed[userId])) this.#finish('Missed call');
     else if (this.phase === 'calling' && rejected[this.other]) await this.#callerRejected(undefined);
+    else if (this.phase === 'calling' && !this.isCaller) await this.#answer();
     else if (this.phase === 'calling' && (accepted[this.other] || this.participants.has(this.other))) await this.#join();
     if (this.isOver) return;
-    const channel = await client.watchChannel(this.channelId);
-    this.phone.setMessages(channel.messages ?? []);
+    const channel = await this.client.watchChannel(this.channelId);
+    if (this.phone.call === this) this.phone.setMessages(channel.messages ?? []);
   }
 
   /** @param {any} session */
@@ -141,14 +172,14 @@ export class PhoneCall {
   }
 
   #updateTalk() {
-    const { userId } = this.phone;
+    const { userId } = this;
     const isTalking = this.participants.has(userId) && this.participants.size > 1;
     if (isTalking) this.talkStartedAt ??= Math.max(...this.participants.values());
     invalidate();
   }
 
   get isTalking() {
-    return this.phase === 'active' && this.participants.has(this.phone.userId) && this.participants.size > 1;
+    return this.phase === 'active' && this.participants.has(this.userId) && this.participants.size > 1;
   }
 
   get talkSeconds() {
@@ -159,30 +190,45 @@ export class PhoneCall {
     return (stackNow() - this.ringStartedAt) / 1_000;
   }
 
-  /** The SDK joins, and then sends `accept`. */
   async accept() {
-    await this.#attempt(async () => {
-      await this.#join();
-      await this.phone.client?.accept(this.cid);
-    });
+    await this.#attempt(() => this.#answer());
+  }
+
+  /** The SDK joins, and then sends `accept`. */
+  async #answer() {
+    await this.#join();
+    if (this.phase === 'active') await this.client.accept(this.cid);
   }
 
   async #join() {
-    const { client } = this.phone;
-    if (!client) return;
+    const { client, userId } = this;
     const before = this.phase;
     this.#enter('joining');
     try {
-      const { call } = await client.join(this.cid);
+      const { call, media } = await client.join(this.cid);
+      this.closeMedia();
+      this.#media = media;
+      if (this.isOver || this.phone.client !== client) {
+        // The call has ended during the join, or the network is off.
+        this.closeMedia();
+        if (!this.isOver) this.#enter(before);
+        return;
+      }
       this.#readSession(call.session);
-      this.participants.set(this.phone.userId, this.participants.get(this.phone.userId) ?? stackNow());
+      this.participants.set(userId, this.participants.get(userId) ?? stackNow());
       this.#updateTalk();
       this.#enter('active');
       this.#reporter ??= this.phone.newReporter(this.callId);
     } catch (error) {
-      this.#enter(before);
+      if (!this.isOver) this.#enter(before);
       throw error;
     }
+  }
+
+  /** Leaves the media: Stream reports it as a participant who has left. */
+  closeMedia() {
+    this.#media?.close();
+    this.#media = null;
   }
 
   /** Joins again, after the connection or the page was lost. */
@@ -193,8 +239,9 @@ export class PhoneCall {
     });
   }
 
-  /** The sockets are open again. */
-  async reconnected() {
+  /** The sockets are open again. @param {StreamClient} client */
+  async reconnected(client) {
+    this.client = client;
     await this.#attempt(async () => {
       await this.#synchronize();
       if (this.phase === 'active' && !this.isOver) await this.#join();
@@ -204,7 +251,7 @@ export class PhoneCall {
   /** @param {'decline' | 'busy'} reason */
   async reject(reason) {
     await this.#attempt(async () => {
-      await this.phone.client?.reject(this.cid, reason);
+      await this.client.reject(this.cid, reason);
       this.#finish(reason === 'busy' ? 'You were busy' : 'You declined');
     });
   }
@@ -212,7 +259,7 @@ export class PhoneCall {
   /** The caller gives up before an answer. */
   async cancel() {
     await this.#attempt(async () => {
-      await this.phone.client?.reject(this.cid, 'cancel');
+      await this.client.reject(this.cid, 'cancel');
       this.#finish('You cancelled');
     });
   }
@@ -221,23 +268,27 @@ export class PhoneCall {
   async hangUp() {
     const before = this.phase;
     this.#enter('ending');
-    await this.#reporter?.stop();
-    this.#reporter = null;
+    await this.#reporter?.flush();
     try {
-      await this.phone.send('POST', '/call/end', { body: { callId: this.callId } });
+      await this.#send('POST', '/call/end', { body: { callId: this.callId } });
       await this.#finishWithFigures();
     } catch (error) {
-      if (!this.isOver) this.#enter(before);
-      this.phone.report(error);
+      this.#report(error);
+      if (this.isOver) return;
+      this.#enter(before);
+      // The call may have ended meanwhile: its event is ignored while this phone hangs up.
+      await this.#attempt(() => this.#synchronize());
     }
   }
 
   /** The user leaves, and the call goes on for the other one. */
   async leave() {
-    await this.#reporter?.stop();
+    const reporter = this.#reporter;
     this.#reporter = null;
-    this.phone.client?.leave();
-    this.participants.delete(this.phone.userId);
+    await reporter?.stop();
+    if (this.isOver) return;
+    this.closeMedia();
+    this.participants.delete(this.userId);
     this.talkStartedAt = null;
     this.#enter('open');
   }
@@ -246,6 +297,7 @@ export class PhoneCall {
   abandon() {
     void this.#reporter?.stop();
     this.#reporter = null;
+    this.closeMedia();
     this.phase = 'ended';
   }
 
@@ -259,10 +311,10 @@ export class PhoneCall {
     if (this.ringSeconds * 1_000 < this.ringMillis) return;
     if (this.phase === 'calling') {
       this.#finish('No answer');
-      void this.#attempt(async () => void (await this.phone.client?.reject(this.cid, 'timeout')));
+      void this.#attempt(() => this.client.reject(this.cid, 'timeout'));
     } else if (this.phase === 'incoming') {
       this.#finish('Missed call');
-      void this.#attempt(async () => void (await this.phone.client?.reject(this.cid, 'timeout')));
+      void this.#attempt(() => this.client.reject(this.cid, 'timeout'));
     }
   }
 
@@ -278,7 +330,7 @@ export class PhoneCall {
       return;
     }
     const from = event.user?.id ?? event.participant?.user?.id;
-    const { userId } = this.phone;
+    const { userId } = this;
     switch (event.type) {
       case 'call.accepted':
         if (from === userId && this.phase === 'incoming') this.#finish('Answered on another device');
@@ -330,7 +382,7 @@ export class PhoneCall {
     const name = nameOf(this.other);
     const results = /** @type {Record<string, string>} */ ({ busy: `${name} is busy`, timeout: 'No answer' });
     this.#finish(results[reason ?? ''] ?? `${name} declined`);
-    await this.phone.client?.reject(this.cid, 'cancel');
+    await this.client.reject(this.cid, 'cancel');
   }
 
   /** Reads how the call ended, as an app does for its history. */
@@ -340,7 +392,7 @@ export class PhoneCall {
     this.#reporter = null;
     this.#finish(this.talkStartedAt === null ? 'Call ended' : `Call ended · ${formatSeconds(this.talkSeconds)}`);
     await reporter?.stop();
-    const call = await this.phone.send('GET', `/call/${encodeURIComponent(this.callId)}`);
+    const call = await this.#send('GET', `/call/${encodeURIComponent(this.callId)}`);
     if (call.answered) this.result = `Call ended · ${formatSeconds(call.talkSeconds ?? call.durationSeconds ?? 0)}`;
     else if (call.endReason) this.result = describeEnd(call.endReason, nameOf(this.other), this.isCaller);
     invalidate();
@@ -349,7 +401,7 @@ export class PhoneCall {
   /** @param {string} result */
   #finish(result) {
     this.result = result;
-    this.phone.client?.leave();
+    this.closeMedia();
     void this.#reporter?.stop();
     this.#reporter = null;
     this.#enter('ended');
@@ -360,7 +412,7 @@ export class PhoneCall {
     try {
       await action();
     } catch (error) {
-      this.phone.report(error);
+      this.#report(error);
       if (error instanceof RequestError && error.status === 404) this.#finish('Call ended');
     }
   }

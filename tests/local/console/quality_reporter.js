@@ -49,8 +49,9 @@ export class QualityReporter {
     if (stackNow() - this.#sentAt >= BATCH_MILLIS) void this.flush();
   }
 
-  /** Sends what is not sent yet. A failed batch is dropped: the picture then has a gap. */
+  /** Takes a sample, and sends what is not sent yet. A failed batch is dropped: the picture then has a gap. */
   async flush() {
+    this.#sample();
     this.#sentAt = stackNow();
     const samples = this.#samples;
     this.#samples = [];
@@ -67,7 +68,6 @@ export class QualityReporter {
   /** Takes the last sample and sends it. */
   async stop() {
     clearInterval(this.timer);
-    this.#sample();
     await this.flush();
   }
 }

@@ -7,13 +7,15 @@ import { StreamSocket } from './stream_socket.js';
 /** @typedef {import('./app_api.js').LastRequest} LastRequest */
 /** @typedef {import('./stream_socket.js').SocketState} SocketState */
 
+/** Stream's error of an expired or revoked token. */
+const TOKEN_REJECTED = 'code 40';
+
 export class StreamClient {
   /** @type {{ token: string, apiKey: string, refreshAfter: string } | null} */
   #token = null;
   /** @type {Promise<{ token: string, apiKey: string, refreshAfter: string }> | null} */
   #pendingToken = null;
-  /** @type {WebSocket | null} */
-  #media = null;
+  #isStopped = false;
 
   /**
    * @param {object} options
@@ -47,7 +49,7 @@ export class StreamClient {
   }
 
   stop() {
-    this.leave();
+    this.#isStopped = true;
     this.chat.stop();
     this.video.stop();
   }
@@ -75,13 +77,33 @@ export class StreamClient {
   }
 
   /**
+   * Sends a request, and once again with a new token if Stream rejects the first one.
+   *
    * @param {string} method
    * @param {string} path
    * @param {{ body?: object, connectionId?: string }} [options]
    * @returns {Promise<any>}
    */
-  async #send(method, path, { body, connectionId } = {}) {
-    const { token, apiKey } = await this.#getToken(false);
+  async #send(method, path, options = {}) {
+    try {
+      return await this.#attempt(method, path, options, false);
+    } catch (error) {
+      const isRejected = error instanceof RequestError && (error.status === 401 || error.code === TOKEN_REJECTED);
+      if (!isRejected) throw error;
+      return await this.#attempt(method, path, options, true);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{ body?: object, connectionId?: string }} options
+   * @param {boolean} isRenewal
+   * @returns {Promise<any>}
+   */
+  async #attempt(method, path, { body, connectionId }, isRenewal) {
+    if (this.#isStopped) throw new RequestError('No network.', null, 'network_error');
+    const { token, apiKey } = await this.#getToken(isRenewal);
     const url = new URL(path, this.options.streamUrl);
     url.searchParams.set('api_key', apiKey);
     if (connectionId) url.searchParams.set('connection_id', connectionId);
@@ -123,21 +145,19 @@ export class StreamClient {
     });
   }
 
-  /** Joins the pretended media of a call, until `leave`. @param {string} cid */
+  /**
+   * Joins the pretended media of a call, until the socket `media` closes: Stream then reports a
+   * participant who has left.
+   *
+   * @param {string} cid
+   * @returns {Promise<{ call: any, media: WebSocket }>}
+   */
   async join(cid) {
-    const joined = await this.#send('POST', `${callPath(cid)}/join`, {
+    const { call, credentials } = await this.#send('POST', `${callPath(cid)}/join`, {
       body: { location: 'local' },
       connectionId: this.video.connectionId,
     });
-    this.leave();
-    this.#media = new WebSocket(joined.credentials.server.ws_endpoint);
-    return joined;
-  }
-
-  /** Leaves the media: Stream reports it as a participant who has left. */
-  leave() {
-    this.#media?.close();
-    this.#media = null;
+    return { call, media: new WebSocket(credentials.server.ws_endpoint) };
   }
 
   /** @param {string} cid */
