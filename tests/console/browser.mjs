@@ -52,23 +52,33 @@ const isAllowed = (url) => /^(data|blob):/.test(url) || ALLOWED.includes(new URL
 
 let failures = 0;
 
-const control = async (method, path, body) => {
+export const control = async (method, path, body) => {
   const response = await fetch(`${consoleUrl}/_local/console/${path}`, { method, body: body && JSON.stringify(body) });
   assert.ok(response.ok, `${method} ${path}: ${response.status}`);
   return response.json().catch(() => ({}));
 };
 
+/** A request to the API with the session token of a user, or of the service. */
+export async function sendAs(id, method, path, body) {
+  const { users } = await control('GET', 'state');
+  const user = users.find((it) => it.id === id || it.role === id);
+  const headers = { Authorization: `Bearer ${user.token}`, 'Content-Type': 'application/json' };
+  return fetch(`${consoleUrl}/api/stream${path}`, { method, headers, body: body && JSON.stringify(body) });
+}
+
+/** Ends the open calls for all their members. */
+export async function endCalls() {
+  const { calls } = await control('GET', 'calls');
+  for (const { callId } of calls.filter(({ status }) => status === 'active')) {
+    await sendAs('service', 'POST', '/call/end', { callId });
+  }
+}
+
 /** Undoes what an earlier test has left, if it failed: lost webhooks, faults, open calls. */
 async function resetStack() {
   await control('POST', 'webhooks', { dropAll: false });
   await control('DELETE', 'faults');
-  const { users } = await control('GET', 'state');
-  const service = users.find(({ role }) => role === 'service');
-  const { calls } = await control('GET', 'calls');
-  for (const { callId } of calls.filter(({ status }) => status === 'active')) {
-    const headers = { Authorization: `Bearer ${service.token}`, 'Content-Type': 'application/json' };
-    await fetch(`${consoleUrl}/api/stream/call/end`, { method: 'POST', headers, body: JSON.stringify({ callId }) });
-  }
+  await endCalls();
 }
 
 /**
