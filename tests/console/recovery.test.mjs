@@ -112,9 +112,10 @@ test('a call that ends during a join stays ended', () =>
     await join.arrived;
     await endCalls();
     await phone('Bob').getByText('Call ended').waitFor();
-    const left = new Promise((resolve) => page.once('websocket', (socket) => socket.once('close', resolve)));
+    let hasLeft = false;
+    page.once('websocket', (socket) => socket.once('close', () => (hasLeft = true)));
     join.release();
-    await left;
+    await eventually(() => hasLeft, Boolean, 'Bob has left the media');
     await phone('Bob').getByRole('button', { name: 'Call Alice as Bob' }).waitFor();
     // The socket closes before it is open.
     seen.problems.length = 0;
