@@ -29,7 +29,6 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderName};
 use ring::{digest, hmac};
 
-use crate::clock::Timestamp;
 use crate::sync::lock;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -308,7 +307,8 @@ fn hmac_key(key: &impl AsRef<[u8]>) -> hmac::Key {
 
 /// The day of a time as `20150830`.
 fn format_date(seconds: u64) -> String {
-    let time = Timestamp::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)).to_string();
+    let instant = i64::try_from(seconds).ok().and_then(|it| jiff::Timestamp::from_second(it).ok());
+    let time = instant.unwrap_or(jiff::Timestamp::MAX).to_string();
     time.chars().take_while(|char| *char != 'T').filter(char::is_ascii_digit).collect()
 }
 
