@@ -236,11 +236,13 @@ test('a rejected Stream token is renewed', () =>
 
 test('another start of the stack is read from its first request', () =>
   withPage(async (page) => {
-    const { requests, press, call } = elements(page);
+    const { panel, requests, press, call } = elements(page);
     await press('Call Bob as Alice');
     await press('Decline as Bob');
     await (await call()).getByText('declined').waitFor();
     await page.getByLabel(/^Filter requests/).fill('call/create');
+    const others = panel('Requests').locator('.request').filter({ hasNotText: '/call/create' });
+    await eventually(() => others.count(), (number) => number === 0, 'the filtered list');
     const count = await requests('/call/create').count();
     assert.ok(count > 0);
     const startedAt = new Date(Date.now() + 1_000).toISOString();

@@ -128,7 +128,9 @@ export class PhoneCall {
   async restore(call, atStream) {
     this.#identify(call);
     this.ringStartedAt = Date.parse(atStream.created_at);
-    this.#enter(call.answered ? 'open' : this.isCaller ? 'calling' : 'incoming');
+    // The functions get the answer by webhook, and so later than Stream.
+    const isAnswered = call.answered || Object.keys(atStream.session?.accepted_by ?? {}).length > 0;
+    this.#enter(isAnswered ? 'open' : this.isCaller ? 'calling' : 'incoming');
     await this.#attempt(() => this.#update(atStream));
   }
 
