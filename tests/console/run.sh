@@ -33,7 +33,7 @@ cp tests/local/console/* "$work/console"
 npm install --prefix "$work" --silent --no-audit --no-fund --ignore-scripts
 "$work/node_modules/.bin/tsc" --project "$work/tsconfig.json"
 
-cargo build --locked -p local
+cargo build --locked --workspace --bin local
 api=$(free_port)
 dynamodb=$(free_port)
 stream=$(free_port)

@@ -4,7 +4,8 @@
 //! - `GET /_local/ca.crt` returns the certificate authority of the stack's TLS, which a device
 //!   downloads to trust it.
 //! - `/_local/clock` is the clock of the stack: a `POST` advances it.
-//! - `/` and `/_local/console` are the [console](crate::console), if the stack has one.
+//! - `/` and `/_local/console` are the [console](crate::console), if the stack has one, and `/docs`
+//!   is then the [API reference](crate::api_reference).
 
 mod clock;
 
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use stream_emulator::Emulator;
 
+use crate::api_reference;
 use crate::clock::StackClock;
 use crate::console::Console;
 use crate::http_server::{HttpResponse, Peer, json_response};
@@ -53,6 +55,12 @@ impl Control {
         let path = parts.uri.path();
         if let Some(console) = &self.console
             && let Some(response) = console.handle(parts, body, peer).await
+        {
+            return Some(response);
+        }
+        if self.console.is_some()
+            && parts.method == Method::GET
+            && let Some(response) = api_reference::response(path)
         {
             return Some(response);
         }
