@@ -58,6 +58,7 @@ test('call is created, answered, extended, measured, ended and listed', async ()
 
   let reading: 0 | 1 = 0;
   let firstReadAt = Infinity;
+  let isFirstReadingComplete = false;
   const call = {
     subscriber: {
       getStats: async () => {
@@ -65,7 +66,15 @@ test('call is created, answered, extended, measured, ended and listed', async ()
         return chrome.report(subscriberStats(reading));
       },
     },
-    publisher: { getStats: async () => chrome.report(publisherStats(reading)) },
+    publisher: {
+      getStats: async () => {
+        // The reporter has handled both reports then.
+        setImmediate(() => {
+          isFirstReadingComplete = true;
+        });
+        return chrome.report(publisherStats(reading));
+      },
+    },
   };
   const errors: QualityReporterError[] = [];
   const reporter = new QualityReporter({
@@ -77,7 +86,7 @@ test('call is created, answered, extended, measured, ended and listed', async ()
     onError: (error) => errors.push(error),
   }).start();
   // The first reading is taken at the start, and the second one at the end.
-  await eventually(async () => (Date.now() > firstReadAt ? true : undefined));
+  await eventually(async () => (isFirstReadingComplete && Date.now() > firstReadAt ? true : undefined));
   reading = 1;
   await reporter.stop();
   assert.deepEqual(errors, []);
