@@ -102,16 +102,23 @@ test('a ring during a call that cannot be created rings', () =>
     await phone('Alice').getByText('You declined').waitFor();
   }));
 
+/** Ends a call while Bob joins it. The answer of the join is still held back. */
+async function endDuringJoin(page) {
+  const { press, phone } = elements(page);
+  await press('Call Bob as Alice');
+  await phone('Bob').getByText('Incoming video call').waitFor();
+  const join = await holdAnswer(page, '**/join?*');
+  await press('Accept as Bob');
+  await join.arrived;
+  await endCalls();
+  await phone('Bob').getByText('Call ended').waitFor();
+  return join;
+}
+
 test('a call that ends during a join stays ended', () =>
   withPage(async (page, seen) => {
-    const { press, phone } = elements(page);
-    await press('Call Bob as Alice');
-    await phone('Bob').getByText('Incoming video call').waitFor();
-    const join = await holdAnswer(page, '**/join?*');
-    await press('Accept as Bob');
-    await join.arrived;
-    await endCalls();
-    await phone('Bob').getByText('Call ended').waitFor();
+    const { phone } = elements(page);
+    const join = await endDuringJoin(page);
     let hasLeft = false;
     page.once('websocket', (socket) => socket.once('close', () => (hasLeft = true)));
     join.release();
@@ -123,14 +130,8 @@ test('a call that ends during a join stays ended', () =>
 
 test('a join that fails after the end of the call does not ring again', () =>
   withPage(async (page) => {
-    const { press, phone } = elements(page);
-    await press('Call Bob as Alice');
-    await phone('Bob').getByText('Incoming video call').waitFor();
-    const join = await holdAnswer(page, '**/join?*');
-    await press('Accept as Bob');
-    await join.arrived;
-    await endCalls();
-    await phone('Bob').getByText('Call ended').waitFor();
+    const { phone } = elements(page);
+    const join = await endDuringJoin(page);
     join.release({ status: 500, json: { code: -1, message: 'the join failed' } });
     await phone('Bob').getByRole('alert').getByText('the join failed').waitFor();
     await phone('Bob').getByRole('button', { name: 'Call Alice as Bob' }).waitFor();
