@@ -6,24 +6,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$PWD/target/ci/console
-target=${CARGO_TARGET_DIR:-target}
+. tests/local/stack.sh
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
-stack_pid=
-
-stop_stack() {
-  if [ -n "$stack_pid" ]; then
-    kill "$stack_pid" 2>/dev/null || true
-    wait "$stack_pid" 2>/dev/null || true
-  fi
-}
-trap stop_stack EXIT
 
 if [ ! -x "$CHROMIUM" ]; then
   echo "no browser at $CHROMIUM: install the Debian package chromium, or set CHROMIUM" >&2
   exit 1
 fi
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 rm -rf "$work/console" "$work/tests"
 mkdir -p "$work/console" "$work/tests"
@@ -33,23 +22,7 @@ cp tests/local/console/* "$work/console"
 npm install --prefix "$work" --silent --no-audit --no-fund --ignore-scripts
 "$work/node_modules/.bin/tsc" --project "$work/tsconfig.json"
 
-cargo build --locked --workspace --bin local
-api=$(free_port)
-dynamodb=$(free_port)
-stream=$(free_port)
-env -u STREAM_API_KEY -u STREAM_API_SECRET -u JWT_SECRET -u JWT_JWKS_URL -u JWT_ISSUER -u JWT_AUDIENCE \
-  "$target/debug/local" --port "$api" --dynamodb-port "$dynamodb" --stream-port "$stream" --user carol \
-  >"$work/local.log" 2>&1 &
-stack_pid=$!
-for _ in $(seq 3000); do
-  if grep -q 'Ctrl-C' "$work/local.log"; then break; fi
-  if ! kill -0 "$stack_pid" 2>/dev/null; then
-    echo 'the local stack did not start:' >&2
-    tail -20 "$work/local.log" >&2
-    exit 1
-  fi
-  sleep 0.2
-done
+start_stack "$work/local.log" --user carol
 
 # The page at the end of each test that fails.
 export FAILURES_DIR=$work/failures

@@ -7,25 +7,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 root=$PWD
 work=$root/target/ci/sdk
-target=${CARGO_TARGET_DIR:-target}
+. tests/local/stack.sh
 export RESULTS_DIR=$work/results
-stack_pid=
-
-stop_stack() {
-  if [ -n "$stack_pid" ]; then
-    kill "$stack_pid" 2>/dev/null || true
-    wait "$stack_pid" 2>/dev/null || true
-  fi
-}
-trap stop_stack EXIT
 
 if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
   process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'; then
   echo "Node.js $(node --version) is too old: install 20.19 or later" >&2
   exit 1
 fi
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # The value of a constant of the stack, by its name in Rust.
 read_constant() { sed -n "s/^pub const $1: &str = \"\(.*\)\";/\1/p" tests/local/src/options.rs; }
@@ -42,22 +31,7 @@ if [ ! -x "$work/venv/bin/python" ]; then python3 -m venv "$work/venv"; fi
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt
 node "$work/react-native/bundle.mjs" "$work/react-native/bundle.cjs"
 
-cargo build --locked -p local
-api=$(free_port)
-dynamodb=$(free_port)
-stream=$(free_port)
-env -u STREAM_API_KEY -u STREAM_API_SECRET -u JWT_SECRET -u JWT_JWKS_URL -u JWT_ISSUER -u JWT_AUDIENCE \
-  "$target/debug/local" --port "$api" --dynamodb-port "$dynamodb" --stream-port "$stream" >"$work/local.log" 2>&1 &
-stack_pid=$!
-for _ in $(seq 3000); do
-  if grep -q 'Ctrl-C' "$work/local.log"; then break; fi
-  if ! kill -0 "$stack_pid" 2>/dev/null; then
-    echo 'the local stack did not start:' >&2
-    tail -20 "$work/local.log" >&2
-    exit 1
-  fi
-  sleep 0.2
-done
+start_stack "$work/local.log"
 
 # `localhost`, since a stack may listen on one of its addresses only.
 export API_URL=http://localhost:$api STREAM_URL=http://localhost:$stream
