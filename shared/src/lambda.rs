@@ -70,9 +70,13 @@ where
     T: Serialize + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    run_process(create, |function| {
+    run_process(create, async |function| {
         let handle = move |event| handle(function, event).map(Ok::<_, Infallible>);
-        lambda_runtime::run_concurrent(service_fn(handle))
+        // In a task of its own, because tokio polls for I/O each time that it wakes the future of
+        // `block_on`.
+        let event_loop = tokio::spawn(lambda_runtime::run_concurrent(service_fn(handle)));
+        // The error of a panic would contain its message, which may contain a secret.
+        event_loop.await.map_err(|_| "the event loop panicked")?
     })
 }
 
