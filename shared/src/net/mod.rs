@@ -1,9 +1,11 @@
 //! The HTTP client of a function. Requests to Stream, to AWS and for the keys of an issuer share
-//! its TLS configuration and connection pool.
+//! its TLS configuration.
 
 mod aws;
 mod body;
+mod first_connection;
 pub(crate) mod operation;
+mod pool;
 mod preconnect;
 pub(crate) mod sdk;
 pub(crate) mod sigv4;
@@ -12,23 +14,54 @@ pub(crate) use body::read_body;
 pub use preconnect::Connections;
 pub(crate) use preconnect::Preconnect;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 
+use http::Uri;
+use http::uri::PathAndQuery;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ConfigError, Env};
 use crate::error::BoxError;
+use crate::net::pool::{CONNECT_TIMEOUT, Connector, IDLE_TIMEOUT, Pool};
+use crate::sync::lock;
 
-/// The HTTP client.
-pub type Client = reqwest::Client;
+/// The HTTP client. Clones share its connections.
+#[derive(Clone)]
+pub struct Client {
+    /// For Stream and for the keys of an issuer.
+    pub(crate) http: reqwest::Client,
+    /// For AWS.
+    connector: Connector,
+    pools: Arc<Mutex<Vec<Arc<Pool>>>>,
+}
 
-/// The timeout for establishing a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The time after which an idle connection is closed. The server may have closed an older one.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+impl Client {
+    /// The connections to the host of a URL of AWS.
+    fn pool(&self, url: &str) -> Result<Arc<Pool>, BoxError> {
+        let url: Uri = url.parse()?;
+        let mut origin = url.into_parts();
+        origin.path_and_query = Some(PathAndQuery::from_static("/"));
+        let origin = Uri::from_parts(origin)?;
+        let mut pools = lock(&self.pools);
+        if let Some(pool) = pools.iter().find(|pool| *pool.origin() == origin) {
+            return Ok(Arc::clone(pool));
+        }
+        let pool = Arc::new(Pool::new(self.connector.clone(), origin)?);
+        pools.push(Arc::clone(&pool));
+        Ok(pool)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
 
 /// Builds the client: TLS with `ring` and Mozilla's root certificates, no proxy, and no redirects,
 /// because a request with credentials must not follow one.
@@ -59,7 +92,15 @@ fn client_with_roots(roots: RootCertStore) -> Result<Client, BoxError> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let client = reqwest::Client::builder()
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls.clone())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let http = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -67,7 +108,7 @@ fn client_with_roots(roots: RootCertStore) -> Result<Client, BoxError> {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .build()?;
-    Ok(client)
+    Ok(Client { http, connector, pools: Arc::default() })
 }
 
 #[cfg(test)]

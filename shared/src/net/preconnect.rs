@@ -11,10 +11,11 @@ use futures_util::future::join_all;
 use crate::config::{Env, StoreConfig, StreamConfig};
 use crate::net::{Client, body};
 
-/// The time limit of a request that opens a connection.
+/// The time limit of a request to Stream that opens a connection, and of all connections to the
+/// table together.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The largest response that is read. A connection is reused only after its response is complete.
+/// The largest response of Stream that is read. A connection is reused only after its response is complete.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The numbers of connections that the first request of a function uses at a time.
@@ -29,54 +30,68 @@ pub struct Connections {
 /// The connections that a function opens at init.
 pub(crate) struct Preconnect {
     client: Client,
-    hosts: Vec<Host>,
+    hosts: Hosts,
 }
 
-/// A host and the number of connections to open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Host {
-    url: String,
-    connections: usize,
+/// The numbers of connections to open to these hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Hosts {
+    table: Option<(String, usize)>,
+    stream: Option<(String, usize)>,
 }
 
 impl Preconnect {
     /// Selects the hosts. Sends no request.
     pub(crate) fn new(connections: Connections, env: &Env, client: Client) -> Self {
-        Self { client, hosts: hosts(connections, env) }
+        Self { client, hosts: Hosts::new(connections, env) }
     }
 
     /// Opens the connections in the background. A failure is ignored: the first request then opens
     /// a connection of its own.
     pub(crate) fn start(&self) {
-        for host in &self.hosts {
-            let (host, client) = (host.clone(), self.client.clone());
-            tokio::spawn(async move { host.connect(&client).await });
+        let Hosts { table, stream } = self.hosts.clone();
+        if let Some((url, connections)) = table {
+            let client = self.client.clone();
+            tokio::spawn(async move { connect_to_table(&client, &url, connections).await });
+        }
+        if let Some((url, connections)) = stream {
+            let client = self.client.http.clone();
+            tokio::spawn(async move { connect_to_stream(&client, &url, connections).await });
         }
     }
 }
 
-/// The hosts of the configuration. A function without the key of a Stream app never calls Stream.
-fn hosts(connections: Connections, env: &Env) -> Vec<Host> {
-    let table = StoreConfig::from_env(env).ok().map(|store| store.endpoint_url());
-    let stream = env.get("STREAM_API_KEY").and_then(|_| StreamConfig::base_url_from_env(env).ok());
-    [(table, connections.table), (stream.map(str::to_owned), connections.stream)]
-        .into_iter()
-        .filter(|(_, connections)| *connections > 0)
-        .filter_map(|(url, connections)| Some(Host { url: url?, connections }))
-        .collect()
+impl Hosts {
+    /// The hosts of the configuration. A function without the key of a Stream app never calls
+    /// Stream.
+    fn new(connections: Connections, env: &Env) -> Self {
+        let host = |url: String, connections| (connections > 0).then_some((url, connections));
+        let table = StoreConfig::from_env(env).ok().map(|store| store.endpoint_url());
+        let stream =
+            env.get("STREAM_API_KEY").and_then(|_| StreamConfig::base_url_from_env(env).ok());
+        Self {
+            table: table.and_then(|url| host(url, connections.table)),
+            stream: stream.and_then(|url| host(url.to_owned(), connections.stream)),
+        }
+    }
 }
 
-impl Host {
-    async fn connect(&self, client: &Client) {
-        // The handshakes of the others resume the session of the first.
-        if request(client, &self.url).await.is_ok() && self.connections > 1 {
-            join_all((0..self.connections).map(|_| request(client, &self.url))).await;
-        }
+async fn connect_to_table(client: &Client, url: &str, connections: usize) {
+    if let Ok(pool) = client.pool(url) {
+        let _ = tokio::time::timeout(TIMEOUT, pool.open(connections)).await;
+    }
+}
+
+/// `reqwest` has no call for opening a connection, so each sends a request.
+async fn connect_to_stream(client: &reqwest::Client, url: &str, connections: usize) {
+    // The handshakes of the others resume the session of the first.
+    if request(client, url).await.is_ok() && connections > 1 {
+        join_all((0..connections).map(|_| request(client, url))).await;
     }
 }
 
 /// Sends a request without credentials. The response does not matter.
-async fn request(client: &Client, url: &str) -> Result<(), reqwest::Error> {
+async fn request(client: &reqwest::Client, url: &str) -> Result<(), reqwest::Error> {
     let mut response = client.get(url).timeout(TIMEOUT).send().await?;
     body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map(|_| ())
 }
@@ -95,27 +110,48 @@ mod tests {
     #[test]
     fn hosts_follow_the_configuration() {
         let both = Connections { table: 4, stream: 1 };
-        let host = |url: &str, connections| Host { url: url.to_owned(), connections };
+        let hosts = |connections, pairs: &[(&str, &str)]| {
+            let Hosts { table, stream } = Hosts::new(connections, &pairs.iter().copied().collect());
+            (table, stream)
+        };
+        let host = |url: &str, connections| Some((url.to_owned(), connections));
         let aws = [("AWS_REGION", "eu-west-1"), ("TABLE_NAME", "t"), ("STREAM_API_KEY", "k")];
         let dynamodb = host("https://dynamodb.eu-west-1.amazonaws.com", 4);
         let stream = host("https://chat.stream-io-api.com", 1);
-        assert_eq!(hosts(both, &Env::from(aws)), [dynamodb.clone(), stream]);
-        assert_eq!(hosts(Connections { stream: 0, ..both }, &Env::from(aws)), [dynamodb]);
-        assert_eq!(hosts(Connections::default(), &Env::from(aws)), []);
+        assert_eq!(hosts(both, &aws), (dynamodb.clone(), stream));
+        assert_eq!(hosts(Connections { stream: 0, ..both }, &aws), (dynamodb, None));
+        assert_eq!(hosts(Connections::default(), &aws), (None, None));
         let china = [("AWS_REGION", "cn-north-1"), ("TABLE_NAME", "t")];
         let dynamodb = host("https://dynamodb.cn-north-1.amazonaws.com.cn", 4);
-        assert_eq!(hosts(both, &Env::from(china)), [dynamodb]);
+        assert_eq!(hosts(both, &china), (dynamodb, None));
         let local = [
             ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1"),
             ("STREAM_BASE_URL", "http://127.0.0.1:2/"),
         ];
-        let env = Env::from([aws[0], aws[1], aws[2], local[0], local[1]]);
-        let expected = [host("http://127.0.0.1:1", 4), host("http://127.0.0.1:2", 1)];
-        assert_eq!(hosts(both, &env), expected);
+        let expected = (host("http://127.0.0.1:1", 4), host("http://127.0.0.1:2", 1));
+        assert_eq!(hosts(both, &[&aws[..], &local].concat()), expected);
     }
 
     #[test]
     fn connections_are_opened_and_reused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = net::client().unwrap();
+        let (url, accepted) = start_server();
+        let connect = |connections| {
+            runtime.block_on(connect_to_stream(&client.http, &url, connections));
+            accepted.load(Ordering::SeqCst)
+        };
+        assert_eq!(connect(1), 1);
+        assert_eq!(connect(1), 1, "the first connection is reused");
+        let opened = connect(3);
+        assert!((2..=3).contains(&opened), "{opened}");
+        let (url, _) = start_server();
+        runtime.block_on(connect_to_table(&client, &url, 3));
+        assert_eq!(client.pool(&url).unwrap().idle_connections(), 3);
+    }
+
+    /// Starts a server that responds 404. Returns its URL and the number of accepted connections.
+    fn start_server() -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -131,16 +167,6 @@ mod tests {
                 });
             }
         });
-        let client = net::client().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let connect = |connections| {
-            let host = Host { url: url.clone(), connections };
-            runtime.block_on(host.connect(&client));
-            accepted.load(Ordering::SeqCst)
-        };
-        assert_eq!(connect(1), 1);
-        assert_eq!(connect(1), 1, "the first connection is reused");
-        let opened = connect(3);
-        assert!((2..=3).contains(&opened), "{opened}");
+        (url, accepted)
     }
 }

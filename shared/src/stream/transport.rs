@@ -69,9 +69,9 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     /// A transport to the configured base URL with the configured credentials.
-    pub fn new(client: reqwest::Client, config: &StreamConfig) -> Result<Self, ApiError> {
+    pub fn new(client: net::Client, config: &StreamConfig) -> Result<Self, ApiError> {
         Ok(Self {
-            client,
+            client: client.http,
             base_url: config.base_url.clone(),
             api_key: config.api_key.clone(),
             token: TokenSigner::new(&config.api_secret).sign_server_token()?,

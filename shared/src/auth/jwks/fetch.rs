@@ -39,7 +39,7 @@ pub(crate) trait JwksSource: Send + Sync {
 
 /// A key set at a URL.
 pub(in crate::auth) struct HttpJwks {
-    client: net::Client,
+    client: reqwest::Client,
     url: Url,
 }
 
@@ -57,7 +57,7 @@ impl HttpJwks {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("must not contain a user or a password"));
         }
-        Ok(Self { client, url })
+        Ok(Self { client: client.http, url })
     }
 }
 
