@@ -87,8 +87,7 @@ impl Request {
     /// Compares the signature with that of the SDK's signer for the same request and time.
     fn check_signature(&self) {
         /// Headers that signing adds, and those that are added later.
-        const NOT_INPUT: [&str; 6] = [
-            "accept",
+        const NOT_INPUT: [&str; 5] = [
             "amz-sdk-invocation-id",
             "amz-sdk-request",
             "authorization",
@@ -395,6 +394,76 @@ async fn requests_and_retries_are_those_of_the_sdk() {
 }
 
 #[tokio::test]
+async fn retries_keep_the_id_of_the_first_attempt() {
+    let failure = failure(500, "InternalServerError");
+    let server = Server::start(vec![failure.clone(), failure, ok()]).await;
+    let table = Table::with_credentials(&server.config(), http(), credentials());
+    table.send_update_twice().await;
+    let ids: Vec<_> =
+        server.requests().iter().map(|it| it.headers["amz-sdk-invocation-id"].clone()).collect();
+    assert_eq!(ids.len(), 4);
+    assert_eq!((&ids[0], &ids[0]), (&ids[1], &ids[2]));
+    assert_ne!(ids[0], ids[3]);
+}
+
+/// The orchestrator sees all successes until they have refilled the retry quota.
+#[tokio::test]
+async fn requests_are_direct_while_the_retry_quota_is_full() {
+    let error = failure(500, "InternalServerError");
+    // Each retry takes ten of the quota. The first success returns those of the last retry, and
+    // each further success returns one.
+    let replies = [vec![error; 3], vec![ok()]].concat();
+    let server = Server::start(replies).await;
+    let table = Table::with_credentials(&server.config(), http(), credentials());
+    let sends_directly = || table.client.parts.sends_directly();
+    assert!(sends_directly());
+    table.send_update().await;
+    for success in 0..11 {
+        assert!(!sends_directly(), "after {success} successes");
+        table.send_update().await;
+    }
+    assert!(sends_directly());
+    assert_eq!(server.requests().len(), 3 + 11);
+    for (replies, is_direct) in [
+        // The success of the retry returns what it took.
+        (vec![failure(503, "Unknown"), ok()], true),
+        (vec![failure(400, "ConditionalCheckFailedException")], true),
+        (vec![Reply::Close], false),
+    ] {
+        let server = Server::start(replies.clone()).await;
+        let table = Table::with_credentials(&server.config(), http(), credentials());
+        table.send_update().await;
+        assert_eq!(table.client.parts.sends_directly(), is_direct, "{replies:?}");
+    }
+}
+
+/// Each retry takes ten of the quota of 500. An empty quota ends the retries, and successes fill it
+/// again.
+#[tokio::test]
+async fn empty_retry_quota_is_refilled() {
+    let replies = [vec![failure(500, "InternalServerError"); 150], vec![ok()]].concat();
+    let server = Server::start(replies).await;
+    let table = Table::with_credentials(&server.config(), http(), credentials());
+    futures_util::future::join_all((0..100).map(|_| table.send_update())).await;
+    assert_eq!(server.requests().len(), 100 + 50);
+    for success in 0..491 {
+        assert!(!table.client.parts.sends_directly(), "after {success} successes");
+        table.send_update().await;
+    }
+    assert!(table.client.parts.sends_directly());
+}
+
+/// The orchestrator uses the path of an endpoint.
+#[tokio::test]
+async fn endpoint_with_a_path_is_not_sent_to_directly() {
+    let server = Server::start(vec![ok()]).await;
+    let endpoint = Some(format!("{}/path", server.url));
+    let config = StoreConfig { endpoint, ..server.config() };
+    let table = Table::with_credentials(&config, http(), credentials());
+    assert!(!table.client.parts.sends_directly());
+}
+
+#[tokio::test]
 async fn all_operations_are_those_of_the_sdk() {
     let throttled = failure(400, "ThrottlingException");
     for (replies, attempts) in [
@@ -627,6 +696,7 @@ async fn debug_output_contains_no_credentials() {
     let parts = &table.client.parts;
     let text = format!("{table:?} {parts:?} {:?}", table.client.update_item);
     assert!(text.contains("DailyKeySigner"), "{text}");
+    assert!(text.contains("DirectClient"), "{text}");
     for secret in ["the-secret-key", "the-token"] {
         assert!(!text.contains(secret), "{text}");
     }

@@ -53,6 +53,11 @@ impl AwsHttpClient {
     pub(super) fn new(client: net::Client) -> Self {
         Self(Arc::new(Service { client, latest: Mutex::default() }))
     }
+
+    /// The connections to the host of this URL.
+    pub(super) fn pool(&self, url: &str) -> Result<Arc<Pool>, BoxError> {
+        self.0.pool(url)
+    }
 }
 
 impl fmt::Debug for AwsHttpClient {
@@ -109,7 +114,10 @@ fn convert_request(request: HttpRequest) -> Result<Request<Full<Bytes>>, Connect
 }
 
 /// Sends a request over one of these connections.
-async fn send(pool: &Pool, request: Request<Full<Bytes>>) -> Result<HttpResponse, ConnectorError> {
+pub(super) async fn send(
+    pool: &Pool,
+    request: Request<Full<Bytes>>,
+) -> Result<HttpResponse, ConnectorError> {
     let response = pool.send(request).await.map_err(connector_error)?.map(SdkBody::from);
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }

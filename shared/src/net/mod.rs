@@ -3,6 +3,7 @@
 
 mod aws;
 mod body;
+mod direct;
 mod first_connection;
 pub(crate) mod operation;
 mod pool;

@@ -22,8 +22,8 @@ use aws_smithy_runtime::client::defaults::{
     default_time_source_plugin,
 };
 use aws_smithy_runtime::client::orchestrator;
-use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::SharedAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
@@ -35,7 +35,7 @@ use aws_smithy_runtime_api::client::identity::{
     SharedIdentityResolver,
 };
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextMut, Error, Input,
+    BeforeTransmitInterceptorContextMut, Error, Input, Output,
 };
 use aws_smithy_runtime_api::client::interceptors::{
     Intercept, SharedInterceptor, dyn_dispatch_hint,
@@ -58,6 +58,7 @@ use http::HeaderValue;
 use http::header::USER_AGENT;
 
 use crate::net::aws::AwsHttpClient;
+use crate::net::direct::{DirectClient, FirstAttempt};
 use crate::net::sigv4::{ClockSkewDetector, DailyKeyScheme, DailyKeySigner};
 use crate::net::{self, sdk};
 
@@ -76,6 +77,8 @@ pub(crate) struct ClientParts {
     service: Service,
     config: FrozenLayer,
     components: RuntimeComponentsBuilder,
+    /// `None` if the endpoint or the credentials are missing or unusual.
+    direct: Option<Arc<DirectClient>>,
 }
 
 impl ClientParts {
@@ -87,14 +90,29 @@ impl ClientParts {
         credentials: Result<Credentials, CredentialsError>,
         http: net::Client,
     ) -> Self {
-        // The retry quota has the name that the SDK's client would use.
-        let partition = format!("{}-{region}", service.name);
-        let config = client_config(&partition, region, service);
+        let retry_quota = TokenBucket::default();
+        let config = client_config(retry_quota.clone(), region, service);
         let signer = Arc::new(DailyKeySigner::new(region, service.name));
+        let http = AwsHttpClient::new(http);
+        let components = default_components();
+        let time = components.time_source().unwrap_or_default();
+        let user_agent = user_agent(service);
+        let direct = match (&endpoint, &credentials) {
+            (Ok(endpoint), Ok(credentials)) => DirectClient::new(
+                endpoint,
+                credentials.clone(),
+                http.clone(),
+                Arc::clone(&signer),
+                time,
+                user_agent.clone(),
+                retry_quota,
+            ),
+            _ => None,
+        };
         let identity = StaticIdentity::new(credentials);
         let endpoint = StaticEndpoint(endpoint.map_err(Arc::from));
-        let mut components = default_components(partition)
-            .with_http_client(Some(AwsHttpClient::new(http)))
+        let mut components = components
+            .with_http_client(Some(http))
             .with_endpoint_resolver(Some(SharedEndpointResolver::new(endpoint)))
             .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
                 StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
@@ -107,24 +125,33 @@ impl ClientParts {
             SharedInterceptor::permanent(ServiceClockSkewInterceptor::new()),
             SharedInterceptor::permanent(ClockSkewDetector(signer)),
             SharedInterceptor::permanent(RequestInfoInterceptor::new()),
-            SharedInterceptor::permanent(UserAgent::new(service)),
+            SharedInterceptor::permanent(UserAgent(user_agent)),
             SharedInterceptor::permanent(InvocationIdInterceptor::new()),
             SharedInterceptor::permanent(RecursionDetectionInterceptor::new()),
         ] {
             components.push_interceptor(interceptor);
         }
-        Self { service, config, components }
+        Self { service, config, components, direct: direct.map(Arc::new) }
+    }
+}
+
+#[cfg(test)]
+impl ClientParts {
+    /// Whether the next request is sent without the orchestrator.
+    pub(crate) fn sends_directly(&self) -> bool {
+        self.direct.as_ref().is_some_and(|direct| direct.is_available())
     }
 }
 
 /// The configuration of all operations, as the SDK's client would have it.
-fn client_config(partition: &str, region: &str, service: Service) -> FrozenLayer {
+fn client_config(retry_quota: TokenBucket, region: &str, service: Service) -> FrozenLayer {
+    let partition = RetryPartition::custom(service.name).token_bucket(retry_quota).build();
     let region = Region::new(region.to_owned());
     let mut config = Layer::new("client");
     config
         .store_put(sdk::timeouts())
         .store_put(sdk::retries())
-        .store_put(RetryPartition::new(partition.to_owned()))
+        .store_put(partition)
         .store_put(StalledStreamProtectionConfig::disabled())
         .store_put(EndpointResolverParams::new(()))
         .store_put(SigningName::from_static(service.name))
@@ -133,10 +160,10 @@ fn client_config(partition: &str, region: &str, service: Service) -> FrozenLayer
     config.freeze()
 }
 
-/// The components that no setting changes: the retry strategy with its quota, sleep and time.
-fn default_components(partition: String) -> RuntimeComponentsBuilder {
+/// The components that no setting changes: the retry strategy, sleep and time.
+fn default_components() -> RuntimeComponentsBuilder {
     let params = DefaultPluginParams::new()
-        .with_retry_partition_name(partition)
+        .with_retry_partition_name("unused")
         .with_behavior_version(sdk::behavior_version())
         .with_is_aws_sdk(true);
     [
@@ -157,7 +184,10 @@ fn default_components(partition: String) -> RuntimeComponentsBuilder {
 pub(crate) struct SdkOperation {
     service: &'static str,
     name: &'static str,
+    /// The configuration of the SDK's own plugin.
+    config: FrozenLayer,
     plugins: RuntimePlugins,
+    direct: Option<Arc<DirectClient>>,
 }
 
 impl SdkOperation {
@@ -175,16 +205,14 @@ impl SdkOperation {
         for classifier in sdk_plugin.runtime_components(&parts.components).retry_classifiers() {
             components.push_retry_classifier(classifier);
         }
-        let mut operation = StaticRuntimePlugin::new();
-        if let Some(config) = sdk_plugin.config() {
-            operation = operation.with_config(config);
-        }
+        let config = sdk_plugin.config().unwrap_or_else(|| Layer::new(name).freeze());
+        let operation = StaticRuntimePlugin::new().with_config(config.clone());
         let client = StaticRuntimePlugin::new()
             .with_config(parts.config.clone())
             .with_runtime_components(components);
         let plugins =
             RuntimePlugins::new().with_client_plugin(client).with_operation_plugin(operation);
-        Self { service: parts.service.name, name, plugins }
+        Self { service: parts.service.name, name, config, plugins, direct: parts.direct.clone() }
     }
 
     /// The names of the interceptors of the SDK's own plugin, which `new` drops.
@@ -207,14 +235,35 @@ impl SdkOperation {
         O: Any + Debug + Send + Sync,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let input = Input::erase(input);
-        let output =
-            orchestrator::invoke(self.service, self.name, input, &self.plugins).await.map_err(
-                |error| error.map_service_error(|error| error.downcast().unwrap_or_else(unhandled)),
-            )?;
+        let output = self.invoke_erased(Input::erase(input)).await.map_err(|error| {
+            error.map_service_error(|error| error.downcast().unwrap_or_else(unhandled))
+        })?;
         output
             .downcast()
             .map_err(|_| SdkError::construction_failure("the output has an unexpected type"))
+    }
+
+    async fn invoke_erased(&self, input: Input) -> Result<Output, SdkError<Error, HttpResponse>> {
+        let Some(direct) = self.direct.as_ref().filter(|direct| direct.is_available()) else {
+            return self.orchestrate(input, &self.plugins).await;
+        };
+        match FirstAttempt::send(direct, &self.config, input).await {
+            Ok(FirstAttempt::Succeeded(output)) => Ok(output),
+            Ok(FirstAttempt::Failed(replay)) => {
+                let plugins = self.plugins.clone().with_operation_plugin(replay.into_plugin());
+                self.orchestrate(Input::doesnt_matter(), &plugins).await
+            }
+            Err(error) => Err(SdkError::construction_failure(error)),
+        }
+    }
+
+    async fn orchestrate(
+        &self,
+        input: Input,
+        plugins: &RuntimePlugins,
+    ) -> Result<Output, SdkError<Error, HttpResponse>> {
+        // Boxed, so that the future of a direct attempt is not as large as the orchestrator's.
+        Box::pin(orchestrator::invoke(self.service, self.name, input, plugins)).await
     }
 }
 
@@ -263,17 +312,16 @@ impl ResolveCachedIdentity for StaticIdentity {
     }
 }
 
-/// Adds the `user-agent` that names the SDK, its version and the platform.
-struct UserAgent(HeaderValue);
-
-impl UserAgent {
-    fn new(service: Service) -> Self {
-        let api = ApiMetadata::new(service.name, service.sdk_version);
-        let agent = AwsUserAgent::new_from_environment(Env::real(), api).aws_ua_header();
-        // Variables of the environment are part of the text.
-        Self(HeaderValue::try_from(agent).unwrap_or(HeaderValue::from_static("aws-sdk-rust")))
-    }
+/// The `user-agent`, which names the SDK, its version and the platform.
+fn user_agent(service: Service) -> HeaderValue {
+    let api = ApiMetadata::new(service.name, service.sdk_version);
+    let agent = AwsUserAgent::new_from_environment(Env::real(), api).aws_ua_header();
+    // Variables of the environment are part of the text.
+    HeaderValue::try_from(agent).unwrap_or(HeaderValue::from_static("aws-sdk-rust"))
 }
+
+/// Adds the `user-agent`.
+struct UserAgent(HeaderValue);
 
 impl Debug for UserAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

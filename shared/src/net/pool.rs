@@ -80,6 +80,11 @@ impl Pool {
         Ok(Self { connector, origin, host, gate, idle })
     }
 
+    /// The `Host` header.
+    pub(super) fn host(&self) -> &str {
+        self.host.to_str().unwrap_or_default()
+    }
+
     /// The scheme and the authority.
     pub(super) fn origin(&self) -> &Uri {
         &self.origin
@@ -393,7 +398,7 @@ mod tests {
             ("http://a.example:443", "a.example:443"),
             ("http://127.0.0.1:8000", "127.0.0.1:8000"),
         ] {
-            assert_eq!(pool(url).host, host);
+            assert_eq!(pool(url).host(), host);
         }
         for invalid in ["", "/path", "no host"] {
             assert!(client.pool(invalid).is_err(), "{invalid}");

@@ -35,18 +35,36 @@ pub(crate) fn config(
     builder.build()
 }
 
-/// The timeouts. The SDK has none for an operation.
+/// The time limit of an attempt.
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time limit of an operation with its retries. The SDK has none by default.
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// The timeouts.
 pub(super) fn timeouts() -> TimeoutConfig {
+    timeouts_after(Duration::ZERO)
+}
+
+/// The timeouts of an operation that has already taken some time.
+pub(super) fn timeouts_after(elapsed: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .operation_attempt_timeout(Duration::from_secs(1))
-        .operation_timeout(Duration::from_millis(2_500))
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT.saturating_sub(elapsed))
         .build()
 }
 
+/// The maximum number of attempts.
+const MAX_ATTEMPTS: u32 = 3;
+
 /// The retries.
 pub(super) fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50))
+    RetryConfig::standard()
+        .with_max_attempts(MAX_ATTEMPTS)
+        .with_initial_backoff(Duration::from_millis(50))
 }
+
+/// The `amz-sdk-request` header of the first attempt, with [`MAX_ATTEMPTS`].
+pub(super) const FIRST_ATTEMPT: &str = "attempt=1; max=3";
 
 /// The version of the SDK's default settings.
 pub(super) fn behavior_version() -> BehaviorVersion {
