@@ -8,13 +8,19 @@ use crate::load::LoadOptions;
 pub(crate) const HELP: &str = "\
 Measures the CPU time, memory and latency of the functions.
 
-Usage: cargo run --profile tools -p bench -- [compare | cold | concurrency | load | growth] [options]
+Usage: cargo run --profile tools -p bench -- [MODE] [options]
+
+The default mode is `compare`.
 
 compare: first and later responses, beside a function that does nothing and beside Node.js
   --rounds N       processes of each function, interleaved (21)
   --answers N      later responses of each process (200)
   --json FILE      also write the results as JSON
+  --against FILE   also print the ratios to earlier results, written with --json
   --no-node        skip the Node.js baseline
+
+budget: instructions of token and call-create, which may exceed tests/bench/budget.json by 5 %
+  --update         write the counts to that file
 
 cold: the time to the first response with the processor share of Lambda, as root
   --rounds N       processes of each function, memory and network (11)
@@ -51,6 +57,7 @@ pub(crate) struct Run {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Compare(CompareOptions),
+    Budget { update: bool },
     Load(LoadOptions),
     Cold { rounds: u32 },
     Concurrency { requests: u32 },
@@ -63,12 +70,13 @@ pub(crate) struct CompareOptions {
     pub(crate) rounds: u32,
     pub(crate) requests: u32,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) against: Option<PathBuf>,
     pub(crate) with_node: bool,
 }
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self { rounds: 21, requests: 200, json: None, with_node: true }
+        Self { rounds: 21, requests: 200, json: None, against: None, with_node: true }
     }
 }
 
@@ -89,6 +97,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
     let mode_name = args.next_if(|word| !word.starts_with("--"));
     let mut mode = match mode_name.as_deref() {
         None | Some("compare") => Mode::Compare(CompareOptions::default()),
+        Some("budget") => Mode::Budget { update: false },
         Some("cold") => Mode::Cold { rounds: 11 },
         Some("concurrency") => Mode::Concurrency { requests: 2_000 },
         Some("load") => Mode::Load(LoadOptions { users: 200, seconds: 60 }),
@@ -108,7 +117,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, A
                 compare.requests = parse_number(&option, &value()?)?;
             }
             ("--json", Mode::Compare(compare)) => compare.json = Some(value()?.into()),
+            ("--against", Mode::Compare(compare)) => compare.against = Some(value()?.into()),
             ("--no-node", Mode::Compare(compare)) => compare.with_node = false,
+            ("--update", Mode::Budget { update }) => *update = true,
             ("--rounds", Mode::Cold { rounds }) => *rounds = parse_number(&option, &value()?)?,
             ("--requests", Mode::Concurrency { requests }) => {
                 *requests = parse_number(&option, &value()?)?;
@@ -142,8 +153,10 @@ mod tests {
         let run = |build, mode| Ok(Command::Run(Run { build, mode }));
         assert_eq!(parse_line(""), run(true, Mode::Compare(CompareOptions::default())));
         let json = Some("out.json".into());
-        let compare = CompareOptions { rounds: 3, requests: 5, json, with_node: false };
-        let line = "compare --rounds 3 --answers 5 --json out.json --no-node --no-build";
+        let against = Some("old.json".into());
+        let compare = CompareOptions { rounds: 3, requests: 5, json, against, with_node: false };
+        let line = "compare --rounds 3 --answers 5 --json out.json --against old.json --no-node \
+                    --no-build";
         assert_eq!(parse_line(line), run(false, Mode::Compare(compare)));
         let load = LoadOptions { users: 7, seconds: 2 };
         assert_eq!(parse_line("load --users 7 --seconds 2"), run(true, Mode::Load(load)));
@@ -151,12 +164,14 @@ mod tests {
         assert_eq!(parse_line("cold --rounds 3"), run(true, Mode::Cold { rounds: 3 }));
         let concurrency = Mode::Concurrency { requests: 9 };
         assert_eq!(parse_line("concurrency --requests 9 --no-build"), run(false, concurrency));
+        assert_eq!(parse_line("budget"), run(true, Mode::Budget { update: false }));
+        assert_eq!(parse_line("budget --update"), run(true, Mode::Budget { update: true }));
         assert_eq!(parse_line("load --help"), Ok(Command::Help));
     }
 
     #[test]
     fn invalid_arguments_are_rejected() {
-        for unknown in ["--quick", "fly", "load --rounds 3", "cold --requests 3"] {
+        for unknown in ["--quick", "fly", "load --rounds 3", "cold --requests 3", "--update"] {
             assert!(matches!(parse_line(unknown), Err(ArgsError::UnknownOption(_))), "{unknown}");
         }
         assert_eq!(parse_line("--rounds"), Err(ArgsError::MissingValue("--rounds".to_owned())));

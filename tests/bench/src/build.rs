@@ -18,6 +18,14 @@ pub(crate) fn release_binary(name: &str) -> PathBuf {
     release_dir().join(name)
 }
 
+/// Builds these functions. Their features are those of a build of all functions.
+pub(crate) async fn build_functions(names: &[&str]) -> Result<(), BenchError> {
+    let binaries = names.iter().flat_map(|name| ["--bin", *name]);
+    let arguments: Vec<_> =
+        ["build", "--release", "--locked"].into_iter().chain(binaries).collect();
+    run_command("cargo", &arguments).await
+}
+
 /// Builds the functions and the baseline in separate builds, so that Cargo does not unify their
 /// features.
 pub(crate) async fn build_rust() -> Result<(), BenchError> {

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use crate::BenchError;
@@ -15,7 +16,7 @@ use crate::variant::Variant;
 pub(crate) const WARM_REQUESTS: u32 = 100;
 
 /// The instructions that a process executes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Instructions {
     /// From the start to the first response.
     pub(crate) cold: u64,

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
 
 mod args;
+mod budget;
 mod build;
 mod cgroup;
 mod client;
@@ -47,11 +48,14 @@ async fn run() -> Result<(), BenchError> {
     match args::parse(std::env::args().skip(1))? {
         Command::Help => print!("{}", args::HELP),
         Command::Run(Run { build, mode }) => {
-            if build {
-                build::build_rust().await?;
+            match (build, &mode) {
+                (false, _) => {}
+                (true, Mode::Budget { .. }) => build::build_functions(&budget::FUNCTIONS).await?,
+                (true, _) => build::build_rust().await?,
             }
             match mode {
                 Mode::Compare(options) => compare(&options).await?,
+                Mode::Budget { update } => budget::run(update).await?,
                 Mode::Cold { rounds } => cold::run(rounds).await?,
                 Mode::Concurrency { requests } => concurrency::run(requests).await?,
                 Mode::Load(options) => load::run(options).await?,
@@ -117,7 +121,11 @@ async fn compare(options: &CompareOptions) -> Result<(), BenchError> {
             ratios: &ratios,
             zips: &zips,
         };
-        std::fs::write(path, serde_json::to_vec_pretty(&results)?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&results)? + "\n")?;
+    }
+    if let Some(path) = &options.against {
+        let earlier: report::EarlierResults = serde_json::from_slice(&std::fs::read(path)?)?;
+        println!("\n{}", report::comparison_table(&earlier.rows, &rows));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::instructions::Instructions;
 use crate::measure::ProcessRun;
@@ -15,7 +15,7 @@ use crate::variant::Variant;
 use crate::{BenchError, build};
 
 /// The results of a variant: medians over its processes. Times are in milliseconds, sizes in bytes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReportRow {
     name: String,
@@ -125,6 +125,9 @@ pub(crate) struct Ratio {
     is_met: bool,
 }
 
+/// The requests of `call-create` to DynamoDB and Stream. `token` sends one.
+const CALL_CREATE_REQUESTS: f64 = 7.0;
+
 /// The ratios with targets, for which both variants were measured.
 pub(crate) fn ratios(rows: &[ReportRow]) -> Vec<Ratio> {
     let value_of = |name: &str, value: fn(&ReportRow) -> f64| {
@@ -146,13 +149,19 @@ pub(crate) fn ratios(rows: &[ReportRow]) -> Vec<Ratio> {
             "token, cold CPU, relative to the baseline",
             value_of("token", cold),
             value_of("baseline", cold),
-            2.0,
+            1.8,
         ),
         at_most(
             "token, warm CPU, relative to the baseline",
             value_of("token", warm),
             value_of("baseline", warm),
             3.0,
+        ),
+        at_most(
+            "call-create, warm CPU for each of its requests, relative to token's",
+            value_of("call-create", warm).map(|cpu| cpu / CALL_CREATE_REQUESTS),
+            value_of("token", warm),
+            2.5,
         ),
         at_most(
             "call-create, cold CPU, relative to the baseline",
@@ -196,6 +205,42 @@ pub(crate) fn ratio_table(ratios: &[Ratio]) -> String {
     text
 }
 
+/// The ratios to the results of an earlier run, as a Markdown table. Only ratios of instructions and
+/// sizes are meaningful across machines.
+pub(crate) fn comparison_table(earlier: &[ReportRow], rows: &[ReportRow]) -> String {
+    type Metric = (&'static str, fn(&ReportRow) -> Option<f64>);
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    const METRICS: [Metric; 7] = [
+        ("cold CPU", |row| Some(row.cold_cpu)),
+        ("cold wall", |row| Some(row.cold_wall)),
+        ("warm CPU", |row| Some(row.warm_cpu)),
+        ("memory", |row| Some(row.memory)),
+        ("zip", |row| Some(row.zipped as f64)),
+        ("cold instructions", |row| row.cold_instructions.map(|count| count as f64)),
+        ("warm instructions", |row| row.warm_instructions.map(|count| count as f64)),
+    ];
+    let names = METRICS.map(|(name, _)| name).join(" | ");
+    let columns = "--:|".repeat(METRICS.len());
+    let mut text = format!("| relative to the earlier run | {names} |\n|---|{columns}\n");
+    for row in rows {
+        let Some(earlier) = earlier.iter().find(|earlier| earlier.name == row.name) else {
+            continue;
+        };
+        let cells = METRICS.iter().map(|(_, value)| match (value(row), value(earlier)) {
+            (Some(now), Some(before)) if before > 0.0 => format!(" {:.2} |", now / before),
+            _ => " – |".to_owned(),
+        });
+        let _ = writeln!(text, "| {} |{}", row.name, cells.collect::<String>());
+    }
+    text
+}
+
+/// The rows of earlier [`Results`].
+#[derive(Deserialize)]
+pub(crate) struct EarlierResults {
+    pub(crate) rows: Vec<ReportRow>,
+}
+
 /// All results as JSON.
 #[derive(Serialize)]
 pub(crate) struct Results<'a> {
@@ -205,4 +250,43 @@ pub(crate) struct Results<'a> {
     pub(crate) rows: &'a [ReportRow],
     pub(crate) ratios: &'a [Ratio],
     pub(crate) zips: &'a [(String, u64)],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, cold_cpu: f64, warm_instructions: Option<u64>) -> ReportRow {
+        ReportRow {
+            name: name.to_owned(),
+            init_cpu: 1.0,
+            cold_cpu,
+            cold_wall: 2.0,
+            warm_cpu: 3.0,
+            warm_p50: 1.0,
+            warm_p99: 1.0,
+            memory: 0.0,
+            size: 1,
+            zipped: 1_000,
+            cold_instructions: None,
+            warm_instructions,
+        }
+    }
+
+    #[test]
+    fn earlier_results_are_compared_by_name() {
+        let written = serde_json::to_string(&Results {
+            rounds: 1,
+            warm_requests: 1,
+            node: None,
+            rows: &[row("token", 2.0, Some(800)), row("gone", 1.0, None)],
+            ratios: &[],
+            zips: &[],
+        });
+        let earlier: EarlierResults = serde_json::from_str(&written.unwrap()).unwrap();
+        let table =
+            comparison_table(&earlier.rows, &[row("token", 1.0, Some(600)), row("new", 1.0, None)]);
+        let (_, rows) = table.split_once("--:|\n").unwrap();
+        assert_eq!(rows, "| token | 0.50 | 1.00 | 1.00 | – | 1.00 | – | 0.75 |\n");
+    }
 }

@@ -28,7 +28,8 @@ pub(crate) struct Variant {
     pub(crate) function: &'static str,
 }
 
-const RUST_FUNCTIONS: [&str; 2] = ["token", "call-create"];
+/// The measured functions in Rust.
+pub(crate) const RUST_FUNCTIONS: [&str; 2] = ["token", "call-create"];
 const NODE_FUNCTIONS: [&str; 3] = ["hello", "token", "call-create"];
 
 /// All variants. Those in Node.js need Node.js.
