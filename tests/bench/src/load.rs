@@ -23,6 +23,10 @@ pub(crate) struct LoadOptions {
 /// The latencies by route, in milliseconds.
 type LatenciesByRoute = BTreeMap<&'static str, Vec<f64>>;
 
+/// The number of users that are provisioned in a simulated minute. The profiles of more users would
+/// be queued, and a user without a profile at Stream cannot be called.
+const NEW_USERS_PER_MINUTE: u32 = 200;
+
 /// The maximum time for the cleanup after the load, in simulated minutes.
 const MAX_CLEANUP_MINUTES: u32 = 30;
 
@@ -39,6 +43,9 @@ pub(crate) async fn run(options: LoadOptions) -> Result<(), BenchError> {
     let client = Client::new(stack.api_url());
     let token = |user: u32| stack.token_for(&user_id(user));
     for user in 0..options.users {
+        if user > 0 && user.is_multiple_of(NEW_USERS_PER_MINUTE) {
+            stack.advance(Duration::from_mins(1)).await;
+        }
         client.send("POST", "/token", &token(user), &json!({})).await?;
     }
     let started = Instant::now();
