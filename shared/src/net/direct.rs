@@ -3,8 +3,7 @@
 //! Nearly all requests succeed at once. They need only the serialization of the SDK, a signature
 //! and a connection. If the attempt fails in any way, the orchestrator runs: it receives the outcome
 //! of this attempt in place of sending its own first one, so that errors and retries remain the
-//! SDK's
-//! (`docs/adr/0040-direct-first-attempts.md`).
+//! SDK's (`docs/adr/0040-direct-first-attempts.md`).
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -9,10 +9,9 @@ use futures_util::lock::Mutex;
 const MAX_WAIT: Duration = Duration::from_millis(300);
 
 /// Delays further requests until the first one has its response, or the connections that are opened
-/// at init are open. Without the delay, each concurrent request would do its own TLS handshake. On a function with a fraction
-/// of a processor, a handshake takes longer than the delay
-/// (`docs/adr/0022-one-table-request-per-token.md`). Later connections resume the first TLS
-/// session.
+/// at init are open. Without the delay, each concurrent request would do its own TLS handshake. On a
+/// function with a fraction of a processor, a handshake takes longer than the delay
+/// (`docs/adr/0022-one-table-request-per-token.md`). Later connections resume the first TLS session.
 #[derive(Default)]
 pub(super) struct FirstConnectionGate {
     is_open: AtomicBool,

@@ -123,9 +123,9 @@ impl Pool {
         self.read(connection, response).await
     }
 
-    /// Opens connections for later requests, which wait for them, but not for long. The first one sends a request
-    /// without credentials, whose response does not matter: the handshakes of the others resume its
-    /// TLS session, which the server offers after the handshake.
+    /// Opens connections for later requests, which wait for them, but not for long. The first one
+    /// sends a request without credentials, whose response does not matter: the handshakes of the
+    /// others resume its TLS session, which the server offers after the handshake.
     pub(super) async fn open(&self, connections: usize) -> Result<(), PoolError> {
         let open_another = async || {
             if let Ok(connection) = self.connect().await {
