@@ -3,7 +3,7 @@
 //! With the SDK's own HTTP client, a function would have two TLS configurations.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -20,38 +20,16 @@ use http_body_util::Full;
 use crate::error::BoxError;
 use crate::net;
 use crate::net::pool::{Pool, PoolError};
-use crate::sync::lock;
 
-/// The AWS SDK's HTTP client, for one service.
+/// The AWS SDK's HTTP client.
 #[derive(Clone)]
-pub(super) struct AwsHttpClient(Arc<Service>);
-
-struct Service {
-    client: net::Client,
-    /// The URL of the latest request, and its connections. All requests to a service have the same
-    /// URL.
-    latest: Mutex<Option<(String, Arc<Pool>)>>,
-}
-
-impl Service {
-    fn pool(&self, url: &str) -> Result<Arc<Pool>, BoxError> {
-        let mut cached = lock(&self.latest);
-        match &*cached {
-            Some((latest, pool)) if latest == url => Ok(Arc::clone(pool)),
-            _ => {
-                let pool = self.client.pool(url)?;
-                *cached = Some((url.to_owned(), Arc::clone(&pool)));
-                Ok(pool)
-            }
-        }
-    }
-}
+pub(super) struct AwsHttpClient(net::Client);
 
 impl AwsHttpClient {
     /// An adapter for this client.
     #[must_use]
     pub(super) fn new(client: net::Client) -> Self {
-        Self(Arc::new(Service { client, latest: Mutex::default() }))
+        Self(client)
     }
 
     /// The connections to the host of this URL.
@@ -73,13 +51,13 @@ impl HttpClient for AwsHttpClient {
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
         // The connect timeout is that of the pool, the same for every host.
-        let service = Arc::clone(&self.0);
-        SharedHttpConnector::new(Connector { service, read_timeout: settings.read_timeout() })
+        let client = self.0.clone();
+        SharedHttpConnector::new(Connector { client, read_timeout: settings.read_timeout() })
     }
 }
 
 struct Connector {
-    service: Arc<Service>,
+    client: net::Client,
     read_timeout: Option<Duration>,
 }
 
@@ -91,7 +69,7 @@ impl fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let pool = self.service.pool(request.uri());
+        let pool = self.client.pool(request.uri());
         let read_timeout = self.read_timeout;
         HttpConnectorFuture::new(async move {
             let pool = pool.map_err(ConnectorError::user)?;
