@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::calls::dynamo::DynamoCallStore;
 use crate::calls::sweep::{OpenCallCounter, Sweeper};
-use crate::calls::{CallService, CallStore, CallTimeouts};
+use crate::calls::{CallReader, CallService, CallTimeouts};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
@@ -19,7 +19,7 @@ use crate::history::{HistoryProjector, HistoryService};
 use crate::messages::MessageService;
 use crate::net;
 use crate::quality::dynamo::DynamoQualityStore;
-use crate::quality::{CallMetricsEmitter, QualityService, QualityStore, SampleIngest};
+use crate::quality::{CallMetricsEmitter, QualityService, SampleIngest};
 use crate::random::{Random, SystemRandom};
 use crate::rate_limiter::dynamo::DynamoRateLimitStore;
 use crate::rate_limiter::{RateLimiter, Route};
@@ -28,7 +28,7 @@ use crate::stream::{HttpTransport, StreamClient};
 use crate::stream_names;
 use crate::telemetry;
 use crate::users::dynamo::DynamoUserStore;
-use crate::users::{AccountStore, QueuedPushes, UserService};
+use crate::users::{AccountReader, QueuedPushes, UserService};
 use crate::webhooks::EventHandler;
 
 /// An error that prevents a function from building its state.
@@ -118,23 +118,23 @@ impl AppContext {
         RateLimiter::from_env(route, &self.env, store, self.clock.clone())
     }
 
-    /// The store of call items.
+    /// The reader of calls.
     #[must_use]
-    pub fn call_store(&self) -> Arc<dyn CallStore> {
-        Arc::new(DynamoCallStore::new(self.table.clone()))
+    pub fn call_reader(&self) -> Arc<dyn CallReader> {
+        self.call_store()
     }
 
-    /// The accounts of the users in the table.
+    /// The reader of accounts.
     #[must_use]
-    pub fn account_store(&self) -> Arc<dyn AccountStore> {
-        Arc::new(DynamoUserStore::new(self.table.clone()))
+    pub fn account_reader(&self) -> Arc<dyn AccountReader> {
+        self.user_store()
     }
 
     /// The service for the chat messages of calls.
     pub fn message_service(&self) -> Result<MessageService, StartError> {
         Ok(MessageService {
-            calls: self.call_store(),
-            accounts: self.account_store(),
+            calls: self.call_reader(),
+            accounts: self.account_reader(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -144,7 +144,7 @@ impl AppContext {
     /// The service for users, in the table and at Stream.
     pub fn user_service(&self) -> Result<UserService, StartError> {
         Ok(UserService {
-            store: Arc::new(DynamoUserStore::new(self.table.clone())),
+            store: self.user_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             service_user: stream_names::service_user(&self.env)?,
@@ -155,7 +155,7 @@ impl AppContext {
     pub fn call_service(&self) -> Result<CallService, StartError> {
         Ok(CallService {
             store: self.call_store(),
-            accounts: self.account_store(),
+            members: self.user_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -167,9 +167,9 @@ impl AppContext {
     /// The handler of Stream's webhook events.
     pub fn event_handler(&self) -> Result<EventHandler, StartError> {
         Ok(EventHandler {
-            call_store: self.call_store(),
-            account_store: self.account_store(),
-            quality_store: self.quality_store(),
+            calls: self.call_store(),
+            accounts: self.user_store(),
+            reports: self.quality_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
             timeouts: CallTimeouts::from_env(&self.env)?,
@@ -180,9 +180,9 @@ impl AppContext {
     #[must_use]
     pub fn sample_ingest(&self) -> SampleIngest {
         SampleIngest {
-            calls: self.call_store(),
-            accounts: self.account_store(),
-            quality_store: self.quality_store(),
+            calls: self.call_reader(),
+            accounts: self.account_reader(),
+            batches: self.quality_store(),
             clock: self.clock.clone(),
         }
     }
@@ -190,10 +190,10 @@ impl AppContext {
     /// The service for the quality of calls.
     pub fn quality_service(&self) -> Result<QualityService, StartError> {
         Ok(QualityService {
-            calls: self.call_store(),
-            accounts: self.account_store(),
-            names: Arc::new(DynamoUserStore::new(self.table.clone())),
-            quality_store: self.quality_store(),
+            calls: self.call_reader(),
+            accounts: self.account_reader(),
+            names: self.user_store(),
+            summaries: self.quality_store(),
             stream: self.require_stream()?.client.clone(),
             clock: self.clock.clone(),
         })
@@ -204,27 +204,27 @@ impl AppContext {
         Ok(ErasureService {
             store: Arc::new(DynamoErasureStore::new(self.table.clone())),
             calls: self.call_service()?,
-            quality_store: self.quality_store(),
+            quality_eraser: self.quality_store(),
         })
     }
 
     /// The queued pushes of profiles.
     pub fn queued_pushes(&self) -> Result<QueuedPushes, StartError> {
-        Ok(QueuedPushes { users: self.user_service()? })
+        Ok(QueuedPushes { queue: self.user_store(), users: self.user_service()? })
     }
 
     /// The projector of calls into history rows.
     #[must_use]
     pub fn history_projector(&self) -> HistoryProjector {
-        HistoryProjector { store: Arc::new(DynamoHistoryStore::new(self.table.clone())) }
+        HistoryProjector { store: self.history_store() }
     }
 
     /// The service for the history of users.
     #[must_use]
     pub fn history_service(&self) -> HistoryService {
         HistoryService {
-            store: Arc::new(DynamoHistoryStore::new(self.table.clone())),
-            accounts: self.account_store(),
+            rows: self.history_store(),
+            accounts: self.account_reader(),
             clock: self.clock.clone(),
         }
     }
@@ -239,7 +239,7 @@ impl AppContext {
     pub fn sweeper(&self) -> Result<Sweeper, StartError> {
         Ok(Sweeper {
             calls: self.call_service()?,
-            due_store: Arc::new(DynamoCallStore::new(self.table.clone())),
+            due_store: self.call_store(),
             timeouts: CallTimeouts::from_env(&self.env)?,
             observer: Arc::new(CallMetricsEmitter::new(
                 self.quality_store(),
@@ -249,7 +249,19 @@ impl AppContext {
         })
     }
 
-    fn quality_store(&self) -> Arc<dyn QualityStore> {
+    fn call_store(&self) -> Arc<DynamoCallStore> {
+        Arc::new(DynamoCallStore::new(self.table.clone()))
+    }
+
+    fn user_store(&self) -> Arc<DynamoUserStore> {
+        Arc::new(DynamoUserStore::new(self.table.clone()))
+    }
+
+    fn history_store(&self) -> Arc<DynamoHistoryStore> {
+        Arc::new(DynamoHistoryStore::new(self.table.clone()))
+    }
+
+    fn quality_store(&self) -> Arc<DynamoQualityStore> {
         Arc::new(DynamoQualityStore::new(self.table.clone()))
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Caller;
-use crate::calls::{self, CallStore};
+use crate::calls::{self, CallReader};
 use crate::clock::{Clock, Deadline, Timestamp, rfc3339, rfc3339_option};
 use crate::error::{ApiError, Code};
 use crate::fields::MessageText;
@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::rate_limiter::Permit;
 use crate::stream::ops::{self, GetMessage, ListMessages, SendMessage};
 use crate::stream::{StreamClient, StreamError};
-use crate::users::{self, AccountStore};
+use crate::users::{self, AccountReader};
 
 /// A message in a response.
 #[derive(Clone, Debug, Serialize)]
@@ -106,9 +106,9 @@ impl TryFrom<String> for PageLimit {
 #[derive(Clone)]
 pub struct MessageService {
     /// The calls that the chats belong to.
-    pub calls: Arc<dyn CallStore>,
+    pub calls: Arc<dyn CallReader>,
     /// The accounts of users.
-    pub accounts: Arc<dyn AccountStore>,
+    pub accounts: Arc<dyn AccountReader>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.

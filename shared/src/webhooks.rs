@@ -25,11 +25,11 @@ use crate::calls::{
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::ids::{CallCid, CallId, SessionId, UserId};
-use crate::quality::{QualityStore, write_and_invalidate};
+use crate::quality::{ReportStore, write_and_invalidate};
 use crate::store::StoreError;
 use crate::stream::StreamClient;
 use crate::stream::event::{CallEnd, CallEvent, Event, EventKind, UserEvent};
-use crate::users::{AccountStore, Ban, JoinedCall, UserStatus};
+use crate::users::{Ban, JoinedCall, JoinedCallWriter, UserStatus};
 
 /// The maximum delay between the inactivity timeout and Stream's end of the session.
 const SESSION_END_MARGIN: Duration = Duration::from_secs(10);
@@ -40,11 +40,11 @@ const LOOK_TIMEOUT: Duration = Duration::from_millis(1_500);
 #[derive(Clone)]
 pub struct EventHandler {
     /// The calls.
-    pub call_store: Arc<dyn CallStore>,
+    pub calls: Arc<dyn CallStore>,
     /// The accounts of users.
-    pub account_store: Arc<dyn AccountStore>,
-    /// The quality data of calls.
-    pub quality_store: Arc<dyn QualityStore>,
+    pub accounts: Arc<dyn JoinedCallWriter>,
+    /// Stream's statistics and the ratings of users.
+    pub reports: Arc<dyn ReportStore>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.
@@ -112,11 +112,11 @@ impl EventHandler {
             UserEvent::Deleted => UserStatus::Deleted,
             UserEvent::Banned(until) => {
                 let ban = Ban { until: until.unwrap_or(Ban::FOREVER) };
-                return self.account_store.set_ban(id, Some(ban), at).await;
+                return self.accounts.set_ban(id, Some(ban), at).await;
             }
-            UserEvent::Unbanned => return self.account_store.set_ban(id, None, at).await,
+            UserEvent::Unbanned => return self.accounts.set_ban(id, None, at).await,
         };
-        self.account_store.set_status(id, status, at).await
+        self.accounts.set_status(id, status, at).await
     }
 
     async fn handle_call_event(
@@ -130,7 +130,7 @@ impl EventHandler {
         let call_type = Some(&cid.call_type);
         let concerns = |call: &Call| call.cid() == *cid && call.existed_at(at);
         match event {
-            CallEvent::Started(started_at) => self.call_store.record_start(cid, started_at).await,
+            CallEvent::Started(started_at) => self.calls.record_start(cid, started_at).await,
             CallEvent::Joined(join) => {
                 let change = |call: &mut Call| {
                     record_session(call, session) | call.presence.record_join(&join)
@@ -140,7 +140,7 @@ impl EventHandler {
                 };
                 if call.is_member(&join.user) {
                     let joined = JoinedCall { call_id: id.clone(), joined_at: join.joined_at };
-                    self.account_store.set_joined_call(&join.user, &joined).await?;
+                    self.accounts.set_joined_call(&join.user, &joined).await?;
                 }
                 self.schedule_limit_check(&call, at).await
             }
@@ -157,9 +157,9 @@ impl EventHandler {
             CallEvent::ParticipantLeft => {
                 let check_delay = self.timeouts.inactivity_timeout + SESSION_END_MARGIN;
                 let due_at = at.min(now).plus(check_delay).max(now);
-                self.call_store.schedule_check(cid, due_at).await
+                self.calls.schedule_check(cid, due_at).await
             }
-            CallEvent::SessionEnded => self.call_store.set_next_check(cid, now).await,
+            CallEvent::SessionEnded => self.calls.set_next_check(cid, now).await,
             CallEvent::Rejected(reject) => {
                 let reason = RejectReason::from_text(reject.reason.as_deref());
                 let change = |call: &mut Call| {
@@ -170,7 +170,7 @@ impl EventHandler {
                     None => Ok(()),
                 }
             }
-            CallEvent::MissedOrRejected => match self.call_store.get(id).await?.filter(concerns) {
+            CallEvent::MissedOrRejected => match self.calls.get(id).await?.filter(concerns) {
                 Some(call) => self.check(call).await,
                 None => Ok(()),
             },
@@ -188,23 +188,23 @@ impl EventHandler {
                 let change = |call: &mut Call| call.presence.record_report(&report.session);
                 let call = self.write_presence(cid, at, change).await?;
                 let Some(call) = call.filter(concerns) else { return Ok(()) };
-                let write = self.quality_store.store_report(id, &report, at);
-                write_and_invalidate(&*self.quality_store, &call, now, write).await?;
+                let write = self.reports.store_report(id, &report, at);
+                write_and_invalidate(&*self.reports, &call, now, write).await?;
                 if call.state == CallState::Ended
                     && call.needs_settlement()
                     && call.presence.is_reported()
                 {
                     let settle_by = settle_by(&call);
-                    self.call_store.schedule_settlement(cid, settle_by, now).await?;
+                    self.calls.schedule_settlement(cid, settle_by, now).await?;
                 }
                 Ok(())
             }
             CallEvent::Rating(rating) => {
-                let call = self.call_store.get(id).await?;
+                let call = self.calls.get(id).await?;
                 let concerns = |call: &Call| call.is_member(&rating.user) && concerns(call);
                 let Some(call) = call.filter(concerns) else { return Ok(()) };
-                let write = self.quality_store.store_rating(id, &rating, at);
-                write_and_invalidate(&*self.quality_store, &call, now, write).await
+                let write = self.reports.store_rating(id, &rating, at);
+                write_and_invalidate(&*self.reports, &call, now, write).await
             }
         }
     }
@@ -215,7 +215,7 @@ impl EventHandler {
         if end.user.is_some() || end.timer_ends_at.is_some() || end.session_started_at.is_none() {
             return Ok(configured);
         }
-        let call = self.call_store.get(id).await?;
+        let call = self.calls.get(id).await?;
         Ok(call.map_or(configured, |call| call.max_duration(configured)))
     }
 
@@ -227,9 +227,9 @@ impl EventHandler {
         at: Timestamp,
         change: impl Fn(&mut Call) -> bool + Send + Sync,
     ) -> Result<Option<Call>, StoreError> {
-        let call = self.call_store.get(&cid.id).await?.filter(|call| call.cid() == *cid);
+        let call = self.calls.get(&cid.id).await?.filter(|call| call.cid() == *cid);
         let Some(call) = call else { return Ok(None) };
-        write_presence(&*self.call_store, call, at, change).await
+        write_presence(&*self.calls, call, at, change).await
     }
 
     /// Schedules a check when the call reaches its limit, if no earlier check is certain.
@@ -244,7 +244,7 @@ impl EventHandler {
         if limit_at >= now.plus(POLL_INTERVAL) {
             return Ok(());
         }
-        self.call_store.schedule_check(&call.cid(), limit_at.max(now)).await
+        self.calls.schedule_check(&call.cid(), limit_at.max(now)).await
     }
 
     /// Schedules the next check of an active call by its item alone.
@@ -252,11 +252,9 @@ impl EventHandler {
         let (cid, now) = (call.cid(), self.clock.now());
         let facts = call.facts(self.timeouts, StreamView::Unknown);
         match decide(&facts, PresenceTimeouts::from(self.timeouts), now) {
-            Outcome::Continues { next_check } => {
-                self.call_store.schedule_check(&cid, next_check).await
-            }
+            Outcome::Continues { next_check } => self.calls.schedule_check(&cid, next_check).await,
             Outcome::NeedsGetCall | Outcome::Over { .. } => {
-                self.call_store.set_next_check(&cid, now).await
+                self.calls.set_next_check(&cid, now).await
             }
         }
     }
@@ -277,7 +275,7 @@ impl EventHandler {
         if is_checked {
             return Ok(());
         }
-        self.call_store.set_next_check(&cid, self.clock.now()).await
+        self.calls.set_next_check(&cid, self.clock.now()).await
     }
 
     /// Looks at the call at Stream and ends it, or schedules its next check. Returns whether the call
@@ -286,7 +284,7 @@ impl EventHandler {
         let (cid, now) = (call.cid(), self.clock.now());
         let deadline = Deadline::after(now, LOOK_TIMEOUT);
         let look = Look::fetch_once(&self.stream, &*self.clock, &cid, deadline).await?;
-        let current = look.record(&*self.call_store, call).await?;
+        let current = look.record(&*self.calls, call).await?;
         let is_active = |call: &Call| call.state == CallState::Active;
         let Some(call) = current.filter(is_active) else { return Ok(true) };
         // The event with the reason of a reject may still arrive.
@@ -296,7 +294,7 @@ impl EventHandler {
         }
         match look.decide(&call, self.timeouts) {
             Outcome::Continues { next_check } => {
-                self.call_store.schedule_check(&cid, next_check).await?;
+                self.calls.schedule_check(&cid, next_check).await?;
                 Ok(true)
             }
             Outcome::NeedsGetCall => Ok(false),
@@ -310,7 +308,7 @@ impl EventHandler {
                     ..EndRequest::new(&cid.id, &reason, &ended_by, now)
                 };
                 // An event that is stored meanwhile changes the decision.
-                Ok(match self.call_store.end(request).await? {
+                Ok(match self.calls.end(request).await? {
                     EndResult::Ending(_) | EndResult::Missing => true,
                     EndResult::Unchanged(call) => call.state > CallState::Active,
                 })
@@ -334,7 +332,7 @@ impl EventHandler {
             precondition: Some(source),
             ..EndRequest::new(id, &reason, &ended_by, now)
         };
-        self.call_store.end(request).await.map(|_| ())
+        self.calls.end(request).await.map(|_| ())
     }
 }
 

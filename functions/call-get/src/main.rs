@@ -5,22 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::auth::Caller;
-use shared::calls::{self, CallResponse, CallStore, timeouts};
+use shared::calls::{self, CallReader, CallResponse, timeouts};
 use shared::clock::Clock;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
 use shared::http::{self, ApiResponse, Path};
 use shared::ids::CallId;
-use shared::users::{self, AccountStore};
+use shared::users::{self, AccountReader};
 
 fn main() -> ExitCode {
     http::serve(env!("CARGO_PKG_NAME"), State::new, get_call)
 }
 
 struct State {
-    call_store: Arc<dyn CallStore>,
+    calls: Arc<dyn CallReader>,
     clock: Arc<dyn Clock>,
-    account_store: Arc<dyn AccountStore>,
+    accounts: Arc<dyn AccountReader>,
     max_duration: Duration,
 }
 
@@ -28,9 +28,9 @@ impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         context.require_stream()?;
         Ok(Self {
-            call_store: context.call_store(),
+            calls: context.call_reader(),
             clock: context.clock.clone(),
-            account_store: context.account_store(),
+            accounts: context.account_reader(),
             max_duration: timeouts::max_duration(&context.env)?,
         })
     }
@@ -41,10 +41,8 @@ async fn get_call(
     caller: Caller,
     Path(id): Path<CallId>,
 ) -> Result<ApiResponse<CallResponse>, ApiError> {
-    let get_call =
-        calls::get_authorized(&*state.call_store, &id, |call| call.is_accessible_to(&caller));
+    let get_call = calls::get_authorized(&*state.calls, &id, |call| call.is_accessible_to(&caller));
     let now = state.clock.now();
-    let call =
-        users::require_active_alongside(&*state.account_store, &caller, now, get_call).await?;
+    let call = users::require_active_alongside(&*state.accounts, &caller, now, get_call).await?;
     Ok(ApiResponse::ok("Call", CallResponse::new(&call, state.max_duration)))
 }

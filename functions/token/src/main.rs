@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::auth::{Caller, StreamRoleMap};
-use shared::calls::{self, CallStore};
+use shared::calls::{self, CallReader};
 use shared::clock::{Deadline, Timestamp, rfc3339};
 use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, FieldError};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 struct State {
     api_key: String,
-    call_store: Arc<dyn CallStore>,
+    calls: Arc<dyn CallReader>,
     rate_limiter: RateLimiter,
     roles: StreamRoleMap,
     signer: TokenSigner,
@@ -44,7 +44,7 @@ impl State {
         let stream = context.require_stream()?;
         Ok(Self {
             api_key: stream.config.api_key.clone(),
-            call_store: context.call_store(),
+            calls: context.call_reader(),
             rate_limiter: context.rate_limiter(Route::Token)?,
             roles: StreamRoleMap::from_env(&context.env)?,
             signer: TokenSigner::new(&stream.config.api_secret),
@@ -100,7 +100,7 @@ async fn create_token(
     let lookup = state.users.find_and_count(&id, permit);
     let (existing, cid) = match &request.call_id {
         Some(call) => {
-            let call = calls::get_authorized(&*state.call_store, call, |call| call.is_member(&id));
+            let call = calls::get_authorized(&*state.calls, call, |call| call.is_member(&id));
             let (existing, call) = join(lookup, call).await;
             // The rate limit and the account take precedence over the call's errors.
             let existing = existing?;

@@ -51,8 +51,8 @@ pub use remove_user::RemoveUserResult;
 pub use response::CallResponse;
 pub use settlement::{SettledFrom, Settlement};
 pub use store::{
-    ActivateResult, Alias, BeginResult, CallStore, ConfirmLimitResult, EndRequest, EndResult,
-    ExtendRequest, ExtendResult, OpenCallPointer, Precondition, PresenceUpdate,
+    ActivateResult, Alias, BeginResult, CallReader, CallStore, ConfirmLimitResult, EndRequest,
+    EndResult, ExtendRequest, ExtendResult, OpenCallPointer, Precondition, PresenceUpdate,
     ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 pub use timeouts::CallTimeouts;
@@ -66,15 +66,15 @@ use crate::error::{ApiError, Code};
 use crate::ids::{CallId, CallTypeName, UserId};
 use crate::random::Random;
 use crate::stream::StreamClient;
-use crate::users::AccountStore;
+use crate::users::MemberReader;
 
 /// Creates, extends, ends and cleans up calls.
 #[derive(Clone)]
 pub struct CallService {
     /// The call items.
     pub store: Arc<dyn CallStore>,
-    /// The accounts of users.
-    pub accounts: Arc<dyn AccountStore>,
+    /// The members of new calls.
+    pub members: Arc<dyn MemberReader>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.
@@ -114,9 +114,9 @@ impl CallService {
 ///
 /// `call_not_found`, `store_unavailable`.
 pub async fn get_authorized(
-    store: &dyn CallStore,
+    calls: &dyn CallReader,
     id: &CallId,
     is_authorized: impl FnOnce(&Call) -> bool + Send,
 ) -> Result<Call, ApiError> {
-    store.get(id).await?.filter(is_authorized).ok_or_else(not_found)
+    calls.get(id).await?.filter(is_authorized).ok_or_else(not_found)
 }

@@ -62,7 +62,7 @@ impl CallService {
         let callee = new_call.callee().filter(|_| command.when_busy == WhenBusy::Reject);
         let (begun, members, open_call, counted) = join4(
             self.store.begin(&new_call),
-            self.accounts.get_members(&new_call.members, callee),
+            self.members.get_members(&new_call.members, callee),
             set_open_call,
             permit.consume(),
         )

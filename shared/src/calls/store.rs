@@ -236,9 +236,17 @@ pub enum SetOpenCallResult {
     Occupied(OpenCallPointer),
 }
 
+/// Reads calls with strong consistency. Separate from [`CallStore`], so that a function that only
+/// reads contains no writes (`docs/adr/0041-narrow-store-traits.md`).
+#[async_trait]
+pub trait CallReader: Send + Sync {
+    /// Reads a call. Sends one request.
+    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
+}
+
 /// The store of calls. Each method sends at most one request.
 #[async_trait]
-pub trait CallStore: Send + Sync {
+pub trait CallStore: CallReader {
     /// Inserts a new call as `creating` if its id is free. The id of an expired alias is free.
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError>;
 
@@ -290,9 +298,6 @@ pub trait CallStore: Send + Sync {
         id: &CallId,
         version: u64,
     ) -> Result<ConfirmLimitResult, StoreError>;
-
-    /// Reads a call.
-    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 
     /// Stores that an active call rings now, if its last ring was before `last_before` or it has not
     /// rung. Returns whether that was stored.

@@ -20,7 +20,7 @@ use crate::calls::{CallService, RemoveUserResult};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, UserId};
-use crate::quality::QualityStore;
+use crate::quality::UserQualityEraser;
 use crate::stream::StreamError;
 use crate::stream::ops::{
     CallFilter, DeleteUser, DeleteUserResponse, GetTask, QueryCalls, TaskStatus, UpsertUsers,
@@ -58,8 +58,8 @@ pub struct ErasureService {
     pub store: Arc<dyn ErasureStore>,
     /// The calls and the Stream client.
     pub calls: CallService,
-    /// The quality data of calls.
-    pub quality_store: Arc<dyn QualityStore>,
+    /// The eraser of quality data.
+    pub quality_eraser: Arc<dyn UserQualityEraser>,
 }
 
 impl ErasureService {
@@ -247,9 +247,9 @@ impl ErasureService {
         if result == RemoveUserResult::Creating {
             return Ok(Removal::Creating);
         }
-        self.quality_store.delete_user_data(id, user).await?;
+        self.quality_eraser.delete_user_data(id, user).await?;
         // A request may have read the data before its deletion.
-        self.quality_store.invalidate_summary(id, self.calls.clock.now()).await?;
+        self.quality_eraser.invalidate_summary(id, self.calls.clock.now()).await?;
         match result {
             // Another system may have a call with this id, and another type.
             RemoveUserResult::Removed(call) if call.cid() == *cid => {

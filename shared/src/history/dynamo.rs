@@ -14,7 +14,9 @@ use crate::dynamo::{
     Item, Table, attribute_names, key, map_sdk_error, number, parse_item, put_conditionally, text,
 };
 use crate::error::ApiError;
-use crate::history::{CurrentState, HistoryRow, HistoryStore, RowKey, RowPage, RowState};
+use crate::history::{
+    CurrentState, HistoryReader, HistoryRow, HistoryWriter, RowKey, RowPage, RowState,
+};
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 use crate::users::{self, UserStatus};
@@ -120,7 +122,40 @@ async fn delete_batch(table: &Table, keys: &[Item]) -> Result<(), StoreError> {
 }
 
 #[async_trait]
-impl HistoryStore for DynamoHistoryStore {
+impl HistoryReader for DynamoHistoryStore {
+    async fn list(
+        &self,
+        user: &UserId,
+        state: Option<RowState>,
+        after: Option<&RowKey>,
+        limit: u8,
+    ) -> Result<RowPage, StoreError> {
+        let state = state.map(|state| format!("{}#", state.as_str())).unwrap_or_default();
+        let query = self
+            .0
+            .query()
+            .key_condition_expression("pk = :user AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":user", text(partition(user)))
+            .expression_attribute_values(":prefix", text(format!("{}{state}", RowKey::PREFIX)))
+            .scan_index_forward(false)
+            .limit(limit.into())
+            .set_exclusive_start_key(after.map(|after| row_key(user, after)));
+        let output = query.send().await.map_err(map_sdk_error)?;
+        let mut rows = Vec::new();
+        for item in output.items.unwrap_or_default() {
+            // A malformed row must not block the others.
+            match parse_row(user, item) {
+                Ok(row) => rows.push(row),
+                Err(error) => ApiError::from(error).log("skipping malformed history row", user),
+            }
+        }
+        let next = output.last_evaluated_key.as_ref().and_then(parse_position);
+        Ok(RowPage { rows, next })
+    }
+}
+
+#[async_trait]
+impl HistoryWriter for DynamoHistoryStore {
     async fn put(&self, row: &HistoryRow) -> Result<(), StoreError> {
         let HistoryRow { user, key, view, version, expires_at } = row;
         let row = RowItem { view: view.clone(), version: *version, ttl: expires_at.as_secs() };
@@ -170,36 +205,6 @@ impl HistoryStore for DynamoHistoryStore {
             }
         }
         Ok(current)
-    }
-
-    async fn list(
-        &self,
-        user: &UserId,
-        state: Option<RowState>,
-        after: Option<&RowKey>,
-        limit: u8,
-    ) -> Result<RowPage, StoreError> {
-        let state = state.map(|state| format!("{}#", state.as_str())).unwrap_or_default();
-        let query = self
-            .0
-            .query()
-            .key_condition_expression("pk = :user AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":user", text(partition(user)))
-            .expression_attribute_values(":prefix", text(format!("{}{state}", RowKey::PREFIX)))
-            .scan_index_forward(false)
-            .limit(limit.into())
-            .set_exclusive_start_key(after.map(|after| row_key(user, after)));
-        let output = query.send().await.map_err(map_sdk_error)?;
-        let mut rows = Vec::new();
-        for item in output.items.unwrap_or_default() {
-            // A malformed row must not block the others.
-            match parse_row(user, item) {
-                Ok(row) => rows.push(row),
-                Err(error) => ApiError::from(error).log("skipping malformed history row", user),
-            }
-        }
-        let next = output.last_evaluated_key.as_ref().and_then(parse_position);
-        Ok(RowPage { rows, next })
     }
 }
 

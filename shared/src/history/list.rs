@@ -12,9 +12,9 @@ use crate::auth::Caller;
 use crate::calls::CallResponse;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ApiError, Code};
-use crate::history::{HistoryRow, HistoryStore, RowKey, RowState};
+use crate::history::{HistoryReader, HistoryRow, RowKey, RowState};
 use crate::ids::CallId;
-use crate::users::{self, AccountStore};
+use crate::users::{self, AccountReader};
 
 /// The maximum number of calls in a page: 1 to 50, 20 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -96,9 +96,9 @@ pub struct HistoryPage {
 #[derive(Clone)]
 pub struct HistoryService {
     /// The rows.
-    pub store: Arc<dyn HistoryStore>,
+    pub rows: Arc<dyn HistoryReader>,
     /// The accounts of users.
-    pub accounts: Arc<dyn AccountStore>,
+    pub accounts: Arc<dyn AccountReader>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -125,7 +125,7 @@ impl HistoryService {
             return Err(ApiError::new(Code::InvalidQuery, detail));
         }
         let now = self.clock.now();
-        let list = self.store.list(&caller.user, state, after, limit);
+        let list = self.rows.list(&caller.user, state, after, limit);
         let page = users::require_active_alongside(&*self.accounts, caller, now, list).await?;
         let next = page.next.as_ref().map(Cursor::from);
         let rows = current_rows(page.rows, now).into_iter();

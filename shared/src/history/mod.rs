@@ -17,4 +17,4 @@ pub use list::{Cursor, HistoryPage, HistoryService, PageLimit, StateFilter};
 pub use project::{Projection, project};
 pub use projector::HistoryProjector;
 pub use row::{HistoryRow, RowKey, RowState};
-pub use store::{CurrentState, HistoryStore, RowPage};
+pub use store::{CurrentState, HistoryReader, HistoryWriter, RowPage};

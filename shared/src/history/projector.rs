@@ -9,7 +9,7 @@ use crate::calls::{Call, CallState};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::history::project::{project, version};
-use crate::history::{CurrentState, HistoryStore, Projection, RowKey, RowState};
+use crate::history::{CurrentState, HistoryWriter, Projection, RowKey, RowState};
 use crate::ids::{CallId, UserId};
 use crate::store::StoreError;
 use crate::table_stream::{Change, FailedRecord, RecordHandler, StreamRecord};
@@ -23,7 +23,7 @@ const MAX_ROUNDS: usize = 4;
 #[derive(Clone)]
 pub struct HistoryProjector {
     /// The rows, and the calls that they show.
-    pub store: Arc<dyn HistoryStore>,
+    pub store: Arc<dyn HistoryWriter>,
 }
 
 /// The newest change of a call in a batch.

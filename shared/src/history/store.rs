@@ -27,9 +27,23 @@ pub struct RowPage {
     pub next: Option<RowKey>,
 }
 
-/// The store of history rows.
+/// Reads history rows.
 #[async_trait]
-pub trait HistoryStore: Send + Sync {
+pub trait HistoryReader: Send + Sync {
+    /// Lists at most `limit` rows of a user that follow the row `after`: the open calls first, and
+    /// the newest first within a state. Sends one request.
+    async fn list(
+        &self,
+        user: &UserId,
+        state: Option<RowState>,
+        after: Option<&RowKey>,
+        limit: u8,
+    ) -> Result<RowPage, StoreError>;
+}
+
+/// Writes history rows, and reads what they are made of.
+#[async_trait]
+pub trait HistoryWriter: Send + Sync {
     /// Writes a row, unless one with a higher version exists.
     async fn put(&self, row: &HistoryRow) -> Result<(), StoreError>;
 
@@ -42,14 +56,4 @@ pub trait HistoryStore: Send + Sync {
         calls: &BTreeSet<CallId>,
         users: &BTreeSet<UserId>,
     ) -> Result<CurrentState, StoreError>;
-
-    /// Lists at most `limit` rows of a user that follow the row `after`: the open calls first, and
-    /// the newest first within a state. Sends one request.
-    async fn list(
-        &self,
-        user: &UserId,
-        state: Option<RowState>,
-        after: Option<&RowKey>,
-        limit: u8,
-    ) -> Result<RowPage, StoreError>;
 }

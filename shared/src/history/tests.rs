@@ -9,9 +9,7 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::project::version;
-use super::{
-    CurrentState, HistoryProjector, HistoryRow, HistoryStore, RowKey, RowPage, RowState, project,
-};
+use super::{CurrentState, HistoryProjector, HistoryRow, HistoryWriter, RowKey, RowState, project};
 use crate::calls::{Call, CallState, CallView, EndReason, SettledFrom, Settlement};
 use crate::clock::Timestamp;
 use crate::ids::{CallId, UserId};
@@ -125,7 +123,7 @@ impl FakeTable {
 struct FakeStore(Mutex<FakeTable>);
 
 #[async_trait]
-impl HistoryStore for FakeStore {
+impl HistoryWriter for FakeStore {
     async fn put(&self, row: &HistoryRow) -> Result<(), StoreError> {
         let mut table = lock(&self.0);
         if table.is_unavailable {
@@ -156,16 +154,6 @@ impl HistoryStore for FakeStore {
                 .collect(),
             deleted_users: table.deleted_users.intersection(users).cloned().collect(),
         })
-    }
-
-    async fn list(
-        &self,
-        _: &UserId,
-        _: Option<RowState>,
-        _: Option<&RowKey>,
-        _: u8,
-    ) -> Result<RowPage, StoreError> {
-        Ok(RowPage::default())
     }
 }
 

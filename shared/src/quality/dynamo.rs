@@ -24,8 +24,9 @@ use crate::quality::batch::{Batch, Platform, Slot};
 use crate::quality::codec;
 use crate::quality::sample::Sample;
 use crate::quality::store::{
-    MAX_PAGES, MAX_SAMPLES, QualityStore, StoreBatchResult, StoredQualityData, StoredRating,
-    StoredReport,
+    BatchStore, MAX_PAGES, MAX_SAMPLES, QualityDataReader, ReportStore, StoreBatchResult,
+    StoredQualityData, StoredRating, StoredReport, SummaryInvalidator, SummaryStore,
+    UserQualityEraser,
 };
 use crate::quality::summary::SETTLE_TIME;
 use crate::store::StoreError;
@@ -130,7 +131,14 @@ impl DynamoQualityStore {
 }
 
 #[async_trait]
-impl QualityStore for DynamoQualityStore {
+impl SummaryInvalidator for DynamoQualityStore {
+    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError> {
+        self.put_if_newest(summary_key(call), at.plus(SETTLE_TIME)).await
+    }
+}
+
+#[async_trait]
+impl ReportStore for DynamoQualityStore {
     async fn store_report(
         &self,
         call: &CallId,
@@ -165,7 +173,10 @@ impl QualityStore for DynamoQualityStore {
         }
         self.put_if_newest(item, at).await
     }
+}
 
+#[async_trait]
+impl BatchStore for DynamoQualityStore {
     async fn store_batch(
         &self,
         call: &CallId,
@@ -187,7 +198,10 @@ impl QualityStore for DynamoQualityStore {
             ConditionalResult::ConditionFailed(None) => StoreBatchResult::SlotTaken,
         })
     }
+}
 
+#[async_trait]
+impl UserQualityEraser for DynamoQualityStore {
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError> {
         /// Concurrent delete requests.
         const CONCURRENCY: usize = 8;
@@ -214,8 +228,11 @@ impl QualityStore for DynamoQualityStore {
             }
         }
     }
+}
 
-    async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError> {
+#[async_trait]
+impl QualityDataReader for DynamoQualityStore {
+    async fn load_data(&self, call: &CallId) -> Result<StoredQualityData, StoreError> {
         let mut data = StoredQualityData::default();
         let mut start_key = None;
         for _ in 0..MAX_PAGES {
@@ -231,7 +248,10 @@ impl QualityStore for DynamoQualityStore {
         data.reports.sort_by_key(|report| report.at);
         Ok(data)
     }
+}
 
+#[async_trait]
+impl SummaryStore for DynamoQualityStore {
     async fn load_summary(&self, call: &CallId) -> Result<Option<Vec<u8>>, StoreError> {
         let item = self.0.get(summary_key(call)).await?;
         Ok(match item.and_then(|mut item| item.remove("quality")) {
@@ -249,10 +269,6 @@ impl QualityStore for DynamoQualityStore {
         let mut item = summary_key(call);
         item.insert("quality".to_owned(), AttributeValue::B(Blob::new(content)));
         self.put_if_newest(item, at).await
-    }
-
-    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError> {
-        self.put_if_newest(summary_key(call), at.plus(SETTLE_TIME)).await
     }
 }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::Caller;
-use crate::calls::{self, Call, CallState, CallStore};
+use crate::calls::{self, Call, CallReader, CallState};
 use crate::clock::Clock;
 use crate::error::{ApiError, Code};
 use crate::ids::{BatchId, CallId, DeviceId};
 use crate::quality::batch::{Batch, Platform, Samples, Slot};
 use crate::quality::sample::Sample;
-use crate::quality::store::{QualityStore, StoreBatchResult};
+use crate::quality::store::{BatchStore, StoreBatchResult};
 use crate::rate_limiter::Permit;
-use crate::users::{self, AccountStore};
+use crate::users::{self, AccountReader};
 
 /// The maximum time between two samples of a batch. A phone's clock needs no limit, because samples
 /// are aligned to the time of receipt.
@@ -35,11 +35,11 @@ pub struct NewBatch {
 #[derive(Clone)]
 pub struct SampleIngest {
     /// The calls.
-    pub calls: Arc<dyn CallStore>,
+    pub calls: Arc<dyn CallReader>,
     /// The accounts of users.
-    pub accounts: Arc<dyn AccountStore>,
-    /// The store of quality data.
-    pub quality_store: Arc<dyn QualityStore>,
+    pub accounts: Arc<dyn AccountReader>,
+    /// The store of batches.
+    pub batches: Arc<dyn BatchStore>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -75,7 +75,7 @@ impl SampleIngest {
         let stored = self.store(id, &batch).await?;
         // A repeat changes nothing, and must not cost the summary.
         if stored > 0 && call.state == CallState::Ended {
-            self.quality_store.invalidate_summary(id, now).await?;
+            self.batches.invalidate_summary(id, now).await?;
         }
         Ok(stored)
     }
@@ -83,7 +83,7 @@ impl SampleIngest {
     /// Stores a batch in the first slot that is empty or has the same batch.
     async fn store(&self, id: &CallId, batch: &Batch) -> Result<usize, ApiError> {
         for slot in Slot::probe_sequence(&batch.id) {
-            match self.quality_store.store_batch(id, batch, slot).await? {
+            match self.batches.store_batch(id, batch, slot).await? {
                 StoreBatchResult::Stored => return Ok(batch.samples.len()),
                 StoreBatchResult::Duplicate => return Ok(0),
                 StoreBatchResult::SlotTaken => {}

@@ -17,7 +17,7 @@ use crate::calls::{Call, CallType, EndReason, SystemEndReason};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::ApiError;
 use crate::quality::batch::Platform;
-use crate::quality::store::QualityStore;
+use crate::quality::store::QualityDataReader;
 use crate::quality::stream_stats::StreamStats;
 use crate::quality::{Quality, merge};
 use crate::store::StoreError;
@@ -30,7 +30,7 @@ const MAX_READS: usize = 4;
 
 /// Computes the quality of every closed call, and writes a line of metrics for it.
 pub struct CallMetricsEmitter {
-    quality_store: Arc<dyn QualityStore>,
+    quality_data: Arc<dyn QualityDataReader>,
     clock: Arc<dyn Clock>,
     emf: Arc<Mutex<Emf>>,
     reads: Semaphore,
@@ -40,12 +40,12 @@ impl CallMetricsEmitter {
     /// An emitter for this metric namespace.
     #[must_use]
     pub fn new(
-        quality_store: Arc<dyn QualityStore>,
+        quality_data: Arc<dyn QualityDataReader>,
         clock: Arc<dyn Clock>,
         namespace: &str,
     ) -> Self {
         Self {
-            quality_store,
+            quality_data,
             clock,
             emf: Arc::new(Mutex::new(emf(namespace))),
             reads: Semaphore::new(MAX_READS),
@@ -62,7 +62,7 @@ impl ClosedCallObserver for CallMetricsEmitter {
             tracing::warn!(subject = %call.call_id, "out of time, the next sweep closes the call");
             return None;
         }
-        let data = match self.quality_store.load(&call.call_id).await {
+        let data = match self.quality_data.load_data(&call.call_id).await {
             Ok(data) => data,
             Err(error @ StoreError::Unavailable(_)) => {
                 ApiError::from(error).log(

@@ -38,7 +38,10 @@ pub use model::Medium;
 pub use response::Quality;
 pub use sample::{AudioCodec, Direction, QualityLimitationReason, Sample, VideoCodec};
 pub use service::QualityService;
-pub use store::{QualityStore, StoreBatchResult, StoredQualityData, StoredRating, StoredReport};
+pub use store::{
+    BatchStore, QualityDataReader, ReportStore, StoreBatchResult, StoredQualityData, StoredRating,
+    StoredReport, SummaryInvalidator, SummaryStore, UserQualityEraser,
+};
 #[cfg(test)]
 pub(crate) use stream_stats::ReportStats;
 pub use stream_stats::StreamStats;

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use futures_util::future::join;
 
 use crate::auth::Caller;
-use crate::calls::{self, Call, CallStore};
+use crate::calls::{self, Call, CallReader};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId};
 use crate::quality::response::Quality;
-use crate::quality::store::QualityStore;
+use crate::quality::store::SummaryStore;
 use crate::quality::stream_stats::StreamStats;
 use crate::quality::{merge, summary};
 use crate::rate_limiter::Permit;
 use crate::store::StoreError;
 use crate::stream::ops::{GetCallReport, ListParticipantStats};
 use crate::stream::{StreamClient, StreamError};
-use crate::users::{self, AccountStore, NameStore};
+use crate::users::{self, AccountReader, NameReader};
 
 /// The maximum number of names in a request to the table.
 const MAX_NAMES: usize = 100;
@@ -26,13 +26,13 @@ const MAX_NAMES: usize = 100;
 #[derive(Clone)]
 pub struct QualityService {
     /// The calls.
-    pub calls: Arc<dyn CallStore>,
+    pub calls: Arc<dyn CallReader>,
     /// The accounts of users.
-    pub accounts: Arc<dyn AccountStore>,
+    pub accounts: Arc<dyn AccountReader>,
     /// The names of users.
-    pub names: Arc<dyn NameStore>,
-    /// The store of quality data.
-    pub quality_store: Arc<dyn QualityStore>,
+    pub names: Arc<dyn NameReader>,
+    /// The summaries and the data.
+    pub summaries: Arc<dyn SummaryStore>,
     /// The Stream client.
     pub stream: StreamClient,
     /// The clock.
@@ -83,7 +83,7 @@ impl QualityService {
         id: &CallId,
         now: Timestamp,
     ) -> Result<FindResult, ApiError> {
-        let content = self.quality_store.load_summary(id).await?;
+        let content = self.summaries.load_summary(id).await?;
         let summary = content.and_then(|content| summary::decode(&content));
         let summary = match summary {
             Some(summary) if summary.is_reusable_for(caller, now) => {
@@ -109,7 +109,7 @@ impl QualityService {
     ) -> Result<Quality, ApiError> {
         let id = &call.call_id;
         let (data, stream_stats) =
-            join(self.quality_store.load(id), self.stream_stats(&call.cid(), deadline)).await;
+            join(self.summaries.load_data(id), self.stream_stats(&call.cid(), deadline)).await;
         let data = data?;
         let data_bytes = summary::data_bytes(&data);
         let mut quality = merge(call, data, stream_stats, now);
@@ -121,7 +121,7 @@ impl QualityService {
         let content = summary::encode(&quality, call)
             .map_err(|error| ApiError::from_code(Code::Internal).with_source(error))?;
         if summary::is_worth_storing(&quality, &content, data_bytes, call)
-            && let Err(error) = self.quality_store.store_summary(id, content, now).await
+            && let Err(error) = self.summaries.store_summary(id, content, now).await
         {
             ApiError::from(error).log("storing the quality summary failed", id);
         }

@@ -43,7 +43,7 @@ pub struct StoredRating {
     pub reason: Option<String>,
 }
 
-/// The result of [`QualityStore::store_batch`].
+/// The result of [`BatchStore::store_batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreBatchResult {
     /// The batch is stored.
@@ -54,10 +54,17 @@ pub enum StoreBatchResult {
     SlotTaken,
 }
 
-/// The store of quality data. All writes are idempotent: the newest report or rating wins, and the
-/// first batch with an id wins.
+/// Deletes summaries whose data changes.
 #[async_trait]
-pub trait QualityStore: Send + Sync {
+pub trait SummaryInvalidator: Send + Sync {
+    /// Deletes the summary of a call, because its data changes at this time.
+    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Stores Stream's statistics and the ratings of users. Writes are idempotent: the newest statistics
+/// of a session win, and the newest rating of a user.
+#[async_trait]
+pub trait ReportStore: SummaryInvalidator {
     /// Stores a session's statistics.
     async fn store_report(
         &self,
@@ -73,7 +80,11 @@ pub trait QualityStore: Send + Sync {
         rating: &Rating,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+}
 
+/// Stores batches of samples. Writes are idempotent: the first batch with an id wins.
+#[async_trait]
+pub trait BatchStore: SummaryInvalidator {
     /// Stores a batch in a slot of its user, unless the slot is taken. Sends one request.
     async fn store_batch(
         &self,
@@ -81,14 +92,26 @@ pub trait QualityStore: Send + Sync {
         batch: &Batch,
         slot: Slot,
     ) -> Result<StoreBatchResult, StoreError>;
+}
 
+/// Deletes the quality data of a user. Deleting it again changes nothing.
+#[async_trait]
+pub trait UserQualityEraser: SummaryInvalidator {
     /// Deletes a user's batches and ratings of a call, and Stream's statistics, which include all
     /// participants. The summary includes them, too: the caller then invalidates it.
     async fn delete_user_data(&self, call: &CallId, user: &UserId) -> Result<(), StoreError>;
+}
 
+/// Reads the quality data of calls.
+#[async_trait]
+pub trait QualityDataReader: Send + Sync {
     /// Reads the quality data of a call without the summary, up to 16 MB and 150,000 samples.
-    async fn load(&self, call: &CallId) -> Result<StoredQualityData, StoreError>;
+    async fn load_data(&self, call: &CallId) -> Result<StoredQualityData, StoreError>;
+}
 
+/// The store of summaries.
+#[async_trait]
+pub trait SummaryStore: QualityDataReader {
     /// Reads the content of a call's summary. `None` if there is none or it was invalidated.
     async fn load_summary(&self, call: &CallId) -> Result<Option<Vec<u8>>, StoreError>;
 
@@ -100,9 +123,6 @@ pub trait QualityStore: Send + Sync {
         content: Vec<u8>,
         at: Timestamp,
     ) -> Result<(), StoreError>;
-
-    /// Deletes the summary of a call, because its data changes at this time.
-    async fn invalidate_summary(&self, call: &CallId, at: Timestamp) -> Result<(), StoreError>;
 }
 
 /// The maximum pages of 1 MB to read per call. They hold all batches that two members can store:

@@ -20,7 +20,7 @@ use crate::calls::{Call, CallState};
 use crate::clock::{Timestamp, time_remaining};
 use crate::ids::UserId;
 use crate::quality::response::Quality;
-use crate::quality::store::{QualityStore, StoredQualityData};
+use crate::quality::store::{StoredQualityData, SummaryInvalidator};
 use crate::store::StoreError;
 
 /// How long a summary is reused while the quality may change.
@@ -157,7 +157,7 @@ fn is_final(quality: &Quality, call: &Call) -> bool {
 ///
 /// Those of the write and of the table.
 pub async fn write_and_invalidate<T, E: From<StoreError>>(
-    store: &dyn QualityStore,
+    summaries: &dyn SummaryInvalidator,
     call: &Call,
     now: Timestamp,
     write: impl Future<Output = Result<T, E>>,
@@ -165,7 +165,8 @@ pub async fn write_and_invalidate<T, E: From<StoreError>>(
     if call.state != CallState::Ended {
         return write.await;
     }
-    let (written, invalidated) = join(write, store.invalidate_summary(&call.call_id, now)).await;
+    let (written, invalidated) =
+        join(write, summaries.invalidate_summary(&call.call_id, now)).await;
     let written = written?;
     invalidated?;
     Ok(written)

@@ -112,24 +112,29 @@ pub struct CallMembers {
     pub joined_call: Option<JoinedCall>,
 }
 
-/// The store of accounts. Each method sends one request. A batch read sends a second one if the
-/// table leaves keys unprocessed.
+/// Reads accounts.
 #[async_trait]
-pub trait AccountStore: Send + Sync {
-    /// Reads the account of a user, with eventual consistency.
+pub trait AccountReader: Send + Sync {
+    /// Reads the account of a user, with eventual consistency. Sends one request.
     async fn get_account(&self, id: &UserId) -> Result<Option<Account>, StoreError>;
+}
 
-    /// Reads the accounts of at most 100 users, and with the same request the call that the callee
-    /// joined last. With a callee, there are at most 99 users.
+/// Reads the members of new calls.
+#[async_trait]
+pub trait MemberReader: Send + Sync {
+    /// Reads the accounts of at most 100 users with strong consistency, and with the same request the
+    /// call that the callee joined last. With a callee, there are at most 99 users. Sends one request,
+    /// or a second one if the table leaves keys unprocessed.
     async fn get_members(
         &self,
         ids: &[UserId],
         callee: Option<&UserId>,
     ) -> Result<CallMembers, StoreError>;
+}
 
-    /// Stores the call that a user joined, unless the user joined another call later.
-    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError>;
-
+/// Writes the status and the bans of accounts. Each method sends one request.
+#[async_trait]
+pub trait AccountWriter: Send + Sync {
     /// Stores the status of an existing user. The newest event wins, and a deletion is final. An
     /// event from before the user's item is ignored.
     async fn set_status(
@@ -145,10 +150,17 @@ pub trait AccountStore: Send + Sync {
     -> Result<(), StoreError>;
 }
 
-/// The store of names. Each method sends one request, or a second one if the table leaves keys
+/// Writes accounts, and the calls that users join. Each method sends one request.
+#[async_trait]
+pub trait JoinedCallWriter: AccountWriter {
+    /// Stores the call that a user joined, unless the user joined another call later.
+    async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError>;
+}
+
+/// Reads names. Each method sends one request, or a second one if the table leaves keys
 /// unprocessed.
 #[async_trait]
-pub trait NameStore: Send + Sync {
+pub trait NameReader: Send + Sync {
     /// Reads the names of at most 100 users. Users without a name are left out.
     async fn get_names(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, String>, StoreError>;
 }
@@ -160,14 +172,14 @@ pub trait NameStore: Send + Sync {
 ///
 /// `user_deactivated`, `user_deleted`, `user_banned`, `store_unavailable`.
 async fn require_active(
-    store: &dyn AccountStore,
+    accounts: &dyn AccountReader,
     caller: &Caller,
     now: Timestamp,
 ) -> Result<(), ApiError> {
     if caller.is_service {
         return Ok(());
     }
-    match store.get_account(&caller.user).await? {
+    match accounts.get_account(&caller.user).await? {
         Some(account) => account.require_active(now),
         None => Ok(()),
     }
@@ -179,7 +191,7 @@ async fn require_active(
 ///
 /// Those of the check and of the operation.
 pub async fn require_active_alongside<T, E>(
-    store: &dyn AccountStore,
+    accounts: &dyn AccountReader,
     caller: &Caller,
     now: Timestamp,
     operation: impl Future<Output = Result<T, E>> + Send,
@@ -187,7 +199,7 @@ pub async fn require_active_alongside<T, E>(
 where
     ApiError: From<E>,
 {
-    let (account, result) = join(require_active(store, caller, now), operation).await;
+    let (account, result) = join(require_active(accounts, caller, now), operation).await;
     account?;
     Ok(result?)
 }

@@ -24,9 +24,10 @@ use crate::store::StoreError;
 use crate::stream::event::MAX_CLOCK_SKEW;
 use crate::users::patch::{FieldPatch, merge_objects};
 use crate::users::{
-    Account, AccountStore, Ban, CallMembers, GetAndCountResult, JoinedCall, MergeResult, NameStore,
-    Profile, ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult,
-    SyncResult, User, UserStatus, UserStore,
+    Account, AccountReader, AccountWriter, Ban, CallMembers, GetAndCountResult, JoinedCall,
+    JoinedCallWriter, MemberReader, MergeResult, NameReader, Profile, ProfileChange, ProfileWriter,
+    PushPurpose, QueuedPush, QueuedPushStore, Revocation, RevokeResult, SyncResult, User,
+    UserStatus, UserStore,
 };
 
 /// The quota of profile pushes. Stream allows 300 `UpdateUsers` requests per minute and app, and
@@ -417,12 +418,6 @@ impl UserStore for DynamoUserStore {
         }
     }
 
-    async fn load(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
-        let keys = ids.iter().map(item_key).collect();
-        let request = KeysAndAttributes::builder().set_keys(Some(keys));
-        self.table.batch_get(request).await?.into_iter().map(parse_user).collect()
-    }
-
     async fn merge(
         &self,
         id: &UserId,
@@ -526,7 +521,10 @@ impl UserStore for DynamoUserStore {
             .expression_attribute_values(":at", number(at.as_millis()));
         update.send().await.map(|_| ()).map_err(map_sdk_error)
     }
+}
 
+#[async_trait]
+impl QueuedPushStore for DynamoUserStore {
     async fn list_queued(&self, limit: u16) -> Result<Vec<QueuedPush>, StoreError> {
         let query = self
             .table
@@ -549,6 +547,12 @@ impl UserStore for DynamoUserStore {
         Ok(queued)
     }
 
+    async fn load_users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let keys = ids.iter().map(item_key).collect();
+        let request = KeysAndAttributes::builder().set_keys(Some(keys));
+        self.table.batch_get(request).await?.into_iter().map(parse_user).collect()
+    }
+
     async fn remove_queued(&self, push: &QueuedPush) -> Result<(), StoreError> {
         let delete = self
             .table
@@ -561,7 +565,7 @@ impl UserStore for DynamoUserStore {
 }
 
 #[async_trait]
-impl NameStore for DynamoUserStore {
+impl NameReader for DynamoUserStore {
     async fn get_names(&self, ids: &[UserId]) -> Result<BTreeMap<UserId, String>, StoreError> {
         let keys = ids.iter().map(item_key).collect();
         let request = KeysAndAttributes::builder()
@@ -579,7 +583,7 @@ impl NameStore for DynamoUserStore {
 }
 
 #[async_trait]
-impl AccountStore for DynamoUserStore {
+impl AccountReader for DynamoUserStore {
     async fn get_account(&self, id: &UserId) -> Result<Option<Account>, StoreError> {
         let request = self
             .table
@@ -590,7 +594,10 @@ impl AccountStore for DynamoUserStore {
         let account = item.map(parse_item::<AccountItem>).transpose()?;
         Ok(account.map(|item| item.into_account().1))
     }
+}
 
+#[async_trait]
+impl MemberReader for DynamoUserStore {
     async fn get_members(
         &self,
         ids: &[UserId],
@@ -614,7 +621,10 @@ impl AccountStore for DynamoUserStore {
         }
         Ok(members)
     }
+}
 
+#[async_trait]
+impl JoinedCallWriter for DynamoUserStore {
     async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError> {
         let JoinedCall { call_id, joined_at } = joined;
         let update = self
@@ -628,7 +638,10 @@ impl AccountStore for DynamoUserStore {
             .expression_attribute_values(":ttl", number(joined_at.plus(JOINED_CALL_TTL).as_secs()));
         update_conditionally(update).await.map(|_| ())
     }
+}
 
+#[async_trait]
+impl AccountWriter for DynamoUserStore {
     async fn set_status(
         &self,
         id: &UserId,

@@ -10,15 +10,15 @@ mod revoke;
 mod store;
 
 pub use account::{
-    Account, AccountStore, Ban, CallMembers, JoinedCall, NameStore, UserStatus,
-    require_active_alongside,
+    Account, AccountReader, AccountWriter, Ban, CallMembers, JoinedCall, JoinedCallWriter,
+    MemberReader, NameReader, UserStatus, require_active_alongside,
 };
 pub use patch::FieldPatch;
 pub use profile::{Profile, ProfileChange};
 pub use push::{PushSummary, QueuedPushes};
 pub use store::{
-    GetAndCountResult, MergeResult, ProfileWriter, PushPurpose, QueuedPush, Revocation,
-    RevokeResult, SyncResult, User, UserStore,
+    GetAndCountResult, MergeResult, ProfileWriter, PushPurpose, QueuedPush, QueuedPushStore,
+    Revocation, RevokeResult, SyncResult, User, UserStore,
 };
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! pushes up to a hundred with one request, so a burst of new users costs few of Stream's requests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -13,7 +14,8 @@ use crate::ids::UserId;
 use crate::stream::StreamError;
 use crate::stream::ops::{QueryUsers, StreamUser, UpdateUsersResponse, UpsertUsers};
 use crate::users::{
-    ProfileChange, ProfileWriter, QueuedPush, SyncResult, User, UserService, UserStatus,
+    ProfileChange, ProfileWriter, QueuedPush, QueuedPushStore, SyncResult, User, UserService,
+    UserStatus,
 };
 
 /// The number of queued pushes that one sweep handles: ten requests.
@@ -40,6 +42,8 @@ pub struct PushSummary {
 /// Pushes the queued profiles.
 #[derive(Clone)]
 pub struct QueuedPushes {
+    /// The queue in the table.
+    pub queue: Arc<dyn QueuedPushStore>,
     /// The users and the Stream client.
     pub users: UserService,
 }
@@ -59,7 +63,7 @@ impl QueuedPushes {
     ///
     /// `store_unavailable`. Failures at Stream are logged and left to the next sweep.
     pub async fn sweep(&self, deadline: Deadline) -> Result<PushSummary, ApiError> {
-        let queued = self.users.store.list_queued(MAX_PER_SWEEP).await?;
+        let queued = self.queue.list_queued(MAX_PER_SWEEP).await?;
         let mut left = queued.len();
         let mut limits = Limits { deadline, single_requests: MAX_SINGLE_REQUESTS };
         for batch in queued.chunks(UpsertUsers::MAX_USERS) {
@@ -87,7 +91,7 @@ impl QueuedPushes {
         limits: &mut Limits,
     ) -> Result<usize, ApiError> {
         let ids: Vec<UserId> = batch.iter().map(|push| push.user.clone()).collect();
-        let loaded = self.users.store.load(&ids).await?;
+        let loaded = self.queue.load_users(&ids).await?;
         // An inactive user's next token request, after the inactivity, pushes the profile.
         let now = self.users.clock.now();
         let needs_push =
@@ -109,7 +113,7 @@ impl QueuedPushes {
             Err(error) => return Err(error.into()),
         };
         done.extend(batch.iter().filter(|push| confirmed.contains(&push.user)));
-        let removals = done.iter().map(|push| self.users.store.remove_queued(push));
+        let removals = done.iter().map(|push| self.queue.remove_queued(push));
         let removals: Vec<_> = stream::iter(removals).buffer_unordered(CONCURRENCY).collect().await;
         removals.into_iter().collect::<Result<(), _>>()?;
         Ok(done.len())

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::rate_limiter::Quota;
 use crate::store::StoreError;
-use crate::users::{Account, AccountStore, Ban, Profile, ProfileChange, UserStatus};
+use crate::users::{Account, AccountWriter, Ban, Profile, ProfileChange, UserStatus};
 
 /// Who changes a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,11 +125,11 @@ pub enum SyncResult {
     Superseded(User),
 }
 
-/// The store of users. Each method sends one request, with these exceptions: a batch read sends a
-/// second one if the table leaves keys unprocessed, and a change of custom data sends one request
-/// per attempt.
+/// The store of users: profiles, revocations and pushes. Each method sends one request, with two
+/// exceptions: [`UserStore::get_and_count`], and a change of custom data, which sends one request per
+/// attempt.
 #[async_trait]
-pub trait UserStore: AccountStore {
+pub trait UserStore: AccountWriter {
     /// Reads a user.
     async fn get(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
@@ -140,9 +140,6 @@ pub trait UserStore: AccountStore {
         id: &UserId,
         quota: Quota,
     ) -> Result<GetAndCountResult, StoreError>;
-
-    /// Reads at most 100 users. Users who do not exist are left out.
-    async fn load(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
 
     /// Merges a change into the profile, or creates it, and increments the version.
     async fn merge(
@@ -181,9 +178,18 @@ pub trait UserStore: AccountStore {
 
     /// Queues the push of a user's profile.
     async fn queue_push(&self, id: &UserId, at: Timestamp) -> Result<(), StoreError>;
+}
 
+/// The store of queued pushes. Each method sends one request; [`QueuedPushStore::load_users`] may send
+/// a second one.
+#[async_trait]
+pub trait QueuedPushStore: Send + Sync {
     /// Lists at most `limit` queued pushes.
     async fn list_queued(&self, limit: u16) -> Result<Vec<QueuedPush>, StoreError>;
+
+    /// Reads the users of at most 100 queued pushes. Users who do not exist are left out. Sends a
+    /// second request if the table leaves keys unprocessed.
+    async fn load_users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
 
     /// Removes a queued push, unless it was queued again.
     async fn remove_queued(&self, push: &QueuedPush) -> Result<(), StoreError>;

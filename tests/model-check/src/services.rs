@@ -39,7 +39,7 @@ impl Services {
         let stream = StreamClient::new(Arc::new(transport), clock.clone(), clock.clone());
         let calls = CallService {
             store: store.clone(),
-            accounts: store.clone(),
+            members: store.clone(),
             stream: stream.clone(),
             clock: clock.clone(),
             random: clock.clone(),
@@ -50,9 +50,9 @@ impl Services {
         Self {
             sweeper: Sweeper { calls: calls.clone(), due_store, timeouts, observer },
             event_handler: EventHandler {
-                call_store: store.clone(),
-                account_store: store.clone(),
-                quality_store: store,
+                calls: store.clone(),
+                accounts: store.clone(),
+                reports: store,
                 stream,
                 clock,
                 timeouts,

@@ -8,19 +8,22 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallScore, CallState, CallStore, ConfirmLimitResult,
-    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
-    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
-    TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallReader, CallScore, CallState, CallStore,
+    ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet,
+    NewCall, OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult,
+    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::ids::{CallCid, CallId, CallTypeName, UserId};
-use shared::quality::{Batch, QualityStore, Slot, StoreBatchResult, StoredQualityData};
+use shared::quality::{ReportStore, SummaryInvalidator};
 use shared::quality_band::Band;
 use shared::score_model::ScoreModel;
 use shared::store::StoreError;
 use shared::stream::event::{Rating, StatsReport};
-use shared::users::{Account, AccountStore, Ban, CallMembers, JoinedCall, UserStatus};
+use shared::users::{
+    Account, AccountWriter, Ban, CallMembers, JoinedCall, JoinedCallWriter, MemberReader,
+    UserStatus,
+};
 
 use crate::mutants::Mutant;
 use crate::sim::{NoResponse, Sim, StepKind};
@@ -67,6 +70,15 @@ fn scheduled_item(call: Call, due_at: Timestamp) -> CallItem {
 
 fn any_score() -> CallScore {
     CallScore { mos: 4.0.into(), label: Band::Fair, data_complete: true, model: ScoreModel::V2 }
+}
+
+#[async_trait]
+impl CallReader for ModelStore {
+    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
+        let id = id.clone();
+        let label = format!("get {id}");
+        self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
+    }
 }
 
 #[async_trait]
@@ -377,12 +389,6 @@ impl CallStore for ModelStore {
             ConfirmLimitResult::Confirmed(call.clone())
         };
         self.write(|| label, effect).await
-    }
-
-    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
-        let id = id.clone();
-        let label = format!("get {id}");
-        self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
     }
 
     async fn record_ring(
@@ -726,13 +732,8 @@ impl DueStore for ModelStore {
     }
 }
 
-/// All users are known and do not change, since changes of users do not affect a call's lifecycle.
 #[async_trait]
-impl AccountStore for ModelStore {
-    async fn get_account(&self, _: &UserId) -> Result<Option<Account>, StoreError> {
-        Ok(None)
-    }
-
+impl MemberReader for ModelStore {
     /// Every user is active and exists at Stream.
     async fn get_members(
         &self,
@@ -748,7 +749,10 @@ impl AccountStore for ModelStore {
         };
         self.read(|| "look up the members".to_owned(), effect).await
     }
+}
 
+#[async_trait]
+impl JoinedCallWriter for ModelStore {
     async fn set_joined_call(&self, user: &UserId, joined: &JoinedCall) -> Result<(), StoreError> {
         let (user, joined) = (user.clone(), joined.clone());
         let label = format!("{user} joined {} at {}", joined.call_id, joined.joined_at);
@@ -760,7 +764,11 @@ impl AccountStore for ModelStore {
         };
         self.write(|| label, effect).await
     }
+}
 
+/// Changes of accounts do not affect a call's lifecycle.
+#[async_trait]
+impl AccountWriter for ModelStore {
     async fn set_status(&self, _: &UserId, _: UserStatus, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
@@ -771,7 +779,14 @@ impl AccountStore for ModelStore {
 }
 
 #[async_trait]
-impl QualityStore for ModelStore {
+impl SummaryInvalidator for ModelStore {
+    async fn invalidate_summary(&self, _: &CallId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ReportStore for ModelStore {
     async fn store_report(
         &self,
         _: &CallId,
@@ -782,35 +797,6 @@ impl QualityStore for ModelStore {
     }
 
     async fn store_rating(&self, _: &CallId, _: &Rating, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn store_batch(
-        &self,
-        _: &CallId,
-        _: &Batch,
-        _: Slot,
-    ) -> Result<StoreBatchResult, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn delete_user_data(&self, _: &CallId, _: &UserId) -> Result<(), StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn load(&self, _: &CallId) -> Result<StoredQualityData, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn load_summary(&self, _: &CallId) -> Result<Option<Vec<u8>>, StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn store_summary(&self, _: &CallId, _: Vec<u8>, _: Timestamp) -> Result<(), StoreError> {
-        Err(StoreError::Internal("not used by the handlers".into()))
-    }
-
-    async fn invalidate_summary(&self, _: &CallId, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! Implements [`CallStore`]: call states, open-call pointers and the channel deletion quota.
+//! Implements [`CallReader`] and [`CallStore`]: call states, open-call pointers and the channel
+//! deletion quota.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -14,10 +15,10 @@ use crate::calls::timeouts::{
     CLEANUP_RECHECK, LEASE_DURATION, OPEN_CALL_POINTER_TTL, TOMBSTONE_TTL,
 };
 use crate::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, ConfirmLimitResult, EndRequest,
-    EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition,
-    PresenceUpdate, ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult,
-    WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallReader, CallState, CallStore, ConfirmLimitResult,
+    EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall, OpenCallPointer,
+    Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult, TakeOverResult,
+    UpdatePresenceResult, WithdrawResult,
 };
 use crate::clock::Timestamp;
 use crate::dynamo::{
@@ -45,6 +46,13 @@ fn members_value(members: &[UserId]) -> AttributeValue {
 struct AliasItem {
     fingerprint: String,
     answered_with: CallId,
+}
+
+#[async_trait]
+impl CallReader for DynamoCallStore {
+    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
+        parse_call(self.table.get(item_key(id)).await?)
+    }
 }
 
 #[async_trait]
@@ -374,10 +382,6 @@ impl CallStore for DynamoCallStore {
             ConditionalResult::ConditionFailed(item) => parse_call(item)?
                 .map_or(ConfirmLimitResult::Missing, ConfirmLimitResult::Superseded),
         })
-    }
-
-    async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError> {
-        parse_call(self.table.get(item_key(id)).await?)
     }
 
     async fn record_ring(

@@ -15,10 +15,10 @@ use shared::calls::presence::{Join, Leave};
 use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallState, CallStore, CallType, ConfirmLimitResult,
-    EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet, NewCall,
-    OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult, SetOpenCallResult,
-    TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallReader as _, CallState, CallStore as _, CallType,
+    ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet,
+    NewCall, OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult,
+    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;
@@ -28,16 +28,19 @@ use shared::erasure::dynamo::DynamoErasureStore;
 use shared::ids::{BatchId, CallCid, CallId, CallTypeName, DeviceId, SessionId, UserId};
 use shared::quality::dynamo::DynamoQualityStore;
 use shared::quality::{
-    Batch, Platform, QualityStore, Samples, Slot, StoreBatchResult, StoredQualityData, StoredRating,
+    Batch, BatchStore as _, Platform, QualityDataReader as _, ReportStore as _, Samples, Slot,
+    StoreBatchResult, StoredQualityData, StoredRating, SummaryInvalidator as _, SummaryStore as _,
+    UserQualityEraser as _,
 };
 use shared::rate_limiter::dynamo::DynamoRateLimitStore;
 use shared::rate_limiter::{Quota, RateLimitStore, Route, Window};
 use shared::stream::event::{Rating, StatsReport};
 use shared::users::dynamo::DynamoUserStore;
 use shared::users::{
-    Account, AccountStore, Ban, FieldPatch, GetAndCountResult, JoinedCall, MergeResult,
-    ProfileChange, ProfileWriter, PushPurpose, QueuedPush, Revocation, RevokeResult, SyncResult,
-    User, UserStatus, UserStore,
+    Account, AccountReader as _, AccountWriter as _, Ban, FieldPatch, GetAndCountResult,
+    JoinedCall, JoinedCallWriter as _, MemberReader as _, MergeResult, ProfileChange,
+    ProfileWriter, PushPurpose, QueuedPush, QueuedPushStore as _, Revocation, RevokeResult,
+    SyncResult, User, UserStatus, UserStore as _,
 };
 
 /// A table with its stores, and the backends that it runs on.
@@ -1222,7 +1225,7 @@ async fn accounts_of_a_batch_are_read() {
         assert_eq!(accounts.get(&user_ids[n]).copied(), expected, "{n}");
         assert_eq!(users.get_account(&user_ids[n]).await.unwrap(), expected, "{n}");
     }
-    let mut loaded = users.load(&user_ids).await.unwrap();
+    let mut loaded = users.load_users(&user_ids).await.unwrap();
     loaded.sort_by(|user, other| user.id.cmp(&other.id));
     assert!(loaded.iter().map(|user| &user.id).eq(&user_ids[..98]));
 }
@@ -1537,7 +1540,7 @@ async fn batch_is_stored_once_in_its_slot() {
         store_batch(&single_sample_batch("alice", "b2", 0.02), slots[1]).await,
         StoreBatchResult::Stored
     );
-    let mut loaded = evidence.load(&default_call_id()).await.unwrap();
+    let mut loaded = evidence.load_data(&default_call_id()).await.unwrap();
     loaded.batches.sort_by_key(|batch| (batch.user.clone(), batch.id.as_str().to_owned()));
     let expected = vec![
         first,
@@ -1560,7 +1563,7 @@ async fn quality_data_of_the_call_is_read_completely() {
     evidence.store_rating(&default_call_id(), &rating, at_second(6)).await.unwrap();
     let other = CallId::try_from("c10".to_owned()).unwrap();
     evidence.store_rating(&other, &rating, at_second(6)).await.unwrap();
-    let loaded = evidence.load(&default_call_id()).await.unwrap();
+    let loaded = evidence.load_data(&default_call_id()).await.unwrap();
     // The newest report is last.
     let reports = loaded.reports.iter();
     let sessions: Vec<_> = reports.map(|report| (report.session.as_str(), report.at)).collect();
@@ -1583,7 +1586,7 @@ async fn newest_summary_is_stored_until_it_is_invalidated() {
     assert_eq!(store_at("older", 9).await, text("first"));
     assert_eq!(store_at("second", 10).await, text("second"));
     // The summary is no quality data.
-    assert_eq!(store.load(&id).await.unwrap(), StoredQualityData::default());
+    assert_eq!(store.load_data(&id).await.unwrap(), StoredQualityData::default());
     store.invalidate_summary(&id, at_second(20)).await.unwrap();
     assert_eq!(store.load_summary(&id).await.unwrap(), None);
     // A request that read the data before the invalidation, or within 15 seconds of it.
@@ -1646,12 +1649,12 @@ async fn batches_of_both_encodings_are_read() {
     assert_eq!(store.store_batch(&id, &new, slot).await.unwrap(), StoreBatchResult::Stored);
     let stored = fixture.get_item("CALL#c1", &format!("SAMPLES#bob#{:03}", slot.number())).await;
     assert!(stored["samples"]["B"].is_string(), "{stored}");
-    let mut loaded = store.load(&id).await.unwrap();
+    let mut loaded = store.load_data(&id).await.unwrap();
     loaded.batches.sort_by_key(|batch| batch.user.clone());
     assert_eq!(loaded.batches, [old, new]);
     // Only the batch of this user is deleted.
     store.delete_user_data(&id, &user_id("alice")).await.unwrap();
-    let loaded = store.load(&id).await.unwrap();
+    let loaded = store.load_data(&id).await.unwrap();
     assert_eq!(loaded.batches.len(), 1);
     assert_eq!(loaded.batches[0].user, user_id("bob"));
 }
@@ -1682,7 +1685,7 @@ async fn samples_beyond_one_page_are_read() {
         fixture.put_item(json_batch_item(number, &samples)).await;
     }
     assert!(samples.len() * 160 > 1024 * 1024, "{}", samples.len());
-    let loaded = fixture.evidence.load(&default_call_id()).await.unwrap();
+    let loaded = fixture.evidence.load_data(&default_call_id()).await.unwrap();
     assert_eq!((loaded.batches.len(), loaded.truncated), (160, false));
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use shared::history::{CurrentState, HistoryRow, HistoryStore, RowKey, RowPage, RowState};
+use shared::history::{CurrentState, HistoryRow, HistoryWriter, RowKey};
 use shared::ids::{CallId, UserId};
 use shared::store::StoreError;
 
@@ -26,7 +26,7 @@ impl ModelHistoryStore {
 }
 
 #[async_trait]
-impl HistoryStore for ModelHistoryStore {
+impl HistoryWriter for ModelHistoryStore {
     async fn put(&self, row: &HistoryRow) -> Result<(), StoreError> {
         let row = row.clone();
         let label = format!("put row {} of {}, version {}", row.key, row.user, row.version);
@@ -61,15 +61,5 @@ impl HistoryStore for ModelHistoryStore {
             CurrentState { calls: current.collect(), deleted_users: BTreeSet::new() }
         };
         self.step(StepKind::Read, || "load the calls of rows".to_owned(), effect).await
-    }
-
-    async fn list(
-        &self,
-        _: &UserId,
-        _: Option<RowState>,
-        _: Option<&RowKey>,
-        _: u8,
-    ) -> Result<RowPage, StoreError> {
-        Err(StoreError::Internal("not used by the consumer".into()))
     }
 }

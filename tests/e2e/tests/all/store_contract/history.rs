@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use shared::calls::{Call, CallState, CallView};
 use shared::history::dynamo::DynamoHistoryStore;
-use shared::history::{CurrentState, HistoryRow, HistoryStore, RowKey, RowPage, RowState};
+use shared::history::{
+    CurrentState, HistoryReader as _, HistoryRow, HistoryWriter as _, RowKey, RowPage, RowState,
+};
 
 use super::*;
 
