@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::HttpsConnector;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tower_service::Service as _;
 
 use crate::error::BoxError;
+use crate::net::body::read_body;
 use crate::net::first_connection::FirstConnectionGate;
 use crate::sync::lock;
 
@@ -29,7 +30,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time after which an idle connection is not used again. The server may have closed it.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// The largest response body, in bytes. DynamoDB limits its responses to 16 MB.
+/// The largest response body, in bytes. DynamoDB limits its responses to 16 MB, and other services
+/// to less.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Opens connections, with or without TLS.
@@ -158,7 +160,8 @@ impl Pool {
         response: Response<Incoming>,
     ) -> Result<Response<Bytes>, PoolError> {
         let (parts, body) = response.into_parts();
-        let body = read_body(body).await?;
+        let body = read_body(body, MAX_RESPONSE_BYTES).await?;
+        let body = body.ok_or(PoolError::ResponseTooLarge)?;
         self.put_back(connection);
         Ok(Response::from_parts(parts, body))
     }
@@ -186,33 +189,6 @@ impl Pool {
     pub(super) fn idle_connections(&self) -> usize {
         lock(&self.idle).len()
     }
-}
-
-/// Reads a body. Most have one frame, which is not copied.
-async fn read_body(mut incoming: Incoming) -> Result<Bytes, PoolError> {
-    let mut body = BytesMut::new();
-    let mut next = next_data(&mut incoming).await?;
-    while let Some(data) = next {
-        if body.len() + data.len() > MAX_RESPONSE_BYTES {
-            return Err(PoolError::ResponseTooLarge);
-        }
-        next = next_data(&mut incoming).await?;
-        if next.is_none() && body.is_empty() {
-            return Ok(data);
-        }
-        body.extend_from_slice(&data);
-    }
-    Ok(body.freeze())
-}
-
-/// The next part of a body.
-async fn next_data(incoming: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
-    while let Some(frame) = incoming.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
 }
 
 impl fmt::Debug for Pool {
@@ -311,7 +287,9 @@ mod tests {
                 // The response and the end arrive together.
                 socket.write_all(response("content-length: 2", "ok").as_bytes()).await.unwrap();
             };
-            let (sent, ()) = futures_util::future::join(send(&pool), serve).await;
+            // Without a new connection, the server would wait for one.
+            let exchange = futures_util::future::join(send(&pool), serve);
+            let (sent, ()) = tokio::time::timeout(CONNECT_TIMEOUT, exchange).await.unwrap();
             assert_eq!(sent.unwrap(), "ok");
         }
     }

@@ -92,8 +92,9 @@ async fn connect_to_stream(client: &reqwest::Client, url: &str, connections: usi
 
 /// Sends a request without credentials. The response does not matter.
 async fn request(client: &reqwest::Client, url: &str) -> Result<(), reqwest::Error> {
-    let mut response = client.get(url).timeout(TIMEOUT).send().await?;
-    body::read_body(&mut response, MAX_RESPONSE_BYTES).await.map(|_| ())
+    let response = client.get(url).timeout(TIMEOUT).send().await?;
+    let body = http::Response::from(response).into_body();
+    body::read_body(body, MAX_RESPONSE_BYTES).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -113,11 +113,10 @@ impl Transport for HttpTransport {
     ) -> Result<RawResponse, TransportError> {
         let request = self.build_request(request)?;
         let exchange = async {
-            let mut response = self.client.execute(request).await.map_err(map_reqwest_error)?;
-            let body = net::read_body(&mut response, MAX_RESPONSE_BYTES)
-                .await
-                .map_err(map_reqwest_error)?;
-            let (headers, status) = (response.headers(), response.status().as_u16());
+            let response = self.client.execute(request).await.map_err(map_reqwest_error)?;
+            let (parts, body) = http::Response::from(response).into_parts();
+            let body = net::read_body(body, MAX_RESPONSE_BYTES).await.map_err(map_reqwest_error)?;
+            let (headers, status) = (&parts.headers, parts.status.as_u16());
             Ok(RawResponse {
                 status,
                 retry_after: match status {

@@ -77,13 +77,13 @@ impl JwksSource for HttpJwks {
             .header(ACCEPT, "application/jwk-set+json, application/json")
             // The next fetch is minutes away, so an idle connection would be closed by then.
             .header(CONNECTION, "close");
-        let mut response = request.send().await.map_err(transport_error)?;
+        let response = request.send().await.map_err(transport_error)?;
         // The client follows no redirects, so a redirect is an error status.
         let status = response.status().as_u16();
         if status != 200 {
             return Err(FetchError::Status(status));
         }
-        net::read_body(&mut response, MAX_JWKS_BYTES)
+        net::read_body(http::Response::from(response).into_body(), MAX_JWKS_BYTES)
             .await
             .map_err(transport_error)?
             .ok_or(FetchError::TooLarge)

@@ -97,7 +97,7 @@ fn dependencies_are_used_only_in_allowed_modules() {
         ("aws_sigv4", &["shared/src/net/sigv4.rs"]),
         ("aws_smithy", &["shared/src/net/"]),
         ("aws_types", &["shared/src/net/"]),
-        ("hyper", &["shared/src/net/mod.rs", "shared/src/net/pool.rs"]),
+        ("hyper", &["shared/src/net/mod.rs", "shared/src/net/body.rs", "shared/src/net/pool.rs"]),
         (
             "reqwest",
             &[
