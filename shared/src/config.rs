@@ -214,13 +214,6 @@ impl StoreConfig {
             endpoint: env.get("DYNAMODB_ENDPOINT").map(str::to_owned),
         })
     }
-
-    /// The URL of DynamoDB.
-    pub(crate) fn endpoint_url(&self) -> String {
-        let china = if self.region.starts_with("cn-") { ".cn" } else { "" };
-        let regional = || format!("https://dynamodb.{}.amazonaws.com{china}", self.region);
-        self.endpoint.clone().unwrap_or_else(regional)
-    }
 }
 
 #[cfg(test)]

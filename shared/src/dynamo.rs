@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint as _};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::meta::PKG_VERSION;
 use aws_sdk_dynamodb::operation::batch_get_item::builders::BatchGetItemInputBuilder;
@@ -37,20 +36,18 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
     WriteRequest,
 };
-use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::config::StoreConfig;
-use crate::error::BoxError;
 use crate::net::operation::{ClientParts, SdkOperation, Service};
-use crate::net::{self, sdk};
+use crate::net::{self, endpoint, sdk};
 use crate::store::StoreError;
 
 /// The attributes of an item, or of a part of it such as its key.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The service, and the version of its crate.
-const SERVICE: Service = Service { name: "dynamodb", sdk_version: PKG_VERSION };
+const SERVICE: Service = Service { name: endpoint::DYNAMODB, sdk_version: PKG_VERSION };
 
 /// The table.
 #[derive(Clone)]
@@ -204,27 +201,6 @@ setters! { UpdateItemRequest {
     update_expression(expression: impl Into<String>);
 } }
 
-/// The endpoint of a region. Endpoints of the usual form need no rules, which read a table of all
-/// partitions. The SDK's rules resolve the others.
-fn resolve_endpoint(region: &str) -> Result<Endpoint, BoxError> {
-    const GEOGRAPHIES: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
-    let parts: Vec<&str> = region.split('-').collect();
-    if let [geography, direction, number] = parts[..]
-        && GEOGRAPHIES.contains(&geography)
-        && !direction.is_empty()
-        && direction.bytes().all(|byte| byte.is_ascii_lowercase())
-        && !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        return Ok(Endpoint::builder()
-            .url(format!("https://dynamodb.{region}.amazonaws.com"))
-            .build());
-    }
-    let params = Params::builder().region(region.to_owned()).build()?;
-    let endpoint = DefaultResolver::new().resolve_endpoint(&params).now_or_never();
-    endpoint.unwrap_or_else(|| Err("the endpoint is not resolved at once".into()))
-}
-
 impl Table {
     /// A client of the table with the credentials that Lambda sets in the environment. Sends no
     /// request.
@@ -249,10 +225,7 @@ impl Table {
         credentials: Result<Credentials, CredentialsError>,
     ) -> Self {
         let StoreConfig { table, region, endpoint } = config;
-        let endpoint = match endpoint {
-            Some(url) => Ok(Endpoint::builder().url(url.clone()).build()),
-            None => resolve_endpoint(region),
-        };
+        let endpoint = endpoint::resolve(SERVICE.name, region, endpoint.as_deref());
         let parts = ClientParts::new(SERVICE, region, endpoint, credentials, http);
         Self { name: table.clone(), client: Arc::new(Client::new(parts)) }
     }

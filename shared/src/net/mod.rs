@@ -4,6 +4,7 @@
 mod aws;
 mod body;
 mod direct;
+pub(crate) mod endpoint;
 mod first_connection;
 pub(crate) mod operation;
 mod pool;

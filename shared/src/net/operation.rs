@@ -2,7 +2,7 @@
 //!
 //! A client of the SDK builds the plugins of an operation for each request: serializers,
 //! interceptors, instruments of metrics, the endpoint's parameters. Here each operation has one
-//! plugin, which is built at its first request. Serialization, errors, timeouts and retries are the
+//! plugin, which is built once. Serialization, errors, timeouts and retries are the
 //! SDK's. `docs/adr/0038-prebuilt-sdk-operations.md` lists the differences.
 
 use std::any::Any;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::config::{Env, StoreConfig, StreamConfig};
-use crate::net::{Client, body};
+use crate::net::{Client, body, endpoint};
 
 /// The time limit of a request to Stream that opens a connection, and of all connections to the
 /// table together.
@@ -66,7 +66,12 @@ impl Hosts {
     /// Stream.
     fn new(connections: Connections, env: &Env) -> Self {
         let host = |url: String, connections| (connections > 0).then_some((url, connections));
-        let table = StoreConfig::from_env(env).ok().map(|store| store.endpoint_url());
+        let endpoint_url = |store: StoreConfig| {
+            let StoreConfig { region, endpoint, .. } = store;
+            let endpoint = endpoint::resolve(endpoint::DYNAMODB, &region, endpoint.as_deref());
+            Some(endpoint.ok()?.url().to_owned())
+        };
+        let table = StoreConfig::from_env(env).ok().and_then(endpoint_url);
         let stream =
             env.get("STREAM_API_KEY").and_then(|_| StreamConfig::base_url_from_env(env).ok());
         Self {
@@ -122,9 +127,11 @@ mod tests {
         assert_eq!(hosts(both, &aws), (dynamodb.clone(), stream));
         assert_eq!(hosts(Connections { stream: 0, ..both }, &aws), (dynamodb, None));
         assert_eq!(hosts(Connections::default(), &aws), (None, None));
-        let china = [("AWS_REGION", "cn-north-1"), ("TABLE_NAME", "t")];
-        let dynamodb = host("https://dynamodb.cn-north-1.amazonaws.com.cn", 4);
-        assert_eq!(hosts(both, &china), (dynamodb, None));
+        let sovereign = [("AWS_REGION", "eusc-de-east-1"), ("TABLE_NAME", "t")];
+        let dynamodb = host("https://dynamodb.eusc-de-east-1.amazonaws.eu", 4);
+        assert_eq!(hosts(both, &sovereign), (dynamodb, None));
+        let invalid = [("AWS_REGION", "not a region"), ("TABLE_NAME", "t")];
+        assert_eq!(hosts(both, &invalid), (None, None));
         let local = [
             ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1"),
             ("STREAM_BASE_URL", "http://127.0.0.1:2/"),

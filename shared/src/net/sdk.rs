@@ -1,39 +1,15 @@
-//! The common configuration of the AWS SDK's clients.
+//! The settings of the AWS SDK.
 
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use futures_util::FutureExt as _;
-
-use crate::net::Client;
-use crate::net::aws::AwsHttpClient;
-
-/// The configuration for a region, or for another endpoint in its place.
-pub(crate) fn config(
-    region: &str,
-    endpoint: Option<&str>,
-    credentials: impl ProvideCredentials + 'static,
-    http: Client,
-) -> SdkConfig {
-    let mut builder = SdkConfig::builder()
-        .behavior_version(behavior_version())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(AwsHttpClient::new(http))
-        .timeout_config(timeouts())
-        .retry_config(retries())
-        // Responses are read completely within the timeout of the attempt.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    builder.set_endpoint_url(endpoint.map(str::to_owned));
-    builder.build()
-}
 
 /// The time limit of an attempt.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,15 +47,41 @@ pub(super) fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::latest()
 }
 
-/// The credentials that Lambda sets in the environment.
-pub(crate) fn env_credentials() -> impl ProvideCredentials + 'static {
-    EnvironmentVariableCredentialsProvider::new()
-}
-
 /// Reads the credentials that Lambda sets in the environment. They are the same for the life of the
 /// process.
 pub(crate) fn read_env_credentials() -> Result<Credentials, CredentialsError> {
     let provider = EnvironmentVariableCredentialsProvider::new();
     let credentials = provider.provide_credentials().now_or_never();
     credentials.unwrap_or_else(|| Err(CredentialsError::not_loaded_no_source()))
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+    use aws_config::{Region, SdkConfig};
+    use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+
+    use super::*;
+    use crate::net::Client;
+    use crate::net::aws::AwsHttpClient;
+
+    /// The configuration of the SDK's own client.
+    pub(crate) fn config(
+        region: &str,
+        endpoint: &str,
+        credentials: impl ProvideCredentials + 'static,
+        http: Client,
+    ) -> SdkConfig {
+        SdkConfig::builder()
+            .behavior_version(behavior_version())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(AwsHttpClient::new(http))
+            .timeout_config(timeouts())
+            .retry_config(retries())
+            // Responses are read completely within the timeout of the attempt.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .endpoint_url(endpoint)
+            .build()
+    }
 }

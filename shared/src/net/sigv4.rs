@@ -1,7 +1,7 @@
 //! Signature Version 4 with a signing key that is derived once a day.
 //!
 //! The signer of the AWS SDK derives the key for each request, which takes four of its HMACs. This
-//! signer signs the requests that the SDK sends to DynamoDB, and leaves all others to the SDK's.
+//! signer signs the requests of JSON services, such as DynamoDB, and leaves all others to the SDK's.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
@@ -38,7 +38,7 @@ const TOKEN_HEADER: &str = "x-amz-security-token";
 const UNSIGNED_HEADERS: [&str; 4] =
     ["authorization", "transfer-encoding", "user-agent", "x-amzn-trace-id"];
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
-/// DynamoDB rejects a signature that is older than five minutes.
+/// AWS rejects a signature that is older than five minutes.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(4);
 
 /// The signer of the requests to one service in one region.
@@ -194,7 +194,7 @@ impl DailyKeySigner {
         })
     }
 
-    /// Whether the scope is that of the key, and the options are those of DynamoDB's operations.
+    /// Whether the scope is that of the key, and the options are those of a JSON service.
     fn supports(&self, endpoint: &AuthSchemeEndpointConfig<'_>, config: &ConfigBag) -> bool {
         let has_scope_of_key = config
             .load::<SigningName>()
@@ -377,8 +377,18 @@ pub(crate) mod tests {
     /// 2025-12-31T23:59:59Z
     const YEAR_END: u64 = 1_767_225_599;
 
-    /// Signs with a signer. Returns the request's headers, sorted by name.
+    /// Signs a request to DynamoDB with a signer. Returns the request's headers, sorted by name.
     fn sign(
+        signer: &dyn Sign,
+        request: HttpRequest,
+        credentials: Credentials,
+        seconds: u64,
+    ) -> Vec<(String, String)> {
+        sign_for("dynamodb", signer, request, credentials, seconds)
+    }
+
+    fn sign_for(
+        service: &'static str,
         signer: &dyn Sign,
         mut request: HttpRequest,
         credentials: Credentials,
@@ -400,7 +410,7 @@ pub(crate) mod tests {
             .unwrap();
         let mut config = Layer::new("test");
         config
-            .store_put(SigningName::from_static("dynamodb"))
+            .store_put(SigningName::from_static(service))
             .store_put(SigningRegion::from(Region::from_static("eu-west-1")))
             .store_put(SigV4OperationSigningConfig::default());
         let config = ConfigBag::of_layers([config]);
@@ -434,8 +444,9 @@ pub(crate) mod tests {
         request.body(SdkBody::from(body)).unwrap().try_into().unwrap()
     }
 
-    /// The `authorization` of the SDK's signer for a request to DynamoDB in `eu-west-1`.
+    /// The `authorization` of the SDK's signer for a request to a service in `eu-west-1`.
     pub(crate) fn authorization_of_sdk<'a>(
+        service: &'static str,
         url: &str,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
         body: &str,
@@ -444,7 +455,7 @@ pub(crate) mod tests {
     ) -> String {
         let headers: Vec<_> = headers.into_iter().collect();
         let request = request("POST", url, &headers, body);
-        let signed = sign(&SigV4Signer::new(), request, credentials, seconds);
+        let signed = sign_for(service, &SigV4Signer::new(), request, credentials, seconds);
         signed.into_iter().find(|(name, _)| name == "authorization").unwrap().1
     }
 

@@ -1,5 +1,6 @@
 //! Doubles and fixtures for tests, and the check of what is read against Stream's models.
 
+pub(crate) mod aws;
 pub(crate) mod jwks;
 pub(crate) mod quality;
 pub(crate) mod samples;
