@@ -14,8 +14,8 @@ use crate::stream::rate_limit::RateLimitTracker;
 use crate::stream::retry::{self, AttemptFailure};
 use crate::stream::retry_budget::RetryBudget;
 use crate::stream::{
-    ErrorResponse, Operation, RateLimit, RawResponse, RequestStats, StreamError, Transport,
-    TransportError,
+    ErrorResponse, Operation, RateLimit, RawResponse, Request, RequestStats, StreamError,
+    Transport, TransportError,
 };
 use crate::sync::lock;
 
@@ -104,7 +104,21 @@ impl StreamClient {
         deadline: Deadline,
         max_attempts: u32,
     ) -> Result<TimedResponse<O::Response>, StreamError> {
-        let request = operation.request();
+        let name = operation_name::<O>();
+        let exchange = self.exchange(name, operation.request(), deadline, max_attempts);
+        let (response, latency) = exchange.await?;
+        Self::parse_response(operation, &response, latency)
+    }
+
+    /// Sends a request, with retries. Returns the successful response and the latency of its
+    /// attempt. Not generic, so that a program contains it once.
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        request: Request,
+        deadline: Deadline,
+        max_attempts: u32,
+    ) -> Result<(RawResponse, Duration), StreamError> {
         let mut attempt = 1;
         loop {
             let started = self.clock.now();
@@ -119,12 +133,12 @@ impl StreamClient {
                 if raw.status == 401 {
                     self.has_auth_failure.store(true, Ordering::Relaxed);
                 }
-                self.record_rate_limit(operation_name::<O>(), raw);
+                self.record_rate_limit(operation, raw);
             }
             let (failure, error) = match response {
                 Ok(raw) if (200..=299).contains(&raw.status) => {
                     lock(&self.retry_budget).refund();
-                    return Self::parse_response(operation, &raw, latency);
+                    return Ok((raw, latency));
                 }
                 Ok(raw) => Self::parse_error(&raw),
                 Err(TransportError::NotSent(source)) => {
@@ -223,8 +237,8 @@ mod tests {
 
     use super::*;
     use crate::ids::CallCid;
+    use crate::stream::Idempotency;
     use crate::stream::ops::{EndCall, GetApp, GetOrCreateCall, SettingsOverride};
-    use crate::stream::{Idempotency, Request};
     use crate::test_support::FakeClock;
 
     struct FixedRandom;

@@ -68,17 +68,15 @@ where
     Ok(cursor.filter(|cursor| !cursor.is_empty()))
 }
 
-/// The entry, or `None` if it cannot be read. The log contains the position of the error only: the
-/// entry may contain personal data.
+/// The entry, or `None` if it cannot be read.
 fn read_entry<T: DeserializeOwned>(entry: &RawValue) -> Option<T> {
-    match serde_json::from_str(entry.get()) {
-        Ok(entry) => Some(entry),
-        Err(error) => {
-            let (entry, column) = (any::type_name::<T>(), error.column());
-            tracing::warn!(entry, column, "skipping unreadable part of Stream's data");
-            None
-        }
-    }
+    let entry = serde_json::from_str(entry.get());
+    entry.inspect_err(|error| log_unreadable(any::type_name::<T>(), error)).ok()
+}
+
+/// Logs the position of the error only: the entry may contain personal data.
+fn log_unreadable(entry: &'static str, error: &serde_json::Error) {
+    tracing::warn!(entry, column = error.column(), "skipping unreadable part of Stream's data");
 }
 
 struct EntriesVisitor<T>(PhantomData<T>);
