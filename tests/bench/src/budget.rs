@@ -8,9 +8,6 @@ use crate::fixture::Fixture;
 use crate::instructions::{self, Instructions};
 use crate::variant::{Kind, RUST_FUNCTIONS, Variant};
 
-/// The functions with a budget.
-pub(crate) const FUNCTIONS: [&str; 2] = RUST_FUNCTIONS;
-
 /// How far a count may exceed its budget, in percent. Runs differ by one percent.
 const TOLERANCE: u64 = 5;
 
@@ -28,7 +25,7 @@ pub(crate) async fn run(update: bool) -> Result<(), BenchError> {
     let fixture = Fixture::start(&work_dir, instructions::WARM_REQUESTS + 1).await?;
     let mut minute_offsets = 1..;
     let mut counts = Budget::new();
-    for function in FUNCTIONS {
+    for function in RUST_FUNCTIONS {
         let variant = Variant { kind: Kind::Rust, function };
         let count = instructions::count(&fixture, &variant, &work_dir, &mut minute_offsets).await?;
         counts.insert(function.to_owned(), count);

@@ -9,9 +9,8 @@ use crate::cgroup::{CGROUP_ROOT, CpuGroup};
 use crate::fixture::{Fixture, Network, RoundTrips};
 use crate::process::Process;
 use crate::stats::{median, millis};
-use crate::variant::{Kind, Variant};
+use crate::variant::{Kind, RUST_FUNCTIONS, Variant};
 
-const FUNCTIONS: [&str; 2] = ["token", "call-create"];
 const MEMORY_MB: [u32; 5] = [128, 256, 512, 1_024, 1_769];
 /// Round trips to AWS in milliseconds. Without a network the times are those of the processor.
 const AWS_ROUND_TRIPS: [u64; 2] = [1, 5];
@@ -39,7 +38,7 @@ pub(crate) async fn run(rounds: u32) -> Result<(), BenchError> {
     let networks = AWS_ROUND_TRIPS
         .map(|aws| RoundTrips { aws: Duration::from_millis(aws), stream: STREAM_ROUND_TRIP });
     let mut cells = Vec::new();
-    for function in FUNCTIONS {
+    for function in RUST_FUNCTIONS {
         for round_trips in networks {
             let network = fixture.delay(round_trips)?;
             for memory_mb in MEMORY_MB {

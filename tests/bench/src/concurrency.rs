@@ -7,9 +7,8 @@ use crate::fixture::{Fixture, RoundTrips};
 use crate::process::Process;
 use crate::resource_usage;
 use crate::stats::{millis, percentile};
-use crate::variant::{Kind, Variant};
+use crate::variant::{Kind, RUST_FUNCTIONS, Variant};
 
-const FUNCTIONS: [&str; 2] = ["token", "call-create"];
 /// The numbers of requests at a time. Eight is AWS's default for Rust and one processor.
 const CONCURRENCIES: [u32; 4] = [1, 8, 32, 64];
 /// The number of users. Profiles beyond the quota of a minute would be queued, and a user without a
@@ -27,7 +26,7 @@ pub(crate) async fn run(requests: u32) -> Result<(), BenchError> {
          response, ms | processor used | memory, MB |\n|---|--:|--:|--:|--:|--:|--:|--:|"
     );
     let mut minute_offset = 0;
-    for function in FUNCTIONS {
+    for function in RUST_FUNCTIONS {
         for concurrency in CONCURRENCIES {
             minute_offset += 1;
             let variant = Variant { kind: Kind::Rust, function };

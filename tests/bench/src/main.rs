@@ -50,7 +50,9 @@ async fn run() -> Result<(), BenchError> {
         Command::Run(Run { build, mode }) => {
             match (build, &mode) {
                 (false, _) => {}
-                (true, Mode::Budget { .. }) => build::build_functions(&budget::FUNCTIONS).await?,
+                (true, Mode::Budget { .. }) => {
+                    build::build_functions(&variant::RUST_FUNCTIONS).await?;
+                }
                 (true, _) => build::build_rust().await?,
             }
             match mode {
