@@ -127,6 +127,9 @@ mod tests {
         assert_eq!(hosts(both, &aws), (dynamodb.clone(), stream));
         assert_eq!(hosts(Connections { stream: 0, ..both }, &aws), (dynamodb, None));
         assert_eq!(hosts(Connections::default(), &aws), (None, None));
+        let china = [("AWS_REGION", "cn-north-1"), ("TABLE_NAME", "t")];
+        let dynamodb = host("https://dynamodb.cn-north-1.amazonaws.com.cn", 4);
+        assert_eq!(hosts(both, &china), (dynamodb, None));
         let sovereign = [("AWS_REGION", "eusc-de-east-1"), ("TABLE_NAME", "t")];
         let dynamodb = host("https://dynamodb.eusc-de-east-1.amazonaws.eu", 4);
         assert_eq!(hosts(both, &sovereign), (dynamodb, None));

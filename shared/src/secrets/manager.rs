@@ -76,6 +76,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::error::format_chain;
     use crate::test_support::aws::{
         REGION, Reply, Server, credentials, http, without_variable_headers,
     };
@@ -98,7 +99,7 @@ mod tests {
     async fn fetch(server: &Server) -> String {
         match manager(server).fetch(ARN).await {
             Ok(secret) => secret.expose_secret().to_owned(),
-            Err(error) => causes(&error),
+            Err(error) => format_chain(Some(&*error)).unwrap(),
         }
     }
 
@@ -107,14 +108,8 @@ mod tests {
         let response = Client::new(&config).get_secret_value().secret_id(ARN).send().await;
         match response {
             Ok(response) => response.secret_string.unwrap_or("the secret has no text".to_owned()),
-            Err(error) => causes(&without_response(error)),
+            Err(error) => format_chain(Some(&*without_response(error))).unwrap(),
         }
-    }
-
-    fn causes(error: &BoxError) -> String {
-        let error: &dyn std::error::Error = &**error;
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
     #[tokio::test]
@@ -178,7 +173,8 @@ mod tests {
         let server = Server::start(vec![secret(&json!("a"))]).await;
         let missing = Err(CredentialsError::not_loaded("unset"));
         let manager = SecretsManager::new(REGION, Some(&server.url), missing, http());
-        let error = causes(&manager.fetch(ARN).await.unwrap_err());
+        let error = manager.fetch(ARN).await.unwrap_err();
+        let error = format_chain(Some(&*error)).unwrap();
         assert!(error.contains("unset"), "{error}");
         assert_eq!(server.requests(), []);
     }

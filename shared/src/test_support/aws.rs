@@ -72,6 +72,7 @@ impl Request {
             "x-amz-date",
             "x-amz-security-token",
         ];
+        assert_eq!(self.line, "POST / HTTP/1.1");
         let url = format!("http://{}/", self.headers["host"]);
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let headers = headers.filter(|(name, _)| !NOT_INPUT.contains(name));
