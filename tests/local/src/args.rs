@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use local::UserLimits;
+
 /// The output of `--help`.
 pub(crate) const HELP: &str = "\
 Runs the API, the functions, DynamoDB and an emulator of Stream on this machine.
@@ -17,6 +19,7 @@ Usage: cargo run -p local -- [options]
   --tls               also serve https and wss, with the certificate authority in local-tls/
   --user ID           register a further user and print a token for it; can be repeated
   --data DIR          directory for DynamoDB's data (in memory)
+  --no-limits         no rate limits per user, for tests that send many requests
   --backends          run DynamoDB and Stream only, for `cargo lambda watch`
   --help              print this text
 
@@ -43,6 +46,7 @@ pub(crate) struct Args {
     /// The further users, each once.
     pub(crate) users: Vec<String>,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) user_limits: UserLimits,
     pub(crate) backends_only: bool,
 }
 
@@ -56,6 +60,7 @@ impl Default for Args {
             has_tls: false,
             users: Vec::new(),
             data_dir: None,
+            user_limits: UserLimits::Default,
             backends_only: false,
         }
     }
@@ -86,6 +91,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         match &*argument.to_string_lossy() {
             "--help" | "-h" => return Ok(Command::Help),
             "--backends" => args.backends_only = true,
+            "--no-limits" => args.user_limits = UserLimits::Disabled,
             "--tls" => args.has_tls = true,
             "--host" => args.host = parse_host(remaining.next())?,
             "--user" => {
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn every_option_is_parsed() {
         let line = "--backends --port 1 --dynamodb-port 2 --stream-port 65535 --data some/dir \
-                    --host 0.0.0.0 --user carol --user dave --user carol";
+                    --host 0.0.0.0 --user carol --user dave --user carol --no-limits";
         let expected = Args {
             port: 1,
             dynamodb_port: 2,
@@ -161,6 +167,7 @@ mod tests {
             has_tls: false,
             users: vec!["carol".to_owned(), "dave".to_owned()],
             data_dir: Some(PathBuf::from("some/dir")),
+            user_limits: UserLimits::Disabled,
             backends_only: true,
         };
         assert_eq!(parse_line(line), Ok(Command::Run(expected)));

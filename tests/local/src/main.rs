@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use local::{
-    BuildMode, ClientAccess, ConsoleOptions, ConsoleUser, Options, Stack, StreamChoice, UserLimits,
+    BuildMode, ClientAccess, ConsoleOptions, ConsoleUser, Options, Stack, StreamChoice,
     workspace_root,
 };
 use login::Login;
@@ -73,7 +73,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         // would remove those calls from a real Stream app.
         schedules: matches!(stream, StreamChoice::Emulated),
         stream,
-        user_limits: UserLimits::Default,
+        user_limits: args.user_limits,
         env: login.variables().clone(),
         functions_log: Some(functions_log(args.port)),
         build_mode: BuildMode::Verbose,
