@@ -11,6 +11,7 @@ mod pool;
 mod preconnect;
 pub(crate) mod sdk;
 pub(crate) mod sigv4;
+mod tls;
 
 pub(crate) use body::read_body;
 pub use preconnect::Connections;
@@ -23,9 +24,9 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{ConfigError, Env};
 use crate::error::BoxError;
@@ -89,11 +90,7 @@ pub(crate) fn client_from_env(env: &Env) -> Result<Client, BoxError> {
 }
 
 fn client_with_roots(roots: RootCertStore) -> Result<Client, BoxError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::client_config(roots)?;
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
