@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::calls::dynamo::DynamoCallStore;
 use crate::calls::sweep::{OpenCallCounter, Sweeper};
-use crate::calls::{CallReader, CallService, CallTimeouts};
+use crate::calls::{CallEnder, CallExtender, CallReader, CallService, CallTimeouts, MemberRemover};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env, StoreConfig, StreamConfig};
 use crate::dynamo::Table;
@@ -151,7 +151,7 @@ impl AppContext {
         })
     }
 
-    /// The service for calls, in the table and at Stream.
+    /// The service that creates calls, in the table and at Stream.
     pub fn call_service(&self) -> Result<CallService, StartError> {
         Ok(CallService {
             store: self.call_store(),
@@ -161,6 +161,25 @@ impl AppContext {
             random: self.random.clone(),
             call_type: stream_names::call_type(&self.env)?,
             service_user: stream_names::service_user(&self.env)?,
+        })
+    }
+
+    /// The service that ends calls, in the table and at Stream.
+    pub fn call_ender(&self) -> Result<CallEnder, StartError> {
+        Ok(CallEnder {
+            store: self.call_store(),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
+            service_user: stream_names::service_user(&self.env)?,
+        })
+    }
+
+    /// The service that extends calls, in the table and at Stream.
+    pub fn call_extender(&self) -> Result<CallExtender, StartError> {
+        Ok(CallExtender {
+            store: self.call_store(),
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
         })
     }
 
@@ -201,10 +220,14 @@ impl AppContext {
 
     /// The service for the erasure of users.
     pub fn erasure_service(&self) -> Result<ErasureService, StartError> {
+        let ender = self.call_ender()?;
         Ok(ErasureService {
             store: Arc::new(DynamoErasureStore::new(self.table.clone())),
-            calls: self.call_service()?,
             quality_eraser: self.quality_store(),
+            stream: ender.stream.clone(),
+            clock: ender.clock.clone(),
+            service_user: ender.service_user.clone(),
+            member_remover: MemberRemover { store: self.call_store(), ender },
         })
     }
 
@@ -238,7 +261,11 @@ impl AppContext {
     /// The sweeper.
     pub fn sweeper(&self) -> Result<Sweeper, StartError> {
         Ok(Sweeper {
-            calls: self.call_service()?,
+            calls: self.call_store(),
+            ender: self.call_ender()?,
+            extender: self.call_extender()?,
+            stream: self.require_stream()?.client.clone(),
+            clock: self.clock.clone(),
             due_store: self.call_store(),
             timeouts: CallTimeouts::from_env(&self.env)?,
             observer: Arc::new(CallMetricsEmitter::new(

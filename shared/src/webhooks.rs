@@ -19,7 +19,7 @@ use crate::calls::rejects::RejectReason;
 use crate::calls::settle::settle_by;
 use crate::calls::timeouts::POLL_INTERVAL;
 use crate::calls::{
-    Call, CallState, CallStore, CallTimeouts, EndReason, EndRequest, EndResult, Precondition,
+    Call, CallEventStore, CallState, CallTimeouts, EndReason, EndRequest, EndResult, Precondition,
     SystemEndReason,
 };
 use crate::clock::{Clock, Deadline, Timestamp};
@@ -40,7 +40,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_millis(1_500);
 #[derive(Clone)]
 pub struct EventHandler {
     /// The calls.
-    pub calls: Arc<dyn CallStore>,
+    pub calls: Arc<dyn CallEventStore>,
     /// The accounts of users.
     pub accounts: Arc<dyn JoinedCallWriter>,
     /// Stream's statistics and the ratings of users.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
 use shared::calls::presence::round_to_seconds;
-use shared::calls::{CallService, CallState, EndReason};
+use shared::calls::{CallEnder, CallState, EndReason};
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::{ApiError, Code};
@@ -17,12 +17,12 @@ fn main() -> ExitCode {
 }
 
 struct State {
-    calls: CallService,
+    calls: CallEnder,
 }
 
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
-        Ok(Self { calls: context.call_service()? })
+        Ok(Self { calls: context.call_ender()? })
     }
 }
 

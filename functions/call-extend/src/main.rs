@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use shared::auth::Caller;
-use shared::calls::{CallResponse, CallService, ExtendCall, timeouts};
+use shared::calls::{CallExtender, CallResponse, ExtendCall, timeouts};
 use shared::clock::Deadline;
 use shared::context::{AppContext, StartError};
 use shared::error::ApiError;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 }
 
 struct State {
-    calls: CallService,
+    calls: CallExtender,
     max_duration: Duration,
     inactivity_timeout: Duration,
 }
@@ -26,7 +26,7 @@ struct State {
 impl State {
     fn new(context: &AppContext) -> Result<Self, StartError> {
         Ok(Self {
-            calls: context.call_service()?,
+            calls: context.call_extender()?,
             max_duration: timeouts::max_duration(&context.env)?,
             inactivity_timeout: timeouts::inactivity_timeout(&context.env)?,
         })

@@ -3,7 +3,7 @@
 
 use futures_util::future::join;
 
-use crate::calls::{Call, CallService, MemberSet};
+use crate::calls::{Call, CallEnder, MemberSet};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, CallId, UserId};
@@ -12,7 +12,7 @@ use crate::stream::ops::{
 };
 use crate::stream::{Operation, StreamError};
 
-impl CallService {
+impl CallEnder {
     /// Removes a call from Stream, and its open-call pointer from the table.
     pub(super) async fn clean_up(&self, call: &Call, deadline: Deadline) -> Result<(), ApiError> {
         let at_stream = async {

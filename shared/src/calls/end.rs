@@ -1,14 +1,32 @@
 //! Ends a call: moves its item to `ending`, which ends the call for its members, cleans it up at
 //! Stream, and moves the item to `ended`.
 
+use std::sync::Arc;
+
 use crate::auth::Caller;
 use crate::calls::outcome::EndedBy;
-use crate::calls::{Call, CallService, CallState, EndReason, EndRequest, EndResult, not_found};
-use crate::clock::Deadline;
+use crate::calls::{
+    Call, CallCleanupStore, CallState, EndReason, EndRequest, EndResult, not_found,
+};
+use crate::clock::{Clock, Deadline};
 use crate::error::ApiError;
-use crate::ids::CallId;
+use crate::ids::{CallId, UserId};
+use crate::stream::StreamClient;
 
-impl CallService {
+/// Ends calls and cleans them up.
+#[derive(Clone)]
+pub struct CallEnder {
+    /// The call items.
+    pub store: Arc<dyn CallCleanupStore>,
+    /// The Stream client.
+    pub stream: StreamClient,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The user who creates the channels.
+    pub service_user: UserId,
+}
+
+impl CallEnder {
     /// Ends the call. The returned call is `ending` or `ended`: it is over for its members, even if
     /// Stream cannot be reached.
     ///

@@ -3,15 +3,18 @@
 //! Each change increments the limit version of the item, and `limitSynced` is the last version that
 //! Stream has confirmed. While the two differ, the sweeper pushes the maximum duration again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calls::timeouts::EXTEND_CHECK_DELAY;
-use crate::calls::{Call, CallService, ConfirmLimitResult, ExtendRequest, ExtendResult, not_found};
-use crate::clock::Deadline;
+use crate::calls::{
+    Call, CallExtendStore, ConfirmLimitResult, ExtendRequest, ExtendResult, not_found,
+};
+use crate::clock::{Clock, Deadline};
 use crate::error::{ApiError, Code};
 use crate::ids::CallId;
-use crate::stream::StreamError;
 use crate::stream::ops::UpdateCall;
+use crate::stream::{StreamClient, StreamError};
 
 /// The number of pushes in a request, if other requests change the maximum duration meanwhile.
 const MAX_PUSHES: u32 = 3;
@@ -25,7 +28,18 @@ pub struct ExtendCall {
     pub inactivity_timeout: Duration,
 }
 
-impl CallService {
+/// Changes the maximum duration of calls.
+#[derive(Clone)]
+pub struct CallExtender {
+    /// The call items.
+    pub store: Arc<dyn CallExtendStore>,
+    /// The Stream client.
+    pub stream: StreamClient,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl CallExtender {
     /// Changes the maximum duration of an active call. The same value again counts as done, unless
     /// Stream has not confirmed it.
     ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::calls::outcome::{Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::presence::{Join, Presence};
 use crate::calls::presence_writer::write_presence;
-use crate::calls::{Call, CallStore, CallTimeouts};
+use crate::calls::{Call, CallEventStore, CallTimeouts};
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::ids::{CallCid, SessionId, UserId};
 use crate::store::StoreError;
@@ -74,7 +74,7 @@ impl Look {
     /// stored, or `None` if it does not exist any more.
     pub(crate) async fn record(
         &self,
-        store: &dyn CallStore,
+        store: &dyn CallEventStore,
         call: Call,
     ) -> Result<Option<Call>, StoreError> {
         write_presence(store, call, self.requested_at, |call| {

@@ -44,14 +44,16 @@ pub use call_type::{CallSettings, CallType};
 pub use command::{CreateCall, NewCall, WhenBusy};
 pub use create::CreateResult;
 pub use creators::CallCreators;
+pub use end::CallEnder;
 pub use end_reason::{EndReason, SystemEndReason};
-pub use extend::ExtendCall;
+pub use extend::{CallExtender, ExtendCall};
 pub use members::MemberSet;
-pub use remove_user::RemoveUserResult;
+pub use remove_user::{MemberRemover, RemoveUserResult};
 pub use response::CallResponse;
 pub use settlement::{SettledFrom, Settlement};
 pub use store::{
-    ActivateResult, Alias, BeginResult, CallReader, CallStore, ConfirmLimitResult, EndRequest,
+    ActivateResult, Alias, BeginResult, CallCleanupStore, CallEndStore, CallEventStore,
+    CallExtendStore, CallMemberStore, CallReader, CallStore, ConfirmLimitResult, EndRequest,
     EndResult, ExtendRequest, ExtendResult, OpenCallPointer, Precondition, PresenceUpdate,
     ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
@@ -68,7 +70,7 @@ use crate::random::Random;
 use crate::stream::StreamClient;
 use crate::users::MemberReader;
 
-/// Creates, extends, ends and cleans up calls.
+/// Creates calls.
 #[derive(Clone)]
 pub struct CallService {
     /// The call items.
@@ -105,6 +107,16 @@ impl CallService {
     #[must_use]
     pub fn generate_id(&self) -> CallId {
         CallId::from_uuid(self.random.uuid_v7(self.clock.now()))
+    }
+
+    /// Ends and cleans up calls that a create does not keep.
+    fn ender(&self) -> CallEnder {
+        CallEnder {
+            store: self.store.clone(),
+            stream: self.stream.clone(),
+            clock: self.clock.clone(),
+            service_user: self.service_user.clone(),
+        }
     }
 }
 

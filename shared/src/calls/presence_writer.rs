@@ -1,6 +1,6 @@
 //! Changes the presence and the rejects of a call by read, change and conditional write.
 
-use crate::calls::{Call, CallStore, PresenceUpdate, UpdatePresenceResult};
+use crate::calls::{Call, CallEventStore, PresenceUpdate, UpdatePresenceResult};
 use crate::clock::Timestamp;
 use crate::store::StoreError;
 
@@ -15,7 +15,7 @@ const MAX_ATTEMPTS: u32 = 5;
 ///
 /// Those of the table, and `Unavailable` after [`MAX_ATTEMPTS`] conflicts.
 pub(crate) async fn write_presence(
-    store: &dyn CallStore,
+    store: &dyn CallEventStore,
     mut call: Call,
     at: Timestamp,
     change: impl Fn(&mut Call) -> bool + Send + Sync,

@@ -43,7 +43,7 @@ impl CallService {
         let channel = response.map_err(|error| self.map_member_error(error))?.channel;
         let channel = channel.filter(|channel| channel.created_by.is_some());
         let channel = channel.ok_or_else(missing_creator)?;
-        if self.is_channel_of(&Call::new(new_call), &channel) {
+        if self.ender().is_channel_of(&Call::new(new_call), &channel) {
             return Ok(());
         }
         // Another user created a channel with this id: it is neither used nor deleted.
@@ -85,7 +85,7 @@ impl CallService {
         if creator.id != new_call.owner.as_str() {
             // Another user created a call with this id. The channel belongs to this call, so the
             // reservation stays until the channel is deleted.
-            match self.delete_channel(&new_call.id, deadline).await {
+            match self.ender().delete_channel(&new_call.id, deadline).await {
                 Ok(()) => self.cancel_reservation(new_call).await,
                 Err(error) => error.log("DeleteChannel failed after a call conflict", &new_call.id),
             }

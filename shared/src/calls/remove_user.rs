@@ -1,18 +1,22 @@
 //! Removes a deleted user from an open call. The other members go on. If fewer than two remain, the
 //! call ends.
 
+use std::sync::Arc;
+
 use futures_util::future::join;
 
 use crate::auth::Caller;
 use crate::calls::outcome::EndedBy;
-use crate::calls::{Call, CallService, CallState, EndReason, MemberSet, ReplaceMembersResult};
+use crate::calls::{
+    Call, CallEnder, CallMemberStore, CallState, EndReason, MemberSet, ReplaceMembersResult,
+};
 use crate::clock::Deadline;
 use crate::error::ApiError;
 use crate::ids::UserId;
 use crate::stream::ops::{RemoveCallMember, RemoveChannelMember};
 use crate::stream::{Operation, StreamError};
 
-/// The result of [`CallService::remove_user`].
+/// The result of [`MemberRemover::remove_user`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoveUserResult {
     /// The call is active and goes on without the user.
@@ -24,7 +28,16 @@ pub enum RemoveUserResult {
     Creating,
 }
 
-impl CallService {
+/// Removes deleted users from calls.
+#[derive(Clone)]
+pub struct MemberRemover {
+    /// The call items.
+    pub store: Arc<dyn CallMemberStore>,
+    /// Ends the calls with fewer than two remaining members.
+    pub ender: CallEnder,
+}
+
+impl MemberRemover {
     /// Removes a deleted user from the item of an open call. Ends the call if fewer than two
     /// members remain. A retry is safe.
     ///
@@ -54,7 +67,7 @@ impl CallService {
                     };
                     let reason: EndReason = EndReason::USER_DELETED.into();
                     let ended_by = EndedBy::System;
-                    self.end_as(&caller, &call.call_id, &reason, &ended_by, deadline).await?;
+                    self.ender.end_as(&caller, &call.call_id, &reason, &ended_by, deadline).await?;
                     return Ok(RemoveUserResult::Over);
                 }
                 CallState::Creating => return Ok(RemoveUserResult::Creating),
@@ -99,7 +112,7 @@ impl CallService {
         call: &Call,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
-        match self.send_ignoring_not_found(operation, deadline).await {
+        match self.ender.send_ignoring_not_found(operation, deadline).await {
             Err(error @ StreamError::Rejected(_)) => {
                 ApiError::from(error).log("removing a deleted member failed", &call.call_id);
                 Ok(())
@@ -118,11 +131,11 @@ impl CallService {
         let id = &call.call_id;
         let previous: Vec<UserId> = call.members.iter().chain([user]).cloned().collect();
         let member_set = MemberSet::new(&call.members);
-        let now = self.clock.now();
+        let now = self.ender.clock.now();
         let new_call = call.reservation(now);
         let (set, ()) = join(
             self.store.set_open_call(&member_set, &new_call, now, None),
-            self.clear_open_call(&previous, id, None),
+            self.ender.clear_open_call(&previous, id, None),
         )
         .await;
         if let Err(error) = set {

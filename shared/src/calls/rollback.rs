@@ -32,7 +32,7 @@ impl CallService {
             ApiError::from(error).log("withdrawing a call failed, its lease will expire", id);
         }
         if written.pointer {
-            self.clear_open_call(members, id, Some(attempt)).await;
+            self.ender().clear_open_call(members, id, Some(attempt)).await;
         }
     }
 
@@ -99,7 +99,7 @@ impl CallService {
             Ok(EndResult::Ending(call) | EndResult::Unchanged(call))
                 if call.state == CallState::Ending =>
             {
-                self.clean_up_and_finish(call, deadline).await;
+                self.ender().clean_up_and_finish(call, deadline).await;
             }
             Ok(_) => self.roll_back(new_call, deadline).await,
             Err(error) => ApiError::from(error).log("recording the end failed", &new_call.id),
@@ -108,7 +108,7 @@ impl CallService {
 
     /// Removes from Stream what was provisioned for a call that ended meanwhile.
     pub(super) async fn roll_back(&self, new_call: &NewCall, deadline: Deadline) {
-        if let Err(error) = self.clean_up_owned(&new_call.cid(), deadline).await {
+        if let Err(error) = self.ender().clean_up_owned(&new_call.cid(), deadline).await {
             error.log("rollback failed, left to the cleanup recheck", &new_call.id);
         }
     }

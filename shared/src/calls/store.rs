@@ -1,4 +1,8 @@
-//! The store of calls: conditional writes that need no read before them.
+//! The stores of calls: conditional writes that need no read before them. Each method sends at most
+//! one request.
+//!
+//! There is a trait for each use, since a function contains every method of the traits that it uses
+//! (`docs/adr/0041-narrow-store-traits.md`).
 
 use async_trait::async_trait;
 
@@ -126,7 +130,7 @@ impl<'a> EndRequest<'a> {
     }
 }
 
-/// The result of [`CallStore::end`].
+/// The result of [`CallEndStore::end`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndResult {
     /// The call is `ending` by this request.
@@ -138,7 +142,7 @@ pub enum EndResult {
     Missing,
 }
 
-/// The result of [`CallStore::replace_members`].
+/// The result of [`CallMemberStore::replace_members`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplaceMembersResult {
     /// The call has the new members.
@@ -164,7 +168,7 @@ pub struct ExtendRequest<'a> {
     pub due_at: Timestamp,
 }
 
-/// The result of [`CallStore::extend`].
+/// The result of [`CallExtendStore::extend`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtendResult {
     /// The call has the new maximum duration, and a new limit version.
@@ -175,7 +179,7 @@ pub enum ExtendResult {
     Missing,
 }
 
-/// The result of [`CallStore::confirm_limit`].
+/// The result of [`CallExtendStore::confirm_limit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfirmLimitResult {
     /// Stream has the maximum duration of the item.
@@ -204,7 +208,7 @@ pub struct PresenceUpdate<'a> {
     pub at: Timestamp,
 }
 
-/// The result of [`CallStore::update_presence`].
+/// The result of [`CallEventStore::update_presence`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdatePresenceResult {
     /// The call, with the new presence.
@@ -224,7 +228,7 @@ pub struct OpenCallPointer {
     pub at: Timestamp,
 }
 
-/// The result of [`CallStore::set_open_call`].
+/// The result of [`CallMemberStore::set_open_call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetOpenCallResult {
     /// The pointer points to the new call.
@@ -236,17 +240,112 @@ pub enum SetOpenCallResult {
     Occupied(OpenCallPointer),
 }
 
-/// Reads calls with strong consistency. Separate from [`CallStore`], so that a function that only
-/// reads contains no writes (`docs/adr/0041-narrow-store-traits.md`).
+/// Reads calls with strong consistency.
 #[async_trait]
 pub trait CallReader: Send + Sync {
-    /// Reads a call. Sends one request.
+    /// Reads a call.
     async fn get(&self, id: &CallId) -> Result<Option<Call>, StoreError>;
 }
 
-/// The store of calls. Each method sends at most one request.
+/// Ends calls for their members.
 #[async_trait]
-pub trait CallStore: CallReader {
+pub trait CallEndStore: Send + Sync {
+    /// Moves an open call to `ending` if the member and the precondition match.
+    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError>;
+}
+
+/// Stores the cleanup of `ending` calls: their end, their open-call pointer, and the quota of channel
+/// deletions.
+#[async_trait]
+pub trait CallCleanupStore: CallEndStore {
+    /// Moves a call from `ending` to `ended`. A call that is `ended` already is returned as it is.
+    /// `None` if the call does not exist or is open.
+    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError>;
+
+    /// Clears the open-call pointer if it still points to this call. If `attempt` is given, clears
+    /// only a pointer that this attempt has set.
+    async fn clear_open_call(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes one single channel deletion from the quota of the minute. False if none is left.
+    async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError>;
+}
+
+/// Changes the maximum duration of calls.
+#[async_trait]
+pub trait CallExtendStore: Send + Sync {
+    /// Changes the maximum duration of an active call. Increments its limit version.
+    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError>;
+
+    /// Stores that Stream has the maximum duration of this limit version, if it is the newest.
+    async fn confirm_limit(
+        &self,
+        id: &CallId,
+        version: u64,
+    ) -> Result<ConfirmLimitResult, StoreError>;
+}
+
+/// Stores what webhook events and looks at Stream tell about a call.
+#[async_trait]
+pub trait CallEventStore: CallReader + CallEndStore {
+    /// Stores when the first participant joined. The earliest time wins. If the call does not
+    /// exist, did not exist at that time, or has another type, nothing is written.
+    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Stores the presence and the rejects of a call in any state, if they have not changed since
+    /// they were read.
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError>;
+
+    /// Makes an active call due at `due_at`, unless it is due earlier.
+    async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes a call that waits for its settlement until `settle_by` due at `due_at`.
+    async fn schedule_settlement(
+        &self,
+        cid: &CallCid,
+        settle_by: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Makes an active call due at `due_at`, also if it was due earlier. If a sweep is processing the
+    /// call, its conditional reschedule fails, so the call is checked again.
+    async fn set_next_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Changes the members of calls.
+#[async_trait]
+pub trait CallMemberStore: CallReader {
+    /// Replaces the members of an active call, if they are still `expected`. The first one of
+    /// `members` becomes the owner. Does not change the open-call pointers.
+    async fn replace_members(
+        &self,
+        id: &CallId,
+        expected: &[UserId],
+        members: &[UserId],
+    ) -> Result<ReplaceMembersResult, StoreError>;
+
+    /// Sets the open-call pointer of the members to a call, if no pointer exists, or it points to
+    /// this call or equals `stale`.
+    async fn set_open_call(
+        &self,
+        members: &MemberSet,
+        new_call: &NewCall,
+        at: Timestamp,
+        stale: Option<&OpenCallPointer>,
+    ) -> Result<SetOpenCallResult, StoreError>;
+}
+
+/// Creates calls. Includes the other traits.
+#[async_trait]
+pub trait CallStore: CallCleanupStore + CallEventStore + CallExtendStore + CallMemberStore {
     /// Inserts a new call as `creating` if its id is free. The id of an expired alias is free.
     async fn begin(&self, new_call: &NewCall) -> Result<BeginResult, StoreError>;
 
@@ -274,31 +373,6 @@ pub trait CallStore: CallReader {
         due_at: Timestamp,
     ) -> Result<ActivateResult, StoreError>;
 
-    /// Moves an open call to `ending` if the member and the precondition match.
-    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError>;
-
-    /// Moves a call from `ending` to `ended`. A call that is `ended` already is returned as it is.
-    /// `None` if the call does not exist or is open.
-    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError>;
-
-    /// Replaces the members of an active call, if they are still `expected`. The first one of
-    /// `members` becomes the owner. Does not change the open-call pointers.
-    async fn replace_members(
-        &self,
-        id: &CallId,
-        expected: &[UserId],
-        members: &[UserId],
-    ) -> Result<ReplaceMembersResult, StoreError>;
-    /// Changes the maximum duration of an active call. Increments its limit version.
-    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError>;
-
-    /// Stores that Stream has the maximum duration of this limit version, if it is the newest.
-    async fn confirm_limit(
-        &self,
-        id: &CallId,
-        version: u64,
-    ) -> Result<ConfirmLimitResult, StoreError>;
-
     /// Stores that an active call rings now, if its last ring was before `last_before` or it has not
     /// rung. Returns whether that was stored.
     async fn record_ring(
@@ -307,53 +381,4 @@ pub trait CallStore: CallReader {
         at: Timestamp,
         last_before: Timestamp,
     ) -> Result<bool, StoreError>;
-
-    /// Stores when the first participant joined. The earliest time wins. If the call does not
-    /// exist, did not exist at that time, or has another type, nothing is written.
-    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError>;
-
-    /// Stores the presence and the rejects of a call in any state, if they have not changed since
-    /// they were read.
-    async fn update_presence(
-        &self,
-        cid: &CallCid,
-        update: PresenceUpdate<'_>,
-    ) -> Result<UpdatePresenceResult, StoreError>;
-
-    /// Makes an active call due at `due_at`, unless it is due earlier.
-    async fn schedule_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
-
-    /// Makes a call that waits for its settlement until `settle_by` due at `due_at`.
-    async fn schedule_settlement(
-        &self,
-        cid: &CallCid,
-        settle_by: Timestamp,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError>;
-
-    /// Makes an active call due at `due_at`, also if it was due earlier. If a sweep is processing the
-    /// call, its conditional reschedule fails, so the call is checked again.
-    async fn set_next_check(&self, cid: &CallCid, due_at: Timestamp) -> Result<(), StoreError>;
-
-    /// Sets the open-call pointer of the members to a call, if no pointer exists, or it points to
-    /// this call or equals `stale`.
-    async fn set_open_call(
-        &self,
-        members: &MemberSet,
-        new_call: &NewCall,
-        at: Timestamp,
-        stale: Option<&OpenCallPointer>,
-    ) -> Result<SetOpenCallResult, StoreError>;
-
-    /// Clears the open-call pointer if it still points to this call. If `attempt` is given, clears
-    /// only a pointer that this attempt has set.
-    async fn clear_open_call(
-        &self,
-        members: &MemberSet,
-        id: &CallId,
-        attempt: Option<&str>,
-    ) -> Result<(), StoreError>;
-
-    /// Takes one single channel deletion from the quota of the minute. False if none is left.
-    async fn acquire_delete_quota(&self, at: Timestamp) -> Result<bool, StoreError>;
 }

@@ -16,16 +16,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::calls::timeouts::TOMBSTONE_TTL;
-use crate::calls::{CallService, RemoveUserResult};
-use crate::clock::{Deadline, Timestamp};
+use crate::calls::{MemberRemover, RemoveUserResult};
+use crate::clock::{Clock, Deadline, Timestamp};
 use crate::error::{ApiError, Code};
 use crate::ids::{CallCid, UserId};
 use crate::quality::UserQualityEraser;
-use crate::stream::StreamError;
 use crate::stream::ops::{
     CallFilter, DeleteUser, DeleteUserResponse, GetTask, QueryCalls, TaskStatus, UpsertUsers,
     UserData,
 };
+use crate::stream::{StreamClient, StreamError};
 
 /// If less time than this remains, the work is left to a later sweep.
 const MIN_REMAINING: Duration = Duration::from_secs(3);
@@ -56,10 +56,16 @@ pub struct ErasureSummary {
 pub struct ErasureService {
     /// The erasures in progress.
     pub store: Arc<dyn ErasureStore>,
-    /// The calls and the Stream client.
-    pub calls: CallService,
+    /// Removes the user from open calls, or ends them.
+    pub member_remover: MemberRemover,
     /// The eraser of quality data.
     pub quality_eraser: Arc<dyn UserQualityEraser>,
+    /// The Stream client.
+    pub stream: StreamClient,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The user who creates channels, whose id is reserved.
+    pub service_user: UserId,
 }
 
 impl ErasureService {
@@ -69,10 +75,10 @@ impl ErasureService {
     ///
     /// `user_not_found`, `store_unavailable`. After a failure at Stream the sweeper continues.
     pub async fn erase(&self, id: &UserId, deadline: Deadline) -> Result<ErasureStatus, ApiError> {
-        if *id == self.calls.service_user {
+        if *id == self.service_user {
             return Err(ApiError::from_code(Code::UserNotFound));
         }
-        match self.store.begin(id, self.calls.clock.now()).await? {
+        match self.store.begin(id, self.clock.now()).await? {
             BeginErasureResult::UserNotFound => Err(ApiError::from_code(Code::UserNotFound)),
             BeginErasureResult::AlreadyErased => Ok(ErasureStatus::Deleted),
             BeginErasureResult::InProgress(erasure) => Ok(self.resume(erasure, deadline).await),
@@ -88,11 +94,11 @@ impl ErasureService {
         let mut pending = self.store.list_pending().await?;
         let mut summary = ErasureSummary { erased: 0, erasing: pending.len() as u64 };
         // The start rotates every minute, so that erasures that keep failing do not block others.
-        let minute = usize::try_from(self.calls.clock.now().as_secs() / 60).unwrap_or(0);
+        let minute = usize::try_from(self.clock.now().as_secs() / 60).unwrap_or(0);
         let offset = (minute * MAX_PER_SWEEP).checked_rem(pending.len()).unwrap_or(0);
         pending.rotate_left(offset);
         for erasure in pending.into_iter().take(MAX_PER_SWEEP) {
-            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
+            if deadline.remaining(self.clock.now()) < MIN_REMAINING {
                 break;
             }
             if self.resume(erasure, deadline).await == ErasureStatus::Deleted {
@@ -136,7 +142,7 @@ impl ErasureService {
             }
         }
         let Some(task_id) = erasure.task_id.take() else { return Ok(ErasureStatus::Deleting) };
-        let status = match self.calls.stream.send(&GetTask { id: &task_id }, deadline).await {
+        let status = match self.stream.send(&GetTask { id: &task_id }, deadline).await {
             Ok(task) => task.status,
             // Stream deletes old tasks, so the result is unknown.
             Err(StreamError::NotFound(_)) => TaskStatus::Failed,
@@ -157,7 +163,7 @@ impl ErasureService {
         user: &UserId,
         deadline: Deadline,
     ) -> Result<DeleteUserResponse, StreamError> {
-        let stream = &self.calls.stream;
+        let stream = &self.stream;
         match stream.send(&DeleteUser { id: user }, deadline).await {
             Err(StreamError::NotFound(response)) if !response.is_user_deleted() => {
                 let users = [(user, UserData::without_profile())];
@@ -175,7 +181,7 @@ impl ErasureService {
     }
 
     async fn finish(&self, user: &UserId) -> Result<ErasureStatus, ApiError> {
-        self.store.finish(user, self.calls.clock.now()).await?;
+        self.store.finish(user, self.clock.now()).await?;
         Ok(ErasureStatus::Deleted)
     }
 
@@ -194,7 +200,7 @@ impl ErasureService {
         loop {
             let filter = CallFilter::Member { user: &erasure.user, since };
             let query = QueryCalls { filter, next: erasure.next_page.as_deref() };
-            let page = match self.calls.stream.send(&query, deadline).await {
+            let page = match self.stream.send(&query, deadline).await {
                 Ok(page) => page,
                 // Stream rejects an expired page cursor.
                 Err(StreamError::Rejected(_)) if erasure.next_page.is_some() => {
@@ -209,7 +215,7 @@ impl ErasureService {
                 if !done.insert(cid.clone()) {
                     continue;
                 }
-                if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
+                if deadline.remaining(self.clock.now()) < MIN_REMAINING {
                     return Ok(false);
                 }
                 match self.remove_from_call(&cid, &erasure.user, deadline).await? {
@@ -242,18 +248,20 @@ impl ErasureService {
     ) -> Result<Removal, ApiError> {
         let id = &cid.id;
         // The user may not be a member any more: an earlier attempt may have failed afterwards.
-        let Some(call) = self.calls.store.get(id).await? else { return Ok(Removal::Listed) };
-        let result = self.calls.remove_user(call, user, deadline).await?;
+        let Some(call) = self.member_remover.store.get(id).await? else {
+            return Ok(Removal::Listed);
+        };
+        let result = self.member_remover.remove_user(call, user, deadline).await?;
         if result == RemoveUserResult::Creating {
             return Ok(Removal::Creating);
         }
         self.quality_eraser.delete_user_data(id, user).await?;
         // A request may have read the data before its deletion.
-        self.quality_eraser.invalidate_summary(id, self.calls.clock.now()).await?;
+        self.quality_eraser.invalidate_summary(id, self.clock.now()).await?;
         match result {
             // Another system may have a call with this id, and another type.
             RemoveUserResult::Removed(call) if call.cid() == *cid => {
-                self.calls.remove_user_at_stream(&call, user, deadline).await?;
+                self.member_remover.remove_user_at_stream(&call, user, deadline).await?;
                 Ok(Removal::Unlisted)
             }
             _ => Ok(Removal::Listed),

@@ -409,7 +409,7 @@ impl Handlers {
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
         let ended =
-            self.services.calls.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
+            self.services.ender.end(&caller, id, &EndReason::default(), deadline).await.ok()?;
         let mut core = self.sim.lock();
         let now = core.model.now;
         core.model.history.acknowledged_ends.entry(id.clone()).or_insert(now);
@@ -425,7 +425,7 @@ impl Handlers {
         };
         let id = &self.ids.call_x;
         let deadline = Deadline::after(self.sim.now(), Duration::from_secs(10));
-        let extended = self.services.calls.extend(id, command, deadline).await.ok()?;
+        let extended = self.services.extender.extend(id, command, deadline).await.ok()?;
         let mut core = self.sim.lock();
         let live = core.model.stream_calls.get(id.as_str());
         let is_at_stream =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::calls::sweep::{ClosedCallObserver, Shard, Sweeper};
-use shared::calls::{CallService, CallTimeouts};
+use shared::calls::{CallEnder, CallExtender, CallService, CallTimeouts};
 use shared::ids::{CallTypeName, UserId};
 use shared::stream::StreamClient;
 use shared::webhooks::EventHandler;
@@ -17,6 +17,8 @@ use crate::stream::ModelStream;
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) calls: CallService,
+    pub(crate) ender: CallEnder,
+    pub(crate) extender: CallExtender,
     pub(crate) event_handler: EventHandler,
     pub(crate) sweeper: Sweeper,
 }
@@ -44,11 +46,28 @@ impl Services {
             clock: clock.clone(),
             random: clock.clone(),
             call_type: CallTypeName::default(),
+            service_user: service_user.clone(),
+        };
+        let ender = CallEnder {
+            store: store.clone(),
+            stream: stream.clone(),
+            clock: clock.clone(),
             service_user,
         };
+        let extender =
+            CallExtender { store: store.clone(), stream: stream.clone(), clock: clock.clone() };
         let due_store = store.clone();
         Self {
-            sweeper: Sweeper { calls: calls.clone(), due_store, timeouts, observer },
+            sweeper: Sweeper {
+                calls: store.clone(),
+                ender: ender.clone(),
+                extender: extender.clone(),
+                stream: stream.clone(),
+                clock: clock.clone(),
+                due_store,
+                timeouts,
+                observer,
+            },
             event_handler: EventHandler {
                 calls: store.clone(),
                 accounts: store.clone(),
@@ -58,6 +77,8 @@ impl Services {
                 timeouts,
             },
             calls,
+            ender,
+            extender,
         }
     }
 }

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use shared::calls::sweep::{DueCall, DueEntry, DuePage, DueStore, SettleRequest, Shard};
 use shared::calls::timeouts::{CLEANUP_RECHECK, LEASE_DURATION};
 use shared::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallReader, CallScore, CallState, CallStore,
+    ActivateResult, Alias, BeginResult, Call, CallCleanupStore, CallEndStore, CallEventStore,
+    CallExtendStore, CallMemberStore, CallReader, CallScore, CallState, CallStore,
     ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet,
     NewCall, OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult,
     SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
@@ -78,6 +79,374 @@ impl CallReader for ModelStore {
         let id = id.clone();
         let label = format!("get {id}");
         self.read(|| label, move |model| model.items.get(&id).map(|item| item.call.clone())).await
+    }
+}
+
+#[async_trait]
+impl CallEndStore for ModelStore {
+    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
+        let EndRequest {
+            id,
+            member,
+            reason,
+            ended_by,
+            at,
+            due_at,
+            precondition,
+            presence_version,
+            limit_version,
+        } = request;
+        let (id, member) = (id.clone(), member.cloned());
+        let (reason, ended_by) = (reason.clone(), ended_by.clone());
+        let ignores_presence = self.has_mutant(Mutant::EndIgnoresPresence);
+        let (mut expected_due_at, mut expected_attempt, mut event) = (None, None, None);
+        match precondition {
+            Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
+            Some(Precondition::Attempt(attempt)) => expected_attempt = Some(attempt.to_owned()),
+            Some(Precondition::Event { at, call_type }) => event = Some((at, call_type.cloned())),
+            None => {}
+        }
+        if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
+            let channel = id.channel().to_string();
+            let label = format!("delete {channel} too early");
+            self.write(|| label, move |model| model.stream_channels.remove(&channel)).await?;
+        }
+        let label = format!("end {id}, {}", reason.as_str());
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return EndResult::Missing };
+            let allowed = member.as_ref().is_none_or(|member| item.call.is_member(member))
+                && event.as_ref().is_none_or(|(at, call_type)| {
+                    let has_type = |name: &CallTypeName| item.call.stream_call_type == *name;
+                    item.call.existed_at(*at) && call_type.as_ref().is_none_or(has_type)
+                })
+                && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
+                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at))
+                && limit_version.is_none_or(|version| version == item.call.limit_version)
+                && (ignores_presence
+                    || presence_version
+                        .is_none_or(|version| version == item.call.presence.version()));
+            if !allowed || item.call.state > CallState::Active {
+                return EndResult::Unchanged(item.call.clone());
+            }
+            item.call.ending_at = Some(at);
+            item.call.end_reason = Some(reason.clone());
+            item.call.ended_by = Some(ended_by.clone());
+            item.call.lease_until = None;
+            (item.due_at, item.tries) = (Some(due_at), 0);
+            let is_unanswered = [EndReason::NOT_JOINED, EndReason::NOT_ANSWERED]
+                .iter()
+                .any(|unanswered| unanswered.as_str() == reason.as_str());
+            let is_cancelled = reason.as_str() == EndReason::CANCELLED.as_str();
+            let has_owner_rejected = model
+                .stream_calls
+                .get(id.as_str())
+                .is_some_and(|live| live.rejecting_users.contains(&item.call.owner));
+            let is_declined = reason.as_str() == EndReason::DECLINED.as_str();
+            let is_busy =
+                |user: &UserId| model.history.reported_busy.contains(&(id.clone(), user.clone()));
+            let is_declined_as_busy = is_declined && item.call.members.iter().any(is_busy);
+            let joined = item.call.presence.joined_users();
+            let has_callee_joined = joined.iter().any(|user| *user != item.call.owner);
+            if is_declined_as_busy {
+                model.record_violation(|| format!("{id} ends as declined by a busy member"));
+            }
+            if is_unanswered && has_callee_joined {
+                model.record_violation(|| format!("{id} ends as unanswered after a join"));
+            }
+            if is_cancelled && !has_owner_rejected {
+                model.record_violation(|| format!("{id} ends as cancelled without its caller"));
+            }
+            model.transition(&id, CallState::Ending);
+            EndResult::Ending(model.items[&id].call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+}
+
+#[async_trait]
+impl CallCleanupStore for ModelStore {
+    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError> {
+        let id = id.clone();
+        let due = match self.mutant {
+            Some(Mutant::NoCleanupRecheck) => None,
+            _ => Some(at.plus(CLEANUP_RECHECK)),
+        };
+        let label = format!("finish {id}");
+        let stores_score = self.has_mutant(Mutant::ScoreStoredEarly);
+        let effect = move |model: &mut ModelState| {
+            let item = model.items.get_mut(&id)?;
+            if item.call.state == CallState::Ending {
+                item.call.ended_at = Some(at);
+                if stores_score {
+                    item.call.quality = Some(any_score());
+                }
+                (item.due_at, item.tries) = (due, 0);
+                model.transition(&id, CallState::Ended);
+            }
+            let call = &model.items.get(&id)?.call;
+            (call.state == CallState::Ended).then(|| call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn clear_open_call(
+        &self,
+        members: &MemberSet,
+        id: &CallId,
+        attempt: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalClearPointer);
+        let attempt = attempt.filter(|_| !is_unconditional).map(str::to_owned);
+        let (members, id) = (members.clone(), id.clone());
+        let label = format!("clear the pointer to {id} by {attempt:?}");
+        let effect = move |model: &mut ModelState| {
+            let is_current = model.open_call_pointers.get(&members).is_some_and(|stored| {
+                stored.pointer.call_id == id
+                    && attempt.as_ref().is_none_or(|attempt| *attempt == stored.attempt)
+            });
+            if is_current {
+                model.open_call_pointers.remove(&members);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    /// Always acquires the quota. Without it, the channel would be left to the sweeper.
+    async fn acquire_delete_quota(&self, _: Timestamp) -> Result<bool, StoreError> {
+        self.read(|| "acquire the delete quota".to_owned(), |_| true).await
+    }
+}
+
+#[async_trait]
+impl CallExtendStore for ModelStore {
+    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError> {
+        let ExtendRequest { id, max_duration_seconds, joined_after, due_at } = request;
+        let id = id.clone();
+        let keeps_version = self.has_mutant(Mutant::ExtendKeepsVersion);
+        let confirms = self.has_mutant(Mutant::ExtendConfirmsLimit);
+        let due_at = if self.has_mutant(Mutant::ExtendPostponesCheck) {
+            due_at.plus(Duration::from_secs(max_duration_seconds))
+        } else {
+            due_at
+        };
+        let label = format!("extend {id} to {max_duration_seconds} s");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return ExtendResult::Missing };
+            let call = &mut item.call;
+            let is_changed = call.max_duration_seconds != Some(max_duration_seconds);
+            let is_in_time = call.joined_at().is_none_or(|at| at > joined_after);
+            if call.state != CallState::Active || !is_changed || !is_in_time {
+                return ExtendResult::Unchanged(call.clone());
+            }
+            call.max_duration_seconds = Some(max_duration_seconds);
+            call.limit_version += u64::from(!keeps_version);
+            if confirms {
+                call.limit_synced = call.limit_version;
+            }
+            item.due_at = Some(due_at);
+            ExtendResult::Extended(item.call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn confirm_limit(
+        &self,
+        id: &CallId,
+        version: u64,
+    ) -> Result<ConfirmLimitResult, StoreError> {
+        let id = id.clone();
+        let label = format!("confirm the limit of {id}, version {version}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return ConfirmLimitResult::Missing };
+            let call = &mut item.call;
+            if call.limit_version == 0 || call.limit_version != version {
+                return ConfirmLimitResult::Superseded(call.clone());
+            }
+            call.limit_synced = version;
+            ConfirmLimitResult::Confirmed(call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+}
+
+#[async_trait]
+impl CallEventStore for ModelStore {
+    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
+        let label = format!("record the start of {id}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
+                && item.call.cid() == cid
+                && item.call.existed_at(at)
+                && item.call.started_at.is_none_or(|known| known > at)
+                && item.call.settlement.is_none()
+            {
+                item.call.started_at = Some(at);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn update_presence(
+        &self,
+        cid: &CallCid,
+        update: PresenceUpdate<'_>,
+    ) -> Result<UpdatePresenceResult, StoreError> {
+        let PresenceUpdate {
+            expected_version,
+            presence,
+            rejects,
+            started_at,
+            first_answered_at,
+            at,
+        } = update;
+        let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
+        let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
+        let is_recomputed = self.has_mutant(Mutant::FirstAnswerRecomputed);
+        let label = format!("store presence {} of {}", presence.version(), cid.id);
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&cid.id) else {
+                return UpdatePresenceResult::Missing;
+            };
+            let call = &mut item.call;
+            let is_current = is_unconditional || call.presence.version() == expected_version;
+            let is_first_start = started_at
+                .is_none_or(|started_at| call.started_at.is_none_or(|known| known >= started_at));
+            let is_settled = call.settlement.is_some();
+            if call.cid() != cid
+                || !call.existed_at(at)
+                || !is_current
+                || !is_first_start
+                || is_settled
+            {
+                return UpdatePresenceResult::Conflict(call.clone());
+            }
+            let is_lost =
+                loses_leave && presence.present_users().len() < call.presence.present_users().len();
+            if !is_lost {
+                call.presence.clone_from(&presence);
+            }
+            call.rejects.clone_from(&rejects);
+            call.started_at = started_at.or(call.started_at);
+            call.first_answered_at = call.first_answered_at.or(first_answered_at);
+            if is_recomputed {
+                call.first_answered_at = call.answered_at();
+            }
+            UpdatePresenceResult::Updated(call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn schedule_check(&self, cid: &CallCid, due: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
+        let label = format!("schedule a check of {id} by {due}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
+                && item.call.cid() == cid
+                && item.call.state == CallState::Active
+            {
+                item.due_at = item.due_at.min(Some(due));
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn schedule_settlement(
+        &self,
+        cid: &CallCid,
+        settle_by: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = cid.id.clone();
+        let label = format!("schedule the settlement of {id}");
+        let effect = move |model: &mut ModelState| {
+            if let Some(item) = model.items.get_mut(&id)
+                && item.call.state == CallState::Ended
+                && item.call.settlement.is_none()
+                && item.due_at == Some(settle_by)
+            {
+                item.due_at = Some(due_at);
+            }
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn set_next_check(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
+        let (id, cid) = (cid.id.clone(), cid.clone());
+        let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
+        let label = format!("schedule a check of {id} now");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else { return };
+            if item.call.state != CallState::Active || item.call.cid() != cid {
+                return;
+            }
+            item.due_at = Some(now);
+            if ends_call {
+                model.transition(&id, CallState::Ending);
+                let session =
+                    model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
+                if session.is_some_and(|session| session.ended_at.is_none()) {
+                    model.record_violation(|| format!("the end of an earlier session ends {id}"));
+                }
+            }
+        };
+        self.write(|| label, effect).await
+    }
+}
+
+#[async_trait]
+impl CallMemberStore for ModelStore {
+    async fn replace_members(
+        &self,
+        id: &CallId,
+        expected: &[UserId],
+        members: &[UserId],
+    ) -> Result<ReplaceMembersResult, StoreError> {
+        let (id, expected, members) = (id.clone(), expected.to_vec(), members.to_vec());
+        let label = format!("replace the members of {id}");
+        let effect = move |model: &mut ModelState| {
+            let Some(item) = model.items.get_mut(&id) else {
+                return ReplaceMembersResult::Missing;
+            };
+            let call = &mut item.call;
+            if call.state != CallState::Active || call.members != expected {
+                return ReplaceMembersResult::Unchanged(call.clone());
+            }
+            call.members.clone_from(&members);
+            ReplaceMembersResult::Replaced(call.clone())
+        };
+        self.write(|| label, effect).await
+    }
+
+    async fn set_open_call(
+        &self,
+        members: &MemberSet,
+        new: &NewCall,
+        at: Timestamp,
+        replaces: Option<&OpenCallPointer>,
+    ) -> Result<SetOpenCallResult, StoreError> {
+        let (members, replaces) = (members.clone(), replaces.cloned());
+        let (id, attempt) = (new.id.clone(), new.attempt.clone());
+        let is_unconditional = self.has_mutant(Mutant::UnconditionalSetPointer);
+        let label = format!("set the pointer to {id} at {at} by {attempt}");
+        let effect = move |model: &mut ModelState| {
+            let current = model.open_call_pointers.get(&members).map(|stored| &stored.pointer);
+            if let Some(pointer) = current
+                && pointer.call_id != id
+                && Some(pointer) != replaces.as_ref()
+                && !is_unconditional
+            {
+                return SetOpenCallResult::Occupied(pointer.clone());
+            }
+            let is_exclusive = current.is_none_or(|pointer| pointer.call_id != id);
+            let pointer = OpenCallPointer { call_id: id.clone(), at };
+            model
+                .open_call_pointers
+                .insert(members.clone(), StoredPointer { pointer, attempt: attempt.clone() });
+            SetOpenCallResult::Set { is_exclusive }
+        };
+        self.write(|| label, effect).await
     }
 }
 
@@ -218,179 +587,6 @@ impl CallStore for ModelStore {
         self.write(|| label, effect).await
     }
 
-    async fn end(&self, request: EndRequest<'_>) -> Result<EndResult, StoreError> {
-        let EndRequest {
-            id,
-            member,
-            reason,
-            ended_by,
-            at,
-            due_at,
-            precondition,
-            presence_version,
-            limit_version,
-        } = request;
-        let (id, member) = (id.clone(), member.cloned());
-        let (reason, ended_by) = (reason.clone(), ended_by.clone());
-        let ignores_presence = self.has_mutant(Mutant::EndIgnoresPresence);
-        let (mut expected_due_at, mut expected_attempt, mut event) = (None, None, None);
-        match precondition {
-            Some(Precondition::DueAt(due_at)) => expected_due_at = Some(due_at),
-            Some(Precondition::Attempt(attempt)) => expected_attempt = Some(attempt.to_owned()),
-            Some(Precondition::Event { at, call_type }) => event = Some((at, call_type.cloned())),
-            None => {}
-        }
-        if self.has_mutant(Mutant::ChannelDeletedBeforeEnding) {
-            let channel = id.channel().to_string();
-            let label = format!("delete {channel} too early");
-            self.write(|| label, move |model| model.stream_channels.remove(&channel)).await?;
-        }
-        let label = format!("end {id}, {}", reason.as_str());
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&id) else { return EndResult::Missing };
-            let allowed = member.as_ref().is_none_or(|member| item.call.is_member(member))
-                && event.as_ref().is_none_or(|(at, call_type)| {
-                    let has_type = |name: &CallTypeName| item.call.stream_call_type == *name;
-                    item.call.existed_at(*at) && call_type.as_ref().is_none_or(has_type)
-                })
-                && expected_attempt.as_ref().is_none_or(|attempt| *attempt == item.call.attempt)
-                && expected_due_at.is_none_or(|due_at| item.due_at == Some(due_at))
-                && limit_version.is_none_or(|version| version == item.call.limit_version)
-                && (ignores_presence
-                    || presence_version
-                        .is_none_or(|version| version == item.call.presence.version()));
-            if !allowed || item.call.state > CallState::Active {
-                return EndResult::Unchanged(item.call.clone());
-            }
-            item.call.ending_at = Some(at);
-            item.call.end_reason = Some(reason.clone());
-            item.call.ended_by = Some(ended_by.clone());
-            item.call.lease_until = None;
-            (item.due_at, item.tries) = (Some(due_at), 0);
-            let is_unanswered = [EndReason::NOT_JOINED, EndReason::NOT_ANSWERED]
-                .iter()
-                .any(|unanswered| unanswered.as_str() == reason.as_str());
-            let is_cancelled = reason.as_str() == EndReason::CANCELLED.as_str();
-            let has_owner_rejected = model
-                .stream_calls
-                .get(id.as_str())
-                .is_some_and(|live| live.rejecting_users.contains(&item.call.owner));
-            let is_declined = reason.as_str() == EndReason::DECLINED.as_str();
-            let is_busy =
-                |user: &UserId| model.history.reported_busy.contains(&(id.clone(), user.clone()));
-            let is_declined_as_busy = is_declined && item.call.members.iter().any(is_busy);
-            let joined = item.call.presence.joined_users();
-            let has_callee_joined = joined.iter().any(|user| *user != item.call.owner);
-            if is_declined_as_busy {
-                model.record_violation(|| format!("{id} ends as declined by a busy member"));
-            }
-            if is_unanswered && has_callee_joined {
-                model.record_violation(|| format!("{id} ends as unanswered after a join"));
-            }
-            if is_cancelled && !has_owner_rejected {
-                model.record_violation(|| format!("{id} ends as cancelled without its caller"));
-            }
-            model.transition(&id, CallState::Ending);
-            EndResult::Ending(model.items[&id].call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn finish(&self, id: &CallId, at: Timestamp) -> Result<Option<Call>, StoreError> {
-        let id = id.clone();
-        let due = match self.mutant {
-            Some(Mutant::NoCleanupRecheck) => None,
-            _ => Some(at.plus(CLEANUP_RECHECK)),
-        };
-        let label = format!("finish {id}");
-        let stores_score = self.has_mutant(Mutant::ScoreStoredEarly);
-        let effect = move |model: &mut ModelState| {
-            let item = model.items.get_mut(&id)?;
-            if item.call.state == CallState::Ending {
-                item.call.ended_at = Some(at);
-                if stores_score {
-                    item.call.quality = Some(any_score());
-                }
-                (item.due_at, item.tries) = (due, 0);
-                model.transition(&id, CallState::Ended);
-            }
-            let call = &model.items.get(&id)?.call;
-            (call.state == CallState::Ended).then(|| call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn replace_members(
-        &self,
-        id: &CallId,
-        expected: &[UserId],
-        members: &[UserId],
-    ) -> Result<ReplaceMembersResult, StoreError> {
-        let (id, expected, members) = (id.clone(), expected.to_vec(), members.to_vec());
-        let label = format!("replace the members of {id}");
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&id) else {
-                return ReplaceMembersResult::Missing;
-            };
-            let call = &mut item.call;
-            if call.state != CallState::Active || call.members != expected {
-                return ReplaceMembersResult::Unchanged(call.clone());
-            }
-            call.members.clone_from(&members);
-            ReplaceMembersResult::Replaced(call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn extend(&self, request: ExtendRequest<'_>) -> Result<ExtendResult, StoreError> {
-        let ExtendRequest { id, max_duration_seconds, joined_after, due_at } = request;
-        let id = id.clone();
-        let keeps_version = self.has_mutant(Mutant::ExtendKeepsVersion);
-        let confirms = self.has_mutant(Mutant::ExtendConfirmsLimit);
-        let due_at = if self.has_mutant(Mutant::ExtendPostponesCheck) {
-            due_at.plus(Duration::from_secs(max_duration_seconds))
-        } else {
-            due_at
-        };
-        let label = format!("extend {id} to {max_duration_seconds} s");
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&id) else { return ExtendResult::Missing };
-            let call = &mut item.call;
-            let is_changed = call.max_duration_seconds != Some(max_duration_seconds);
-            let is_in_time = call.joined_at().is_none_or(|at| at > joined_after);
-            if call.state != CallState::Active || !is_changed || !is_in_time {
-                return ExtendResult::Unchanged(call.clone());
-            }
-            call.max_duration_seconds = Some(max_duration_seconds);
-            call.limit_version += u64::from(!keeps_version);
-            if confirms {
-                call.limit_synced = call.limit_version;
-            }
-            item.due_at = Some(due_at);
-            ExtendResult::Extended(item.call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn confirm_limit(
-        &self,
-        id: &CallId,
-        version: u64,
-    ) -> Result<ConfirmLimitResult, StoreError> {
-        let id = id.clone();
-        let label = format!("confirm the limit of {id}, version {version}");
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&id) else { return ConfirmLimitResult::Missing };
-            let call = &mut item.call;
-            if call.limit_version == 0 || call.limit_version != version {
-                return ConfirmLimitResult::Superseded(call.clone());
-            }
-            call.limit_synced = version;
-            ConfirmLimitResult::Confirmed(call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
     async fn record_ring(
         &self,
         id: &CallId,
@@ -413,186 +609,6 @@ impl CallStore for ModelStore {
             may_ring
         };
         self.write(|| label, effect).await
-    }
-
-    async fn record_start(&self, cid: &CallCid, at: Timestamp) -> Result<(), StoreError> {
-        let (id, cid) = (cid.id.clone(), cid.clone());
-        let label = format!("record the start of {id}");
-        let effect = move |model: &mut ModelState| {
-            if let Some(item) = model.items.get_mut(&id)
-                && item.call.cid() == cid
-                && item.call.existed_at(at)
-                && item.call.started_at.is_none_or(|known| known > at)
-                && item.call.settlement.is_none()
-            {
-                item.call.started_at = Some(at);
-            }
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn update_presence(
-        &self,
-        cid: &CallCid,
-        update: PresenceUpdate<'_>,
-    ) -> Result<UpdatePresenceResult, StoreError> {
-        let PresenceUpdate {
-            expected_version,
-            presence,
-            rejects,
-            started_at,
-            first_answered_at,
-            at,
-        } = update;
-        let (cid, presence, rejects) = (cid.clone(), presence.clone(), rejects.clone());
-        let is_unconditional = self.has_mutant(Mutant::UnconditionalPresence);
-        let loses_leave = self.has_mutant(Mutant::LeaveNotStored);
-        let is_recomputed = self.has_mutant(Mutant::FirstAnswerRecomputed);
-        let label = format!("store presence {} of {}", presence.version(), cid.id);
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&cid.id) else {
-                return UpdatePresenceResult::Missing;
-            };
-            let call = &mut item.call;
-            let is_current = is_unconditional || call.presence.version() == expected_version;
-            let is_first_start = started_at
-                .is_none_or(|started_at| call.started_at.is_none_or(|known| known >= started_at));
-            let is_settled = call.settlement.is_some();
-            if call.cid() != cid
-                || !call.existed_at(at)
-                || !is_current
-                || !is_first_start
-                || is_settled
-            {
-                return UpdatePresenceResult::Conflict(call.clone());
-            }
-            let is_lost =
-                loses_leave && presence.present_users().len() < call.presence.present_users().len();
-            if !is_lost {
-                call.presence.clone_from(&presence);
-            }
-            call.rejects.clone_from(&rejects);
-            call.started_at = started_at.or(call.started_at);
-            call.first_answered_at = call.first_answered_at.or(first_answered_at);
-            if is_recomputed {
-                call.first_answered_at = call.answered_at();
-            }
-            UpdatePresenceResult::Updated(call.clone())
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn schedule_check(&self, cid: &CallCid, due: Timestamp) -> Result<(), StoreError> {
-        let (id, cid) = (cid.id.clone(), cid.clone());
-        let label = format!("schedule a check of {id} by {due}");
-        let effect = move |model: &mut ModelState| {
-            if let Some(item) = model.items.get_mut(&id)
-                && item.call.cid() == cid
-                && item.call.state == CallState::Active
-            {
-                item.due_at = item.due_at.min(Some(due));
-            }
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn schedule_settlement(
-        &self,
-        cid: &CallCid,
-        settle_by: Timestamp,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let id = cid.id.clone();
-        let label = format!("schedule the settlement of {id}");
-        let effect = move |model: &mut ModelState| {
-            if let Some(item) = model.items.get_mut(&id)
-                && item.call.state == CallState::Ended
-                && item.call.settlement.is_none()
-                && item.due_at == Some(settle_by)
-            {
-                item.due_at = Some(due_at);
-            }
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn set_next_check(&self, cid: &CallCid, now: Timestamp) -> Result<(), StoreError> {
-        let (id, cid) = (cid.id.clone(), cid.clone());
-        let ends_call = self.has_mutant(Mutant::SessionEndEndsCall);
-        let label = format!("schedule a check of {id} now");
-        let effect = move |model: &mut ModelState| {
-            let Some(item) = model.items.get_mut(&id) else { return };
-            if item.call.state != CallState::Active || item.call.cid() != cid {
-                return;
-            }
-            item.due_at = Some(now);
-            if ends_call {
-                model.transition(&id, CallState::Ending);
-                let session =
-                    model.stream_calls.get(id.as_str()).and_then(|live| live.session.as_ref());
-                if session.is_some_and(|session| session.ended_at.is_none()) {
-                    model.record_violation(|| format!("the end of an earlier session ends {id}"));
-                }
-            }
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn set_open_call(
-        &self,
-        members: &MemberSet,
-        new: &NewCall,
-        at: Timestamp,
-        replaces: Option<&OpenCallPointer>,
-    ) -> Result<SetOpenCallResult, StoreError> {
-        let (members, replaces) = (members.clone(), replaces.cloned());
-        let (id, attempt) = (new.id.clone(), new.attempt.clone());
-        let is_unconditional = self.has_mutant(Mutant::UnconditionalSetPointer);
-        let label = format!("set the pointer to {id} at {at} by {attempt}");
-        let effect = move |model: &mut ModelState| {
-            let current = model.open_call_pointers.get(&members).map(|stored| &stored.pointer);
-            if let Some(pointer) = current
-                && pointer.call_id != id
-                && Some(pointer) != replaces.as_ref()
-                && !is_unconditional
-            {
-                return SetOpenCallResult::Occupied(pointer.clone());
-            }
-            let is_exclusive = current.is_none_or(|pointer| pointer.call_id != id);
-            let pointer = OpenCallPointer { call_id: id.clone(), at };
-            model
-                .open_call_pointers
-                .insert(members.clone(), StoredPointer { pointer, attempt: attempt.clone() });
-            SetOpenCallResult::Set { is_exclusive }
-        };
-        self.write(|| label, effect).await
-    }
-
-    async fn clear_open_call(
-        &self,
-        members: &MemberSet,
-        id: &CallId,
-        attempt: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let is_unconditional = self.has_mutant(Mutant::UnconditionalClearPointer);
-        let attempt = attempt.filter(|_| !is_unconditional).map(str::to_owned);
-        let (members, id) = (members.clone(), id.clone());
-        let label = format!("clear the pointer to {id} by {attempt:?}");
-        let effect = move |model: &mut ModelState| {
-            let is_current = model.open_call_pointers.get(&members).is_some_and(|stored| {
-                stored.pointer.call_id == id
-                    && attempt.as_ref().is_none_or(|attempt| *attempt == stored.attempt)
-            });
-            if is_current {
-                model.open_call_pointers.remove(&members);
-            }
-        };
-        self.write(|| label, effect).await
-    }
-
-    /// Always acquires the quota. Without it, the channel would be left to the sweeper.
-    async fn acquire_delete_quota(&self, _: Timestamp) -> Result<bool, StoreError> {
-        self.read(|| "acquire the delete quota".to_owned(), |_| true).await
     }
 }
 

@@ -13,8 +13,7 @@ use crate::calls::sweep::summary::is_overdue;
 use crate::calls::sweep::{CloseReport, DueCall, DueEntry, SweepSummary, Sweeper};
 use crate::calls::timeouts::{CLEANUP_RECHECK, END_RETRY_INTERVAL, POLL_INTERVAL};
 use crate::calls::{
-    Call, CallService, CallState, EndReason, EndRequest, EndResult, Precondition, SettledFrom,
-    SystemEndReason,
+    Call, CallState, EndReason, EndRequest, EndResult, Precondition, SettledFrom, SystemEndReason,
 };
 use crate::clock::{Deadline, Timestamp};
 use crate::error::ApiError;
@@ -103,7 +102,7 @@ impl Sweeper {
         // A call that moves while the index is read can appear twice.
         let ids: BTreeSet<CallId> = entries.into_iter().map(|entry| entry.id).collect();
         let ids: Vec<CallId> = ids.into_iter().collect();
-        let now = self.calls.clock.now();
+        let now = self.clock.now();
         // The index is eventually consistent, so the call items decide what is due.
         let mut due = self.load_readable(&ids, summary).await?;
         due.retain(|due| due.due_at.is_some_and(|at| at <= now));
@@ -206,7 +205,7 @@ impl Sweeper {
         deadline: Deadline,
     ) -> Result<BTreeMap<CallCid, StreamCall>, StreamError> {
         let query = QueryCalls { filter: CallFilter::Cids(cids), next: None };
-        let response = self.calls.stream.send(&query, deadline).await?;
+        let response = self.stream.send(&query, deadline).await?;
         let by_cid = |call: StreamCall| Some((call.cid()?, call));
         Ok(response.calls.into_iter().filter_map(|item| by_cid(item.call)).collect())
     }
@@ -259,9 +258,8 @@ impl Sweeper {
             continues @ Outcome::Continues { .. } => continues,
             Outcome::NeedsGetCall | Outcome::Over { .. } => {
                 let cid = due.call.cid();
-                let CallService { stream, clock, store, .. } = &self.calls;
-                let look = Look::fetch(stream, &**clock, &cid, deadline).await?;
-                let current = look.record(&**store, due.call.clone()).await?;
+                let look = Look::fetch(&self.stream, &*self.clock, &cid, deadline).await?;
+                let current = look.record(&*self.calls, due.call.clone()).await?;
                 let is_active = |call: &Call| call.state == CallState::Active;
                 let Some(current) = current.filter(is_active) else { return Ok(StepResult::Done) };
                 match look.decide(&current, self.timeouts) {
@@ -280,7 +278,7 @@ impl Sweeper {
         };
         if !due.call.is_limit_synced() {
             let inactivity_timeout = self.timeouts.inactivity_timeout;
-            self.calls.push_limit(due.call.clone(), inactivity_timeout, deadline).await?;
+            self.extender.push_limit(due.call.clone(), inactivity_timeout, deadline).await?;
         }
         self.due_store.reschedule(id, due_at, next_check, 0).await?;
         Ok(StepResult::Active)
@@ -318,7 +316,7 @@ impl Sweeper {
             presence_version,
             limit_version: None,
         };
-        Ok(match self.calls.store.end(request).await? {
+        Ok(match self.calls.end(request).await? {
             EndResult::Ending(call) => {
                 StepResult::Ended(PendingCleanup { call, due_at: retry_at, tries: 0 }, Some(reason))
             }
@@ -403,10 +401,10 @@ impl Sweeper {
             Some(stream_call) => self.end_if_owned(call, stream_call, deadline).await,
             // A call that was active may be too new for the list.
             None if call.active_at.is_some() => {
-                self.calls.end_at_stream(&cid, deadline).await.map(|()| false)
+                self.ender.end_at_stream(&cid, deadline).await.map(|()| false)
             }
             // The list may also contain the call as an unreadable entry.
-            None => match self.calls.stream.send(&GetCall { cid: &cid }, deadline).await {
+            None => match self.stream.send(&GetCall { cid: &cid }, deadline).await {
                 Ok(response) => self.end_if_owned(call, &response.call, deadline).await,
                 Err(StreamError::NotFound(_)) => Ok(false),
                 Err(error) => Err(error.into()),
@@ -424,7 +422,7 @@ impl Sweeper {
             call.active_at.is_some() || call.is_owned_by(stream_call.created_by.as_ref());
         let is_live = is_owned && stream_call.ended_at.is_none();
         if is_live {
-            self.calls.end_at_stream(&call.cid(), deadline).await?;
+            self.ender.end_at_stream(&call.cid(), deadline).await?;
         }
         Ok(is_live)
     }
@@ -447,7 +445,7 @@ impl Sweeper {
                 return outcome;
             }
             let request = DeleteChannels { calls: &existing };
-            match self.calls.stream.send(&request, deadline).await {
+            match self.stream.send(&request, deadline).await {
                 Ok(response) => {
                     let (deleted, remaining): (BTreeSet<_>, _) =
                         existing.into_iter().partition(|id| response.is_deleted(id));
@@ -467,7 +465,7 @@ impl Sweeper {
         }
         // The list and the batch deletion disagree: delete one by one, within the quota.
         for id in existing {
-            if let Err(error) = self.calls.delete_channel(&id, deadline).await {
+            if let Err(error) = self.ender.delete_channel(&id, deadline).await {
                 error.log("DeleteChannel failed, retrying in a later sweep", &id);
                 outcome.remaining.insert(id);
             }
@@ -484,11 +482,11 @@ impl Sweeper {
         for chunk in calls.chunks(QueryChannels::PAGE_SIZE) {
             let ids: Vec<CallId> = chunk.iter().map(|call| call.call_id.clone()).collect();
             let query = QueryChannels { filter: ChannelFilter::ForCalls(&ids) };
-            let response = self.calls.stream.send(&query, deadline).await?;
+            let response = self.stream.send(&query, deadline).await?;
             let has_channel = |call: &&&Call| {
                 let id = call.call_id.channel().to_string();
                 let is_owned = |channel: &StreamChannel| {
-                    let is_owned = || self.calls.is_channel_of(call, channel);
+                    let is_owned = || self.ender.is_channel_of(call, channel);
                     channel.id == id && (call.active_at.is_some() || is_owned())
                 };
                 response.readable().any(is_owned)
@@ -507,13 +505,13 @@ impl Sweeper {
         deadline: Deadline,
     ) -> Result<CleanupResult, ()> {
         let PendingCleanup { call, due_at, tries } = cleanup;
-        let (id, now) = (&call.call_id, self.calls.clock.now());
+        let (id, now) = (&call.call_id, self.clock.now());
         let result = match (was_present, call.state) {
             (Some(_), CallState::Ending) => {
                 if !call.parallel {
-                    self.calls.clear_open_call(&call.members, id, None).await;
+                    self.ender.clear_open_call(&call.members, id, None).await;
                 }
-                self.calls.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
+                self.ender.store.finish(id, now).await.map(|_| CleanupResult::Cleaned)
             }
             // A late request recreated a resource, and another one may follow.
             (Some(true), _) if call.needs_settlement() && settle::is_due(call, now) => {

@@ -23,9 +23,10 @@ pub use summary::SweepSummary;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calls::{CallService, CallTimeouts};
-use crate::clock::Deadline;
+use crate::calls::{CallEnder, CallEventStore, CallExtender, CallTimeouts};
+use crate::clock::{Clock, Deadline};
 use crate::error::ApiError;
+use crate::stream::StreamClient;
 use queue::DueQueue;
 
 /// The number of calls in a batch: the page size of `QueryCalls`.
@@ -36,8 +37,16 @@ pub(crate) const MIN_REMAINING: Duration = Duration::from_secs(8);
 /// Closes due calls and reconciles the table with Stream.
 #[derive(Clone)]
 pub struct Sweeper {
-    /// The calls.
-    pub calls: CallService,
+    /// The call items.
+    pub calls: Arc<dyn CallEventStore>,
+    /// Ends calls and cleans them up.
+    pub ender: CallEnder,
+    /// Pushes the maximum durations that Stream has not confirmed.
+    pub extender: CallExtender,
+    /// The Stream client.
+    pub stream: StreamClient,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
     /// The due index.
     pub due_store: Arc<dyn DueStore>,
     /// The timeouts for the evaluation of active calls.
@@ -53,13 +62,13 @@ impl Sweeper {
     ///
     /// `store_unavailable`. If Stream or a single call fails, the call is rescheduled and counted.
     pub async fn sweep(&self, deadline: Deadline) -> Result<SweepSummary, ApiError> {
-        let started_at = self.calls.clock.now();
+        let started_at = self.clock.now();
         let mut summary = SweepSummary::default();
         let mut queue = DueQueue::load(&*self.due_store, started_at).await?;
         summary.oldest_due_seconds =
             queue.oldest().map_or(0, |oldest| started_at.since(oldest).as_secs());
         loop {
-            if deadline.remaining(self.calls.clock.now()) < MIN_REMAINING {
+            if deadline.remaining(self.clock.now()) < MIN_REMAINING {
                 summary.truncated = queue.oldest().is_some();
                 return Ok(summary);
             }

@@ -64,7 +64,7 @@ impl Sweeper {
             stored.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let mut summary = ReconcileSummary::default();
         let cutoff = Timestamp::from_millis(
-            self.calls.clock.now().as_millis() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(0),
+            self.clock.now().as_millis() - i64::try_from(MIN_AGE.as_millis()).unwrap_or(0),
         );
         let channels =
             self.reconcile_channels(checkpoint.channels, cutoff, deadline, &mut summary).await?;
@@ -78,7 +78,7 @@ impl Sweeper {
     }
 
     fn is_out_of_time(&self, deadline: Deadline) -> bool {
-        deadline.remaining(self.calls.clock.now()) < MIN_REMAINING
+        deadline.remaining(self.clock.now()) < MIN_REMAINING
     }
 
     /// Reconciles the channels. Returns the checkpoint if it did not reach the end.
@@ -97,7 +97,7 @@ impl Sweeper {
                 return Ok(Some(resume_from));
             }
             let filter = ChannelFilter::Owned { from, until: cutoff, offset };
-            let page = match self.calls.stream.send(&QueryChannels { filter }, deadline).await {
+            let page = match self.stream.send(&QueryChannels { filter }, deadline).await {
                 Ok(page) => page,
                 Err(error @ StreamError::InvalidResponse(_)) => {
                     summary.record_failure(&error.into(), "skipping unreadable page of channels");
@@ -121,7 +121,7 @@ impl Sweeper {
             // Deleted channels leave the list, so the offset of the following ones shrinks.
             offset += page_size;
             if !orphans.is_empty() {
-                match self.calls.stream.send(&DeleteChannels { calls: &orphans }, deadline).await {
+                match self.stream.send(&DeleteChannels { calls: &orphans }, deadline).await {
                     Ok(response) => {
                         let deleted = orphans.iter().filter(|id| response.is_deleted(id)).count();
                         let left = orphans.len() - deleted;
@@ -168,7 +168,7 @@ impl Sweeper {
             }
             let filter = CallFilter::NotEnded { from, until: cutoff };
             let query = QueryCalls { filter, next: next_page.as_deref() };
-            let page = match self.calls.stream.send(&query, deadline).await {
+            let page = match self.stream.send(&query, deadline).await {
                 Ok(page) => page,
                 Err(error @ StreamError::InvalidResponse(_)) => {
                     summary.record_failure(&error.into(), "skipping unreadable page of calls");
@@ -197,7 +197,7 @@ impl Sweeper {
                     return Ok(Some(resume_from));
                 }
                 let Some(cid) = cids.get(&id) else { continue };
-                match self.calls.end_at_stream(cid, deadline).await {
+                match self.ender.end_at_stream(cid, deadline).await {
                     Ok(()) => {
                         tracing::warn!(call = %cid, "ended an orphaned call");
                         summary.ended += 1;

@@ -50,7 +50,7 @@ impl Sweeper {
         next_check: Option<Timestamp>,
         deadline: Deadline,
     ) -> Result<SettleResult, ApiError> {
-        let now = self.calls.clock.now();
+        let now = self.clock.now();
         let Lists { rows, source, is_final } = match self.fetch_rows(call, deadline).await {
             Ok(rows) => rows,
             Err(error) if settle::gives_up(call, now) => {
@@ -120,7 +120,7 @@ impl Sweeper {
         let (mut sessions, mut cursor) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let query = QueryCallSessionStats { cid: &cid, next: cursor.as_deref() };
-            let page = self.calls.stream.send(&query, deadline).await?;
+            let page = self.stream.send(&query, deadline).await?;
             sessions.extend(page.session_ids(&cid));
             if page.next.is_none() || page.next == cursor {
                 return Ok(sessions);
@@ -142,7 +142,7 @@ impl Sweeper {
         for _ in 0..MAX_PAGES {
             let query =
                 QueryCallParticipantSessions { cid: &cid, session, next: cursor.as_deref() };
-            let page = self.calls.stream.send(&query, deadline).await?;
+            let page = self.stream.send(&query, deadline).await?;
             rows.extend(page.sessions.iter().flatten().filter_map(ParticipantRow::new));
             if page.next.is_none() || page.next == cursor {
                 return Ok(rows);

@@ -15,10 +15,11 @@ use shared::calls::presence::{Join, Leave};
 use shared::calls::rejects::RejectReason;
 use shared::calls::sweep::{DueCall, DueEntry, DueStore, Shard};
 use shared::calls::{
-    ActivateResult, Alias, BeginResult, Call, CallReader as _, CallState, CallStore as _, CallType,
-    ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest, ExtendResult, MemberSet,
-    NewCall, OpenCallPointer, Precondition, PresenceUpdate, ReplaceMembersResult,
-    SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
+    ActivateResult, Alias, BeginResult, Call, CallCleanupStore as _, CallEndStore as _,
+    CallEventStore as _, CallExtendStore as _, CallMemberStore as _, CallReader as _, CallState,
+    CallStore as _, CallType, ConfirmLimitResult, EndReason, EndRequest, EndResult, ExtendRequest,
+    ExtendResult, MemberSet, NewCall, OpenCallPointer, Precondition, PresenceUpdate,
+    ReplaceMembersResult, SetOpenCallResult, TakeOverResult, UpdatePresenceResult, WithdrawResult,
 };
 use shared::clock::Timestamp;
 use shared::config::StoreConfig;

@@ -107,22 +107,22 @@ impl Functions {
 
     pub(super) fn end(&self, user: UserId) -> ProcessFuture {
         let caller = Caller { user, role: None, is_service: false, session_started_at: None };
-        let (calls, deadline) = (self.services.calls.clone(), self.deadline(10));
+        let (ender, deadline) = (self.services.ender.clone(), self.deadline(10));
         let id = self.call.clone();
         Box::pin(async move {
-            let ended = calls.end(&caller, &id, &EndReason::default(), deadline).await;
-            ended.map(|_| ()).map_err(|_| Vec::new())
+            let result = ender.end(&caller, &id, &EndReason::default(), deadline).await;
+            result.map(|_| ()).map_err(|_| Vec::new())
         })
     }
 
     pub(super) fn extend(&self, max_duration_seconds: u64, plan: &Plan) -> ProcessFuture {
         let inactivity_timeout = plan.timeouts.inactivity_timeout;
         let command = ExtendCall { max_duration_seconds, inactivity_timeout };
-        let (calls, deadline) = (self.services.calls.clone(), self.deadline(10));
+        let (extender, deadline) = (self.services.extender.clone(), self.deadline(10));
         let id = self.call.clone();
         Box::pin(async move {
-            let extended = calls.extend(&id, command, deadline).await;
-            extended.map(|_| ()).map_err(|_| Vec::new())
+            let result = extender.extend(&id, command, deadline).await;
+            result.map(|_| ()).map_err(|_| Vec::new())
         })
     }
 
