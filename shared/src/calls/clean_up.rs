@@ -57,7 +57,7 @@ impl CallEnder {
         let delete_channel = async {
             match self.stream.send(&GetChannel { id: &id.channel() }, deadline).await {
                 Ok(ChannelEnvelope { channel: Some(channel) })
-                    if self.is_channel_of(call, &channel) =>
+                    if is_channel_of(call, &channel, &self.service_user) =>
                 {
                     self.delete_channel(id, deadline).await
                 }
@@ -67,16 +67,6 @@ impl CallEnder {
         };
         let (ended, deleted) = join(end_call, delete_channel).await;
         ended.and(deleted)
-    }
-
-    /// Whether a channel at Stream belongs to the call: it has the call's owner tag, and its creator
-    /// is the service user, or the owner (a channel from before there was a service user). A missing
-    /// creator proves nothing.
-    pub(super) fn is_channel_of(&self, call: &Call, channel: &StreamChannel) -> bool {
-        let is_tagged = channel.owned_call_id().as_ref() == Some(&call.call_id);
-        let creator = channel.created_by.as_ref();
-        let is_by_service = creator.is_some_and(|user| user.id == self.service_user.as_str());
-        is_tagged && (is_by_service || call.is_owned_by(creator))
     }
 
     /// Deletes one channel, within the quota of single deletions per minute
@@ -140,4 +130,14 @@ impl CallEnder {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a channel at Stream belongs to the call: it has the call's owner tag, and its creator is
+/// the service user, or the owner (a channel from before there was a service user). A missing creator
+/// proves nothing.
+pub(super) fn is_channel_of(call: &Call, channel: &StreamChannel, service_user: &UserId) -> bool {
+    let is_tagged = channel.owned_call_id().as_ref() == Some(&call.call_id);
+    let creator = channel.created_by.as_ref();
+    let is_by_service = creator.is_some_and(|user| user.id == service_user.as_str());
+    is_tagged && (is_by_service || call.is_owned_by(creator))
 }

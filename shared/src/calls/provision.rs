@@ -3,6 +3,7 @@
 //! The channel comes first: if a member does not exist at Stream, the request fails before a phone
 //! rings.
 
+use crate::calls::clean_up::is_channel_of;
 use crate::calls::{Call, CallService, CallTimeouts, CreateCall, NewCall};
 use crate::clock::Deadline;
 use crate::error::{ApiError, Code};
@@ -43,7 +44,7 @@ impl CallService {
         let channel = response.map_err(|error| self.map_member_error(error))?.channel;
         let channel = channel.filter(|channel| channel.created_by.is_some());
         let channel = channel.ok_or_else(missing_creator)?;
-        if self.ender().is_channel_of(&Call::new(new_call), &channel) {
+        if is_channel_of(&Call::new(new_call), &channel, &self.service_user) {
             return Ok(());
         }
         // Another user created a channel with this id: it is neither used nor deleted.

@@ -1,4 +1,5 @@
-//! `cargo run --profile tools -p model-check -- --triples 1000000`: runs the model checker at any length.
+//! `cargo run --profile tools -p model-check -- --triples 1000000`: runs the model checker at any
+//! length.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 
+use crate::calls::clean_up::is_channel_of;
 use crate::calls::look::{Look, ParticipantList};
 use crate::calls::outcome::{EndedBy, Outcome, PresenceTimeouts, StreamState, StreamView, decide};
 use crate::calls::settle::{self, SettledCall};
@@ -486,7 +487,7 @@ impl Sweeper {
             let has_channel = |call: &&&Call| {
                 let id = call.call_id.channel().to_string();
                 let is_owned = |channel: &StreamChannel| {
-                    let is_owned = || self.ender.is_channel_of(call, channel);
+                    let is_owned = || is_channel_of(call, channel, &self.ender.service_user);
                     channel.id == id && (call.active_at.is_some() || is_owned())
                 };
                 response.readable().any(is_owned)
